@@ -1,0 +1,332 @@
+/* salmap: which pixels drove a ConvNet's prediction.
+ *
+ * The only public header. Handles are opaque; every call that can fail returns
+ * 0 (SAL_OK) or a negative sal_status and leaves a text in a thread-local
+ * buffer, see sal_last_error(). The library never prints and never exits.
+ * Option structs are usable when zeroed: zero selects the documented default.
+ */
+#ifndef SALMAP_SALMAP_H
+#define SALMAP_SALMAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SALMAP_VERSION_MAJOR 0
+#define SALMAP_VERSION_MINOR 1
+#define SALMAP_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define SAL_API __attribute__((visibility("default")))
+#else
+#define SAL_API
+#endif
+
+/* ---- Errors ------------------------------------------------------------- */
+
+typedef enum sal_status {
+    SAL_OK = 0,
+    SAL_ERROR_ARGUMENT = -1,    /* the caller's arguments contradict the contract */
+    SAL_ERROR_IO = -2,          /* a file could not be opened, read, written or renamed */
+    SAL_ERROR_FORMAT = -3,      /* a file's content is truncated, corrupt or not what it claims */
+    SAL_ERROR_UNSUPPORTED = -4, /* understood, but salmap cannot do it (op, option, file variant) */
+    SAL_ERROR_LIMIT = -5,       /* a size exceeds sal_limits */
+    SAL_ERROR_MEMORY = -6,      /* out of host or device memory */
+    SAL_ERROR_DEVICE = -7,      /* the back end's library or device failed */
+    SAL_ERROR_NUMERIC = -8,     /* NaN or infinity where a number is needed */
+    SAL_ERROR_CANCELLED = -9    /* a callback asked to stop */
+} sal_status;
+
+/* Text of the calling thread's last failure: names file, node or option and
+ * says what to do. Borrowed; valid until the thread's next failing call. */
+SAL_API const char *sal_last_error(void);
+/* Short name of a status, such as "format". Borrowed, static. */
+SAL_API const char *sal_status_name(sal_status status);
+/* "0.1.0". Borrowed, static. */
+SAL_API const char *sal_version(void);
+
+/* Bounds on what files may ask for; 0 selects the default in brackets. */
+typedef struct sal_limits {
+    uint64_t max_pixels;      /* of one picture [2^30] */
+    uint64_t max_model_bytes; /* of a model with its external data [2^33] */
+    uint64_t max_nodes;       /* of a model [1,000,000] */
+} sal_limits;
+
+/* ---- Models ------------------------------------------------------------- */
+
+typedef struct sal_model sal_model;
+
+typedef struct sal_model_info {
+    const char *path;   /* as given to sal_model_open */
+    const char *format; /* "ONNX opset 13 (pytorch 1.13)" */
+    int64_t channels;   /* the network's input is (channels, height, width) */
+    int64_t height;
+    int64_t width;
+    int channels_last;    /* 1: the file declares its input as (N, H, W, C) */
+    int64_t outputs;      /* number of scores: classes, or regression values */
+    size_t layers;        /* rows for sal_model_layer */
+    uint64_t parameters;  /* float weights of all layers */
+    uint64_t flops;       /* of one forward pass of one picture; a multiply-add counts 2 */
+    const char *head;     /* node that makes the scores */
+    const char *detached; /* what followed the head and was left off ("Softmax"), or NULL */
+    int supported;        /* 1: every layer can be run and differentiated */
+} sal_model_info;
+
+typedef struct sal_layer_info {
+    const char *name;    /* node name in the file, or made up from op and position */
+    const char *op;      /* core op, such as "conv" */
+    const char *detail;  /* "64 3x3 stride 2, relu": what an expert wants to see */
+    int rank;            /* of the output, without the batch axis */
+    int64_t shape[8];    /* output shape without the batch axis */
+    uint64_t parameters; /* float weights */
+    uint64_t flops;      /* forward, one picture */
+    const char *problem; /* NULL, or why this layer cannot be run */
+} sal_layer_info;
+
+/* Reads a model file (ONNX). On success *out is the caller's.
+ * Errors: IO, FORMAT, UNSUPPORTED (names node, op and opset), LIMIT, NUMERIC
+ * (NaN or infinite weights), MEMORY. limits may be NULL. */
+SAL_API sal_status sal_model_open(sal_model **out, const char *path, const sal_limits *limits);
+SAL_API void sal_model_close(sal_model *model); /* NULL is fine */
+/* Strings in *out are borrowed; they live as long as the model. */
+SAL_API sal_status sal_model_get_info(sal_model_info *out, const sal_model *model);
+SAL_API sal_status sal_model_get_layer(sal_layer_info *out, const sal_model *model, size_t index);
+
+/* ---- Pictures ----------------------------------------------------------- */
+
+typedef enum sal_sample_type { SAL_SAMPLE_U8 = 0, SAL_SAMPLE_U16 = 1, SAL_SAMPLE_F32 = 2 } sal_sample_type;
+
+/* Interleaved samples, rows top to bottom, no padding: (height, width, channels).
+ * Integer samples are full range: 255 or 65535 is white. */
+typedef struct sal_picture {
+    int64_t height;
+    int64_t width;
+    int64_t channels; /* 1 gray, 2 gray+alpha, 3 RGB, 4 RGBA; any count from multi-page TIFF or .npy */
+    sal_sample_type type;
+    void *samples; /* owned by the picture; free with sal_picture_clear */
+} sal_picture;
+
+/* Decodes PNG, JPEG (EXIF orientation applied), TIFF (pages of one size become
+ * channels) or .npy ((H,W), (H,W,C) or (C,H,W) with C < H and C < W), recognised by content.
+ * On success the samples belong to *out. Errors: IO, FORMAT, UNSUPPORTED, LIMIT, MEMORY. */
+SAL_API sal_status sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits);
+/* Writes an 8- or 16-bit picture with 1 to 4 channels as PNG: to a temporary
+ * name beside path, then renamed, so that path is whole or absent. */
+SAL_API sal_status sal_picture_write_png(const char *path, const sal_picture *picture);
+SAL_API void sal_picture_clear(sal_picture *picture);
+
+/* ---- Preprocessing ------------------------------------------------------ */
+
+typedef enum sal_fit {
+    SAL_FIT_STRETCH = 0,    /* resize both sides to the network's input */
+    SAL_FIT_LETTERBOX = 1,  /* keep the aspect ratio, pad with `fill` */
+    SAL_FIT_CENTER_CROP = 2 /* shorter side to crop_resize, then the centre */
+} sal_fit;
+
+typedef enum sal_channel_order {
+    SAL_ORDER_AUTO = 0, /* gray for 1-channel networks, RGB for 3, as they are otherwise */
+    SAL_ORDER_RGB = 1,
+    SAL_ORDER_BGR = 2,
+    SAL_ORDER_GRAY = 3, /* ITU-R 601 luma, repeated over the network's channels */
+    SAL_ORDER_ASIS = 4  /* channel count must match; nothing is converted */
+} sal_channel_order;
+
+#define SAL_MAX_CHANNELS 64
+
+/* x[c] = (sample * scale - mean[c]) / std[c], sample in 0..255 (16-bit pictures
+ * are brought to 0..255 without rounding; float pictures are taken as they are). */
+typedef struct sal_preprocess {
+    sal_fit fit;
+    sal_channel_order order;
+    int64_t crop_resize; /* SAL_FIT_CENTER_CROP: shorter side before the crop; 0: no extra margin */
+    float fill;          /* letterbox padding, as a sample in 0..255 */
+    float scale;         /* 0 selects 1 */
+    int value_count;     /* channels given in mean and std: 0 (mean 0, std 1), 1 (for all) or one each */
+    float mean[SAL_MAX_CHANNELS];
+    float std[SAL_MAX_CHANNELS];
+} sal_preprocess;
+
+/* Presets: "imagenet" (0..1, ImageNet mean and std), "unit" (0..1), "caffe"
+ * (BGR, ImageNet mean in 0..255), "tf" (-1..1), "raw" (0..255).
+ * Error: ARGUMENT for another name, listing these. */
+SAL_API sal_status sal_preprocess_preset(sal_preprocess *out, const char *name);
+/* Sets one field from text: key is fit, order, crop-resize, fill, scale, mean,
+ * std or preset; lists are comma separated. Errors: ARGUMENT names key and value. */
+SAL_API sal_status sal_preprocess_set(sal_preprocess *p, const char *key, const char *value);
+/* Reads or writes the sidecar file "<model path>.salmap": one "key value" line
+ * per field, so that nobody has to repeat the options. Reading a file that is
+ * not there gives SAL_OK and *found = 0. */
+SAL_API sal_status sal_preprocess_load(sal_preprocess *out, int *found, const char *model_path);
+SAL_API sal_status sal_preprocess_save(const char *model_path, const sal_preprocess *p);
+
+/* ---- Engines ------------------------------------------------------------ */
+
+/* How activations send the gradient back. */
+typedef enum sal_rule {
+    SAL_RULE_GRADIENT = 0,  /* the derivative */
+    SAL_RULE_GUIDED = 1,    /* Springenberg et al. 2015: gradient and input both positive */
+    SAL_RULE_DECONVNET = 2, /* Zeiler and Fergus 2014: positive gradients, whatever the input */
+    SAL_RULE_RECTIFIED = 3  /* Kim et al. 2019, RectGrad with threshold 0: input times gradient positive */
+} sal_rule;
+
+typedef struct sal_engine_options {
+    const char *device; /* NULL or "auto": the first device; "cpu" */
+    int64_t batch;      /* pictures computed together; 0: chosen from the memory plan */
+    int threads;        /* CPU threads; 0: one per core */
+    int exact;          /* 1: direct convolution algorithms only (no Winograd) */
+    sal_rule rule;
+    uint64_t max_memory; /* bytes for the arena; 0: three quarters of what is free */
+} sal_engine_options;
+
+typedef struct sal_engine sal_engine;
+
+/* Compiles the model for one device, batch and rule. The model must outlive the
+ * engine. Errors: UNSUPPORTED (names node and op), MEMORY, DEVICE, ARGUMENT. */
+SAL_API sal_status sal_engine_open(sal_engine **out, const sal_model *model, const sal_engine_options *options);
+SAL_API void sal_engine_close(sal_engine *engine);
+
+typedef struct sal_plan_info {
+    const char *device;     /* "cpu: AMD EPYC, avx512, oneDNN 2.6.3, 2 threads" */
+    int64_t batch;          /* pictures of one run */
+    int64_t chunk;          /* pictures that the first, large layers take at a time */
+    uint64_t arena_bytes;   /* activations and gradients: what is allocated, exactly */
+    uint64_t weight_bytes;  /* weights in the device's layouts, both directions */
+    uint64_t scratch_bytes; /* working memory of the library primitives; part of arena_bytes */
+    uint64_t kept_bytes;    /* part of the arena that lives from forward to backward */
+    uint64_t flops;         /* forward and backward, one picture */
+    size_t steps;           /* rows for sal_engine_get_step */
+} sal_plan_info;
+
+typedef struct sal_step_info {
+    const char *name;      /* node it stems from */
+    const char *kind;      /* "conv", "conv backward-data", ... */
+    const char *algorithm; /* what the back end chose, such as "winograd" */
+    uint64_t output_bytes; /* size of its result in the arena */
+    uint64_t arena_offset; /* where the result lies */
+    uint64_t kept_bytes;   /* masks, indices or values kept for the backward pass */
+    uint64_t flops;        /* one picture */
+} sal_step_info;
+
+SAL_API sal_status sal_engine_get_plan(sal_plan_info *out, const sal_engine *engine);
+SAL_API sal_status sal_engine_get_step(sal_step_info *out, const sal_engine *engine, size_t index);
+
+/* ---- Targets: which score is explained ---------------------------------- */
+
+typedef enum sal_target_kind {
+    SAL_TARGET_PREDICTED = 0, /* the largest score; the output itself for one-output regression */
+    SAL_TARGET_INDEX = 1,     /* output number `index` */
+    SAL_TARGET_TOP = 2,       /* rank `index` (0 is the largest score) */
+    SAL_TARGET_MEAN = 3       /* mean of all outputs */
+} sal_target_kind;
+
+typedef enum sal_score { SAL_SCORE_LOGIT = 0, SAL_SCORE_PROBABILITY = 1 } sal_score;
+
+typedef struct sal_target {
+    sal_target_kind kind;
+    int64_t index;
+    sal_score score; /* probability: after the detached softmax or sigmoid */
+} sal_target;
+
+/* Forward pass of `count` <= batch pictures. inputs: (count, C, H, W) floats,
+ * preprocessed; scores: (count, outputs) floats, logits, or NULL. */
+SAL_API sal_status sal_engine_forward(sal_engine *engine, float *scores, const float *inputs, int64_t count);
+/* Forward and backward: gradients (count, C, H, W) of the target's score with
+ * respect to each input. targets: one per picture. scores (logits) and chosen
+ * (output index, -1 for the mean) may be NULL.
+ * Errors: ARGUMENT (index out of range), NUMERIC (NaN scores), DEVICE, MEMORY. */
+SAL_API sal_status sal_engine_gradient(sal_engine *engine, float *gradients, float *scores, int64_t *chosen,
+                                       const float *inputs, const sal_target *targets, int64_t count);
+
+/* ---- Maps --------------------------------------------------------------- */
+
+typedef enum sal_modifier {
+    SAL_MODIFIER_ABS = 0,
+    SAL_MODIFIER_RELU = 1,
+    SAL_MODIFIER_NEGATE = 2, /* -g: evidence against the target */
+    SAL_MODIFIER_NONE = 3
+} sal_modifier;
+
+typedef enum sal_reduce { SAL_REDUCE_MAX = 0, SAL_REDUCE_MEAN = 1, SAL_REDUCE_SUM = 2, SAL_REDUCE_L2 = 3 } sal_reduce;
+
+typedef enum sal_normalize { SAL_NORMALIZE_MINMAX = 0, SAL_NORMALIZE_NONE = 1 } sal_normalize;
+
+typedef enum sal_colormap {
+    SAL_COLORMAP_VIRIDIS = 0,
+    SAL_COLORMAP_INFERNO = 1,
+    SAL_COLORMAP_TURBO = 2,
+    SAL_COLORMAP_JET = 3,
+    SAL_COLORMAP_GRAY = 4
+} sal_colormap;
+
+typedef struct sal_map_options {
+    sal_modifier modifier;
+    sal_reduce reduce;
+    sal_normalize normalize;
+    int sigma_set; /* 0: sigma is 2 % of the shorter side, whatever `sigma` says */
+    double sigma;  /* Gaussian, in input pixels; 0: no smoothing */
+} sal_map_options;
+
+typedef struct sal_map_stats {
+    float peak; /* of the smoothed map before normalising */
+    float mean; /* likewise */
+    int flat;   /* 1: the map is constant; it was set to zeros */
+} sal_map_stats;
+
+/* map (H,W) from gradient (C,H,W): modify, reduce over channels, smooth, normalise.
+ * Errors: MEMORY, NUMERIC (NaN or infinite gradient), ARGUMENT. */
+SAL_API sal_status sal_map_make(float *map, sal_map_stats *stats, const float *gradient, int64_t channels,
+                                int64_t height, int64_t width, const sal_map_options *options);
+/* RGB picture of a map through a colour table; values are clipped to 0..1.
+ * On success the samples belong to *out. */
+SAL_API sal_status sal_map_colorize(sal_picture *out, const float *map, int64_t height, int64_t width,
+                                    sal_colormap colormap);
+
+/* ---- The whole job: files in, files out --------------------------------- */
+
+typedef struct sal_explain_options {
+    sal_preprocess preprocess;
+    sal_limits limits;
+    sal_target target;
+    sal_map_options map;
+    sal_colormap colormap;
+    double alpha;        /* weight of the colours in the overlay; 0 selects 0.5 */
+    int alpha_set;       /* 1: take alpha as it is, 0 included */
+    int figure;          /* 1: also <stem>.figure.png: picture, map with colour bar, overlay */
+    int save_gradient;   /* 1: also <stem>.gradient.npy, (C,H,W) float32 */
+    const char *out_dir; /* made when it is not there */
+} sal_explain_options;
+
+typedef struct sal_explain_result {
+    const char *path;            /* the picture; borrowed for the time of the callback, as all strings here */
+    sal_status status;           /* SAL_OK or why this picture failed */
+    const char *error;           /* its text, or NULL */
+    int64_t predicted;           /* output with the largest score; 0 for one-output regression */
+    int64_t target;              /* output that was explained; -1 for the mean of all */
+    float predicted_score;       /* logit of `predicted` */
+    float predicted_probability; /* NaN where the model has no softmax or sigmoid to give one */
+    float target_score;
+    sal_map_stats stats;
+    double milliseconds;      /* computing time of the batch divided by its pictures */
+    const char *map_path;     /* <stem>.saliency.png */
+    const char *overlay_path; /* <stem>.overlay.png */
+    const char *npy_path;     /* <stem>.npy */
+    const char *figure_path;  /* or NULL */
+} sal_explain_result;
+
+/* Called once per picture, in the order given; not 0 stops early (SAL_ERROR_CANCELLED). */
+typedef int (*sal_explain_callback)(void *context, const sal_explain_result *result);
+
+/* Explains pictures: decoding, computing and encoding overlap. A bad picture is
+ * reported to the callback and does not stop the rest; *failed counts those.
+ * Two pictures of the same stem get distinct outputs: the second is <stem>-2 and so on.
+ * Errors of the whole run: IO (out_dir), ARGUMENT, MEMORY, DEVICE, CANCELLED. */
+SAL_API sal_status sal_explain_files(size_t *failed, sal_engine *engine, const char *const *paths, size_t count,
+                                     const sal_explain_options *options, sal_explain_callback callback, void *context);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

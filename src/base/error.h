@@ -1,0 +1,22 @@
+/* Status and the thread-local text of the last failure. Knows nothing of what failed. */
+#ifndef SAL_BASE_ERROR_H
+#define SAL_BASE_ERROR_H
+
+#include "salmap/salmap.h"
+
+/* Runs an expression that gives a sal_status; jumps to `done` when it failed. */
+#define TRY(e)                                                                                                         \
+    do {                                                                                                               \
+        if ((st = (e)) != SAL_OK)                                                                                      \
+            goto done;                                                                                                 \
+    } while (0)
+
+/* Sets the thread's error text (printf format) and returns status. */
+sal_status sal_fail(sal_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Puts "context: " before the current text and returns status; for callers that
+ * know the file or node that the failing callee did not. */
+sal_status sal_fail_in(sal_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Out of memory while asking for `bytes` for `what`. */
+sal_status sal_fail_memory(size_t bytes, const char *what);
+
+#endif

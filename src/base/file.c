@@ -1,0 +1,149 @@
+#include "base/file.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static sal_status read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0)
+        return sal_fail(SAL_ERROR_IO, "%s: cannot stat: %s", path, strerror(errno));
+    if (S_ISDIR(info.st_mode))
+        return sal_fail(SAL_ERROR_IO, "%s: is a directory, expected a file", path);
+    if (!S_ISREG(info.st_mode))
+        return sal_fail(SAL_ERROR_IO, "%s: is not a regular file", path);
+    if (info.st_size == 0)
+        return sal_fail(SAL_ERROR_FORMAT, "%s: the file is empty", path);
+    if ((uint64_t)info.st_size > max_bytes)
+        return sal_fail(SAL_ERROR_LIMIT, "%s: %lld bytes, the limit is %llu", path, (long long)info.st_size,
+                        (unsigned long long)max_bytes);
+
+    unsigned char *bytes = NULL;
+    size_t length = (size_t)info.st_size;
+    sal_status st = sal_alloc(&bytes, length, 1, path);
+    if (st != SAL_OK)
+        return st;
+    for (size_t done = 0; done < length;) {
+        ssize_t n = read(fd, bytes + done, length - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            st = sal_fail(SAL_ERROR_IO, "%s: cannot read: %s", path, n < 0 ? strerror(errno) : "the file shrank");
+            sal_free(bytes);
+            return st;
+        }
+        done += (size_t)n;
+    }
+    *out = bytes;
+    *size = length;
+    return SAL_OK;
+}
+
+sal_status sal_file_read(unsigned char **out, size_t *size, const char *path, uint64_t max_bytes)
+{
+    *out = NULL;
+    *size = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+    sal_status st = read_all(out, size, fd, path, max_bytes);
+    close(fd);
+    return st;
+}
+
+sal_status sal_file_create(sal_file_out *out, const char *path)
+{
+    sal_status st = SAL_OK;
+    memset(out, 0, sizeof *out);
+    TRY(sal_strdup(&out->path, path));
+    size_t size = strlen(path) + 32;
+    out->temporary = malloc(size);
+    if (!out->temporary) {
+        st = sal_fail_memory(size, "a temporary name");
+        goto done;
+    }
+    snprintf(out->temporary, size, "%s.tmp-XXXXXX", path);
+    int fd = mkstemp(out->temporary);
+    if (fd < 0) {
+        st = sal_fail(SAL_ERROR_IO, "%s: cannot create: %s", path, strerror(errno));
+        free(out->temporary);
+        out->temporary = NULL;
+        goto done;
+    }
+    /* mkstemp makes files private; give them what an ordinary open would. */
+    mode_t mask = umask(0);
+    umask(mask);
+    (void)fchmod(fd, 0666 & ~mask);
+    out->stream = fdopen(fd, "wb");
+    if (!out->stream) {
+        st = sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+        close(fd);
+    }
+done:
+    if (st != SAL_OK)
+        sal_file_discard(out);
+    return st;
+}
+
+sal_status sal_file_commit(sal_file_out *out)
+{
+    sal_status st = SAL_OK;
+    int failed = ferror(out->stream) != 0;
+    errno = 0;
+    if (fclose(out->stream) != 0)
+        failed = 1;
+    out->stream = NULL;
+    if (failed)
+        st = sal_fail(SAL_ERROR_IO, "%s: cannot write: %s", out->path, errno ? strerror(errno) : "write error");
+    else if (rename(out->temporary, out->path) != 0)
+        st = sal_fail(SAL_ERROR_IO, "%s: cannot rename the finished file: %s", out->path, strerror(errno));
+    if (st == SAL_OK) {
+        free(out->temporary);
+        out->temporary = NULL;
+    }
+    sal_file_discard(out);
+    return st;
+}
+
+void sal_file_discard(sal_file_out *out)
+{
+    if (out->stream)
+        fclose(out->stream);
+    if (out->temporary)
+        unlink(out->temporary);
+    free(out->temporary);
+    free(out->path);
+    memset(out, 0, sizeof *out);
+}
+
+sal_status sal_directory_make(const char *path)
+{
+    char *partial = NULL;
+    sal_status st = SAL_OK;
+    TRY(sal_strdup(&partial, path));
+    for (char *p = partial + 1;; p++) {
+        if (*p != '/' && *p != '\0')
+            continue;
+        char end = *p;
+        *p = '\0';
+        if (mkdir(partial, 0777) != 0 && errno != EEXIST) {
+            st = sal_fail(SAL_ERROR_IO, "%s: cannot make the folder: %s", partial, strerror(errno));
+            goto done;
+        }
+        *p = end;
+        if (end == '\0')
+            break;
+    }
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+        st = sal_fail(SAL_ERROR_IO, "%s: is not a folder", path);
+done:
+    free(partial);
+    return st;
+}

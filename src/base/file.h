@@ -1,0 +1,30 @@
+/* Files read whole and written whole. */
+#ifndef SAL_BASE_FILE_H
+#define SAL_BASE_FILE_H
+
+#include "base/error.h"
+
+#include <stdio.h>
+
+/* A file's bytes; free with sal_free. Refuses directories and devices (IO), files
+ * over max_bytes (LIMIT) and empty ones (FORMAT); messages name the path. */
+sal_status sal_file_read(unsigned char **out, size_t *size, const char *path, uint64_t max_bytes);
+
+/* A file being written to a temporary name beside its final one. */
+typedef struct sal_file_out {
+    FILE *stream;
+    char *path;
+    char *temporary;
+} sal_file_out;
+
+sal_status sal_file_create(sal_file_out *out, const char *path);
+/* Flushes, checks for write errors (a full disk), closes and renames; on failure
+ * the temporary file is gone and path is as it was. */
+sal_status sal_file_commit(sal_file_out *out);
+/* Gives up: removes the temporary file. Harmless after a commit or on a zeroed struct. */
+void sal_file_discard(sal_file_out *out);
+
+/* Makes the directory and its parents; fine when it is there. Errors: IO (names the part). */
+sal_status sal_directory_make(const char *path);
+
+#endif
