@@ -1,0 +1,23 @@
+/* Where a network's input lies on the picture it was made from: the tie between
+ * preprocessing, which makes it, and maps, which it carries back onto the picture. */
+#ifndef SAL_IMAGE_PLACEMENT_H
+#define SAL_IMAGE_PLACEMENT_H
+
+#include <stdint.h>
+
+/* One affine per axis, in continuous coordinates where the centre of pixel i is
+ * i + 0.5: the point v of the network's input lies at scale * v + offset of the
+ * source. Points may fall outside the source (letterbox padding), and a source
+ * may reach beyond the input (what a crop cut off). Scales are positive. */
+typedef struct sal_placement {
+    int64_t source_height;
+    int64_t source_width;
+    int64_t net_height;
+    int64_t net_width;
+    double scale_y;
+    double offset_y;
+    double scale_x;
+    double offset_x;
+} sal_placement;
+
+#endif
