@@ -1,0 +1,156 @@
+/* The network as a list of nodes in topological order.
+ *
+ * A node has one output, so a tensor is named by the index of the node that
+ * makes it. Shapes are those of one picture: shape[0] is the batch axis and is
+ * always 1 here; a program is compiled for the batch it wants. Feature maps are
+ * (1, C, H, W), vectors (1, F). Weights are float32 in the order given below.
+ *
+ * Importers build graphs, passes rewrite them, the program reads them. Nothing
+ * here knows of files or devices. */
+#ifndef SAL_GRAPH_GRAPH_H
+#define SAL_GRAPH_GRAPH_H
+
+#include "base/error.h"
+
+enum { SAL_MAX_RANK = 8 };
+
+typedef struct sal_shape {
+    int rank; /* the batch axis included */
+    int64_t dim[SAL_MAX_RANK];
+} sal_shape;
+
+typedef enum sal_op {
+    SAL_OP_INPUT,       /* no inputs; shape (1, C, H, W) */
+    SAL_OP_CONV,        /* x [, residual]: weight (O, C/groups, KH, KW), bias (O); then + residual, then activation */
+    SAL_OP_DENSE,       /* x (1, F): weight (O, F), bias (O); then activation */
+    SAL_OP_AFFINE,      /* weight (C) * x + bias (C) along axis 1; counts may also be 1 (a scalar) */
+    SAL_OP_ACTIVATION,  /* elementwise */
+    SAL_OP_ADD,         /* a + b of one shape, or b with every axis after the channels 1 */
+    SAL_OP_MUL,         /* likewise a * b (squeeze-excite gates) */
+    SAL_OP_CONCAT,      /* two or more, along `axis` */
+    SAL_OP_SLICE,       /* start, step, extent along `axis` */
+    SAL_OP_MAX_POOL,    /* padding never wins */
+    SAL_OP_AVG_POOL,    /* divisor: see count_padding */
+    SAL_OP_REDUCE_MEAN, /* mean over H and W of (1, C, H, W); the result is (1, C, 1, 1) */
+    SAL_OP_RESHAPE,     /* same elements in row-major order; new shape in node->shape */
+    SAL_OP_TRANSPOSE,   /* permutation; the batch axis stays first */
+    SAL_OP_SHUFFLE,     /* channel shuffle: (g, C/g) of axis 1 becomes (C/g, g) */
+    SAL_OP_PAD,         /* constant padding of H and W */
+    SAL_OP_SOFTMAX,     /* along `axis` */
+    SAL_OP_LAYER_NORM,  /* over axis 1 alone (C of each pixel, or F of a vector): weight (C), bias (C), epsilon */
+    SAL_OP_COUNT
+} sal_op;
+
+typedef enum sal_activation_kind {
+    SAL_ACT_NONE,
+    SAL_ACT_RELU,       /* max(x, 0) */
+    SAL_ACT_CLIP,       /* min(max(x, alpha), beta) */
+    SAL_ACT_LEAKY_RELU, /* x > 0 ? x : alpha x */
+    SAL_ACT_ELU,        /* x > 0 ? x : alpha (e^x - 1) */
+    SAL_ACT_SIGMOID,    /* 1 / (1 + e^-x) */
+    SAL_ACT_TANH,
+    SAL_ACT_SOFTPLUS,     /* ln(1 + e^x) */
+    SAL_ACT_SILU,         /* x sigmoid(x) */
+    SAL_ACT_GELU,         /* x/2 (1 + erf(x / sqrt 2)) */
+    SAL_ACT_GELU_TANH,    /* its tanh approximation */
+    SAL_ACT_HARD_SIGMOID, /* min(max(alpha x + beta, 0), 1) */
+    SAL_ACT_HARD_SWISH,   /* x min(max(x / 6 + 1/2, 0), 1) */
+    SAL_ACT_COUNT
+} sal_activation_kind;
+
+typedef struct sal_activation {
+    sal_activation_kind kind;
+    float alpha;
+    float beta;
+} sal_activation;
+
+/* Window of convolutions and pools: index 0 is height, 1 is width. */
+typedef struct sal_window {
+    int64_t kernel[2];
+    int64_t stride[2];
+    int64_t dilation[2];
+    int64_t pad_begin[2]; /* top, left */
+    int64_t pad_end[2];   /* bottom, right: may exceed what is needed (ceil mode) */
+    int64_t groups;       /* convolutions: 1 unless grouped */
+    int count_padding;    /* average pool: 1 divides by the kernel's area always, 0 by the real elements under it */
+} sal_window;
+
+typedef struct sal_node {
+    sal_op op;
+    char *name;
+    int input_count;
+    int *inputs; /* indices of earlier nodes; owned by the graph */
+    sal_shape shape;
+    sal_window window;
+    sal_activation activation;
+    int axis;
+    int64_t start;                 /* slice: first index; */
+    int64_t step;                  /* slice: at least 1 */
+    int64_t groups;                /* shuffle */
+    int permutation[SAL_MAX_RANK]; /* transpose */
+    float epsilon;                 /* layer norm */
+    float value;                   /* pad constant */
+    float *weight;                 /* owned, sal_free */
+    size_t weight_count;
+    float *bias; /* owned, sal_free; NULL: none */
+    size_t bias_count;
+} sal_node;
+
+typedef struct sal_graph {
+    sal_node *nodes;
+    size_t count;
+    size_t capacity;
+    int input;         /* the one picture input */
+    int output;        /* node that makes the scores, (1, outputs) after sal_passes_run */
+    int channels_last; /* the file's input was (N, H, W, C); nodes are channels first all the same */
+    sal_op detached;   /* SAL_OP_SOFTMAX or SAL_OP_ACTIVATION (a sigmoid) left off after the head; else SAL_OP_COUNT */
+    char *detached_name; /* its name in the file, or NULL */
+} sal_graph;
+
+void sal_graph_init(sal_graph *graph);
+void sal_graph_clear(sal_graph *graph); /* fine on a zeroed struct */
+
+/* Appends a zeroed node with a copy of name and inputs; *out is its index. Attributes and weights are
+ * filled in through graph->nodes[*out] (pointers move when nodes are added), then sal_graph_infer is called. */
+sal_status sal_graph_add(int *out, sal_graph *graph, sal_op op, const char *name, const int *inputs, int input_count);
+/* Checks a node's inputs, attributes and weight counts and computes its shape.
+ * Errors: FORMAT or UNSUPPORTED, naming node and op. */
+sal_status sal_graph_infer(sal_graph *graph, int node);
+/* How many nodes read each node; uses: graph->count integers of the caller. The output counts as one use. */
+void sal_graph_count_uses(const sal_graph *graph, int *uses);
+/* Makes every reader of node `from` (and the graph's output) refer to `to`. */
+void sal_graph_redirect(sal_graph *graph, int from, int to);
+/* Drops nodes that the output does not need (the input stays) and puts the rest in topological order. */
+sal_status sal_graph_compact(sal_graph *graph);
+/* Copy with its own weights. */
+sal_status sal_graph_copy(sal_graph *out, const sal_graph *graph);
+
+/* What the backward step of an op needs from the forward pass. */
+typedef enum sal_keep {
+    SAL_KEEP_NOTHING,
+    SAL_KEEP_SIGN,    /* one bit per element: where the derivative is 1 (relu, clip) */
+    SAL_KEEP_INDICES, /* one byte per output element: which element of the window won */
+    SAL_KEEP_INPUT,   /* the input's values */
+    SAL_KEEP_OUTPUT   /* the output's values */
+} sal_keep;
+
+/* One row per op: "supported" and "run" are the same row. */
+typedef struct sal_op_row {
+    const char *name;                                                /* "conv" */
+    sal_status (*infer)(sal_graph *graph, sal_node *node);           /* shape rule and attribute check */
+    uint64_t (*flops)(const sal_graph *graph, const sal_node *node); /* forward, one picture */
+    sal_keep keep; /* for SAL_OP_ACTIVATION and fused activations: see sal_activation_keep */
+} sal_op_row;
+
+const sal_op_row *sal_op_get(sal_op op);
+const char *sal_activation_name(sal_activation_kind kind);
+/* relu, clip: SIGN; leaky relu: SIGN; sigmoid, tanh: OUTPUT; the others: INPUT; none: NOTHING. */
+sal_keep sal_activation_keep(sal_activation_kind kind);
+
+/* Elements of a shape, all axes. */
+int64_t sal_shape_elements(const sal_shape *shape);
+int sal_shape_equal(const sal_shape *a, const sal_shape *b);
+/* "(1, 64, 56, 56)" into text; returns text. */
+const char *sal_shape_text(char *text, size_t size, const sal_shape *shape);
+
+#endif

@@ -1,0 +1,28 @@
+/* Rewrites of a graph, each in a file of its own under passes/. All keep what the network computes. */
+#ifndef SAL_GRAPH_PASSES_H
+#define SAL_GRAPH_PASSES_H
+
+#include "graph/graph.h"
+
+/* sal_pass_xxx: one each; *changed counts the rewrites. */
+typedef sal_status sal_pass(sal_graph *graph, int *changed);
+
+sal_pass sal_pass_drop_identity;     /* reshape to the same shape, identity transposes, affine by (1, 0), no-op pads and
+                                        slices */
+sal_pass sal_pass_cancel_transposes; /* sinks transposes until they meet their inverse; dense over channels becomes 1x1
+                                        conv */
+sal_pass sal_pass_fuse_gates;        /* x * sigmoid(x) is silu, x * hard_sigmoid(x) is hard swish */
+sal_pass sal_pass_fuse_shuffle;      /* reshape, transpose, reshape is a channel shuffle */
+sal_pass sal_pass_absorb_pads;       /* zero padding before a conv goes into its window */
+sal_pass sal_pass_fold_affine; /* affine after conv or dense goes into weights and bias; chains of affines become one */
+sal_pass sal_pass_fuse_conv;   /* conv + add + activation into the conv, where nobody else reads what is between */
+
+/* Finds the head: the last dense or conv layer on the way to the output, and takes the final
+ * softmax or sigmoid off (graph->detached), so that gradients are of the logit. The output
+ * becomes (1, outputs). Errors: UNSUPPORTED where no head can be found. */
+sal_status sal_pass_find_head(sal_graph *graph);
+
+/* All of the above in the order that works, until nothing changes. */
+sal_status sal_passes_run(sal_graph *graph);
+
+#endif

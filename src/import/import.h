@@ -1,0 +1,14 @@
+/* Model files to graphs. Knows files and graphs, nothing of devices. */
+#ifndef SAL_IMPORT_IMPORT_H
+#define SAL_IMPORT_IMPORT_H
+
+#include "graph/graph.h"
+
+/* Reads an ONNX file into a graph of core ops (not yet through the passes).
+ * format: text such as "ONNX opset 13 (pytorch 1.13.0)", size bytes of the caller.
+ * Constant sub-graphs (shape computations among them) are folded with a batch of 1.
+ * Errors: IO, FORMAT, LIMIT, NUMERIC (NaN weights: names the tensor),
+ * UNSUPPORTED (names node, op and opset; collected before any work: the first one with the count of all). */
+sal_status sal_onnx_read(sal_graph *graph, char *format, size_t size, const char *path, const sal_limits *limits);
+
+#endif
