@@ -1,0 +1,154 @@
+/* The contract between the program and a device.
+ *
+ * A back end is one const table. A program is a list of steps over values; a
+ * back end names the physical layout and size of each value before the arena is
+ * planned, prepares each step once (primitives, plans, weights in its layout),
+ * then runs the steps in order as often as wanted. A row without functions
+ * means "unsupported" and is found when the program is compiled.
+ *
+ * Knows steps and values; nothing of files, graphs' origins or methods. */
+#ifndef SAL_BACKEND_BACKEND_H
+#define SAL_BACKEND_BACKEND_H
+
+#include "graph/graph.h"
+
+typedef enum sal_step_kind {
+    /* Forward: inputs and attributes as the op of that name in graph.h.
+     * A step of an activation of SAL_KEEP_SIGN kind (fused or alone) has a mask as
+     * second output where the backward pass wants it; a max pool has indices. */
+    SAL_STEP_CONV, /* in: x [, residual: may share the output's memory] */
+    SAL_STEP_DENSE,
+    SAL_STEP_AFFINE,     /* may run in place */
+    SAL_STEP_ACTIVATION, /* may run in place */
+    SAL_STEP_ADD,        /* may run in place of a */
+    SAL_STEP_MUL,        /* may run in place of a */
+    SAL_STEP_CONCAT,
+    SAL_STEP_SLICE,
+    SAL_STEP_MAX_POOL,
+    SAL_STEP_AVG_POOL,
+    SAL_STEP_REDUCE_MEAN,
+    SAL_STEP_RESHAPE,
+    SAL_STEP_TRANSPOSE,
+    SAL_STEP_SHUFFLE,
+    SAL_STEP_PAD,
+    SAL_STEP_SOFTMAX,
+    SAL_STEP_LAYER_NORM,
+    /* Backward: input 0 is dy, the gradient of the op's output; the output is the
+     * gradient of its input, plus the addend where there is one (last input; it may
+     * share the output's memory). */
+    SAL_STEP_CONV_BACKWARD,       /* dy [, addend] */
+    SAL_STEP_DENSE_BACKWARD,      /* dy [, addend] */
+    SAL_STEP_AFFINE_BACKWARD,     /* dy [, addend] */
+    SAL_STEP_ACTIVATION_BACKWARD, /* dy, kept (mask, input or output values) [, addend]; may run in place of dy */
+    SAL_STEP_MUL_BACKWARD,    /* dy, other operand [, addend]: `operand` says whose gradient; summed where broadcast */
+    SAL_STEP_REDUCE_SPATIAL,  /* dy [, addend]: gradient of a broadcast addend: sum over H and W */
+    SAL_STEP_CONCAT_BACKWARD, /* dy [, addend]: part `operand` */
+    SAL_STEP_SLICE_BACKWARD,  /* dy [, addend]: zeros elsewhere */
+    SAL_STEP_MAX_POOL_BACKWARD,    /* dy, indices [, addend] */
+    SAL_STEP_AVG_POOL_BACKWARD,    /* dy [, addend] */
+    SAL_STEP_REDUCE_MEAN_BACKWARD, /* dy [, addend] */
+    SAL_STEP_RESHAPE_BACKWARD,     /* dy [, addend] */
+    SAL_STEP_TRANSPOSE_BACKWARD,   /* dy [, addend] */
+    SAL_STEP_SHUFFLE_BACKWARD,     /* dy [, addend] */
+    SAL_STEP_PAD_BACKWARD,         /* dy [, addend] */
+    SAL_STEP_SOFTMAX_BACKWARD,     /* dy, y [, addend] */
+    SAL_STEP_LAYER_NORM_BACKWARD,  /* dy, x [, addend] */
+    SAL_STEP_COUNT
+} sal_step_kind;
+
+typedef enum sal_value_type {
+    SAL_VALUE_FLOATS,
+    SAL_VALUE_MASK,   /* one bit per element of `shape` */
+    SAL_VALUE_INDICES /* one byte per element of `shape` */
+} sal_value_type;
+
+/* Physical layouts of float values, masks and indices. */
+typedef enum sal_layout {
+    SAL_LAYOUT_PLAIN,  /* row-major as the shape says */
+    SAL_LAYOUT_BLOCKED /* (1, C, H, W) as (ceil(C/b), H, W, b), b of the device */
+} sal_layout;
+
+typedef struct sal_value {
+    sal_value_type type;
+    sal_shape shape;   /* of one picture */
+    int picture;       /* 1: the network's input or its gradient */
+    int conv_picture;  /* 1: `picture`, and read and written by ungrouped convolutions only */
+    sal_layout layout; /* set by the back end's place() */
+    size_t bytes;      /* of one picture, a multiple of 64; set by place() */
+    /* Set by the planner: */
+    int64_t pictures; /* how many pictures the arena holds of it: the batch, or a chunk of it */
+    size_t offset;    /* in the arena */
+    int first;        /* step that writes it; -1: filled by the caller */
+    int last;         /* last step that reads it; the number of steps: read by the caller */
+} sal_value;
+
+enum { SAL_STEP_MAX_INPUTS = 4 };
+
+typedef struct sal_step {
+    sal_step_kind kind;
+    const sal_node *node; /* attributes and weights; borrowed from the program's graph */
+    int *inputs;          /* values */
+    int input_count;
+    int output;    /* value */
+    int kept;      /* second output: mask or indices; -1: none */
+    int addend;    /* value added to a gradient; also the last of inputs; -1: none */
+    int operand;   /* MUL_BACKWARD, CONCAT_BACKWARD: whose gradient */
+    int64_t batch; /* pictures of one run of this step */
+    int rule;      /* sal_rule of activation backward steps */
+} sal_step;
+
+typedef struct sal_device sal_device;
+
+typedef struct sal_device_options {
+    int threads; /* 0: one per core */
+    int exact;   /* direct convolution algorithms only */
+} sal_device_options;
+
+/* What a prepared step needs besides its values. */
+typedef struct sal_needs {
+    size_t scratch_bytes;  /* working memory, shared by all steps, alive during run only */
+    size_t weight_bytes;   /* what prepare allocated for weights */
+    const char *algorithm; /* borrowed, static: "winograd", "direct", ... */
+} sal_needs;
+
+/* Addresses of one run of a step, resolved by the program. */
+typedef struct sal_run {
+    void *const *inputs; /* in the order of step->inputs */
+    void *output;
+    void *kept;    /* or NULL */
+    void *scratch; /* as asked for, 64-byte aligned */
+} sal_run;
+
+typedef struct sal_step_row {
+    const char *name; /* "conv backward-data" */
+    /* Makes *plan, the back end's own record of the step, with weights in its layout.
+     * values is the program's table. Errors: UNSUPPORTED, MEMORY, DEVICE. */
+    sal_status (*prepare)(void **plan, sal_needs *needs, sal_device *device, const sal_step *step,
+                          const sal_value *values);
+    sal_status (*run)(sal_device *device, void *plan, const sal_run *run);
+    void (*release)(sal_device *device, void *plan); /* NULL plan is fine */
+} sal_step_row;
+
+typedef struct sal_backend {
+    const char *name; /* "cpu" */
+    /* spec: what follows "name:" in --device, or NULL. *out is the caller's. */
+    sal_status (*open)(sal_device **out, const char *spec, const sal_device_options *options);
+    void (*close)(sal_device *device);
+    const char *(*describe)(const sal_device *device);   /* borrowed; "AMD EPYC, avx512, oneDNN 2.6.3, 2 threads" */
+    size_t (*free_memory)(const sal_device *device);     /* bytes that an arena may take */
+    void (*place)(sal_device *device, sal_value *value); /* sets layout and bytes */
+    sal_status (*allocate)(void **out, sal_device *device, size_t bytes);
+    void (*release)(sal_device *device, void *memory);
+    /* Between host floats (pictures, shape) in row-major order and a value's layout. */
+    sal_status (*upload)(sal_device *device, void *memory, const sal_value *value, const float *host, int64_t pictures);
+    sal_status (*download)(sal_device *device, float *host, const void *memory, const sal_value *value,
+                           int64_t pictures);
+    sal_step_row rows[SAL_STEP_COUNT];
+} sal_backend;
+
+/* The back end and the rest of "cpu", "cuda:0", "auto" or NULL. Errors: ARGUMENT, naming those built in. */
+sal_status sal_backend_find(const sal_backend **out, const char **spec, const char *device);
+
+const char *sal_step_kind_name(sal_step_kind kind);
+
+#endif

@@ -1,0 +1,69 @@
+/* A network compiled for one device and batch: forward steps, backward steps to the
+ * input only, and one planned arena.
+ *
+ * differentiate.c makes the steps, plan.c the arena, run.c runs them. Nothing here
+ * knows of files, pictures or attribution methods: those are loops around a program. */
+#ifndef SAL_PROGRAM_PROGRAM_H
+#define SAL_PROGRAM_PROGRAM_H
+
+#include "backend/backend.h"
+
+/* Steps [first, last) are run for `chunk` pictures at a time until the batch is done. */
+typedef struct sal_segment {
+    int first;
+    int last;
+    int64_t chunk;
+} sal_segment;
+
+enum { SAL_MAX_SEGMENTS = 4 };
+
+typedef struct sal_program {
+    const sal_backend *backend;
+    sal_device *device; /* owned */
+    sal_graph graph;    /* owned; weights are dropped once the back end has them */
+    int64_t batch;
+    sal_value *values;
+    size_t value_count;
+    sal_step *steps;
+    size_t step_count;
+    size_t forward_count; /* steps before this one make the scores */
+    sal_segment segments[SAL_MAX_SEGMENTS];
+    int segment_count;
+    int input;    /* values: the pictures, */
+    int scores;   /* (1, outputs), */
+    int seed;     /* gradient of the scores, (1, outputs), */
+    int gradient; /* and of the pictures */
+    void **plans; /* one per step, the back end's */
+    sal_needs *needs;
+    unsigned char *arena; /* device memory */
+    size_t arena_bytes;
+    size_t scratch_offset; /* the scratch lies at the arena's end */
+    size_t scratch_bytes;
+    size_t weight_bytes;
+    size_t kept_bytes;
+} sal_program;
+
+typedef struct sal_program_options {
+    const char *device; /* NULL: auto */
+    int64_t batch;      /* 0: chosen */
+    int threads;
+    int exact;
+    sal_rule rule;
+    uint64_t max_memory; /* 0: three quarters of what is free */
+} sal_program_options;
+
+/* Compiles a graph that went through sal_passes_run. Copies what it needs of it.
+ * Errors: UNSUPPORTED (names node and op), MEMORY (says which batch would fit), DEVICE, ARGUMENT. */
+sal_status sal_program_open(sal_program **out, const sal_graph *graph, const sal_program_options *options);
+void sal_program_close(sal_program *program);
+
+/* scores (count, outputs) of inputs (count, C, H, W); count <= batch. The rest of the batch is zeros. */
+sal_status sal_program_forward(sal_program *program, float *scores, const float *inputs, int64_t count);
+/* gradients (count, C, H, W) for seeds (count, outputs) = d score / d outputs, of the last forward pass. */
+sal_status sal_program_backward(sal_program *program, float *gradients, const float *seeds, int64_t count);
+
+/* Parts of sal_program_open, in the order it calls them. */
+sal_status sal_program_differentiate(sal_program *program, sal_rule rule);
+sal_status sal_program_plan(sal_program *program);
+
+#endif
