@@ -108,6 +108,7 @@ typedef struct sal_device_options {
 typedef struct sal_needs {
     size_t scratch_bytes;  /* working memory, shared by all steps, alive during run only */
     size_t weight_bytes;   /* what prepare allocated for weights */
+    int weights_borrowed;  /* 1: node->weight is read at run time and must stay */
     const char *algorithm; /* borrowed, static: "winograd", "direct", ... */
 } sal_needs;
 
@@ -140,7 +141,8 @@ typedef struct sal_backend {
     sal_status (*allocate)(void **out, sal_device *device, size_t bytes);
     void (*release)(sal_device *device, void *memory);
     /* Between host floats (pictures, shape) in row-major order and a value's layout. */
-    sal_status (*upload)(sal_device *device, void *memory, const sal_value *value, const float *host, int64_t pictures);
+    sal_status (*upload)(sal_device *device, void *memory, const sal_value *value, const float *host, int64_t pictures,
+                         int64_t batch); /* the rest of the batch becomes zeros */
     sal_status (*download)(sal_device *device, float *host, const void *memory, const sal_value *value,
                            int64_t pictures);
     sal_step_row rows[SAL_STEP_COUNT];

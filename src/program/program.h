@@ -20,13 +20,14 @@ enum { SAL_MAX_SEGMENTS = 4 };
 typedef struct sal_program {
     const sal_backend *backend;
     sal_device *device; /* owned */
-    sal_graph graph;    /* owned; weights are dropped once the back end has them */
+    sal_graph graph;    /* owned; weights are dropped once the back end has them in its own layout */
     int64_t batch;
     sal_value *values;
     size_t value_count;
     sal_step *steps;
     size_t step_count;
     size_t forward_count; /* steps before this one make the scores */
+    int *backward_start;  /* per node: first step of its backward part */
     sal_segment segments[SAL_MAX_SEGMENTS];
     int segment_count;
     int input;    /* values: the pictures, */
@@ -52,9 +53,10 @@ typedef struct sal_program_options {
     uint64_t max_memory; /* 0: three quarters of what is free */
 } sal_program_options;
 
-/* Compiles a graph that went through sal_passes_run. Copies what it needs of it.
+/* Compiles a graph that went through sal_passes_run. On success the graph is taken
+ * over and *graph is empty: a second copy of the weights would double the memory.
  * Errors: UNSUPPORTED (names node and op), MEMORY (says which batch would fit), DEVICE, ARGUMENT. */
-sal_status sal_program_open(sal_program **out, const sal_graph *graph, const sal_program_options *options);
+sal_status sal_program_open(sal_program **out, sal_graph *graph, const sal_program_options *options);
 void sal_program_close(sal_program *program);
 
 /* scores (count, outputs) of inputs (count, C, H, W); count <= batch. The rest of the batch is zeros. */
@@ -64,6 +66,7 @@ sal_status sal_program_backward(sal_program *program, float *gradients, const fl
 
 /* Parts of sal_program_open, in the order it calls them. */
 sal_status sal_program_differentiate(sal_program *program, sal_rule rule);
-sal_status sal_program_plan(sal_program *program);
+/* chunk: pictures at a time for the first, large layers; divides the batch. */
+sal_status sal_program_plan(sal_program *program, int64_t chunk);
 
 #endif

@@ -1,0 +1,290 @@
+/* Where every value lies in the one arena, and how the steps are cut into segments.
+ *
+ * The first layers have the largest activations and the fewest weights, so they run
+ * a few pictures at a time (a chunk), forward and backward; the rest runs the whole
+ * batch at once. Values that live inside one chunked segment hold a chunk only.
+ *
+ * Offsets: blocks by falling size, each at the lowest place where no block lies that
+ * lives at the same time (Pisarchyk and Lee 2020, "greedy by size"). */
+#include "base/memory.h"
+#include "program/program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    /* Weights that every chunk reads again; small enough to stay in a last-level cache. */
+    CHUNKED_WEIGHT_BYTES = 8 << 20,
+    ALIGNMENT = 64
+};
+
+static size_t round_up(size_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+}
+
+/* ---- Liveness ----------------------------------------------------------- */
+
+static void find_lifetimes(sal_program *p)
+{
+    for (size_t v = 0; v < p->value_count; v++) {
+        p->values[v].first = -1;
+        p->values[v].last = -1;
+    }
+    for (int s = 0; s < (int)p->step_count; s++) {
+        const sal_step *step = &p->steps[s];
+        p->values[step->output].first = s;
+        p->values[step->output].last = s;
+        if (step->kept >= 0)
+            p->values[step->kept].first = p->values[step->kept].last = s;
+        for (int k = 0; k < step->input_count; k++)
+            p->values[step->inputs[k]].last = s;
+    }
+    int end = (int)p->step_count;
+    p->values[p->scores].last = end;
+    p->values[p->gradient].last = end;
+    p->values[p->seed].last = end;
+    for (size_t v = 0; v < p->value_count; v++) {
+        sal_value *value = &p->values[v];
+        /* Kept to the end, so that one forward pass serves several backward passes. */
+        if (value->first < (int)p->forward_count && value->last >= (int)p->forward_count)
+            value->last = end;
+    }
+}
+
+static int segment_of(const sal_program *p, int step)
+{
+    for (int k = 0; k < p->segment_count; k++)
+        if (step >= p->segments[k].first && step < p->segments[k].last)
+            return k;
+    return -1;
+}
+
+/* Values of a chunked segment hold a chunk; what crosses its border holds the batch and
+ * lives through the whole segment, since every chunk comes back to it. */
+static void size_values(sal_program *p)
+{
+    for (size_t v = 0; v < p->value_count; v++) {
+        sal_value *value = &p->values[v];
+        int from = segment_of(p, value->first);
+        int to = segment_of(p, value->last);
+        if (from >= 0 && from == to) {
+            value->pictures = p->segments[from].chunk;
+            continue;
+        }
+        value->pictures = p->batch;
+        if (from >= 0 && p->segments[from].chunk < p->batch)
+            value->first = p->segments[from].first;
+        if (to >= 0 && p->segments[to].chunk < p->batch)
+            value->last = p->segments[to].last - 1;
+    }
+}
+
+/* ---- Sharing memory ----------------------------------------------------- */
+
+/* The input whose memory the output may take over when the step is its last reader, or -1. */
+static int overwritable_input(const sal_step *s)
+{
+    if (s->addend >= 0)
+        return s->addend;
+    switch (s->kind) {
+    case SAL_STEP_CONV: return s->input_count > 1 ? s->inputs[1] : -1;
+    case SAL_STEP_AFFINE:
+    case SAL_STEP_ACTIVATION:
+    case SAL_STEP_ADD:
+    case SAL_STEP_MUL:
+    case SAL_STEP_AFFINE_BACKWARD:
+    case SAL_STEP_ACTIVATION_BACKWARD: return s->inputs[0];
+    default: return -1;
+    }
+}
+
+/* owner[v]: the value whose block v lies in (itself, or an earlier value it overwrites). */
+static void share_blocks(int *owner, sal_program *p)
+{
+    for (size_t v = 0; v < p->value_count; v++)
+        owner[v] = (int)v;
+    for (int s = 0; s < (int)p->step_count; s++) {
+        const sal_step *step = &p->steps[s];
+        int u = overwritable_input(step);
+        if (u < 0)
+            continue;
+        int times = 0;
+        for (int k = 0; k < step->input_count; k++)
+            times += step->inputs[k] == u;
+        const sal_value *in = &p->values[u], *out = &p->values[step->output];
+        const sal_value *block = &p->values[owner[u]];
+        if (times != 1 || in->last != s || in->bytes != out->bytes || in->layout != out->layout ||
+            in->pictures != out->pictures || block->pictures != out->pictures || out->first != s)
+            continue;
+        owner[step->output] = owner[u];
+    }
+    for (size_t v = 0; v < p->value_count; v++) {
+        sal_value *block = &p->values[owner[v]];
+        if (p->values[v].last > block->last)
+            block->last = p->values[v].last;
+    }
+}
+
+typedef struct block {
+    int value;
+    int first;
+    int last;
+    size_t bytes;
+    size_t offset;
+} block;
+
+static int by_falling_size(const void *a, const void *b)
+{
+    const block *x = a, *y = b;
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? 1 : -1;
+    return x->value - y->value;
+}
+
+/* The lowest offset at which `fresh` meets none of the `placed` (sorted by offset) that live with it. */
+static size_t lowest_gap(const block *placed, size_t count, const block *fresh)
+{
+    size_t offset = 0;
+    for (size_t k = 0; k < count; k++) {
+        const block *b = &placed[k];
+        if (b->last < fresh->first || fresh->last < b->first)
+            continue;
+        if (offset + fresh->bytes <= b->offset)
+            break;
+        if (b->offset + b->bytes > offset)
+            offset = b->offset + b->bytes;
+    }
+    return offset;
+}
+
+static size_t place_blocks(block *blocks, size_t count, block *placed)
+{
+    size_t total = 0;
+    qsort(blocks, count, sizeof *blocks, by_falling_size);
+    for (size_t k = 0; k < count; k++) {
+        blocks[k].offset = lowest_gap(placed, k, &blocks[k]);
+        size_t at = k;
+        while (at > 0 && placed[at - 1].offset > blocks[k].offset) {
+            placed[at] = placed[at - 1];
+            at--;
+        }
+        placed[at] = blocks[k];
+        if (blocks[k].offset + blocks[k].bytes > total)
+            total = blocks[k].offset + blocks[k].bytes;
+    }
+    return total;
+}
+
+/* Sets offsets for the present segments; *total is the arena without scratch. */
+static sal_status assign_offsets(size_t *total, sal_program *p)
+{
+    sal_status st = SAL_OK;
+    int *owner = NULL;
+    block *blocks = NULL, *placed = NULL;
+    TRY(sal_alloc(&owner, p->value_count, sizeof *owner, "the memory plan"));
+    TRY(sal_alloc(&blocks, p->value_count, sizeof *blocks, "the memory plan"));
+    TRY(sal_alloc(&placed, p->value_count, sizeof *placed, "the memory plan"));
+    find_lifetimes(p);
+    size_values(p);
+    share_blocks(owner, p);
+    size_t count = 0;
+    for (size_t v = 0; v < p->value_count; v++) {
+        const sal_value *value = &p->values[v];
+        if (owner[v] != (int)v || value->last < 0)
+            continue;
+        blocks[count++] = (block){(int)v, value->first, value->last, value->bytes * (size_t)value->pictures, 0};
+    }
+    *total = place_blocks(blocks, count, placed);
+    for (size_t k = 0; k < count; k++)
+        p->values[blocks[k].value].offset = blocks[k].offset;
+    for (size_t v = 0; v < p->value_count; v++)
+        p->values[v].offset = p->values[owner[v]].offset;
+done:
+    sal_free(owner);
+    sal_free(blocks);
+    sal_free(placed);
+    return st;
+}
+
+/* ---- Segments ----------------------------------------------------------- */
+
+static void set_segments(sal_program *p, int cut_node, int64_t chunk)
+{
+    int steps = (int)p->step_count, forward = (int)p->forward_count;
+    if (cut_node < 0) {
+        p->segments[0] = (sal_segment){0, forward, p->batch};
+        p->segments[1] = (sal_segment){forward, steps, p->batch};
+        p->segment_count = 2;
+        return;
+    }
+    /* Forward steps are one per node but for the input. */
+    int cut = cut_node + 1 - (p->graph.input <= cut_node);
+    int back = p->backward_start[cut_node];
+    p->segments[0] = (sal_segment){0, cut, chunk};
+    p->segments[1] = (sal_segment){cut, forward, p->batch};
+    p->segments[2] = (sal_segment){forward, back, p->batch};
+    p->segments[3] = (sal_segment){back, steps, chunk};
+    p->segment_count = 4;
+}
+
+/* Tries cuts after every few nodes and keeps the one with the smallest arena. */
+static sal_status choose_segments(sal_program *p, int64_t chunk)
+{
+    sal_status st = SAL_OK;
+    size_t best_bytes, weights = 0;
+    int best = -1;
+    set_segments(p, -1, p->batch);
+    TRY(assign_offsets(&best_bytes, p));
+    if (p->batch <= chunk)
+        return SAL_OK;
+    int nodes = (int)p->graph.count;
+    int stride = nodes > 200 ? nodes / 100 : 1;
+    for (int i = 0; i + 1 < nodes; i++) {
+        const sal_node *n = &p->graph.nodes[i];
+        weights += (n->weight_count + n->bias_count) * sizeof(float);
+        if (weights > CHUNKED_WEIGHT_BYTES)
+            break;
+        if (n->op == SAL_OP_INPUT || i % stride != 0)
+            continue;
+        size_t bytes;
+        set_segments(p, i, chunk);
+        TRY(assign_offsets(&bytes, p));
+        if (bytes < best_bytes) {
+            best_bytes = bytes;
+            best = i;
+        }
+    }
+    set_segments(p, best, best < 0 ? p->batch : chunk);
+    TRY(assign_offsets(&best_bytes, p));
+done:
+    return st;
+}
+
+static void count_kept(sal_program *p)
+{
+    p->kept_bytes = 0;
+    for (size_t v = 0; v < p->value_count; v++) {
+        const sal_value *value = &p->values[v];
+        if ((int)v != p->scores && value->first >= 0 && value->first < (int)p->forward_count &&
+            value->last >= (int)p->step_count)
+            p->kept_bytes += value->bytes * (size_t)value->pictures;
+    }
+}
+
+sal_status sal_program_plan(sal_program *p, int64_t chunk)
+{
+    sal_status st = SAL_OK;
+    for (size_t v = 0; v < p->value_count; v++)
+        p->backend->place(p->device, &p->values[v]);
+    TRY(choose_segments(p, chunk));
+    size_t total = 0;
+    TRY(assign_offsets(&total, p));
+    p->arena_bytes = round_up(total);
+    count_kept(p);
+    for (int k = 0; k < p->segment_count; k++)
+        for (int s = p->segments[k].first; s < p->segments[k].last; s++)
+            p->steps[s].batch = p->segments[k].chunk;
+done:
+    return st;
+}

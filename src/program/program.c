@@ -1,0 +1,211 @@
+/* Opening, running and closing a program. */
+#include "program/program.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFAULT_BATCH = 8, SMALL_CHUNK = 2 };
+
+/* ---- Compiling ---------------------------------------------------------- */
+
+static sal_status prepare_steps(sal_program *p)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_alloc(&p->plans, p->step_count, sizeof *p->plans, "the program"));
+    TRY(sal_alloc(&p->needs, p->step_count, sizeof *p->needs, "the program"));
+    for (size_t s = 0; s < p->step_count; s++) {
+        const sal_step *step = &p->steps[s];
+        const sal_step_row *row = &p->backend->rows[step->kind];
+        if (!row->prepare) {
+            st = sal_fail(SAL_ERROR_UNSUPPORTED, "node '%s' (%s): the %s back end has no %s", step->node->name,
+                          sal_op_get(step->node->op)->name, p->backend->name, sal_step_kind_name(step->kind));
+            goto done;
+        }
+        st = row->prepare(&p->plans[s], &p->needs[s], p->device, step, p->values);
+        if (st != SAL_OK) {
+            st = sal_fail_in(st, "node '%s' (%s)", step->node->name, sal_step_kind_name(step->kind));
+            goto done;
+        }
+        p->weight_bytes += p->needs[s].weight_bytes;
+        if (p->needs[s].scratch_bytes > p->scratch_bytes)
+            p->scratch_bytes = p->needs[s].scratch_bytes;
+    }
+done:
+    return st;
+}
+
+/* Drops weights that every step of their node holds in a layout of its own. */
+static void drop_weights(sal_program *p)
+{
+    for (size_t i = 0; i < p->graph.count; i++) {
+        sal_node *n = &p->graph.nodes[i];
+        int borrowed = 0;
+        for (size_t s = 0; s < p->step_count; s++)
+            borrowed |= p->steps[s].node == n && p->needs[s].weights_borrowed;
+        if (!borrowed) {
+            sal_free(n->weight);
+            n->weight = NULL;
+        } else {
+            p->weight_bytes += (n->weight_count + n->bias_count) * sizeof(float);
+        }
+    }
+}
+
+static void drop_steps(sal_program *p)
+{
+    for (size_t s = 0; s < p->step_count; s++) {
+        if (p->plans)
+            p->backend->rows[p->steps[s].kind].release(p->device, p->plans[s]);
+        free(p->steps[s].inputs);
+    }
+    free(p->steps);
+    free(p->values);
+    sal_free(p->plans);
+    sal_free(p->needs);
+    sal_free(p->backward_start);
+    p->steps = NULL;
+    p->values = NULL;
+    p->plans = NULL;
+    p->needs = NULL;
+    p->backward_start = NULL;
+    p->step_count = p->value_count = 0;
+}
+
+static sal_status compile(sal_program *p, const sal_program_options *options)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_program_differentiate(p, options->rule));
+    size_t limit = options->max_memory ? options->max_memory : p->backend->free_memory(p->device) / 4 * 3;
+    for (p->batch = options->batch ? options->batch : DEFAULT_BATCH;; p->batch = (p->batch + 1) / 2) {
+        TRY(sal_program_plan(p, p->batch % SMALL_CHUNK == 0 ? SMALL_CHUNK : 1));
+        if (p->arena_bytes <= limit)
+            break;
+        if (options->batch || p->batch == 1) {
+            st = sal_fail(SAL_ERROR_MEMORY, "a batch of %lld needs %zu MiB, %zu MiB may be used%s", (long long)p->batch,
+                          p->arena_bytes >> 20, limit >> 20, options->batch > 1 ? ": ask for a smaller batch" : "");
+            goto done;
+        }
+    }
+    TRY(prepare_steps(p));
+    p->scratch_offset = p->arena_bytes;
+    p->arena_bytes += p->scratch_bytes;
+    drop_weights(p);
+    void *arena;
+    TRY(p->backend->allocate(&arena, p->device, p->arena_bytes));
+    p->arena = arena;
+done:
+    return st;
+}
+
+sal_status sal_program_open(sal_program **out, sal_graph *graph, const sal_program_options *options)
+{
+    sal_status st = SAL_OK;
+    sal_program *p = NULL;
+    const char *spec;
+    *out = NULL;
+    if (options->batch < 0 || options->threads < 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "batch %lld and threads %d must not be negative", (long long)options->batch,
+                        options->threads);
+    TRY(sal_alloc(&p, 1, sizeof *p, "the program"));
+    TRY(sal_backend_find(&p->backend, &spec, options->device));
+    sal_device_options device_options = {.threads = options->threads, .exact = options->exact};
+    TRY(p->backend->open(&p->device, spec, &device_options));
+    p->graph = *graph;
+    sal_graph_init(graph);
+    st = compile(p, options);
+    if (st != SAL_OK)
+        goto done;
+    *out = p;
+    p = NULL;
+done:
+    sal_program_close(p);
+    return st;
+}
+
+void sal_program_close(sal_program *p)
+{
+    if (!p)
+        return;
+    if (p->arena)
+        p->backend->release(p->device, p->arena);
+    drop_steps(p);
+    sal_graph_clear(&p->graph);
+    if (p->device)
+        p->backend->close(p->device);
+    sal_free(p);
+}
+
+/* ---- Running ------------------------------------------------------------ */
+
+static void *address(const sal_program *p, int value, int64_t picture)
+{
+    const sal_value *v = &p->values[value];
+    size_t skip = v->pictures == p->batch ? (size_t)picture * v->bytes : 0;
+    return p->arena + v->offset + skip;
+}
+
+static sal_status run_step(sal_program *p, int s, int64_t picture)
+{
+    const sal_step *step = &p->steps[s];
+    void *inputs[64];
+    void **in = inputs;
+    if (step->input_count > 64 && !(in = malloc((size_t)step->input_count * sizeof *in)))
+        return sal_fail_memory((size_t)step->input_count * sizeof *in, "a step");
+    for (int k = 0; k < step->input_count; k++)
+        in[k] = address(p, step->inputs[k], picture);
+    sal_run run = {
+        .inputs = in,
+        .output = address(p, step->output, picture),
+        .kept = step->kept >= 0 ? address(p, step->kept, picture) : NULL,
+        .scratch = p->arena + p->scratch_offset,
+    };
+    sal_status st = p->backend->rows[step->kind].run(p->device, p->plans[s], &run);
+    if (in != inputs)
+        free(in);
+    return st == SAL_OK ? st : sal_fail_in(st, "node '%s' (%s)", step->node->name, sal_step_kind_name(step->kind));
+}
+
+static sal_status run_steps(sal_program *p, size_t first, size_t last)
+{
+    sal_status st = SAL_OK;
+    for (int k = 0; k < p->segment_count; k++) {
+        const sal_segment *g = &p->segments[k];
+        if ((size_t)g->first < first || (size_t)g->last > last)
+            continue;
+        for (int64_t picture = 0; picture < p->batch; picture += g->chunk)
+            for (int s = g->first; s < g->last; s++)
+                TRY(run_step(p, s, picture));
+    }
+done:
+    return st;
+}
+
+sal_status sal_program_forward(sal_program *p, float *scores, const float *inputs, int64_t count)
+{
+    sal_status st = SAL_OK;
+    if (count < 1 || count > p->batch)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%lld pictures for a batch of %lld", (long long)count, (long long)p->batch);
+    const sal_value *in = &p->values[p->input];
+    TRY(p->backend->upload(p->device, p->arena + in->offset, in, inputs, count, p->batch));
+    TRY(run_steps(p, 0, p->forward_count));
+    if (scores)
+        TRY(p->backend->download(p->device, scores, p->arena + p->values[p->scores].offset, &p->values[p->scores],
+                                 count));
+done:
+    return st;
+}
+
+sal_status sal_program_backward(sal_program *p, float *gradients, const float *seeds, int64_t count)
+{
+    sal_status st = SAL_OK;
+    if (count < 1 || count > p->batch)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%lld pictures for a batch of %lld", (long long)count, (long long)p->batch);
+    const sal_value *seed = &p->values[p->seed], *out = &p->values[p->gradient];
+    TRY(p->backend->upload(p->device, p->arena + seed->offset, seed, seeds, count, p->batch));
+    TRY(run_steps(p, p->forward_count, p->step_count));
+    TRY(p->backend->download(p->device, gradients, p->arena + out->offset, out, count));
+done:
+    return st;
+}
