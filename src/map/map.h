@@ -1,0 +1,140 @@
+/* From the gradient of a network's input to a map, and from a map to colours on
+ * the picture. Knows arrays, pictures and placements; nothing of networks, back
+ * ends or files. Each function has a CUDA twin to match; map_math.h holds what
+ * both compute with.
+ *
+ * Maps are (height, width) floats, rows without padding. Sides are at least 1;
+ * where a function returns a status, it checks that (ARGUMENT). */
+#ifndef SAL_MAP_MAP_H
+#define SAL_MAP_MAP_H
+
+#include "image/placement.h"
+#include "map/map_math.h"
+
+/* ---- The steps of sal_map_make ------------------------------------------ */
+
+/* map[i] = reduce over c of modify(gradient[c][i]), gradient (channels, pixels);
+ * one pass over the gradient, sums in double. map may not overlap gradient.
+ * Errors: NUMERIC (NaN or infinity in, or a sum beyond float), ARGUMENT. */
+sal_status sal_map_reduce(float *map, const float *gradient, int64_t channels, int64_t pixels, sal_modifier modifier,
+                          sal_reduce reduce);
+
+/* Largest sigma that sal_map_smooth takes: enough for any input, and a bound on its time. */
+#define SAL_SIGMA_MAX 10000.0
+
+/* 2 % of the shorter side: what sal_map_make smooths with when no sigma is set. */
+double sal_map_default_sigma(int64_t height, int64_t width);
+
+/* Gaussian of the map in place: scipy.ndimage.gaussian_filter(map, sigma) with
+ * its defaults mode="reflect" and truncate=4, computed in double, rounded to
+ * float once. A constant map stays exactly constant. sigma 0 changes nothing.
+ * Errors: ARGUMENT (sigma negative, NaN or above SAL_SIGMA_MAX), MEMORY. */
+sal_status sal_map_smooth(float *map, int64_t height, int64_t width, double sigma);
+
+/* Peak, mean and flatness of the map as it is; the mean is summed in double.
+ * *low is its minimum. Nothing here looks for NaN: sal_map_reduce did. */
+void sal_map_measure(sal_map_stats *stats, float *low, const float *map, int64_t pixels);
+
+/* (m - min) / (max - min + 1e-7) in place, in double, rounded to float once; a
+ * constant map becomes zeros. *stats describes the map before. */
+void sal_map_normalize(float *map, sal_map_stats *stats, int64_t pixels);
+
+/* ---- Onto the picture ---------------------------------------------------- */
+
+/* The map enlarged to the source picture, one row at a time, so that no map of
+ * the size of the picture is ever held. Bilinear, half-pixel centres, clamped
+ * at the edges of what the network saw; 0 where it saw nothing. */
+typedef struct sal_upsampler sal_upsampler;
+
+/* map is (net_height, net_width) of the placement; it is borrowed and must outlive
+ * the upsampler. Errors: ARGUMENT (sides or scales not positive), LIMIT, MEMORY. */
+sal_status sal_upsampler_open(sal_upsampler **out, const float *map, const sal_placement *placement);
+/* values: source_width floats of row y, 0 <= y < source_height. Not for two threads at once. */
+void sal_upsampler_row(float *values, sal_upsampler *upsampler, int64_t y);
+void sal_upsampler_close(sal_upsampler *upsampler); /* NULL is fine */
+
+/* The whole enlarged map: values (source_height, source_width). Errors as sal_upsampler_open. */
+sal_status sal_map_upsample(float *values, const float *map, const sal_placement *placement);
+
+/* ---- Colours ------------------------------------------------------------- */
+
+/* 256 RGB rows of a colour table. Borrowed, static; NULL for an unknown one. */
+const uint8_t (*sal_colormap_table(sal_colormap colormap))[3];
+/* "viridis" and so on, NULL for an unknown one. Borrowed, static. */
+const char *sal_colormap_name(sal_colormap colormap);
+
+/* rgb: 3 * count bytes; values are clipped to 0..1. */
+void sal_color_row(uint8_t *rgb, const float *values, int64_t count, const uint8_t (*table)[3]);
+
+/* ---- Any picture as 8-bit RGB -------------------------------------------- */
+
+/* How samples become levels: level = (sample - low) * scale, rounded and clipped. */
+typedef struct sal_shade {
+    double low;
+    double scale;
+} sal_shade;
+
+/* Integer samples by their full range. Float samples: within 0..1 or 0..255 they
+ * mean just that; beyond, their range is stretched to 0..255. NaN is black. */
+sal_shade sal_shade_of(const sal_picture *picture);
+/* rgb: row y as it is looked at: 1 channel or gray+alpha as gray, RGB or RGBA
+ * without its alpha, more channels as the gray of their mean. */
+void sal_shade_row(uint8_t *rgb, const sal_picture *picture, const sal_shade *shade, int64_t y);
+
+/* ---- Overlays ------------------------------------------------------------- */
+
+typedef struct sal_overlay_style {
+    sal_colormap colormap;
+    double alpha; /* 0..1: weight of the colours */
+} sal_overlay_style;
+
+/* Enlarge, colour, blend, row by row: out = (1 - alpha) * picture + alpha * colour
+ * in 8-bit sRGB, to the nearest level. */
+typedef struct sal_overlay sal_overlay;
+
+/* picture: the source that the placement was made for, or NULL for the colours
+ * alone; picture and map are borrowed and must outlive the overlay.
+ * Errors: ARGUMENT (size of the picture, alpha, colour map), LIMIT, MEMORY. */
+sal_status sal_overlay_open(sal_overlay **out, const sal_picture *picture, const float *map,
+                            const sal_placement *placement, const sal_overlay_style *style);
+/* rgb: 3 * source_width bytes of row y. Not for two threads at once. */
+void sal_overlay_row(uint8_t *rgb, sal_overlay *overlay, int64_t y);
+void sal_overlay_close(sal_overlay *overlay); /* NULL is fine */
+
+/* The whole overlay as an 8-bit RGB picture; its samples belong to *out. */
+sal_status sal_overlay_make(sal_picture *out, const sal_picture *picture, const float *map,
+                            const sal_placement *placement, const sal_overlay_style *style);
+
+/* ---- Figures --------------------------------------------------------------- */
+
+/* Any picture as 8-bit RGB of another size: triangle filter as wide as the
+ * reduction (area average and bilinear in one, Pillow's BILINEAR). One pass over
+ * the source; memory of the size of the result. Errors: ARGUMENT, LIMIT, MEMORY. */
+sal_status sal_resize_rgb(sal_picture *out, const sal_picture *picture, int64_t height, int64_t width);
+
+typedef struct sal_figure_options {
+    sal_overlay_style style;
+    const char *captions[3]; /* over picture, map and overlay; NULL: just these words */
+    const char *note;        /* one line under the panels, or NULL */
+    double bar_low;          /* values that the ends of the colour bar stand for; */
+    double bar_high;         /* both 0: 0 and 1 */
+} sal_figure_options;
+
+/* Picture, map with a colour bar, and overlay side by side on white: an 8-bit RGB
+ * picture whose samples belong to *out. Text beyond ASCII is drawn as '?', text
+ * wider than its place is cut with dots. Errors: ARGUMENT, LIMIT, MEMORY. */
+sal_status sal_figure_make(sal_picture *out, const sal_picture *picture, const float *map,
+                           const sal_placement *placement, const sal_figure_options *options);
+
+/* ---- Text ------------------------------------------------------------------ */
+
+enum { SAL_FONT_WIDTH = 5, SAL_FONT_ASCENT = 7, SAL_FONT_HEIGHT = 9, SAL_FONT_ADVANCE = 6 };
+
+/* Width in pixels of a text at a whole magnification. */
+int64_t sal_text_width(const char *text, int64_t magnify);
+/* Draws text on an 8-bit RGB canvas: the top left corner of the first letter's
+ * cell at (x, y), clipped at the borders; descenders reach below SAL_FONT_ASCENT. */
+void sal_text_draw(sal_picture *canvas, int64_t x, int64_t y, const char *text, int64_t magnify,
+                   const uint8_t color[3]);
+
+#endif

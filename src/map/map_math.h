@@ -1,0 +1,122 @@
+/* The arithmetic of maps that the CPU functions and their CUDA kernels share, so
+ * that both give the same numbers. No memory, no loops over pixels. */
+#ifndef SAL_MAP_MAP_MATH_H
+#define SAL_MAP_MAP_MATH_H
+
+#include "salmap/salmap.h"
+
+#include <math.h>
+
+#ifdef __CUDACC__
+#define SAL_MATH static inline __host__ __device__
+#else
+#define SAL_MATH static inline
+#endif
+
+/* Radius of the Gaussian: where SciPy's truncate=4 ends it. */
+SAL_MATH int64_t sal_gauss_radius(double sigma)
+{
+    return (int64_t)(4.0 * sigma + 0.5);
+}
+
+/* Half of the symmetric kernel, weights[0] the centre; radius + 1 values that
+ * sum to 1 over both sides. radius 0 gives the identity. */
+SAL_MATH void sal_gauss_kernel(double *weights, int64_t radius, double sigma)
+{
+    double sum = 1.0;
+    weights[0] = 1.0;
+    for (int64_t k = 1; k <= radius; k++) {
+        weights[k] = exp(-0.5 / (sigma * sigma) * ((double)k * (double)k));
+        sum += 2.0 * weights[k];
+    }
+    for (int64_t k = 0; k <= radius; k++)
+        weights[k] /= sum;
+}
+
+/* Index 0..n-1 that stands for any i under (d c b a | a b c d | d c b a), however often it repeats. */
+SAL_MATH int64_t sal_reflect(int64_t i, int64_t n)
+{
+    int64_t period = 2 * n;
+    int64_t j = i % period;
+    if (j < 0)
+        j += period;
+    return j < n ? j : period - 1 - j;
+}
+
+SAL_MATH float sal_modify(float g, sal_modifier modifier)
+{
+    switch (modifier) {
+    case SAL_MODIFIER_ABS: return fabsf(g);
+    case SAL_MODIFIER_RELU: return g > 0.0f ? g : 0.0f;
+    case SAL_MODIFIER_NEGATE: return -g;
+    case SAL_MODIFIER_NONE: break;
+    }
+    return g;
+}
+
+/* What a map is multiplied by after its minimum is taken off. In double: the
+ * range of a float map may exceed a float. */
+SAL_MATH double sal_normalize_scale(float low, float high)
+{
+    return 1.0 / ((double)high - (double)low + 1e-7);
+}
+
+SAL_MATH float sal_normalize_value(float m, float low, double scale)
+{
+    return (float)(((double)m - (double)low) * scale);
+}
+
+/* Row of a 256-entry colour table: equal parts of 0..1, as matplotlib cuts them. NaN takes the first. */
+SAL_MATH int sal_color_index(float value)
+{
+    if (!(value > 0.0f))
+        return 0;
+    return value >= 1.0f ? 255 : (int)(value * 256.0f);
+}
+
+/* Blending is done in whole numbers, so that every device rounds alike. */
+#define SAL_BLEND_ONE (1u << 23)
+
+/* alpha in 0..1 as a multiple of 2^-23. */
+SAL_MATH uint32_t sal_blend_weight(double alpha)
+{
+    return (uint32_t)(alpha * (double)SAL_BLEND_ONE + 0.5);
+}
+
+/* (1 - alpha) * picture + alpha * color to the nearest level, halves up. */
+SAL_MATH uint8_t sal_blend(uint8_t picture, uint8_t color, uint32_t weight)
+{
+    uint32_t sum = (uint32_t)picture * (SAL_BLEND_ONE - weight) + (uint32_t)color * weight;
+    return (uint8_t)((sum + SAL_BLEND_ONE / 2) >> 23);
+}
+
+/* One axis of bilinear enlargement: what pixel i of the source takes from the
+ * network's n rows or columns: (1 - weight) * [lo] + weight * [hi]. */
+typedef struct sal_upsample_tap {
+    int64_t lo;
+    int64_t hi;
+    float weight;
+    int visible; /* 0: the pixel's centre lies outside what the network saw */
+} sal_upsample_tap;
+
+SAL_MATH sal_upsample_tap sal_upsample_at(int64_t i, double scale, double offset, int64_t n)
+{
+    sal_upsample_tap tap = {0, 0, 0.0f, 0};
+    double v = ((double)i + 0.5 - offset) / scale;
+    if (!(v >= 0.0 && v <= (double)n))
+        return tap;
+    double t = v - 0.5;
+    tap.visible = 1;
+    if (t <= 0.0)
+        return tap;
+    tap.lo = (int64_t)t;
+    if (tap.lo >= n - 1) {
+        tap.lo = tap.hi = n - 1;
+        return tap;
+    }
+    tap.hi = tap.lo + 1;
+    tap.weight = (float)(t - (double)tap.lo);
+    return tap;
+}
+
+#endif
