@@ -1,0 +1,52 @@
+/* Decoders and encoders of pictures, from and to memory. Knows nothing of networks. */
+#ifndef SAL_IMAGE_IMAGE_H
+#define SAL_IMAGE_IMAGE_H
+
+#include "base/error.h"
+
+/* A whole file in memory, its name for messages and what it may ask for. */
+typedef struct sal_image_source {
+    const unsigned char *bytes;
+    size_t size;
+    const char *path;
+    uint64_t max_pixels;
+} sal_image_source;
+
+/* Decodes by content. On success the samples belong to *out; on failure *out is zeroed. */
+sal_status sal_picture_decode(sal_picture *out, const sal_image_source *source);
+
+/* One decoder per format, each for sal_picture_decode alone: on failure they may
+ * leave samples in *out, which the caller clears. */
+sal_status sal_png_decode(sal_picture *out, const sal_image_source *source);
+sal_status sal_jpeg_decode(sal_picture *out, const sal_image_source *source);
+sal_status sal_tiff_decode(sal_picture *out, const sal_image_source *source);
+sal_status sal_npy_decode(sal_picture *out, const sal_image_source *source);
+
+/* Refuses empty sizes (FORMAT) and those over the limit (LIMIT): height * width may
+ * reach max_pixels, and more than four channels no more samples than RGBA would have. */
+sal_status sal_picture_check_size(int64_t height, int64_t width, int64_t channels, const sal_image_source *source);
+/* Zeroed samples for a picture of a checked size. */
+sal_status sal_picture_new(sal_picture *out, int64_t height, int64_t width, int64_t channels, sal_sample_type type);
+size_t sal_sample_size(sal_sample_type type);
+
+/* 8-bit RGB rendering of any picture, to look at: gray repeated, alpha over white,
+ * 16 bits rounded to 8, float pictures stretched from their least to their greatest
+ * finite value, the first three of many channels. On success the samples belong to *out. */
+sal_status sal_picture_to_rgb8(sal_picture *out, const sal_picture *in);
+
+/* Orientation 1..8 as EXIF and TIFF number them; 1 where an APP1 segment has none. */
+int sal_exif_orientation(const unsigned char *segment, size_t size);
+/* Turns or mirrors a picture so that it is upright; values outside 2..8 leave it as it is. */
+sal_status sal_picture_orient(sal_picture *picture, int orientation);
+
+/* Writes C-ordered float32 values as a .npy file, whole or not at all. */
+sal_status sal_npy_write(const char *path, const float *data, const int64_t *shape, int rank);
+
+/* One of R, G, B from what is left of its complementary ink and of black, each
+ * 255 where there is no ink: the plain conversion without a colour profile. */
+static inline unsigned char sal_cmyk_channel(unsigned no_ink, unsigned no_black)
+{
+    return (unsigned char)((no_ink * no_black + 127) / 255);
+}
+
+#endif

@@ -1,0 +1,192 @@
+/* PNG through libpng. libpng reports errors by a call that may not return, so all
+ * state lives in one struct that outlives the jump. */
+#include "image/image.h"
+
+#include "base/file.h"
+
+#include <png.h>
+#include <setjmp.h>
+#include <string.h>
+
+/* Deflate stores 258 bytes in two bits at best. */
+enum { DEFLATE_MAX_RATIO = 1032 };
+
+typedef struct png_context {
+    jmp_buf jump;
+    png_structp png;
+    png_infop info;
+    sal_status status;
+    const char *path;
+    const sal_image_source *source;
+    size_t position;
+    FILE *stream;
+} png_context;
+
+static void on_error(png_structp png, png_const_charp message)
+{
+    png_context *x = png_get_error_ptr(png);
+    /* A callback that knows better has said what happened. */
+    if (x->status == SAL_OK)
+        x->status = sal_fail(SAL_ERROR_FORMAT, "%s: PNG: %s", x->path, message);
+    longjmp(x->jump, 1);
+}
+
+/* Warnings are of colour profiles, texts and the like, which nothing here reads. */
+static void on_warning(png_structp png, png_const_charp message)
+{
+    (void)png;
+    (void)message;
+}
+
+/* ---- Reading ------------------------------------------------------------ */
+
+static void read_bytes(png_structp png, png_bytep to, size_t size)
+{
+    png_context *x = png_get_io_ptr(png);
+    if (size > x->source->size - x->position) {
+        x->status = sal_fail(SAL_ERROR_FORMAT, "%s: PNG: the file is truncated", x->path);
+        png_error(png, "truncated");
+    }
+    memcpy(to, x->source->bytes + x->position, size);
+    x->position += size;
+}
+
+/* Asks for what a sal_picture holds: 8 or 16 bits, no palette, transparency as alpha. */
+static void set_transforms(png_context *x)
+{
+    png_set_expand(x->png);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (png_get_bit_depth(x->png, x->info) == 16)
+        png_set_swap(x->png);
+#endif
+}
+
+static sal_status check_header(png_context *x)
+{
+    uint32_t width = png_get_image_width(x->png, x->info);
+    uint32_t height = png_get_image_height(x->png, x->info);
+    sal_status st = sal_picture_check_size(height, width, png_get_channels(x->png, x->info), x->source);
+    if (st != SAL_OK)
+        return st;
+    /* A small file that declares a large picture is refused before memory is asked for.
+     * No overflow: rows have at most 2^34 bytes and the product of the sizes is bounded. */
+    uint64_t raw = (uint64_t)png_get_rowbytes(x->png, x->info) * height;
+    if (raw / DEFLATE_MAX_RATIO > x->source->size)
+        return sal_fail(SAL_ERROR_FORMAT, "%s: PNG: %u x %u pixels cannot be in a file of %zu bytes: it is truncated",
+                        x->path, width, height, x->source->size);
+    return SAL_OK;
+}
+
+static sal_status read_picture(sal_picture *out, png_context *x)
+{
+    if (setjmp(x->jump))
+        return x->status;
+    png_set_read_fn(x->png, x, read_bytes);
+    png_set_user_limits(x->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* ours are checked instead */
+    png_read_info(x->png, x->info);
+    if ((x->status = check_header(x)) != SAL_OK)
+        return x->status;
+    set_transforms(x);
+    int passes = png_set_interlace_handling(x->png);
+    png_read_update_info(x->png, x->info);
+
+    sal_sample_type type = png_get_bit_depth(x->png, x->info) == 16 ? SAL_SAMPLE_U16 : SAL_SAMPLE_U8;
+    x->status = sal_picture_new(out, png_get_image_height(x->png, x->info), png_get_image_width(x->png, x->info),
+                                png_get_channels(x->png, x->info), type);
+    if (x->status != SAL_OK)
+        return x->status;
+    size_t row_bytes = (size_t)out->width * (size_t)out->channels * sal_sample_size(type);
+    if (row_bytes != png_get_rowbytes(x->png, x->info))
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "%s: PNG: unexpected row size", x->path);
+    for (int pass = 0; pass < passes; pass++)
+        for (int64_t y = 0; y < out->height; y++)
+            png_read_row(x->png, (png_bytep)out->samples + (size_t)y * row_bytes, NULL);
+    png_read_end(x->png, NULL);
+    return SAL_OK;
+}
+
+sal_status sal_png_decode(sal_picture *out, const sal_image_source *source)
+{
+    png_context x = {.path = source->path, .source = source};
+    sal_status st;
+    x.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &x, on_error, on_warning);
+    x.info = x.png ? png_create_info_struct(x.png) : NULL;
+    if (x.info)
+        st = read_picture(out, &x);
+    else
+        st = sal_fail_memory(0, "libpng");
+    png_destroy_read_struct(&x.png, &x.info, NULL);
+    return st;
+}
+
+/* ---- Writing ------------------------------------------------------------ */
+
+static void write_bytes(png_structp png, png_bytep from, size_t size)
+{
+    png_context *x = png_get_io_ptr(png);
+    if (fwrite(from, 1, size, x->stream) != size) {
+        x->status = sal_fail(SAL_ERROR_IO, "%s: cannot write", x->path);
+        png_error(png, "write");
+    }
+}
+
+static void flush_bytes(png_structp png)
+{
+    (void)png; /* sal_file_commit flushes and checks */
+}
+
+static sal_status write_picture(png_context *x, const sal_picture *picture)
+{
+    static const int color_types[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB,
+                                      PNG_COLOR_TYPE_RGB_ALPHA};
+    if (setjmp(x->jump))
+        return x->status;
+    int depth = picture->type == SAL_SAMPLE_U16 ? 16 : 8;
+    size_t row_bytes = (size_t)picture->width * (size_t)picture->channels * sal_sample_size(picture->type);
+    png_set_write_fn(x->png, x, write_bytes, flush_bytes);
+    png_set_user_limits(x->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+    png_set_IHDR(x->png, x->info, (uint32_t)picture->width, (uint32_t)picture->height, depth,
+                 color_types[picture->channels - 1], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
+    png_set_compression_level(x->png, 1);
+    png_set_filter(x->png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB);
+    png_write_info(x->png, x->info);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (depth == 16)
+        png_set_swap(x->png);
+#endif
+    for (int64_t y = 0; y < picture->height; y++)
+        png_write_row(x->png, (png_const_bytep)picture->samples + (size_t)y * row_bytes);
+    png_write_end(x->png, NULL);
+    return SAL_OK;
+}
+
+sal_status sal_picture_write_png(const char *path, const sal_picture *picture)
+{
+    sal_status st = SAL_OK;
+    sal_file_out file = {0};
+    png_context x = {.path = path};
+    if (picture->type != SAL_SAMPLE_U8 && picture->type != SAL_SAMPLE_U16)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%s: PNG has no float samples", path);
+    if (picture->channels < 1 || picture->channels > 4)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%s: PNG holds 1 to 4 channels, not %lld", path,
+                        (long long)picture->channels);
+    if (picture->height < 1 || picture->width < 1 || picture->height > PNG_UINT_31_MAX ||
+        picture->width > PNG_UINT_31_MAX || !picture->samples)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%s: PNG cannot hold %lld x %lld pixels", path, (long long)picture->width,
+                        (long long)picture->height);
+    TRY(sal_file_create(&file, path));
+    x.stream = file.stream;
+    x.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &x, on_error, on_warning);
+    x.info = x.png ? png_create_info_struct(x.png) : NULL;
+    if (!x.info) {
+        st = sal_fail_memory(0, "libpng");
+        goto done;
+    }
+    TRY(write_picture(&x, picture));
+    st = sal_file_commit(&file);
+done:
+    png_destroy_write_struct(&x.png, &x.info);
+    sal_file_discard(&file);
+    return st;
+}
