@@ -6,7 +6,18 @@
  * (1, C, H, W), vectors (1, F). Weights are float32 in the order given below.
  *
  * Importers build graphs, passes rewrite them, the program reads them. Nothing
- * here knows of files or devices. */
+ * here knows of files or devices.
+ *
+ * Before the passes some nodes may act on other axes than the op table says,
+ * because files do (channels-last exports); sal_graph_infer accepts that, and
+ * sal_passes_run fails where it cannot be rewritten:
+ *   - affine, layer norm: node->axis is the axis of the channels (0 means 1)
+ *   - dense on a tensor of rank > 2: on its last axis
+ *   - reduce mean, pad: node->axis is the first of the two adjacent axes that
+ *     stand for H and W (0 means 2)
+ *   - add, mul: b may be 1 along any axis
+ *   - input: any shape; (1, H, W, C) with its transpose becomes (1, C, H, W)
+ * After the passes node->axis is 1 or 2 in these ops. */
 #ifndef SAL_GRAPH_GRAPH_H
 #define SAL_GRAPH_GRAPH_H
 
@@ -28,7 +39,7 @@ typedef enum sal_op {
     SAL_OP_ADD,         /* a + b of one shape, or b with every axis after the channels 1 */
     SAL_OP_MUL,         /* likewise a * b (squeeze-excite gates) */
     SAL_OP_CONCAT,      /* two or more, along `axis` */
-    SAL_OP_SLICE,       /* start, step, extent along `axis` */
+    SAL_OP_SLICE,       /* start and step along `axis`; how many: set shape.dim[axis] before sal_graph_infer */
     SAL_OP_MAX_POOL,    /* padding never wins */
     SAL_OP_AVG_POOL,    /* divisor: see count_padding */
     SAL_OP_REDUCE_MEAN, /* mean over H and W of (1, C, H, W); the result is (1, C, 1, 1) */
@@ -81,16 +92,16 @@ typedef struct sal_node {
     int input_count;
     int *inputs; /* indices of earlier nodes; owned by the graph */
     sal_shape shape;
-    sal_window window;
+    sal_window window; /* strides, dilations and groups of 0 become 1 in sal_graph_infer */
     sal_activation activation;
     int axis;
-    int64_t start;                 /* slice: first index; */
+    int64_t start;                 /* slice: first index */
     int64_t step;                  /* slice: at least 1 */
     int64_t groups;                /* shuffle */
     int permutation[SAL_MAX_RANK]; /* transpose */
     float epsilon;                 /* layer norm */
     float value;                   /* pad constant */
-    float *weight;                 /* owned, sal_free */
+    float *weight;                 /* owned, sal_free; never NULL where the op table names a weight */
     size_t weight_count;
     float *bias; /* owned, sal_free; NULL: none */
     size_t bias_count;
@@ -102,6 +113,7 @@ typedef struct sal_graph {
     size_t capacity;
     int input;         /* the one picture input */
     int output;        /* node that makes the scores, (1, outputs) after sal_passes_run */
+    int head;          /* dense or conv behind the scores: set by sal_pass_find_head, -1 before */
     int channels_last; /* the file's input was (N, H, W, C); nodes are channels first all the same */
     sal_op detached;   /* SAL_OP_SOFTMAX or SAL_OP_ACTIVATION (a sigmoid) left off after the head; else SAL_OP_COUNT */
     char *detached_name; /* its name in the file, or NULL */
@@ -110,15 +122,18 @@ typedef struct sal_graph {
 void sal_graph_init(sal_graph *graph);
 void sal_graph_clear(sal_graph *graph); /* fine on a zeroed struct */
 
-/* Appends a zeroed node with a copy of name and inputs; *out is its index. Attributes and weights are
+/* Appends a zeroed node with a copy of name (NULL: made up) and inputs; *out is its index. Attributes and weights are
  * filled in through graph->nodes[*out] (pointers move when nodes are added), then sal_graph_infer is called. */
 sal_status sal_graph_add(int *out, sal_graph *graph, sal_op op, const char *name, const int *inputs, int input_count);
 /* Checks a node's inputs, attributes and weight counts and computes its shape.
  * Errors: FORMAT or UNSUPPORTED, naming node and op. */
 sal_status sal_graph_infer(sal_graph *graph, int node);
+/* sal_graph_infer for every node in order. */
+sal_status sal_graph_infer_all(sal_graph *graph);
 /* How many nodes read each node; uses: graph->count integers of the caller. The output counts as one use. */
 void sal_graph_count_uses(const sal_graph *graph, int *uses);
-/* Makes every reader of node `from` (and the graph's output) refer to `to`. */
+/* Makes every reader of node `from` (and the graph's output) refer to `to`, save `to` itself, which may go on reading
+ * it. */
 void sal_graph_redirect(sal_graph *graph, int from, int to);
 /* Drops nodes that the output does not need (the input stays) and puts the rest in topological order. */
 sal_status sal_graph_compact(sal_graph *graph);
@@ -136,7 +151,9 @@ typedef enum sal_keep {
 
 /* One row per op: "supported" and "run" are the same row. */
 typedef struct sal_op_row {
-    const char *name;                                                /* "conv" */
+    const char *name; /* "conv" */
+    int min_inputs;
+    int max_inputs;
     sal_status (*infer)(sal_graph *graph, sal_node *node);           /* shape rule and attribute check */
     uint64_t (*flops)(const sal_graph *graph, const sal_node *node); /* forward, one picture */
     sal_keep keep; /* for SAL_OP_ACTIVATION and fused activations: see sal_activation_keep */
@@ -149,6 +166,9 @@ sal_keep sal_activation_keep(sal_activation_kind kind);
 
 /* Elements of a shape, all axes. */
 int64_t sal_shape_elements(const sal_shape *shape);
+/* Fails with `status` and "node NAME (OP): text". */
+sal_status sal_node_fail(sal_status status, const sal_node *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 int sal_shape_equal(const sal_shape *a, const sal_shape *b);
 /* "(1, 64, 56, 56)" into text; returns text. */
 const char *sal_shape_text(char *text, size_t size, const sal_shape *shape);
