@@ -1,0 +1,17 @@
+/* From a picture to a network's input. */
+#ifndef SAL_IMAGE_PREPROCESS_H
+#define SAL_IMAGE_PREPROCESS_H
+
+#include "image/image.h"
+#include "image/placement.h"
+
+/* Fits the picture into out, (channels, height, width) floats, by p; *placement says
+ * where it came to lie. Resizing is antialiased bilinear as in Pillow: a triangle that
+ * widens with the ratio when a side shrinks. No rounding on the way. Fit and crop sizes
+ * are those of torchvision's Resize and CenterCrop.
+ * Errors: ARGUMENT (the channels do not fit, a bad option), NUMERIC (a float picture
+ * with NaN or infinity where it is used), MEMORY. */
+sal_status sal_preprocess_apply(float *out, sal_placement *placement, const sal_picture *picture,
+                                const sal_preprocess *p, int64_t channels, int64_t height, int64_t width);
+
+#endif

@@ -1,0 +1,391 @@
+/* Preprocessing options as text: presets, one option at a time, and the sidecar file. */
+#include "image/preprocess.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- Words -------------------------------------------------------------- */
+
+static const char *const fit_names[] = {"stretch", "letterbox", "center-crop", NULL};
+static const char *const order_names[] = {"auto", "rgb", "bgr", "gray", "asis", NULL};
+
+static int find_word(const char *const *words, const char *value)
+{
+    for (int i = 0; words[i]; i++)
+        if (strcmp(words[i], value) == 0)
+            return i;
+    return -1;
+}
+
+static sal_status set_word(int *out, const char *const *words, const char *key, const char *value)
+{
+    int found = find_word(words, value);
+    if (found >= 0) {
+        *out = found;
+        return SAL_OK;
+    }
+    char list[128] = "";
+    for (int i = 0; words[i]; i++) {
+        strcat(list, i ? ", " : "");
+        strcat(list, words[i]);
+    }
+    return sal_fail(SAL_ERROR_ARGUMENT, "%s \"%s\" is unknown; known are %s", key, value, list);
+}
+
+/* ---- Numbers ------------------------------------------------------------ */
+
+/* A number or a fraction such as 1/255, in the C locale. *end is behind it. */
+static int parse_number(float *out, const char *text, const char **end)
+{
+    char *stop;
+    double value = strtod(text, &stop);
+    if (stop == text)
+        return 0;
+    if (*stop == '/') {
+        const char *below = stop + 1;
+        double divisor = strtod(below, &stop);
+        if (stop == below || divisor == 0.0)
+            return 0;
+        value /= divisor;
+    }
+    *out = (float)value;
+    *end = stop;
+    return isfinite(*out);
+}
+
+static sal_status bad_value(const char *key, const char *value, const char *wanted)
+{
+    return sal_fail(SAL_ERROR_ARGUMENT, "%s \"%s\": %s is wanted", key, value, wanted);
+}
+
+static sal_status parse_list(float *out, int *count, const char *key, const char *value)
+{
+    const char *at = value;
+    *count = 0;
+    for (;;) {
+        if (*count == SAL_MAX_CHANNELS)
+            return sal_fail(SAL_ERROR_ARGUMENT, "%s: more than %d values", key, SAL_MAX_CHANNELS);
+        if (!parse_number(&out[*count], at, &at) || (*at != ',' && *at != '\0'))
+            return bad_value(key, value, "a comma separated list of numbers");
+        ++*count;
+        if (*at == '\0')
+            return SAL_OK;
+        at++;
+    }
+}
+
+static int is_uniform(const float *list, int count)
+{
+    for (int i = 1; i < count; i++)
+        if (list[i] != list[0])
+            return 0;
+    return 1;
+}
+
+/* Mean and std share one count: a list of one value, or of equal ones, follows the other's length. */
+static sal_status set_list(sal_preprocess *p, float *list, const char *key, const char *value)
+{
+    float fresh[SAL_MAX_CHANNELS];
+    int count;
+    sal_status st = parse_list(fresh, &count, key, value);
+    if (st != SAL_OK)
+        return st;
+    int is_std = list == p->std;
+    for (int i = 0; is_std && i < count; i++)
+        if (!(fresh[i] > 0.0F))
+            return bad_value(key, value, "a list of positive numbers");
+    if (p->value_count < 0 || p->value_count > SAL_MAX_CHANNELS)
+        return sal_fail(SAL_ERROR_ARGUMENT, "value_count %d is out of range", p->value_count);
+
+    float *other = is_std ? p->mean : p->std;
+    if (p->value_count == 0)
+        other[0] = is_std ? 0.0F : 1.0F;
+    int other_count = p->value_count ? p->value_count : 1;
+    if (count != other_count && count > 1) {
+        if (!is_uniform(other, other_count))
+            return sal_fail(SAL_ERROR_ARGUMENT, "%s has %d values, but %s has %d; set preset raw before both", key,
+                            count, is_std ? "mean" : "std", other_count);
+        for (int i = 1; i < count; i++)
+            other[i] = other[0];
+        other_count = count;
+    }
+    for (int i = 0; i < other_count; i++)
+        list[i] = fresh[count == 1 ? 0 : i];
+    p->value_count = other_count;
+    return SAL_OK;
+}
+
+static sal_status set_scale(sal_preprocess *p, const char *value)
+{
+    float scale;
+    const char *end;
+    if (!parse_number(&scale, value, &end) || *end || scale == 0.0F)
+        return bad_value("scale", value, "a number other than 0, such as 1/255,");
+    p->scale = scale;
+    return SAL_OK;
+}
+
+static sal_status set_fill(sal_preprocess *p, const char *value)
+{
+    float fill;
+    const char *end;
+    if (!parse_number(&fill, value, &end) || *end)
+        return bad_value("fill", value, "a number");
+    p->fill = fill;
+    return SAL_OK;
+}
+
+static sal_status set_crop_resize(sal_preprocess *p, const char *value)
+{
+    char *end;
+    errno = 0;
+    long size = strtol(value, &end, 10);
+    if (end == value || *end || errno || size < 0 || size > INT32_MAX)
+        return bad_value("crop-resize", value, "a side in pixels, or 0,");
+    p->crop_resize = size;
+    return SAL_OK;
+}
+
+/* ---- Presets and options ------------------------------------------------ */
+
+typedef struct preset {
+    const char *name;
+    sal_channel_order order;
+    float scale;
+    int value_count;
+    float mean[3];
+    float std[3];
+} preset;
+
+static const preset presets[] = {
+    /* Means and deviations of ImageNet's training set in 0..1, as torchvision's models take them. */
+    {"imagenet", SAL_ORDER_AUTO, 1.0F / 255.0F, 3, {0.485F, 0.456F, 0.406F}, {0.229F, 0.224F, 0.225F}},
+    {"unit", SAL_ORDER_AUTO, 1.0F / 255.0F, 0, {0}, {0}},
+    {"caffe", SAL_ORDER_BGR, 1.0F, 3, {103.939F, 116.779F, 123.68F}, {1.0F, 1.0F, 1.0F}},
+    {"tf", SAL_ORDER_AUTO, 1.0F / 127.5F, 1, {1.0F}, {1.0F}},
+    {"raw", SAL_ORDER_AUTO, 1.0F, 0, {0}, {0}},
+};
+
+/* A preset says how values are scaled; how the picture is fitted stays as it is. */
+static sal_status set_preset(sal_preprocess *p, const char *name)
+{
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++) {
+        const preset *found = &presets[i];
+        if (strcmp(found->name, name) != 0)
+            continue;
+        p->order = found->order;
+        p->scale = found->scale;
+        p->value_count = found->value_count;
+        memset(p->mean, 0, sizeof p->mean);
+        memset(p->std, 0, sizeof p->std);
+        memcpy(p->mean, found->mean, sizeof found->mean);
+        memcpy(p->std, found->std, sizeof found->std);
+        return SAL_OK;
+    }
+    return sal_fail(SAL_ERROR_ARGUMENT, "preset \"%s\" is unknown; known are imagenet, unit, caffe, tf, raw", name);
+}
+
+sal_status sal_preprocess_preset(sal_preprocess *out, const char *name)
+{
+    memset(out, 0, sizeof *out);
+    return set_preset(out, name);
+}
+
+static sal_status set_option(sal_preprocess *p, const char *key, const char *value)
+{
+    int word = 0;
+    sal_status st;
+    if (strcmp(key, "fit") == 0) {
+        if ((st = set_word(&word, fit_names, key, value)) == SAL_OK)
+            p->fit = (sal_fit)word;
+        return st;
+    }
+    if (strcmp(key, "order") == 0) {
+        if ((st = set_word(&word, order_names, key, value)) == SAL_OK)
+            p->order = (sal_channel_order)word;
+        return st;
+    }
+    if (strcmp(key, "crop-resize") == 0)
+        return set_crop_resize(p, value);
+    if (strcmp(key, "fill") == 0)
+        return set_fill(p, value);
+    if (strcmp(key, "scale") == 0)
+        return set_scale(p, value);
+    if (strcmp(key, "mean") == 0)
+        return set_list(p, p->mean, key, value);
+    if (strcmp(key, "std") == 0)
+        return set_list(p, p->std, key, value);
+    if (strcmp(key, "preset") == 0)
+        return set_preset(p, value);
+    return sal_fail(SAL_ERROR_ARGUMENT,
+                    "preprocessing option \"%s\" (value \"%s\") is unknown; known are fit, order, crop-resize, fill, "
+                    "scale, mean, std, preset",
+                    key, value);
+}
+
+/* The calling thread in the C locale, where a decimal point is a point. */
+typedef struct plain_locale {
+    locale_t c;
+    locale_t before;
+} plain_locale;
+
+static sal_status plain_locale_enter(plain_locale *l)
+{
+    l->c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    if (l->c == (locale_t)0)
+        return sal_fail_memory(0, "a locale");
+    l->before = uselocale(l->c);
+    return SAL_OK;
+}
+
+static void plain_locale_leave(plain_locale *l)
+{
+    uselocale(l->before);
+    freelocale(l->c);
+}
+
+sal_status sal_preprocess_set(sal_preprocess *p, const char *key, const char *value)
+{
+    plain_locale plain = {0};
+    sal_status st = plain_locale_enter(&plain);
+    if (st != SAL_OK)
+        return st;
+    st = set_option(p, key, value);
+    plain_locale_leave(&plain);
+    return st;
+}
+
+/* ---- The sidecar file --------------------------------------------------- */
+
+static sal_status sidecar_path(char **out, const char *model_path)
+{
+    static const char suffix[] = ".salmap";
+    size_t size = strlen(model_path) + sizeof suffix;
+    *out = malloc(size);
+    if (!*out)
+        return sal_fail_memory(size, "a file name");
+    snprintf(*out, size, "%s%s", model_path, suffix);
+    return SAL_OK;
+}
+
+/* "key value", blanks around both; empty lines and those that start with # are skipped. */
+static sal_status read_line(sal_preprocess *p, char *line)
+{
+    static const char blanks[] = " \t\r";
+    char *key = line + strspn(line, blanks);
+    if (*key == '\0' || *key == '#')
+        return SAL_OK;
+    char *value = key + strcspn(key, blanks);
+    if (*value)
+        *value++ = '\0';
+    value += strspn(value, blanks);
+    size_t length = strlen(value);
+    while (length && strchr(blanks, value[length - 1]))
+        value[--length] = '\0';
+    return sal_preprocess_set(p, key, value);
+}
+
+static sal_status read_lines(sal_preprocess *p, char *text, const char *path)
+{
+    int number = 1;
+    for (char *line = text; line; number++) {
+        char *next = strchr(line, '\n');
+        if (next)
+            *next++ = '\0';
+        if (read_line(p, line) != SAL_OK)
+            return sal_fail_in(SAL_ERROR_FORMAT, "%s line %d", path, number);
+        line = next;
+    }
+    return SAL_OK;
+}
+
+sal_status sal_preprocess_load(sal_preprocess *out, int *found, const char *model_path)
+{
+    enum { MAX_BYTES = 1 << 16 };
+    sal_status st = SAL_OK;
+    char *path = NULL;
+    unsigned char *bytes = NULL;
+    char *text = NULL;
+    size_t size;
+    sal_preprocess p = {0};
+    memset(out, 0, sizeof *out);
+    *found = 0;
+    TRY(sidecar_path(&path, model_path));
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        goto done;
+    TRY(sal_file_read(&bytes, &size, path, MAX_BYTES));
+    TRY(sal_alloc(&text, size + 1, 1, path));
+    memcpy(text, bytes, size);
+    if (strlen(text) != size) {
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: is not a text file", path);
+        goto done;
+    }
+    TRY(read_lines(&p, text, path));
+    *out = p;
+    *found = 1;
+done:
+    sal_free(text);
+    sal_free(bytes);
+    free(path);
+    return st;
+}
+
+/* Nine digits give every float back as it was. */
+static void write_list(FILE *to, const char *key, const float *list, int count)
+{
+    fprintf(to, "%s ", key);
+    for (int i = 0; i < count; i++)
+        fprintf(to, i ? ",%.9g" : "%.9g", (double)list[i]);
+    fputc('\n', to);
+}
+
+static void write_lines(FILE *to, const sal_preprocess *p)
+{
+    fprintf(to, "# How salmap prepares pictures for the model beside this file.\n");
+    fprintf(to, "fit %s\n", fit_names[p->fit]);
+    fprintf(to, "order %s\n", order_names[p->order]);
+    fprintf(to, "crop-resize %lld\n", (long long)p->crop_resize);
+    fprintf(to, "fill %.9g\n", (double)p->fill);
+    fprintf(to, "scale %.9g\n", p->scale == 0.0F ? 1.0 : (double)p->scale);
+    if (p->value_count) {
+        write_list(to, "mean", p->mean, p->value_count);
+        write_list(to, "std", p->std, p->value_count);
+    }
+}
+
+/* What cannot be read back is not written. */
+static sal_status check_writable(const sal_preprocess *p)
+{
+    int ok = (unsigned)p->fit <= SAL_FIT_CENTER_CROP && (unsigned)p->order <= SAL_ORDER_ASIS && p->crop_resize >= 0 &&
+             p->crop_resize <= INT32_MAX && isfinite(p->fill) && isfinite(p->scale) && p->value_count >= 0 &&
+             p->value_count <= SAL_MAX_CHANNELS;
+    for (int i = 0; ok && i < p->value_count; i++)
+        ok = isfinite(p->mean[i]) && isfinite(p->std[i]) && p->std[i] > 0.0F;
+    return ok ? SAL_OK : sal_fail(SAL_ERROR_ARGUMENT, "the preprocessing options are out of range");
+}
+
+sal_status sal_preprocess_save(const char *model_path, const sal_preprocess *p)
+{
+    sal_status st = SAL_OK;
+    char *path = NULL;
+    sal_file_out file = {0};
+    plain_locale plain = {0};
+    TRY(check_writable(p));
+    TRY(sidecar_path(&path, model_path));
+    TRY(sal_file_create(&file, path));
+    TRY(plain_locale_enter(&plain));
+    write_lines(file.stream, p);
+    plain_locale_leave(&plain);
+    st = sal_file_commit(&file);
+done:
+    sal_file_discard(&file);
+    free(path);
+    return st;
+}
