@@ -94,6 +94,10 @@ SAL_API void sal_model_close(sal_model *model); /* NULL is fine */
 /* Strings in *out are borrowed; they live as long as the model. */
 SAL_API sal_status sal_model_get_info(sal_model_info *out, const sal_model *model);
 SAL_API sal_status sal_model_get_layer(sal_layer_info *out, const sal_model *model, size_t index);
+/* Probabilities (count, outputs) of logits (count, outputs) by the softmax or sigmoid
+ * that the model ends in; both may be the same array. Error: ARGUMENT where it has none. */
+SAL_API sal_status sal_model_probabilities(float *probabilities, const sal_model *model, const float *scores,
+                                           int64_t count);
 
 /* ---- Pictures ----------------------------------------------------------- */
 
@@ -187,6 +191,8 @@ typedef struct sal_engine sal_engine;
  * engine. Errors: UNSUPPORTED (names node and op), MEMORY, DEVICE, ARGUMENT. */
 SAL_API sal_status sal_engine_open(sal_engine **out, const sal_model *model, const sal_engine_options *options);
 SAL_API void sal_engine_close(sal_engine *engine);
+/* The model it was opened with. Borrowed. */
+SAL_API const sal_model *sal_engine_model(const sal_engine *engine);
 
 typedef struct sal_plan_info {
     const char *device;     /* "cpu: AMD EPYC, avx512, oneDNN 2.6.3, 2 threads" */
@@ -240,6 +246,21 @@ SAL_API sal_status sal_engine_forward(sal_engine *engine, float *scores, const f
 SAL_API sal_status sal_engine_gradient(sal_engine *engine, float *gradients, float *scores, int64_t *chosen,
                                        const float *inputs, const sal_target *targets, int64_t count);
 
+/* Several targets of each picture on one forward pass. */
+typedef struct sal_gradient_job {
+    const float *inputs;       /* (count, C, H, W), preprocessed */
+    int64_t count;             /* pictures, at most the engine's batch */
+    const sal_target *targets; /* (each, count) */
+    int64_t each;              /* targets of one picture; 0 selects 1 */
+    float *gradients;          /* result (each, count, C, H, W) */
+    float *scores;             /* result (count, outputs), logits; or NULL */
+    int64_t *chosen;           /* result (each, count): output index, -1 for the mean; or NULL */
+    float *chosen_scores;      /* result (each, count): the explained score itself; or NULL */
+} sal_gradient_job;
+
+/* Errors as sal_engine_gradient. */
+SAL_API sal_status sal_engine_gradients(sal_engine *engine, const sal_gradient_job *job);
+
 /* ---- Maps --------------------------------------------------------------- */
 
 typedef enum sal_modifier {
@@ -290,6 +311,7 @@ typedef struct sal_explain_options {
     sal_preprocess preprocess;
     sal_limits limits;
     sal_target target;
+    int64_t top; /* above 0: a map for each of that many best outputs, as <stem>.top1 ...; target.score still counts */
     sal_map_options map;
     sal_colormap colormap;
     double alpha;        /* weight of the colours in the overlay; 0 selects 0.5 */
@@ -299,24 +321,33 @@ typedef struct sal_explain_options {
     const char *out_dir; /* made when it is not there */
 } sal_explain_options;
 
+/* One map of one picture; paths are NULL for files that were not asked for. */
+typedef struct sal_explain_map {
+    int64_t target;    /* output that was explained; -1 for the mean of all */
+    float score;       /* the score that was explained: logit, probability or mean */
+    float probability; /* of `target`; NaN where there is none to give */
+    sal_map_stats stats;
+    const char *map_path;      /* <stem>.saliency.png */
+    const char *overlay_path;  /* <stem>.overlay.png */
+    const char *npy_path;      /* <stem>.npy */
+    const char *figure_path;   /* <stem>.figure.png */
+    const char *gradient_path; /* <stem>.gradient.npy */
+} sal_explain_map;
+
 typedef struct sal_explain_result {
-    const char *path;            /* the picture; borrowed for the time of the callback, as all strings here */
+    const char *path;            /* the picture; borrowed for the time of the callback, as all pointers here */
     sal_status status;           /* SAL_OK or why this picture failed */
     const char *error;           /* its text, or NULL */
     int64_t predicted;           /* output with the largest score; 0 for one-output regression */
-    int64_t target;              /* output that was explained; -1 for the mean of all */
     float predicted_score;       /* logit of `predicted` */
     float predicted_probability; /* NaN where the model has no softmax or sigmoid to give one */
-    float target_score;
-    sal_map_stats stats;
-    double milliseconds;      /* computing time of the batch divided by its pictures */
-    const char *map_path;     /* <stem>.saliency.png */
-    const char *overlay_path; /* <stem>.overlay.png */
-    const char *npy_path;     /* <stem>.npy */
-    const char *figure_path;  /* or NULL */
+    double milliseconds;         /* computing time of the batch divided by its pictures */
+    size_t map_count;            /* 0 on failure; 1, or `top` */
+    const sal_explain_map *maps;
 } sal_explain_result;
 
-/* Called once per picture, in the order given; not 0 stops early (SAL_ERROR_CANCELLED). */
+/* Called once per picture, in the order given, on the thread that called
+ * sal_explain_files; not 0 stops early (SAL_ERROR_CANCELLED). */
 typedef int (*sal_explain_callback)(void *context, const sal_explain_result *result);
 
 /* Explains pictures: decoding, computing and encoding overlap. A bad picture is

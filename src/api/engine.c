@@ -1,0 +1,150 @@
+/* Engines for callers: a program, what it needs to be driven, and its plan as text and numbers. */
+#include "api/model.h"
+#include "attribution/gradient.h"
+#include "base/memory.h"
+#include "program/program.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct sal_engine {
+    const sal_model *model;
+    sal_program *program;
+    sal_attribution attribution;
+    sal_method *method;
+    char device[192];
+};
+
+static sal_status check_options(const sal_engine_options *o)
+{
+    if ((unsigned)o->rule > SAL_RULE_RECTIFIED)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown rule %d", (int)o->rule);
+    return SAL_OK;
+}
+
+sal_status sal_engine_open(sal_engine **out, const sal_model *model, const sal_engine_options *options)
+{
+    static const sal_engine_options defaults = {0};
+    const sal_engine_options *o = options ? options : &defaults;
+    sal_status st = SAL_OK;
+    sal_engine *e = NULL;
+    sal_graph graph;
+    *out = NULL;
+    sal_graph_init(&graph);
+    TRY(check_options(o));
+    TRY(sal_alloc(&e, 1, sizeof *e, "the engine"));
+    e->model = model;
+    e->method = sal_method_gradient;
+    TRY(sal_graph_copy(&graph, &model->graph));
+    const sal_program_options program_options = {.device = o->device,
+                                                 .batch = o->batch,
+                                                 .threads = o->threads,
+                                                 .exact = o->exact,
+                                                 .rule = o->rule,
+                                                 .max_memory = o->max_memory};
+    TRY(sal_program_open(&e->program, &graph, &program_options));
+    TRY(sal_attribution_init(&e->attribution, e->program, model->graph.detached));
+    snprintf(e->device, sizeof e->device, "%s: %s", e->program->backend->name,
+             e->program->backend->describe(e->program->device));
+    *out = e;
+    e = NULL;
+done:
+    sal_graph_clear(&graph);
+    sal_engine_close(e);
+    return st;
+}
+
+void sal_engine_close(sal_engine *e)
+{
+    if (!e)
+        return;
+    sal_attribution_clear(&e->attribution);
+    sal_program_close(e->program);
+    sal_free(e);
+}
+
+const sal_model *sal_engine_model(const sal_engine *e)
+{
+    return e->model;
+}
+
+/* ---- The plan ----------------------------------------------------------- */
+
+static uint64_t step_flops(const sal_program *p, const sal_step *step)
+{
+    return sal_op_get(step->node->op)->flops(&p->graph, step->node);
+}
+
+static uint64_t value_bytes(const sal_program *p, int value)
+{
+    return (uint64_t)p->values[value].bytes * (uint64_t)p->values[value].pictures;
+}
+
+sal_status sal_engine_get_plan(sal_plan_info *out, const sal_engine *e)
+{
+    const sal_program *p = e->program;
+    memset(out, 0, sizeof *out);
+    out->device = e->device;
+    out->batch = p->batch;
+    out->chunk = p->segments[0].chunk;
+    out->arena_bytes = p->arena_bytes;
+    out->weight_bytes = p->weight_bytes;
+    out->scratch_bytes = p->scratch_bytes;
+    out->kept_bytes = p->kept_bytes;
+    out->steps = p->step_count;
+    for (size_t i = 0; i < p->step_count; i++)
+        out->flops += step_flops(p, &p->steps[i]);
+    return SAL_OK;
+}
+
+sal_status sal_engine_get_step(sal_step_info *out, const sal_engine *e, size_t index)
+{
+    const sal_program *p = e->program;
+    if (index >= p->step_count)
+        return sal_fail(SAL_ERROR_ARGUMENT, "step %zu of a program of %zu", index, p->step_count);
+    const sal_step *step = &p->steps[index];
+    memset(out, 0, sizeof *out);
+    out->name = step->node->name;
+    out->kind = sal_step_kind_name(step->kind);
+    out->algorithm = p->needs[index].algorithm;
+    out->output_bytes = value_bytes(p, step->output);
+    out->arena_offset = p->values[step->output].offset;
+    if (step->kept >= 0)
+        out->kept_bytes += value_bytes(p, step->kept);
+    /* Smooth activations and gates keep the values themselves. */
+    if (index < p->forward_count && step->output != p->scores && p->values[step->output].last >= (int)p->step_count)
+        out->kept_bytes += out->output_bytes;
+    out->flops = step_flops(p, step);
+    return SAL_OK;
+}
+
+/* ---- Running ------------------------------------------------------------ */
+
+sal_status sal_engine_forward(sal_engine *e, float *scores, const float *inputs, int64_t count)
+{
+    if (!inputs || count < 1 || count > e->program->batch)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%lld pictures in a batch of %lld", (long long)count,
+                        (long long)e->program->batch);
+    return sal_program_forward(e->program, scores ? scores : e->attribution.scores, inputs, count);
+}
+
+sal_status sal_engine_gradients(sal_engine *e, const sal_gradient_job *job)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_attribution_check(&e->attribution, job));
+    TRY(e->method(&e->attribution, job));
+done:
+    return st;
+}
+
+sal_status sal_engine_gradient(sal_engine *e, float *gradients, float *scores, int64_t *chosen, const float *inputs,
+                               const sal_target *targets, int64_t count)
+{
+    const sal_gradient_job job = {.inputs = inputs,
+                                  .count = count,
+                                  .targets = targets,
+                                  .gradients = gradients,
+                                  .scores = scores,
+                                  .chosen = chosen};
+    return sal_engine_gradients(e, &job);
+}

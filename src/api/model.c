@@ -1,0 +1,204 @@
+/* Model files for callers: opened, checked and described. */
+#include "api/model.h"
+
+#include "attribution/target.h"
+#include "backend/backend.h"
+#include "base/memory.h"
+#include "graph/passes.h"
+#include "import/import.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Backward step of each op; SAL_STEP_COUNT: the gradient passes through unchanged. */
+static sal_step_kind backward_kind(sal_op op)
+{
+    switch (op) {
+    case SAL_OP_CONV: return SAL_STEP_CONV_BACKWARD;
+    case SAL_OP_DENSE: return SAL_STEP_DENSE_BACKWARD;
+    case SAL_OP_AFFINE: return SAL_STEP_AFFINE_BACKWARD;
+    case SAL_OP_ACTIVATION: return SAL_STEP_ACTIVATION_BACKWARD;
+    case SAL_OP_MUL: return SAL_STEP_MUL_BACKWARD;
+    case SAL_OP_CONCAT: return SAL_STEP_CONCAT_BACKWARD;
+    case SAL_OP_SLICE: return SAL_STEP_SLICE_BACKWARD;
+    case SAL_OP_MAX_POOL: return SAL_STEP_MAX_POOL_BACKWARD;
+    case SAL_OP_AVG_POOL: return SAL_STEP_AVG_POOL_BACKWARD;
+    case SAL_OP_REDUCE_MEAN: return SAL_STEP_REDUCE_MEAN_BACKWARD;
+    case SAL_OP_RESHAPE: return SAL_STEP_RESHAPE_BACKWARD;
+    case SAL_OP_TRANSPOSE: return SAL_STEP_TRANSPOSE_BACKWARD;
+    case SAL_OP_SHUFFLE: return SAL_STEP_SHUFFLE_BACKWARD;
+    case SAL_OP_PAD: return SAL_STEP_PAD_BACKWARD;
+    case SAL_OP_SOFTMAX: return SAL_STEP_SOFTMAX_BACKWARD;
+    case SAL_OP_LAYER_NORM: return SAL_STEP_LAYER_NORM_BACKWARD;
+    default: return SAL_STEP_COUNT;
+    }
+}
+
+static sal_step_kind forward_kind(sal_op op)
+{
+    switch (op) {
+    case SAL_OP_CONV: return SAL_STEP_CONV;
+    case SAL_OP_DENSE: return SAL_STEP_DENSE;
+    case SAL_OP_AFFINE: return SAL_STEP_AFFINE;
+    case SAL_OP_ACTIVATION: return SAL_STEP_ACTIVATION;
+    case SAL_OP_ADD: return SAL_STEP_ADD;
+    case SAL_OP_MUL: return SAL_STEP_MUL;
+    case SAL_OP_CONCAT: return SAL_STEP_CONCAT;
+    case SAL_OP_SLICE: return SAL_STEP_SLICE;
+    case SAL_OP_MAX_POOL: return SAL_STEP_MAX_POOL;
+    case SAL_OP_AVG_POOL: return SAL_STEP_AVG_POOL;
+    case SAL_OP_REDUCE_MEAN: return SAL_STEP_REDUCE_MEAN;
+    case SAL_OP_RESHAPE: return SAL_STEP_RESHAPE;
+    case SAL_OP_TRANSPOSE: return SAL_STEP_TRANSPOSE;
+    case SAL_OP_SHUFFLE: return SAL_STEP_SHUFFLE;
+    case SAL_OP_PAD: return SAL_STEP_PAD;
+    case SAL_OP_SOFTMAX: return SAL_STEP_SOFTMAX;
+    case SAL_OP_LAYER_NORM: return SAL_STEP_LAYER_NORM;
+    default: return SAL_STEP_COUNT;
+    }
+}
+
+static void find_problem(char *text, size_t size, const sal_backend *backend, const sal_node *node)
+{
+    const sal_step_kind kinds[2] = {forward_kind(node->op), backward_kind(node->op)};
+    for (int k = 0; k < 2; k++)
+        if (kinds[k] != SAL_STEP_COUNT && !backend->rows[kinds[k]].run) {
+            snprintf(text, size, "the %s back end has no %s", backend->name, sal_step_kind_name(kinds[k]));
+            return;
+        }
+}
+
+static sal_status describe(sal_model *m)
+{
+    sal_status st = SAL_OK;
+    const sal_backend *backend;
+    const char *spec;
+    TRY(sal_backend_find(&backend, &spec, NULL));
+    TRY(sal_alloc(&m->details, m->graph.count, sizeof *m->details, "the layer table"));
+    TRY(sal_alloc(&m->problems, m->graph.count, sizeof *m->problems, "the layer table"));
+    for (size_t i = 0; i < m->graph.count; i++) {
+        const sal_node *node = &m->graph.nodes[i];
+        sal_layer_detail(m->details[i], sizeof m->details[i], &m->graph, node);
+        find_problem(m->problems[i], sizeof m->problems[i], backend, node);
+    }
+done:
+    return st;
+}
+
+static sal_status check_input(const sal_model *m)
+{
+    const sal_shape *in = &m->graph.nodes[m->graph.input].shape;
+    if (in->rank != 4)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "%s: the input has %d axes besides the batch; a picture has 3", m->path,
+                        in->rank - 1);
+    if (in->dim[1] > SAL_MAX_CHANNELS)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "%s: the input has %lld channels, at most %d can be fed", m->path,
+                        (long long)in->dim[1], SAL_MAX_CHANNELS);
+    return SAL_OK;
+}
+
+sal_status sal_model_open(sal_model **out, const char *path, const sal_limits *limits)
+{
+    static const sal_limits no_limits = {0};
+    sal_status st = SAL_OK;
+    sal_model *m = NULL;
+    *out = NULL;
+    TRY(sal_alloc(&m, 1, sizeof *m, "the model"));
+    sal_graph_init(&m->graph);
+    TRY(sal_strdup(&m->path, path));
+    TRY(sal_onnx_read(&m->graph, m->format, sizeof m->format, path, limits ? limits : &no_limits));
+    st = sal_passes_run(&m->graph);
+    if (st != SAL_OK) {
+        st = sal_fail_in(st, "%s", path);
+        goto done;
+    }
+    TRY(check_input(m));
+    TRY(describe(m));
+    *out = m;
+    m = NULL;
+done:
+    sal_model_close(m);
+    return st;
+}
+
+void sal_model_close(sal_model *m)
+{
+    if (!m)
+        return;
+    sal_graph_clear(&m->graph);
+    free(m->path);
+    sal_free(m->details);
+    sal_free(m->problems);
+    sal_free(m);
+}
+
+/* The last conv or dense layer before the output: what follows it only reshapes or averages. */
+static const char *head_name(const sal_graph *g)
+{
+    int at = g->output;
+    while (g->nodes[at].op != SAL_OP_DENSE && g->nodes[at].op != SAL_OP_CONV && g->nodes[at].input_count > 0)
+        at = g->nodes[at].inputs[0];
+    return g->nodes[g->nodes[at].input_count > 0 ? at : g->output].name;
+}
+
+static const char *detached_name(const sal_graph *g)
+{
+    switch (g->detached) {
+    case SAL_OP_SOFTMAX: return "softmax";
+    case SAL_OP_ACTIVATION: return "sigmoid";
+    default: return NULL;
+    }
+}
+
+sal_status sal_model_get_info(sal_model_info *out, const sal_model *m)
+{
+    const sal_graph *g = &m->graph;
+    const sal_shape *in = &g->nodes[g->input].shape;
+    memset(out, 0, sizeof *out);
+    out->path = m->path;
+    out->format = m->format;
+    out->channels = in->dim[1];
+    out->height = in->dim[2];
+    out->width = in->dim[3];
+    out->channels_last = g->channels_last;
+    out->outputs = sal_shape_elements(&g->nodes[g->output].shape);
+    out->layers = g->count;
+    out->head = head_name(g);
+    out->detached = detached_name(g);
+    out->supported = 1;
+    for (size_t i = 0; i < g->count; i++) {
+        out->parameters += g->nodes[i].weight_count + g->nodes[i].bias_count;
+        out->flops += sal_op_get(g->nodes[i].op)->flops(g, &g->nodes[i]);
+        out->supported &= m->problems[i][0] == '\0';
+    }
+    return SAL_OK;
+}
+
+sal_status sal_model_get_layer(sal_layer_info *out, const sal_model *m, size_t index)
+{
+    if (index >= m->graph.count)
+        return sal_fail(SAL_ERROR_ARGUMENT, "layer %zu of a model of %zu", index, m->graph.count);
+    const sal_node *node = &m->graph.nodes[index];
+    memset(out, 0, sizeof *out);
+    out->name = node->name;
+    out->op = sal_op_get(node->op)->name;
+    out->detail = m->details[index];
+    out->rank = node->shape.rank - 1;
+    for (int i = 0; i < out->rank; i++)
+        out->shape[i] = node->shape.dim[i + 1];
+    out->parameters = node->weight_count + node->bias_count;
+    out->flops = sal_op_get(node->op)->flops(&m->graph, node);
+    out->problem = m->problems[index][0] ? m->problems[index] : NULL;
+    return SAL_OK;
+}
+
+sal_status sal_model_probabilities(float *probabilities, const sal_model *m, const float *scores, int64_t count)
+{
+    sal_status st = SAL_OK;
+    const sal_scores_kind kind = {sal_shape_elements(&m->graph.nodes[m->graph.output].shape), m->graph.detached};
+    for (int64_t i = 0; i < count; i++)
+        TRY(sal_target_probabilities(probabilities + i * kind.outputs, scores + i * kind.outputs, &kind));
+done:
+    return st;
+}
