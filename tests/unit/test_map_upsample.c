@@ -1,0 +1,105 @@
+#include "test_map_support.h"
+
+Test(upsample, of_a_stretch_matches_torch_without_aligned_corners)
+{
+    FILE *f = open_golden("upsample.txt");
+    long h, w, height, width;
+    unsigned seed;
+    int cases = 0;
+    while (fscanf(f, "%ld %ld %ld %ld %u", &h, &w, &height, &width, &seed) == 5) {
+        size_t count = (size_t)(height * width);
+        char label[96];
+        snprintf(label, sizeof label, "upsample %ldx%ld to %ldx%ld", h, w, height, width);
+        float *map = uniform_floats(seed, (size_t)(h * w)), *out = new_floats(count);
+        sal_placement p = stretch(h, w, height, width);
+        cr_assert_eq(sal_map_upsample(out, map, &p), SAL_OK);
+        check_samples(f, out, count, 1e-6, label);
+        free(map);
+        free(out);
+        cases++;
+    }
+    cr_assert(feof(f));
+    fclose(f);
+    cr_assert_eq(cases, 6);
+}
+
+static double at_clamped(const float *map, int64_t h, int64_t w, double y, double x)
+{
+    y = fmin(fmax(y, 0.0), (double)(h - 1));
+    x = fmin(fmax(x, 0.0), (double)(w - 1));
+    return (double)map[(int64_t)y * w + (int64_t)x];
+}
+
+/* Straight from the contract: bilinear at the point of the network's input that the pixel's centre is. */
+static double naive(const float *map, const sal_placement *p, int64_t y, int64_t x)
+{
+    double vy = ((double)y + 0.5 - p->offset_y) / p->scale_y, vx = ((double)x + 0.5 - p->offset_x) / p->scale_x;
+    if (vy < 0.0 || vy > (double)p->net_height || vx < 0.0 || vx > (double)p->net_width)
+        return 0.0;
+    double y0 = floor(vy - 0.5), x0 = floor(vx - 0.5), fy = vy - 0.5 - y0, fx = vx - 0.5 - x0;
+    int64_t h = p->net_height, w = p->net_width;
+    return (1 - fy) * ((1 - fx) * at_clamped(map, h, w, y0, x0) + fx * at_clamped(map, h, w, y0, x0 + 1)) +
+           fy * ((1 - fx) * at_clamped(map, h, w, y0 + 1, x0) + fx * at_clamped(map, h, w, y0 + 1, x0 + 1));
+}
+
+Test(upsample, matches_a_naive_reference_for_crops_letterboxes_and_reductions)
+{
+    static const sal_placement placements[] = {
+        {90, 160, 24, 24, 90.0 / 32.0, 11.3, 90.0 / 32.0, 46.7},   /* centre crop with a margin */
+        {40, 100, 32, 32, 100.0 / 32.0, -30.0, 100.0 / 32.0, 0.0}, /* letterbox */
+        {100, 40, 32, 32, 100.0 / 32.0, 0.0, 100.0 / 32.0, -30.0}, /* letterbox of an upright picture */
+        {10, 12, 30, 31, 10.0 / 30.0, 0.0, 12.0 / 31.0, 0.0},      /* smaller than the input */
+        {1, 1, 5, 5, 0.2, 0.0, 0.2, 0.0},
+        {64, 64, 1, 1, 32.0, 16.0, 32.0, 16.0}, /* one value over the middle */
+    };
+    for (size_t k = 0; k < sizeof placements / sizeof *placements; k++) {
+        const sal_placement *p = &placements[k];
+        float *map = uniform_floats((uint32_t)k + 40, (size_t)(p->net_height * p->net_width));
+        float *out = new_floats((size_t)(p->source_height * p->source_width));
+        cr_assert_eq(sal_map_upsample(out, map, p), SAL_OK);
+        for (int64_t i = 0; i < p->source_height * p->source_width; i++) {
+            double expected = naive(map, p, i / p->source_width, i % p->source_width);
+            cr_assert(is_near((double)out[i], expected, 1e-6), "placement %zu index %ld: %.9g, expected %.9g", k,
+                      (long)i, (double)out[i], expected);
+        }
+        free(map);
+        free(out);
+    }
+}
+
+Test(upsample, gives_zero_exactly_where_the_network_saw_nothing)
+{
+    sal_placement p = {8, 8, 2, 2, 2.0, 2.0, 2.0, 2.0};
+    float map[4] = {1, 1, 1, 1}, out[64];
+    cr_assert_eq(sal_map_upsample(out, map, &p), SAL_OK);
+    for (int y = 0; y < 8; y++)
+        for (int x = 0; x < 8; x++)
+            cr_assert(out[8 * y + x] == (y >= 2 && y < 6 && x >= 2 && x < 6 ? 1.0f : 0.0f), "at %d, %d", x, y);
+}
+
+Test(upsample, of_the_same_size_is_the_map)
+{
+    float *map = uniform_floats(9, 91), out[91];
+    sal_placement p = stretch(13, 7, 13, 7);
+    cr_assert_eq(sal_map_upsample(out, map, &p), SAL_OK);
+    for (int i = 0; i < 91; i++)
+        cr_assert(out[i] == map[i]);
+    free(map);
+}
+
+Test(upsample, refuses_placements_that_are_none)
+{
+    float map[1] = {0}, out[1];
+    sal_placement good = stretch(1, 1, 1, 1), p = good;
+    p.scale_x = 0.0;
+    cr_assert_eq(sal_map_upsample(out, map, &p), SAL_ERROR_ARGUMENT);
+    p = good;
+    p.scale_y = NAN;
+    cr_assert_eq(sal_map_upsample(out, map, &p), SAL_ERROR_ARGUMENT);
+    p = good;
+    p.offset_x = INFINITY;
+    cr_assert_eq(sal_map_upsample(out, map, &p), SAL_ERROR_ARGUMENT);
+    p = good;
+    p.source_height = 0;
+    cr_assert_eq(sal_map_upsample(out, map, &p), SAL_ERROR_ARGUMENT);
+}
