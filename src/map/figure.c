@@ -12,8 +12,9 @@ enum {
     PANEL_MIN_SIDE = 16,   /* so that a picture of one row is still seen */
     MARGIN = 24,
     GAP = 28,
-    MAGNIFY = 2, /* of all text */
-    TEXT_GAP = 10,
+    MAGNIFY = 2,   /* of all text */
+    TEXT_GAP = 8,  /* captions to panels; their descenders' rows come on top */
+    NOTE_GAP = 20, /* panels to note */
     BAR_GAP = 12,
     BAR_WIDTH = 18,
     BAR_MIN_HEIGHT = 72, /* room for three labels */
@@ -76,7 +77,7 @@ static void layout_make(figure_layout *l, const sal_placement *placement, const 
     l->bar = l->left[1] + l->panel_width + BAR_GAP;
     l->width = l->left[2] - inset + l->slot + MARGIN;
     l->top = MARGIN + text + TEXT_GAP;
-    l->height = l->top + l->bar_height + MARGIN + (o->note && *o->note ? TEXT_GAP + text : 0);
+    l->height = l->top + l->bar_height + MARGIN + (o->note && *o->note ? NOTE_GAP + MAGNIFY * SAL_FONT_ASCENT : 0);
 }
 
 static void fill(sal_picture *canvas, int64_t x, int64_t y, int64_t width, int64_t height, const uint8_t color[3])
@@ -174,7 +175,7 @@ static sal_status draw_texts(sal_picture *canvas, const figure_layout *l, const 
         TRY(draw_centred(canvas, x, MARGIN, l->slot, o->captions[i] ? o->captions[i] : defaults[i]));
     }
     if (o->note && *o->note)
-        TRY(draw_centred(canvas, MARGIN, l->top + l->bar_height + TEXT_GAP, l->width - 2 * MARGIN, o->note));
+        TRY(draw_centred(canvas, MARGIN, l->top + l->bar_height + NOTE_GAP, l->width - 2 * MARGIN, o->note));
 done:
     return st;
 }
