@@ -78,7 +78,8 @@ typedef struct sal_shade {
  * mean just that; beyond, their range is stretched to 0..255. NaN is black. */
 sal_shade sal_shade_of(const sal_picture *picture);
 /* rgb: row y as it is looked at: 1 channel or gray+alpha as gray, RGB or RGBA
- * without its alpha, more channels as the gray of their mean. */
+ * in colour, alpha over white, more channels as the gray of their mean. In float
+ * pictures a second or fourth channel is left out: it is not known to be alpha. */
 void sal_shade_row(uint8_t *rgb, const sal_picture *picture, const sal_shade *shade, int64_t y);
 
 /* ---- Overlays ------------------------------------------------------------- */

@@ -38,28 +38,38 @@ static double sample_at(const sal_picture *picture, int64_t i)
     return (double)((const float *)picture->samples)[i];
 }
 
-static uint8_t level(double sample, const sal_shade *shade)
+/* Over white, as preprocessing flattens what the network sees. */
+static uint8_t level(double sample, const sal_shade *shade, double alpha)
 {
-    double v = (sample - shade->low) * shade->scale;
+    double v = 255.0 + ((sample - shade->low) * shade->scale - 255.0) * alpha;
     if (!(v > 0.0))
         return 0;
     return v >= 255.0 ? 255 : (uint8_t)(v + 0.5);
 }
 
-/* Gray of a pixel: its one channel beside an alpha, or the mean of many. */
-static uint8_t gray_level(const sal_picture *picture, const sal_shade *shade, int64_t first)
+/* Alpha of a pixel in 0..1; a float picture's last channel is not known to be one. */
+static double alpha_of(const sal_picture *picture, int64_t first)
+{
+    if (picture->type == SAL_SAMPLE_F32 || (picture->channels != 2 && picture->channels != 4))
+        return 1.0;
+    double full = picture->type == SAL_SAMPLE_U8 ? 255.0 : 65535.0;
+    return sample_at(picture, first + picture->channels - 1) / full;
+}
+
+/* The one gray level of a pixel: its channel beside an alpha, or the mean of many. */
+static double gray_of(const sal_picture *picture, int64_t first)
 {
     if (picture->channels <= 2)
-        return level(sample_at(picture, first), shade);
+        return sample_at(picture, first);
     double sum = 0.0;
     for (int64_t c = 0; c < picture->channels; c++)
         sum += sample_at(picture, first + c);
-    return level(sum / (double)picture->channels, shade);
+    return sum / (double)picture->channels;
 }
 
-static void shade_row_u8(uint8_t *rgb, const uint8_t *samples, int64_t width, int64_t channels)
+static void shade_opaque_row(uint8_t *rgb, const uint8_t *samples, int64_t width, int64_t channels)
 {
-    int64_t green = channels <= 2 ? 0 : 1, blue = channels <= 2 ? 0 : 2;
+    int64_t green = channels == 3 ? 1 : 0, blue = channels == 3 ? 2 : 0;
     for (int64_t x = 0; x < width; x++) {
         const uint8_t *s = samples + x * channels;
         rgb[3 * x] = s[0];
@@ -72,19 +82,17 @@ void sal_shade_row(uint8_t *rgb, const sal_picture *picture, const sal_shade *sh
 {
     int64_t width = picture->width, channels = picture->channels;
     int64_t row = y * width * channels;
-    if (picture->type == SAL_SAMPLE_U8 && channels <= 4) {
-        shade_row_u8(rgb, (const uint8_t *)picture->samples + row, width, channels);
+    if (picture->type == SAL_SAMPLE_U8 && (channels == 1 || channels == 3)) {
+        shade_opaque_row(rgb, (const uint8_t *)picture->samples + row, width, channels);
         return;
     }
     int color = channels == 3 || channels == 4;
     for (int64_t x = 0; x < width; x++) {
         int64_t first = row + x * channels;
-        uint8_t *out = rgb + 3 * x;
-        if (color) {
-            for (int c = 0; c < 3; c++)
-                out[c] = level(sample_at(picture, first + c), shade);
-        } else {
-            out[0] = out[1] = out[2] = gray_level(picture, shade, first);
+        double alpha = alpha_of(picture, first);
+        for (int c = 0; c < 3; c++) {
+            double sample = color ? sample_at(picture, first + c) : gray_of(picture, first);
+            rgb[3 * x + c] = level(sample, shade, alpha);
         }
     }
 }

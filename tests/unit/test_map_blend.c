@@ -95,14 +95,24 @@ static void check_shade(sal_picture picture, const uint8_t *expected)
                      (int)picture.type, (long)i, rgb[i], expected[i]);
 }
 
-Test(shade, keeps_colour_drops_alpha_and_repeats_gray)
+Test(shade, keeps_colour_and_repeats_gray)
 {
     uint8_t s[] = {1, 2, 3, 4, 5, 6, 7, 8};
     check_shade((sal_picture){1, 2, 1, SAL_SAMPLE_U8, s}, (uint8_t[]){1, 1, 1, 2, 2, 2});
-    check_shade((sal_picture){1, 2, 2, SAL_SAMPLE_U8, s}, (uint8_t[]){1, 1, 1, 3, 3, 3});
     check_shade((sal_picture){1, 2, 3, SAL_SAMPLE_U8, s}, (uint8_t[]){1, 2, 3, 4, 5, 6});
-    check_shade((sal_picture){1, 2, 4, SAL_SAMPLE_U8, s}, (uint8_t[]){1, 2, 3, 5, 6, 7});
     check_shade((sal_picture){1, 1, 7, SAL_SAMPLE_U8, s}, (uint8_t[]){4, 4, 4});
+}
+
+Test(shade, lays_alpha_over_white)
+{
+    uint8_t gray[] = {100, 255, 100, 0, 100, 51}, color[] = {10, 20, 30, 255, 10, 20, 30, 102};
+    check_shade((sal_picture){1, 3, 2, SAL_SAMPLE_U8, gray}, (uint8_t[]){100, 100, 100, 255, 255, 255, 224, 224, 224});
+    check_shade((sal_picture){1, 2, 4, SAL_SAMPLE_U8, color}, (uint8_t[]){10, 20, 30, 157, 161, 165});
+    uint16_t words[] = {0, 0, 0, 32768, 65535, 0, 0, 65535};
+    check_shade((sal_picture){1, 2, 4, SAL_SAMPLE_U16, words}, (uint8_t[]){127, 127, 127, 255, 0, 0});
+    float floats[] = {0.0f, 0.2f, 1.0f, 0.5f};
+    check_shade((sal_picture){1, 1, 4, SAL_SAMPLE_F32, floats}, (uint8_t[]){0, 51, 255});
+    check_shade((sal_picture){1, 2, 2, SAL_SAMPLE_F32, floats}, (uint8_t[]){0, 0, 0, 255, 255, 255});
 }
 
 Test(shade, brings_16_bit_and_float_samples_to_8_bit)
