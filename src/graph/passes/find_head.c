@@ -1,0 +1,76 @@
+/* The head of the network: which layer makes the scores, and what follows it. */
+#include "base/memory.h"
+#include "graph/passes.h"
+
+/* Outputs of a vector, however many axes of length 1 it has; 0 for a map. */
+static int64_t vector_length(const sal_shape *shape)
+{
+    int64_t n = sal_shape_elements(shape);
+    for (int i = 0; i < shape->rank; i++)
+        if (shape->dim[i] == n)
+            return n;
+    return 0;
+}
+
+static int turns_into_probability(const sal_node *node)
+{
+    if (node->op == SAL_OP_SOFTMAX)
+        return node->shape.dim[node->axis] == vector_length(&node->shape);
+    return node->op == SAL_OP_ACTIVATION && node->activation.kind == SAL_ACT_SIGMOID && vector_length(&node->shape) > 0;
+}
+
+/* Takes the last softmax or sigmoid off. */
+static sal_status detach(sal_graph *graph)
+{
+    int last = graph->output;
+    while (graph->nodes[last].op == SAL_OP_RESHAPE)
+        last = graph->nodes[last].inputs[0];
+    const sal_node *node = &graph->nodes[last];
+    if (graph->detached != SAL_OP_COUNT || !turns_into_probability(node))
+        return SAL_OK;
+    sal_status st = sal_strdup(&graph->detached_name, node->name);
+    if (st != SAL_OK)
+        return st;
+    graph->detached = node->op;
+    sal_graph_redirect(graph, last, node->inputs[0]);
+    return SAL_OK;
+}
+
+/* Makes the output (1, outputs). */
+static sal_status flatten(sal_graph *graph)
+{
+    const sal_node *output = &graph->nodes[graph->output];
+    char text[160];
+    int64_t length = vector_length(&output->shape);
+    if (length == 0)
+        return sal_node_fail(SAL_ERROR_UNSUPPORTED, output, "the network's output is %s, expected one vector of scores",
+                             sal_shape_text(text, sizeof text, &output->shape));
+    if (output->shape.rank == 2)
+        return SAL_OK;
+    int flat;
+    sal_status st = sal_graph_add(&flat, graph, SAL_OP_RESHAPE, NULL, &graph->output, 1);
+    if (st != SAL_OK)
+        return st;
+    graph->nodes[flat].shape = (sal_shape){.rank = 2, .dim = {1, length}};
+    graph->output = flat;
+    return sal_graph_infer(graph, flat);
+}
+
+sal_status sal_pass_find_head(sal_graph *graph)
+{
+    sal_status st = SAL_OK;
+    TRY(detach(graph));
+    TRY(flatten(graph));
+    int head = graph->output;
+    /* Along the first input: of a sum of two heads it names one. */
+    while (graph->nodes[head].op != SAL_OP_DENSE && graph->nodes[head].op != SAL_OP_CONV) {
+        if (graph->nodes[head].input_count == 0)
+            return sal_fail(SAL_ERROR_UNSUPPORTED, "the network has no head: no dense or conv layer leads to node %s",
+                            graph->nodes[graph->output].name);
+        head = graph->nodes[head].inputs[0];
+    }
+    graph->head = head;
+    TRY(sal_graph_compact(graph));
+done:
+    return st;
+}
