@@ -1,0 +1,3 @@
+foreach(test image_decode image_damage image_write preprocess_text preprocess_apply)
+  sal_unit_test(test_${test} MODULES base image)
+endforeach()
