@@ -3,8 +3,8 @@
  * A back end is one const table. A program is a list of steps over values; a
  * back end names the physical layout and size of each value before the arena is
  * planned, prepares each step once (primitives, plans, weights in its layout),
- * then runs the steps in order as often as wanted. A row without functions
- * means "unsupported" and is found when the program is compiled.
+ * then runs the steps in order as often as wanted. An absent row means
+ * "unsupported" and is found when the program is compiled.
  *
  * Knows steps and values; nothing of files, graphs' origins or methods. */
 #ifndef SAL_BACKEND_BACKEND_H
@@ -42,7 +42,7 @@ typedef enum sal_step_kind {
     SAL_STEP_ACTIVATION_BACKWARD, /* dy, kept (mask, input or output values) [, addend]; may run in place of dy */
     SAL_STEP_MUL_BACKWARD,    /* dy, other operand [, addend]: `operand` says whose gradient; summed where broadcast */
     SAL_STEP_REDUCE_SPATIAL,  /* dy [, addend]: gradient of a broadcast addend: sum over H and W */
-    SAL_STEP_CONCAT_BACKWARD, /* dy [, addend]: part `operand` */
+    SAL_STEP_CONCAT_BACKWARD, /* dy [, addend]: the part from `first_channel` on */
     SAL_STEP_SLICE_BACKWARD,  /* dy [, addend]: zeros elsewhere */
     SAL_STEP_MAX_POOL_BACKWARD,    /* dy, indices [, addend] */
     SAL_STEP_AVG_POOL_BACKWARD,    /* dy [, addend] */
@@ -89,12 +89,13 @@ typedef struct sal_step {
     const sal_node *node; /* attributes and weights; borrowed from the program's graph */
     int *inputs;          /* values */
     int input_count;
-    int output;    /* value */
-    int kept;      /* second output: mask or indices; -1: none */
-    int addend;    /* value added to a gradient; also the last of inputs; -1: none */
-    int operand;   /* MUL_BACKWARD, CONCAT_BACKWARD: whose gradient */
-    int64_t batch; /* pictures of one run of this step */
-    int rule;      /* sal_rule of activation backward steps */
+    int output;            /* value */
+    int kept;              /* second output: mask or indices; -1: none */
+    int addend;            /* value added to a gradient; also the last of inputs; -1: none */
+    int operand;           /* MUL_BACKWARD: whose gradient */
+    int64_t first_channel; /* CONCAT_BACKWARD: where the part begins */
+    int64_t batch;         /* pictures of one run of this step */
+    int rule;              /* sal_rule of activation backward steps */
 } sal_step;
 
 typedef struct sal_device sal_device;
@@ -121,7 +122,6 @@ typedef struct sal_run {
 } sal_run;
 
 typedef struct sal_step_row {
-    const char *name; /* "conv backward-data" */
     /* Makes *plan, the back end's own record of the step, with weights in its layout.
      * values is the program's table. Errors: UNSUPPORTED, MEMORY, DEVICE. */
     sal_status (*prepare)(void **plan, sal_needs *needs, sal_device *device, const sal_step *step,
@@ -145,7 +145,7 @@ typedef struct sal_backend {
                          int64_t batch); /* the rest of the batch becomes zeros */
     sal_status (*download)(sal_device *device, float *host, const void *memory, const sal_value *value,
                            int64_t pictures);
-    sal_step_row rows[SAL_STEP_COUNT];
+    const sal_step_row *rows[SAL_STEP_COUNT]; /* NULL: unsupported */
 } sal_backend;
 
 /* The back end and the rest of "cpu", "cuda:0", "auto" or NULL. Errors: ARGUMENT, naming those built in. */

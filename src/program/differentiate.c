@@ -333,9 +333,15 @@ static sal_status back_concat(tape *t, int i, int dy)
 {
     sal_status st = SAL_OK;
     const sal_node *n = &t->graph->nodes[i];
-    for (int k = 0; k < n->input_count; k++)
-        if (t->active[n->inputs[k]])
+    int64_t first = 0;
+    for (int k = 0; k < n->input_count; k++) {
+        const sal_node *part = &t->graph->nodes[n->inputs[k]];
+        if (t->active[n->inputs[k]]) {
             TRY(contribute(t, SAL_STEP_CONCAT_BACKWARD, n, n->inputs[k], &dy, 1, k));
+            t->program->steps[t->program->step_count - 1].first_channel = first;
+        }
+        first += part->shape.dim[n->axis];
+    }
 done:
     return st;
 }

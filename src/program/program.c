@@ -17,8 +17,8 @@ static sal_status prepare_steps(sal_program *p)
     TRY(sal_alloc(&p->needs, p->step_count, sizeof *p->needs, "the program"));
     for (size_t s = 0; s < p->step_count; s++) {
         const sal_step *step = &p->steps[s];
-        const sal_step_row *row = &p->backend->rows[step->kind];
-        if (!row->prepare) {
+        const sal_step_row *row = p->backend->rows[step->kind];
+        if (!row) {
             st = sal_fail(SAL_ERROR_UNSUPPORTED, "node '%s' (%s): the %s back end has no %s", step->node->name,
                           sal_op_get(step->node->op)->name, p->backend->name, sal_step_kind_name(step->kind));
             goto done;
@@ -56,8 +56,8 @@ static void drop_weights(sal_program *p)
 static void drop_steps(sal_program *p)
 {
     for (size_t s = 0; s < p->step_count; s++) {
-        if (p->plans)
-            p->backend->rows[p->steps[s].kind].release(p->device, p->plans[s]);
+        if (p->plans && p->plans[s])
+            p->backend->rows[p->steps[s].kind]->release(p->device, p->plans[s]);
         free(p->steps[s].inputs);
     }
     free(p->steps);
@@ -161,7 +161,7 @@ static sal_status run_step(sal_program *p, int s, int64_t picture)
         .kept = step->kept >= 0 ? address(p, step->kept, picture) : NULL,
         .scratch = p->arena + p->scratch_offset,
     };
-    sal_status st = p->backend->rows[step->kind].run(p->device, p->plans[s], &run);
+    sal_status st = p->backend->rows[step->kind]->run(p->device, p->plans[s], &run);
     if (in != inputs)
         free(in);
     return st == SAL_OK ? st : sal_fail_in(st, "node '%s' (%s)", step->node->name, sal_step_kind_name(step->kind));

@@ -53,7 +53,7 @@ typedef struct sal_program_options {
     uint64_t max_memory; /* 0: three quarters of what is free */
 } sal_program_options;
 
-/* Compiles a graph that went through sal_passes_run. On success the graph is taken
+/* Compiles a graph that went through sal_passes_run. The graph is taken
  * over and *graph is empty: a second copy of the weights would double the memory.
  * Errors: UNSUPPORTED (names node and op), MEMORY (says which batch would fit), DEVICE, ARGUMENT. */
 sal_status sal_program_open(sal_program **out, sal_graph *graph, const sal_program_options *options);

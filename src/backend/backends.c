@@ -1,0 +1,70 @@
+/* The list of back ends: the only place that knows which are built in. */
+#include "backend/backend.h"
+
+#include "backend/cpu/cpu.h"
+
+#include <string.h>
+
+/* In the order that "auto" prefers. */
+static const sal_backend *const backends[] = {&sal_backend_cpu};
+
+enum { BACKEND_COUNT = sizeof backends / sizeof *backends };
+
+sal_status sal_backend_find(const sal_backend **out, const char **spec, const char *device)
+{
+    *spec = NULL;
+    if (!device || strcmp(device, "auto") == 0) {
+        *out = backends[0];
+        return SAL_OK;
+    }
+    size_t length = strcspn(device, ":");
+    for (size_t i = 0; i < BACKEND_COUNT; i++) {
+        if (strlen(backends[i]->name) != length || strncmp(backends[i]->name, device, length) != 0)
+            continue;
+        *out = backends[i];
+        *spec = device[length] ? device + length + 1 : NULL;
+        return SAL_OK;
+    }
+    return sal_fail(SAL_ERROR_ARGUMENT, "device '%s' is not built in: choose auto or cpu", device);
+}
+
+const char *sal_step_kind_name(sal_step_kind kind)
+{
+    static const char *const names[SAL_STEP_COUNT] = {
+        [SAL_STEP_CONV] = "conv",
+        [SAL_STEP_DENSE] = "dense",
+        [SAL_STEP_AFFINE] = "affine",
+        [SAL_STEP_ACTIVATION] = "activation",
+        [SAL_STEP_ADD] = "add",
+        [SAL_STEP_MUL] = "mul",
+        [SAL_STEP_CONCAT] = "concat",
+        [SAL_STEP_SLICE] = "slice",
+        [SAL_STEP_MAX_POOL] = "max pool",
+        [SAL_STEP_AVG_POOL] = "average pool",
+        [SAL_STEP_REDUCE_MEAN] = "mean",
+        [SAL_STEP_RESHAPE] = "reshape",
+        [SAL_STEP_TRANSPOSE] = "transpose",
+        [SAL_STEP_SHUFFLE] = "shuffle",
+        [SAL_STEP_PAD] = "pad",
+        [SAL_STEP_SOFTMAX] = "softmax",
+        [SAL_STEP_LAYER_NORM] = "layer norm",
+        [SAL_STEP_CONV_BACKWARD] = "conv backward-data",
+        [SAL_STEP_DENSE_BACKWARD] = "dense backward-data",
+        [SAL_STEP_AFFINE_BACKWARD] = "affine backward",
+        [SAL_STEP_ACTIVATION_BACKWARD] = "activation backward",
+        [SAL_STEP_MUL_BACKWARD] = "mul backward",
+        [SAL_STEP_REDUCE_SPATIAL] = "sum over pixels",
+        [SAL_STEP_CONCAT_BACKWARD] = "concat backward",
+        [SAL_STEP_SLICE_BACKWARD] = "slice backward",
+        [SAL_STEP_MAX_POOL_BACKWARD] = "max pool backward",
+        [SAL_STEP_AVG_POOL_BACKWARD] = "average pool backward",
+        [SAL_STEP_REDUCE_MEAN_BACKWARD] = "mean backward",
+        [SAL_STEP_RESHAPE_BACKWARD] = "reshape backward",
+        [SAL_STEP_TRANSPOSE_BACKWARD] = "transpose backward",
+        [SAL_STEP_SHUFFLE_BACKWARD] = "shuffle backward",
+        [SAL_STEP_PAD_BACKWARD] = "pad backward",
+        [SAL_STEP_SOFTMAX_BACKWARD] = "softmax backward",
+        [SAL_STEP_LAYER_NORM_BACKWARD] = "layer norm backward",
+    };
+    return names[kind];
+}

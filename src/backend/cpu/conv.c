@@ -1,0 +1,329 @@
+/* Convolutions, forward and backward-data, by oneDNN over channel-blocked memory.
+ *
+ * oneDNN sees channel counts rounded up to whole blocks, with zero weights in the
+ * padding: its fast paths want that, and blocked memory has the room anyway. Narrow groups
+ * are merged until they fill a block, for the same reason.
+ *
+ * A backward-data convolution of stride 1 can run as a forward convolution with rotated,
+ * transposed weights, which may use Winograd's algorithm where backward-data has none.
+ * The choice follows from the shape alone: timing it on the spot could choose otherwise
+ * tomorrow, and the same picture would give other bits. */
+#include "backend/cpu/cpu.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+typedef struct conv_plan {
+    const sal_step *step;
+    const sal_value *values;
+    dnn_conv *conv;
+    float *bias;
+    int sums;             /* the primitive adds to what the output holds */
+    size_t result_offset; /* scratch: a result to be added to the addend; else unused */
+} conv_plan;
+
+static void release(sal_device *d, void *plan)
+{
+    (void)d;
+    conv_plan *p = plan;
+    if (!p)
+        return;
+    dnn_conv_destroy(p->conv);
+    sal_free(p->bias);
+    sal_free(p);
+}
+
+/* ---- Groups and padding ------------------------------------------------- */
+
+typedef struct grouping {
+    int64_t merged;  /* groups of the model in one of the primitive's */
+    int64_t groups;  /* of the primitive */
+    int64_t in, out; /* channels of one of the primitive's groups */
+} grouping;
+
+static int64_t groups_to_fill(int64_t channels, int64_t block)
+{
+    int64_t n = 1;
+    while (channels * n % block != 0)
+        n *= 2;
+    return n;
+}
+
+static grouping group(const sal_node *n, int64_t block, int64_t in_channels, int source_plain)
+{
+    int64_t groups = n->window.groups, out_channels = n->shape.dim[1];
+    int64_t in = in_channels / groups, out = out_channels / groups;
+    int64_t padded_in = source_plain ? in_channels : cpu_round_up(in_channels, block);
+    int64_t padded_out = cpu_round_up(out_channels, block);
+    if (groups > 1 && in == 1 && out == 1)
+        return (grouping){1, padded_in, 1, 1};
+    int64_t f = groups_to_fill(in, block), g = groups_to_fill(out, block);
+    f = f > g ? f : g;
+    int64_t count = (groups + f - 1) / f;
+    if (groups > 1 && count * f * in == padded_in && count * f * out == padded_out)
+        return (grouping){f, count, f * in, f * out};
+    return (grouping){groups, 1, padded_in, padded_out};
+}
+
+/* The model's weights (O, C/groups, KH, KW) as (groups, out, in, KH, KW) of the primitive;
+ * rotated: as (groups, in, out, KH, KW), turned by half a turn. */
+static void spread_weights(float *to, const sal_node *n, const grouping *g, int64_t in_channels, int rotated)
+{
+    int64_t groups = n->window.groups, in = in_channels / groups, out = n->shape.dim[1] / groups;
+    int64_t area = n->window.kernel[0] * n->window.kernel[1];
+    for (int64_t o = 0; o < n->shape.dim[1]; o++)
+        for (int64_t c = 0; c < in; c++) {
+            int64_t k = o / out, sub = k % g->merged;
+            int64_t po = sub * out + o % out, pc = sub * in + c;
+            const float *w = n->weight + (o * in + c) * area;
+            float *v = to + k / g->merged * g->out * g->in * area;
+            v += rotated ? (pc * g->out + po) * area : (po * g->in + pc) * area;
+            for (int64_t i = 0; i < area; i++)
+                v[i] = w[rotated ? area - 1 - i : i];
+        }
+}
+
+static dnn_conv_shape shape_of(const sal_device *d, const sal_step *s, const grouping *g, const sal_value *in,
+                               const sal_value *out)
+{
+    const sal_window *w = &s->node->window;
+    dnn_conv_shape c = {
+        .batch = s->batch,
+        .groups = g->groups,
+        .in_channels = g->in,
+        .out_channels = g->out,
+        .block = d->kernels->block,
+        .source_plain = in->layout == SAL_LAYOUT_PLAIN,
+    };
+    for (int k = 0; k < 2; k++) {
+        c.in[k] = in->shape.dim[2 + k];
+        c.out[k] = out->shape.dim[2 + k];
+        c.kernel[k] = w->kernel[k];
+        c.stride[k] = w->stride[k];
+        c.dilation[k] = w->dilation[k];
+        c.pad_begin[k] = w->pad_begin[k];
+        c.pad_end[k] = w->pad_end[k];
+    }
+    return c;
+}
+
+/* ---- Choosing ----------------------------------------------------------- */
+
+static int winograd_fits(const sal_device *d, const dnn_conv_shape *c)
+{
+    return !d->exact && c->groups == 1 && !c->source_plain && c->kernel[0] == 3 && c->kernel[1] == 3 &&
+           c->stride[0] == 1 && c->stride[1] == 1 && c->dilation[0] == 1 && c->dilation[1] == 1;
+}
+
+/* Winograd where it fits and the library has it, direct elsewhere. */
+static sal_status create(conv_plan *p, sal_device *d, dnn_conv_shape *c, const float *weights)
+{
+    c->winograd = winograd_fits(d, c);
+    if (c->winograd) {
+        sal_status st = dnn_conv_create(&p->conv, d->dnn, c, weights, p->bias);
+        if (st != SAL_ERROR_UNSUPPORTED)
+            return st;
+    }
+    c->winograd = 0;
+    return dnn_conv_create(&p->conv, d->dnn, c, weights, p->bias);
+}
+
+static void describe(sal_needs *needs, const conv_plan *p)
+{
+    needs->algorithm = dnn_conv_implementation(p->conv);
+    needs->weight_bytes = dnn_conv_weight_bytes(p->conv);
+    needs->scratch_bytes = dnn_conv_scratch_bytes(p->conv);
+}
+
+/* ---- Forward ------------------------------------------------------------ */
+
+static sal_status prepare(void **plan, sal_needs *needs, sal_device *d, const sal_step *step, const sal_value *values)
+{
+    sal_status st = SAL_OK;
+    conv_plan *p = NULL;
+    float *weights = NULL;
+    const sal_node *n = step->node;
+    const sal_value *in = &values[step->inputs[0]], *out = &values[step->output];
+    TRY(sal_alloc(&p, 1, sizeof *p, "a step"));
+    p->step = step;
+    p->values = values;
+    p->sums = step->input_count > 1;
+    grouping g = group(n, d->kernels->block, in->shape.dim[1], in->layout == SAL_LAYOUT_PLAIN);
+    dnn_conv_shape c = shape_of(d, step, &g, in, out);
+    c.with_sum = p->sums;
+    c.activation = n->activation;
+    c.with_bias = n->bias != NULL;
+    size_t count = (size_t)(g.groups * g.out * g.in * c.kernel[0] * c.kernel[1]);
+    TRY(sal_alloc(&weights, count, sizeof *weights, "convolution weights"));
+    spread_weights(weights, n, &g, in->shape.dim[1], 0);
+    if (n->bias) {
+        TRY(sal_alloc(&p->bias, (size_t)(g.groups * g.out), sizeof *p->bias, "bias"));
+        memcpy(p->bias, n->bias, n->bias_count * sizeof *p->bias);
+    }
+    TRY(create(p, d, &c, weights));
+    describe(needs, p);
+    *plan = p;
+    p = NULL;
+done:
+    sal_free(weights);
+    release(d, p);
+    return st;
+}
+
+static void copy_if_apart(void *to, const void *from, size_t bytes)
+{
+    if (to != from)
+        memcpy(to, from, bytes);
+}
+
+enum { MASK_PIECE = 1 << 15 };
+
+static void make_mask(sal_device *d, const conv_plan *p, const sal_run *r)
+{
+    const sal_value *out = &p->values[p->step->output];
+    size_t total = cpu_stride(out) * (size_t)p->step->batch;
+    int64_t pieces = (int64_t)((total + MASK_PIECE - 1) / MASK_PIECE);
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t k = 0; k < pieces; k++) {
+        size_t from = (size_t)k * MASK_PIECE, n = total - from < MASK_PIECE ? total - from : MASK_PIECE;
+        cpu_mask(d, (uint8_t *)r->kept + from / 8, (const float *)r->output + from, n, &p->step->node->activation);
+    }
+}
+
+static sal_status run(sal_device *d, void *plan, const sal_run *r)
+{
+    const conv_plan *p = plan;
+    if (p->sums)
+        copy_if_apart(r->output, r->inputs[1], p->values[p->step->output].bytes * (size_t)p->step->batch);
+    sal_status st = dnn_conv_run(p->conv, r->output, r->inputs[0], r->scratch);
+    if (st == SAL_OK && r->kept)
+        make_mask(d, p, r);
+    return st;
+}
+
+/* ---- Backward-data ------------------------------------------------------ */
+
+/* The forward convolution that is this backward-data one; 0: there is none. */
+static int rotate(dnn_conv_shape *c)
+{
+    dnn_conv_shape r = *c;
+    for (int k = 0; k < 2; k++) {
+        int64_t reach = c->dilation[k] * (c->kernel[k] - 1);
+        if (c->stride[k] != 1 || c->pad_begin[k] > reach)
+            return 0;
+        r.in[k] = c->out[k];
+        r.out[k] = c->in[k];
+        r.pad_begin[k] = reach - c->pad_begin[k];
+        r.pad_end[k] = c->in[k] - 1 + reach - (c->out[k] - 1) - r.pad_begin[k];
+        if (r.pad_end[k] < 0)
+            return 0;
+    }
+    r.in_channels = c->out_channels;
+    r.out_channels = c->in_channels;
+    *c = r;
+    return 1;
+}
+
+static sal_status prepare_backward(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
+                                   const sal_value *values)
+{
+    const sal_value *dx = &values[step->output], *dy = &values[step->inputs[0]];
+    const sal_node *n = step->node;
+    conv_plan *p = NULL;
+    float *weights = NULL;
+    sal_status st = SAL_OK;
+    TRY(sal_alloc(&p, 1, sizeof *p, "a step"));
+    p->step = step;
+    p->values = values;
+    grouping g = group(n, d->kernels->block, dx->shape.dim[1], 0);
+    dnn_conv_shape c = shape_of(d, step, &g, dx, dy);
+    int rotated = rotate(&c);
+    c.backward_data = !rotated;
+    c.with_sum = p->sums = rotated && step->addend >= 0;
+    size_t count = (size_t)(g.groups * g.out * g.in * c.kernel[0] * c.kernel[1]);
+    TRY(sal_alloc(&weights, count, sizeof *weights, "convolution weights"));
+    spread_weights(weights, n, &g, dx->shape.dim[1], rotated);
+    if (rotated)
+        TRY(create(p, d, &c, weights));
+    else
+        TRY(dnn_conv_create(&p->conv, d->dnn, &c, weights, NULL));
+    describe(needs, p);
+    if (step->addend >= 0 && !p->sums) {
+        p->result_offset = (needs->scratch_bytes + 63) / 64 * 64;
+        needs->scratch_bytes = p->result_offset + dx->bytes * (size_t)step->batch;
+    }
+    *plan = p;
+    p = NULL;
+done:
+    sal_free(weights);
+    release(d, p);
+    return st;
+}
+
+static sal_status run_backward(sal_device *d, void *plan, const sal_run *r)
+{
+    const conv_plan *p = plan;
+    const sal_value *dx = &p->values[p->step->output];
+    if (p->step->addend < 0)
+        return dnn_conv_run(p->conv, r->output, r->inputs[0], r->scratch);
+    const float *addend = r->inputs[p->step->input_count - 1];
+    size_t total = cpu_stride(dx) * (size_t)p->step->batch;
+    if (p->sums) {
+        copy_if_apart(r->output, addend, total * sizeof(float));
+        return dnn_conv_run(p->conv, r->output, r->inputs[0], r->scratch);
+    }
+    float *result = (float *)((unsigned char *)r->scratch + p->result_offset), *out = r->output;
+    sal_status st = dnn_conv_run(p->conv, result, r->inputs[0], r->scratch);
+    int64_t pieces = (int64_t)((total + MASK_PIECE - 1) / MASK_PIECE);
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t k = 0; k < pieces; k++) {
+        size_t from = (size_t)k * MASK_PIECE, n = total - from < MASK_PIECE ? total - from : MASK_PIECE;
+        d->kernels->add(out + from, result + from, addend + from, n);
+    }
+    return st;
+}
+
+/* ---- Rows --------------------------------------------------------------- */
+
+/* A convolution of the picture has its own backward step; the plan says which by its record. */
+typedef struct backward_plan {
+    const sal_step_row *row;
+    void *plan;
+} backward_plan;
+
+static const sal_step_row wide_backward = {prepare_backward, run_backward, release};
+
+static void release_any(sal_device *d, void *plan)
+{
+    backward_plan *b = plan;
+    if (!b)
+        return;
+    b->row->release(d, b->plan);
+    sal_free(b);
+}
+
+static sal_status prepare_any(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
+                              const sal_value *values)
+{
+    sal_status st = SAL_OK;
+    backward_plan *b = NULL;
+    TRY(sal_alloc(&b, 1, sizeof *b, "a step"));
+    int first = values[step->output].layout == SAL_LAYOUT_PLAIN;
+    b->row = first ? &cpu_row_first_conv_backward : &wide_backward;
+    TRY(b->row->prepare(&b->plan, needs, d, step, values));
+    *plan = b;
+    b = NULL;
+done:
+    release_any(d, b);
+    return st;
+}
+
+static sal_status run_any(sal_device *d, void *plan, const sal_run *r)
+{
+    const backward_plan *b = plan;
+    return b->row->run(d, b->plan, r);
+}
+
+const sal_step_row cpu_row_conv = {prepare, run, release};
+const sal_step_row cpu_row_conv_backward = {prepare_any, run_any, release_any};

@@ -1,0 +1,267 @@
+/* The CPU back end's table, device and layouts. */
+#include "backend/cpu/cpu.h"
+
+#include "base/memory.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- Device ------------------------------------------------------------- */
+
+static void processor_name(char *text, size_t size)
+{
+    char line[256];
+    snprintf(text, size, "CPU");
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    if (!f)
+        return;
+    while (fgets(line, sizeof line, f)) {
+        char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !colon)
+            continue;
+        colon[strcspn(colon, "\n")] = '\0';
+        snprintf(text, size, "%.80s", colon + 2);
+        break;
+    }
+    fclose(f);
+}
+
+const cpu_kernels *cpu_kernels_select(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        return &cpu_kernels_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return &cpu_kernels_avx2;
+#endif
+    return &cpu_kernels_baseline;
+}
+
+static void device_close(sal_device *d)
+{
+    if (!d)
+        return;
+    dnn_engine_close(d->dnn);
+    sal_free(d);
+}
+
+static sal_status device_open(sal_device **out, const char *spec, const sal_device_options *options)
+{
+    sal_status st = SAL_OK;
+    sal_device *d = NULL;
+    char name[96];
+    *out = NULL;
+    if (spec)
+        return sal_fail(SAL_ERROR_ARGUMENT, "device 'cpu:%s': the CPU has no devices to choose from", spec);
+    TRY(sal_alloc(&d, 1, sizeof *d, "the device"));
+    d->threads = options->threads > 0 ? options->threads : omp_get_num_procs();
+    d->exact = options->exact;
+    d->kernels = cpu_kernels_select();
+    omp_set_num_threads(d->threads); /* oneDNN takes its threads from here */
+    TRY(dnn_engine_open(&d->dnn));
+    processor_name(name, sizeof name);
+    snprintf(d->description, sizeof d->description, "%s, %s, oneDNN %s, %d thread%s", name, d->kernels->name,
+             dnn_version(), d->threads, d->threads == 1 ? "" : "s");
+    *out = d;
+    d = NULL;
+done:
+    device_close(d);
+    return st;
+}
+
+static const char *device_describe(const sal_device *d)
+{
+    return d->description;
+}
+
+static size_t device_free_memory(const sal_device *d)
+{
+    (void)d;
+    long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : (size_t)1 << 30;
+}
+
+static sal_status device_allocate(void **out, sal_device *d, size_t bytes)
+{
+    (void)d;
+    return sal_alloc(out, bytes, 1, "the arena");
+}
+
+static void device_release(sal_device *d, void *memory)
+{
+    (void)d;
+    sal_free(memory);
+}
+
+/* ---- Layouts ------------------------------------------------------------ */
+
+static void place(sal_device *d, sal_value *v)
+{
+    int64_t block = d->kernels->block;
+    int picture = v->conv_picture && v->shape.dim[1] < block;
+    v->layout = v->shape.rank == 4 && !picture ? SAL_LAYOUT_BLOCKED : SAL_LAYOUT_PLAIN;
+    size_t floats = v->layout == SAL_LAYOUT_BLOCKED ? (size_t)(cpu_blocks(d, v) * block * cpu_pixels(v))
+                                                    : (size_t)sal_shape_elements(&v->shape);
+    floats = (floats + 15) / 16 * 16;
+    size_t bytes = v->type == SAL_VALUE_FLOATS ? floats * sizeof(float)
+                   : v->type == SAL_VALUE_MASK ? floats / 8
+                                               : floats;
+    v->bytes = (bytes + 63) / 64 * 64;
+}
+
+void cpu_to_plain(const sal_device *d, float *plain, const float *memory, const sal_value *v)
+{
+    if (v->layout == SAL_LAYOUT_PLAIN) {
+        memcpy(plain, memory, (size_t)sal_shape_elements(&v->shape) * sizeof *plain);
+        return;
+    }
+    int64_t block = d->kernels->block, pixels = cpu_pixels(v);
+    for (int64_t c = 0; c < v->shape.dim[1]; c++) {
+        const float *from = memory + c / block * block * pixels + c % block;
+        for (int64_t p = 0; p < pixels; p++)
+            plain[c * pixels + p] = from[p * block];
+    }
+}
+
+void cpu_from_plain(const sal_device *d, float *memory, const float *plain, const sal_value *v)
+{
+    if (v->layout == SAL_LAYOUT_PLAIN) {
+        memcpy(memory, plain, (size_t)sal_shape_elements(&v->shape) * sizeof *plain);
+        return;
+    }
+    int64_t block = d->kernels->block, pixels = cpu_pixels(v);
+    for (int64_t c = 0; c < cpu_blocks(d, v) * block; c++) {
+        float *to = memory + c / block * block * pixels + c % block;
+        for (int64_t p = 0; p < pixels; p++)
+            to[p * block] = c < v->shape.dim[1] ? plain[c * pixels + p] : 0.0f;
+    }
+}
+
+static sal_status upload(sal_device *d, void *memory, const sal_value *v, const float *host, int64_t pictures,
+                         int64_t batch)
+{
+    size_t elements = (size_t)sal_shape_elements(&v->shape);
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t n = 0; n < batch; n++) {
+        float *to = (float *)memory + (size_t)n * cpu_stride(v);
+        if (n < pictures)
+            cpu_from_plain(d, to, host + (size_t)n * elements, v);
+        else
+            memset(to, 0, v->bytes);
+    }
+    return SAL_OK;
+}
+
+static sal_status download(sal_device *d, float *host, const void *memory, const sal_value *v, int64_t pictures)
+{
+    size_t elements = (size_t)sal_shape_elements(&v->shape);
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t n = 0; n < pictures; n++)
+        cpu_to_plain(d, host + (size_t)n * elements, (const float *)memory + (size_t)n * cpu_stride(v), v);
+    return SAL_OK;
+}
+
+/* ---- Plans of steps without a library primitive ------------------------- */
+
+static sal_status pad_copy(float **out, const float *from, size_t count, size_t padded)
+{
+    if (!from)
+        return SAL_OK;
+    sal_status st = sal_alloc(out, padded, sizeof **out, "weights");
+    if (st == SAL_OK)
+        memcpy(*out, from, count * sizeof **out);
+    return st;
+}
+
+sal_status cpu_plan_prepare(void **plan, sal_needs *needs, sal_device *d, const sal_step *step, const sal_value *values)
+{
+    sal_status st = SAL_OK;
+    cpu_plan *p = NULL;
+    TRY(sal_alloc(&p, 1, sizeof *p, "a step"));
+    p->step = step;
+    p->values = values;
+    p->out = &values[step->output];
+    for (int k = 0; k < step->input_count && k < SAL_STEP_MAX_INPUTS; k++)
+        p->in[k] = &values[step->inputs[k]];
+    const sal_node *n = step->node;
+    if (n->op == SAL_OP_AFFINE || n->op == SAL_OP_LAYER_NORM) {
+        size_t padded = (size_t)cpu_round_up((int64_t)n->weight_count, d->kernels->block);
+        TRY(pad_copy(&p->weights, n->weight, n->weight_count, padded));
+        TRY(pad_copy(&p->bias, n->bias, n->bias_count, padded));
+        needs->weight_bytes = 2 * padded * sizeof(float);
+    }
+    needs->algorithm = d->kernels->name;
+    *plan = p;
+    p = NULL;
+done:
+    cpu_plan_release(d, p);
+    return st;
+}
+
+void cpu_plan_release(sal_device *d, void *plan)
+{
+    (void)d;
+    cpu_plan *p = plan;
+    if (!p)
+        return;
+    sal_free(p->weights);
+    sal_free(p->bias);
+    sal_free(p);
+}
+
+/* ---- The table ---------------------------------------------------------- */
+
+const sal_backend sal_backend_cpu = {
+    .name = "cpu",
+    .open = device_open,
+    .close = device_close,
+    .describe = device_describe,
+    .free_memory = device_free_memory,
+    .place = place,
+    .allocate = device_allocate,
+    .release = device_release,
+    .upload = upload,
+    .download = download,
+    .rows =
+        {
+            [SAL_STEP_CONV] = &cpu_row_conv,
+            [SAL_STEP_DENSE] = &cpu_row_dense,
+            [SAL_STEP_AFFINE] = &cpu_row_affine,
+            [SAL_STEP_ACTIVATION] = &cpu_row_activation,
+            [SAL_STEP_ADD] = &cpu_row_add,
+            [SAL_STEP_MUL] = &cpu_row_mul,
+            [SAL_STEP_CONCAT] = &cpu_row_concat,
+            [SAL_STEP_SLICE] = &cpu_row_slice,
+            [SAL_STEP_MAX_POOL] = &cpu_row_max_pool,
+            [SAL_STEP_AVG_POOL] = &cpu_row_avg_pool,
+            [SAL_STEP_REDUCE_MEAN] = &cpu_row_mean,
+            [SAL_STEP_RESHAPE] = &cpu_row_reshape,
+            [SAL_STEP_TRANSPOSE] = &cpu_row_transpose,
+            [SAL_STEP_SHUFFLE] = &cpu_row_shuffle,
+            [SAL_STEP_PAD] = &cpu_row_pad,
+            [SAL_STEP_SOFTMAX] = &cpu_row_softmax,
+            [SAL_STEP_LAYER_NORM] = &cpu_row_layer_norm,
+            [SAL_STEP_CONV_BACKWARD] = &cpu_row_conv_backward,
+            [SAL_STEP_DENSE_BACKWARD] = &cpu_row_dense_backward,
+            [SAL_STEP_AFFINE_BACKWARD] = &cpu_row_affine_backward,
+            [SAL_STEP_ACTIVATION_BACKWARD] = &cpu_row_activation_backward,
+            [SAL_STEP_MUL_BACKWARD] = &cpu_row_mul_backward,
+            [SAL_STEP_REDUCE_SPATIAL] = &cpu_row_reduce_spatial,
+            [SAL_STEP_CONCAT_BACKWARD] = &cpu_row_concat_backward,
+            [SAL_STEP_SLICE_BACKWARD] = &cpu_row_slice_backward,
+            [SAL_STEP_MAX_POOL_BACKWARD] = &cpu_row_max_pool_backward,
+            [SAL_STEP_AVG_POOL_BACKWARD] = &cpu_row_avg_pool_backward,
+            [SAL_STEP_REDUCE_MEAN_BACKWARD] = &cpu_row_mean_backward,
+            [SAL_STEP_RESHAPE_BACKWARD] = &cpu_row_reshape_backward,
+            [SAL_STEP_TRANSPOSE_BACKWARD] = &cpu_row_transpose_backward,
+            [SAL_STEP_SHUFFLE_BACKWARD] = &cpu_row_shuffle_backward,
+            [SAL_STEP_PAD_BACKWARD] = &cpu_row_pad_backward,
+            [SAL_STEP_SOFTMAX_BACKWARD] = &cpu_row_softmax_backward,
+            [SAL_STEP_LAYER_NORM_BACKWARD] = &cpu_row_layer_norm_backward,
+        },
+};

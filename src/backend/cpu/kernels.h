@@ -1,0 +1,78 @@
+/* The inner loops of the CPU back end: one source, compiled once per instruction set,
+ * one table each. Functions work on runs of floats inside blocked memory
+ * (channel blocks of `block` floats per pixel) and know nothing of threads.
+ *
+ * Counts n are in floats and multiples of 8; pointers are 32-byte aligned unless said
+ * otherwise. Outputs may be the same memory as inputs (never a shifted part of it). */
+#ifndef SAL_BACKEND_CPU_KERNELS_H
+#define SAL_BACKEND_CPU_KERNELS_H
+
+#include "graph/graph.h"
+
+/* A pooling window over one channel block of one picture. */
+typedef struct cpu_pool {
+    int64_t in[2];
+    int64_t out[2];
+    sal_window window;
+} cpu_pool;
+
+/* Input gradient of the first convolution, see kernels_first.c. */
+typedef struct cpu_first_conv {
+    int64_t channels; /* of the picture */
+    int64_t blocks;   /* channel blocks of dy */
+    int64_t in[2];    /* picture */
+    int64_t out[2];   /* dy */
+    sal_window window;
+    int64_t row_floats; /* one kernel row of all its columns and channels, padded to the vector */
+} cpu_first_conv;
+
+typedef struct cpu_kernels {
+    const char *name; /* "avx512" */
+    int block;        /* channels per block */
+
+    /* bit i of mask: low < y[i] < high */
+    void (*mask_between)(uint8_t *mask, const float *y, size_t n, float low, float high);
+    void (*activation)(float *y, const float *x, size_t n, const sal_activation *a);
+    /* dx = dy * (bit ? 1 : slope) under `rule` (sal_rule) + addend (or NULL) */
+    void (*mask_backward)(float *dx, const float *dy, const uint8_t *mask, const float *addend, size_t n, float slope,
+                          int rule);
+    /* dx = dy * f'(kept) under `rule` + addend; kept is f's input or output, see sal_activation_keep */
+    void (*activation_backward)(float *dx, const float *dy, const float *kept, const float *addend, size_t n,
+                                const sal_activation *a, int rule);
+    void (*add)(float *y, const float *a, const float *b, size_t n);
+    void (*multiply)(float *y, const float *a, const float *b, const float *addend, size_t n);
+    void (*scale)(float *y, const float *x, const float *addend, size_t n, float factor);
+
+    /* On the pixels of one channel block; vectors of `block` floats: */
+    void (*affine)(float *y, const float *x, const float *scale, const float *shift, const float *addend,
+                   size_t pixels); /* shift, addend may be NULL */
+    void (*dot_pixels)(float *sum, const float *a, const float *b,
+                       size_t pixels); /* sum over pixels of a*b; b NULL: of a */
+    void (*spread)(float *y, const float *x, float factor, const float *addend,
+                   size_t pixels); /* y[pixel] = factor*x */
+
+    void (*max_pool)(float *y, uint8_t *index, const float *x, const cpu_pool *p); /* index may be NULL */
+    void (*max_pool_backward)(float *dx, const float *dy, const uint8_t *index, const cpu_pool *p); /* adds to dx */
+    void (*avg_pool)(float *y, const float *x, const cpu_pool *p);
+    void (*avg_pool_backward)(float *dx, const float *dy, const cpu_pool *p); /* adds to dx */
+
+    /* y[o] = bias[o] + sum_i w[o][i] x[i] for `rows` pictures; n need not be a multiple of 8, no alignment */
+    void (*dense)(float *y, size_t y_stride, const float *x, size_t x_stride, size_t rows, const float *w,
+                  const float *bias, size_t outputs, size_t n);
+    /* dx[i] += sum_o dy[o] w[o][i] for i in [0, n) */
+    void (*dense_backward)(float *dx, size_t dx_stride, const float *dy, size_t dy_stride, size_t rows, const float *w,
+                           size_t w_stride, size_t outputs, size_t n);
+
+    /* products[pixel][row_floats * kernel rows] for pixels of one row of dy, see kernels_first.c */
+    void (*first_products)(float *products, const float *dy, const float *weights, const cpu_first_conv *c,
+                           int64_t row);
+} cpu_kernels;
+
+extern const cpu_kernels cpu_kernels_avx512;
+extern const cpu_kernels cpu_kernels_avx2;
+extern const cpu_kernels cpu_kernels_baseline;
+
+/* The best table for this processor. */
+const cpu_kernels *cpu_kernels_select(void);
+
+#endif

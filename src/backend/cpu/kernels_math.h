@@ -1,0 +1,119 @@
+/* Elementary functions without branches, so that loops over them become vector code.
+ * Included by kernels.c alone, once per instruction set. */
+#ifndef SAL_BACKEND_CPU_KERNELS_MATH_H
+#define SAL_BACKEND_CPU_KERNELS_MATH_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+#define BLOCK 16
+#else
+#define BLOCK 8
+#endif
+
+/* e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln 2 / 2: ln 2 in two parts (Cody and
+ * Waite 1980), e^r by its Taylor series to r^7, whose remainder is below 2^-27 there. */
+static inline float math_exp(float x)
+{
+    x = x < -87.0f ? -87.0f : x;
+    x = x > 88.0f ? 88.0f : x;
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+    float shifted = x * 1.44269504f + magic;
+    float n = shifted - magic;
+    float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    float p = 1.98412698e-4f;
+    p = p * r + 1.38888889e-3f;
+    p = p * r + 8.33333333e-3f;
+    p = p * r + 4.16666667e-2f;
+    p = p * r + 1.66666667e-1f;
+    p = p * r + 0.5f;
+    p = (p * r) * r + r + 1.0f;
+    int32_t bits = ((int32_t)n + 127) * (1 << 23);
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return p * power;
+}
+
+static inline float math_sigmoid(float x)
+{
+    return 1.0f / (1.0f + math_exp(-x));
+}
+
+/* e^x - 1 for x <= 0: the series near 0, where e^x and 1 cancel. */
+static inline float math_expm1(float x)
+{
+    float s = x * (1.0f + x * (0.5f + x * (1.66666667e-1f + x * (4.16666667e-2f + x * 8.33333333e-3f))));
+    float e = math_exp(x) - 1.0f;
+    return x > -0.1f ? s : e;
+}
+
+/* tanh x = (1 - e^-2|x|) / (1 + e^-2|x|) with the sign of x; near 0 its series. */
+static inline float math_tanh(float x)
+{
+    float a = x < 0.0f ? -x : x;
+    float q = -math_expm1(-2.0f * a);
+    float t = q / (2.0f - q);
+    return x < 0.0f ? -t : t;
+}
+
+/* ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|); the logarithm of 1 + u, 0 <= u <= 1, as
+ * 2 artanh(u / (2 + u)), whose series in z <= 1/3 falls below 2^-26 after z^13. */
+static inline float math_softplus(float x)
+{
+    float a = x < 0.0f ? -x : x;
+    float u = math_exp(-a);
+    float z = u / (2.0f + u), w = z * z;
+    float p = 1.0f / 15.0f;
+    p = p * w + 1.0f / 13.0f;
+    p = p * w + 1.0f / 11.0f;
+    p = p * w + 1.0f / 9.0f;
+    p = p * w + 1.0f / 7.0f;
+    p = p * w + 1.0f / 5.0f;
+    p = p * w + 1.0f / 3.0f;
+    p = p * w + 1.0f;
+    return (x > 0.0f ? x : 0.0f) + 2.0f * z * p;
+}
+
+static inline float math_clamp01(float x)
+{
+    x = x < 0.0f ? 0.0f : x;
+    return x > 1.0f ? 1.0f : x;
+}
+
+/* s(x) (1 + x (1 - s(x))), s the sigmoid */
+static inline float math_silu_derivative(float x)
+{
+    float s = math_sigmoid(x);
+    return s * (1.0f + x * (1.0f - s));
+}
+
+static inline float math_normal_cdf(float x)
+{
+    return 0.5f * (1.0f + erff(x * 0.707106781f));
+}
+
+static inline float math_normal_density(float x)
+{
+    return 0.398942280f * math_exp(-0.5f * x * x);
+}
+
+/* (1 + tanh u) / 2, u = sqrt(2/pi) (x + 0.044715 x^3), written as a sigmoid of 2u */
+static inline float math_gelu_tanh_gate(float x)
+{
+    return math_sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
+}
+
+static inline float math_gelu_tanh_derivative(float x)
+{
+    float g = math_gelu_tanh_gate(x);
+    float slope = 1.59576912f * (1.0f + 0.134145f * x * x);
+    return g + x * g * (1.0f - g) * slope;
+}
+
+#endif

@@ -1,0 +1,139 @@
+/* Pooling of one channel block. Included by kernels.c alone, once per instruction set. */
+#ifndef SAL_BACKEND_CPU_KERNELS_POOL_H
+#define SAL_BACKEND_CPU_KERNELS_POOL_H
+
+#include "backend/cpu/kernels.h"
+#include "backend/cpu/kernels_math.h"
+
+#include <float.h>
+
+/* Part of a window that lies inside the picture: window elements [begin, end) of one axis. */
+typedef struct span {
+    int64_t begin;
+    int64_t end;
+    int64_t origin; /* coordinate of window element 0 */
+} span;
+
+static inline span window_span(const cpu_pool *p, int axis, int64_t o)
+{
+    const sal_window *w = &p->window;
+    int64_t origin = o * w->stride[axis] - w->pad_begin[axis], d = w->dilation[axis];
+    int64_t begin = origin < 0 ? (-origin + d - 1) / d : 0;
+    int64_t end = (p->in[axis] - origin + d - 1) / d;
+    end = end < 0 ? 0 : end;
+    return (span){begin, end < w->kernel[axis] ? end : w->kernel[axis], origin};
+}
+
+static inline void max_of_window(float *best, uint8_t *won, const float *x, const cpu_pool *p, span h, span w)
+{
+    int32_t at[BLOCK];
+    float top[BLOCK];
+    for (int l = 0; l < BLOCK; l++) {
+        top[l] = -FLT_MAX;
+        at[l] = 0;
+    }
+    for (int64_t i = h.begin; i < h.end; i++)
+        for (int64_t j = w.begin; j < w.end; j++) {
+            int64_t y = h.origin + i * p->window.dilation[0], c = w.origin + j * p->window.dilation[1];
+            const float *v = x + (y * p->in[1] + c) * BLOCK;
+            int32_t k = (int32_t)(i * p->window.kernel[1] + j);
+            for (int l = 0; l < BLOCK; l++) {
+                int more = !(v[l] <= top[l]); /* a NaN wins, so that it is seen */
+                top[l] = more ? v[l] : top[l];
+                at[l] = more ? k : at[l];
+            }
+        }
+    for (int l = 0; l < BLOCK; l++)
+        best[l] = top[l];
+    if (won)
+        for (int l = 0; l < BLOCK; l++)
+            won[l] = (uint8_t)at[l];
+}
+
+static void max_pool(float *y, uint8_t *index, const float *x, const cpu_pool *p)
+{
+    for (int64_t i = 0; i < p->out[0]; i++) {
+        span h = window_span(p, 0, i);
+        for (int64_t j = 0; j < p->out[1]; j++) {
+            max_of_window(y, index, x, p, h, window_span(p, 1, j));
+            y += BLOCK;
+            index = index ? index + BLOCK : NULL;
+        }
+    }
+}
+
+static void max_pool_backward(float *dx, const float *dy, const uint8_t *index, const cpu_pool *p)
+{
+    for (int64_t i = 0; i < p->out[0]; i++) {
+        span h = window_span(p, 0, i);
+        for (int64_t j = 0; j < p->out[1]; j++, dy += BLOCK, index += BLOCK) {
+            span w = window_span(p, 1, j);
+            for (int64_t a = h.begin; a < h.end; a++)
+                for (int64_t b = w.begin; b < w.end; b++) {
+                    int64_t y = h.origin + a * p->window.dilation[0], c = w.origin + b * p->window.dilation[1];
+                    float *to = dx + (y * p->in[1] + c) * BLOCK;
+                    int32_t k = (int32_t)(a * p->window.kernel[1] + b);
+                    for (int l = 0; l < BLOCK; l++)
+                        to[l] += index[l] == k ? dy[l] : 0.0f;
+                }
+        }
+    }
+}
+
+/* Divisor of a window: elements inside the picture, or inside the padded picture. */
+static inline float window_divisor(const cpu_pool *p, int64_t i, int64_t j, span h, span w)
+{
+    if (!p->window.count_padding)
+        return (float)((h.end - h.begin) * (w.end - w.begin));
+    int64_t size[2], o[2] = {i, j};
+    for (int k = 0; k < 2; k++) {
+        /* Ceil mode lets windows reach past the padding; what is past it does not count. */
+        int64_t start = o[k] * p->window.stride[k];
+        int64_t limit = p->in[k] + p->window.pad_begin[k] + p->window.pad_end[k];
+        size[k] = limit - start < p->window.kernel[k] ? limit - start : p->window.kernel[k];
+    }
+    return (float)(size[0] * size[1]);
+}
+
+static void avg_pool(float *y, const float *x, const cpu_pool *p)
+{
+    for (int64_t i = 0; i < p->out[0]; i++) {
+        span h = window_span(p, 0, i);
+        for (int64_t j = 0; j < p->out[1]; j++, y += BLOCK) {
+            span w = window_span(p, 1, j);
+            float sum[BLOCK];
+            for (int l = 0; l < BLOCK; l++)
+                sum[l] = 0.0f;
+            for (int64_t a = h.begin; a < h.end; a++)
+                for (int64_t b = w.begin; b < w.end; b++) {
+                    const float *v = x + ((h.origin + a) * p->in[1] + w.origin + b) * BLOCK;
+                    for (int l = 0; l < BLOCK; l++)
+                        sum[l] += v[l];
+                }
+            float divisor = window_divisor(p, i, j, h, w);
+            for (int l = 0; l < BLOCK; l++)
+                y[l] = sum[l] / divisor;
+        }
+    }
+}
+
+static void avg_pool_backward(float *dx, const float *dy, const cpu_pool *p)
+{
+    for (int64_t i = 0; i < p->out[0]; i++) {
+        span h = window_span(p, 0, i);
+        for (int64_t j = 0; j < p->out[1]; j++, dy += BLOCK) {
+            span w = window_span(p, 1, j);
+            float share[BLOCK], divisor = window_divisor(p, i, j, h, w);
+            for (int l = 0; l < BLOCK; l++)
+                share[l] = dy[l] / divisor;
+            for (int64_t a = h.begin; a < h.end; a++)
+                for (int64_t b = w.begin; b < w.end; b++) {
+                    float *to = dx + ((h.origin + a) * p->in[1] + w.origin + b) * BLOCK;
+                    for (int l = 0; l < BLOCK; l++)
+                        to[l] += share[l];
+                }
+        }
+    }
+}
+
+#endif
