@@ -236,6 +236,10 @@ typedef struct sal_target {
     sal_score score; /* probability: after the detached softmax or sigmoid */
 } sal_target;
 
+/* Fails with ARGUMENT, and says why, where a target contradicts the model: an index out of
+ * range, a probability where nothing makes one, the mean of a softmax (it is constant). */
+SAL_API sal_status sal_model_check_target(const sal_model *model, const sal_target *target);
+
 /* Forward pass of `count` <= batch pictures. inputs: (count, C, H, W) floats,
  * preprocessed; scores: (count, outputs) floats, logits, or NULL. */
 SAL_API sal_status sal_engine_forward(sal_engine *engine, float *scores, const float *inputs, int64_t count);

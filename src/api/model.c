@@ -63,7 +63,7 @@ static void find_problem(char *text, size_t size, const sal_backend *backend, co
 {
     const sal_step_kind kinds[2] = {forward_kind(node->op), backward_kind(node->op)};
     for (int k = 0; k < 2; k++)
-        if (kinds[k] != SAL_STEP_COUNT && !backend->rows[kinds[k]].run) {
+        if (kinds[k] != SAL_STEP_COUNT && !backend->rows[kinds[k]]) {
             snprintf(text, size, "the %s back end has no %s", backend->name, sal_step_kind_name(kinds[k]));
             return;
         }
@@ -193,10 +193,21 @@ sal_status sal_model_get_layer(sal_layer_info *out, const sal_model *m, size_t i
     return SAL_OK;
 }
 
+static sal_scores_kind scores_kind(const sal_model *m)
+{
+    return (sal_scores_kind){sal_shape_elements(&m->graph.nodes[m->graph.output].shape), m->graph.detached};
+}
+
+sal_status sal_model_check_target(const sal_model *m, const sal_target *target)
+{
+    const sal_scores_kind kind = scores_kind(m);
+    return sal_target_check(target, &kind);
+}
+
 sal_status sal_model_probabilities(float *probabilities, const sal_model *m, const float *scores, int64_t count)
 {
     sal_status st = SAL_OK;
-    const sal_scores_kind kind = {sal_shape_elements(&m->graph.nodes[m->graph.output].shape), m->graph.detached};
+    const sal_scores_kind kind = scores_kind(m);
     for (int64_t i = 0; i < count; i++)
         TRY(sal_target_probabilities(probabilities + i * kind.outputs, scores + i * kind.outputs, &kind));
 done:

@@ -1,0 +1,251 @@
+#include "sweep/names.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char *const suffixes[SAL_FILE_COUNT] = {
+    [SAL_FILE_MAP] = ".saliency.png",  [SAL_FILE_OVERLAY] = ".overlay.png",   [SAL_FILE_NPY] = ".npy",
+    [SAL_FILE_FIGURE] = ".figure.png", [SAL_FILE_GRADIENT] = ".gradient.npy",
+};
+
+int sal_names_wanted(sal_output_file file, const sal_explain_options *options)
+{
+    if (file == SAL_FILE_FIGURE)
+        return options->figure;
+    if (file == SAL_FILE_GRADIENT)
+        return options->save_gradient;
+    return 1;
+}
+
+const char *sal_names_base(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* ---- A set of file names ------------------------------------------------ */
+
+typedef struct entry {
+    char *name;
+    size_t number; /* of stems: the next to try */
+} entry;
+
+/* Open addressing, a power of two of slots, at most half of them full. */
+typedef struct name_set {
+    entry *slots;
+    size_t size;
+    size_t used;
+} name_set;
+
+static size_t hash(const char *s)
+{
+    uint64_t h = 1469598103934665603u; /* FNV-1a */
+    for (; *s; s++)
+        h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return (size_t)(h ^ (h >> 32));
+}
+
+/* The slot that holds name, or the empty one where it belongs. */
+static entry *find(const name_set *set, const char *name)
+{
+    size_t i = hash(name) & (set->size - 1);
+    while (set->slots[i].name && strcmp(set->slots[i].name, name) != 0)
+        i = (i + 1) & (set->size - 1);
+    return &set->slots[i];
+}
+
+static sal_status set_grow(name_set *set)
+{
+    name_set larger = {.size = set->size ? 2 * set->size : 64, .used = set->used};
+    sal_status st = sal_alloc(&larger.slots, larger.size, sizeof *larger.slots, "output names");
+    if (st != SAL_OK)
+        return st;
+    for (size_t i = 0; i < set->size; i++)
+        if (set->slots[i].name)
+            *find(&larger, set->slots[i].name) = set->slots[i];
+    sal_free(set->slots);
+    *set = larger;
+    return SAL_OK;
+}
+
+/* Adds a copy of name where it is new; *out, valid until the next call, may be NULL. */
+static sal_status set_add(entry **out, name_set *set, const char *name)
+{
+    sal_status st = SAL_OK;
+    if (2 * set->used >= set->size)
+        TRY(set_grow(set));
+    entry *slot = find(set, name);
+    if (!slot->name) {
+        TRY(sal_strdup(&slot->name, name));
+        set->used++;
+    }
+    if (out)
+        *out = slot;
+done:
+    return st;
+}
+
+static int set_has(const name_set *set, const char *name)
+{
+    return set->size > 0 && find(set, name)->name != NULL;
+}
+
+static void set_clear(name_set *set)
+{
+    for (size_t i = 0; i < set->size; i++)
+        free(set->slots[i].name);
+    sal_free(set->slots);
+}
+
+/* ---- Inputs in the output folder ---------------------------------------- */
+
+static int same_folder(const char *path, const struct stat *folder)
+{
+    const char *base = sal_names_base(path);
+    size_t length = (size_t)(base - path);
+    char *directory = malloc(length + 2);
+    if (!directory)
+        return 1; /* the careful answer */
+    memcpy(directory, path, length);
+    memcpy(directory + length, length ? "" : ".", length ? 1 : 2);
+    struct stat info;
+    int same = stat(directory, &info) == 0 && info.st_dev == folder->st_dev && info.st_ino == folder->st_ino;
+    free(directory);
+    return same;
+}
+
+static sal_status reserve_inputs(name_set *set, const char *const *paths, size_t count, const char *out_dir)
+{
+    sal_status st = SAL_OK;
+    struct stat folder;
+    const char *last = NULL;
+    size_t last_length = 0;
+    int inside = 0;
+    if (stat(out_dir, &folder) != 0)
+        return SAL_OK;
+    for (size_t i = 0; i < count; i++) {
+        const char *base = sal_names_base(paths[i]);
+        size_t length = (size_t)(base - paths[i]);
+        /* Pictures mostly come folder by folder. */
+        if (!last || length != last_length || memcmp(last, paths[i], length) != 0)
+            inside = same_folder(paths[i], &folder);
+        last = paths[i];
+        last_length = length;
+        if (inside)
+            TRY(set_add(NULL, set, base));
+    }
+done:
+    return st;
+}
+
+/* ---- Choosing ----------------------------------------------------------- */
+
+static sal_status file_name(char **out, const char *folder, const char *stem, sal_output_file file, int64_t map,
+                            int64_t top)
+{
+    char rank[32] = "";
+    if (top > 0)
+        snprintf(rank, sizeof rank, ".top%lld", (long long)map + 1);
+    const char *slash = folder[0] && folder[strlen(folder) - 1] != '/' ? "/" : "";
+    size_t size = strlen(folder) + strlen(stem) + sizeof rank + 24;
+    *out = malloc(size);
+    if (!*out)
+        return sal_fail_memory(size, "an output name");
+    snprintf(*out, size, "%s%s%s%s%s", folder, slash, stem, rank, suffixes[file]);
+    return SAL_OK;
+}
+
+sal_status sal_names_path(char **out, const char *stem, sal_output_file file, int64_t map,
+                          const sal_explain_options *options)
+{
+    return file_name(out, options->out_dir, stem, file, map, options->top);
+}
+
+/* Looks for every file name of a stem in the set, or adds them. */
+static sal_status visit_files(int *taken, name_set *set, const char *stem, int add, const sal_explain_options *options)
+{
+    sal_status st = SAL_OK;
+    char *name = NULL;
+    int64_t maps = options->top > 0 ? options->top : 1;
+    *taken = 0;
+    for (int64_t map = 0; map < maps && !*taken; map++)
+        for (int file = 0; file < SAL_FILE_COUNT && !*taken; file++) {
+            if (!sal_names_wanted((sal_output_file)file, options))
+                continue;
+            TRY(file_name(&name, "", stem, (sal_output_file)file, map, options->top));
+            if (add)
+                TRY(set_add(NULL, set, name));
+            else
+                *taken = set_has(set, name);
+            free(name);
+            name = NULL;
+        }
+done:
+    free(name);
+    return st;
+}
+
+typedef struct chooser {
+    name_set files; /* of outputs, and inputs in the output folder */
+    name_set stems; /* as the pictures have them */
+} chooser;
+
+static sal_status choose_stem(char **out, chooser *c, const char *path, const sal_explain_options *options)
+{
+    sal_status st = SAL_OK;
+    const char *base = sal_names_base(path);
+    const char *dot = strrchr(base, '.');
+    size_t length = dot && dot > base ? (size_t)(dot - base) : strlen(base);
+    size_t size = length + 32;
+    int taken;
+    entry *known;
+    char *stem = malloc(size);
+    if (!stem)
+        return sal_fail_memory(size, "an output name");
+    memcpy(stem, base, length);
+    stem[length] = '\0';
+    TRY(set_add(&known, &c->stems, stem));
+    do {
+        /* Where it ended for the last picture of this stem: a million of one name stay fast. */
+        known->number++;
+        if (known->number > 1)
+            snprintf(stem + length, size - length, "-%zu", known->number);
+        TRY(visit_files(&taken, &c->files, stem, 0, options));
+    } while (taken);
+    TRY(visit_files(&taken, &c->files, stem, 1, options));
+    *out = stem;
+    stem = NULL;
+done:
+    free(stem);
+    return st;
+}
+
+sal_status sal_names_make(sal_names *out, const char *const *paths, size_t count, const sal_explain_options *options)
+{
+    sal_status st = SAL_OK;
+    chooser c = {0};
+    memset(out, 0, sizeof *out);
+    TRY(sal_alloc(&out->stems, count, sizeof *out->stems, "output names"));
+    out->count = count;
+    TRY(reserve_inputs(&c.files, paths, count, options->out_dir));
+    for (size_t i = 0; i < count; i++)
+        TRY(choose_stem(&out->stems[i], &c, paths[i], options));
+done:
+    set_clear(&c.files);
+    set_clear(&c.stems);
+    if (st != SAL_OK)
+        sal_names_clear(out);
+    return st;
+}
+
+void sal_names_clear(sal_names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->stems[i]);
+    sal_free(names->stems);
+    memset(names, 0, sizeof *names);
+}

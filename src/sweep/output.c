@@ -1,0 +1,155 @@
+#include "sweep/output.h"
+
+#include "base/memory.h"
+#include "image/image.h"
+#include "map/map.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { NOTE_SIZE = 256 };
+
+/* A map as it is coloured. */
+typedef struct display {
+    float *values; /* 0..1 */
+    double low;    /* what 0 and 1 stand for */
+    double high;
+    float *owned; /* values, where they are not the map itself */
+} display;
+
+/* Without normalising, a map may be of any magnitude: its colours span its own range. */
+static sal_status display_make(display *d, float *map, const sal_map_stats *stats, size_t pixels, int normalized)
+{
+    sal_status st = SAL_OK;
+    sal_map_stats ignored;
+    float low;
+    *d = (display){.values = map, .high = 1.0};
+    if (normalized)
+        return SAL_OK;
+    TRY(sal_alloc(&d->owned, pixels, sizeof(float), "a map"));
+    memcpy(d->owned, map, pixels * sizeof(float));
+    sal_map_measure(&ignored, &low, map, (int64_t)pixels);
+    sal_map_normalize(d->owned, &ignored, (int64_t)pixels);
+    d->values = d->owned;
+    d->low = (double)low;
+    d->high = (double)stats->peak;
+done:
+    return st;
+}
+
+static void write_note(char *note, const sal_explain_map *m, const sal_output_job *job)
+{
+    const sal_target *t = &job->options->target;
+    size_t used = 0;
+    if (m->target < 0)
+        used += (size_t)snprintf(note, NOTE_SIZE, "mean of %lld outputs", (long long)job->outputs);
+    else if (job->outputs > 1)
+        used += (size_t)snprintf(note, NOTE_SIZE, "output %lld", (long long)m->target);
+    else
+        used += (size_t)snprintf(note, NOTE_SIZE, "output");
+    used +=
+        (size_t)snprintf(note + used, NOTE_SIZE - used, "   %s %.5g",
+                         t->score == SAL_SCORE_PROBABILITY || job->outputs == 1 ? "value" : "logit", (double)m->score);
+    if (isfinite(m->probability) && t->score == SAL_SCORE_LOGIT)
+        used += (size_t)snprintf(note + used, NOTE_SIZE - used, "   probability %.3g", (double)m->probability);
+    snprintf(note + used, NOTE_SIZE - used, m->stats.flat ? "   flat map" : "   peak %.3g", (double)m->stats.peak);
+}
+
+static sal_status write_figure(const char *path, const sal_explain_map *m, const display *d, const sal_output_job *job,
+                               const sal_overlay_style *style)
+{
+    sal_status st = SAL_OK;
+    sal_picture figure = {0};
+    char note[NOTE_SIZE];
+    write_note(note, m, job);
+    sal_figure_options options = {.style = *style, .note = note, .bar_low = d->low, .bar_high = d->high};
+    options.captions[0] = sal_names_base(job->picture_path);
+    options.captions[1] = "saliency";
+    TRY(sal_figure_make(&figure, job->shown, d->values, job->placement, &options));
+    TRY(sal_picture_write_png(path, &figure));
+done:
+    sal_picture_clear(&figure);
+    return st;
+}
+
+/* The map's colours, over the picture where there is one. */
+static sal_status write_colours(const char *path, const sal_picture *picture, const display *d,
+                                const sal_output_job *job, const sal_overlay_style *style)
+{
+    sal_status st = SAL_OK;
+    sal_picture colours = {0};
+    TRY(sal_overlay_make(&colours, picture, d->values, job->placement, style));
+    TRY(sal_picture_write_png(path, &colours));
+done:
+    sal_picture_clear(&colours);
+    return st;
+}
+
+static sal_status write_file(sal_output_file file, const sal_output *out, float *map, const display *d,
+                             const sal_output_job *job)
+{
+    const sal_placement *p = job->placement;
+    const int64_t shape[3] = {job->channels, p->net_height, p->net_width};
+    const char *path = out->paths[file];
+    const double alpha = job->options->alpha;
+    const sal_overlay_style style = {.colormap = job->options->colormap,
+                                     .alpha = alpha > 0.0 || job->options->alpha_set ? alpha : 0.5};
+    switch (file) {
+    case SAL_FILE_MAP: return write_colours(path, NULL, d, job, &style);
+    case SAL_FILE_OVERLAY: return write_colours(path, job->shown, d, job, &style);
+    case SAL_FILE_NPY: return sal_npy_write(path, map, shape + 1, 2);
+    case SAL_FILE_FIGURE: return write_figure(path, &out->map, d, job, &style);
+    case SAL_FILE_GRADIENT: return sal_npy_write(path, job->gradient, shape, 3);
+    case SAL_FILE_COUNT: break;
+    }
+    return SAL_OK;
+}
+
+static void publish_paths(sal_output *out)
+{
+    out->map.map_path = out->paths[SAL_FILE_MAP];
+    out->map.overlay_path = out->paths[SAL_FILE_OVERLAY];
+    out->map.npy_path = out->paths[SAL_FILE_NPY];
+    out->map.figure_path = out->paths[SAL_FILE_FIGURE];
+    out->map.gradient_path = out->paths[SAL_FILE_GRADIENT];
+}
+
+sal_status sal_output_write(sal_output *out, const sal_output_job *job)
+{
+    sal_status st = SAL_OK;
+    const sal_explain_options *o = job->options;
+    const sal_placement *p = job->placement;
+    display d = {0};
+    float *map = NULL;
+    int written = 0;
+    size_t pixels;
+    TRY(sal_size_mul(&pixels, (size_t)p->net_height, (size_t)p->net_width, "a map"));
+    TRY(sal_alloc(&map, pixels, sizeof *map, "a map"));
+    TRY(sal_map_make(map, &out->map.stats, job->gradient, job->channels, p->net_height, p->net_width, &o->map));
+    TRY(display_make(&d, map, &out->map.stats, pixels, o->map.normalize == SAL_NORMALIZE_MINMAX));
+    for (int file = 0; file < SAL_FILE_COUNT; file++)
+        if (sal_names_wanted((sal_output_file)file, o))
+            TRY(sal_names_path(&out->paths[file], job->stem, (sal_output_file)file, job->number, o));
+    for (; written < SAL_FILE_COUNT; written++)
+        if (out->paths[written])
+            TRY(write_file((sal_output_file)written, out, map, &d, job));
+    publish_paths(out);
+done:
+    if (st != SAL_OK)
+        while (written-- > 0)
+            if (out->paths[written])
+                unlink(out->paths[written]);
+    sal_free(map);
+    sal_free(d.owned);
+    return st;
+}
+
+void sal_output_clear(sal_output *out)
+{
+    for (int file = 0; file < SAL_FILE_COUNT; file++)
+        free(out->paths[file]);
+    memset(out, 0, sizeof *out);
+}

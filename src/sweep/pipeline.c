@@ -1,0 +1,286 @@
+#include "sweep/pipeline.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "image/preprocess.h"
+#include "map/map.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    BATCHES_IN_FLIGHT = 3, /* one being decoded, one computed, one encoded */
+    MAX_THREADS = 8        /* of each kind */
+};
+
+/* ---- Before the run ----------------------------------------------------- */
+
+static sal_status check_targets(const sal_pipeline *p)
+{
+    const sal_explain_options *o = p->options;
+    sal_target target = o->target;
+    if (o->top < 0 || o->top > p->model.outputs)
+        return sal_fail(SAL_ERROR_ARGUMENT, "target top %lld: the model has %lld output%s", (long long)o->top,
+                        (long long)p->model.outputs, p->model.outputs == 1 ? "" : "s");
+    if (o->top > 0) {
+        target.kind = SAL_TARGET_TOP;
+        target.index = 0;
+    }
+    return sal_model_check_target(sal_engine_model(p->engine), &target);
+}
+
+static sal_status check_map_options(const sal_explain_options *o)
+{
+    const sal_map_options *m = &o->map;
+    if (!sal_colormap_name(o->colormap))
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown colour map %d", (int)o->colormap);
+    if (!(o->alpha >= 0.0 && o->alpha <= 1.0))
+        return sal_fail(SAL_ERROR_ARGUMENT, "alpha %g: must be from 0 to 1", o->alpha);
+    if (m->sigma_set && !(m->sigma >= 0.0 && m->sigma <= SAL_SIGMA_MAX))
+        return sal_fail(SAL_ERROR_ARGUMENT, "sigma %g: must be from 0 to %g", m->sigma, SAL_SIGMA_MAX);
+    if ((unsigned)m->modifier > SAL_MODIFIER_NONE || (unsigned)m->reduce > SAL_REDUCE_L2 ||
+        (unsigned)m->normalize > SAL_NORMALIZE_NONE)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown modifier %d, reduction %d or normalisation %d", (int)m->modifier,
+                        (int)m->reduce, (int)m->normalize);
+    return SAL_OK;
+}
+
+/* What is wrong with the preprocessing itself would be wrong with every picture: tries
+ * it on one that suits. */
+static sal_status check_preprocess(sal_pipeline *p)
+{
+    const sal_preprocess *options = &p->options->preprocess;
+    unsigned char samples[SAL_MAX_CHANNELS] = {0};
+    int converted =
+        options->order == SAL_ORDER_GRAY || options->order == SAL_ORDER_RGB || options->order == SAL_ORDER_BGR;
+    const sal_picture probe = {1, 1, converted ? 1 : p->model.channels, SAL_SAMPLE_U8, samples};
+    sal_placement placement;
+    sal_status st = sal_preprocess_apply(p->inputs, &placement, &probe, options, p->model.channels, p->model.height,
+                                         p->model.width);
+    return st == SAL_OK ? st : sal_fail_in(st, "preprocessing");
+}
+
+/* Better now than after the first batch. */
+static sal_status check_folder(const char *out_dir)
+{
+    sal_status st = SAL_OK;
+    sal_file_out probe = {0};
+    char *path = NULL;
+    if (!out_dir || !*out_dir)
+        return sal_fail(SAL_ERROR_ARGUMENT, "no output folder is given");
+    TRY(sal_directory_make(out_dir));
+    size_t size = strlen(out_dir) + sizeof "/writable";
+    path = malloc(size);
+    if (!path) {
+        st = sal_fail_memory(size, "a path");
+        goto done;
+    }
+    snprintf(path, size, "%s/writable", out_dir);
+    st = sal_file_create(&probe, path);
+    if (st != SAL_OK)
+        st = sal_fail_in(st, "%s: the output folder is not writable", out_dir);
+done:
+    sal_file_discard(&probe);
+    free(path);
+    return st;
+}
+
+static size_t threads_of(size_t cores_each)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t n = cores > 0 ? (size_t)cores / cores_each : 1;
+    if (n < 1)
+        n = 1;
+    return n > MAX_THREADS ? MAX_THREADS : n;
+}
+
+static sal_status allocate(sal_pipeline *p, size_t count)
+{
+    sal_status st = SAL_OK;
+    const size_t maps = p->options->top > 0 ? (size_t)p->options->top : 1, batch = (size_t)p->batch;
+    const size_t outputs = (size_t)p->model.outputs;
+    size_t data, all, scores;
+    TRY(sal_size_mul(&data, p->elements, maps, "gradients"));
+    TRY(sal_size_mul(&all, data, batch, "gradients"));
+    TRY(sal_size_mul(&scores, outputs, batch, "scores"));
+    TRY(sal_alloc(&p->inputs, p->elements * batch, sizeof(float), "inputs"));
+    TRY(sal_alloc(&p->gradients, all, sizeof(float), "gradients"));
+    TRY(sal_alloc(&p->scores, scores, sizeof(float), "scores"));
+    if (p->model.detached)
+        TRY(sal_alloc(&p->probabilities, scores, sizeof(float), "probabilities"));
+    TRY(sal_alloc(&p->chosen, maps * batch, sizeof *p->chosen, "targets"));
+    TRY(sal_alloc(&p->chosen_scores, maps * batch, sizeof(float), "targets"));
+    TRY(sal_alloc(&p->targets, maps * batch, sizeof *p->targets, "targets"));
+    TRY(sal_alloc(&p->batch_pictures, batch, sizeof *p->batch_pictures, "a batch"));
+    size_t slots = BATCHES_IN_FLIGHT * batch;
+    TRY(sal_ring_init(&p->ring, slots < count ? slots : count, count, data, (int64_t)maps));
+done:
+    return st;
+}
+
+static sal_status prepare(sal_pipeline *p, size_t count)
+{
+    sal_status st = SAL_OK;
+    sal_plan_info plan;
+    TRY(sal_model_get_info(&p->model, sal_engine_model(p->engine)));
+    TRY(sal_engine_get_plan(&plan, p->engine));
+    p->batch = plan.batch;
+    p->decoders = threads_of(8);
+    p->encoders = threads_of(4);
+    TRY(sal_size_mul(&p->elements, (size_t)p->model.channels, (size_t)(p->model.height * p->model.width), "inputs"));
+    TRY(check_targets(p));
+    TRY(check_map_options(p->options));
+    TRY(allocate(p, count));
+    TRY(check_preprocess(p));
+    TRY(check_folder(p->options->out_dir));
+    TRY(sal_names_make(&p->names, p->paths, count, p->options));
+done:
+    return st;
+}
+
+static void release(sal_pipeline *p)
+{
+    if (p->ring.slots)
+        sal_ring_clear(&p->ring);
+    sal_names_clear(&p->names);
+    sal_free(p->inputs);
+    sal_free(p->gradients);
+    sal_free(p->scores);
+    sal_free(p->probabilities);
+    sal_free(p->chosen);
+    sal_free(p->chosen_scores);
+    sal_free(p->targets);
+    sal_free(p->batch_pictures);
+}
+
+/* ---- Delivering --------------------------------------------------------- */
+
+typedef struct delivery {
+    sal_explain_callback callback;
+    void *context;
+    sal_explain_map *maps; /* of one picture, side by side */
+    size_t failed;
+} delivery;
+
+static sal_status deliver_one(sal_pipeline *p, delivery *d, size_t picture)
+{
+    sal_slot *slot = sal_ring_slot(&p->ring, picture);
+    sal_explain_result result = {.path = p->paths[picture],
+                                 .status = slot->status,
+                                 .milliseconds = slot->milliseconds,
+                                 .predicted = slot->predicted,
+                                 .predicted_score = slot->predicted_score,
+                                 .predicted_probability = slot->predicted_probability,
+                                 .maps = d->maps};
+    if (slot->status != SAL_OK) {
+        d->failed++;
+        result.error = slot->error;
+        result.predicted = -1;
+        result.predicted_score = result.predicted_probability = NAN;
+    } else {
+        result.map_count = (size_t)p->ring.maps;
+        for (size_t i = 0; i < result.map_count; i++)
+            d->maps[i] = slot->outputs[i].map;
+    }
+    int stop = d->callback ? d->callback(d->context, &result) : 0;
+    return stop ? sal_fail(SAL_ERROR_CANCELLED, "stopped after %s", result.path) : SAL_OK;
+}
+
+/* Hands over what is ready, in order. */
+static sal_status deliver(sal_pipeline *p, delivery *d)
+{
+    sal_status st = SAL_OK;
+    sal_ring *r = &p->ring;
+    /* Only this thread moves `delivered`, and nobody touches a slot that is DONE. */
+    while (st == SAL_OK && r->delivered < r->count) {
+        sal_slot *slot = sal_ring_slot(r, r->delivered);
+        pthread_mutex_lock(&r->lock);
+        int done = slot->state == SAL_SLOT_DONE && r->delivered < r->computed;
+        pthread_mutex_unlock(&r->lock);
+        if (!done)
+            break;
+        st = deliver_one(p, d, r->delivered);
+        pthread_mutex_lock(&r->lock);
+        sal_slot_reset(slot, r->maps);
+        r->delivered++;
+        pthread_cond_broadcast(&r->changed);
+        pthread_mutex_unlock(&r->lock);
+    }
+    return st;
+}
+
+/* ---- Running ------------------------------------------------------------ */
+
+/* The next batch; *n is 0 when a picture became ready to deliver instead. */
+static void wait_for_work(sal_pipeline *p, int64_t *n)
+{
+    sal_ring *r = &p->ring;
+    pthread_mutex_lock(&r->lock);
+    for (;;) {
+        sal_ring_take_batch(p->batch_pictures, n, r, p->batch);
+        if (*n > 0 || (r->delivered < r->computed && sal_ring_slot(r, r->delivered)->state == SAL_SLOT_DONE))
+            break;
+        pthread_cond_wait(&r->changed, &r->lock);
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
+static sal_status run(sal_pipeline *p, delivery *d)
+{
+    sal_status st = SAL_OK;
+    while (p->ring.delivered < p->ring.count) {
+        int64_t n;
+        wait_for_work(p, &n);
+        TRY(deliver(p, d));
+        if (n > 0)
+            TRY(sal_pipeline_compute(p, n));
+    }
+done:
+    return st;
+}
+
+/* Starts the threads, runs, and joins them, whatever happened. */
+static sal_status run_with_threads(sal_pipeline *p, delivery *d)
+{
+    sal_status st = SAL_OK;
+    pthread_t threads[2 * MAX_THREADS];
+    size_t started = 0;
+    for (; started < p->decoders + p->encoders; started++)
+        if (pthread_create(&threads[started], NULL, started < p->decoders ? sal_pipeline_decode : sal_pipeline_encode,
+                           p) != 0) {
+            st = sal_fail(SAL_ERROR_MEMORY, "cannot start a thread");
+            break;
+        }
+    if (st == SAL_OK)
+        st = run(p, d);
+    sal_ring_stop(&p->ring);
+    while (started-- > 0)
+        pthread_join(threads[started], NULL);
+    return st;
+}
+
+sal_status sal_explain_files(size_t *failed, sal_engine *engine, const char *const *paths, size_t count,
+                             const sal_explain_options *options, sal_explain_callback callback, void *context)
+{
+    sal_status st = SAL_OK;
+    sal_pipeline p = {.engine = engine, .paths = paths, .options = options};
+    delivery d = {.callback = callback, .context = context};
+    if (failed)
+        *failed = 0;
+    if (!engine || !options || (!paths && count > 0))
+        return sal_fail(SAL_ERROR_ARGUMENT, "engine, paths and options must be given");
+    if (count == 0)
+        return SAL_OK;
+    TRY(prepare(&p, count));
+    TRY(sal_alloc(&d.maps, (size_t)p.ring.maps, sizeof *d.maps, "results"));
+    TRY(run_with_threads(&p, &d));
+done:
+    if (failed)
+        *failed = d.failed;
+    release(&p);
+    sal_free(d.maps);
+    return st;
+}

@@ -1,0 +1,143 @@
+#include "sweep/ring.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t data_count, int64_t maps)
+{
+    sal_status st = SAL_OK;
+    memset(ring, 0, sizeof *ring);
+    ring->size = size;
+    ring->count = count;
+    ring->maps = maps;
+    pthread_mutex_init(&ring->lock, NULL);
+    pthread_cond_init(&ring->changed, NULL);
+    TRY(sal_alloc(&ring->slots, size, sizeof *ring->slots, "pictures in flight"));
+    for (size_t i = 0; i < size; i++) {
+        TRY(sal_alloc(&ring->slots[i].data, data_count, sizeof(float), "pictures in flight"));
+        TRY(sal_alloc(&ring->slots[i].outputs, (size_t)maps, sizeof(sal_output), "pictures in flight"));
+    }
+done:
+    if (st != SAL_OK)
+        sal_ring_clear(ring);
+    return st;
+}
+
+void sal_ring_clear(sal_ring *ring)
+{
+    for (size_t i = 0; ring->slots && i < ring->size; i++) {
+        sal_slot *slot = &ring->slots[i];
+        if (slot->outputs)
+            sal_slot_reset(slot, ring->maps);
+        sal_free(slot->data);
+        sal_free(slot->outputs);
+    }
+    sal_free(ring->slots);
+    pthread_cond_destroy(&ring->changed);
+    pthread_mutex_destroy(&ring->lock);
+    memset(ring, 0, sizeof *ring);
+}
+
+sal_slot *sal_ring_slot(sal_ring *ring, size_t picture)
+{
+    return &ring->slots[picture % ring->size];
+}
+
+void sal_ring_set(sal_ring *ring, size_t picture, sal_slot_state state)
+{
+    pthread_mutex_lock(&ring->lock);
+    sal_ring_slot(ring, picture)->state = state;
+    pthread_cond_broadcast(&ring->changed);
+    pthread_mutex_unlock(&ring->lock);
+}
+
+void sal_ring_stop(sal_ring *ring)
+{
+    pthread_mutex_lock(&ring->lock);
+    ring->stopped = 1;
+    pthread_cond_broadcast(&ring->changed);
+    pthread_mutex_unlock(&ring->lock);
+}
+
+void sal_slot_fail(sal_slot *slot, sal_status status)
+{
+    slot->status = status;
+    snprintf(slot->error, sizeof slot->error, "%s", sal_last_error());
+}
+
+void sal_slot_reset(sal_slot *slot, int64_t maps)
+{
+    for (int64_t i = 0; i < maps; i++)
+        sal_output_clear(&slot->outputs[i]);
+    sal_picture_clear(&slot->shown);
+    slot->state = SAL_SLOT_EMPTY;
+    slot->status = SAL_OK;
+    slot->error[0] = '\0';
+    slot->milliseconds = 0.0;
+}
+
+int sal_ring_take_decode(size_t *picture, sal_ring *ring, size_t max_bytes)
+{
+    int taken = 0;
+    pthread_mutex_lock(&ring->lock);
+    while (!ring->stopped && ring->claimed < ring->count && ring->claimed >= ring->delivered + ring->size)
+        pthread_cond_wait(&ring->changed, &ring->lock);
+    if (!ring->stopped && ring->claimed < ring->count) {
+        *picture = ring->claimed++;
+        sal_slot *slot = sal_ring_slot(ring, *picture);
+        slot->state = SAL_SLOT_HELD;
+        pthread_cond_broadcast(&ring->changed);
+        while (!ring->stopped && ring->bytes > max_bytes && *picture != ring->delivered)
+            pthread_cond_wait(&ring->changed, &ring->lock);
+        slot->state = SAL_SLOT_DECODING;
+        taken = !ring->stopped;
+    }
+    pthread_mutex_unlock(&ring->lock);
+    return taken;
+}
+
+int sal_ring_take_encode(size_t *picture, sal_ring *ring)
+{
+    int taken = 0;
+    pthread_mutex_lock(&ring->lock);
+    while (!taken && !ring->stopped && ring->delivered < ring->count) {
+        for (size_t i = ring->delivered; i < ring->computed && !taken; i++)
+            if (sal_ring_slot(ring, i)->state == SAL_SLOT_COMPUTED) {
+                sal_ring_slot(ring, i)->state = SAL_SLOT_ENCODING;
+                *picture = i;
+                taken = 1;
+            }
+        if (!taken)
+            pthread_cond_wait(&ring->changed, &ring->lock);
+    }
+    pthread_mutex_unlock(&ring->lock);
+    return taken;
+}
+
+void sal_ring_take_batch(size_t *pictures, int64_t *n, sal_ring *ring, int64_t batch)
+{
+    size_t end = ring->delivered + ring->size < ring->count ? ring->delivered + ring->size : ring->count;
+    size_t i = ring->computed;
+    *n = 0;
+    for (; i < end && *n < batch; i++) {
+        sal_slot *slot = sal_ring_slot(ring, i);
+        if (slot->state == SAL_SLOT_DECODED && slot->status == SAL_OK)
+            pictures[(*n)++] = i;
+        else if (slot->state == SAL_SLOT_DECODED)
+            slot->state = SAL_SLOT_DONE;
+        else if (slot->state != SAL_SLOT_DONE)
+            break;
+    }
+    /* A partial batch is run only where waiting would not fill it: at the end of the run,
+     * of the ring, or of the memory for pictures. */
+    int blocked = i < end && sal_ring_slot(ring, i)->state == SAL_SLOT_HELD && ring->bytes > 0;
+    if (*n < batch && i < end && !blocked)
+        *n = 0;
+    if (*n > 0)
+        ring->computed = i;
+    else
+        while (ring->computed < end && sal_ring_slot(ring, ring->computed)->state == SAL_SLOT_DONE)
+            ring->computed++;
+}

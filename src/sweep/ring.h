@@ -1,0 +1,77 @@
+/* The pictures in flight: a ring of slots between the threads that decode, compute
+ * and encode. Picture i lives in slot i % size; it is delivered before its slot is
+ * used again, so memory does not grow with the number of pictures, and results
+ * come in order without being sorted. */
+#ifndef SAL_SWEEP_RING_H
+#define SAL_SWEEP_RING_H
+
+#include "sweep/output.h"
+
+#include <pthread.h>
+
+typedef enum sal_slot_state {
+    SAL_SLOT_EMPTY,    /* delivered, or never used */
+    SAL_SLOT_DECODING, /* its decoder is at work, */
+    SAL_SLOT_HELD,     /* or waits until pictures before it give memory back */
+    SAL_SLOT_DECODED,
+    SAL_SLOT_COMPUTED,
+    SAL_SLOT_ENCODING,
+    SAL_SLOT_DONE
+} sal_slot_state;
+
+enum { SAL_SLOT_ERROR_SIZE = 1024 };
+
+typedef struct sal_slot {
+    sal_slot_state state;
+    sal_status status;
+    char error[SAL_SLOT_ERROR_SIZE];
+    float *data;       /* the network's input; after computing, the gradients of its targets */
+    sal_picture shown; /* 8-bit RGB */
+    size_t bytes;      /* of shown */
+    sal_placement placement;
+    int64_t predicted;
+    float predicted_score;
+    float predicted_probability;
+    double milliseconds;
+    sal_output *outputs; /* one per map */
+} sal_slot;
+
+typedef struct sal_ring {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    sal_slot *slots;
+    size_t size;
+    size_t count;     /* pictures of the run */
+    size_t delivered; /* pictures before this one are gone */
+    size_t computed;  /* pictures before this one are past computing */
+    size_t claimed;   /* pictures before this one have a decoder */
+    size_t bytes;     /* of all shown pictures */
+    int64_t maps;     /* of each picture */
+    int stopped;
+} sal_ring;
+
+/* A ring of `size` slots with data_count floats each. Errors: LIMIT, MEMORY. */
+sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t data_count, int64_t maps);
+void sal_ring_clear(sal_ring *ring); /* after a successful init only */
+
+sal_slot *sal_ring_slot(sal_ring *ring, size_t picture);
+void sal_ring_set(sal_ring *ring, size_t picture, sal_slot_state state);
+/* Makes every thread leave its loop. */
+void sal_ring_stop(sal_ring *ring);
+
+/* Keeps the thread's last error as the slot's. */
+void sal_slot_fail(sal_slot *slot, sal_status status);
+/* Empties a slot but for its buffers. */
+void sal_slot_reset(sal_slot *slot, int64_t maps);
+
+/* The next picture to decode, or 0 when there is none or the run was stopped. Waits for a
+ * free slot, and while more than max_bytes of pictures are in flight: the oldest may always
+ * go on. */
+int sal_ring_take_decode(size_t *picture, sal_ring *ring, size_t max_bytes);
+/* The next picture to encode, likewise. */
+int sal_ring_take_encode(size_t *picture, sal_ring *ring);
+/* Pictures for the next batch, decoded without failure: *n of them, 0 when the caller
+ * should deliver or wait instead. Those that failed become DONE. Caller holds the lock. */
+void sal_ring_take_batch(size_t *pictures, int64_t *n, sal_ring *ring, int64_t batch);
+
+#endif

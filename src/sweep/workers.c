@@ -1,0 +1,102 @@
+/* What the threads of the pipeline do with one picture. */
+#include "sweep/pipeline.h"
+
+#include "image/image.h"
+#include "image/preprocess.h"
+
+#include <string.h>
+
+/* Shown pictures in flight before decoding waits; one picture may go beyond. */
+static const size_t max_shown_bytes = (size_t)512 << 20;
+
+/* An 8-bit RGB picture is shown as it is, without a copy. */
+static sal_status keep_shown(sal_slot *slot, sal_picture *picture)
+{
+    sal_status st = SAL_OK;
+    if (picture->type == SAL_SAMPLE_U8 && picture->channels == 3) {
+        slot->shown = *picture;
+        memset(picture, 0, sizeof *picture);
+    } else {
+        TRY(sal_picture_to_rgb8(&slot->shown, picture));
+    }
+    slot->bytes = (size_t)slot->shown.height * (size_t)slot->shown.width * 3;
+done:
+    return st;
+}
+
+static sal_status decode(sal_pipeline *p, sal_slot *slot, const char *path)
+{
+    sal_status st = SAL_OK;
+    sal_picture picture = {0};
+    const sal_model_info *m = &p->model;
+    slot->bytes = 0;
+    TRY(sal_picture_read(&picture, path, &p->options->limits));
+    st = sal_preprocess_apply(slot->data, &slot->placement, &picture, &p->options->preprocess, m->channels, m->height,
+                              m->width);
+    if (st == SAL_OK)
+        st = keep_shown(slot, &picture);
+    if (st != SAL_OK)
+        st = sal_fail_in(st, "%s", path);
+done:
+    sal_picture_clear(&picture);
+    return st;
+}
+
+void *sal_pipeline_decode(void *context)
+{
+    sal_pipeline *p = context;
+    size_t i;
+    while (sal_ring_take_decode(&i, &p->ring, max_shown_bytes)) {
+        sal_slot *slot = sal_ring_slot(&p->ring, i);
+        sal_status st = decode(p, slot, p->paths[i]);
+        if (st != SAL_OK)
+            sal_slot_fail(slot, st);
+        pthread_mutex_lock(&p->ring.lock);
+        p->ring.bytes += slot->bytes;
+        pthread_mutex_unlock(&p->ring.lock);
+        sal_ring_set(&p->ring, i, SAL_SLOT_DECODED);
+    }
+    return NULL;
+}
+
+static sal_status encode(sal_pipeline *p, sal_slot *slot, size_t picture)
+{
+    sal_status st = SAL_OK;
+    sal_output_job job = {.options = p->options,
+                          .picture_path = p->paths[picture],
+                          .stem = p->names.stems[picture],
+                          .channels = p->model.channels,
+                          .outputs = p->model.outputs,
+                          .shown = &slot->shown,
+                          .placement = &slot->placement};
+    for (job.number = 0; job.number < p->ring.maps; job.number++) {
+        job.gradient = slot->data + (size_t)job.number * p->elements;
+        st = sal_output_write(&slot->outputs[job.number], &job);
+        /* Failures to write name their file, the others the picture. */
+        if (st != SAL_OK && st != SAL_ERROR_IO)
+            st = sal_fail_in(st, "%s", job.picture_path);
+        if (st != SAL_OK)
+            break;
+    }
+    return st;
+}
+
+void *sal_pipeline_encode(void *context)
+{
+    sal_pipeline *p = context;
+    size_t i;
+    while (sal_ring_take_encode(&i, &p->ring)) {
+        sal_slot *slot = sal_ring_slot(&p->ring, i);
+        if (slot->status == SAL_OK) {
+            sal_status st = encode(p, slot, i);
+            if (st != SAL_OK)
+                sal_slot_fail(slot, st);
+        }
+        sal_picture_clear(&slot->shown);
+        pthread_mutex_lock(&p->ring.lock);
+        p->ring.bytes -= slot->bytes;
+        pthread_mutex_unlock(&p->ring.lock);
+        sal_ring_set(&p->ring, i, SAL_SLOT_DONE);
+    }
+    return NULL;
+}
