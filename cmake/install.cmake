@@ -1,0 +1,40 @@
+# Install rules: header, libraries, program, CMake package, pkg-config file, licence.
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/salmap)
+
+install(FILES include/salmap/salmap.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/salmap)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(TARGETS salmap_static salmap_shared EXPORT salmapTargets)
+install(TARGETS salmap)
+
+install(EXPORT salmapTargets NAMESPACE salmap:: DESTINATION ${package_dir})
+configure_package_config_file(cmake/salmapConfig.cmake.in ${PROJECT_BINARY_DIR}/salmapConfig.cmake
+                              INSTALL_DESTINATION ${package_dir})
+# Before 1.0 a minor version may break its users.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/salmapConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/salmapConfig.cmake ${PROJECT_BINARY_DIR}/salmapConfigVersion.cmake
+        DESTINATION ${package_dir})
+
+# The prefix is told from where the file lies: it may be chosen at install time.
+if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR} OR IS_ABSOLUTE ${CMAKE_INSTALL_INCLUDEDIR})
+  set(pc_prefix ${CMAKE_INSTALL_PREFIX})
+else()
+  file(RELATIVE_PATH up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+  string(REGEX REPLACE "/$" "" up "${up}")
+  set(pc_prefix "\${pcfiledir}/${up}")
+endif()
+set(pc_libdir ${CMAKE_INSTALL_LIBDIR})
+set(pc_includedir ${CMAKE_INSTALL_INCLUDEDIR})
+foreach(dir pc_libdir pc_includedir)
+  if(NOT IS_ABSOLUTE ${${dir}})
+    set(${dir} "\${prefix}/${${dir}}")
+  endif()
+endforeach()
+# What has a .pc file of its own is named in Requires.private.
+set(pc_libs_private ${SAL_PRIVATE_LIBRARIES})
+list(REMOVE_ITEM pc_libs_private png jpeg tiff protobuf-c)
+list(TRANSFORM pc_libs_private PREPEND "-l")
+list(JOIN pc_libs_private " " pc_libs_private)
+configure_file(cmake/salmap.pc.in ${PROJECT_BINARY_DIR}/salmap.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/salmap.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,51 @@
+# libsalmap from the modules' objects, static and shared. Included after src/.
+
+file(STRINGS include/salmap/salmap.h version_lines REGEX "^#define SALMAP_VERSION_(MAJOR|MINOR|PATCH) ")
+string(REGEX MATCHALL "[0-9]+" version_numbers "${version_lines}")
+list(JOIN version_numbers "." header_version)
+if(NOT header_version VERSION_EQUAL PROJECT_VERSION)
+  message(FATAL_ERROR "salmap.h says version ${header_version}, CMakeLists.txt ${PROJECT_VERSION}")
+endif()
+
+if(SAL_CUDA STREQUAL "ON")
+  message(FATAL_ERROR "SAL_CUDA=ON: this version of salmap has no CUDA back end; use SAL_CUDA=AUTO or OFF")
+elseif(SAL_CUDA STREQUAL "AUTO")
+  message(STATUS "CUDA back end: off (this version of salmap has none)")
+elseif(NOT SAL_CUDA STREQUAL "OFF")
+  message(FATAL_ERROR "SAL_CUDA=${SAL_CUDA}: must be AUTO, ON or OFF")
+endif()
+
+set(objects "")
+foreach(module IN LISTS SAL_MODULES)
+  list(APPEND objects $<TARGET_OBJECTS:sal_${module}>)
+endforeach()
+
+# Installed targets name their libraries as the linker does: a path found on
+# this machine, or a target of a find module, would bind the package to it.
+function(sal_library target kind)
+  add_library(${target} ${kind} ${objects})
+  add_library(salmap::${target} ALIAS ${target})
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_link_libraries(
+    ${target} PRIVATE $<BUILD_INTERFACE:PNG::PNG> $<BUILD_INTERFACE:JPEG::JPEG> $<BUILD_INTERFACE:TIFF::TIFF>
+                      $<BUILD_INTERFACE:PkgConfig::PROTOBUF_C> $<BUILD_INTERFACE:${DNNL_LIBRARY}>
+                      $<BUILD_INTERFACE:OpenMP::OpenMP_C> $<BUILD_INTERFACE:Threads::Threads> $<BUILD_INTERFACE:m>)
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME salmap LINKER_LANGUAGE C)
+endfunction()
+
+set(SAL_PRIVATE_LIBRARIES png jpeg tiff protobuf-c dnnl ${OpenMP_C_LIB_NAMES} m)
+list(REMOVE_DUPLICATES SAL_PRIVATE_LIBRARIES)
+
+sal_library(salmap_static STATIC)
+target_link_libraries(salmap_static INTERFACE "$<INSTALL_INTERFACE:${SAL_PRIVATE_LIBRARIES}>")
+set_target_properties(salmap_static PROPERTIES EXPORT_NAME salmap_static)
+
+sal_library(salmap_shared SHARED)
+add_library(salmap::salmap ALIAS salmap_shared)
+set_target_properties(salmap_shared PROPERTIES EXPORT_NAME salmap VERSION ${PROJECT_VERSION}
+                                               SOVERSION ${PROJECT_VERSION_MAJOR})
+if(NOT SAL_SANITIZE AND NOT APPLE)
+  # Sanitizer runtimes are resolved in the program only.
+  target_link_options(salmap_shared PRIVATE -Wl,--no-undefined -Wl,--as-needed)
+endif()

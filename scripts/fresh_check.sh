@@ -1,0 +1,163 @@
+#!/usr/bin/env bash
+# fresh_check.sh SUITE [--tests]: does a new user get there? Makes a minimal Debian (SUITE: bookworm, trixie) in a
+# temporary folder, puts the committed files of this repository into it, runs scripts/demo.sh there as its only
+# user, twice: the second time without a network. --tests runs scripts/test.sh in place of the second run.
+# Needs root and debootstrap. Uses this machine's Debian mirror; SAL_DEBIAN_MIRROR=URL names another.
+set -euo pipefail
+
+suite=
+tests=0
+for argument in "$@"; do
+    case $argument in
+    --tests) tests=1 ;;
+    -*)
+        echo "fresh_check.sh: unknown option '$argument'; there is --tests" >&2
+        exit 2
+        ;;
+    *) suite=$argument ;;
+    esac
+done
+if [[ -z $suite ]]; then
+    echo "usage: fresh_check.sh SUITE [--tests]" >&2
+    exit 2
+fi
+if [[ $(id -u) -ne 0 ]]; then
+    echo "fresh_check.sh: run it as root: a chroot is made" >&2
+    exit 1
+fi
+# In a mount namespace of its own nothing stays mounted, however this script ends.
+if [[ ${SAL_FRESH_NAMESPACE:-} != 1 ]]; then
+    SAL_FRESH_NAMESPACE=1 exec unshare --mount --propagation private -- bash "${BASH_SOURCE[0]}" "$@"
+fi
+
+source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/salmap
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/salmap-fresh.XXXXXX")
+chroot_dir=$work/root
+clean_up() {
+    umount "$chroot_dir/proc" "$chroot_dir/dev/shm" 2> /dev/null || true
+    rm -rf --one-file-system "$work"
+}
+trap clean_up EXIT
+
+# apt's own settings that decide whether a mirror is reached and believed.
+apt_settings() {
+    apt-config dump | grep -iE '^Acquire::(https?::proxy|check-valid-until|check-date|retries)\b.*"[^"]+";$' || true
+}
+
+mirror() {
+    if [[ -n ${SAL_DEBIAN_MIRROR:-} ]]; then
+        echo "$SAL_DEBIAN_MIRROR"
+        return
+    fi
+    # apt's placeholders, not the shell's.
+    # shellcheck disable=SC2016
+    local format='$(LABEL) $(REPO_URI)'
+    if [[ -z $(apt-get indextargets --format "$format" 'Created-By: Packages') ]]; then
+        apt-get -qq update >&2 || true
+    fi
+    apt-get indextargets --format "$format" 'Created-By: Packages' | awk '$1 == "Debian" { print $2; exit }'
+}
+
+bootstrap() {
+    local tarball uri proxy options
+    tarball=$cache/$suite-$(dpkg --print-architecture).tar
+    mkdir -p "$chroot_dir"
+    if [[ -s $tarball ]]; then
+        tar -C "$chroot_dir" --numeric-owner -xpf "$tarball"
+        return
+    fi
+    uri=$(mirror)
+    proxy=$(apt_settings | sed -n 's/^Acquire::http::[Pp]roxy "\(.*\)";$/\1/p')
+    if [[ -n $proxy && -z ${http_proxy:-} ]]; then
+        export http_proxy=$proxy
+    fi
+    options=(--variant=minbase)
+    if [[ $uri == https:* ]]; then
+        options+=(--include=ca-certificates)
+    fi
+    # Without an address debootstrap takes its own default.
+    if ! debootstrap "${options[@]}" "$suite" "$chroot_dir" ${uri:+"$uri"} > "$work/debootstrap.log" 2>&1; then
+        tail -n 20 "$work/debootstrap.log" >&2
+        return 1
+    fi
+    rm -f "$chroot_dir"/var/cache/apt/archives/*.deb
+    mkdir -p "$cache"
+    tar -C "$chroot_dir" --numeric-owner -cpf "$tarball.$$" .
+    mv "$tarball.$$" "$tarball"
+}
+
+# The committed files; where there is no git, all files but what was built.
+copy_repository() {
+    mkdir -p "$chroot_dir/salmap"
+    local git=(git -c safe.directory='*' -C "$source_dir")
+    if "${git[@]}" rev-parse --git-dir > /dev/null 2>&1; then
+        "${git[@]}" archive HEAD | tar -C "$chroot_dir/salmap" -x
+    else
+        tar -C "$source_dir" --exclude='./build*' --exclude='./out*' -c . | tar -C "$chroot_dir/salmap" -x
+    fi
+}
+
+# The user's environment is empty but for a proxy. /dev/shm is for the test runner.
+inside() {
+    local proxies=()
+    for variable in http_proxy https_proxy no_proxy; do
+        if [[ -n ${!variable:-} ]]; then
+            proxies+=("$variable=${!variable}")
+        fi
+    done
+    chroot "$chroot_dir" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        "${proxies[@]}" "$@" < /dev/null
+}
+
+# Every demo model gives an overlay and a figure of every sample scale, and each is a PNG file.
+check_pictures() {
+    local scale model stem kind file count=0
+    for model in "$chroot_dir"/salmap/data/models/*.onnx; do
+        stem=$(basename "$model" .onnx)
+        for scale in "$chroot_dir"/salmap/data/scales/*.png; do
+            for kind in overlay saliency figure; do
+                file=$chroot_dir/salmap/out/demo/${stem#scale_age_}/$(basename "$scale" .png).$kind.png
+                if [[ $(head -c 8 "$file" | od -An -tx1 | tr -d ' ') != 89504e470d0a1a0a ]]; then
+                    echo "fresh_check.sh: no picture ${file#"$chroot_dir"}" >&2
+                    return 1
+                fi
+                count=$((count + 1))
+            done
+        done
+    done
+    if [[ $count -eq 0 ]]; then
+        echo "fresh_check.sh: the repository has no demo models or no sample scales" >&2
+        return 1
+    fi
+    echo "fresh_check.sh: $count pictures are there"
+}
+
+bootstrap
+apt_settings > "$chroot_dir/etc/apt/apt.conf.d/99host"
+cp -L /etc/resolv.conf /etc/hosts "$chroot_dir/etc/"
+if [[ -e /etc/ssl/certs/ca-certificates.crt ]]; then
+    mkdir -p "$chroot_dir/etc/ssl/certs"
+    cp -L /etc/ssl/certs/ca-certificates.crt "$chroot_dir/etc/ssl/certs/"
+fi
+copy_repository
+mkdir -p "$chroot_dir/dev/shm"
+mount -t proc proc "$chroot_dir/proc"
+mount -t tmpfs tmpfs "$chroot_dir/dev/shm"
+
+inside /salmap/scripts/demo.sh
+check_pictures
+if [[ $tests -eq 1 ]]; then
+    inside /salmap/scripts/test.sh
+else
+    rm -rf "$chroot_dir/salmap/out"
+    export -f inside
+    export chroot_dir
+    unshare --net -- bash -c 'inside /salmap/scripts/demo.sh' > "$work/second.log" || {
+        cat "$work/second.log" >&2
+        echo "fresh_check.sh: the second run, without a network, failed" >&2
+        exit 1
+    }
+    check_pictures
+fi
+echo "fresh_check.sh: $suite is fine"

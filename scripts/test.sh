@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# test.sh [--quick] [--no-setup] [BUILD] [-- cmake options]: builds salmap with its tests in BUILD (default: build-test/
+# of the repository) and runs them all. The architecture tests compare with PyTorch, which first writes
+# the networks and their gradients into BUILD; --quick leaves them out, and with them the need for PyTorch.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$root/build-test
+quick=0
+setup=1
+while [[ $# -gt 0 ]]; do
+    case $1 in
+    --quick) quick=1 ;;
+    --no-setup) setup=0 ;;
+    --)
+        shift
+        break
+        ;;
+    -*)
+        echo "test.sh: unknown option '$1'; there are --quick and --no-setup" >&2
+        exit 2
+        ;;
+    *) build=$1 ;;
+    esac
+    shift
+done
+
+wanted=(--tests)
+if [[ $quick -eq 0 ]]; then
+    wanted+=(--references)
+fi
+if [[ $setup -eq 1 ]]; then
+    "$root/scripts/setup.sh" "${wanted[@]}"
+fi
+"$root/scripts/build.sh" "$build" -DSAL_TESTS=ON "$@"
+build=$(cd "$build" && pwd)
+
+if [[ $quick -eq 0 ]]; then
+    # Debian's Python: the modules belong to it, whatever comes first on the PATH.
+    stamp=$build/architectures/.done
+    if [[ ! $stamp -nt $root/scripts/make_architectures.py ]]; then
+        echo "Writing the reference networks and gradients ..."
+        OMP_NUM_THREADS=$(nproc) /usr/bin/python3 "$root/scripts/make_architectures.py" "$build/architectures"
+        touch "$stamp"
+    fi
+    export SAL_ARCHITECTURES=$build/architectures
+else
+    unset SAL_ARCHITECTURES
+fi
+ctest --test-dir "$build" --output-on-failure --no-tests=error

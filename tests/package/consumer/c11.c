@@ -1,0 +1,31 @@
+/* A user's C program: calls that need the model reader, the back end and the maps linked in. */
+#include <salmap/salmap.h>
+
+#include <stdio.h>
+#include <string.h>
+
+int main(void)
+{
+    char version[32];
+    snprintf(version, sizeof version, "%d.%d.%d", SALMAP_VERSION_MAJOR, SALMAP_VERSION_MINOR, SALMAP_VERSION_PATCH);
+    if (strcmp(sal_version(), version) != 0) {
+        fprintf(stderr, "header %s, library %s\n", version, sal_version());
+        return 1;
+    }
+    sal_model *model = NULL;
+    if (sal_model_open(&model, "/nonexistent/model.onnx", NULL) != SAL_ERROR_IO || model != NULL) {
+        fprintf(stderr, "a missing model is not an I/O error: %s\n", sal_last_error());
+        return 1;
+    }
+    sal_engine_close(NULL);
+    const float gradient[4] = {0.0f, 1.0f, -2.0f, 4.0f};
+    const sal_map_options options = {.sigma_set = 1, .sigma = 0.0};
+    float map[4];
+    sal_map_stats stats;
+    if (sal_map_make(map, &stats, gradient, 1, 2, 2, &options) != SAL_OK || stats.peak != 4.0f) {
+        fprintf(stderr, "map: %s\n", sal_last_error());
+        return 1;
+    }
+    printf("salmap %s\n", sal_version());
+    return 0;
+}

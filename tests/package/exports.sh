@@ -1,0 +1,23 @@
+#!/bin/sh
+# exports.sh LIBRARY HEADER: the shared library exports every function that the
+# header declares with SAL_API, and nothing else.
+set -eu
+library=$1
+header=$2
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+nm -D --defined-only "$library" | awk '{ print $NF }' | sed 's/@.*//' | sort -u > "$work/exported"
+grep -v '^#' "$header" | grep -oE 'SAL_API[^(]*[ *]sal_[a-z0-9_]+ *\(' | grep -oE 'sal_[a-z0-9_]+ *\($' |
+    tr -d ' (' | sort -u > "$work/declared"
+
+if [ "$(wc -l < "$work/declared")" -lt 10 ]; then
+    echo "found only $(wc -l < "$work/declared") declarations in $header: the pattern no longer fits it" >&2
+    exit 1
+fi
+if ! diff "$work/declared" "$work/exported" > "$work/diff"; then
+    echo "declared and not exported (<), exported and not declared (>):" >&2
+    grep '^[<>]' "$work/diff" >&2
+    exit 1
+fi
+echo "$(wc -l < "$work/exported") functions exported, as declared"
