@@ -148,8 +148,11 @@ static sal_status write_picture(png_context *x, const sal_picture *picture)
     png_set_IHDR(x->png, x->info, (uint32_t)picture->width, (uint32_t)picture->height, depth,
                  color_types[picture->channels - 1], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                  PNG_FILTER_TYPE_DEFAULT);
+    /* Measured on a 512 x 600 photo with a map over it, zlib 1.2.13: up at level 1 takes
+     * 9.9 ms and 1.47 bytes a pixel; sub 10.4 ms and 1.59; no filter 18.4 ms and 2.13;
+     * paeth 12.8 ms and 1.48; up at level 3 18.0 ms and 1.39, at level 6 69 ms and 1.35. */
     png_set_compression_level(x->png, 1);
-    png_set_filter(x->png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB);
+    png_set_filter(x->png, PNG_FILTER_TYPE_BASE, PNG_FILTER_UP);
     png_write_info(x->png, x->info);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     if (depth == 16)

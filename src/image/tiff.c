@@ -19,12 +19,6 @@ typedef struct tiff_context {
 
 /* ---- libtiff's view of the file ----------------------------------------- */
 
-static void keep_message(tiff_context *x, const char *format, va_list args)
-{
-    if (!x->message[0])
-        vsnprintf(x->message, sizeof x->message, format, args);
-}
-
 static tmsize_t read_bytes(thandle_t handle, void *to, tmsize_t size)
 {
     tiff_context *x = handle;
@@ -70,9 +64,11 @@ static int on_error(TIFF *tiff, void *user, const char *module, const char *form
     __attribute__((format(printf, 4, 0)));
 static int on_error(TIFF *tiff, void *user, const char *module, const char *format, va_list args)
 {
+    tiff_context *x = user;
     (void)tiff;
     (void)module;
-    keep_message(user, format, args);
+    if (!x->message[0])
+        vsnprintf(x->message, sizeof x->message, format, args);
     return 1; /* handled: the global handlers, which print, are not called */
 }
 
@@ -125,7 +121,7 @@ static sal_status unsupported(const tiff_context *x, const char *what, int value
                     (unsigned)TIFFCurrentDirectory(x->tiff) + 1, what, value);
 }
 
-static sal_status read_sample_type(tiff_page *page, const tiff_context *x)
+static sal_status read_sample_type(sal_tiff_page *page, const tiff_context *x)
 {
     uint16_t bits = 1;
     uint16_t format = SAMPLEFORMAT_UINT;
@@ -146,7 +142,7 @@ static sal_status read_sample_type(tiff_page *page, const tiff_context *x)
 }
 
 /* Decides how samples become channels. */
-static sal_status read_colours(tiff_page *page, const tiff_context *x)
+static sal_status read_colours(sal_tiff_page *page, const tiff_context *x)
 {
     uint16_t photometric = PHOTOMETRIC_MINISBLACK;
     uint16_t compression = COMPRESSION_NONE;
@@ -155,14 +151,14 @@ static sal_status read_colours(tiff_page *page, const tiff_context *x)
     page->channels = page->samples;
     switch (photometric) {
     case PHOTOMETRIC_MINISBLACK:
-    case PHOTOMETRIC_RGB: page->kind = TIFF_DIRECT; break;
+    case PHOTOMETRIC_RGB: page->kind = SAL_TIFF_DIRECT; break;
     case PHOTOMETRIC_MINISWHITE:
-        page->kind = TIFF_INVERTED;
+        page->kind = SAL_TIFF_INVERTED;
         if (page->type == SAL_SAMPLE_F32)
             return unsupported(x, "float samples in photometric", photometric);
         break;
     case PHOTOMETRIC_PALETTE:
-        page->kind = TIFF_PALETTE;
+        page->kind = SAL_TIFF_PALETTE;
         page->channels = 3;
         if (page->samples != 1 || page->bits > 8)
             return unsupported(x, "a palette for bits", page->bits);
@@ -170,7 +166,7 @@ static sal_status read_colours(tiff_page *page, const tiff_context *x)
             return fail_page(x, "no palette");
         break;
     case PHOTOMETRIC_SEPARATED:
-        page->kind = TIFF_CMYK;
+        page->kind = SAL_TIFF_CMYK;
         page->channels = 3;
         if (page->samples < 4 || page->bits != 8 || page->planar)
             return unsupported(x, "CMYK in planes or with sample bits", page->bits);
@@ -179,7 +175,7 @@ static sal_status read_colours(tiff_page *page, const tiff_context *x)
         if (compression != COMPRESSION_JPEG || page->samples != 3 || page->planar)
             return unsupported(x, "YCbCr with compression", compression);
         TIFFSetField(x->tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
-        page->kind = TIFF_DIRECT;
+        page->kind = SAL_TIFF_DIRECT;
         break;
     default: return unsupported(x, "photometric", photometric);
     }
@@ -187,13 +183,13 @@ static sal_status read_colours(tiff_page *page, const tiff_context *x)
 }
 
 /* Colours that were multiplied by their alpha when stored are divided again. */
-static void read_alpha(tiff_page *page, const tiff_context *x)
+static void read_alpha(sal_tiff_page *page, const tiff_context *x)
 {
     uint16_t count = 0;
     uint16_t *kinds = NULL;
     TIFFGetFieldDefaulted(x->tiff, TIFFTAG_EXTRASAMPLES, &count, &kinds);
     page->premultiplied = count == 1 && kinds[0] == EXTRASAMPLE_ASSOCALPHA && page->type != SAL_SAMPLE_F32 &&
-                          page->kind == TIFF_DIRECT && (page->samples == 2 || page->samples == 4);
+                          page->kind == SAL_TIFF_DIRECT && (page->samples == 2 || page->samples == 4);
 }
 
 /* What no compression can exceed; 0 where there is no such bound (fax: a bit a row). */
@@ -210,7 +206,7 @@ static uint64_t max_ratio(uint16_t compression)
 }
 
 /* A small file that declares a large picture is refused before memory is asked for. */
-static sal_status check_plausible(const tiff_page *page, const tiff_context *x)
+static sal_status check_plausible(const sal_tiff_page *page, const tiff_context *x)
 {
     uint16_t compression = COMPRESSION_NONE;
     TIFFGetFieldDefaulted(x->tiff, TIFFTAG_COMPRESSION, &compression);
@@ -225,7 +221,7 @@ static sal_status check_plausible(const tiff_page *page, const tiff_context *x)
     return SAL_OK;
 }
 
-static sal_status read_page(tiff_page *page, tiff_context *x)
+static sal_status read_page(sal_tiff_page *page, tiff_context *x)
 {
     sal_status st = SAL_OK;
     uint32_t width = 0;
@@ -264,13 +260,13 @@ static int is_companion(TIFF *tiff)
 /* ---- Samples ------------------------------------------------------------ */
 
 /* A strip or tile: `rows` x `columns` pixels of the page at (y, x), rows row_bytes apart in the buffer. */
-static void store_block(sal_picture *out, const tiff_page *page, const tiff_block *block)
+static void store_block(sal_picture *out, const sal_tiff_page *page, const sal_tiff_block *block)
 {
     for (int64_t row = 0; row < block->rows && block->y + row < page->height; row++)
         sal_tiff_store_row(out, page, block, row);
 }
 
-static sal_status read_strips(sal_picture *out, const tiff_page *page, tiff_context *x)
+static sal_status read_strips(sal_picture *out, const sal_tiff_page *page, tiff_context *x)
 {
     sal_status st = SAL_OK;
     unsigned char *buffer = NULL;
@@ -291,7 +287,7 @@ static sal_status read_strips(sal_picture *out, const tiff_page *page, tiff_cont
                 st = fail_page(x, "cannot read the pixels");
                 goto done;
             }
-            tiff_block block = {buffer, row_bytes, y, 0, count, page->width, plane};
+            sal_tiff_block block = {buffer, row_bytes, y, 0, count, page->width, plane};
             store_block(out, page, &block);
         }
 done:
@@ -299,7 +295,7 @@ done:
     return st;
 }
 
-static sal_status read_tiles(sal_picture *out, const tiff_page *page, tiff_context *x)
+static sal_status read_tiles(sal_picture *out, const sal_tiff_page *page, tiff_context *x)
 {
     /* Tiles may be larger than their page, but no sane one is by this much. */
     enum { MAX_TILE_BYTES = 1 << 26 };
@@ -325,7 +321,7 @@ static sal_status read_tiles(sal_picture *out, const tiff_page *page, tiff_conte
                     goto done;
                 }
                 int64_t visible = page->width - left < columns ? page->width - left : columns;
-                tiff_block block = {buffer, row_bytes, y, left, rows, visible, plane};
+                sal_tiff_block block = {buffer, row_bytes, y, left, rows, visible, plane};
                 store_block(out, page, &block);
             }
 done:
@@ -336,12 +332,12 @@ done:
 /* ---- The file ----------------------------------------------------------- */
 
 /* Adds up the channels of all pages; *first tells the size that they share. */
-static sal_status count_channels(int64_t *channels, tiff_page *first, tiff_context *x)
+static sal_status count_channels(int64_t *channels, sal_tiff_page *first, tiff_context *x)
 {
     sal_status st = SAL_OK;
     *channels = 0;
     do {
-        tiff_page page;
+        sal_tiff_page page;
         if (*channels && is_companion(x->tiff))
             continue;
         TRY(read_page(&page, x));
@@ -369,7 +365,7 @@ static sal_status read_file(sal_picture *out, tiff_context *x)
 {
     sal_status st = SAL_OK;
     int64_t channels = 0;
-    tiff_page first = {0};
+    sal_tiff_page first = {0};
     TRY(count_channels(&channels, &first, x));
     TRY(sal_picture_new(out, first.height, first.width, channels, first.type));
     if (!TIFFSetDirectory(x->tiff, 0)) {
@@ -378,7 +374,7 @@ static sal_status read_file(sal_picture *out, tiff_context *x)
     }
     int64_t channel = 0;
     do {
-        tiff_page page;
+        sal_tiff_page page;
         if (channel && is_companion(x->tiff))
             continue;
         TRY(read_page(&page, x));

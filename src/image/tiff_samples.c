@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-int64_t sal_tiff_row_bytes(const tiff_page *page, int64_t columns)
+int64_t sal_tiff_row_bytes(const sal_tiff_page *page, int64_t columns)
 {
     return (columns * (page->planar ? 1 : page->samples) * page->bits + 7) / 8;
 }
@@ -15,7 +15,7 @@ static unsigned get_bits(const unsigned char *row, int64_t index, int bits)
     return (unsigned)row[bit / 8] >> (8 - bits - (int)(bit % 8)) & mask;
 }
 
-static void store_palette(unsigned char *to, size_t step, const tiff_page *page, const unsigned char *row,
+static void store_palette(unsigned char *to, size_t step, const sal_tiff_page *page, const unsigned char *row,
                           int64_t columns)
 {
     /* Some writers filled the 16-bit table with 8-bit values. */
@@ -31,7 +31,8 @@ static void store_palette(unsigned char *to, size_t step, const tiff_page *page,
     }
 }
 
-static void store_cmyk(unsigned char *to, size_t step, const tiff_page *page, const unsigned char *row, int64_t columns)
+static void store_cmyk(unsigned char *to, size_t step, const sal_tiff_page *page, const unsigned char *row,
+                       int64_t columns)
 {
     for (int64_t i = 0; i < columns; i++, to += step, row += page->samples)
         for (int c = 0; c < 3; c++)
@@ -84,20 +85,20 @@ static void store_f32(float *to, const span *s, const unsigned char *row, int64_
         }
 }
 
-void sal_tiff_store_row(sal_picture *out, const tiff_page *page, const tiff_block *block, int64_t row)
+void sal_tiff_store_row(sal_picture *out, const sal_tiff_page *page, const sal_tiff_block *block, int64_t row)
 {
     const unsigned char *from = block->bytes + row * block->row_bytes;
     size_t pixel = (size_t)((block->y + row) * page->width + block->x);
-    int inverted = page->kind == TIFF_INVERTED;
+    int inverted = page->kind == SAL_TIFF_INVERTED;
     span s = {.first = pixel * (size_t)out->channels + (size_t)page->first_channel,
               .step = (size_t)out->channels,
               .count = page->samples,
               .invert = inverted};
-    if (page->kind == TIFF_PALETTE) {
+    if (page->kind == SAL_TIFF_PALETTE) {
         store_palette((unsigned char *)out->samples + s.first, s.step, page, from, block->columns);
         return;
     }
-    if (page->kind == TIFF_CMYK) {
+    if (page->kind == SAL_TIFF_CMYK) {
         store_cmyk((unsigned char *)out->samples + s.first, s.step, page, from, block->columns);
         return;
     }
@@ -118,7 +119,7 @@ static unsigned get_sample(const sal_picture *p, size_t index)
     return p->type == SAL_SAMPLE_U8 ? ((unsigned char *)p->samples)[index] : ((uint16_t *)p->samples)[index];
 }
 
-void sal_tiff_divide_alpha(sal_picture *out, const tiff_page *page)
+void sal_tiff_divide_alpha(sal_picture *out, const sal_tiff_page *page)
 {
     unsigned full = out->type == SAL_SAMPLE_U8 ? 255U : 65535U;
     size_t pixels = (size_t)out->height * (size_t)out->width;

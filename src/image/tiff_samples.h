@@ -4,9 +4,9 @@
 
 #include "image/image.h"
 
-typedef enum tiff_kind { TIFF_DIRECT, TIFF_INVERTED, TIFF_PALETTE, TIFF_CMYK } tiff_kind;
+typedef enum sal_tiff_kind { SAL_TIFF_DIRECT, SAL_TIFF_INVERTED, SAL_TIFF_PALETTE, SAL_TIFF_CMYK } sal_tiff_kind;
 
-typedef struct tiff_page {
+typedef struct sal_tiff_page {
     int64_t height;
     int64_t width;
     int64_t channels;      /* of the picture that this page fills ... */
@@ -17,12 +17,12 @@ typedef struct tiff_page {
     int orientation;
     int premultiplied; /* 1: colours were multiplied by the alpha, the last sample */
     sal_sample_type type;
-    tiff_kind kind;
+    sal_tiff_kind kind;
     uint16_t *palette[3]; /* borrowed from libtiff for the time of the page */
-} tiff_page;
+} sal_tiff_page;
 
 /* Decoded strip or tile: `rows` x `columns` pixels that lie at (y, x) of the page. */
-typedef struct tiff_block {
+typedef struct sal_tiff_block {
     const unsigned char *bytes;
     int64_t row_bytes;
     int64_t y;
@@ -30,13 +30,13 @@ typedef struct tiff_block {
     int64_t rows;
     int64_t columns;
     int plane; /* sample that a planar block holds */
-} tiff_block;
+} sal_tiff_block;
 
 /* Bytes that a row of `columns` pixels fills at least. */
-int64_t sal_tiff_row_bytes(const tiff_page *page, int64_t columns);
+int64_t sal_tiff_row_bytes(const sal_tiff_page *page, int64_t columns);
 /* Row number `row` of the block, which must lie inside the page. */
-void sal_tiff_store_row(sal_picture *out, const tiff_page *page, const tiff_block *block, int64_t row);
+void sal_tiff_store_row(sal_picture *out, const sal_tiff_page *page, const sal_tiff_block *block, int64_t row);
 /* Undoes the multiplication by alpha; black where alpha is 0. */
-void sal_tiff_divide_alpha(sal_picture *out, const tiff_page *page);
+void sal_tiff_divide_alpha(sal_picture *out, const sal_tiff_page *page);
 
 #endif
