@@ -370,7 +370,11 @@ def label_code(rng, mode, age):
     """What the label says in a mode of --label."""
     if mode == "none":
         return NO_LABEL
-    return age if mode == "age" else int(rng.integers(0, MAX_AGE + 1))
+    if mode == "age":
+        return age
+    if mode == "wrong":
+        return int((age + rng.integers(1, MAX_AGE + 1)) % (MAX_AGE + 1))
+    return int(rng.integers(0, MAX_AGE + 1))
 
 
 def draw(seed, index, size=256, label="random", age=None, second=None):
@@ -425,8 +429,8 @@ def main():
     parser.add_argument("--count", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--size", type=int, default=256, help="side in pixels")
-    parser.add_argument("--label", choices=["none", "random", "age"], default="random",
-                        help="slide label: none, a look without or with relation to the age")
+    parser.add_argument("--label", choices=["none", "random", "age", "wrong"], default="random",
+                        help="slide label: none, a look by lot, one that says the age or one that says another")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     args = parser.parse_args()
     (args.out / "masks").mkdir(parents=True, exist_ok=True)
