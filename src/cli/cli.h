@@ -1,0 +1,34 @@
+/* The program around the library: subcommands, exit codes, messages. Uses the public
+ * header only. */
+#ifndef SAL_CLI_CLI_H
+#define SAL_CLI_CLI_H
+
+#include "cli/options.h"
+
+/* Exit codes, as the manual page lists them. */
+enum {
+    CLI_OK = 0,
+    CLI_FAILED = 1,
+    CLI_USAGE = 2,
+    CLI_SOME_FAILED = 3 /* finished, but some pictures failed */
+};
+
+/* Subcommands: argv[0] is the subcommand's name; they return the exit code. */
+int cli_explain(int argc, char **argv);
+int cli_inspect(int argc, char **argv);
+int cli_plan(int argc, char **argv);
+
+extern const cli_command cli_explain_command;
+extern const cli_command cli_inspect_command;
+extern const cli_command cli_plan_command;
+
+/* "salmap: explain: text" on stderr; returns the exit code given. */
+int cli_fail(const cli_command *command, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same with the library's last error. */
+int cli_fail_library(const cli_command *command);
+/* "salmap: explain: note: text" on stderr. */
+void cli_note(const cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* code, or CLI_FAILED with a message when what was printed did not reach stdout. */
+int cli_finish(const cli_command *command, int code);
+
+#endif

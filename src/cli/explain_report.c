@@ -1,0 +1,131 @@
+#include "cli/explain_report.h"
+
+#include "cli/json.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_NAME_WIDTH = 48 };
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+void explain_report_begin(explain_report *r, const sal_model_info *info, const sal_explain_options *o,
+                          const char *const *paths, size_t count)
+{
+    r->outputs = info->outputs;
+    r->target = o->target;
+    r->top = o->top;
+    r->out_dir = o->out_dir;
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(base_name(paths[i]));
+        if (length > (size_t)r->name_width)
+            r->name_width = length < MAX_NAME_WIDTH ? (int)length : MAX_NAME_WIDTH;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &r->begin);
+}
+
+/* ---- Lines -------------------------------------------------------------- */
+
+static void print_explained(const explain_report *r, const sal_explain_result *result)
+{
+    if (r->target.kind == SAL_TARGET_MEAN && r->outputs > 1) {
+        printf("  explained: mean %.5g", (double)result->maps[0].score);
+    } else if (r->top > 0 || result->maps[0].target != result->predicted) {
+        printf("  explained:");
+        for (size_t i = 0; i < result->map_count; i++)
+            printf("%s %" PRId64 " (%.5g)", i ? "," : "", result->maps[i].target, (double)result->maps[i].score);
+    }
+}
+
+static void print_line(const explain_report *r, const sal_explain_result *result)
+{
+    printf("%-*s", r->name_width, base_name(result->path));
+    if (r->outputs == 1) {
+        printf("  value %-9.5g", (double)result->predicted_score);
+    } else {
+        printf("  output %-4" PRId64 "  logit %-8.5g", result->predicted, (double)result->predicted_score);
+    }
+    if (isfinite(result->predicted_probability))
+        printf("  probability %-7.4f", (double)result->predicted_probability);
+    printf("  %8.1f ms", result->milliseconds);
+    print_explained(r, result);
+    for (size_t i = 0; i < result->map_count; i++)
+        if (result->maps[i].stats.flat)
+            printf("  flat: the gradient of output %" PRId64 " is the same everywhere", result->maps[i].target);
+    putchar('\n');
+}
+
+/* ---- JSON --------------------------------------------------------------- */
+
+static void print_map_json(json *j, const sal_explain_map *m)
+{
+    json_begin(j, NULL, '{');
+    json_integer(j, "target", m->target);
+    json_real(j, "score", (double)m->score);
+    json_real(j, "probability", (double)m->probability);
+    json_real(j, "peak", (double)m->stats.peak);
+    json_real(j, "mean", (double)m->stats.mean);
+    json_boolean(j, "flat", m->stats.flat);
+    json_text(j, "saliency", m->map_path);
+    json_text(j, "overlay", m->overlay_path);
+    json_text(j, "npy", m->npy_path);
+    if (m->figure_path)
+        json_text(j, "figure", m->figure_path);
+    if (m->gradient_path)
+        json_text(j, "gradient", m->gradient_path);
+    json_end(j, '}');
+}
+
+static void print_json(const sal_explain_result *result)
+{
+    json j = {.stream = stdout};
+    json_begin(&j, NULL, '{');
+    json_text(&j, "picture", result->path);
+    json_text(&j, "status", sal_status_name(result->status));
+    if (result->status != SAL_OK) {
+        json_text(&j, "error", result->error);
+    } else {
+        json_integer(&j, "predicted", result->predicted);
+        json_real(&j, "score", (double)result->predicted_score);
+        json_real(&j, "probability", (double)result->predicted_probability);
+        json_real(&j, "milliseconds", result->milliseconds);
+        json_begin(&j, "maps", '[');
+        for (size_t i = 0; i < result->map_count; i++)
+            print_map_json(&j, &result->maps[i]);
+        json_end(&j, ']');
+    }
+    json_end(&j, '}');
+    putchar('\n');
+}
+
+/* ---- The run ------------------------------------------------------------ */
+
+int explain_report_picture(void *context, const sal_explain_result *result)
+{
+    const explain_report *r = context;
+    if (result->status != SAL_OK && !r->json)
+        cli_fail(&cli_explain_command, 0, "%s", result->error);
+    if (r->json)
+        print_json(result);
+    else if (!r->quiet && result->status == SAL_OK)
+        print_line(r, result);
+    /* One at a time, so that a long run can be followed through a pipe. */
+    return fflush(stdout) != 0;
+}
+
+void explain_report_end(const explain_report *r, size_t count, size_t failed)
+{
+    struct timespec now;
+    if (r->json || r->quiet)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    double seconds = (double)(now.tv_sec - r->begin.tv_sec) + (double)(now.tv_nsec - r->begin.tv_nsec) * 1e-9;
+    printf("%zu of %zu picture%s in %.2f s (%.1f per second) -> %s\n", count - failed, count, count == 1 ? "" : "s",
+           seconds, seconds > 0.0 ? (double)(count - failed) / seconds : 0.0, r->out_dir);
+}

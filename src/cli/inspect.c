@@ -1,0 +1,134 @@
+/* salmap inspect: what is in a model file. */
+#include "cli/cli.h"
+#include "cli/json.h"
+#include "cli/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+typedef struct settings {
+    int json;
+} settings;
+
+static const cli_option options[] = {
+    CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print one JSON object"),
+};
+
+const cli_command cli_inspect_command = {
+    .name = "inspect",
+    .operands = "MODEL",
+    .summary = "What is in a model: input, head, layers, and whether every layer can be run.",
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .min_operands = 1,
+    .max_operands = 1,
+};
+static const cli_command *const self = &cli_inspect_command;
+
+enum { NAME_WIDTH = 36, DETAIL_WIDTH = 40, TEXT = 48 };
+
+static void print_header(const sal_model_info *m, int sidecar)
+{
+    char a[TEXT], b[TEXT];
+    printf("%s\n", m->path);
+    printf("  format         %s\n", m->format);
+    printf("  input          %" PRId64 " x %" PRId64 " x %" PRId64 " (channels, height, width)%s\n", m->channels,
+           m->height, m->width, m->channels_last ? ", channels last in the file" : "");
+    printf("  outputs        %" PRId64 "\n", m->outputs);
+    printf("  head           %s\n", m->head);
+    printf("  detached       %s\n", m->detached ? m->detached : "nothing: the outputs are the scores");
+    printf("  parameters     %s\n", text_count(a, sizeof a, m->parameters));
+    printf("  forward        %sFLOP per picture\n", text_count(b, sizeof b, m->flops));
+    if (sidecar)
+        printf("  preprocessing  %s.salmap\n", m->path);
+    else
+        printf("  preprocessing  %s.salmap is not there: give explain a --preset, and --save-preprocess\n", m->path);
+    printf("  supported      %s\n\n", m->supported ? "yes, every layer" : "NO, see the marked layers");
+}
+
+static int print_layers(const sal_model *model, const sal_model_info *m)
+{
+    char name[TEXT], detail[TEXT], shape[TEXT], parameters[TEXT], flops[TEXT];
+    printf("%4s  %-*s  %-11s  %-*s  %-14s %8s %8s\n", "", NAME_WIDTH, "layer", "op", DETAIL_WIDTH, "detail", "output",
+           "weights", "FLOP");
+    for (size_t i = 0; i < m->layers; i++) {
+        sal_layer_info l;
+        if (sal_model_get_layer(&l, model, i) != SAL_OK)
+            return cli_fail_library(self);
+        printf("%4zu  %-*s  %-11s  %-*s  %-14s %8s %8s\n", i, NAME_WIDTH,
+               text_cut(name, sizeof name, l.name, NAME_WIDTH), l.op, DETAIL_WIDTH,
+               text_cut(detail, sizeof detail, l.detail, DETAIL_WIDTH),
+               text_shape(shape, sizeof shape, l.shape, l.rank),
+               l.parameters ? text_count(parameters, sizeof parameters, l.parameters) : "",
+               l.flops ? text_count(flops, sizeof flops, l.flops) : "");
+        if (l.problem)
+            printf("      ^ %s\n", l.problem);
+    }
+    return CLI_OK;
+}
+
+static int print_json(const sal_model *model, const sal_model_info *m, int sidecar)
+{
+    json j = {.stream = stdout};
+    json_begin(&j, NULL, '{');
+    json_text(&j, "model", m->path);
+    json_text(&j, "format", m->format);
+    json_integer(&j, "channels", m->channels);
+    json_integer(&j, "height", m->height);
+    json_integer(&j, "width", m->width);
+    json_boolean(&j, "channels_last", m->channels_last);
+    json_integer(&j, "outputs", m->outputs);
+    json_text(&j, "head", m->head);
+    json_text(&j, "detached", m->detached);
+    json_count(&j, "parameters", m->parameters);
+    json_count(&j, "flops", m->flops);
+    json_boolean(&j, "preprocessing_found", sidecar);
+    json_boolean(&j, "supported", m->supported);
+    json_begin(&j, "layers", '[');
+    for (size_t i = 0; i < m->layers; i++) {
+        sal_layer_info l;
+        if (sal_model_get_layer(&l, model, i) != SAL_OK)
+            return cli_fail_library(self);
+        json_begin(&j, NULL, '{');
+        json_text(&j, "name", l.name);
+        json_text(&j, "op", l.op);
+        json_text(&j, "detail", l.detail);
+        json_begin(&j, "shape", '[');
+        for (int k = 0; k < l.rank; k++)
+            json_integer(&j, NULL, l.shape[k]);
+        json_end(&j, ']');
+        json_count(&j, "parameters", l.parameters);
+        json_count(&j, "flops", l.flops);
+        json_text(&j, "problem", l.problem);
+        json_end(&j, '}');
+    }
+    json_end(&j, ']');
+    json_end(&j, '}');
+    putchar('\n');
+    return CLI_OK;
+}
+
+int cli_inspect(int argc, char **argv)
+{
+    int first, sidecar = 0, code;
+    settings s = {0};
+    cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
+    if (parsed != CLI_GO)
+        return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+    sal_model *model;
+    sal_model_info info;
+    sal_preprocess preprocess;
+    if (sal_model_open(&model, argv[first], NULL) != SAL_OK)
+        return cli_fail_library(self);
+    if (sal_model_get_info(&info, model) != SAL_OK ||
+        sal_preprocess_load(&preprocess, &sidecar, argv[first]) != SAL_OK) {
+        code = cli_fail_library(self);
+    } else if (s.json) {
+        code = print_json(model, &info, sidecar);
+    } else {
+        print_header(&info, sidecar);
+        code = print_layers(model, &info);
+    }
+    sal_model_close(model);
+    return cli_finish(self, code);
+}

@@ -1,0 +1,126 @@
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct subcommand {
+    const cli_command *command;
+    int (*run)(int argc, char **argv);
+} subcommand;
+
+static const subcommand subcommands[] = {
+    {&cli_explain_command, cli_explain},
+    {&cli_inspect_command, cli_inspect},
+    {&cli_plan_command, cli_plan},
+};
+enum { SUBCOMMANDS = sizeof subcommands / sizeof subcommands[0] };
+
+/* ---- Messages ----------------------------------------------------------- */
+
+static void say(const cli_command *command, const char *kind, const char *format, va_list args)
+{
+    fflush(stdout); /* the two streams in the order of events */
+    fprintf(stderr, "salmap: %s%s%s", command ? command->name : "", command ? ": " : "", kind);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+int cli_fail(const cli_command *command, int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(command, "", format, args);
+    va_end(args);
+    return code;
+}
+
+int cli_fail_library(const cli_command *command)
+{
+    return cli_fail(command, CLI_FAILED, "%s", sal_last_error());
+}
+
+void cli_note(const cli_command *command, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(command, "note: ", format, args);
+    va_end(args);
+}
+
+int cli_finish(const cli_command *command, int code)
+{
+    errno = 0;
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return cli_fail(command, CLI_FAILED, "cannot write to standard output: %s",
+                        errno ? strerror(errno) : "write error");
+    return code;
+}
+
+/* ---- Dispatch ----------------------------------------------------------- */
+
+static void print_usage(FILE *to)
+{
+    fputs("Usage: salmap COMMAND [OPTION]... OPERAND...\n"
+          "Which input pixels drove a ConvNet's prediction.\n\n"
+          "Commands:\n",
+          to);
+    for (int i = 0; i < SUBCOMMANDS; i++)
+        fprintf(to, "  %-10s%s\n", subcommands[i].command->name, subcommands[i].command->summary);
+    fputs("\n"
+          "  salmap COMMAND --help   the options of a command\n"
+          "  salmap --version        the version\n\n"
+          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but some pictures failed.\n",
+          to);
+}
+
+static const subcommand *find_subcommand(const char *name)
+{
+    for (int i = 0; i < SUBCOMMANDS; i++)
+        if (strcmp(subcommands[i].command->name, name) == 0)
+            return &subcommands[i];
+    return NULL;
+}
+
+static int unknown_subcommand(const char *name)
+{
+    const char *names[SUBCOMMANDS];
+    for (int i = 0; i < SUBCOMMANDS; i++)
+        names[i] = subcommands[i].command->name;
+    const char *closest = cli_closest(name, names, SUBCOMMANDS);
+    if (closest)
+        cli_fail(NULL, 0, "unknown command '%s'; did you mean '%s'?", name, closest);
+    else
+        cli_fail(NULL, 0, "unknown command '%s'", name);
+    fputs("Try 'salmap --help'.\n", stderr);
+    return CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    /* A reader that left is seen as a failed write, with its message and exit code. */
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        print_usage(stderr);
+        return CLI_USAGE;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        printf("salmap %s\n", sal_version());
+        return cli_finish(NULL, CLI_OK);
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || (strcmp(word, "help") == 0 && argc == 2)) {
+        print_usage(stdout);
+        return cli_finish(NULL, CLI_OK);
+    }
+    if (strcmp(word, "help") == 0) {
+        const subcommand *about = find_subcommand(argv[2]);
+        static char help[] = "--help";
+        char *arguments[] = {argv[2], help, NULL};
+        return about ? about->run(2, arguments) : unknown_subcommand(argv[2]);
+    }
+    const subcommand *s = find_subcommand(word);
+    return s ? s->run(argc - 1, argv + 1) : unknown_subcommand(word);
+}

@@ -1,0 +1,146 @@
+/* salmap plan: what a run will take, before it runs. */
+#include "cli/cli.h"
+#include "cli/json.h"
+#include "cli/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+typedef struct settings {
+    int64_t batch;
+    int64_t threads;
+    const char *device;
+    int exact;
+    int rule;
+    int steps;
+    int json;
+} settings;
+
+static const cli_option options[] = {
+    CLI_NUMBER(CLI_INTEGER, 'b', "batch", "N", batch, "pictures computed together (default: chosen)", 1, 65536),
+    CLI_NUMBER(CLI_INTEGER, 0, "threads", "N", threads, "CPU threads (default: one per core)", 1, 4096),
+    CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device, "auto (default) or cpu"),
+    CLI_OPTION(CLI_FLAG, 0, "exact", NULL, exact, "direct convolutions only (no Winograd)"),
+    CLI_OPTION(CLI_CHOICE, 0, "rule", "gradient|guided|deconvnet|rectified", rule, "how activations send it back"),
+    CLI_OPTION(CLI_FLAG, 0, "steps", NULL, steps, "also every step: algorithm, result, what is kept"),
+    CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print one JSON object, steps included"),
+};
+
+const cli_command cli_plan_command = {
+    .name = "plan",
+    .operands = "MODEL",
+    .summary = "What a run will take: memory, arithmetic, algorithms.",
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .min_operands = 1,
+    .max_operands = 1,
+};
+static const cli_command *const self = &cli_plan_command;
+
+enum { NAME_WIDTH = 32, TEXT = 48 };
+
+static void print_summary(const char *path, const sal_plan_info *p)
+{
+    char t[TEXT];
+    printf("%s\n", path);
+    printf("  device   %s\n", p->device);
+    printf("  batch    %" PRId64 " pictures, the first layers %" PRId64 " at a time\n", p->batch, p->chunk);
+    printf("  arena    %s, allocated once:\n", text_bytes(t, sizeof t, p->arena_bytes));
+    printf("    kept     %s from the forward to the backward pass\n", text_bytes(t, sizeof t, p->kept_bytes));
+    printf("    scratch  %s\n", text_bytes(t, sizeof t, p->scratch_bytes));
+    printf("  weights  %s\n", text_bytes(t, sizeof t, p->weight_bytes));
+    printf("  work     %sFLOP per picture, forward and backward\n", text_count(t, sizeof t, p->flops));
+    printf("  steps    %zu\n", p->steps);
+}
+
+static int print_steps(const sal_engine *engine, size_t steps)
+{
+    char name[TEXT], output[TEXT], kept[TEXT], flops[TEXT];
+    printf("\n%4s  %-*s  %-22s  %-16s %10s %10s %14s %8s\n", "", NAME_WIDTH, "step of", "kind", "algorithm", "result",
+           "kept", "arena offset", "FLOP");
+    for (size_t i = 0; i < steps; i++) {
+        sal_step_info s;
+        if (sal_engine_get_step(&s, engine, i) != SAL_OK)
+            return cli_fail_library(self);
+        printf("%4zu  %-*s  %-22s  %-16s %10s %10s %14" PRIu64 " %8s\n", i, NAME_WIDTH,
+               text_cut(name, sizeof name, s.name, NAME_WIDTH), s.kind, s.algorithm ? s.algorithm : "",
+               text_bytes(output, sizeof output, s.output_bytes),
+               s.kept_bytes ? text_bytes(kept, sizeof kept, s.kept_bytes) : "", s.arena_offset,
+               s.flops ? text_count(flops, sizeof flops, s.flops) : "");
+    }
+    return CLI_OK;
+}
+
+static int print_json(const char *path, const sal_engine *engine, const sal_plan_info *p)
+{
+    json j = {.stream = stdout};
+    json_begin(&j, NULL, '{');
+    json_text(&j, "model", path);
+    json_text(&j, "device", p->device);
+    json_integer(&j, "batch", p->batch);
+    json_integer(&j, "chunk", p->chunk);
+    json_count(&j, "arena_bytes", p->arena_bytes);
+    json_count(&j, "kept_bytes", p->kept_bytes);
+    json_count(&j, "scratch_bytes", p->scratch_bytes);
+    json_count(&j, "weight_bytes", p->weight_bytes);
+    json_count(&j, "flops", p->flops);
+    json_begin(&j, "steps", '[');
+    for (size_t i = 0; i < p->steps; i++) {
+        sal_step_info s;
+        if (sal_engine_get_step(&s, engine, i) != SAL_OK)
+            return cli_fail_library(self);
+        json_begin(&j, NULL, '{');
+        json_text(&j, "name", s.name);
+        json_text(&j, "kind", s.kind);
+        json_text(&j, "algorithm", s.algorithm);
+        json_count(&j, "output_bytes", s.output_bytes);
+        json_count(&j, "kept_bytes", s.kept_bytes);
+        json_count(&j, "arena_offset", s.arena_offset);
+        json_count(&j, "flops", s.flops);
+        json_end(&j, '}');
+    }
+    json_end(&j, ']');
+    json_end(&j, '}');
+    putchar('\n');
+    return CLI_OK;
+}
+
+static int plan(const char *path, const sal_model *model, const settings *s)
+{
+    const sal_engine_options o = {.device = s->device,
+                                  .batch = s->batch,
+                                  .threads = (int)s->threads,
+                                  .exact = s->exact,
+                                  .rule = (sal_rule)s->rule};
+    sal_engine *engine;
+    sal_plan_info info;
+    int code = CLI_OK;
+    if (sal_engine_open(&engine, model, &o) != SAL_OK)
+        return cli_fail_library(self);
+    if (sal_engine_get_plan(&info, engine) != SAL_OK) {
+        code = cli_fail_library(self);
+    } else if (s->json) {
+        code = print_json(path, engine, &info);
+    } else {
+        print_summary(path, &info);
+        if (s->steps)
+            code = print_steps(engine, info.steps);
+    }
+    sal_engine_close(engine);
+    return code;
+}
+
+int cli_plan(int argc, char **argv)
+{
+    int first;
+    settings s = {0};
+    cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
+    if (parsed != CLI_GO)
+        return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+    sal_model *model;
+    if (sal_model_open(&model, argv[first], NULL) != SAL_OK)
+        return cli_fail_library(self);
+    int code = plan(argv[first], model, &s);
+    sal_model_close(model);
+    return cli_finish(self, code);
+}

@@ -1,0 +1,53 @@
+#include "cli/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *scaled(char *text, size_t size, uint64_t value, double base, const char *const *units)
+{
+    double v = (double)value;
+    int unit = 0;
+    while (v >= base && units[unit + 1]) {
+        v /= base;
+        unit++;
+    }
+    int digits = unit == 0 || v >= 100.0 ? 0 : v >= 10.0 ? 1 : 2;
+    snprintf(text, size, "%.*f%s%s", digits, v, *units[unit] ? " " : "", units[unit]);
+    return text;
+}
+
+const char *text_count(char *text, size_t size, uint64_t count)
+{
+    static const char *const units[] = {"", "k", "M", "G", "T", "P", NULL};
+    return scaled(text, size, count, 1000.0, units);
+}
+
+const char *text_bytes(char *text, size_t size, uint64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", NULL};
+    return scaled(text, size, bytes, 1024.0, units);
+}
+
+const char *text_shape(char *text, size_t size, const int64_t *shape, int rank)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; i < rank && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%lld", i ? "x" : "", (long long)shape[i]);
+    return text;
+}
+
+const char *text_cut(char *text, size_t size, const char *name, size_t width)
+{
+    size_t length = strlen(name);
+    if (width >= size)
+        width = size - 1;
+    if (length <= width) {
+        memcpy(text, name, length + 1);
+        return text;
+    }
+    /* Endings tell layers of one block apart, beginnings tell blocks apart. */
+    size_t head = (width - 2) / 2, tail = width - 2 - head;
+    snprintf(text, size, "%.*s..%s", (int)head, name, name + length - tail);
+    return text;
+}
