@@ -1,0 +1,192 @@
+/* Entry of the ONNX importer: unpacks the file and runs the stages. */
+#include "import/import.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "import/onnx_internal.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFAULT_MAX_NODES = 1000000 };
+static const uint64_t default_max_bytes = (uint64_t)1 << 33;
+
+/* An empty message takes two bytes in a file and a struct in memory. The budget keeps the unpacked model within a
+ * fixed multiple of the file, whatever the file says. */
+static const uint64_t budget_factor = 16, budget_base = (uint64_t)1 << 24;
+
+static void *budget_alloc(void *context, size_t size)
+{
+    onnx_importer *im = context;
+    if (size > im->unpack_budget)
+        return NULL;
+    im->unpack_budget -= size;
+    return malloc(size ? size : 1);
+}
+
+static void budget_free(void *context, void *p)
+{
+    (void)context;
+    free(p);
+}
+
+static sal_status unpack(onnx_importer *im, const char *path)
+{
+    sal_status st = SAL_OK;
+    unsigned char *bytes = NULL;
+    size_t size;
+    TRY(sal_file_read(&bytes, &size, path, im->max_bytes));
+    im->allocator = (ProtobufCAllocator){budget_alloc, budget_free, im};
+    if (__builtin_mul_overflow(budget_factor, size, &im->unpack_budget))
+        im->unpack_budget = UINT64_MAX - budget_base;
+    im->unpack_budget += budget_base;
+    im->model = sal_onnx__model__unpack(&im->allocator, size, bytes);
+    if (!im->model)
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: not an ONNX model, or truncated", path);
+    else if (im->model->n_graph != 1)
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: not an ONNX model: it holds %zu graphs", path, im->model->n_graph);
+done:
+    sal_free(bytes);
+    return st;
+}
+
+/* The picture's shape with a batch of 1. */
+static sal_status input_shape(sal_shape *out, onnx_importer *im, const SalOnnx__ValueInfo *info)
+{
+    const char *name = info->name;
+    if (info->n_type != 1 || info->type[0]->n_tensor_type != 1 || info->type[0]->tensor_type[0]->n_shape != 1)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "input %.200s has no shape; export with a fixed size", name);
+    const SalOnnx__TensorType *type = info->type[0]->tensor_type[0];
+    const SalOnnx__Shape *shape = type->shape[0];
+    if (!onnx_is_float_type(type->elem_type))
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "input %.200s is of element type %d, salmap needs floats", name,
+                        type->elem_type);
+    if (shape->n_dim != 4)
+        return sal_fail(SAL_ERROR_UNSUPPORTED,
+                        "input %.200s has rank %zu; a picture has 4 (batch, channels, height, "
+                        "width)",
+                        name, shape->n_dim);
+    out->rank = 4;
+    im->batch = shape->dim[0]->dim_value > 1 ? shape->dim[0]->dim_value : 1;
+    out->dim[0] = 1;
+    for (int a = 1; a < 4; a++) {
+        out->dim[a] = shape->dim[a]->dim_value;
+        if (out->dim[a] < 1)
+            return sal_fail(SAL_ERROR_UNSUPPORTED,
+                            "input %.200s: dimension %d (%.100s) is not fixed; export with a "
+                            "fixed size",
+                            name, a, shape->dim[a]->dim_param);
+        if (out->dim[a] > INT_MAX)
+            return sal_fail(SAL_ERROR_LIMIT, "input %.200s: dimension %d is %lld", name, a, (long long)out->dim[a]);
+    }
+    return SAL_OK;
+}
+
+static sal_status make_input(onnx_importer *im)
+{
+    sal_status st = SAL_OK;
+    const SalOnnx__Graph *graph = im->model->graph[0];
+    onnx_value *v = &im->values[im->input];
+    sal_shape shape = {0};
+    size_t k = 0;
+    while (strcmp(graph->input[k]->name, v->name) != 0)
+        k++;
+    TRY(input_shape(&shape, im, graph->input[k]));
+    TRY(sal_graph_add(&v->node, im->graph, SAL_OP_INPUT, v->name, NULL, 0));
+    im->graph->nodes[v->node].shape = shape;
+    TRY(sal_graph_infer(im->graph, v->node));
+    im->graph->input = v->node;
+    v->kind = ONNX_VALUE_NODE;
+done:
+    return st;
+}
+
+/* Before anything is lowered, so that the answer comes at once and counts all that is missing. */
+static sal_status check_supported(const onnx_importer *im)
+{
+    const onnx_op *first = NULL;
+    size_t count = 0;
+    for (size_t k = 0; k < im->order_count; k++) {
+        const onnx_op *op = &im->ops[im->order[k]];
+        if (onnx_handler_find(op))
+            continue;
+        first = first ? first : op;
+        count++;
+    }
+    if (count > 0)
+        return onnx_fail(first, SAL_ERROR_UNSUPPORTED, "salmap does not know this op (%zu such node%s)", count,
+                         count == 1 ? "" : "s");
+    return SAL_OK;
+}
+
+static sal_status lower(onnx_importer *im)
+{
+    sal_status st = SAL_OK;
+    for (size_t k = 0; k < im->order_count; k++) {
+        const onnx_op *op = &im->ops[im->order[k]];
+        TRY(onnx_handler_find(op)(im, op));
+        for (int i = 0; i < op->output_count; i++) {
+            if (op->outputs[i] == ONNX_ABSENT)
+                continue;
+            const onnx_value *v = &im->values[op->outputs[i]];
+            if (v->kind == ONNX_VALUE_UNKNOWN && v->uses > 0) {
+                st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "its output %d (%.200s) is used", i, v->name);
+                goto done;
+            }
+        }
+    }
+    onnx_value *output = &im->values[im->output];
+    const onnx_op *last = &im->ops[output->producer];
+    if (output->kind == ONNX_VALUE_PIECE)
+        TRY(onnx_piece_settle(im, last, output));
+    if (output->kind != ONNX_VALUE_NODE) {
+        st = onnx_fail(last, SAL_ERROR_UNSUPPORTED, "the output is a constant");
+        goto done;
+    }
+    im->graph->output = output->node;
+    TRY(sal_graph_compact(im->graph));
+done:
+    return st;
+}
+
+static void describe(char *format, size_t size, const onnx_importer *im)
+{
+    const SalOnnx__Model *m = im->model;
+    if (!format || size == 0)
+        return;
+    int n = snprintf(format, size, "ONNX opset %lld", (long long)im->opset);
+    if (m->producer_name[0] && n > 0 && (size_t)n < size)
+        n += snprintf(format + n, size - (size_t)n, " (%s%s%s)", m->producer_name, m->producer_version[0] ? " " : "",
+                      m->producer_version);
+    if (m->graph[0]->n_output > 1 && n > 0 && (size_t)n < size)
+        snprintf(format + n, size - (size_t)n, ", output %s of %zu", im->values[im->output].name,
+                 m->graph[0]->n_output);
+}
+
+sal_status sal_onnx_read(sal_graph *graph, char *format, size_t size, const char *path, const sal_limits *limits)
+{
+    sal_status st = SAL_OK;
+    onnx_importer im = {.path = path, .graph = graph, .input = ONNX_ABSENT, .output = ONNX_ABSENT, .batch = 1};
+    im.max_bytes = limits && limits->max_model_bytes ? limits->max_model_bytes : default_max_bytes;
+    im.max_nodes = limits && limits->max_nodes ? limits->max_nodes : DEFAULT_MAX_NODES;
+    sal_graph_init(graph);
+    st = unpack(&im, path);
+    if (st != SAL_OK)
+        goto done;
+    if ((st = onnx_flatten(&im)) == SAL_OK && (st = onnx_order(&im)) == SAL_OK &&
+        (st = check_supported(&im)) == SAL_OK && (st = make_input(&im)) == SAL_OK && (st = lower(&im)) == SAL_OK)
+        describe(format, size, &im);
+    else
+        sal_fail_in(st, "%s", path);
+done:
+    onnx_external_clear(&im.external);
+    onnx_values_clear(&im);
+    onnx_ops_clear(&im);
+    if (im.model)
+        sal_onnx__model__free_unpacked(im.model, &im.allocator);
+    if (st != SAL_OK)
+        sal_graph_clear(graph);
+    return st;
+}

@@ -1,0 +1,159 @@
+/* Which output is wanted, which ops it needs and in what order, and which input is the picture. */
+#include "import/onnx_internal.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const SalOnnx__TensorType *tensor_type(const SalOnnx__ValueInfo *info)
+{
+    return info->n_type == 1 && info->type[0]->n_tensor_type == 1 ? info->type[0]->tensor_type[0] : NULL;
+}
+
+/* -1: the file does not say. */
+static int64_t declared_rank(const SalOnnx__ValueInfo *info)
+{
+    const SalOnnx__TensorType *type = tensor_type(info);
+    return type && type->n_shape == 1 ? (int64_t)type->shape[0]->n_dim : -1;
+}
+
+static int may_be_scores(const SalOnnx__ValueInfo *info)
+{
+    const SalOnnx__TensorType *type = tensor_type(info);
+    int64_t rank = declared_rank(info);
+    return (!type || type->elem_type == 0 || onnx_is_float_type(type->elem_type)) &&
+           (rank == 1 || rank == 2 || rank == 4 || rank == -1);
+}
+
+static sal_status choose_output(onnx_importer *im)
+{
+    const SalOnnx__Graph *graph = im->model->graph[0];
+    for (size_t k = 0; k < graph->n_output; k++)
+        if (may_be_scores(graph->output[k]))
+            return onnx_intern(&im->output, im, graph->output[k]->name);
+    return sal_fail(SAL_ERROR_UNSUPPORTED, "none of the %zu outputs is a float tensor of rank 1, 2 or 4",
+                    graph->n_output);
+}
+
+typedef struct visit {
+    int op;
+    int next; /* input to visit next */
+} visit;
+
+enum { UNSEEN, OPEN, PLACED };
+
+/* Depth first without recursion: files may chain a million nodes. */
+static sal_status place(onnx_importer *im, visit *stack, char *state, int root)
+{
+    size_t depth = 0;
+    stack[depth++] = (visit){root, 0};
+    state[root] = OPEN;
+    while (depth > 0) {
+        visit *top = &stack[depth - 1];
+        const onnx_op *op = &im->ops[top->op];
+        if (top->next == op->input_count) {
+            state[top->op] = PLACED;
+            im->order[im->order_count++] = top->op;
+            depth--;
+            continue;
+        }
+        int value = op->inputs[top->next++];
+        if (value == ONNX_ABSENT)
+            continue;
+        im->values[value].uses++;
+        int producer = im->values[value].producer;
+        if (producer < 0)
+            continue;
+        if (state[producer] == OPEN)
+            return onnx_fail(op, SAL_ERROR_FORMAT, "depends on itself");
+        if (state[producer] == UNSEEN) {
+            state[producer] = OPEN;
+            stack[depth++] = (visit){producer, 0};
+        }
+    }
+    return SAL_OK;
+}
+
+static sal_status sort_ops(onnx_importer *im)
+{
+    sal_status st = SAL_OK;
+    visit *stack = NULL;
+    char *state = NULL;
+    const onnx_value *output = &im->values[im->output];
+    if (output->producer < 0)
+        return sal_fail(SAL_ERROR_FORMAT, "no node makes the output %.200s", output->name);
+    TRY(sal_alloc(&stack, im->op_count, sizeof *stack, "the order of nodes"));
+    TRY(sal_alloc(&state, im->op_count, 1, "the order of nodes"));
+    TRY(sal_alloc(&im->order, im->op_count, sizeof *im->order, "the order of nodes"));
+    TRY(place(im, stack, state, output->producer));
+    im->values[im->output].uses++;
+done:
+    sal_free(stack);
+    sal_free(state);
+    return st;
+}
+
+/* The one graph input that the ops read. Inputs with an initializer are weights: old exporters list those too. */
+static sal_status choose_input(onnx_importer *im)
+{
+    sal_status st = SAL_OK;
+    const SalOnnx__Graph *graph = im->model->graph[0];
+    char names[512] = "";
+    size_t used = 0, found = 0;
+    im->input = ONNX_ABSENT;
+    for (size_t k = 0; k < graph->n_input; k++) {
+        int value;
+        TRY(onnx_intern(&value, im, graph->input[k]->name));
+        const onnx_value *v = &im->values[value];
+        if (v->stored || v->uses == 0 || value == im->input)
+            continue;
+        if (v->producer >= 0) {
+            st = sal_fail(SAL_ERROR_FORMAT, "tensor %.200s is an input and made by a node", v->name);
+            goto done;
+        }
+        int n = snprintf(names + used, sizeof names - used, "%s%s", found ? ", " : "", v->name);
+        if (n > 0 && (size_t)n < sizeof names - used)
+            used += (size_t)n;
+        if (found++ == 0)
+            im->input = value;
+    }
+    if (found == 0)
+        st = sal_fail(SAL_ERROR_UNSUPPORTED, "the output does not depend on any input");
+    else if (found > 1)
+        st = sal_fail(SAL_ERROR_UNSUPPORTED, "the model has several inputs (%s); salmap needs exactly one picture",
+                      names);
+done:
+    return st;
+}
+
+/* Every tensor that is read must come from somewhere. */
+static sal_status check_sources(const onnx_importer *im)
+{
+    for (size_t k = 0; k < im->order_count; k++) {
+        const onnx_op *op = &im->ops[im->order[k]];
+        for (int i = 0; i < op->input_count; i++) {
+            if (op->inputs[i] == ONNX_ABSENT)
+                continue;
+            const onnx_value *v = &im->values[op->inputs[i]];
+            if (v->producer < 0 && !v->stored && op->inputs[i] != im->input)
+                return onnx_fail(op, SAL_ERROR_FORMAT, "its input %.200s is nowhere in the file", v->name);
+        }
+    }
+    return SAL_OK;
+}
+
+sal_status onnx_order(onnx_importer *im)
+{
+    sal_status st = SAL_OK;
+    TRY(choose_output(im));
+    if (im->output == ONNX_ABSENT) {
+        st = sal_fail(SAL_ERROR_FORMAT, "the output has no name");
+        goto done;
+    }
+    TRY(sort_ops(im));
+    TRY(choose_input(im));
+    TRY(check_sources(im));
+done:
+    return st;
+}

@@ -1,0 +1,242 @@
+/* Formulas that exporters write op by op and that are one core op: GELU by the error function, and layer norm.
+ *
+ * While its ops pass by, a formula is a piece: a note of what has been computed so far from which node. The op that
+ * completes it makes the node. Nothing is looked up ahead, so the order of factors and the form of constants
+ * (x / sqrt 2, x * 0.7071; a half before, between or after) do not matter. */
+#include "import/onnx_internal.h"
+
+#include "base/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+static int is_near(double a, double b)
+{
+    return fabs(a - b) <= 1e-5 * fabs(b);
+}
+
+static const char *explain(onnx_piece_kind kind)
+{
+    switch (kind) {
+    case ONNX_PIECE_ERF: return "the error function is known as part of GELU only";
+    case ONNX_PIECE_MEAN: return "a mean";
+    case ONNX_PIECE_CENTERED:
+    case ONNX_PIECE_SQUARE:
+    case ONNX_PIECE_VARIANCE:
+    case ONNX_PIECE_DEVIATION:
+    case ONNX_PIECE_INVERSE: break;
+    }
+    return "means, variances and square roots are known as parts of a layer norm only";
+}
+
+sal_status onnx_piece_settle(onnx_importer *im, const onnx_op *op, onnx_value *value)
+{
+    sal_status st = SAL_OK;
+    const onnx_piece p = value->piece;
+    int x = p.node, permutation[SAL_MAX_RANK], at = 0;
+    if (p.kind != ONNX_PIECE_MEAN)
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s (%.200s)", explain(p.kind), value->name);
+    const sal_shape in = *onnx_shape(im, x);
+    sal_shape out = {0};
+    for (int a = 0; a < in.rank; a++) {
+        if (a != p.axis)
+            permutation[at++] = a;
+        if (a != p.axis || p.keep)
+            out.dim[out.rank++] = a == p.axis ? 1 : in.dim[a];
+    }
+    if (out.rank == 1)
+        out.dim[out.rank++] = 1;
+    permutation[at] = p.axis;
+    if (p.axis != in.rank - 1)
+        TRY(onnx_emit_transpose(&x, im, op, x, permutation));
+    TRY(onnx_emit_mean(&x, im, op, x, in.rank - 1, in.rank - 1));
+    TRY(onnx_emit_reshape(&x, im, op, x, &out));
+    value->kind = ONNX_VALUE_NODE;
+    value->node = x;
+done:
+    return st;
+}
+
+void onnx_piece_mean(onnx_importer *im, const onnx_op *op, int x, int axis, int keep)
+{
+    onnx_piece p = {.kind = ONNX_PIECE_MEAN, .node = x, .axis = axis, .keep = keep};
+    onnx_output_piece(im, op, 0, p);
+}
+
+void onnx_piece_variance(int *handled, onnx_importer *im, const onnx_op *op, const int64_t *axes, size_t count,
+                         int keep)
+{
+    const onnx_value *v = onnx_input(im, op, 0);
+    *handled = 0;
+    if (v->kind != ONNX_VALUE_PIECE || v->piece.kind != ONNX_PIECE_SQUARE || count != 1 || !keep)
+        return;
+    onnx_piece p = v->piece;
+    if (axes[0] != p.axis && axes[0] != p.axis - onnx_shape(im, p.node)->rank)
+        return;
+    p.kind = ONNX_PIECE_VARIANCE;
+    p.shift = 0.0;
+    onnx_output_piece(im, op, 0, p);
+    *handled = 1;
+}
+
+static int is_piece(const onnx_value *v, onnx_piece_kind kind)
+{
+    return v->kind == ONNX_VALUE_PIECE && v->piece.kind == kind;
+}
+
+static int of_one_source(const onnx_value *a, const onnx_value *b)
+{
+    return a->piece.node == b->piece.node && a->piece.axis == b->piece.axis;
+}
+
+/* piece (op) number; first: the piece stands on the left. */
+static sal_status with_number(int *handled, onnx_importer *im, const onnx_op *op, onnx_math math, onnx_piece p,
+                              double c, int first)
+{
+    *handled = 1;
+    if (p.kind == ONNX_PIECE_ERF && (math == ONNX_ADD || (math == ONNX_SUB && first))) {
+        p.shift += math == ONNX_ADD ? c : -c;
+    } else if (p.kind == ONNX_PIECE_ERF && (math == ONNX_MUL || (math == ONNX_DIV && first))) {
+        p.shift = math == ONNX_MUL ? p.shift * c : p.shift / c;
+        p.scale = math == ONNX_MUL ? p.scale * c : p.scale / c;
+    } else if (p.kind == ONNX_PIECE_CENTERED && math == ONNX_POW && first && c == 2.0) {
+        p.kind = ONNX_PIECE_SQUARE;
+    } else if (p.kind == ONNX_PIECE_VARIANCE && math == ONNX_ADD) {
+        p.shift += c;
+    } else if (p.kind == ONNX_PIECE_VARIANCE && math == ONNX_POW && first && (c == 0.5 || c == -0.5)) {
+        p.kind = c > 0.0 ? ONNX_PIECE_DEVIATION : ONNX_PIECE_INVERSE;
+    } else if (p.kind == ONNX_PIECE_DEVIATION && math == ONNX_DIV && !first && c == 1.0) {
+        p.kind = ONNX_PIECE_INVERSE;
+    } else {
+        *handled = 0;
+    }
+    if (*handled)
+        onnx_output_piece(im, op, 0, p);
+    return SAL_OK;
+}
+
+/* t x * (s + s erf(x / sqrt 2)) = 2 t s GELU(x) */
+static sal_status finish_gelu(int *handled, onnx_importer *im, const onnx_op *op, const onnx_piece *p, int y)
+{
+    sal_status st = SAL_OK;
+    const sal_node *n = &im->graph->nodes[y];
+    double t = 1.0;
+    int x = p->node;
+    if (y != x && onnx_is_scalar_affine(n) && n->inputs[0] == x && (!n->bias || n->bias[0] == 0.0F))
+        t = (double)n->weight[0];
+    else if (y != x)
+        return SAL_OK;
+    if (!is_near(p->scale, p->shift))
+        return SAL_OK;
+    TRY(onnx_emit_activation(&x, im, op, x, SAL_ACT_GELU, 0.0, 0.0));
+    if (!is_near(2.0 * t * p->scale, 1.0))
+        TRY(onnx_emit_affine(&x, im, op, x, 2.0 * t * p->scale, 0.0));
+    onnx_output_node(im, op, 0, x);
+    *handled = 1;
+done:
+    return st;
+}
+
+static sal_status finish_layer_norm(int *handled, onnx_importer *im, const onnx_op *op, const onnx_piece *p)
+{
+    sal_status st = SAL_OK;
+    int node;
+    const size_t channels = (size_t)onnx_shape(im, p->node)->dim[p->axis];
+    TRY(onnx_start(&node, im, op, SAL_OP_LAYER_NORM, &p->node, 1));
+    sal_node *n = &im->graph->nodes[node];
+    n->axis = p->axis;
+    n->epsilon = (float)p->shift;
+    TRY(sal_alloc(&n->weight, channels, sizeof *n->weight, "scales"));
+    TRY(sal_alloc(&n->bias, channels, sizeof *n->bias, "shifts"));
+    n->weight_count = n->bias_count = channels;
+    for (size_t k = 0; k < channels; k++)
+        n->weight[k] = 1.0F;
+    TRY(onnx_finish(im, op, node));
+    onnx_output_node(im, op, 0, node);
+    *handled = 1;
+done:
+    return st;
+}
+
+sal_status onnx_piece_binary(int *handled, onnx_importer *im, const onnx_op *op, onnx_math math)
+{
+    const onnx_value *a = onnx_input(im, op, 0), *b = onnx_input(im, op, 1);
+    *handled = 0;
+    if (a->kind == ONNX_VALUE_CONSTANT || b->kind == ONNX_VALUE_CONSTANT) {
+        int first = b->kind == ONNX_VALUE_CONSTANT;
+        const onnx_tensor *t = first ? &b->constant : &a->constant;
+        return t->count == 1
+                   ? with_number(handled, im, op, math, first ? a->piece : b->piece, onnx_tensor_at(t, 0), first)
+                   : SAL_OK;
+    }
+    if (math == ONNX_MUL && is_piece(a, ONNX_PIECE_ERF) && b->kind == ONNX_VALUE_NODE)
+        return finish_gelu(handled, im, op, &a->piece, b->node);
+    if (math == ONNX_MUL && is_piece(b, ONNX_PIECE_ERF) && a->kind == ONNX_VALUE_NODE)
+        return finish_gelu(handled, im, op, &b->piece, a->node);
+    if (math == ONNX_SUB && a->kind == ONNX_VALUE_NODE && is_piece(b, ONNX_PIECE_MEAN) && b->piece.keep &&
+        a->node == b->piece.node) {
+        onnx_piece p = b->piece;
+        p.kind = ONNX_PIECE_CENTERED;
+        onnx_output_piece(im, op, 0, p);
+        *handled = 1;
+        return SAL_OK;
+    }
+    if (a->kind != ONNX_VALUE_PIECE || b->kind != ONNX_VALUE_PIECE || !of_one_source(a, b))
+        return SAL_OK;
+    if (math == ONNX_MUL && is_piece(a, ONNX_PIECE_CENTERED) && is_piece(b, ONNX_PIECE_CENTERED)) {
+        onnx_piece p = a->piece;
+        p.kind = ONNX_PIECE_SQUARE;
+        onnx_output_piece(im, op, 0, p);
+        *handled = 1;
+        return SAL_OK;
+    }
+    if (math == ONNX_DIV && is_piece(a, ONNX_PIECE_CENTERED) && is_piece(b, ONNX_PIECE_DEVIATION))
+        return finish_layer_norm(handled, im, op, &b->piece);
+    if (math == ONNX_MUL && is_piece(a, ONNX_PIECE_CENTERED) && is_piece(b, ONNX_PIECE_INVERSE))
+        return finish_layer_norm(handled, im, op, &b->piece);
+    if (math == ONNX_MUL && is_piece(a, ONNX_PIECE_INVERSE) && is_piece(b, ONNX_PIECE_CENTERED))
+        return finish_layer_norm(handled, im, op, &a->piece);
+    return SAL_OK;
+}
+
+sal_status onnx_lower_erf(onnx_importer *im, const onnx_op *op)
+{
+    int x;
+    sal_status st = onnx_node(&x, im, op, 0);
+    if (st != SAL_OK)
+        return st;
+    const sal_node *n = &im->graph->nodes[x];
+    if (!onnx_is_scalar_affine(n) || !is_near((double)n->weight[0], sqrt(0.5)) || (n->bias && n->bias[0] != 0.0F))
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s", explain(ONNX_PIECE_ERF));
+    onnx_piece p = {.kind = ONNX_PIECE_ERF, .node = n->inputs[0], .scale = 1.0};
+    onnx_output_piece(im, op, 0, p);
+    return SAL_OK;
+}
+
+/* Sqrt and Reciprocal: of constants, or inside a layer norm. */
+static sal_status next_piece(onnx_importer *im, const onnx_op *op, onnx_piece_kind from, onnx_piece_kind to)
+{
+    sal_status st = SAL_OK;
+    int constant;
+    TRY(onnx_is_constant(&constant, im, op, 0));
+    if (constant)
+        return onnx_fold_unary(im, op);
+    const onnx_value *v = onnx_input(im, op, 0);
+    if (!is_piece(v, from))
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s", explain(from));
+    onnx_piece p = v->piece;
+    p.kind = to;
+    onnx_output_piece(im, op, 0, p);
+done:
+    return st;
+}
+
+sal_status onnx_lower_sqrt(onnx_importer *im, const onnx_op *op)
+{
+    return next_piece(im, op, ONNX_PIECE_VARIANCE, ONNX_PIECE_DEVIATION);
+}
+
+sal_status onnx_lower_reciprocal(onnx_importer *im, const onnx_op *op)
+{
+    return next_piece(im, op, ONNX_PIECE_DEVIATION, ONNX_PIECE_INVERSE);
+}

@@ -1,0 +1,304 @@
+/* Constants: element types of the file to float or int64_t, and strided copies of them. */
+#include "import/onnx_internal.h"
+
+#include "base/memory.h"
+
+#include <limits.h>
+#include <string.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "tensors are little-endian in the file; a big-endian machine needs swaps in decode()"
+#endif
+
+int onnx_is_float_type(int64_t type)
+{
+    return type == ONNX_FLOAT || type == ONNX_DOUBLE || type == ONNX_FLOAT16 || type == ONNX_BFLOAT16;
+}
+
+/* Bytes of one element; 0 for types that no network of ours holds. */
+static size_t type_size(int64_t type)
+{
+    switch (type) {
+    case ONNX_BOOL:
+    case ONNX_UINT8:
+    case ONNX_INT8: return 1;
+    case ONNX_UINT16:
+    case ONNX_INT16:
+    case ONNX_FLOAT16:
+    case ONNX_BFLOAT16: return 2;
+    case ONNX_FLOAT:
+    case ONNX_INT32:
+    case ONNX_UINT32: return 4;
+    case ONNX_DOUBLE:
+    case ONNX_INT64:
+    case ONNX_UINT64: return 8;
+    default: return 0;
+    }
+}
+
+int64_t onnx_strides(int64_t *stride, const sal_shape *shape)
+{
+    int64_t n = 1;
+    for (int a = shape->rank - 1; a >= 0; a--) {
+        stride[a] = n;
+        if (shape->dim[a] < 0 || __builtin_mul_overflow(n, shape->dim[a], &n))
+            return -1;
+    }
+    return n;
+}
+
+sal_status onnx_tensor_new(onnx_tensor *out, onnx_importer *im, int integer, const sal_shape *shape, const char *name)
+{
+    int64_t stride[SAL_MAX_RANK];
+    int64_t count = onnx_strides(stride, shape);
+    memset(out, 0, sizeof *out);
+    if (count < 0)
+        return sal_fail(SAL_ERROR_FORMAT, "tensor %.200s: its dimensions are negative or overflow", name);
+    size_t size = integer ? sizeof *out->i : sizeof *out->f;
+    size_t bytes;
+    sal_status st = sal_size_mul(&bytes, (size_t)count, size, name);
+    if (st != SAL_OK)
+        return st;
+    if (bytes > im->max_bytes - im->tensor_bytes)
+        return sal_fail(SAL_ERROR_LIMIT, "tensor %.200s: %zu bytes, with those before more than the limit of %llu",
+                        name, bytes, (unsigned long long)im->max_bytes);
+    out->integer = integer;
+    out->shape = *shape;
+    st = integer ? sal_alloc(&out->i, (size_t)count, size, name) : sal_alloc(&out->f, (size_t)count, size, name);
+    if (st != SAL_OK)
+        return st;
+    out->count = (size_t)count;
+    im->tensor_bytes += bytes;
+    return SAL_OK;
+}
+
+void onnx_tensor_clear(onnx_tensor *t)
+{
+    sal_free(t->f);
+    sal_free(t->i);
+    memset(t, 0, sizeof *t);
+}
+
+double onnx_tensor_at(const onnx_tensor *t, size_t index)
+{
+    return t->integer ? (double)t->i[index] : (double)t->f[index];
+}
+
+int64_t onnx_to_int(double v)
+{
+    if (v >= 0x1p62)
+        return (int64_t)1 << 62;
+    if (v <= -0x1p62)
+        return -((int64_t)1 << 62);
+    return v == v ? (int64_t)v : 0;
+}
+
+static float from_bits(uint32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static float from_half(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000U) << 16;
+    uint32_t exponent = (h >> 10) & 31U, fraction = h & 1023U;
+    if (exponent == 31)
+        return from_bits(sign | 0x7f800000U | fraction << 13);
+    if (exponent != 0)
+        return from_bits(sign | (exponent + 112U) << 23 | fraction << 13);
+    float small = (float)fraction * 0x1p-24F; /* zero and subnormal numbers */
+    return sign ? -small : small;
+}
+
+static uint16_t read16(const unsigned char *p, size_t k)
+{
+    uint16_t v;
+    memcpy(&v, p + k * sizeof v, sizeof v);
+    return v;
+}
+
+static uint32_t read32(const unsigned char *p, size_t k)
+{
+    uint32_t v;
+    memcpy(&v, p + k * sizeof v, sizeof v);
+    return v;
+}
+
+static uint64_t read64(const unsigned char *p, size_t k)
+{
+    uint64_t v;
+    memcpy(&v, p + k * sizeof v, sizeof v);
+    return v;
+}
+
+static double read_double(const unsigned char *p, size_t k)
+{
+    double v;
+    memcpy(&v, p + k * sizeof v, sizeof v);
+    return v;
+}
+
+static float read_float(const unsigned char *p, size_t k, int64_t type)
+{
+    switch (type) {
+    case ONNX_FLOAT16: return from_half(read16(p, k));
+    case ONNX_BFLOAT16: return from_bits((uint32_t)read16(p, k) << 16);
+    case ONNX_DOUBLE: return (float)read_double(p, k);
+    default: return from_bits(read32(p, k));
+    }
+}
+
+static int64_t read_int(const unsigned char *p, size_t k, int64_t type)
+{
+    switch (type) {
+    case ONNX_BOOL: return p[k] != 0;
+    case ONNX_UINT8: return p[k];
+    case ONNX_INT8: return (int8_t)p[k];
+    case ONNX_UINT16: return read16(p, k);
+    case ONNX_INT16: return (int16_t)read16(p, k);
+    case ONNX_INT32: return (int32_t)read32(p, k);
+    case ONNX_UINT32: return read32(p, k);
+    default: return (int64_t)read64(p, k); /* uint64 too: no shape is that large */
+    }
+}
+
+static void decode(onnx_tensor *t, const unsigned char *bytes, int64_t type)
+{
+    if (type == ONNX_FLOAT && t->count > 0)
+        memcpy(t->f, bytes, t->count * sizeof *t->f);
+    else
+        for (size_t k = 0; k < t->count; k++) {
+            if (t->integer)
+                t->i[k] = read_int(bytes, k, type);
+            else
+                t->f[k] = read_float(bytes, k, type);
+        }
+}
+
+static float typed_float(const SalOnnx__Tensor *stored, size_t k)
+{
+    switch (stored->data_type) {
+    case ONNX_FLOAT16: return from_half((uint16_t)stored->int32_data[k]);
+    case ONNX_BFLOAT16: return from_bits((uint32_t)(uint16_t)stored->int32_data[k] << 16);
+    case ONNX_DOUBLE: return (float)stored->double_data[k];
+    default: return stored->float_data[k];
+    }
+}
+
+static int64_t typed_int(const SalOnnx__Tensor *stored, size_t k)
+{
+    switch (stored->data_type) {
+    case ONNX_INT64: return stored->int64_data[k];
+    case ONNX_UINT32:
+    case ONNX_UINT64: return (int64_t)stored->uint64_data[k];
+    default: return stored->int32_data[k];
+    }
+}
+
+static size_t typed_count(const SalOnnx__Tensor *stored)
+{
+    switch (stored->data_type) {
+    case ONNX_FLOAT: return stored->n_float_data;
+    case ONNX_DOUBLE: return stored->n_double_data;
+    case ONNX_INT64: return stored->n_int64_data;
+    case ONNX_UINT32:
+    case ONNX_UINT64: return stored->n_uint64_data;
+    default: return stored->n_int32_data;
+    }
+}
+
+static sal_status load_external(onnx_tensor *t, onnx_importer *im, uint64_t offset, int64_t type, const char *name)
+{
+    sal_status st = SAL_OK;
+    unsigned char *buffer = NULL;
+    size_t bytes = t->count * type_size(type);
+    if (type == ONNX_FLOAT)
+        return onnx_external_read(t->f, bytes, im, offset, name);
+    TRY(sal_alloc(&buffer, bytes, 1, name));
+    TRY(onnx_external_read(buffer, bytes, im, offset, name));
+    decode(t, buffer, type);
+done:
+    sal_free(buffer);
+    return st;
+}
+
+/* Before anything is allocated: the file must hold as many elements as the dimensions say. */
+static sal_status check_stored(sal_shape *shape, uint64_t *offset, onnx_importer *im, const SalOnnx__Tensor *stored,
+                               const char *name)
+{
+    int64_t stride[SAL_MAX_RANK];
+    size_t size = type_size(stored->data_type);
+    size_t bytes = 0;
+    if (size == 0)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "tensor %.200s: element type %d", name, stored->data_type);
+    if (stored->n_dims > SAL_MAX_RANK)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "tensor %.200s: %zu dimensions, at most %d", name, stored->n_dims,
+                        SAL_MAX_RANK);
+    shape->rank = (int)stored->n_dims;
+    for (int a = 0; a < shape->rank; a++)
+        shape->dim[a] = stored->dims[a];
+    int64_t count = onnx_strides(stride, shape);
+    if (count < 0)
+        return sal_fail(SAL_ERROR_FORMAT, "tensor %.200s: its dimensions are negative or overflow", name);
+    sal_status st = sal_size_mul(&bytes, (size_t)count, size, name);
+    if (st != SAL_OK)
+        return st;
+    if (stored->data_location == 1)
+        return onnx_external_find(offset, bytes, im, stored, name);
+    if (stored->raw_data.len > 0 ? stored->raw_data.len != bytes : typed_count(stored) != (size_t)count)
+        return sal_fail(SAL_ERROR_FORMAT, "tensor %.200s: the file holds another number of elements than its %lld",
+                        name, (long long)count);
+    return SAL_OK;
+}
+
+sal_status onnx_tensor_load(onnx_tensor *out, onnx_importer *im, const SalOnnx__Tensor *stored, const char *name)
+{
+    sal_status st = SAL_OK;
+    sal_shape shape = {0};
+    onnx_tensor t = {0};
+    uint64_t offset = 0;
+    TRY(check_stored(&shape, &offset, im, stored, name));
+    TRY(onnx_tensor_new(&t, im, !onnx_is_float_type(stored->data_type), &shape, name));
+    if (stored->data_location == 1)
+        TRY(load_external(&t, im, offset, stored->data_type, name));
+    else if (stored->raw_data.len > 0)
+        decode(&t, stored->raw_data.data, stored->data_type);
+    else
+        for (size_t k = 0; k < t.count; k++) {
+            if (t.integer)
+                t.i[k] = typed_int(stored, k);
+            else
+                t.f[k] = typed_float(stored, k);
+        }
+    *out = t;
+    memset(&t, 0, sizeof t);
+done:
+    onnx_tensor_clear(&t);
+    return st;
+}
+
+sal_status onnx_tensor_view(onnx_tensor *out, onnx_importer *im, const onnx_tensor *in, const sal_shape *shape,
+                            const int64_t *stride, int64_t offset)
+{
+    int64_t at[SAL_MAX_RANK] = {0};
+    sal_status st = onnx_tensor_new(out, im, in->integer, shape, "a folded constant");
+    if (st != SAL_OK)
+        return st;
+    int64_t from = offset;
+    for (size_t k = 0; k < out->count; k++) {
+        if (in->integer)
+            out->i[k] = in->i[from];
+        else
+            out->f[k] = in->f[from];
+        for (int a = shape->rank - 1; a >= 0; a--) {
+            from += stride[a];
+            if (++at[a] < shape->dim[a])
+                break;
+            from -= stride[a] * shape->dim[a];
+            at[a] = 0;
+        }
+    }
+    return SAL_OK;
+}
