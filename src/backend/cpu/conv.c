@@ -110,10 +110,15 @@ static dnn_conv_shape shape_of(const sal_device *d, const sal_step *s, const gro
 
 /* ---- Choosing ----------------------------------------------------------- */
 
+/* Tiles of 4 x 4 outputs: on maps of 7 x 7 half of a tile row is wasted, and direct is as fast. */
+enum { WINOGRAD_MIN_SIDE = 8 };
+
 static int winograd_fits(const sal_device *d, const dnn_conv_shape *c)
 {
-    return !d->exact && c->groups == 1 && !c->source_plain && c->kernel[0] == 3 && c->kernel[1] == 3 &&
-           c->stride[0] == 1 && c->stride[1] == 1 && c->dilation[0] == 1 && c->dilation[1] == 1;
+    int fits = !d->exact && c->groups == 1 && !c->source_plain;
+    for (int k = 0; k < 2; k++)
+        fits &= c->kernel[k] == 3 && c->stride[k] == 1 && c->dilation[k] == 1 && c->out[k] >= WINOGRAD_MIN_SIDE;
+    return fits;
 }
 
 /* Winograd where it fits and the library has it, direct elsewhere. */
