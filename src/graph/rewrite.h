@@ -36,7 +36,7 @@ void sal_rewrite_wrap(sal_rewrite *rw, int node, int wrapper);
 /* Frees; when st is SAL_OK and something changed: drops dead nodes, renews the order and all shapes. */
 sal_status sal_rewrite_end(sal_rewrite *rw, sal_status st, int *changed);
 
-/* The value all of an affine's weights (or biases) share; 0 if they differ. */
+/* Whether an affine is a single weight and bias for all channels, and these (1 and 0 where it has none). */
 int sal_affine_uniform(float *weight, float *bias, const sal_node *node);
 /* Whether a permutation leaves the order of elements in memory as it is: only axes of length 1 move. */
 int sal_permutation_keeps_order(const sal_shape *from, const int *permutation);
