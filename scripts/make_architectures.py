@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+"""Writes one folder per torchvision architecture: the network as ONNX files with
+random weights, two inputs, and the scores and input gradients that PyTorch
+computes in double precision. Nothing is downloaded.
+
+    make_architectures.py OUT [--only NAME ...] [--survey N]
+
+OUT/NAME/ holds
+    model.onnx           the network as it is, batch norms left in the file (opset 13)
+    smooth.onnx          the same weights with every kink replaced: ReLU and its
+                         relatives by a smooth activation, max pools by average
+                         pools; batch norms folded by the exporter (opset 17)
+    inputs.npy           (2, 3, H, W) float32
+    scores.npy           (2, 1000) float64             smooth_scores.npy
+    gradients.npy        (2, 3, H, W) float64: of      smooth_gradients.npy
+                         the largest score
+    meta.txt             "key value" lines: how far PyTorch's own float32 result
+                         is from the double one
+
+Two variants, since a ReLU network's gradient is not continuous: where an input
+of a ReLU is within rounding of zero, two correct float32 programs may disagree on
+one path. The smooth network has no such excuse.
+"""
+import argparse
+import concurrent.futures
+import contextlib
+import copy
+import pathlib
+import sys
+import time
+import warnings
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import torchvision
+
+warnings.filterwarnings("ignore")
+
+
+class Architecture:
+    """size: of the input, the smallest at which every layer still has something to do; some odd or not
+    square on purpose. smooth: what replaces ReLU. seed: of weights and inputs. Chosen with --survey so that
+    the two largest scores are apart and that rounding in float32 is not likely to turn a ReLU that matters:
+    the double gradient hardly moves where inputs and weights move by two millionths."""
+
+    def __init__(self, seed=1, size=(64, 64), smooth=F.silu, **options):
+        self.seed, self.size, self.smooth, self.options = seed, size, smooth, options
+
+
+SHIFT = 1.0  # mean bias of batch norms
+ROUNDING = 2e-6  # relative, for --survey
+NO_AUXILIARY = {"aux_logits": False, "init_weights": False}
+ARCHITECTURES = {
+    "alexnet": Architecture(size=(128, 128), smooth=F.softplus),
+    "vgg16": Architecture(),
+    "vgg16_bn": Architecture(smooth=F.softplus),
+    "resnet18": Architecture(size=(75, 75), smooth=F.softplus),
+    "resnet50": Architecture(),
+    "resnext50_32x4d": Architecture(smooth=F.elu),
+    "wide_resnet50_2": Architecture(),
+    "densenet121": Architecture(smooth=torch.tanh),
+    "squeezenet1_1": Architecture(size=(80, 80), smooth=F.elu),
+    "googlenet": Architecture(size=(72, 72), **NO_AUXILIARY),
+    "inception_v3": Architecture(size=(107, 107), **NO_AUXILIARY),
+    "shufflenet_v2_x1_0": Architecture(size=(64, 96)),
+    "mobilenet_v2": Architecture(),
+    "mobilenet_v3_small": Architecture(size=(80, 80)),
+    "mobilenet_v3_large": Architecture(),
+    "mnasnet1_0": Architecture(smooth=F.softplus),
+    "efficientnet_b0": Architecture(),
+    "efficientnet_v2_s": Architecture(),
+    "regnet_x_400mf": Architecture(smooth=F.gelu),
+    "regnet_y_400mf": Architecture(size=(64, 96)),
+    "convnext_tiny": Architecture(),
+}
+
+
+@contextlib.contextmanager
+def smoothed(relu):
+    """Every module calls torch.nn.functional, so replacing its functions replaces the
+    modules' too."""
+
+    def average_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+        assert dilation in (1, (1, 1)) and not return_indices
+        return F.avg_pool2d(x, kernel_size, stride, padding, ceil_mode=ceil_mode, count_include_pad=False)
+
+    replacements = {
+        "relu": lambda x, inplace=False: relu(x),
+        "hardtanh": lambda x, min_val=0.0, max_val=6.0, inplace=False: F.softplus(x),
+        "hardswish": lambda x, inplace=False: F.gelu(x),
+        "hardsigmoid": lambda x, inplace=False: torch.sigmoid(x),
+        "max_pool2d": average_pool,
+    }
+    saved = {name: getattr(F, name) for name in replacements}
+    for name, function in replacements.items():
+        setattr(F, name, function)
+    try:
+        yield
+    finally:
+        for name, function in saved.items():
+            setattr(F, name, function)
+
+
+def pictures(rng, count, height, width):
+    """Noise with the falling spectrum of photographs, mean 0 and standard deviation 1."""
+    fy = np.fft.fftfreq(height)[:, None]
+    fx = np.fft.rfftfreq(width)[None, :]
+    falloff = 1 / np.maximum(np.hypot(fy, fx), 1 / max(height, width))
+    noise = rng.standard_normal((count, 3, height, width))
+    x = np.fft.irfft2(np.fft.rfft2(noise) * falloff, s=(height, width))
+    x -= x.mean((2, 3), keepdims=True)
+    x /= x.std((2, 3), keepdims=True)
+    return torch.from_numpy(x.astype(np.float32))
+
+
+def build(name, architecture):
+    model = getattr(torchvision.models, name)(weights=None, **architecture.options)
+    if name in ("alexnet", "vgg16", "vgg16_bn"):
+        # Their adaptive pool only passes what comes at 224 pixels. At smaller sizes the first dense layer takes what
+        # is there.
+        first = 1 if name == "alexnet" else 0
+        model.avgpool = torch.nn.Identity()
+        with torch.no_grad():
+            features = model.features(torch.zeros(1, 3, *architecture.size)).numel()
+        model.classifier[first] = torch.nn.Linear(features, 4096)
+    return model
+
+
+def randomise(model):
+    """Initial values hide errors: biases of 0 and scales of 1 are as good as absent, and ConvNeXt's
+    blocks count for a millionth. Batch norms get positive shifts: random networks of dozens of normalised
+    layers with none amplify any rounding error a thousandfold (Yang et al. 2019), which trained ones do not."""
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if key.endswith("layer_scale"):
+                parameter.uniform_(0.2, 0.6)
+            elif key.endswith("bias"):
+                parameter.normal_(0, 0.1)
+        for module in model.modules():
+            if isinstance(module, (torch.nn.modules.batchnorm._BatchNorm, torch.nn.LayerNorm)):
+                module.weight.uniform_(0.7, 1.3)
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.bias.add_(SHIFT)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+
+
+def calibrate(model, batches):
+    """Running statistics of the batch norms: the averages over some batches."""
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    model.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain average of all batches
+        norm.train()
+    with torch.no_grad():
+        for batch in batches if norms else []:
+            model(batch)
+    model.eval()
+
+
+def gradients(model, inputs, target=None):
+    x = inputs.detach().clone().requires_grad_(True)
+    scores = model(x)
+    target = scores.argmax(1) if target is None else target
+    scores.gather(1, target[:, None]).sum().backward()
+    return scores.detach(), x.grad, target
+
+
+def worst_l2(got, want):
+    """Relative L2 distance of the worst picture."""
+    got, want = got.double().flatten(1), want.flatten(1)
+    return float(((got - want).norm(dim=1) / want.norm(dim=1)).max())
+
+
+def worst_score(got, want):
+    return float((got.double() - want).abs().max() / want.abs().max())
+
+
+def evaluate(model, inputs):
+    """What double precision gives, and how far single precision is from it."""
+    scores32, gradients32, _ = gradients(model, inputs)
+    model.double()
+    scores, gradient, target = gradients(model, inputs.double())
+    best = scores.topk(2, dim=1).values
+    errors = {
+        "score": worst_score(scores32, scores),
+        "gradient": worst_l2(gradients32, gradient),
+        "margin": float((best[:, 0] - best[:, 1]).min() / scores.abs().max()),
+    }
+    return scores, gradient, target, errors
+
+
+def sensitivity(model, inputs, gradient, target):
+    """How far the double gradient moves when inputs and weights move by about the rounding
+    error of float32; model is in double precision."""
+    torch.manual_seed(0)
+    worst = 0.0
+    for _ in range(3):
+        moved = copy.deepcopy(model)
+        for tensor in list(moved.parameters()) + [b for b in moved.buffers() if b.is_floating_point()]:
+            tensor.mul_(1 + ROUNDING * torch.randn_like(tensor))
+        x = inputs.double()
+        x = x * (1 + ROUNDING * torch.randn_like(x))
+        worst = max(worst, worst_l2(gradients(moved, x, target)[1], gradient))
+    return worst
+
+
+def export(model, inputs, path, opset, training):
+    torch.onnx.export(model, inputs, str(path), opset_version=opset, training=training,
+                      input_names=["pictures"], output_names=["scores"],
+                      dynamic_axes={"pictures": {0: "batch"}, "scores": {0: "batch"}})
+
+
+class Network:
+    def __init__(self, name, seed):
+        self.architecture = ARCHITECTURES[name]
+        torch.manual_seed(seed)
+        rng = np.random.default_rng(seed)
+        self.model = build(name, self.architecture)
+        randomise(self.model)
+        self.inputs = pictures(rng, 2, *self.architecture.size)
+        self.batches = [pictures(rng, 8, *self.architecture.size) for _ in range(3)]
+
+    def single(self):
+        """A copy, since evaluate() leaves doubles."""
+        model = copy.deepcopy(self.model)
+        calibrate(model, self.batches)
+        return model
+
+
+def write(out, name):
+    network = Network(name, ARCHITECTURES[name].seed)
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    mode = torch.onnx.TrainingMode
+    inputs = network.inputs
+    np.save(folder / "inputs.npy", inputs.numpy())
+
+    def variant(prefix, opset, training):
+        model = network.single()
+        export(model, inputs, folder / ("smooth.onnx" if prefix else "model.onnx"), opset, training)
+        scores, gradient, _, errors = evaluate(model, inputs)
+        np.save(folder / f"{prefix}scores.npy", scores.numpy())
+        np.save(folder / f"{prefix}gradients.npy", gradient.numpy())
+        return [f"{prefix}{key} {value:.3e}\n" for key, value in errors.items()]
+
+    lines = [f"name {name}\n", f"seed {ARCHITECTURES[name].seed}\n", f"pytorch {torch.__version__}\n"]
+    # PRESERVE keeps the batch norms of a model in eval mode; EVAL folds them.
+    lines += variant("", 13, mode.PRESERVE)
+    with smoothed(network.architecture.smooth):
+        lines += variant("smooth_", 17, mode.EVAL)
+    (folder / "meta.txt").write_text("".join(lines))
+    return [" ".join(line.strip() for line in lines[3:])]
+
+
+def survey(name, seeds):
+    result = []
+    for seed in seeds:
+        network = Network(name, seed)
+        model = network.single()
+        _, gradient, target, errors = evaluate(model, network.inputs)
+        moved = sensitivity(model, network.inputs, gradient, target)
+        text = " ".join(f"{key} {value:.1e}" for key, value in errors.items())
+        result.append(f"seed {seed} {text} moved {moved:.1e}")
+    return result
+
+
+def work(name, out, seeds):
+    torch.set_num_threads(1)
+    begin = time.time()
+    lines = survey(name, seeds) if seeds else write(out, name)
+    return "".join(f"{name}: {line}\n" for line in lines) + f"{name}: {time.time() - begin:.1f} s"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Reference networks and gradients of torchvision architectures.")
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--only", nargs="+", choices=list(ARCHITECTURES), default=list(ARCHITECTURES), metavar="NAME")
+    parser.add_argument("--survey", nargs="+", type=int, metavar="SEED", help="write nothing; print what seeds would give")
+    parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each (default 2)")
+    arguments = parser.parse_args()
+    with concurrent.futures.ProcessPoolExecutor(arguments.jobs) as pool:
+        jobs = [pool.submit(work, name, arguments.out, arguments.survey) for name in arguments.only]
+        for job in jobs:
+            print(job.result(), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
