@@ -72,6 +72,9 @@ const sal_model *sal_engine_model(const sal_engine *e)
 
 static uint64_t step_flops(const sal_program *p, const sal_step *step)
 {
+    /* The node of a fused activation is its convolution's. */
+    if (step->kind == SAL_STEP_ACTIVATION_BACKWARD)
+        return (uint64_t)sal_shape_elements(&step->node->shape);
     return sal_op_get(step->node->op)->flops(&p->graph, step->node);
 }
 

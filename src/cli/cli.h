@@ -28,6 +28,8 @@ int cli_fail(const cli_command *command, int code, const char *format, ...) __at
 int cli_fail_library(const cli_command *command);
 /* "salmap: explain: note: text" on stderr. */
 void cli_note(const cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Flushes stdout; 0, or the errno of its first failure. */
+int cli_flush(void);
 /* code, or CLI_FAILED with a message when what was printed did not reach stdout. */
 int cli_finish(const cli_command *command, int code);
 

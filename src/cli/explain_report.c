@@ -36,7 +36,7 @@ static void print_explained(const explain_report *r, const sal_explain_result *r
 {
     if (r->target.kind == SAL_TARGET_MEAN && r->outputs > 1) {
         printf("  explained: mean %.5g", (double)result->maps[0].score);
-    } else if (r->top > 0 || result->maps[0].target != result->predicted) {
+    } else if (r->top > 0 || (r->outputs > 1 && result->maps[0].target != result->predicted)) {
         printf("  explained:");
         for (size_t i = 0; i < result->map_count; i++)
             printf("%s %" PRId64 " (%.5g)", i ? "," : "", result->maps[i].target, (double)result->maps[i].score);
@@ -116,7 +116,7 @@ int explain_report_picture(void *context, const sal_explain_result *result)
     else if (!r->quiet && result->status == SAL_OK)
         print_line(r, result);
     /* One at a time, so that a long run can be followed through a pipe. */
-    return fflush(stdout) != 0;
+    return cli_flush();
 }
 
 void explain_report_end(const explain_report *r, size_t count, size_t failed)

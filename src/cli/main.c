@@ -50,12 +50,21 @@ void cli_note(const cli_command *command, const char *format, ...)
     va_end(args);
 }
 
+int cli_flush(void)
+{
+    /* Of the first failure: stdio forgets. */
+    static int reason;
+    errno = 0;
+    if ((fflush(stdout) != 0 || ferror(stdout)) && !reason)
+        reason = errno ? errno : EIO;
+    return reason;
+}
+
 int cli_finish(const cli_command *command, int code)
 {
-    errno = 0;
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return cli_fail(command, CLI_FAILED, "cannot write to standard output: %s",
-                        errno ? strerror(errno) : "write error");
+    int reason = cli_flush();
+    if (reason)
+        return cli_fail(command, CLI_FAILED, "cannot write to standard output: %s", strerror(reason));
     return code;
 }
 

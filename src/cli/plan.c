@@ -56,13 +56,13 @@ static void print_summary(const char *path, const sal_plan_info *p)
 static int print_steps(const sal_engine *engine, size_t steps)
 {
     char name[TEXT], output[TEXT], kept[TEXT], flops[TEXT];
-    printf("\n%4s  %-*s  %-22s  %-16s %10s %10s %14s %8s\n", "", NAME_WIDTH, "step of", "kind", "algorithm", "result",
+    printf("\n%4s  %-*s  %-22s  %-30s %10s %10s %14s %8s\n", "", NAME_WIDTH, "step of", "kind", "algorithm", "result",
            "kept", "arena offset", "FLOP");
     for (size_t i = 0; i < steps; i++) {
         sal_step_info s;
         if (sal_engine_get_step(&s, engine, i) != SAL_OK)
             return cli_fail_library(self);
-        printf("%4zu  %-*s  %-22s  %-16s %10s %10s %14" PRIu64 " %8s\n", i, NAME_WIDTH,
+        printf("%4zu  %-*s  %-22s  %-30s %10s %10s %14" PRIu64 " %8s\n", i, NAME_WIDTH,
                text_cut(name, sizeof name, s.name, NAME_WIDTH), s.kind, s.algorithm ? s.algorithm : "",
                text_bytes(output, sizeof output, s.output_bytes),
                s.kept_bytes ? text_bytes(kept, sizeof kept, s.kept_bytes) : "", s.arena_offset,

@@ -44,18 +44,20 @@ static void write_note(char *note, const sal_explain_map *m, const sal_output_jo
 {
     const sal_target *t = &job->options->target;
     size_t used = 0;
+    const char *unit = t->score == SAL_SCORE_PROBABILITY ? "probability" : "logit";
     if (m->target < 0)
-        used += (size_t)snprintf(note, NOTE_SIZE, "mean of %lld outputs", (long long)job->outputs);
+        used +=
+            (size_t)snprintf(note, NOTE_SIZE, "mean of %lld outputs  %.5g", (long long)job->outputs, (double)m->score);
     else if (job->outputs > 1)
-        used += (size_t)snprintf(note, NOTE_SIZE, "output %lld", (long long)m->target);
+        used +=
+            (size_t)snprintf(note, NOTE_SIZE, "output %lld   %s %.5g", (long long)m->target, unit, (double)m->score);
     else
-        used += (size_t)snprintf(note, NOTE_SIZE, "output");
-    used +=
-        (size_t)snprintf(note + used, NOTE_SIZE - used, "   %s %.5g",
-                         t->score == SAL_SCORE_PROBABILITY || job->outputs == 1 ? "value" : "logit", (double)m->score);
+        used +=
+            (size_t)snprintf(note, NOTE_SIZE, "%s %.5g", isfinite(m->probability) ? unit : "value", (double)m->score);
     if (isfinite(m->probability) && t->score == SAL_SCORE_LOGIT)
         used += (size_t)snprintf(note + used, NOTE_SIZE - used, "   probability %.3g", (double)m->probability);
-    snprintf(note + used, NOTE_SIZE - used, m->stats.flat ? "   flat map" : "   peak %.3g", (double)m->stats.peak);
+    snprintf(note + used, NOTE_SIZE - used, m->stats.flat ? "   flat map" : "   peak gradient %.3g",
+             (double)m->stats.peak);
 }
 
 static sal_status write_figure(const char *path, const sal_explain_map *m, const display *d, const sal_output_job *job,
