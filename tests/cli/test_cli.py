@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -594,6 +595,46 @@ class Inspect(Case):
                 self.assertLessEqual(step["arena_offset"] + step["output_bytes"], p["arena_bytes"])
             self.assertLess(p["kept_bytes"], p["arena_bytes"])
         self.assertIn("arena", self.check(["plan", MODEL, "--steps"], 0).out)
+
+
+class Documents(Case):
+    """Help, manual page and completions name the same options."""
+
+    def options(self, command):
+        return set(re.findall(r"--([a-z][a-z-]+)", self.check([command, "--help"], 0).out)) - {"help"}
+
+    def test_the_manual_names_every_option(self):
+        with open(os.path.join(SOURCE, "data/man/salmap.1")) as f:
+            manual = f.read().replace("\\-", "-")
+        for command in ("explain", "inspect", "plan"):
+            for option in self.options(command):
+                self.assertRegex(manual, r"--%s\b" % option)
+        known = self.options("explain") | self.options("plan") | {"help", "version"}
+        self.assertEqual(set(re.findall(r"--([a-z][a-z-]+)", manual)) - known, set())
+
+    def test_completions_name_every_option(self):
+        for name, form in (("salmap.bash", r"--%s\b"), ("_salmap", r"--%s\b"), ("salmap.fish", r"-l %s\b")):
+            with open(os.path.join(SOURCE, "data/completions", name)) as f:
+                text = f.read()
+            for option in self.options("explain") | self.options("plan"):
+                self.assertRegex(text, form % option, name)
+
+    def complete(self, *words):
+        script = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _salmap; printf "%s\\n" "${COMPREPLY[@]}"'
+        path = os.path.join(SOURCE, "data/completions/salmap.bash")
+        done = subprocess.run(
+            ["bash", "-c", script, "bash", path, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder
+        )
+        self.assertEqual(done.stderr, b"")
+        return done.stdout.decode().split("\n")[:-1]
+
+    @unittest.skipUnless(shutil.which("bash"), "no bash")
+    def test_bash_completes_commands_options_values_and_files(self):
+        self.assertEqual(self.complete("salmap", "ex"), ["explain"])
+        self.assertEqual(self.complete("salmap", "plan", "--st"), ["--steps"])
+        self.assertEqual(self.complete("salmap", "explain", "--colormap", "j"), ["jet"])
+        self.write("a model.onnx", b"")
+        self.assertEqual(self.complete("salmap", "inspect", "a m"), ["a model.onnx"])
 
 
 class FullDisk(Case):

@@ -1,0 +1,55 @@
+# Bash completion of salmap.
+
+_salmap()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]-} words=
+    COMPREPLY=()
+
+    if [[ $COMP_CWORD -eq 1 ]]; then
+        COMPREPLY=($(compgen -W "explain inspect plan help --help --version" -- "$cur"))
+        return
+    fi
+
+    case $prev in
+        --target | -t) words="predicted index: top: mean" ;;
+        --score) words="logit probability" ;;
+        --rule) words="gradient guided deconvnet rectified" ;;
+        --modifier) words="abs relu negate none" ;;
+        --reduce) words="max mean sum l2" ;;
+        --normalize) words="minmax none" ;;
+        --colormap) words="viridis inferno turbo jet gray" ;;
+        --preset) words="imagenet unit caffe tf raw" ;;
+        --fit) words="stretch letterbox center-crop" ;;
+        --order) words="auto rgb bgr gray asis" ;;
+        --device) words="auto cpu" ;;
+        --out | -o)
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+            return
+            ;;
+        --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --batch | -b | --threads) return ;;
+    esac
+    if [[ -n $words ]]; then
+        COMPREPLY=($(compgen -W "$words" -- "$cur"))
+        [[ ${COMPREPLY[0]-} == *: ]] && compopt -o nospace 2>/dev/null
+        return
+    fi
+
+    if [[ $cur == -* ]]; then
+        case $command in
+            explain)
+                words="--out --figure --save-gradient --json --quiet --target --score --rule --modifier --reduce
+                    --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
+                    --crop-resize --save-preprocess --device --batch --threads --exact --help"
+                ;;
+            inspect) words="--json --help" ;;
+            plan) words="--batch --threads --device --exact --rule --steps --json --help" ;;
+        esac
+        COMPREPLY=($(compgen -W "$words" -- "$cur"))
+        return
+    fi
+
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+}
+complete -F _salmap salmap

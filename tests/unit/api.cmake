@@ -1,0 +1,3 @@
+foreach(name test_api_target test_api_engine test_pipeline test_pipeline_names test_pipeline_ring)
+  sal_unit_test(${name} LIBRARIES salmap_static)
+endforeach()

@@ -1,0 +1,174 @@
+/* Models and engines through the public header, on the demo network. */
+#include "salmap/salmap.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char model_path[] = SAL_TEST_SOURCE_DIR "/data/models/scale_age_honest.onnx";
+enum { BATCH = 3, SIDE = 192, ELEMENTS = 3 * SIDE * SIDE };
+
+static sal_model *model;
+static sal_engine *engine;
+static float *inputs;
+
+static void open_all(void)
+{
+    const sal_engine_options options = {.batch = BATCH};
+    cr_assert_eq(sal_model_open(&model, model_path, NULL), SAL_OK, "%s", sal_last_error());
+    cr_assert_eq(sal_engine_open(&engine, model, &options), SAL_OK, "%s", sal_last_error());
+    inputs = malloc(BATCH * ELEMENTS * sizeof *inputs);
+    uint32_t state = 7;
+    for (size_t i = 0; i < BATCH * ELEMENTS; i++) {
+        state = state * 1664525u + 1013904223u;
+        inputs[i] = (float)(state >> 8) / 8388608.0f - 1.0f;
+    }
+}
+
+static void close_all(void)
+{
+    sal_engine_close(engine);
+    sal_model_close(model);
+    free(inputs);
+}
+
+TestSuite(engine, .init = open_all, .fini = close_all);
+
+Test(engine, info_and_layers_agree)
+{
+    sal_model_info info;
+    sal_layer_info layer;
+    uint64_t parameters = 0, flops = 0;
+    cr_assert_eq(sal_model_get_info(&info, model), SAL_OK);
+    cr_assert_eq(sal_engine_model(engine), model);
+    cr_expect(info.channels == 3 && info.height == SIDE && info.width == SIDE && info.outputs == 1);
+    cr_expect_str_eq(info.path, model_path);
+    cr_expect(info.supported);
+    for (size_t i = 0; i < info.layers; i++) {
+        cr_assert_eq(sal_model_get_layer(&layer, model, i), SAL_OK);
+        cr_expect(layer.name && layer.op && layer.detail && !layer.problem);
+        parameters += layer.parameters;
+        flops += layer.flops;
+    }
+    cr_expect_eq(parameters, info.parameters);
+    cr_expect_eq(flops, info.flops);
+    cr_expect_eq(sal_model_get_layer(&layer, model, info.layers), SAL_ERROR_ARGUMENT);
+}
+
+Test(engine, the_gradient_is_the_derivative_along_any_direction)
+{
+    const sal_target targets[BATCH] = {{0}};
+    float scores[2][BATCH], *gradients = malloc(BATCH * ELEMENTS * sizeof *gradients);
+    cr_assert_eq(sal_engine_gradient(engine, gradients, NULL, NULL, inputs, targets, BATCH), SAL_OK);
+    /* The network is linear in pieces: a step along its own gradient stays mostly within one. */
+    for (int picture = 0; picture < BATCH; picture++) {
+        double squares = 0.0;
+        const float *g = gradients + picture * ELEMENTS;
+        for (int i = 0; i < ELEMENTS; i++)
+            squares += (double)g[i] * (double)g[i];
+        cr_assert(squares > 0.0);
+        double h = 1e-3 / sqrt(squares);
+        float *moved = malloc(ELEMENTS * sizeof *moved);
+        for (int side = 0; side < 2; side++) {
+            for (int i = 0; i < ELEMENTS; i++)
+                moved[i] = (float)((double)inputs[picture * ELEMENTS + i] + (side ? h : -h) * (double)g[i]);
+            cr_assert_eq(sal_engine_forward(engine, &scores[side][picture], moved, 1), SAL_OK);
+        }
+        double slope = ((double)scores[1][picture] - (double)scores[0][picture]) / (2.0 * h);
+        cr_expect(fabs(slope - squares) <= 0.02 * squares, "picture %d: slope %g, squared gradient %g", picture, slope,
+                  squares);
+        free(moved);
+    }
+    free(gradients);
+}
+
+Test(engine, forward_gradient_and_several_targets_agree)
+{
+    const sal_target targets[2 * BATCH] = {{.kind = SAL_TARGET_PREDICTED}, {.kind = SAL_TARGET_MEAN},
+                                           {.kind = SAL_TARGET_TOP},       {.kind = SAL_TARGET_INDEX},
+                                           {.kind = SAL_TARGET_INDEX},     {.kind = SAL_TARGET_MEAN}};
+    float forward[BATCH], scores[BATCH], chosen_scores[2 * BATCH];
+    int64_t chosen[2 * BATCH];
+    const size_t bytes = BATCH * ELEMENTS * sizeof(float);
+    float *one = malloc(bytes), *two = malloc(2 * bytes);
+    cr_assert_eq(sal_engine_forward(engine, forward, inputs, BATCH), SAL_OK);
+    cr_assert_eq(sal_engine_gradient(engine, one, scores, NULL, inputs, targets, BATCH), SAL_OK);
+    cr_expect_arr_eq(forward, scores, sizeof scores);
+    const sal_gradient_job job = {inputs, BATCH, targets, 2, two, scores, chosen, chosen_scores};
+    cr_assert_eq(sal_engine_gradients(engine, &job), SAL_OK, "%s", sal_last_error());
+    cr_expect_arr_eq(forward, scores, sizeof scores);
+    for (int k = 0; k < 2; k++) {
+        /* One output: predicted, index 0, top 1 and mean are the same score. */
+        cr_expect(memcmp(two + k * BATCH * ELEMENTS, one, bytes) == 0, "target %d differs", k);
+        for (int i = 0; i < BATCH; i++) {
+            cr_expect_eq(chosen[k * BATCH + i], targets[k * BATCH + i].kind == SAL_TARGET_MEAN ? -1 : 0);
+            cr_expect_eq(chosen_scores[k * BATCH + i], forward[i]);
+        }
+    }
+    free(one);
+    free(two);
+}
+
+Test(engine, a_partial_batch_changes_nothing)
+{
+    const sal_target targets[BATCH] = {{0}};
+    float *all = malloc(BATCH * ELEMENTS * sizeof *all), *alone = malloc(ELEMENTS * sizeof *alone);
+    cr_assert_eq(sal_engine_gradient(engine, all, NULL, NULL, inputs, targets, BATCH), SAL_OK);
+    for (int i = 0; i < BATCH; i++) {
+        cr_assert_eq(sal_engine_gradient(engine, alone, NULL, NULL, inputs + i * ELEMENTS, targets, 1), SAL_OK);
+        cr_expect(memcmp(alone, all + i * ELEMENTS, ELEMENTS * sizeof *alone) == 0, "picture %d differs", i);
+    }
+    free(all);
+    free(alone);
+}
+
+Test(engine, calls_that_contradict_the_contract_are_refused)
+{
+    sal_target targets[BATCH + 1] = {{0}};
+    float *gradients = malloc(BATCH * ELEMENTS * sizeof *gradients);
+    cr_expect_eq(sal_engine_gradient(engine, gradients, NULL, NULL, inputs, targets, BATCH + 1), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_engine_gradient(engine, gradients, NULL, NULL, inputs, targets, 0), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_engine_gradient(engine, NULL, NULL, NULL, inputs, targets, 1), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_engine_forward(engine, NULL, NULL, 1), SAL_ERROR_ARGUMENT);
+    targets[1] = (sal_target){.kind = SAL_TARGET_INDEX, .index = 1};
+    cr_expect_eq(sal_engine_gradient(engine, gradients, NULL, NULL, inputs, targets, BATCH), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_model_check_target(model, &targets[1]), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_model_check_target(model, &targets[0]), SAL_OK);
+    cr_expect_eq(sal_model_probabilities(gradients, model, inputs, 1), SAL_ERROR_ARGUMENT);
+    free(gradients);
+}
+
+Test(engine, the_plan_is_what_the_steps_say)
+{
+    sal_plan_info plan;
+    sal_step_info step;
+    uint64_t flops = 0;
+    cr_assert_eq(sal_engine_get_plan(&plan, engine), SAL_OK);
+    cr_expect_eq(plan.batch, BATCH);
+    cr_expect(plan.chunk >= 1 && plan.chunk <= plan.batch);
+    for (size_t i = 0; i < plan.steps; i++) {
+        cr_assert_eq(sal_engine_get_step(&step, engine, i), SAL_OK);
+        cr_expect(step.arena_offset + step.output_bytes <= plan.arena_bytes, "step %zu lies outside the arena", i);
+        flops += step.flops;
+    }
+    cr_expect_eq(flops, plan.flops);
+    cr_expect_eq(sal_engine_get_step(&step, engine, plan.steps), SAL_ERROR_ARGUMENT);
+}
+
+Test(engine, opening_fails_with_reasons)
+{
+    sal_model *none;
+    sal_engine *no_engine;
+    cr_expect_eq(sal_model_open(&none, "/no/such/model.onnx", NULL), SAL_ERROR_IO);
+    cr_expect_null(none);
+    sal_engine_options options = {.device = "abacus"};
+    cr_expect_eq(sal_engine_open(&no_engine, model, &options), SAL_ERROR_ARGUMENT);
+    cr_expect_null(no_engine);
+    options = (sal_engine_options){.rule = (sal_rule)9};
+    cr_expect_eq(sal_engine_open(&no_engine, model, &options), SAL_ERROR_ARGUMENT);
+    options = (sal_engine_options){.batch = 64, .max_memory = 1 << 20};
+    cr_expect_eq(sal_engine_open(&no_engine, model, &options), SAL_ERROR_MEMORY);
+    sal_engine_close(NULL);
+    sal_model_close(NULL);
+}

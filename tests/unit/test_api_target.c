@@ -1,0 +1,148 @@
+/* Which score is explained: seeds of the backward pass against derivatives in double. */
+#include "attribution/target.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { N = 6 };
+static const float logits[N] = {0.5f, -1.25f, 2.0f, 1.75f, -0.125f, 2.0f};
+
+static const sal_scores_kind softmax = {N, SAL_OP_SOFTMAX};
+static const sal_scores_kind sigmoid = {N, SAL_OP_ACTIVATION};
+static const sal_scores_kind plain = {N, SAL_OP_COUNT};
+
+/* The explained score in double. */
+static double score_of(const sal_target *t, const sal_scores_kind *kind, int64_t index, const double *z)
+{
+    double p[N], sum = 0.0, mean = 0.0;
+    for (int i = 0; i < N; i++)
+        sum += exp(z[i]);
+    for (int i = 0; i < N; i++) {
+        p[i] = t->score == SAL_SCORE_LOGIT        ? z[i]
+               : kind->detached == SAL_OP_SOFTMAX ? exp(z[i]) / sum
+                                                  : 1.0 / (1.0 + exp(-z[i]));
+        mean += p[i] / N;
+    }
+    return index < 0 ? mean : p[index];
+}
+
+/* Scores and seeds against the formula and its central differences. */
+static void check_target(sal_target t, const sal_scores_kind *kind, int64_t expected)
+{
+    float seed[N];
+    sal_choice choice;
+    cr_assert_eq(sal_target_check(&t, kind), SAL_OK, "%s", sal_last_error());
+    cr_assert_eq(sal_target_seed(seed, &choice, &t, kind, logits, 0), SAL_OK, "%s", sal_last_error());
+    cr_expect_eq(choice.index, expected, "kind %d index %lld: chose %lld", t.kind, (long long)t.index,
+                 (long long)choice.index);
+    double z[N];
+    for (int i = 0; i < N; i++)
+        z[i] = (double)logits[i];
+    double score = score_of(&t, kind, expected, z);
+    cr_expect(fabs((double)choice.score - score) <= 1e-7 * fmax(1.0, fabs(score)), "score %.9g, not %.9g",
+              (double)choice.score, score);
+    for (int i = 0; i < N; i++) {
+        const double h = 1e-5, at = z[i];
+        z[i] = at + h;
+        double above = score_of(&t, kind, expected, z);
+        z[i] = at - h;
+        double derivative = (above - score_of(&t, kind, expected, z)) / (2.0 * h);
+        z[i] = at;
+        cr_expect(fabs((double)seed[i] - derivative) <= 1e-7, "kind %d score %d target %lld: seed[%d] %.9g, not %.9g",
+                  t.kind, t.score, (long long)expected, i, (double)seed[i], derivative);
+    }
+}
+
+Test(target, logit_seeds_are_one_at_the_chosen_output)
+{
+    check_target((sal_target){.kind = SAL_TARGET_PREDICTED}, &plain, 2);
+    for (int64_t i = 0; i < N; i++)
+        check_target((sal_target){.kind = SAL_TARGET_INDEX, .index = i}, &softmax, i);
+    check_target((sal_target){.kind = SAL_TARGET_MEAN}, &plain, -1);
+}
+
+Test(target, ranks_fall_and_ties_keep_their_order)
+{
+    static const int64_t order[N] = {2, 5, 3, 0, 4, 1};
+    for (int64_t rank = 0; rank < N; rank++) {
+        cr_expect_eq(sal_target_rank(logits, N, rank), order[rank]);
+        check_target((sal_target){.kind = SAL_TARGET_TOP, .index = rank}, &plain, order[rank]);
+    }
+}
+
+Test(target, probability_seeds_are_rows_of_the_jacobian)
+{
+    for (int64_t i = 0; i < N; i++) {
+        check_target((sal_target){SAL_TARGET_INDEX, i, SAL_SCORE_PROBABILITY}, &softmax, i);
+        check_target((sal_target){SAL_TARGET_INDEX, i, SAL_SCORE_PROBABILITY}, &sigmoid, i);
+    }
+    check_target((sal_target){SAL_TARGET_MEAN, 0, SAL_SCORE_PROBABILITY}, &sigmoid, -1);
+}
+
+Test(target, a_certain_softmax_keeps_its_tiny_gradient)
+{
+    const float scores[2] = {40.0f, 0.0f};
+    const sal_scores_kind kind = {2, SAL_OP_SOFTMAX};
+    const sal_target t = {SAL_TARGET_PREDICTED, 0, SAL_SCORE_PROBABILITY};
+    float seed[2];
+    sal_choice choice;
+    cr_assert_eq(sal_target_seed(seed, &choice, &t, &kind, scores, 0), SAL_OK);
+    double expected = exp(-40.0) / ((1.0 + exp(-40.0)) * (1.0 + exp(-40.0)));
+    cr_expect(fabs((double)seed[0] - expected) <= 1e-6 * expected, "%g, not %g", (double)seed[0], expected);
+    cr_expect(fabs((double)seed[1] + expected) <= 1e-6 * expected, "%g, not %g", (double)seed[1], -expected);
+}
+
+Test(target, large_logits_do_not_overflow)
+{
+    const float scores[N] = {3e38f, -3e38f, 1e30f, 0.0f, -1.0f, 700.0f};
+    const sal_scores_kind kinds[2] = {softmax, sigmoid};
+    for (int k = 0; k < 2; k++)
+        for (int64_t i = 0; i < N; i++) {
+            const sal_target t = {SAL_TARGET_INDEX, i, SAL_SCORE_PROBABILITY};
+            float seed[N], p[N];
+            sal_choice choice;
+            cr_assert_eq(sal_target_seed(seed, &choice, &t, &kinds[k], scores, 0), SAL_OK);
+            cr_assert_eq(sal_target_probabilities(p, scores, &kinds[k]), SAL_OK);
+            cr_expect(choice.score >= 0.0f && choice.score <= 1.0f && choice.score == p[i]);
+            for (int j = 0; j < N; j++)
+                cr_expect(isfinite(seed[j]) && p[j] >= 0.0f && p[j] <= 1.0f);
+        }
+}
+
+Test(target, scores_that_are_no_numbers_name_picture_and_output)
+{
+    const float bad[2] = {NAN, INFINITY};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < N; i++) {
+            float scores[N], seed[N];
+            char text[64];
+            sal_choice choice;
+            const sal_target t = {.kind = SAL_TARGET_INDEX, .index = 0};
+            memcpy(scores, logits, sizeof scores);
+            scores[i] = bad[k];
+            cr_assert_eq(sal_target_seed(seed, &choice, &t, &plain, scores, 3), SAL_ERROR_NUMERIC);
+            snprintf(text, sizeof text, "picture 3: score %d is %s", i, k ? "infinite" : "NaN");
+            cr_expect_str_eq(sal_last_error(), text);
+        }
+}
+
+static void check_refused(sal_target t, const sal_scores_kind *kind, const char *text)
+{
+    cr_expect_eq(sal_target_check(&t, kind), SAL_ERROR_ARGUMENT, "kind %d index %lld was let through", t.kind,
+                 (long long)t.index);
+    cr_expect(strstr(sal_last_error(), text) != NULL, "'%s' lacks '%s'", sal_last_error(), text);
+}
+
+Test(target, contradictions_are_refused)
+{
+    check_refused((sal_target){.kind = SAL_TARGET_INDEX, .index = N}, &plain, "0 to 5");
+    check_refused((sal_target){.kind = SAL_TARGET_INDEX, .index = -1}, &plain, "index -1");
+    check_refused((sal_target){.kind = SAL_TARGET_TOP, .index = N}, &softmax, "rank 6");
+    check_refused((sal_target){SAL_TARGET_PREDICTED, 0, SAL_SCORE_PROBABILITY}, &plain, "neither softmax nor sigmoid");
+    check_refused((sal_target){SAL_TARGET_MEAN, 0, SAL_SCORE_PROBABILITY}, &softmax, "constant");
+    check_refused((sal_target){.kind = (sal_target_kind)9}, &plain, "unknown target kind 9");
+    float p[N];
+    cr_expect_eq(sal_target_probabilities(p, logits, &plain), SAL_ERROR_ARGUMENT);
+}

@@ -1,0 +1,138 @@
+/* The ring between the threads: order, bounds, and that nothing ever waits for ever. */
+#include "sweep/ring.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+/* Two decoders, two encoders and the caller, with pictures that fail and memory that is short. */
+typedef struct fixture {
+    sal_ring ring;
+    size_t max_bytes;
+    size_t most_bytes;
+    unsigned fail_every; /* 0: none */
+} fixture;
+
+static void *decode(void *context)
+{
+    fixture *f = context;
+    size_t i;
+    while (sal_ring_take_decode(&i, &f->ring, f->max_bytes)) {
+        sal_slot *slot = sal_ring_slot(&f->ring, i);
+        slot->bytes = 100;
+        if (f->fail_every && i % f->fail_every == 0) {
+            slot->status = SAL_ERROR_FORMAT;
+            slot->bytes = 0;
+        }
+        slot->data[0] = (float)i;
+        pthread_mutex_lock(&f->ring.lock);
+        f->ring.bytes += slot->bytes;
+        if (f->ring.bytes > f->most_bytes)
+            f->most_bytes = f->ring.bytes;
+        pthread_mutex_unlock(&f->ring.lock);
+        sal_ring_set(&f->ring, i, SAL_SLOT_DECODED);
+    }
+    return NULL;
+}
+
+static void *encode(void *context)
+{
+    fixture *f = context;
+    size_t i;
+    while (sal_ring_take_encode(&i, &f->ring)) {
+        pthread_mutex_lock(&f->ring.lock);
+        f->ring.bytes -= sal_ring_slot(&f->ring, i)->bytes;
+        pthread_mutex_unlock(&f->ring.lock);
+        sal_ring_set(&f->ring, i, SAL_SLOT_DONE);
+    }
+    return NULL;
+}
+
+/* What sal_explain_files does on the caller's thread. */
+static void drive(fixture *f, int64_t batch)
+{
+    sal_ring *r = &f->ring;
+    size_t *pictures = malloc((size_t)batch * sizeof *pictures);
+    while (r->delivered < r->count) {
+        int64_t n;
+        pthread_mutex_lock(&r->lock);
+        for (;;) {
+            sal_ring_take_batch(pictures, &n, r, batch);
+            if (n > 0 || (r->delivered < r->computed && sal_ring_slot(r, r->delivered)->state == SAL_SLOT_DONE))
+                break;
+            pthread_cond_wait(&r->changed, &r->lock);
+        }
+        while (r->delivered < r->computed && sal_ring_slot(r, r->delivered)->state == SAL_SLOT_DONE) {
+            sal_slot *slot = sal_ring_slot(r, r->delivered);
+            cr_expect_eq(slot->data[0], (float)r->delivered);
+            sal_slot_reset(slot, r->maps);
+            r->delivered++;
+            pthread_cond_broadcast(&r->changed);
+        }
+        pthread_mutex_unlock(&r->lock);
+        for (int64_t i = 0; i < n; i++) {
+            cr_expect(i == 0 || pictures[i] > pictures[i - 1]);
+            cr_expect_eq(sal_ring_slot(r, pictures[i])->status, SAL_OK);
+            sal_ring_set(r, pictures[i], SAL_SLOT_COMPUTED);
+        }
+    }
+    free(pictures);
+}
+
+static void check_run(size_t count, size_t size, int64_t batch, size_t max_bytes, unsigned fail_every)
+{
+    fixture f = {.max_bytes = max_bytes, .fail_every = fail_every};
+    pthread_t threads[4];
+    cr_assert_eq(sal_ring_init(&f.ring, size, count, 1, 1), SAL_OK);
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, i < 2 ? decode : encode, &f);
+    drive(&f, batch);
+    sal_ring_stop(&f.ring);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    cr_expect_eq(f.ring.bytes, 0);
+    /* Each decoder may go one picture beyond, and the oldest always may. */
+    cr_expect_leq(f.most_bytes, max_bytes + 300);
+    sal_ring_clear(&f.ring);
+}
+
+Test(ring, delivers_everything_in_order, .timeout = 60)
+{
+    check_run(1, 1, 1, 1u << 20, 0);
+    check_run(500, 12, 4, 1u << 20, 0);
+    check_run(500, 3, 1, 1u << 20, 0);
+    check_run(7, 7, 8, 1u << 20, 0);
+}
+
+Test(ring, passes_over_pictures_that_failed, .timeout = 60)
+{
+    check_run(400, 12, 4, 1u << 20, 1);
+    check_run(400, 12, 4, 1u << 20, 2);
+    check_run(400, 12, 4, 1u << 20, 5);
+}
+
+Test(ring, goes_on_when_memory_is_short, .timeout = 60)
+{
+    check_run(300, 12, 4, 0, 0);
+    check_run(300, 12, 4, 150, 3);
+    check_run(300, 24, 8, 450, 0);
+}
+
+Test(ring, computes_full_batches_where_it_can)
+{
+    sal_ring ring;
+    size_t pictures[4];
+    int64_t n;
+    cr_assert_eq(sal_ring_init(&ring, 12, 6, 1, 1), SAL_OK);
+    for (size_t i = 0; i < 3; i++)
+        sal_ring_slot(&ring, i)->state = SAL_SLOT_DECODED;
+    sal_ring_take_batch(pictures, &n, &ring, 4);
+    cr_expect_eq(n, 0, "a partial batch was not waited for");
+    for (size_t i = 3; i < 6; i++)
+        sal_ring_slot(&ring, i)->state = SAL_SLOT_DECODED;
+    sal_ring_take_batch(pictures, &n, &ring, 4);
+    cr_expect_eq(n, 4);
+    sal_ring_take_batch(pictures, &n, &ring, 4);
+    cr_expect_eq(n, 2, "the last batch is partial");
+    cr_expect(pictures[0] == 4 && pictures[1] == 5);
+    sal_ring_clear(&ring);
+}
