@@ -127,7 +127,7 @@ static void share_blocks(int *owner, sal_program *p)
 }
 
 typedef struct block {
-    int value;
+    int value; /* or number of values + step, for the step's scratch */
     int first;
     int last;
     size_t bytes;
@@ -176,15 +176,15 @@ static size_t place_blocks(block *blocks, size_t count, block *placed)
     return total;
 }
 
-/* Sets offsets for the present segments; *total is the arena without scratch. */
+/* Sets offsets for the present segments. Scratch takes part once the steps are prepared. */
 static sal_status assign_offsets(size_t *total, sal_program *p)
 {
     sal_status st = SAL_OK;
     int *owner = NULL;
     block *blocks = NULL, *placed = NULL;
     TRY(sal_alloc(&owner, p->value_count, sizeof *owner, "the memory plan"));
-    TRY(sal_alloc(&blocks, p->value_count, sizeof *blocks, "the memory plan"));
-    TRY(sal_alloc(&placed, p->value_count, sizeof *placed, "the memory plan"));
+    TRY(sal_alloc(&blocks, p->value_count + p->step_count, sizeof *blocks, "the memory plan"));
+    TRY(sal_alloc(&placed, p->value_count + p->step_count, sizeof *placed, "the memory plan"));
     find_lifetimes(p);
     size_values(p);
     share_blocks(owner, p);
@@ -195,9 +195,17 @@ static sal_status assign_offsets(size_t *total, sal_program *p)
             continue;
         blocks[count++] = (block){(int)v, value->first, value->last, value->bytes * (size_t)value->pictures, 0};
     }
+    for (int i = 0; p->needs && i < (int)p->step_count; i++)
+        if (p->needs[i].scratch_bytes > 0)
+            blocks[count++] = (block){(int)p->value_count + i, i, i, round_up(p->needs[i].scratch_bytes), 0};
     *total = place_blocks(blocks, count, placed);
-    for (size_t k = 0; k < count; k++)
-        p->values[blocks[k].value].offset = blocks[k].offset;
+    for (size_t k = 0; k < count; k++) {
+        size_t v = (size_t)blocks[k].value;
+        if (v < p->value_count)
+            p->values[v].offset = blocks[k].offset;
+        else
+            p->scratch_offsets[v - p->value_count] = blocks[k].offset;
+    }
     for (size_t v = 0; v < p->value_count; v++)
         p->values[v].offset = p->values[owner[v]].offset;
 done:
@@ -272,16 +280,22 @@ static void count_kept(sal_program *p)
     }
 }
 
+sal_status sal_program_place(sal_program *p)
+{
+    size_t total = 0;
+    sal_status st = assign_offsets(&total, p);
+    p->arena_bytes = round_up(total);
+    count_kept(p);
+    return st;
+}
+
 sal_status sal_program_plan(sal_program *p, int64_t chunk)
 {
     sal_status st = SAL_OK;
     for (size_t v = 0; v < p->value_count; v++)
         p->backend->place(p->device, &p->values[v]);
     TRY(choose_segments(p, chunk));
-    size_t total = 0;
-    TRY(assign_offsets(&total, p));
-    p->arena_bytes = round_up(total);
-    count_kept(p);
+    TRY(sal_program_place(p));
     for (int k = 0; k < p->segment_count; k++)
         for (int s = p->segments[k].first; s < p->segments[k].last; s++)
             p->steps[s].batch = p->segments[k].chunk;

@@ -14,6 +14,7 @@ static sal_status prepare_steps(sal_program *p)
 {
     sal_status st = SAL_OK;
     TRY(sal_alloc(&p->plans, p->step_count, sizeof *p->plans, "the program"));
+    TRY(sal_alloc(&p->scratch_offsets, p->step_count, sizeof *p->scratch_offsets, "the program"));
     TRY(sal_alloc(&p->needs, p->step_count, sizeof *p->needs, "the program"));
     for (size_t s = 0; s < p->step_count; s++) {
         const sal_step *step = &p->steps[s];
@@ -64,11 +65,13 @@ static void drop_steps(sal_program *p)
     free(p->values);
     sal_free(p->plans);
     sal_free(p->needs);
+    sal_free(p->scratch_offsets);
     sal_free(p->backward_start);
     p->steps = NULL;
     p->values = NULL;
     p->plans = NULL;
     p->needs = NULL;
+    p->scratch_offsets = NULL;
     p->backward_start = NULL;
     p->step_count = p->value_count = 0;
 }
@@ -89,8 +92,7 @@ static sal_status compile(sal_program *p, const sal_program_options *options)
         }
     }
     TRY(prepare_steps(p));
-    p->scratch_offset = p->arena_bytes;
-    p->arena_bytes += p->scratch_bytes;
+    TRY(sal_program_place(p));
     drop_weights(p);
     void *arena;
     TRY(p->backend->allocate(&arena, p->device, p->arena_bytes));
@@ -159,7 +161,7 @@ static sal_status run_step(sal_program *p, int s, int64_t picture)
         .inputs = in,
         .output = address(p, step->output, picture),
         .kept = step->kept >= 0 ? address(p, step->kept, picture) : NULL,
-        .scratch = p->arena + p->scratch_offset,
+        .scratch = p->arena + p->scratch_offsets[s],
     };
     sal_status st = p->backend->rows[step->kind]->run(p->device, p->plans[s], &run);
     if (in != inputs)

@@ -38,8 +38,8 @@ typedef struct sal_program {
     sal_needs *needs;
     unsigned char *arena; /* device memory */
     size_t arena_bytes;
-    size_t scratch_offset; /* the scratch lies at the arena's end */
-    size_t scratch_bytes;
+    size_t *scratch_offsets; /* per step, in the arena */
+    size_t scratch_bytes;    /* the largest */
     size_t weight_bytes;
     size_t kept_bytes;
 } sal_program;
@@ -68,5 +68,7 @@ sal_status sal_program_backward(sal_program *program, float *gradients, const fl
 sal_status sal_program_differentiate(sal_program *program, sal_rule rule);
 /* chunk: pictures at a time for the first, large layers; divides the batch. */
 sal_status sal_program_plan(sal_program *program, int64_t chunk);
+/* Final offsets, once the steps are prepared and their scratch is known. */
+sal_status sal_program_place(sal_program *program);
 
 #endif

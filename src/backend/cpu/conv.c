@@ -18,6 +18,7 @@ typedef struct conv_plan {
     const sal_step *step;
     const sal_value *values;
     dnn_conv *conv;
+    int64_t runs; /* the primitive takes a part of the step's batch at a time */
     float *bias;
     int sums;             /* the primitive adds to what the output holds */
     size_t result_offset; /* scratch: a result to be added to the addend; else unused */
@@ -121,17 +122,49 @@ static int winograd_fits(const sal_device *d, const dnn_conv_shape *c)
     return fits;
 }
 
+/* Winograd's working memory grows with the batch; beyond this a part of the batch at a time
+ * costs less than the memory is worth. */
+enum { MAX_SCRATCH_BYTES = 64 << 20 };
+
+static sal_status create_winograd(conv_plan *p, sal_device *d, dnn_conv_shape *c, const float *weights)
+{
+    for (;;) {
+        sal_status st = dnn_conv_create(&p->conv, d->dnn, c, weights, p->bias);
+        if (st != SAL_OK || dnn_conv_scratch_bytes(p->conv) <= MAX_SCRATCH_BYTES || c->batch % 2 != 0)
+            return st;
+        dnn_conv_destroy(p->conv);
+        p->conv = NULL;
+        c->batch /= 2;
+        p->runs *= 2;
+    }
+}
+
 /* Winograd where it fits and the library has it, direct elsewhere. */
 static sal_status create(conv_plan *p, sal_device *d, dnn_conv_shape *c, const float *weights)
 {
+    p->runs = 1;
     c->winograd = winograd_fits(d, c);
     if (c->winograd) {
-        sal_status st = dnn_conv_create(&p->conv, d->dnn, c, weights, p->bias);
+        sal_status st = create_winograd(p, d, c, weights);
         if (st != SAL_ERROR_UNSUPPORTED)
             return st;
     }
     c->winograd = 0;
     return dnn_conv_create(&p->conv, d->dnn, c, weights, p->bias);
+}
+
+/* The whole batch of a step, from pictures of `from` to pictures of `to`. */
+static sal_status run_primitive(const conv_plan *p, float *to, const sal_value *to_value, const float *from,
+                                const sal_value *from_value, void *scratch)
+{
+    sal_status st = SAL_OK;
+    size_t pictures = (size_t)(p->step->batch / p->runs);
+    for (int64_t k = 0; k < p->runs && st == SAL_OK; k++) {
+        st = dnn_conv_run(p->conv, to, from, scratch);
+        to += pictures * cpu_stride(to_value);
+        from += pictures * cpu_stride(from_value);
+    }
+    return st;
 }
 
 static void describe(sal_needs *needs, const conv_plan *p)
@@ -201,7 +234,8 @@ static sal_status run(sal_device *d, void *plan, const sal_run *r)
     const conv_plan *p = plan;
     if (p->sums)
         copy_if_apart(r->output, r->inputs[1], p->values[p->step->output].bytes * (size_t)p->step->batch);
-    sal_status st = dnn_conv_run(p->conv, r->output, r->inputs[0], r->scratch);
+    sal_status st = run_primitive(p, r->output, &p->values[p->step->output], r->inputs[0],
+                                  &p->values[p->step->inputs[0]], r->scratch);
     if (st == SAL_OK && r->kept)
         make_mask(d, p, r);
     return st;
@@ -249,6 +283,7 @@ static sal_status prepare_backward(void **plan, sal_needs *needs, sal_device *d,
     size_t count = (size_t)(g.groups * g.out * g.in * c.kernel[0] * c.kernel[1]);
     TRY(sal_alloc(&weights, count, sizeof *weights, "convolution weights"));
     spread_weights(weights, n, &g, dx->shape.dim[1], rotated);
+    p->runs = 1;
     if (rotated)
         TRY(create(p, d, &c, weights));
     else
@@ -269,17 +304,17 @@ done:
 static sal_status run_backward(sal_device *d, void *plan, const sal_run *r)
 {
     const conv_plan *p = plan;
-    const sal_value *dx = &p->values[p->step->output];
+    const sal_value *dx = &p->values[p->step->output], *dy = &p->values[p->step->inputs[0]];
     if (p->step->addend < 0)
-        return dnn_conv_run(p->conv, r->output, r->inputs[0], r->scratch);
+        return run_primitive(p, r->output, dx, r->inputs[0], dy, r->scratch);
     const float *addend = r->inputs[p->step->input_count - 1];
     size_t total = cpu_stride(dx) * (size_t)p->step->batch;
     if (p->sums) {
         copy_if_apart(r->output, addend, total * sizeof(float));
-        return dnn_conv_run(p->conv, r->output, r->inputs[0], r->scratch);
+        return run_primitive(p, r->output, dx, r->inputs[0], dy, r->scratch);
     }
     float *result = (float *)((unsigned char *)r->scratch + p->result_offset), *out = r->output;
-    sal_status st = dnn_conv_run(p->conv, result, r->inputs[0], r->scratch);
+    sal_status st = run_primitive(p, result, dx, r->inputs[0], dy, r->scratch);
     int64_t pieces = (int64_t)((total + MASK_PIECE - 1) / MASK_PIECE);
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t k = 0; k < pieces; k++) {

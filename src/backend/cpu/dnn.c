@@ -103,13 +103,15 @@ typedef struct conv_descriptors {
     dnnl_alg_kind_t algorithm;
 } conv_descriptors;
 
+/* dnnl_forward_training: for inference, Winograd would hold weights transformed in advance,
+ * four times their size, to save 3 to 10 % of the time. */
 #if DNNL_VERSION_MAJOR >= 3
 
 static dnnl_status_t create_forward(dnnl_primitive_desc_t *out, dnn_engine *e, const conv_descriptors *d, int with_bias,
                                     const_dnnl_primitive_attr_t attributes)
 {
     return dnnl_convolution_forward_primitive_desc_create(
-        out, e->engine, dnnl_forward_inference, d->algorithm, d->source, d->weights, with_bias ? d->bias : NULL,
+        out, e->engine, dnnl_forward_training, d->algorithm, d->source, d->weights, with_bias ? d->bias : NULL,
         d->destination, d->stride, d->dilation, d->pad_begin, d->pad_end, attributes);
 }
 
@@ -128,7 +130,7 @@ static dnnl_status_t create_forward(dnnl_primitive_desc_t *out, dnn_engine *e, c
 {
     dnnl_convolution_desc_t c;
     dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
-        &c, dnnl_forward_inference, d->algorithm, &d->source, &d->weights, with_bias ? &d->bias : NULL, &d->destination,
+        &c, dnnl_forward_training, d->algorithm, &d->source, &d->weights, with_bias ? &d->bias : NULL, &d->destination,
         d->stride, d->dilation, d->pad_begin, d->pad_end);
     return status != dnnl_success ? status : dnnl_primitive_desc_create(out, &c, attributes, e->engine, NULL);
 }
