@@ -1,12 +1,19 @@
-# Install rules: header, libraries, program, CMake package, pkg-config file, licence.
+# Install rules: header, libraries, program with its documents, CMake package, pkg-config file.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/salmap)
+
+# The program lies at the top of the build folder, where people look for it.
+set_target_properties(salmap PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 
 install(FILES include/salmap/salmap.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/salmap)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(TARGETS salmap_static salmap_shared EXPORT salmapTargets)
 install(TARGETS salmap)
+install(FILES data/man/salmap.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES data/completions/salmap.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME salmap)
+install(FILES data/completions/_salmap DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES data/completions/salmap.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
 install(EXPORT salmapTargets NAMESPACE salmap:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/salmapConfig.cmake.in ${PROJECT_BINARY_DIR}/salmapConfig.cmake

@@ -10,13 +10,12 @@ out=$root/out/demo
 "$root/scripts/setup.sh"
 "$root/scripts/build.sh" "$build"
 
-salmap=$(find "$build" -name salmap -type f -perm -u+x | head -n 1)
 for model in "$root"/data/models/*.onnx; do
     name=$(basename "$model" .onnx)
     name=${name#scale_age_}
     echo
     echo "== ${model#"$root"/}"
-    "$salmap" explain "$model" "$root"/data/scales/*.png -o "$out/$name" --figure
+    "$build/salmap" explain "$model" "$root"/data/scales/*.{png,jpg} -o "$out/$name" --figure
 done
 
 echo
