@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""The PyTorch side of scripts/bench.sh, eager mode: the twin of tests/bench/bench_gradient.c.
+
+    bench_pytorch.py export NETWORK FOLDER BATCH
+        writes NETWORK.onnx, NETWORK.pt (the same weights), NETWORK.inputs (raw float32)
+    bench_pytorch.py run NETWORK FOLDER BATCH THREADS GRADIENTS
+        computes the gradient of the predicted logits with respect to the pictures alone; prints
+        "ready" when it has run once, then answers every line on standard input (a number of
+        runs) by "ms" and the milliseconds per picture of each. GRADIENTS is written at the end.
+
+NETWORK is a torchvision name, or demo: the network of scripts/train_demo.py, whose weights are
+those of data/models/scale_age_honest.onnx. What the memory numbers mean: see bench_gradient.c.
+"""
+import pathlib
+import sys
+import time
+import warnings
+
+import numpy as np
+import torch
+import torchvision
+
+warnings.filterwarnings("ignore")
+
+
+def build(name):
+    return getattr(torchvision.models, name)(weights=None)
+
+
+def process_bytes(key):
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) * 1024
+    return -1
+
+
+def forget_peak():
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+
+
+def export(name, folder, batch):
+    """Random weights, with batch norms that know their inputs: else activations grow or die from layer to
+    layer, and numbers near the limits of float32 take longer."""
+    torch.manual_seed(1)
+    model = build(name)
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    pictures = torch.nn.functional.interpolate(torch.randn(batch, 3, 56, 56), (224, 224), mode="bilinear")
+    model.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+        torch.nn.init.constant_(norm.bias, 0.5)
+    with torch.no_grad():
+        model(pictures)
+    model.eval()
+    torch.save(model.state_dict(), folder / f"{name}.pt")
+    pictures.numpy().tofile(folder / f"{name}.inputs")
+    torch.onnx.export(model, pictures[:1], str(folder / f"{name}.onnx"), opset_version=13,
+                      input_names=["pictures"], output_names=["scores"],
+                      dynamic_axes={"pictures": {0: "batch"}, "scores": {0: "batch"}})
+
+
+def run(name, folder, batch, threads, gradients):
+    torch.set_num_threads(threads)
+    forget_peak()
+    before = process_bytes("VmRSS")
+    model = build(name)
+    model.load_state_dict(torch.load(folder / f"{name}.pt", map_location="cpu"))
+    model.eval()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    base = before + sum(p.numel() * 4 for p in list(model.parameters()))
+    inputs = np.fromfile(folder / f"{name}.inputs", np.float32).reshape(batch, 3, 224, 224)
+
+    def once():
+        begin = time.perf_counter()
+        x = torch.from_numpy(inputs).requires_grad_(True)
+        scores = model(x)
+        scores.max(1).values.sum().backward()
+        return (time.perf_counter() - begin) * 1e3 / batch, x.grad
+
+    once()
+    peak = process_bytes("VmHWM") - base
+    forget_peak()
+    print("ready", flush=True)
+    gradient = None
+    for line in sys.stdin:
+        times = []
+        for _ in range(int(line)):
+            milliseconds, gradient = once()
+            times.append(milliseconds)
+        print("ms", *(f"{t:.4f}" for t in times), flush=True)
+    running = process_bytes("VmHWM") - base
+    gradient.numpy().tofile(gradients)
+    print(f"peak-bytes {max(peak, running)}\nrunning-bytes {running}\ndevice PyTorch {torch.__version__}")
+
+
+def main():
+    mode, name, folder, batch = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), int(sys.argv[4])
+    if mode == "export":
+        export(name, folder, batch)
+    else:
+        run(name, folder, batch, int(sys.argv[5]), sys.argv[6])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+/* Times sal_engine_gradient, one child of scripts/bench.sh: its twin is scripts/bench_pytorch.py.
+ *
+ *     bench_gradient MODEL INPUTS BATCH THREADS GRADIENTS
+ *
+ * INPUTS: BATCH pictures as raw float32; GRADIENTS: the gradients of their predicted logits, written at the
+ * end. Prints "ready" when it has run once. Then every line on standard input is a turn of that many runs,
+ * answered by "ms" and the milliseconds per picture of each; the end of the input ends it with
+ *
+ *     peak-bytes      peak RSS of the process minus the RSS right before the model was loaded minus the
+ *                     bytes of the float32 weights in the file
+ *     running-bytes   the same of the runs alone, the first left out
+ *     arena-bytes, flops (forward and backward, one picture), device
+ */
+#include <salmap/salmap.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct job {
+    sal_model *model;
+    sal_engine *engine;
+    sal_model_info info;
+    int64_t batch;
+    size_t elements; /* of all pictures */
+    float *inputs;
+    float *gradients;
+    sal_target *targets;
+    int64_t rss_before;
+} job;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Bytes of "VmRSS:" or "VmHWM:" (peak RSS); -1 where /proc is not Linux's. */
+static int64_t process_bytes(const char *key)
+{
+    char line[256];
+    int64_t kilobytes = -1;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (!strncmp(line, key, strlen(key)))
+            kilobytes = strtoll(line + strlen(key), NULL, 10);
+    if (f)
+        fclose(f);
+    return kilobytes < 0 ? -1 : kilobytes * 1024;
+}
+
+/* Makes the peak RSS start again from what is used now. */
+static void forget_peak(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+    if (f) {
+        fputs("5", f);
+        fclose(f);
+    }
+}
+
+static int complain(const char *what)
+{
+    fprintf(stderr, "bench_gradient: %s\n", what);
+    return 0;
+}
+
+static int read_inputs(job *j, const char *path)
+{
+    j->inputs = malloc(j->elements * sizeof(float));
+    j->gradients = malloc(j->elements * sizeof(float));
+    j->targets = calloc((size_t)j->batch, sizeof *j->targets);
+    if (!j->inputs || !j->gradients || !j->targets)
+        return complain("out of memory");
+    FILE *f = fopen(path, "rb");
+    const int ok = f && fread(j->inputs, sizeof(float), j->elements, f) == j->elements && fgetc(f) == EOF;
+    if (f)
+        fclose(f);
+    return ok ? 1 : complain("INPUTS is not BATCH pictures of the model's size");
+}
+
+static int write_gradients(const job *j, const char *path)
+{
+    FILE *f = fopen(path, "wb");
+    int ok = f && fwrite(j->gradients, sizeof(float), j->elements, f) == j->elements;
+    if (f && fclose(f))
+        ok = 0;
+    return ok ? 1 : complain("GRADIENTS cannot be written");
+}
+
+static int run_once(job *j, double *milliseconds)
+{
+    const double begin = now();
+    if (sal_engine_gradient(j->engine, j->gradients, NULL, NULL, j->inputs, j->targets, j->batch))
+        return complain(sal_last_error());
+    *milliseconds = (now() - begin) * 1e3 / (double)j->batch;
+    return 1;
+}
+
+static int job_open(job *j, char **argv)
+{
+    double milliseconds;
+    forget_peak();
+    j->rss_before = process_bytes("VmRSS:");
+    j->batch = strtoll(argv[3], NULL, 10);
+    if (j->batch < 1)
+        return complain("BATCH must be positive");
+    if (sal_model_open(&j->model, argv[1], NULL) || sal_model_get_info(&j->info, j->model))
+        return complain(sal_last_error());
+    j->elements = (size_t)(j->batch * j->info.channels * j->info.height * j->info.width);
+    const sal_engine_options options = {.device = "cpu", .batch = j->batch, .threads = (int)strtol(argv[4], NULL, 10)};
+    if (sal_engine_open(&j->engine, j->model, &options))
+        return complain(sal_last_error());
+    return read_inputs(j, argv[2]) && run_once(j, &milliseconds);
+}
+
+static int take_turns(job *j)
+{
+    char line[64];
+    while (fgets(line, sizeof line, stdin)) {
+        printf("ms");
+        for (long left = strtol(line, NULL, 10); left > 0; left--) {
+            double milliseconds;
+            if (!run_once(j, &milliseconds))
+                return 0;
+            printf(" %.4f", milliseconds);
+        }
+        printf("\n");
+        fflush(stdout);
+    }
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    job j = {0};
+    sal_plan_info plan;
+    if (argc != 6) {
+        fprintf(stderr, "usage: bench_gradient MODEL INPUTS BATCH THREADS GRADIENTS\n");
+        return 2;
+    }
+    int ok = job_open(&j, argv);
+    if (ok) {
+        const int64_t base = j.rss_before + (int64_t)j.info.parameters * (int64_t)sizeof(float);
+        const int64_t peak = process_bytes("VmHWM:") - base;
+        forget_peak();
+        printf("ready\n");
+        fflush(stdout);
+        ok = take_turns(&j) && write_gradients(&j, argv[5]) && !sal_engine_get_plan(&plan, j.engine);
+        const int64_t running = process_bytes("VmHWM:") - base;
+        if (ok)
+            printf("peak-bytes %" PRId64 "\nrunning-bytes %" PRId64 "\narena-bytes %" PRIu64 "\nflops %" PRIu64
+                   "\ndevice %s\n",
+                   peak > running ? peak : running, running, plan.arena_bytes, plan.flops, plan.device);
+    }
+    sal_engine_close(j.engine);
+    sal_model_close(j.model);
+    free(j.inputs);
+    free(j.gradients);
+    free(j.targets);
+    return ok ? 0 : 1;
+}

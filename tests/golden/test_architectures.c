@@ -1,0 +1,243 @@
+/* Whole networks against PyTorch in double precision, through the public header alone:
+ * the networks, inputs and references are those of scripts/make_architectures.py. */
+#include "golden/architecture.h"
+#include "golden/compare.h"
+
+#include <criterion/criterion.h>
+#include <criterion/hooks.h>
+#include <criterion/parameterized.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Tolerances. PyTorch's own float32 error is the yardstick for the smooth networks: a sum of a thousand
+ * products has no better answer. Winograd's transforms cost another digit. */
+static const double score_tolerance = 1e-5;
+static const double exact_factor = 4;
+static const double exact_floor = 1e-5;
+static const double default_tolerance = 1e-4;
+static const double kinked_tolerance = 1e-2;
+static const double cosine_tolerance = 1e-4;
+static const double level_tolerance = 2;
+
+typedef struct outcome {
+    double score;  /* relative to the largest score */
+    double l2;     /* of the gradients, the worst picture; so are the others */
+    double cosine; /* 1 - cosine */
+    double levels; /* of the smoothed, normalised map, in steps of 1/255 */
+} outcome;
+
+#define must(call)                                                                                                     \
+    do {                                                                                                               \
+        const sal_status status_ = (call);                                                                             \
+        cr_assert(status_ == SAL_OK, "%s: %s", #call, sal_last_error());                                               \
+    } while (0)
+
+static double compare_maps(const reference *r, const float *gradient, const double *want)
+{
+    const int64_t height = r->inputs.dim[2];
+    const int64_t width = r->inputs.dim[3];
+    const size_t pixels = (size_t)(height * width);
+    const sal_map_options options = {0};
+    sal_map_stats stats;
+    float *rounded = malloc(r->elements * sizeof *rounded);
+    float *maps = malloc(2 * pixels * sizeof *maps);
+    cr_assert(rounded && maps);
+    for (size_t i = 0; i < r->elements; i++)
+        rounded[i] = (float)want[i];
+    must(sal_map_make(maps, &stats, gradient, r->inputs.dim[1], height, width, &options));
+    must(sal_map_make(maps + pixels, &stats, rounded, r->inputs.dim[1], height, width, &options));
+    const double levels = map_levels(maps, maps + pixels, pixels);
+    free(rounded);
+    free(maps);
+    return levels;
+}
+
+static void compare(outcome *out, const reference *r, const float *gradients, const float *scores)
+{
+    memset(out, 0, sizeof *out);
+    out->score = relative_max(scores, r->scores.values, r->scores.count);
+    for (int64_t i = 0; i < r->count; i++) {
+        const float *got = gradients + (size_t)i * r->elements;
+        const double *want = r->gradients.values + (size_t)i * r->elements;
+        out->l2 = worse(out->l2, relative_l2(got, want, r->elements));
+        out->cosine = worse(out->cosine, cosine_distance(got, want, r->elements));
+        out->levels = worse(out->levels, compare_maps(r, got, want));
+    }
+}
+
+static int64_t largest(const double *values, size_t count)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++)
+        if (values[i] > values[best])
+            best = i;
+    return (int64_t)best;
+}
+
+/* Explains the predicted score of both pictures. Buffers start as NaN: what is not written does not pass. */
+static void explain(outcome *out, const sal_model *model, const reference *r, int exact)
+{
+    const sal_engine_options options = {.device = "cpu", .batch = r->count, .threads = 2, .exact = exact};
+    sal_engine *engine;
+    float *gradients = malloc(r->inputs.count * sizeof *gradients);
+    float *scores = malloc(r->scores.count * sizeof *scores);
+    sal_target *targets = calloc((size_t)r->count, sizeof *targets);
+    int64_t *chosen = calloc((size_t)r->count, sizeof *chosen);
+    cr_assert(gradients && scores && targets && chosen);
+    memset(gradients, 0xff, r->inputs.count * sizeof *gradients);
+    memset(scores, 0xff, r->scores.count * sizeof *scores);
+    must(sal_engine_open(&engine, model, &options));
+    must(sal_engine_gradient(engine, gradients, scores, chosen, r->pixels, targets, r->count));
+    sal_engine_close(engine);
+    for (int64_t i = 0; i < r->count; i++)
+        cr_assert_eq(chosen[i], largest(r->scores.values + (size_t)i * r->outputs, r->outputs),
+                     "picture %d: output %d was chosen", (int)i, (int)chosen[i]);
+    compare(out, r, gradients, scores);
+    free(gradients);
+    free(scores);
+    free(targets);
+    free(chosen);
+}
+
+static void explain_file(outcome *exact, outcome *standard, const char *name, const char *file, const char *prefix)
+{
+    sal_model *model;
+    reference r;
+    cr_assert(reference_read(&r, name, prefix), "%s: the references cannot be read", name);
+    must(sal_model_open(&model, architecture_path(name, "", file), NULL));
+    explain(exact, model, &r, 1);
+    explain(standard, model, &r, 0);
+    sal_model_close(model);
+    reference_clear(&r);
+}
+
+static void write_row(const char *name, double score, const outcome *exact, double torch, const outcome *standard,
+                      const outcome *kinked)
+{
+    FILE *f = fopen(architecture_path(name, "", "result.csv"), "w");
+    cr_assert(f, "result.csv cannot be written");
+    fprintf(f, "%s,%.2e,%.2e,%.2e,%.2e,%.8f,%.2e,%.0f\n", name, score, exact->l2, torch, standard->l2,
+            1 - kinked->cosine, kinked->l2, kinked->levels);
+    cr_assert_eq(fclose(f), 0);
+}
+
+ParameterizedTestParameters(architectures, agree_with_double_precision)
+{
+    static architecture list[ARCHITECTURES_MOST];
+    return cr_make_param_array(architecture, list, architecture_list(list, ARCHITECTURES_MOST));
+}
+
+ParameterizedTest(architecture *a, architectures, agree_with_double_precision)
+{
+    outcome smooth_exact;
+    outcome smooth;
+    outcome kinked_exact;
+    outcome kinked;
+    if (!a->name[0])
+        cr_skip_test("SAL_ARCHITECTURES names no folder of scripts/make_architectures.py");
+    explain_file(&smooth_exact, &smooth, a->name, "smooth.onnx", "smooth_");
+    explain_file(&kinked_exact, &kinked, a->name, "model.onnx", "");
+    const double torch = architecture_meta(a->name, "smooth_", "gradient");
+    const double score = worse(worse(smooth_exact.score, smooth.score), worse(kinked_exact.score, kinked.score));
+    write_row(a->name, score, &smooth_exact, torch, &smooth, &kinked);
+
+    cr_expect(within(score, score_tolerance), "%s: scores are off by %g of the largest", a->name, score);
+    cr_expect(within(smooth_exact.l2, fmax(exact_factor * torch, exact_floor)),
+              "%s: smooth network, direct convolutions: gradients are off by %g, PyTorch's by %g", a->name,
+              smooth_exact.l2, torch);
+    cr_expect(within(smooth.l2, default_tolerance), "%s: smooth network: gradients are off by %g", a->name, smooth.l2);
+    const outcome *both[] = {&kinked_exact, &kinked};
+    for (int i = 0; i < 2; i++) {
+        const char *how = i ? "default" : "direct";
+        cr_expect(within(both[i]->cosine, cosine_tolerance), "%s (%s): the cosine to the gradients is 1 - %g", a->name,
+                  how, both[i]->cosine);
+        cr_expect(within(both[i]->l2, kinked_tolerance), "%s (%s): gradients are off by %g", a->name, how, both[i]->l2);
+        cr_expect(within(both[i]->levels, level_tolerance), "%s (%s): a map's pixel is off by %g levels", a->name, how,
+                  both[i]->levels);
+    }
+}
+
+Test(architectures, folder_is_not_empty)
+{
+    static architecture list[ARCHITECTURES_MOST];
+    if (architecture_list(list, ARCHITECTURES_MOST) == 1 && !list[0].name[0])
+        cr_skip_test("SAL_ARCHITECTURES names no folder of scripts/make_architectures.py");
+    cr_assert(architecture_list(list, ARCHITECTURES_MOST) > 0, "there is no architecture in SAL_ARCHITECTURES");
+}
+
+Test(comparator, refuses_nan_and_infinity)
+{
+    const double want[] = {1, 2, 3, 4};
+    const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 3; i++)
+        for (int at = 0; at < 4; at++) {
+            float got[] = {1, 2, 3, 4};
+            got[at] = bad[i];
+            cr_expect_not(within(relative_max(got, want, 4), 1e30));
+            cr_expect_not(within(relative_l2(got, want, 4), 1e30));
+            cr_expect_not(within(cosine_distance(got, want, 4), 1e30));
+        }
+    const float map[] = {0, 1};
+    const float hole[] = {NAN, 1};
+    cr_expect_not(within(map_levels(map, hole, 2), 255));
+    cr_expect_not(within(worse(worse(0, NAN), 1), 1e30));
+}
+
+Test(comparator, measures_what_it_says)
+{
+    const double want[] = {3, -4};
+    const float got[] = {3, -4.5F};
+    const float turned[] = {4, 3};
+    const float black[] = {0.0F, 0.5F};
+    const float white[] = {1.0F, 0.5F};
+    cr_expect(fabs(relative_max(got, want, 2) - 0.125) < 1e-12);
+    cr_expect(fabs(relative_l2(got, want, 2) - 0.1) < 1e-12);
+    cr_expect(fabs(cosine_distance(turned, want, 2) - 1) < 1e-12);
+    cr_expect(map_levels(black, white, 2) == 255);
+    cr_expect(within(0.5, 0.5) && !within(0.6, 0.5) && !within(-1, 0.5));
+}
+
+/* The rows of all tests, which ran in processes of their own, as one file and one table. */
+static int copy_row(FILE *csv, const char *name)
+{
+    char row[256];
+    FILE *f = fopen(architecture_path(name, "", "result.csv"), "r");
+    const int there = f && fgets(row, sizeof row, f);
+    if (there) {
+        fputs(row, csv);
+        fputs(row, stdout);
+    }
+    if (f)
+        fclose(f);
+    return there;
+}
+
+ReportHook(PRE_ALL)(struct criterion_test_set *tests)
+{
+    static architecture list[ARCHITECTURES_MOST];
+    const size_t count = architecture_list(list, ARCHITECTURES_MOST);
+    (void)tests;
+    for (size_t i = 0; i < count && list[i].name[0]; i++)
+        remove(architecture_path(list[i].name, "", "result.csv"));
+}
+
+ReportHook(POST_ALL)(struct criterion_global_stats *stats)
+{
+    static architecture list[ARCHITECTURES_MOST];
+    static const char head[] = "network,scores,smooth direct,PyTorch float32,smooth default,ReLU cosine,ReLU "
+                               "distance,map levels\n";
+    const size_t count = architecture_list(list, ARCHITECTURES_MOST);
+    FILE *csv = count && list[0].name[0] ? fopen(architecture_path("", "", "accuracy.csv"), "w") : NULL;
+    (void)stats;
+    if (!csv)
+        return;
+    fputs(head, csv);
+    fputs(head, stdout);
+    for (size_t i = 0; i < count; i++)
+        copy_row(csv, list[i].name);
+    fclose(csv);
+    fflush(stdout);
+}

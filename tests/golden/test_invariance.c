@@ -1,0 +1,141 @@
+/* A picture's gradient does not depend on what it is computed with: not on the number of pictures in
+ * the call, nor on its place among them, nor on the engine's batch. Equal means every bit. */
+#include "golden/architecture.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH = 4 };
+
+#define must(call)                                                                                                     \
+    do {                                                                                                               \
+        const sal_status status_ = (call);                                                                             \
+        cr_assert(status_ == SAL_OK, "%s: %s", #call, sal_last_error());                                               \
+    } while (0)
+
+typedef struct bench {
+    sal_model *model;
+    size_t elements;
+    float *pictures;  /* BATCH different ones */
+    float *inputs;    /* as they are given to the engine */
+    float *gradients; /* as they come from it */
+    float *alone;     /* of each picture, computed alone in an engine of BATCH */
+} bench;
+
+static void bench_open(bench *b, const char *name)
+{
+    reference r;
+    cr_assert(reference_read(&r, name, ""), "%s: the references cannot be read", name);
+    must(sal_model_open(&b->model, architecture_path(name, "", "model.onnx"), NULL));
+    b->elements = r.elements;
+    b->pictures = malloc(BATCH * r.elements * sizeof *b->pictures);
+    b->inputs = malloc(BATCH * r.elements * sizeof *b->inputs);
+    b->gradients = malloc(BATCH * r.elements * sizeof *b->gradients);
+    b->alone = malloc(BATCH * r.elements * sizeof *b->alone);
+    cr_assert(b->pictures && b->inputs && b->gradients && b->alone);
+    /* The two of the file, and both with their pixels in reverse order. */
+    for (size_t i = 0; i < 2 * r.elements; i++) {
+        b->pictures[i] = r.pixels[i];
+        b->pictures[4 * r.elements - 1 - i] = r.pixels[i];
+    }
+    reference_clear(&r);
+}
+
+static void bench_close(bench *b)
+{
+    sal_model_close(b->model);
+    free(b->pictures);
+    free(b->inputs);
+    free(b->gradients);
+    free(b->alone);
+}
+
+static sal_engine *engine_open(const bench *b, int64_t batch)
+{
+    const sal_engine_options options = {.device = "cpu", .batch = batch, .threads = 2};
+    sal_engine *engine;
+    must(sal_engine_open(&engine, b->model, &options));
+    return engine;
+}
+
+/* Pictures order[0..count) in one call; the gradients end up in b->gradients. */
+static void compute(bench *b, sal_engine *engine, const int *order, int count)
+{
+    const sal_target targets[BATCH] = {{0}};
+    for (int i = 0; i < count; i++)
+        memcpy(b->inputs + (size_t)i * b->elements, b->pictures + (size_t)order[i] * b->elements,
+               b->elements * sizeof(float));
+    memset(b->gradients, 0xff, BATCH * b->elements * sizeof(float));
+    must(sal_engine_gradient(engine, b->gradients, NULL, NULL, b->inputs, targets, count));
+}
+
+static void expect_equal(const bench *b, const int *order, int count, const char *how)
+{
+    for (int i = 0; i < count; i++) {
+        const float *got = b->gradients + (size_t)i * b->elements;
+        const float *want = b->alone + (size_t)order[i] * b->elements;
+        size_t at = 0;
+        while (at < b->elements && !memcmp(got + at, want + at, sizeof(float)))
+            at++;
+        cr_expect(at == b->elements, "%s: picture %d at place %d: element %zu is %.9g, alone it is %.9g", how, order[i],
+                  i, at, at < b->elements ? (double)got[at] : 0, at < b->elements ? (double)want[at] : 0);
+    }
+}
+
+ParameterizedTestParameters(invariance, gradients_do_not_depend_on_neighbours)
+{
+    static architecture list[ARCHITECTURES_MOST];
+    return cr_make_param_array(architecture, list, architecture_list(list, ARCHITECTURES_MOST));
+}
+
+ParameterizedTest(architecture *a, invariance, gradients_do_not_depend_on_neighbours)
+{
+    static const int forward[] = {0, 1, 2, 3};
+    static const int turned[] = {2, 0, 3, 1};
+    static const int twice[] = {1, 1, 0, 1};
+    bench b = {0};
+    if (!a->name[0])
+        cr_skip_test("SAL_ARCHITECTURES names no folder of scripts/make_architectures.py");
+    bench_open(&b, a->name);
+    sal_engine *engine = engine_open(&b, BATCH);
+    for (int i = 0; i < BATCH; i++) {
+        compute(&b, engine, &forward[i], 1);
+        memcpy(b.alone + (size_t)i * b.elements, b.gradients, b.elements * sizeof(float));
+    }
+    compute(&b, engine, forward, BATCH);
+    expect_equal(&b, forward, BATCH, "full batch");
+    compute(&b, engine, turned, BATCH);
+    expect_equal(&b, turned, BATCH, "full batch in another order");
+    compute(&b, engine, twice, BATCH);
+    expect_equal(&b, twice, BATCH, "full batch with one picture three times");
+    compute(&b, engine, turned, 2);
+    expect_equal(&b, turned, 2, "half a batch");
+    sal_engine_close(engine);
+
+    engine = engine_open(&b, 1);
+    for (int i = 0; i < BATCH; i++) {
+        compute(&b, engine, &forward[i], 1);
+        expect_equal(&b, &forward[i], 1, "engine of batch 1");
+    }
+    sal_engine_close(engine);
+    bench_close(&b);
+}
+
+Test(invariance, different_pictures_have_different_gradients)
+{
+    static architecture list[ARCHITECTURES_MOST];
+    static const int both[] = {0, 1};
+    bench b = {0};
+    cr_assert(architecture_list(list, ARCHITECTURES_MOST) > 0, "there is no architecture in SAL_ARCHITECTURES");
+    if (!list[0].name[0])
+        cr_skip_test("SAL_ARCHITECTURES names no folder of scripts/make_architectures.py");
+    bench_open(&b, list[0].name);
+    sal_engine *engine = engine_open(&b, 2);
+    compute(&b, engine, both, 2);
+    cr_expect(memcmp(b.gradients, b.gradients + b.elements, b.elements * sizeof(float)) != 0);
+    sal_engine_close(engine);
+    bench_close(&b);
+}
