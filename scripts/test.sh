@@ -40,7 +40,7 @@ if [[ $quick -eq 0 ]]; then
     stamp=$build/architectures/.done
     if [[ ! $stamp -nt $root/scripts/make_architectures.py ]]; then
         echo "Writing the reference networks and gradients ..."
-        OMP_NUM_THREADS=$(nproc) /usr/bin/python3 "$root/scripts/make_architectures.py" "$build/architectures"
+        /usr/bin/python3 "$root/scripts/make_architectures.py" --jobs "$(nproc)" "$build/architectures"
         touch "$stamp"
     fi
     export SAL_ARCHITECTURES=$build/architectures
