@@ -10,5 +10,8 @@
  * Errors: IO, FORMAT, LIMIT, NUMERIC (NaN weights: names the tensor),
  * UNSUPPORTED (names node, op and opset; collected before any work: the first one with the count of all). */
 sal_status sal_onnx_read(sal_graph *graph, char *format, size_t size, const char *path, const sal_limits *limits);
+/* The same from the bytes of a file; path stands for them in messages and for the place of external data. */
+sal_status sal_onnx_parse(sal_graph *graph, char *format, size_t size, const unsigned char *bytes, size_t length,
+                          const char *path, const sal_limits *limits);
 
 #endif

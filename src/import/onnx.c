@@ -32,24 +32,18 @@ static void budget_free(void *context, void *p)
     free(p);
 }
 
-static sal_status unpack(onnx_importer *im, const char *path)
+static sal_status unpack(onnx_importer *im, const unsigned char *bytes, size_t size)
 {
-    sal_status st = SAL_OK;
-    unsigned char *bytes = NULL;
-    size_t size;
-    TRY(sal_file_read(&bytes, &size, path, im->max_bytes));
     im->allocator = (ProtobufCAllocator){budget_alloc, budget_free, im};
     if (__builtin_mul_overflow(budget_factor, size, &im->unpack_budget))
         im->unpack_budget = UINT64_MAX - budget_base;
     im->unpack_budget += budget_base;
     im->model = sal_onnx__model__unpack(&im->allocator, size, bytes);
     if (!im->model)
-        st = sal_fail(SAL_ERROR_FORMAT, "%s: not an ONNX model, or truncated", path);
-    else if (im->model->n_graph != 1)
-        st = sal_fail(SAL_ERROR_FORMAT, "%s: not an ONNX model: it holds %zu graphs", path, im->model->n_graph);
-done:
-    sal_free(bytes);
-    return st;
+        return sal_fail(SAL_ERROR_FORMAT, "not an ONNX model, or truncated");
+    if (im->model->n_graph != 1)
+        return sal_fail(SAL_ERROR_FORMAT, "not an ONNX model: it holds %zu graphs", im->model->n_graph);
+    return SAL_OK;
 }
 
 /* The picture's shape with a batch of 1. */
@@ -165,28 +159,65 @@ static void describe(char *format, size_t size, const onnx_importer *im)
                  m->graph[0]->n_output);
 }
 
-sal_status sal_onnx_read(sal_graph *graph, char *format, size_t size, const char *path, const sal_limits *limits)
+/* All stages after unpacking. */
+static sal_status build(onnx_importer *im)
 {
     sal_status st = SAL_OK;
-    onnx_importer im = {.path = path, .graph = graph, .input = ONNX_ABSENT, .output = ONNX_ABSENT, .batch = 1};
-    im.max_bytes = limits && limits->max_model_bytes ? limits->max_model_bytes : default_max_bytes;
-    im.max_nodes = limits && limits->max_nodes ? limits->max_nodes : DEFAULT_MAX_NODES;
-    sal_graph_init(graph);
-    st = unpack(&im, path);
-    if (st != SAL_OK)
-        goto done;
-    if ((st = onnx_flatten(&im)) == SAL_OK && (st = onnx_order(&im)) == SAL_OK &&
-        (st = check_supported(&im)) == SAL_OK && (st = make_input(&im)) == SAL_OK && (st = lower(&im)) == SAL_OK)
-        describe(format, size, &im);
-    else
-        sal_fail_in(st, "%s", path);
+    TRY(onnx_flatten(im));
+    TRY(onnx_order(im));
+    TRY(check_supported(im));
+    TRY(onnx_choose_input(im));
+    TRY(make_input(im));
+    TRY(lower(im));
 done:
-    onnx_external_clear(&im.external);
-    onnx_values_clear(&im);
-    onnx_ops_clear(&im);
-    if (im.model)
-        sal_onnx__model__free_unpacked(im.model, &im.allocator);
-    if (st != SAL_OK)
-        sal_graph_clear(graph);
     return st;
+}
+
+static void importer_init(onnx_importer *im, sal_graph *graph, const char *path, const sal_limits *limits)
+{
+    *im = (onnx_importer){.path = path, .graph = graph, .input = ONNX_ABSENT, .output = ONNX_ABSENT, .batch = 1};
+    im->max_bytes = limits && limits->max_model_bytes ? limits->max_model_bytes : default_max_bytes;
+    im->max_nodes = limits && limits->max_nodes ? limits->max_nodes : DEFAULT_MAX_NODES;
+    sal_graph_init(graph);
+}
+
+/* The last stages; everything the importer holds is freed. */
+static sal_status finish(onnx_importer *im, sal_status st, char *format, size_t size)
+{
+    if (st == SAL_OK)
+        st = build(im);
+    if (st == SAL_OK)
+        describe(format, size, im);
+    else
+        sal_fail_in(st, "%s", im->path);
+    onnx_external_clear(&im->external);
+    onnx_values_clear(im);
+    onnx_ops_clear(im);
+    if (im->model)
+        sal_onnx__model__free_unpacked(im->model, &im->allocator);
+    if (st != SAL_OK)
+        sal_graph_clear(im->graph);
+    return st;
+}
+
+sal_status sal_onnx_parse(sal_graph *graph, char *format, size_t size, const unsigned char *bytes, size_t length,
+                          const char *path, const sal_limits *limits)
+{
+    onnx_importer im;
+    importer_init(&im, graph, path, limits);
+    return finish(&im, unpack(&im, bytes, length), format, size);
+}
+
+sal_status sal_onnx_read(sal_graph *graph, char *format, size_t size, const char *path, const sal_limits *limits)
+{
+    onnx_importer im;
+    unsigned char *bytes = NULL;
+    size_t length;
+    importer_init(&im, graph, path, limits);
+    sal_status st = sal_file_read(&bytes, &length, path, im.max_bytes);
+    if (st != SAL_OK)
+        return st;
+    st = unpack(&im, bytes, length);
+    sal_free(bytes); /* before the weights are copied again */
+    return finish(&im, st, format, size);
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 64, MIN_OPSET = 7, MAX_OPSET = 21 };
+enum { MAX_DEPTH = 64, MAX_CALLS = 1 << 16, MIN_OPSET = 7, MAX_OPSET = 21 };
 
 /* Where a list of nodes stands: in the graph itself or in the body of a function that some op calls. */
 typedef struct scope {
@@ -211,15 +211,18 @@ static sal_status add_nodes(onnx_importer *im, const scope *in, SalOnnx__Node **
     sal_status st = SAL_OK;
     onnx_op op = {0};
     for (size_t k = 0; k < count; k++) {
-        /* Calls count too: functions that only call each other would multiply without an op. */
-        if (im->op_count + im->calls >= im->max_nodes || im->op_count >= INT_MAX) {
+        if (im->op_count >= im->max_nodes || im->op_count >= INT_MAX) {
             st = sal_fail(SAL_ERROR_LIMIT, "more than %llu nodes", (unsigned long long)im->max_nodes);
             goto done;
         }
         TRY(make_op(&op, im, in, nodes[k]));
         const SalOnnx__Function *f = find_function(im, nodes[k]);
         if (f) {
-            im->calls++;
+            /* Functions that only call each other would multiply without an op. */
+            if (++im->calls > MAX_CALLS) {
+                st = onnx_fail(&op, SAL_ERROR_LIMIT, "more than %d calls of functions", MAX_CALLS);
+                goto done;
+            }
             TRY(call_function(im, in, &op, f));
             op_clear(&op);
         } else {

@@ -110,7 +110,8 @@ typedef struct onnx_importer {
     const char *path;
     uint64_t max_bytes;
     uint64_t max_nodes;
-    uint64_t tensor_bytes; /* of all constants so far; bounded by max_bytes */
+    uint64_t stored_bytes; /* of the constants read so far; bounded by max_bytes */
+    uint64_t folded_bytes; /* of the constants computed from them */
     ProtobufCAllocator allocator;
     uint64_t unpack_budget;
     SalOnnx__Model *model;
@@ -151,8 +152,10 @@ void onnx_values_clear(onnx_importer *im);
 /* Fills im->values and im->ops from the model. Errors: FORMAT, LIMIT, UNSUPPORTED (opset), MEMORY. */
 sal_status onnx_flatten(onnx_importer *im);
 void onnx_ops_clear(onnx_importer *im);
-/* Chooses im->input and im->output; fills im->order and the values' uses. */
+/* Chooses im->output; fills im->order and the values' uses. */
 sal_status onnx_order(onnx_importer *im);
+/* Chooses im->input among those that the ops in im->order read, and checks that all else they read is there. */
+sal_status onnx_choose_input(onnx_importer *im);
 
 /* ---- onnx_attribute.c: attributes by name; fallback where absent, FORMAT where of another type ---- */
 
@@ -166,7 +169,7 @@ int onnx_attribute_is(const onnx_op *op, const char *name, const char *text, con
 
 /* ---- onnx_tensor.c, onnx_external.c: constants ---- */
 
-/* Zeroed tensor, charged to the importer's limit. Errors: FORMAT (dims), LIMIT, MEMORY. */
+/* Zeroed tensor for a computed constant, charged to the importer's limit. Errors: FORMAT (dims), LIMIT, MEMORY. */
 sal_status onnx_tensor_new(onnx_tensor *out, onnx_importer *im, int integer, const sal_shape *shape, const char *name);
 void onnx_tensor_clear(onnx_tensor *t);
 sal_status onnx_tensor_load(onnx_tensor *out, onnx_importer *im, const SalOnnx__Tensor *stored, const char *name);

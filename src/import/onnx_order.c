@@ -95,7 +95,7 @@ done:
 }
 
 /* The one graph input that the ops read. Inputs with an initializer are weights: old exporters list those too. */
-static sal_status choose_input(onnx_importer *im)
+static sal_status find_input(onnx_importer *im)
 {
     sal_status st = SAL_OK;
     const SalOnnx__Graph *graph = im->model->graph[0];
@@ -152,8 +152,12 @@ sal_status onnx_order(onnx_importer *im)
         goto done;
     }
     TRY(sort_ops(im));
-    TRY(choose_input(im));
-    TRY(check_sources(im));
 done:
     return st;
+}
+
+sal_status onnx_choose_input(onnx_importer *im)
+{
+    sal_status st = find_input(im);
+    return st == SAL_OK ? check_sources(im) : st;
 }

@@ -10,6 +10,9 @@
 #include <math.h>
 #include <string.h>
 
+/* A layer norm in pieces may have no weights in the file that would bound ours. */
+static const size_t max_channels = (size_t)1 << 22;
+
 static int is_near(double a, double b)
 {
     return fabs(a - b) <= 1e-5 * fabs(b);
@@ -142,6 +145,8 @@ static sal_status finish_layer_norm(int *handled, onnx_importer *im, const onnx_
     sal_status st = SAL_OK;
     int node;
     const size_t channels = (size_t)onnx_shape(im, p->node)->dim[p->axis];
+    if (channels > max_channels)
+        return onnx_fail(op, SAL_ERROR_LIMIT, "a layer norm over %zu elements", channels);
     TRY(onnx_start(&node, im, op, SAL_OP_LAYER_NORM, &p->node, 1));
     sal_node *n = &im->graph->nodes[node];
     n->axis = p->axis;

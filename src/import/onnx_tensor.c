@@ -10,6 +10,8 @@
 #error "tensors are little-endian in the file; a big-endian machine needs swaps in decode()"
 #endif
 
+static const uint64_t fold_base = (uint64_t)1 << 26, fold_factor = 4;
+
 int onnx_is_float_type(int64_t type)
 {
     return type == ONNX_FLOAT || type == ONNX_DOUBLE || type == ONNX_FLOAT16 || type == ONNX_BFLOAT16;
@@ -47,7 +49,9 @@ int64_t onnx_strides(int64_t *stride, const sal_shape *shape)
     return n;
 }
 
-sal_status onnx_tensor_new(onnx_tensor *out, onnx_importer *im, int integer, const sal_shape *shape, const char *name)
+/* used: bytes charged so far against `limit`. */
+static sal_status make(onnx_tensor *out, uint64_t *used, uint64_t limit, int integer, const sal_shape *shape,
+                       const char *name)
 {
     int64_t stride[SAL_MAX_RANK];
     int64_t count = onnx_strides(stride, shape);
@@ -59,17 +63,25 @@ sal_status onnx_tensor_new(onnx_tensor *out, onnx_importer *im, int integer, con
     sal_status st = sal_size_mul(&bytes, (size_t)count, size, name);
     if (st != SAL_OK)
         return st;
-    if (bytes > im->max_bytes - im->tensor_bytes)
+    if (*used > limit || bytes > limit - *used)
         return sal_fail(SAL_ERROR_LIMIT, "tensor %.200s: %zu bytes, with those before more than the limit of %llu",
-                        name, bytes, (unsigned long long)im->max_bytes);
+                        name, bytes, (unsigned long long)limit);
     out->integer = integer;
     out->shape = *shape;
     st = integer ? sal_alloc(&out->i, (size_t)count, size, name) : sal_alloc(&out->f, (size_t)count, size, name);
     if (st != SAL_OK)
         return st;
     out->count = (size_t)count;
-    im->tensor_bytes += bytes;
+    *used += bytes;
     return SAL_OK;
+}
+
+sal_status onnx_tensor_new(onnx_tensor *out, onnx_importer *im, int integer, const sal_shape *shape, const char *name)
+{
+    /* A few bytes of a file can ask for any number of equal constants: what is computed may not be much more than
+     * what was stored. The stored are bounded by max_bytes, so this does not overflow. */
+    uint64_t limit = fold_base + fold_factor * (im->stored_bytes < UINT64_MAX / 8 ? im->stored_bytes : UINT64_MAX / 8);
+    return make(out, &im->folded_bytes, limit, integer, shape, name);
 }
 
 void onnx_tensor_clear(onnx_tensor *t)
@@ -260,7 +272,7 @@ sal_status onnx_tensor_load(onnx_tensor *out, onnx_importer *im, const SalOnnx__
     onnx_tensor t = {0};
     uint64_t offset = 0;
     TRY(check_stored(&shape, &offset, im, stored, name));
-    TRY(onnx_tensor_new(&t, im, !onnx_is_float_type(stored->data_type), &shape, name));
+    TRY(make(&t, &im->stored_bytes, im->max_bytes, !onnx_is_float_type(stored->data_type), &shape, name));
     if (stored->data_location == 1)
         TRY(load_external(&t, im, offset, stored->data_type, name));
     else if (stored->raw_data.len > 0)

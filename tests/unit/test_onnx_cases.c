@@ -1,0 +1,199 @@
+/* Each small file of tests/golden/onnx imports to a graph that computes what PyTorch does, or is refused with the
+ * right words. scripts/make_onnx_cases.py says what is in them. */
+#include "import/import.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "graph/passes.h"
+#include "unit/naive_graph.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FOLDER SAL_TEST_SOURCE_DIR "/tests/golden/onnx"
+
+/* Largest difference relative to the largest expected value; infinite with NaN. */
+static double difference(const double *got, const double *expected, size_t count)
+{
+    double most = 0.0, scale = 1e-3;
+    for (size_t k = 0; k < count; k++) {
+        double d = fabs(got[k] - expected[k]);
+        if (!(d <= most))
+            most = isnan(d) ? INFINITY : d;
+        scale = fmax(scale, fabs(expected[k]));
+    }
+    return most / scale;
+}
+
+/* Runs the graph and compares with the reference: input, scores, gradient of the first score. */
+static void check_graph(const sal_graph *graph, const char *name, const char *when, const double *reference,
+                        size_t count)
+{
+    size_t inputs = (size_t)sal_shape_elements(&graph->nodes[graph->input].shape);
+    size_t outputs = (size_t)sal_shape_elements(&graph->nodes[graph->output].shape);
+    cr_expect_eq(count, 2 * inputs + outputs, "%s %s: %zu inputs and %zu outputs, reference of %zu", name, when, inputs,
+                 outputs, count);
+    if (count != 2 * inputs + outputs)
+        return;
+    double *scores = calloc(outputs, sizeof *scores), *gradient = calloc(inputs, sizeof *gradient);
+    cr_assert_eq(sal_naive_run(scores, gradient, graph, reference, 0), SAL_OK, "%s %s: %s", name, when,
+                 sal_last_error());
+    double in_scores = difference(scores, reference + inputs, outputs);
+    double in_gradient = difference(gradient, reference + inputs + outputs, inputs);
+    cr_expect(in_scores <= 1e-6, "%s %s: scores differ by %g", name, when, in_scores);
+    cr_expect(in_gradient <= 1e-6, "%s %s: gradients differ by %g", name, when, in_gradient);
+    free(scores);
+    free(gradient);
+}
+
+static void check_accepted(const char *name)
+{
+    char path[512], format[256] = "";
+    unsigned char *bytes;
+    size_t size;
+    sal_graph graph;
+    snprintf(path, sizeof path, FOLDER "/accepted/%s.ref", name);
+    cr_assert_eq(sal_file_read(&bytes, &size, path, 1 << 20), SAL_OK, "%s", sal_last_error());
+    double *reference = calloc(size, 1);
+    memcpy(reference, bytes, size);
+    snprintf(path, sizeof path, FOLDER "/accepted/%s.onnx", name);
+    sal_status st = sal_onnx_read(&graph, format, sizeof format, path, NULL);
+    cr_expect_eq(st, SAL_OK, "%s: %s", name, sal_last_error());
+    if (st == SAL_OK) {
+        cr_expect_eq(strncmp(format, "ONNX opset ", 11), 0, "%s: format '%s'", name, format);
+        check_graph(&graph, name, "as imported", reference, size / sizeof *reference);
+        /* Most cases have no head, which the passes refuse; what they accept must compute the same. */
+        st = sal_passes_run(&graph);
+        cr_expect(st == SAL_OK || st == SAL_ERROR_UNSUPPORTED, "%s: %s", name, sal_last_error());
+        if (st == SAL_OK && graph.detached == SAL_OP_COUNT && !graph.channels_last)
+            check_graph(&graph, name, "after the passes", reference, size / sizeof *reference);
+        sal_graph_clear(&graph);
+    }
+    free(reference);
+    sal_free(bytes);
+}
+
+Test(onnx_cases, every_accepted_file_computes_what_pytorch_does)
+{
+    size_t count = 0;
+    DIR *folder = opendir(FOLDER "/accepted");
+    cr_assert_not_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        char name[256];
+        char *end = strstr(entry->d_name, ".onnx");
+        if (!end)
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)(end - entry->d_name), entry->d_name);
+        check_accepted(name);
+        count++;
+    }
+    closedir(folder);
+    cr_assert_geq(count, 150, "only %zu files", count);
+}
+
+static void check_refused(const char *name, const char *status, const char *text)
+{
+    char path[512];
+    sal_graph graph;
+    snprintf(path, sizeof path, FOLDER "/refused/%s.onnx", name);
+    sal_status st = sal_onnx_read(&graph, NULL, 0, path, NULL);
+    cr_expect_str_eq(sal_status_name(st), status, "%s: %s, expected %s: %s", name, sal_status_name(st), status,
+                     sal_last_error());
+    if (st != SAL_OK) {
+        cr_expect_not_null(strstr(sal_last_error(), text), "%s: '%s' lacks '%s'", name, sal_last_error(), text);
+        cr_expect_not_null(strstr(sal_last_error(), path), "%s: '%s' lacks the path", name, sal_last_error());
+    }
+    cr_expect_eq(graph.count, 0);
+    sal_graph_clear(&graph);
+}
+
+Test(onnx_cases, every_refused_file_says_why)
+{
+    char line[512], name[128], status[64];
+    int text;
+    size_t count = 0;
+    FILE *list = fopen(FOLDER "/refused/list.txt", "r");
+    cr_assert_not_null(list);
+    while (fgets(line, sizeof line, list)) {
+        line[strcspn(line, "\n")] = '\0';
+        cr_assert_eq(sscanf(line, "%127s %63s %n", name, status, &text), 2, "%s", line);
+        check_refused(name, status, line + text);
+        count++;
+    }
+    fclose(list);
+    cr_assert_geq(count, 80, "only %zu files", count);
+}
+
+static sal_graph import(const char *name, char *format, size_t size)
+{
+    char path[512];
+    sal_graph graph;
+    snprintf(path, sizeof path, FOLDER "/accepted/%s.onnx", name);
+    cr_assert_eq(sal_onnx_read(&graph, format, size, path, NULL), SAL_OK, "%s", sal_last_error());
+    return graph;
+}
+
+static size_t count_activation(const sal_graph *graph, sal_activation_kind kind)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < graph->count; k++)
+        n += graph->nodes[k].op == SAL_OP_ACTIVATION && graph->nodes[k].activation.kind == kind;
+    return n;
+}
+
+Test(onnx_cases, gelu_in_pieces_becomes_one_node)
+{
+    const char *names[] = {"torch_gelu_9", "torch_gelu_13", "gelu_half_first", "gelu_half_inside", "gelu_divided"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        sal_graph graph = import(names[k], NULL, 0);
+        cr_expect_eq(graph.count, 2, "%s: %zu nodes", names[k], graph.count);
+        cr_expect_eq(count_activation(&graph, SAL_ACT_GELU), 1, "%s", names[k]);
+        sal_graph_clear(&graph);
+    }
+}
+
+Test(onnx_cases, layer_norm_in_pieces_becomes_one_node)
+{
+    const char *names[] = {"torch_layer_norm_13", "torch_layer_norm_17", "torch_layer_norm_plain",
+                           "torch_layer_norm_channels_first", "layer_norm_reciprocal"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        sal_graph graph = import(names[k], NULL, 0);
+        cr_expect_eq(graph.count, 2, "%s: %zu nodes", names[k], graph.count);
+        cr_expect_eq(graph.nodes[graph.output].op, SAL_OP_LAYER_NORM, "%s", names[k]);
+        sal_graph_clear(&graph);
+    }
+}
+
+Test(onnx_cases, hard_sigmoid_in_pieces_becomes_one_node)
+{
+    sal_graph graph = import("torch_hardswish_9", NULL, 0);
+    cr_expect_eq(count_activation(&graph, SAL_ACT_HARD_SIGMOID) + count_activation(&graph, SAL_ACT_HARD_SWISH), 1);
+    cr_expect_eq(count_activation(&graph, SAL_ACT_CLIP), 0);
+    sal_graph_clear(&graph);
+}
+
+Test(onnx_cases, format_names_opset_producer_and_the_output_taken)
+{
+    char format[256];
+    sal_graph graph = import("net_13", format, sizeof format);
+    cr_expect_eq(strncmp(format, "ONNX opset 13 (pytorch ", 23), 0, "'%s'", format);
+    sal_graph_clear(&graph);
+    graph = import("outputs_several", format, sizeof format);
+    cr_expect_str_eq(format, "ONNX opset 13 (case), output y of 4");
+    sal_graph_clear(&graph);
+    graph = import("outputs_several", format, 8);
+    cr_expect_str_eq(format, "ONNX op");
+    sal_graph_clear(&graph);
+}
+
+Test(onnx_cases, nodes_carry_the_names_of_the_file)
+{
+    sal_graph graph = import("conv_plain", NULL, 0);
+    cr_expect_str_eq(graph.nodes[graph.input].name, "x");
+    cr_expect_str_eq(graph.nodes[graph.output].name, "Conv_0");
+    sal_graph_clear(&graph);
+}
