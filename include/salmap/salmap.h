@@ -188,8 +188,10 @@ typedef struct sal_engine_options {
 typedef struct sal_engine sal_engine;
 
 /* Compiles the model for one device, batch and rule. The model must outlive the
- * engine. Errors: UNSUPPORTED (names node and op), MEMORY, DEVICE, ARGUMENT. */
-SAL_API sal_status sal_engine_open(sal_engine **out, const sal_model *model, const sal_engine_options *options);
+ * engine, and hands it the weights: a further engine of the same model reads the
+ * file again. Not for two threads at once with one model. Errors: UNSUPPORTED (names node and op), MEMORY, DEVICE,
+ * ARGUMENT. */
+SAL_API sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_options *options);
 SAL_API void sal_engine_close(sal_engine *engine);
 /* The model it was opened with. Borrowed. */
 SAL_API const sal_model *sal_engine_model(const sal_engine *engine);

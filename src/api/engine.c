@@ -22,7 +22,7 @@ static sal_status check_options(const sal_engine_options *o)
     return SAL_OK;
 }
 
-sal_status sal_engine_open(sal_engine **out, const sal_model *model, const sal_engine_options *options)
+sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_options *options)
 {
     static const sal_engine_options defaults = {0};
     const sal_engine_options *o = options ? options : &defaults;
@@ -35,7 +35,7 @@ sal_status sal_engine_open(sal_engine **out, const sal_model *model, const sal_e
     TRY(sal_alloc(&e, 1, sizeof *e, "the engine"));
     e->model = model;
     e->method = sal_method_gradient;
-    TRY(sal_graph_copy(&graph, &model->graph));
+    TRY(sal_model_take_graph(&graph, model));
     const sal_program_options program_options = {.device = o->device,
                                                  .batch = o->batch,
                                                  .threads = o->threads,

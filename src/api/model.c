@@ -98,6 +98,24 @@ static sal_status check_input(const sal_model *m)
     return SAL_OK;
 }
 
+static sal_status read_graph(sal_graph *graph, sal_model *m)
+{
+    sal_status st = sal_onnx_read(graph, m->format, sizeof m->format, m->path, &m->limits);
+    if (st != SAL_OK)
+        return st;
+    st = sal_passes_run(graph);
+    return st == SAL_OK ? st : sal_fail_in(st, "%s", m->path);
+}
+
+sal_status sal_model_take_graph(sal_graph *out, sal_model *m)
+{
+    if (m->weights_taken)
+        return read_graph(out, m);
+    sal_status st = sal_graph_take_weights(out, &m->graph);
+    m->weights_taken = st == SAL_OK;
+    return st;
+}
+
 sal_status sal_model_open(sal_model **out, const char *path, const sal_limits *limits)
 {
     static const sal_limits no_limits = {0};
@@ -107,12 +125,8 @@ sal_status sal_model_open(sal_model **out, const char *path, const sal_limits *l
     TRY(sal_alloc(&m, 1, sizeof *m, "the model"));
     sal_graph_init(&m->graph);
     TRY(sal_strdup(&m->path, path));
-    TRY(sal_onnx_read(&m->graph, m->format, sizeof m->format, path, limits ? limits : &no_limits));
-    st = sal_passes_run(&m->graph);
-    if (st != SAL_OK) {
-        st = sal_fail_in(st, "%s", path);
-        goto done;
-    }
+    m->limits = limits ? *limits : no_limits;
+    TRY(read_graph(&m->graph, m));
     TRY(check_input(m));
     TRY(describe(m));
     *out = m;

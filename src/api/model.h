@@ -7,12 +7,18 @@
 enum { SAL_DETAIL_SIZE = 128, SAL_FORMAT_SIZE = 128 };
 
 struct sal_model {
-    sal_graph graph; /* after the passes */
+    sal_graph graph;   /* after the passes; without weights once an engine took them */
+    sal_limits limits; /* for reading the file again */
+    int weights_taken;
     char *path;
     char format[SAL_FORMAT_SIZE];
     char (*details)[SAL_DETAIL_SIZE];  /* one per node */
     char (*problems)[SAL_DETAIL_SIZE]; /* one per node; empty: none */
 };
+
+/* The graph with its weights, for an engine: moved out of the model, since a second copy would double
+ * the memory. The next engine of the same model reads the file again. Errors: as of sal_model_open. */
+sal_status sal_model_take_graph(sal_graph *out, sal_model *model);
 
 /* What a layer does, in an expert's words: "64 3x3 stride 2 pad 1 groups 4, relu". */
 void sal_layer_detail(char *text, size_t size, const sal_graph *graph, const sal_node *node);

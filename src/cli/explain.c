@@ -170,7 +170,7 @@ static int set_options(sal_explain_options *o, const settings *s)
 /* ---- The work ----------------------------------------------------------- */
 
 /* A batch larger than the number of pictures would compute padding. */
-static sal_status open_engine(sal_engine **engine, const sal_model *model, const settings *s, size_t pictures)
+static sal_status open_engine(sal_engine **engine, sal_model *model, const settings *s, size_t pictures)
 {
     sal_engine_options o = {.device = s->device,
                             .batch = s->batch,
@@ -183,7 +183,7 @@ static sal_status open_engine(sal_engine **engine, const sal_model *model, const
     return sal_engine_open(engine, model, &o);
 }
 
-static int explain(const settings *s, const sal_explain_options *o, const sal_model *model,
+static int explain(const settings *s, const sal_explain_options *o, sal_model *model,
                    const cli_pictures *pictures)
 {
     sal_engine *engine = NULL;

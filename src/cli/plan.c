@@ -105,7 +105,7 @@ static int print_json(const char *path, const sal_engine *engine, const sal_plan
     return CLI_OK;
 }
 
-static int plan(const char *path, const sal_model *model, const settings *s)
+static int plan(const char *path, sal_model *model, const settings *s)
 {
     const sal_engine_options o = {.device = s->device,
                                   .batch = s->batch,

@@ -263,6 +263,30 @@ done:
     return st;
 }
 
+sal_status sal_graph_take_weights(sal_graph *out, sal_graph *graph)
+{
+    sal_status st = SAL_OK;
+    sal_graph bare = *graph;
+    sal_node *nodes = NULL;
+    sal_graph_init(out);
+    TRY(sal_alloc(&nodes, graph->count, sizeof *nodes, "weights"));
+    for (size_t i = 0; i < graph->count; i++) {
+        nodes[i] = graph->nodes[i];
+        nodes[i].weight = nodes[i].bias = NULL;
+    }
+    bare.nodes = nodes;
+    TRY(sal_graph_copy(out, &bare));
+    for (size_t i = 0; i < graph->count; i++) {
+        sal_node *from = &graph->nodes[i], *to = &out->nodes[i];
+        to->weight = from->weight;
+        to->bias = from->bias;
+        from->weight = from->bias = NULL;
+    }
+done:
+    sal_free(nodes);
+    return st;
+}
+
 sal_status sal_node_fail(sal_status status, const sal_node *node, const char *format, ...)
 {
     char message[512];

@@ -139,6 +139,8 @@ void sal_graph_redirect(sal_graph *graph, int from, int to);
 sal_status sal_graph_compact(sal_graph *graph);
 /* Copy with its own weights. */
 sal_status sal_graph_copy(sal_graph *out, const sal_graph *graph);
+/* Copy that takes the weights over: graph keeps shapes and counts, but no weights. */
+sal_status sal_graph_take_weights(sal_graph *out, sal_graph *graph);
 
 /* What the backward step of an op needs from the forward pass. */
 typedef enum sal_keep {
