@@ -1,7 +1,6 @@
 /* Entry of the ONNX importer: unpacks the file and runs the stages. */
 #include "import/import.h"
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "import/onnx_internal.h"
 
@@ -9,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { DEFAULT_MAX_NODES = 1000000 };
 static const uint64_t default_max_bytes = (uint64_t)1 << 33;
@@ -175,7 +175,8 @@ done:
 
 static void importer_init(onnx_importer *im, sal_graph *graph, const char *path, const sal_limits *limits)
 {
-    *im = (onnx_importer){.path = path, .graph = graph, .input = ONNX_ABSENT, .output = ONNX_ABSENT, .batch = 1};
+    *im = (onnx_importer){
+        .path = path, .graph = graph, .input = ONNX_ABSENT, .output = ONNX_ABSENT, .batch = 1, .fd = -1};
     im->max_bytes = limits && limits->max_model_bytes ? limits->max_model_bytes : default_max_bytes;
     im->max_nodes = limits && limits->max_nodes ? limits->max_nodes : DEFAULT_MAX_NODES;
     sal_graph_init(graph);
@@ -191,6 +192,8 @@ static sal_status finish(onnx_importer *im, sal_status st, char *format, size_t 
     else
         sal_fail_in(st, "%s", im->path);
     onnx_external_clear(&im->external);
+    if (im->fd >= 0)
+        close(im->fd);
     onnx_values_clear(im);
     onnx_ops_clear(im);
     if (im->model)
@@ -214,10 +217,9 @@ sal_status sal_onnx_read(sal_graph *graph, char *format, size_t size, const char
     unsigned char *bytes = NULL;
     size_t length;
     importer_init(&im, graph, path, limits);
-    sal_status st = sal_file_read(&bytes, &length, path, im.max_bytes);
-    if (st != SAL_OK)
-        return st;
-    st = unpack(&im, bytes, length);
-    sal_free(bytes); /* before the weights are copied again */
+    sal_status st = onnx_slim_read(&bytes, &length, &im);
+    if (st == SAL_OK)
+        st = unpack(&im, bytes, length);
+    free(bytes);
     return finish(&im, st, format, size);
 }

@@ -77,6 +77,9 @@ typedef struct onnx_value {
     onnx_piece piece;
 } onnx_value;
 
+/* Fields of the message Tensor that onnx_slim.c writes in place of raw_data. */
+enum { ONNX_FIELD_FILE_OFFSET = 100001, ONNX_FIELD_FILE_LENGTH = 100002 };
+
 enum { ONNX_ABSENT = -1, ONNX_ITSELF = -2 };
 
 /* An attribute as an op sees it: in functions, the caller may supply its value. */
@@ -108,6 +111,7 @@ typedef struct onnx_external {
 
 typedef struct onnx_importer {
     const char *path;
+    int fd; /* of the model file; -1 where the model was given as bytes */
     uint64_t max_bytes;
     uint64_t max_nodes;
     uint64_t stored_bytes; /* of the constants read so far; bounded by max_bytes */
@@ -188,6 +192,13 @@ sal_status onnx_external_find(uint64_t *offset, size_t size, onnx_importer *im, 
 /* Reads from the file that onnx_external_find opened. */
 sal_status onnx_external_read(void *bytes, size_t size, onnx_importer *im, uint64_t offset, const char *name);
 void onnx_external_clear(onnx_external *external);
+
+/* ---- onnx_slim.c ---- */
+
+/* Opens im->path as im->fd and reads it without the bytes of large tensors; *out is the caller's, free(). */
+sal_status onnx_slim_read(unsigned char **out, size_t *size, onnx_importer *im);
+/* Bytes that were left out, from the model file. */
+sal_status onnx_slim_load(void *bytes, size_t size, const onnx_importer *im, uint64_t offset, const char *name);
 
 /* ---- onnx_emit.c: what handlers are made of ---- */
 

@@ -221,15 +221,26 @@ static size_t typed_count(const SalOnnx__Tensor *stored)
     }
 }
 
-static sal_status load_external(onnx_tensor *t, onnx_importer *im, uint64_t offset, int64_t type, const char *name)
+/* From the model file (slim) or a file beside it. */
+static sal_status read_apart(void *bytes, size_t size, onnx_importer *im, const SalOnnx__Tensor *stored,
+                             uint64_t offset, const char *name)
 {
+    if (stored->data_location == 1)
+        return onnx_external_read(bytes, size, im, offset, name);
+    return onnx_slim_load(bytes, size, im, stored->file_offset, name);
+}
+
+static sal_status load_apart(onnx_tensor *t, onnx_importer *im, const SalOnnx__Tensor *stored, uint64_t offset,
+                             const char *name)
+{
+    const int64_t type = stored->data_type;
     sal_status st = SAL_OK;
     unsigned char *buffer = NULL;
     size_t bytes = t->count * type_size(type);
     if (type == ONNX_FLOAT)
-        return onnx_external_read(t->f, bytes, im, offset, name);
+        return read_apart(t->f, bytes, im, stored, offset, name);
     TRY(sal_alloc(&buffer, bytes, 1, name));
-    TRY(onnx_external_read(buffer, bytes, im, offset, name));
+    TRY(read_apart(buffer, bytes, im, stored, offset, name));
     decode(t, buffer, type);
 done:
     sal_free(buffer);
@@ -259,7 +270,8 @@ static sal_status check_stored(sal_shape *shape, uint64_t *offset, onnx_importer
         return st;
     if (stored->data_location == 1)
         return onnx_external_find(offset, bytes, im, stored, name);
-    if (stored->raw_data.len > 0 ? stored->raw_data.len != bytes : typed_count(stored) != (size_t)count)
+    size_t raw = stored->file_length > 0 ? (size_t)stored->file_length : stored->raw_data.len;
+    if (raw > 0 ? raw != bytes : typed_count(stored) != (size_t)count)
         return sal_fail(SAL_ERROR_FORMAT, "tensor %.200s: the file holds another number of elements than its %lld",
                         name, (long long)count);
     return SAL_OK;
@@ -273,8 +285,8 @@ sal_status onnx_tensor_load(onnx_tensor *out, onnx_importer *im, const SalOnnx__
     uint64_t offset = 0;
     TRY(check_stored(&shape, &offset, im, stored, name));
     TRY(make(&t, &im->stored_bytes, im->max_bytes, !onnx_is_float_type(stored->data_type), &shape, name));
-    if (stored->data_location == 1)
-        TRY(load_external(&t, im, offset, stored->data_type, name));
+    if (stored->data_location == 1 || stored->file_length > 0)
+        TRY(load_apart(&t, im, stored, offset, name));
     else if (stored->raw_data.len > 0)
         decode(&t, stored->raw_data.data, stored->data_type);
     else

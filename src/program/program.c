@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 enum { DEFAULT_BATCH = 8, SMALL_CHUNK = 2 };
 
@@ -54,6 +57,14 @@ static void drop_weights(sal_program *p)
     }
 }
 
+/* The dropped weights leave holes that the C library would keep. */
+static void return_freed_memory(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 static void drop_steps(sal_program *p)
 {
     for (size_t s = 0; s < p->step_count; s++) {
@@ -94,6 +105,7 @@ static sal_status compile(sal_program *p, const sal_program_options *options)
     TRY(prepare_steps(p));
     TRY(sal_program_place(p));
     drop_weights(p);
+    return_freed_memory();
     void *arena;
     TRY(p->backend->allocate(&arena, p->device, p->arena_bytes));
     p->arena = arena;
