@@ -1,0 +1,77 @@
+"""What the tests of the program share: TEST SALMAP SOURCE [GROUP...] runs a file's groups."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SALMAP = os.path.abspath(sys.argv[1])
+SOURCE = os.path.abspath(sys.argv[2])
+MODEL = os.path.join(SOURCE, "data/models/scale_age_honest.onnx")
+SCALES = os.path.join(SOURCE, "data/scales")
+SCALE = os.path.join(SCALES, "scale_02.png")
+SIDE = 192
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="salmap-cli-")
+        self.out = os.path.join(self.folder, "out")
+
+    def tearDown(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run_salmap(self, *arguments, stdout=subprocess.PIPE):
+        # Files' names may be no UTF-8, and so may what is printed of them.
+        done = subprocess.run(
+            [SALMAP, *arguments], stdout=stdout, stderr=subprocess.PIPE, cwd=self.folder, timeout=120
+        )
+        done.out = (done.stdout or b"").decode("utf-8", "surrogateescape")
+        done.err = done.stderr.decode("utf-8", "surrogateescape")
+        # A sanitizer's exit code may be an expected one.
+        self.assertNotRegex(done.err, "Sanitizer|runtime error:")
+        self.assertGreaterEqual(done.returncode, 0, "%r died of a signal: %s" % (arguments, done.err))
+        return done
+
+    def check(self, arguments, code, *texts, absent=()):
+        """Runs, and looks at the exit code and for every text on stderr."""
+        done = self.run_salmap(*arguments)
+        self.assertEqual(done.returncode, code, "%r printed %s%s" % (arguments, done.out, done.err))
+        for text in texts:
+            self.assertIn(text, done.err)
+        for text in absent:
+            self.assertNotIn(text, done.err)
+        return done
+
+    def explain(self, *arguments, code=0, model=MODEL):
+        done = self.run_salmap("explain", model, *arguments, "-o", self.out, "--json")
+        self.assertEqual(done.returncode, code, done.out + done.err)
+        return [json.loads(line) for line in done.out.splitlines()]
+
+    def write(self, name, data):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+    def read(self, path):
+        with open(path, "rb") as f:
+            return f.read()
+
+    def outputs(self):
+        return sorted(os.listdir(self.out)) if os.path.isdir(self.out) else []
+
+
+def main(module):
+    """Exits with 77 when something was skipped: a skip is no pass."""
+    groups = [getattr(module, name) for name in sys.argv[3:]]
+    if not groups:
+        groups = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Case) and c is not Case]
+    suite = unittest.TestSuite(unittest.defaultTestLoader.loadTestsFromTestCase(g) for g in groups)
+    outcome = unittest.TextTestRunner(verbosity=2).run(suite)
+    if not outcome.wasSuccessful():
+        sys.exit(1)
+    sys.exit(77 if outcome.skipped else 0)

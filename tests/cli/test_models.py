@@ -1,0 +1,218 @@
+"""Scores, targets and descriptions of models."""
+
+import json
+import math
+import os
+import struct
+import sys
+
+import files
+from harness import MODEL, SIDE, Case, main
+
+
+def small_weights(hidden=4, classes=5, scale=1.0):
+    """Numbers without a pattern, the same in every run."""
+    state = 12345
+    values = []
+    for _ in range(hidden * 27 + hidden + classes * hidden + classes):
+        state = (state * 1103515245 + 12345) % 2**31
+        values.append(scale * (state / 2**30 - 1.0))
+    cuts = [hidden * 27, hidden, classes * hidden, classes]
+    return [values[sum(cuts[:i]) : sum(cuts[: i + 1])] for i in range(4)]
+
+
+class Classifier:
+    """What files.onnx_classifier computes, in double."""
+
+    def __init__(self, weights, side=16):
+        self.conv, self.conv_bias, self.dense, self.dense_bias = weights
+        self.side = side
+
+    def forward(self, x):
+        n, hidden = self.side, len(self.conv_bias)
+        self.active = []
+        means = []
+        for o in range(hidden):
+            total = 0.0
+            on = []
+            for y in range(n):
+                for z in range(n):
+                    v = self.conv_bias[o]
+                    for c in range(3):
+                        for i in range(3):
+                            for k in range(3):
+                                if 0 <= y + i - 1 < n and 0 <= z + k - 1 < n:
+                                    w = self.conv[((o * 3 + c) * 3 + i) * 3 + k]
+                                    v += w * x[(c * n + y + i - 1) * n + z + k - 1]
+                    on.append(v > 0)
+                    total += max(v, 0.0)
+            self.active.append(on)
+            means.append(total / (n * n))
+        return [
+            b + sum(self.dense[j * hidden + o] * means[o] for o in range(hidden)) for j, b in enumerate(self.dense_bias)
+        ]
+
+    def gradient(self, seed):
+        n, hidden = self.side, len(self.conv_bias)
+        back = [sum(s * self.dense[j * hidden + o] for j, s in enumerate(seed)) / (n * n) for o in range(hidden)]
+        g = [0.0] * (3 * n * n)
+        for o in range(hidden):
+            for y in range(n):
+                for z in range(n):
+                    if not self.active[o][y * n + z]:
+                        continue
+                    for c in range(3):
+                        for i in range(3):
+                            for k in range(3):
+                                if 0 <= y + i - 1 < n and 0 <= z + k - 1 < n:
+                                    w = self.conv[((o * 3 + c) * 3 + i) * 3 + k]
+                                    g[(c * n + y + i - 1) * n + z + k - 1] += w * back[o]
+        return g
+
+
+class Targets(Case):
+    """A classifier whose scores and gradients are known in double precision."""
+
+    def setUp(self):
+        super().setUp()
+        weights = small_weights()
+        rounded = [[struct.unpack("<f", struct.pack("<f", v))[0] for v in part] for part in weights]
+        self.models = {
+            last: self.write("%s.onnx" % last, files.onnx_classifier(weights, last))
+            for last in ("Softmax", "Sigmoid", None)
+        }
+        self.picture = self.write("p.png", files.gradient_png(16, 16))
+        samples = [(x * 7 + y * 3 + c * 50) % 256 for c in range(3) for y in range(16) for x in range(16)]
+        self.reference = Classifier(rounded)
+        self.scores = self.reference.forward([v / 255.0 for v in samples])
+        top = max(self.scores)
+        sums = sum(math.exp(s - top) for s in self.scores)
+        self.softmax = [math.exp(s - top) / sums for s in self.scores]
+        self.sigmoid = [1.0 / (1.0 + math.exp(-s)) for s in self.scores]
+        self.order = sorted(range(5), key=lambda i: -self.scores[i])
+
+    def maps(self, last, *options):
+        return self.explain(self.picture, "--preset", "unit", "--save-gradient", *options, model=self.models[last])[0]
+
+    def check_gradient(self, path, seed):
+        shape, values = files.read_npy(path)
+        self.assertEqual(shape, (3, 16, 16))
+        expected = self.reference.gradient(seed)
+        largest = max(abs(v) for v in expected)
+        self.assertGreater(largest, 0.0)
+        worst = max(abs(a - b) if a == a else math.inf for a, b in zip(values, expected))
+        self.assertLess(worst, 2e-6 * largest)
+
+    def one_hot(self, index):
+        return [float(i == index) for i in range(5)]
+
+    def softmax_row(self, t):
+        return [self.softmax[t] * ((i == t) - self.softmax[i]) for i in range(5)]
+
+    def test_the_prediction_is_explained_by_its_logit(self):
+        for last in ("Softmax", "Sigmoid", None):
+            result = self.maps(last)
+            best = self.order[0]
+            self.assertEqual(result["predicted"], best)
+            self.assertAlmostEqual(result["score"], self.scores[best], delta=1e-5)
+            self.check_gradient(result["maps"][0]["gradient"], self.one_hot(best))
+            expected = {"Softmax": self.softmax[best], "Sigmoid": self.sigmoid[best], None: None}[last]
+            if expected is None:
+                self.assertIsNone(result["probability"])
+            else:
+                self.assertAlmostEqual(result["probability"], expected, delta=1e-6)
+
+    def test_an_index_is_explained_whatever_is_predicted(self):
+        for index in range(5):
+            m = self.maps("Softmax", "--target", "index:%d" % index)["maps"][0]
+            self.assertEqual(m["target"], index)
+            self.assertAlmostEqual(m["score"], self.scores[index], delta=1e-5)
+            self.check_gradient(m["gradient"], self.one_hot(index))
+
+    def test_top_gives_one_map_per_rank(self):
+        result = self.maps("Softmax", "--target", "top:5", "--figure")
+        self.assertEqual([m["target"] for m in result["maps"]], self.order)
+        for rank, m in enumerate(result["maps"]):
+            self.assertEqual(os.path.basename(m["saliency"]), "p.top%d.saliency.png" % (rank + 1))
+            self.check_gradient(m["gradient"], self.one_hot(self.order[rank]))
+        self.assertEqual(len(self.outputs()), 25)
+
+    def test_the_mean_of_all_outputs(self):
+        m = self.maps("Softmax", "--target", "mean")["maps"][0]
+        self.assertEqual(m["target"], -1)
+        self.assertAlmostEqual(m["score"], sum(self.scores) / 5, delta=1e-5)
+        self.check_gradient(m["gradient"], [0.2] * 5)
+
+    def test_probabilities_of_a_softmax(self):
+        for t in range(5):
+            m = self.maps("Softmax", "--target", "index:%d" % t, "--score", "probability")["maps"][0]
+            self.assertAlmostEqual(m["score"], self.softmax[t], delta=1e-6)
+            self.check_gradient(m["gradient"], self.softmax_row(t))
+
+    def test_probabilities_of_a_sigmoid(self):
+        p = self.sigmoid
+        m = self.maps("Sigmoid", "--target", "index:3", "--score", "probability")["maps"][0]
+        self.assertAlmostEqual(m["score"], p[3], delta=1e-6)
+        self.check_gradient(m["gradient"], [p[3] * (1 - p[3]) * (i == 3) for i in range(5)])
+        m = self.maps("Sigmoid", "--target", "mean", "--score", "probability")["maps"][0]
+        self.check_gradient(m["gradient"], [v * (1 - v) / 5 for v in p])
+
+    def test_scores_that_make_no_sense_are_refused(self):
+        base = ["explain", self.models["Softmax"], self.picture, "-o", self.out, "--score", "probability"]
+        self.check([*base, "--target", "mean"], 2, "mean", "constant")
+        self.check([*base, "--target", "index:5"], 2, "index 5", "5 outputs", "0 to 4")
+        self.check([*base, "--target", "top:6"], 2, "top 6", "5 outputs")
+        base[1] = self.models[None]
+        self.check(base, 2, "neither softmax nor sigmoid")
+
+    def test_overflowing_scores_cost_the_picture(self):
+        weights = small_weights(scale=1e30)
+        model = self.write("huge.onnx", files.onnx_classifier(weights))
+        black = self.write("black.png", files.png(16, 16, [bytes(48)] * 16))
+        done = self.check(
+            ["explain", model, self.picture, "-o", self.out, "--preset", "raw"], 3, self.picture, "NaN or infinite"
+        )
+        self.assertIn("0 of 1", done.out)
+        # Without bias overflow a black picture is fine, beside one that is not.
+        weights[1], weights[3] = [0.0] * 4, [0.0] * 5
+        model = self.write("huge.onnx", files.onnx_classifier(weights))
+        results = self.explain(self.picture, black, "--preset", "raw", code=3, model=model)
+        self.assertEqual([r["status"] for r in results], ["numeric", "ok"])
+        self.assertTrue(results[1]["maps"][0]["flat"])
+
+    def test_rules_change_what_the_gradient_keeps(self):
+        # Output 1 has weights of both signs, on units that are on and off.
+        seen = {
+            self.read(self.maps("Softmax", "--target", "index:1", "--rule", rule)["maps"][0]["gradient"])
+            for rule in ("gradient", "guided", "deconvnet")
+        }
+        self.assertEqual(len(seen), 3)
+
+
+class Inspect(Case):
+    def test_inspect_lists_input_head_and_layers(self):
+        done = self.check(["inspect", MODEL], 0)
+        for text in ("3 x 192 x 192", "supported", "yes", "conv", "dense", "relu", MODEL + ".salmap"):
+            self.assertIn(text, done.out)
+
+    def test_inspect_json_adds_up(self):
+        info = json.loads(self.check(["inspect", MODEL, "--json"], 0).out)
+        self.assertEqual(info["parameters"], sum(layer["parameters"] for layer in info["layers"]))
+        self.assertEqual(info["flops"], sum(layer["flops"] for layer in info["layers"]))
+        self.assertEqual((info["channels"], info["height"], info["width"]), (3, SIDE, SIDE))
+        self.assertTrue(info["supported"])
+        self.assertTrue(all(layer["problem"] is None for layer in info["layers"]))
+
+    def test_plan_grows_with_the_batch_and_fits_its_arena(self):
+        plans = [json.loads(self.check(["plan", MODEL, "--json", "--batch", b], 0).out) for b in ("1", "4")]
+        self.assertEqual([p["batch"] for p in plans], [1, 4])
+        self.assertGreater(plans[1]["arena_bytes"], plans[0]["arena_bytes"])
+        for p in plans:
+            for step in p["steps"]:
+                self.assertLessEqual(step["arena_offset"] + step["output_bytes"], p["arena_bytes"])
+            self.assertLess(p["kept_bytes"], p["arena_bytes"])
+        self.assertIn("arena", self.check(["plan", MODEL, "--steps"], 0).out)
+
+
+if __name__ == "__main__":
+    main(sys.modules[__name__])

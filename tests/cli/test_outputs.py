@@ -1,0 +1,181 @@
+"""Which files a run writes, where, and what is in them."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import files
+from harness import MODEL, SCALE, SCALES, SIDE, Case, main
+
+
+class Outputs(Case):
+    def test_a_folder_below_a_file_is_an_error(self):
+        blocked = os.path.join(self.write("file", b""), "out")
+        self.check(["explain", MODEL, SCALE, "-o", blocked], 1, blocked[: -len("/out")])
+
+    def test_a_folder_that_nobody_may_write(self):
+        for folder in ("/proc/self/fdinfo", "/proc"):
+            self.check(["explain", MODEL, SCALE, "-o", folder], 1, folder)
+
+    def test_nested_folders_are_made(self):
+        self.out = os.path.join(self.folder, "a/b/c")
+        self.explain(SCALE)
+        self.assertEqual(self.outputs(), ["scale_02.npy", "scale_02.overlay.png", "scale_02.saliency.png"])
+
+    def test_equal_stems_get_numbers(self):
+        paths = []
+        for folder in ("one", "two", "three"):
+            os.mkdir(os.path.join(self.folder, folder))
+            paths.append(self.write(folder + "/a.png", files.gradient_png(32, 32, len(paths) + 1)))
+        results = self.explain(*paths)
+        names = [os.path.basename(r["maps"][0]["npy"]) for r in results]
+        self.assertEqual(names, ["a.npy", "a-2.npy", "a-3.npy"])
+        self.assertEqual(len({files.read_npy(r["maps"][0]["npy"])[1] for r in results}), 3)
+
+    def test_numbered_names_avoid_those_that_exist(self):
+        for folder in ("one", "two"):
+            os.mkdir(os.path.join(self.folder, folder))
+        first = self.write("one/a-2.png", files.gradient_png(32, 32))
+        second = self.write("one/a.png", files.gradient_png(32, 32))
+        third = self.write("two/a.png", files.gradient_png(32, 32))
+        results = self.explain(first, second, third)
+        names = [os.path.basename(r["maps"][0]["npy"]) for r in results]
+        self.assertEqual(names, ["a-2.npy", "a.npy", "a-3.npy"])
+
+    def test_inputs_are_never_overwritten(self):
+        os.mkdir(self.out)
+        data = files.npy((32, 32), [float(i) for i in range(1024)])
+        path = self.write("out/b.npy", data)
+        results = self.explain(path)
+        self.assertEqual(os.path.basename(results[0]["maps"][0]["npy"]), "b-2.npy")
+        self.assertEqual(self.read(path), data)
+
+    def test_a_folder_of_pictures_is_sorted_and_skips_results(self):
+        os.mkdir(self.out)
+        for name in ("c.png", "a.png", "b.png"):
+            self.write("out/" + name, files.gradient_png(32, 32))
+        self.write("out/readme.txt", b"no picture")
+        for _ in range(2):
+            results = self.explain(self.out)
+            self.assertEqual([os.path.basename(r["picture"]) for r in results], ["a.png", "b.png", "c.png"])
+
+    def test_names_that_are_no_utf8_keep_json_valid(self):
+        name = os.fsencode(self.folder) + b'/sc\xff"a\\le\x01.png'
+        with open(name, "wb") as f:
+            f.write(files.gradient_png(16, 16))
+        results = self.explain(name)
+        self.assertIn('sc\ufffd"a\\le\x01.png', results[0]["picture"])
+
+    def test_quiet_prints_nothing(self):
+        done = self.check(["explain", MODEL, SCALE, "-o", self.out, "--quiet"], 0)
+        self.assertEqual(done.out + done.err, "")
+
+    def test_missing_preprocessing_is_said_once(self):
+        model = os.path.join(self.folder, "m.onnx")
+        shutil.copy(MODEL, model)
+        done = self.check(["explain", model, SCALE, SCALE, "-o", self.out], 0, "m.onnx.salmap", "unit")
+        self.assertEqual(done.err.count("note:"), 1)
+        self.check(["explain", model, SCALE, "-o", self.out, "--preset", "tf"], 0, absent=["note:"])
+
+    def test_saved_preprocessing_is_used_the_next_time(self):
+        model = os.path.join(self.folder, "m.onnx")
+        shutil.copy(MODEL, model)
+        given = ["--preset", "tf", "--fit", "letterbox", "--fill", "128"]
+        first = self.explain(SCALE, *given, "--save-preprocess", model=model)
+        before = self.read(first[0]["maps"][0]["npy"])
+        second = self.explain(SCALE, model=model)
+        self.assertEqual(self.read(second[0]["maps"][0]["npy"]), before)
+        self.assertEqual(second[0]["score"], first[0]["score"])
+        self.assertNotEqual(self.explain(SCALE, "--preset", "raw", model=model)[0]["score"], first[0]["score"])
+
+
+class Results(Case):
+    def test_every_file_is_there_and_of_the_right_size(self):
+        picture = self.write("wide.png", files.gradient_png(300, 120))
+        result = self.explain(picture, "--figure", "--save-gradient")[0]
+        m = result["maps"][0]
+        self.assertEqual(files.png_size(m["saliency"]), (300, 120))
+        self.assertEqual(files.png_size(m["overlay"]), (300, 120))
+        self.assertGreater(files.png_size(m["figure"])[0], 900)
+        shape, values = files.read_npy(m["npy"])
+        self.assertEqual(shape, (SIDE, SIDE))
+        self.assertEqual(min(values), 0.0)
+        self.assertTrue(0.99 < max(values) <= 1.0)
+        self.assertEqual(files.read_npy(m["gradient"])[0], (3, SIDE, SIDE))
+        self.assertEqual(len(self.outputs()), 5)
+
+    def test_results_come_in_the_order_given(self):
+        paths = sorted(os.path.join(SCALES, n) for n in os.listdir(SCALES) if n.endswith((".png", ".jpg")))[:11]
+        paths = paths[::-1] + paths[:3]
+        results = self.explain(*paths, "--batch", "3")
+        self.assertEqual([r["picture"] for r in results], paths)
+
+    def test_the_plain_map_is_the_reduced_gradient(self):
+        options = ["--sigma", "0", "--normalize", "none", "--save-gradient"]
+        m = self.explain(SCALE, *options)[0]["maps"][0]
+        _, gradient = files.read_npy(m["gradient"])
+        _, values = files.read_npy(m["npy"])
+        n = SIDE * SIDE
+        expected = tuple(max(abs(gradient[c * n + i]) for c in range(3)) for i in range(n))
+        self.assertEqual(values, expected)
+        self.assertGreater(max(values), 0.0)
+        self.assertAlmostEqual(m["peak"], max(values), delta=1e-9)
+
+    def test_a_picture_is_bitwise_the_same_in_any_company(self):
+        others = [os.path.join(SCALES, "scale_%02d.png" % i) for i in (3, 4, 6, 7)]
+        seen = set()
+        for before, after in (([], []), (others[:1], others[1:]), (others[:3], []), (others, others)):
+            results = self.explain(*before, SCALE, *after, "--batch", "4", "--save-gradient")
+            m = results[len(before)]["maps"][0]
+            seen.add((self.read(m["npy"]), self.read(m["gradient"]), self.read(m["overlay"]), m["score"]))
+        self.assertEqual(len(seen), 1)
+
+    def test_a_bad_picture_does_not_change_the_others(self):
+        alone = self.explain(SCALE, "--batch", "4")[0]
+        expected = self.read(alone["maps"][0]["npy"])
+        results = self.explain(self.write("bad.png", b"?"), SCALE, "--batch", "4", code=3)
+        self.assertEqual(self.read(results[1]["maps"][0]["npy"]), expected)
+        self.assertEqual(results[1]["score"], alone["score"])
+
+    def test_top_one_is_the_prediction(self):
+        expected = self.read(self.explain(SCALE, "--batch", "1")[0]["maps"][0]["npy"])
+        m = self.explain(SCALE, "--batch", "1", "--target", "top:1")[0]["maps"][0]
+        self.assertEqual(os.path.basename(m["npy"]), "scale_02.top1.npy")
+        self.assertEqual(self.read(m["npy"]), expected)
+
+    def test_png_tiff_and_npy_of_one_picture_agree(self):
+        rows = [bytes((x * 5 + y * 3) % 256 for x in range(96) for _ in range(3)) for y in range(96)]
+        flat = b"".join(rows)
+        paths = [
+            self.write("p.png", files.png(96, 96, rows)),
+            self.write("t.tif", files.tiff(96, 96, flat)),
+            self.write("n.npy", files.npy((96, 96, 3), [float(v) for v in flat])),
+        ]
+        results = self.explain(*paths, "--batch", "3")
+        maps = {self.read(r["maps"][0]["npy"]) for r in results}
+        self.assertEqual(len(maps), 1)
+
+
+class FullDisk(Case):
+    def test_a_full_disk_costs_pictures_and_leaves_no_halves(self):
+        disk = os.path.join(self.folder, "disk")
+        os.mkdir(disk)
+        command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk]
+        if os.geteuid() != 0 or subprocess.run(command, stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("only root may mount a small disk")
+        try:
+            done = self.check(["explain", MODEL, SCALES, "-o", disk], 3, "No space left on device")
+            self.assertIn("of 24 pictures", done.out)
+            for name in os.listdir(disk):
+                path = os.path.join(disk, name)
+                if name.endswith(".png"):
+                    files.png_size(path)
+                else:
+                    self.assertEqual(files.read_npy(path)[0], (SIDE, SIDE))
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
+
+if __name__ == "__main__":
+    main(sys.modules[__name__])

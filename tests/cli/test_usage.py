@@ -1,0 +1,112 @@
+"""What the program says of itself, and to those who mistype."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+from harness import MODEL, SCALE, SOURCE, Case, main
+
+
+class Usage(Case):
+    def test_no_command_shows_the_usage(self):
+        self.check([], 2, "Usage: salmap COMMAND", "explain", "inspect", "plan")
+
+    def test_help_and_version_go_to_stdout(self):
+        for arguments in (["--help"], ["help"], ["help", "explain"], ["explain", "--help"], ["plan", "-h"]):
+            done = self.check(arguments, 0)
+            self.assertIn("Usage: salmap", done.out)
+            self.assertEqual(done.err, "")
+        self.assertRegex(self.check(["--version"], 0).out, r"^salmap \d+\.\d+\.\d+\n$")
+
+    def test_mistyped_words_are_corrected(self):
+        self.check(["explian"], 2, "unknown command 'explian'", "did you mean 'explain'?")
+        self.check(["explain", "--colourmap", "jet"], 2, "unknown option '--colourmap'", "did you mean '--colormap'?")
+        self.check(["frobnicate"], 2, "unknown command 'frobnicate'", absent=["did you mean"])
+        self.check(["plan", "-z", "x"], 2, "plan: unknown option '-z'", "salmap plan --help")
+
+    def test_wrong_values_name_option_and_choices(self):
+        base = ["explain", MODEL, SCALE, "-o", self.out]
+        self.check([*base, "--colormap", "pink"], 2, "--colormap: 'pink'", "viridis, inferno, turbo, jet, gray")
+        self.check([*base, "--modifier", "no"], 2, "--modifier: 'no'", "abs, relu, negate, none")
+        self.check([*base, "--sigma", "-1"], 2, "--sigma: '-1'", "from 0 to 10000")
+        self.check([*base, "--sigma", "nan"], 2, "--sigma: 'nan'")
+        self.check([*base, "--alpha", "1.5"], 2, "--alpha: '1.5'", "from 0 to 1")
+        self.check([*base, "--batch", "0"], 2, "--batch: '0'", "from 1 to 65536")
+        self.check([*base, "--batch", "2x"], 2, "--batch: '2x'")
+        self.check([*base, "--target", "best"], 2, "--target: 'best'", "predicted, index:N, top:K or mean")
+        self.check([*base, "--preset", "imagnet"], 2, "--preset", "imagnet", "imagenet, unit, caffe, tf, raw")
+        self.check([*base, "--fit", "squash"], 2, "--fit", "squash", "stretch, letterbox, center-crop")
+        self.check([*base, "--json=yes"], 2, "--json takes no value")
+        self.check(["explain", MODEL, SCALE, "--out"], 2, "--out needs a value: DIR")
+        self.assertEqual(self.outputs(), [])
+
+    def test_operands_are_counted(self):
+        self.check(["explain"], 2, "no operands", "MODEL PICTURE...")
+        self.check(["explain", MODEL, "-o", self.out], 2, "too few operands")
+        self.check(["inspect", MODEL, MODEL], 2, "too many operands")
+        self.check(["explain", MODEL, SCALE], 2, "-o DIR")
+
+    def test_targets_that_the_model_does_not_have(self):
+        base = ["explain", MODEL, SCALE, "-o", self.out]
+        self.check([*base, "--target", "index:1"], 2, "index 1", "1 output")
+        self.check([*base, "--target", "top:2"], 2, "top 2", "1 output")
+        self.check([*base, "--score", "probability"], 2, "neither softmax nor sigmoid")
+        self.check([*base, "--mean", "1,2"], 2, "2 values", "3 channels")
+        self.assertEqual(self.outputs(), [])
+
+    def test_devices_that_are_not_there(self):
+        self.check(["plan", MODEL, "--device", "abacus"], 1, "device 'abacus'", "cpu")
+
+    def test_a_reader_that_left_is_an_error(self):
+        with open("/dev/full", "wb") as full:
+            for arguments in (["--version"], ["inspect", MODEL], ["explain", MODEL, SCALE, "-o", self.out]):
+                done = self.run_salmap(*arguments, stdout=full)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("standard output: No space left", done.err)
+
+
+class Documents(Case):
+    """Help, manual page and completions name the same options."""
+
+    def options(self, command):
+        return set(re.findall(r"--([a-z][a-z-]+)", self.check([command, "--help"], 0).out)) - {"help"}
+
+    def test_the_manual_names_every_option(self):
+        with open(os.path.join(SOURCE, "data/man/salmap.1")) as f:
+            manual = f.read().replace("\\-", "-")
+        for command in ("explain", "inspect", "plan"):
+            for option in self.options(command):
+                self.assertRegex(manual, r"--%s\b" % option)
+        known = self.options("explain") | self.options("plan") | {"help", "version"}
+        self.assertEqual(set(re.findall(r"--([a-z][a-z-]+)", manual)) - known, set())
+
+    def test_completions_name_every_option(self):
+        for name, form in (("salmap.bash", r"--%s\b"), ("_salmap", r"--%s\b"), ("salmap.fish", r"-l %s\b")):
+            with open(os.path.join(SOURCE, "data/completions", name)) as f:
+                text = f.read()
+            for option in self.options("explain") | self.options("plan"):
+                self.assertRegex(text, form % option, name)
+
+    def complete(self, *words):
+        script = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _salmap; printf "%s\\n" "${COMPREPLY[@]}"'
+        path = os.path.join(SOURCE, "data/completions/salmap.bash")
+        done = subprocess.run(
+            ["bash", "-c", script, "bash", path, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder
+        )
+        self.assertEqual(done.stderr, b"")
+        return done.stdout.decode().split("\n")[:-1]
+
+    @unittest.skipUnless(shutil.which("bash"), "no bash")
+    def test_bash_completes_commands_options_values_and_files(self):
+        self.assertEqual(self.complete("salmap", "ex"), ["explain"])
+        self.assertEqual(self.complete("salmap", "plan", "--st"), ["--steps"])
+        self.assertEqual(self.complete("salmap", "explain", "--colormap", "j"), ["jet"])
+        self.write("a model.onnx", b"")
+        self.assertEqual(self.complete("salmap", "inspect", "a m"), ["a model.onnx"])
+
+
+if __name__ == "__main__":
+    main(sys.modules[__name__])
