@@ -183,8 +183,7 @@ static sal_status open_engine(sal_engine **engine, sal_model *model, const setti
     return sal_engine_open(engine, model, &o);
 }
 
-static int explain(const settings *s, const sal_explain_options *o, sal_model *model,
-                   const cli_pictures *pictures)
+static int explain(const settings *s, const sal_explain_options *o, sal_model *model, const cli_pictures *pictures)
 {
     sal_engine *engine = NULL;
     sal_model_info info;
