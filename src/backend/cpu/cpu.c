@@ -29,17 +29,35 @@ static void processor_name(char *text, size_t size)
     fclose(f);
 }
 
-const cpu_kernels *cpu_kernels_select(void)
+typedef struct kernel_set {
+    const cpu_kernels *kernels;
+    int usable; /* by this processor */
+} kernel_set;
+
+sal_status cpu_kernels_select(const cpu_kernels **out, const char *spec)
 {
+    /* The best first. */
+    const kernel_set sets[] = {
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-        return &cpu_kernels_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return &cpu_kernels_avx2;
+        {&cpu_kernels_avx512, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")},
+        {&cpu_kernels_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
 #endif
-    return &cpu_kernels_baseline;
+        {&cpu_kernels_baseline, 1},
+    };
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        if (spec && strcmp(spec, sets[i].kernels->name) != 0)
+            continue;
+        *out = sets[i].kernels;
+        if (sets[i].usable)
+            return SAL_OK;
+        if (spec)
+            return sal_fail(SAL_ERROR_UNSUPPORTED, "device 'cpu:%s': this processor has no %s", spec, spec);
+    }
+    return sal_fail(SAL_ERROR_ARGUMENT,
+                    "device 'cpu:%s': choose cpu, or cpu:avx512, cpu:avx2 or cpu:baseline for the loops of one "
+                    "instruction set",
+                    spec);
 }
 
 static void device_close(sal_device *d)
@@ -56,12 +74,10 @@ static sal_status device_open(sal_device **out, const char *spec, const sal_devi
     sal_device *d = NULL;
     char name[96];
     *out = NULL;
-    if (spec)
-        return sal_fail(SAL_ERROR_ARGUMENT, "device 'cpu:%s': the CPU has no devices to choose from", spec);
     TRY(sal_alloc(&d, 1, sizeof *d, "the device"));
+    TRY(cpu_kernels_select(&d->kernels, spec));
     d->threads = options->threads > 0 ? options->threads : omp_get_num_procs();
     d->exact = options->exact;
-    d->kernels = cpu_kernels_select();
     omp_set_num_threads(d->threads); /* oneDNN takes its threads from here */
     TRY(dnn_engine_open(&d->dnn));
     processor_name(name, sizeof name);

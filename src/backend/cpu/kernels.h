@@ -72,7 +72,9 @@ extern const cpu_kernels cpu_kernels_avx512;
 extern const cpu_kernels cpu_kernels_avx2;
 extern const cpu_kernels cpu_kernels_baseline;
 
-/* The best table for this processor. */
-const cpu_kernels *cpu_kernels_select(void);
+/* The best table for this processor (spec NULL), or the one of that name: what follows "cpu:"
+ * in a device's name. It sets the channels per block, too; oneDNN still uses what it finds.
+ * Errors: ARGUMENT (no such table), UNSUPPORTED (not on this processor). */
+sal_status cpu_kernels_select(const cpu_kernels **out, const char *spec);
 
 #endif

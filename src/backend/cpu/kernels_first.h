@@ -12,8 +12,6 @@
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/kernels_math.h"
 
-typedef float lanes __attribute__((vector_size(BLOCK * sizeof(float)), aligned(4)));
-
 enum { FIRST_PIXELS = 4, FIRST_VECTORS = 3 };
 
 /* Products of some pixels and vectors of weights, held in registers: both counts are
@@ -30,14 +28,13 @@ static inline __attribute__((always_inline)) void first_tile(float *products, co
     for (int64_t b = 0; b < c->blocks; b++, dy += plane)
         for (int64_t k = 0; k < BLOCK; k++, weights += stride)
             for (int v = 0; v < vectors; v++) {
-                lanes w;
-                memcpy(&w, weights + v * BLOCK, sizeof w);
+                lanes w = lanes_load(weights + v * BLOCK);
                 for (int p = 0; p < pixels; p++)
                     sum[p][v] += dy[p * BLOCK + k] * w;
             }
     for (int p = 0; p < pixels; p++)
         for (int v = 0; v < vectors; v++)
-            memcpy(products + p * stride + v * BLOCK, &sum[p][v], sizeof(lanes));
+            lanes_store(products + p * stride + v * BLOCK, sum[p][v]);
 }
 
 /* One row of dy, all its pixels: products (pixels, stride), weights (channels of dy, stride). */

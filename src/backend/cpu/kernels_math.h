@@ -17,6 +17,22 @@
 #define BLOCK 8
 #endif
 
+/* One channel block of a pixel. */
+typedef float lanes __attribute__((vector_size(BLOCK * sizeof(float))));
+typedef int32_t whole_lanes __attribute__((vector_size(BLOCK * sizeof(int32_t))));
+
+static inline lanes lanes_load(const float *p)
+{
+    lanes v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void lanes_store(float *p, lanes v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
 /* e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln 2 / 2: ln 2 in two parts (Cody and
  * Waite 1980), e^r by its Taylor series to r^7, whose remainder is below 2^-27 there. */
 static inline float math_exp(float x)

@@ -24,30 +24,28 @@ static inline span window_span(const cpu_pool *p, int axis, int64_t o)
     return (span){begin, end < w->kernel[axis] ? end : w->kernel[axis], origin};
 }
 
+/* Bits of b where the mask is set, of a elsewhere. */
+static inline whole_lanes choose(whole_lanes a, whole_lanes b, whole_lanes mask)
+{
+    return (b & mask) | (a & ~mask);
+}
+
 static inline void max_of_window(float *best, uint8_t *won, const float *x, const cpu_pool *p, span h, span w)
 {
-    int32_t at[BLOCK];
-    float top[BLOCK];
-    for (int l = 0; l < BLOCK; l++) {
-        top[l] = -FLT_MAX;
-        at[l] = 0;
-    }
+    whole_lanes at = {0};
+    lanes top = (lanes){0} - FLT_MAX;
     for (int64_t i = h.begin; i < h.end; i++)
         for (int64_t j = w.begin; j < w.end; j++) {
             int64_t y = h.origin + i * p->window.dilation[0], c = w.origin + j * p->window.dilation[1];
-            const float *v = x + (y * p->in[1] + c) * BLOCK;
-            int32_t k = (int32_t)(i * p->window.kernel[1] + j);
-            for (int l = 0; l < BLOCK; l++) {
-                int more = !(v[l] <= top[l]); /* a NaN wins, so that it is seen */
-                top[l] = more ? v[l] : top[l];
-                at[l] = more ? k : at[l];
-            }
+            lanes v = lanes_load(x + (y * p->in[1] + c) * BLOCK);
+            whole_lanes more = ~(whole_lanes)(v <= top); /* a NaN wins, so that it is seen */
+            whole_lanes k = (whole_lanes){0} + (int32_t)(i * p->window.kernel[1] + j);
+            top = (lanes)choose((whole_lanes)top, (whole_lanes)v, more);
+            at = choose(at, k, more);
         }
-    for (int l = 0; l < BLOCK; l++)
-        best[l] = top[l];
-    if (won)
-        for (int l = 0; l < BLOCK; l++)
-            won[l] = (uint8_t)at[l];
+    lanes_store(best, top);
+    for (int l = 0; won && l < BLOCK; l++)
+        won[l] = (uint8_t)at[l];
 }
 
 static void max_pool(float *y, uint8_t *index, const float *x, const cpu_pool *p)
@@ -68,13 +66,15 @@ static void max_pool_backward(float *dx, const float *dy, const uint8_t *index, 
         span h = window_span(p, 0, i);
         for (int64_t j = 0; j < p->out[1]; j++, dy += BLOCK, index += BLOCK) {
             span w = window_span(p, 1, j);
+            whole_lanes won, g = (whole_lanes)lanes_load(dy);
+            for (int l = 0; l < BLOCK; l++)
+                won[l] = index[l];
             for (int64_t a = h.begin; a < h.end; a++)
                 for (int64_t b = w.begin; b < w.end; b++) {
                     int64_t y = h.origin + a * p->window.dilation[0], c = w.origin + b * p->window.dilation[1];
                     float *to = dx + (y * p->in[1] + c) * BLOCK;
-                    int32_t k = (int32_t)(a * p->window.kernel[1] + b);
-                    for (int l = 0; l < BLOCK; l++)
-                        to[l] += index[l] == k ? dy[l] : 0.0f;
+                    whole_lanes here = (whole_lanes)(won == (int32_t)(a * p->window.kernel[1] + b));
+                    lanes_store(to, lanes_load(to) + (lanes)(g & here));
                 }
         }
     }
