@@ -44,7 +44,8 @@ if [[ $quick -eq 0 ]]; then
         touch "$stamp"
     fi
     export SAL_ARCHITECTURES=$build/architectures
+    ctest --test-dir "$build" --output-on-failure --no-tests=error
 else
-    unset SAL_ARCHITECTURES
+    echo "Leaving out: $(ctest --test-dir "$build" -N -L '^references$' | sed -n 's/^ *Test *#[0-9]*: //p' | paste -s -d ' ')"
+    ctest --test-dir "$build" --output-on-failure --no-tests=error -LE '^references$'
 fi
-ctest --test-dir "$build" --output-on-failure --no-tests=error
