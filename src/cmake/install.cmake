@@ -16,7 +16,7 @@ install(FILES data/completions/_salmap DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/
 install(FILES data/completions/salmap.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
 install(EXPORT salmapTargets NAMESPACE salmap:: DESTINATION ${package_dir})
-configure_package_config_file(cmake/salmapConfig.cmake.in ${PROJECT_BINARY_DIR}/salmapConfig.cmake
+configure_package_config_file(src/cmake/salmapConfig.cmake.in ${PROJECT_BINARY_DIR}/salmapConfig.cmake
                               INSTALL_DESTINATION ${package_dir})
 # Before 1.0 a minor version may break its users.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/salmapConfigVersion.cmake COMPATIBILITY SameMinorVersion)
@@ -43,5 +43,5 @@ set(pc_libs_private ${SAL_PRIVATE_LIBRARIES})
 list(REMOVE_ITEM pc_libs_private png jpeg tiff protobuf-c)
 list(TRANSFORM pc_libs_private PREPEND "-l")
 list(JOIN pc_libs_private " " pc_libs_private)
-configure_file(cmake/salmap.pc.in ${PROJECT_BINARY_DIR}/salmap.pc @ONLY)
+configure_file(src/cmake/salmap.pc.in ${PROJECT_BINARY_DIR}/salmap.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/salmap.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
