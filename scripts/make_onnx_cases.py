@@ -399,6 +399,14 @@ def selections():
     accept("gather_scalar", model([node("Gather", "x i", "g", axis=1), node("Unsqueeze", "g a")], {"i": np.int64(-1), "a": i64(1)}),
            lambda x: x[:, 1:])
     accept("gather_list", model(node("Gather", "x i", axis=-1), {"i": i64(5, 0, 0)}), lambda x: x[..., [5, 0, 0]])
+    flat = node("Reshape", "x s", "f")
+    accept("gather_as_strided", model([flat, node("Gather", "f i")], {"s": i64(-1), "i": np.arange(60).reshape(1, 60, 1, 1)}),
+           lambda x: x.reshape(1, 60, 1, 1))
+    accept("reshape_flat_and_back", model([flat, node("Reshape", "f b")], {"s": i64(60), "b": i64(1, -1, 5)}),
+           lambda x: x.reshape(1, 12, 5))
+    refuse("gather_flat_scattered", model([flat, node("Gather", "f i")], {"s": i64(-1), "i": np.arange(60)[::-1].reshape(1, 60)}),
+           "unsupported", "an order of its own")
+    refuse("reshape_flat", model([flat, node("Relu", "f")], {"s": i64(-1)}), "unsupported", "batch axis does not stay first")
     export("torch_googlenet_input", Lambda(lambda x: torch.cat([x[:, 0].unsqueeze(1) * 0.5 - 0.25, x[:, 1].unsqueeze(1) * 2], 1)), 13)
 
 

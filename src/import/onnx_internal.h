@@ -45,7 +45,8 @@ typedef enum onnx_piece_kind {
     ONNX_PIECE_SQUARE,    /* (x - mean)^2 */
     ONNX_PIECE_VARIANCE,  /* mean of the square, plus shift */
     ONNX_PIECE_DEVIATION, /* its square root */
-    ONNX_PIECE_INVERSE    /* 1 / deviation */
+    ONNX_PIECE_INVERSE,   /* 1 / deviation */
+    ONNX_PIECE_FLAT       /* all elements of x in one axis, batch and all */
 } onnx_piece_kind;
 
 typedef struct onnx_piece {

@@ -317,6 +317,22 @@ done:
     return st;
 }
 
+/* PyTorch writes as_strided as a Gather from one flat axis. Where the indices count all elements in order, it only
+ * gives them a new shape. */
+static sal_status gather_flat(onnx_importer *im, const onnx_op *op, int x, const onnx_tensor *index)
+{
+    int in_order = index->shape.rank > 1 && index->shape.dim[0] == 1 &&
+                   (int64_t)index->count == sal_shape_elements(onnx_shape(im, x));
+    for (size_t k = 0; in_order && k < index->count; k++)
+        in_order = index->i[k] == (int64_t)k;
+    if (!in_order)
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "takes a flat tensor apart in an order of its own");
+    sal_status st = onnx_emit_reshape(&x, im, op, x, &index->shape);
+    if (st == SAL_OK)
+        onnx_output_node(im, op, 0, x);
+    return st;
+}
+
 sal_status onnx_lower_gather(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
@@ -330,6 +346,9 @@ sal_status onnx_lower_gather(onnx_importer *im, const onnx_op *op)
         return onnx_fail(op, SAL_ERROR_FORMAT, "its indices are no integers");
     if (constant)
         return gather_constant(im, op, axis_given, index);
+    const onnx_value *v = onnx_input(im, op, 0);
+    if (v->kind == ONNX_VALUE_PIECE && v->piece.kind == ONNX_PIECE_FLAT)
+        return gather_flat(im, op, v->piece.node, index);
     TRY(onnx_node(&x, im, op, 0));
     sal_shape shape = *onnx_shape(im, x);
     TRY(onnx_axis(&axis, op, axis_given, shape.rank));

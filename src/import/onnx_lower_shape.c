@@ -100,7 +100,16 @@ static sal_status reshape(onnx_importer *im, const onnx_op *op, const sal_shape 
         onnx_output_constant(im, op, 0, &t);
         return SAL_OK;
     }
-    TRY(onnx_node(&x, im, op, 0));
+    const onnx_value *v = onnx_input(im, op, 0);
+    if (v->kind == ONNX_VALUE_PIECE && v->piece.kind == ONNX_PIECE_FLAT)
+        x = v->piece.node;
+    else
+        TRY(onnx_node(&x, im, op, 0));
+    if (shape->rank == 1 && shape->dim[0] > 1 && shape->dim[0] == sal_shape_elements(onnx_shape(im, x))) {
+        onnx_piece flat = {.kind = ONNX_PIECE_FLAT, .node = x};
+        onnx_output_piece(im, op, 0, flat);
+        return SAL_OK;
+    }
     if (shape->rank < 1 || shape->dim[0] != 1)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s to %s does not keep the batch axis first",
                          sal_shape_text(from, sizeof from, onnx_shape(im, x)), sal_shape_text(to, sizeof to, shape));
@@ -119,9 +128,12 @@ static sal_status shape_of(sal_shape *out, onnx_importer *im, const onnx_op *op)
     int constant, x;
     const onnx_tensor *t;
     TRY(onnx_is_constant(&constant, im, op, 0));
+    const onnx_value *v = onnx_input(im, op, 0);
     if (constant) {
         TRY(onnx_constant(&t, im, op, 0));
         *out = t->shape;
+    } else if (v->kind == ONNX_VALUE_PIECE && v->piece.kind == ONNX_PIECE_FLAT) {
+        *out = (sal_shape){.rank = 1, .dim = {sal_shape_elements(onnx_shape(im, v->piece.node))}};
     } else {
         TRY(onnx_node(&x, im, op, 0));
         *out = *onnx_shape(im, x);

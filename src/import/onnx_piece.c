@@ -23,6 +23,7 @@ static const char *explain(onnx_piece_kind kind)
     switch (kind) {
     case ONNX_PIECE_ERF: return "the error function is known as part of GELU only";
     case ONNX_PIECE_MEAN: return "a mean";
+    case ONNX_PIECE_FLAT: return "the batch axis does not stay first";
     case ONNX_PIECE_CENTERED:
     case ONNX_PIECE_SQUARE:
     case ONNX_PIECE_VARIANCE:
