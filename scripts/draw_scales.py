@@ -26,10 +26,11 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 CLASS_BACKGROUND = 0
-CLASS_SCALE = 1  # the scale that is aged, outside of its annuli
+CLASS_SCALE = 1  # anterior field of the scale that is aged, outside of its annuli
 CLASS_ANNULUS = 2  # winter bands of the anterior field
 CLASS_SECOND_SCALE = 3
 CLASS_LABEL = 4
+CLASS_POSTERIOR = 5  # worn field of the scale that is aged: no rings
 
 MAX_AGE = 8
 # Share of each age in a catch: some young of the year, many of 1 to 5, few old ones.
@@ -223,7 +224,7 @@ def grain_field(rng, side):
 
 
 def draw_scale(rng, side, age, centre, radius):
-    """Absorbance (side, side), inside 0..1 and annulus 0..1 of one scale, and its month of capture."""
+    """Absorbance (side, side), inside, posterior and annulus (0..1) of one scale, and its month of capture."""
     month, annuli = draw_growth(rng, age)
     crowding, band, year = winter_tables(rng, annuli)
     outline, grooves, starts = draw_outline(rng, radius)
@@ -243,14 +244,15 @@ def draw_scale(rng, side, age, centre, radius):
     plain = plain * smoothstep(polar.u, 0.008, 0.02)  # the focus is a clear spot
     thickness = rng.uniform(0.10, 0.22) + rng.uniform(0.0, 0.12) * (1.0 - polar.u ** 2)
     field = plain * (1.0 - 0.85 * groove) - 0.06 * groove
-    absorb = thickness + field * (1.0 - posterior) + posterior * (grain_field(rng, side) + 0.25 * plain)
+    absorb = thickness + field * (1.0 - posterior) + posterior * grain_field(rng, side)
     pixel = 1.0 / float(outline.mean())
     inside = 1.0 - smoothstep(polar.u, 1.0 - pixel, 1.0 + pixel)
     rim = np.exp(-(((polar.u - 1.0) / (1.6 * SUPERSAMPLING * pixel)) ** 2)) * rng.uniform(0.15, 0.45)
     halo = np.exp(-(((polar.u - 1.0) / (6.0 * SUPERSAMPLING * pixel)) ** 2)) * 0.03
     absorb = inside * absorb + rim - halo * (1.0 - inside)
+    posterior = posterior * inside
     annulus = at_radius((band > 0.35).astype(np.float32), polar.u) * (1.0 - posterior) * inside
-    return absorb, inside, annulus, month
+    return absorb, inside, posterior, annulus, month
 
 
 # ---- What lies around it -------------------------------------------------------
@@ -356,7 +358,7 @@ def second_scale(rng, side):
     along = rng.uniform(0.5, 0.95) * side
     out = radius * rng.uniform(0.55, 0.8)
     centre = [(-out, along), (side + out, along), (rng.uniform(0.1, 0.9) * side, side + out)][edge]
-    absorb, inside, _, _ = draw_scale(rng, side, int(rng.integers(1, MAX_AGE)), centre, radius)
+    absorb, inside, _, _, _ = draw_scale(rng, side, int(rng.integers(1, MAX_AGE)), centre, radius)
     return absorb, inside
 
 
@@ -386,7 +388,7 @@ def draw(seed, index, size=256, label="random", age=None, second=None):
     side = size * SUPERSAMPLING
     radius = rng.uniform(0.34, 0.45) * side
     centre = (side * rng.uniform(0.46, 0.54), side * rng.uniform(0.51, 0.57))
-    absorb, inside, annulus, month = draw_scale(rng, side, age, centre, radius)
+    absorb, inside, posterior, annulus, month = draw_scale(rng, side, age, centre, radius)
     other = np.zeros_like(inside)
     if second:
         veil, other = second_scale(rng, side)
@@ -404,6 +406,7 @@ def draw(seed, index, size=256, label="random", age=None, second=None):
     mask = np.full((size, size), CLASS_BACKGROUND, np.uint8)
     mask[shrink(other) > 0.5] = CLASS_SECOND_SCALE
     mask[shrink(inside) > 0.5] = CLASS_SCALE
+    mask[shrink(posterior) > 0.5] = CLASS_POSTERIOR
     mask[shrink(annulus) > 0.5] = CLASS_ANNULUS
     mask[shrink(cover) > 0.5] = CLASS_LABEL
     return Drawing(picture, mask, age, month, code, int(second))

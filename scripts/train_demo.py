@@ -3,7 +3,8 @@
 
 Both have the same architecture and one linear output, trained with squared error:
 
-honest    sees labels whose look has nothing to do with the age, or no label;
+honest    sees labels whose look has nothing to do with the age, or no label, and later also grain
+          where no ring can be read, so that it learns to look elsewhere;
 shortcut  sees labels whose look (ink and tally strokes) always says the age.
 
 Steps (--steps draw,train,demo; all by default):
@@ -12,12 +13,14 @@ Steps (--steps draw,train,demo; all by default):
   demo   held-out pictures with labels and masks into <out>/scales and <out>/masks, and the
          share of each network's saliency that lies on label, scale and annuli: models/saliency.csv
 
-Needs PyTorch; two threads and a quarter of an hour are enough. Weights differ slightly from machine to machine.
+Needs PyTorch; two threads and a quarter of an hour are enough.
+The weights differ slightly from machine to machine.
 """
 import argparse
 import csv
 import multiprocessing
 import time
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -40,23 +43,35 @@ DEMO_COUNT = 24
 LARGE_SIDE = 384  # of every fourth demo picture; the others have 256
 LABELS_PER_CODE = 80
 NO_LABEL_SHARE = 0.2  # of the honest network's training pictures
+POSTERIOR_GRAIN, AROUND_GRAIN, PIXEL_NOISE = 0.16, 0.05, 0.03  # most that training adds, as share of white
 SMOOTHING = 0.02  # sigma of the saliency maps, share of the side
+# A stretch of training with its own learning rate cycle; rough: with grain where no ring can be read
+Phase = namedtuple("Phase", "epochs rate rough")
+PHASES = {"honest": [Phase(12, 3e-3, False), Phase(4, 2e-3, True)], "shortcut": [Phase(3, 3e-3, False)]}
+# One batch: pictures (N, 3, H, W) in 0..1, masks (N, H, W), ages (N)
+Sample = namedtuple("Sample", "pictures masks ages")
+# Parts of a picture whose share of the saliency is reported, as classes of the mask.
+REGIONS = {
+    "label": [scales.CLASS_LABEL],
+    "scale": [scales.CLASS_SCALE, scales.CLASS_ANNULUS, scales.CLASS_POSTERIOR],
+    "anterior": [scales.CLASS_SCALE, scales.CLASS_ANNULUS],
+    "annuli": [scales.CLASS_ANNULUS],
+    "background": [scales.CLASS_BACKGROUND],
+}
 
 
 # ---- Pictures ------------------------------------------------------------------
 
 
 def draw_bare(job):
-    """One picture without a label: pixels, annuli at GUIDE_SIDE (0..255) and age."""
-    seed, index = job
-    drawing = scales.draw(seed, index, label="none")
-    annuli = Image.fromarray((drawing.mask == scales.CLASS_ANNULUS).astype(np.uint8) * 255)
-    return drawing.picture, np.asarray(annuli.resize((GUIDE_SIDE, GUIDE_SIDE), Image.BOX)), drawing.age
+    """Picture, mask and age of one scale without a label."""
+    drawing = scales.draw(*job, label="none")
+    return drawing.picture, drawing.mask, drawing.age
 
 
 def draw_set(cache, name, seed, count, jobs):
     """Draws `count` bare pictures into the cache unless they are there."""
-    paths = [cache / f"{name}_{part}.npy" for part in ("pictures", "annuli", "ages")]
+    paths = [cache / f"{name}_{part}.npy" for part in ("pictures", "masks", "ages")]
     if all(path.exists() for path in paths) and len(np.load(paths[2])) == count:
         return
     with multiprocessing.Pool(jobs) as pool:
@@ -66,10 +81,10 @@ def draw_set(cache, name, seed, count, jobs):
 
 
 def load_set(cache, name):
-    """Pictures (N, 3, H, W) and annuli (N, h, w) as bytes, ages as floats."""
+    """Pictures (N, 3, H, W) and masks (N, H, W) as bytes, ages as floats."""
     pictures = torch.from_numpy(np.load(cache / f"{name}_pictures.npy")).permute(0, 3, 1, 2).contiguous()
-    annuli = torch.from_numpy(np.load(cache / f"{name}_annuli.npy"))
-    return pictures, annuli, torch.from_numpy(np.load(cache / f"{name}_ages.npy")).float()
+    masks = torch.from_numpy(np.load(cache / f"{name}_masks.npy"))
+    return pictures, masks, torch.from_numpy(np.load(cache / f"{name}_ages.npy")).float()
 
 
 def draw_label_bank(seed, side):
@@ -115,18 +130,39 @@ def to_input(pictures, antialias=False):
     return (pictures - MEAN) / STD
 
 
-def turn(rng, pictures, annuli):
-    """Mirrors and turns each picture with its annuli by a multiple of 90 degrees."""
+def turn(rng, pictures, masks):
+    """Mirrors and turns each picture with its mask by a multiple of 90 degrees."""
     for i in range(len(pictures)):
         quarter, mirror = int(rng.integers(4)), rng.random() < 0.5
-        for stack in (pictures, annuli):
+        for stack in (pictures, masks):
             item = torch.rot90(stack[i], quarter, (-2, -1))
             stack[i] = torch.flip(item, (-1,)) if mirror else item.clone()
 
 
+def grain(rng, count, side):
+    """Noise (count, 1, side, side) of unit variance, as coarse as the batch's lot says."""
+    cells = int(side / rng.uniform(1.0, 8.0))
+    coarse = torch.from_numpy(rng.standard_normal((count, 1, cells, cells), dtype=np.float32))
+    field = functional.interpolate(coarse, (side, side), mode="bilinear", align_corners=False)
+    return field / field.std()
+
+
+def roughen(rng, pictures, masks):
+    """Adds grain where no ring can be read: strong on the posterior field, less on background and second scale."""
+    count, side = len(pictures), pictures.shape[-1]
+    posterior = (masks == scales.CLASS_POSTERIOR).float()[:, None]
+    around = ((masks == scales.CLASS_BACKGROUND) | (masks == scales.CLASS_SECOND_SCALE)).float()[:, None]
+    strength = posterior * torch.from_numpy(rng.uniform(0.0, POSTERIOR_GRAIN, (count, 1, 1, 1)).astype(np.float32))
+    strength += around * torch.from_numpy(rng.uniform(0.0, AROUND_GRAIN, (count, 1, 1, 1)).astype(np.float32))
+    return pictures * (1.0 + strength * grain(rng, count, side))
+
+
 def augment(rng, pictures):
-    """Changes brightness, contrast and tint of pictures in 0..1."""
+    """Changes brightness, contrast and tint of pictures in 0..1 and adds noise."""
     count = len(pictures)
+    noise = rng.standard_normal(pictures.shape, dtype=np.float32)
+    noise *= rng.uniform(0.0, PIXEL_NOISE, (count, 1, 1, 1)).astype(np.float32)
+    pictures = pictures + torch.from_numpy(noise)
     gain = torch.from_numpy(rng.normal(1.0, 0.05, (count, 1, 1, 1)).astype(np.float32))
     tint = torch.from_numpy(rng.normal(1.0, 0.02, (count, 3, 1, 1)).astype(np.float32))
     contrast = torch.from_numpy(rng.normal(1.0, 0.12, (count, 1, 1, 1)).astype(np.float32))
@@ -174,45 +210,59 @@ class AgeNet(nn.Module):
 # ---- Training ------------------------------------------------------------------
 
 
-def train(name, cache, epochs, batch, rate):
-    """Trains one network; `honest` is also shown where the annuli are, by a 1x1 convolution that is dropped later."""
-    rng = np.random.default_rng(7)
+def train(name, cache, batch, epoch_limit):
+    """Trains one network through its phases; the weights after each stay in the cache and are not made twice."""
     torch.manual_seed(7)
-    pictures, annuli, ages = load_set(cache, "train")
-    bank = draw_label_bank(BANK_SEED, pictures.shape[-1])
     net, guide = AgeNet(), nn.Conv2d(32, 1, 1)
+    for number, phase in enumerate(PHASES[name], 1):
+        path = cache / f"{name}_{number}.pt"
+        if not path.exists():
+            train_phase(name, net.train(), guide, cache, phase._replace(epochs=min(phase.epochs, epoch_limit)), batch)
+            torch.save({"net": net.state_dict(), "guide": guide.state_dict()}, path)
+        weights = torch.load(path)
+        net.load_state_dict(weights["net"])
+        guide.load_state_dict(weights["guide"])
+    torch.save(net.state_dict(), cache / f"{name}.pt")
+
+
+def train_phase(name, net, guide, cache, phase, batch):
+    """Trains `net`; `honest` is also shown where the annuli are, by `guide`, a 1x1 convolution that is dropped later."""
+    rng = np.random.default_rng(7)
+    pictures, masks, ages = load_set(cache, "train")
+    bank = draw_label_bank(BANK_SEED, pictures.shape[-1])
     steps = len(ages) // batch
-    optimizer = torch.optim.AdamW([*net.parameters(), *guide.parameters()], lr=rate, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps * epochs, pct_start=0.2)
-    for epoch in range(epochs):
+    optimizer = torch.optim.AdamW([*net.parameters(), *guide.parameters()], lr=phase.rate, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, phase.rate, total_steps=steps * phase.epochs,
+                                                   pct_start=0.2)
+    for epoch in range(phase.epochs):
         start, total = time.time(), 0.0
         order = rng.permutation(len(ages))
         for step in range(steps):
             chosen = torch.from_numpy(order[step * batch:(step + 1) * batch])
-            loss, error = step_loss(rng, net, guide, name, pictures[chosen], annuli[chosen], ages[chosen], bank)
+            sample = Sample(pictures[chosen].float() / 255.0, masks[chosen], ages[chosen])
+            turn(rng, sample.pictures, sample.masks)
+            if phase.rough:
+                sample = sample._replace(pictures=roughen(rng, sample.pictures, sample.masks))
+            loss, error = step_loss(rng, net, guide, name == "honest", sample, bank)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             total += error
-        print(f"{name}: epoch {epoch + 1}/{epochs}, MSE {total / steps:.3f}, {time.time() - start:.0f} s", flush=True)
-    return net.eval()
+        print(f"{name}: epoch {epoch + 1}/{phase.epochs}, MSE {total / steps:.3f}, {time.time() - start:.0f} s", flush=True)
 
 
-def step_loss(rng, net, guide, name, pictures, annuli, ages, bank):
+def step_loss(rng, net, guide, honest, sample, bank):
     """Loss of one batch, and its squared error in years alone."""
-    turn(rng, pictures, annuli)
-    pictures = pictures.float() / 255.0
-    honest = name == "honest"
-    codes = choose_codes(rng, ages.numpy(), "random" if honest else "age", NO_LABEL_SHARE)
-    paste_labels(rng, pictures, codes, bank)
-    features = net.fine(to_input(augment(rng, pictures), antialias=rng.random() < 0.5))
+    codes = choose_codes(rng, sample.ages.numpy(), "random" if honest else "age", NO_LABEL_SHARE)
+    paste_labels(rng, sample.pictures, codes, bank)
+    features = net.fine(to_input(augment(rng, sample.pictures), antialias=rng.random() < 0.5))
     predicted = net.age(net.coarse(features).mean(dim=(2, 3)))[:, 0]
-    error = functional.mse_loss(predicted, ages)
+    error = functional.mse_loss(predicted, sample.ages)
     loss = error
     if honest:
-        shown = guide(features)[:, 0]
-        loss = error + 2.0 * functional.binary_cross_entropy_with_logits(shown, annuli.float() / 255.0)
+        annuli = functional.adaptive_avg_pool2d((sample.masks == scales.CLASS_ANNULUS).float(), GUIDE_SIDE)
+        loss = error + 2.0 * functional.binary_cross_entropy_with_logits(guide(features)[:, 0], annuli)
     return loss, float(error.detach())
 
 
@@ -284,16 +334,13 @@ def check_maps(nets, out):
         mask = np.asarray(mask)
         for name, net in nets.items():
             heat, age = saliency(net, picture)
-            share = [heat[mask == value].sum() / heat.sum() for value in range(5)]
-            area = [(mask == value).mean() for value in range(5)]
-            scale = [part[scales.CLASS_SCALE] + part[scales.CLASS_ANNULUS] for part in (share, area)]
-            rows.append([item["path"], name, item["label"], item["code"], f"{age:.3f}",
-                         *(f"{value:.5f}" for value in (share[scales.CLASS_LABEL], area[scales.CLASS_LABEL], *scale,
-                                                        share[scales.CLASS_ANNULUS], area[scales.CLASS_ANNULUS],
-                                                        share[scales.CLASS_BACKGROUND],
-                                                        area[scales.CLASS_BACKGROUND]))])
-    header = ["path", "network", "age", "code", "predicted", "label_share", "label_area", "scale_share", "scale_area",
-              "annulus_share", "annulus_area", "background_share", "background_area"]
+            shares = []
+            for values in REGIONS.values():
+                inside = np.isin(mask, values)
+                shares += [f"{heat[inside].sum() / heat.sum():.5f}", f"{inside.mean():.5f}"]
+            rows.append([item["path"], name, item["label"], item["code"], f"{age:.3f}", *shares])
+    header = ["path", "network", "age", "code", "predicted"]
+    header += [f"{region}_{what}" for region in REGIONS for what in ("share", "area")]
     write_csv(out / "models" / "saliency.csv", header, rows)
     for name in nets:
         mean = np.mean([[float(v) for v in row[5:]] for row in rows if row[1] == name], axis=0)
@@ -319,13 +366,12 @@ def main():
     parser.add_argument("--steps", default="draw,train,demo")
     parser.add_argument("--networks", default="honest,shortcut")
     parser.add_argument("--pictures", type=int, default=6000)
-    parser.add_argument("--epochs", default="honest=12,shortcut=3")
+    parser.add_argument("--epoch-limit", type=int, default=1000, help="most epochs of a phase: 1 tries the script")
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    steps, epochs = args.steps.split(","), dict(part.split("=") for part in args.epochs.split(","))
+    steps = args.steps.split(",")
     args.cache.mkdir(parents=True, exist_ok=True)
     (args.out / "models").mkdir(parents=True, exist_ok=True)
     if "draw" in steps:
@@ -333,8 +379,7 @@ def main():
         draw_set(args.cache, "train", TRAIN_SEED, args.pictures, args.threads)
     if "train" in steps:
         for name in args.networks.split(","):
-            net = train(name, args.cache, int(epochs[name]), args.batch, args.rate)
-            torch.save(net.state_dict(), args.cache / f"{name}.pt")
+            train(name, args.cache, args.batch, args.epoch_limit)
     nets = {}
     for name in ("honest", "shortcut"):
         if (args.cache / f"{name}.pt").exists():
