@@ -226,7 +226,7 @@ def train(name, cache, batch, epoch_limit):
 
 
 def train_phase(name, net, guide, cache, phase, batch):
-    """Trains `net`; `honest` is also shown where the annuli are, by `guide`, a 1x1 convolution that is dropped later."""
+    """Trains `net`; `honest` is also shown the annuli, by `guide`, a 1x1 convolution that is dropped later."""
     rng = np.random.default_rng(7)
     pictures, masks, ages = load_set(cache, "train")
     bank = draw_label_bank(BANK_SEED, pictures.shape[-1])
@@ -249,7 +249,8 @@ def train_phase(name, net, guide, cache, phase, batch):
             optimizer.step()
             schedule.step()
             total += error
-        print(f"{name}: epoch {epoch + 1}/{phase.epochs}, MSE {total / steps:.3f}, {time.time() - start:.0f} s", flush=True)
+        spent = time.time() - start
+        print(f"{name}: epoch {epoch + 1}/{phase.epochs}, MSE {total / steps:.3f}, {spent:.0f} s", flush=True)
 
 
 def step_loss(rng, net, guide, honest, sample, bank):
