@@ -42,35 +42,35 @@ class Architecture:
     """size: of the input, the smallest at which every layer still has something to do; some odd or not
     square on purpose. smooth: what replaces ReLU. seed: of weights and inputs. Chosen with --survey so that
     the two largest scores are apart and that rounding in float32 is not likely to turn a ReLU that matters:
-    the double gradient hardly moves where inputs and weights move by two millionths."""
+    the double gradient hardly moves where the inputs move by MOVE."""
 
     def __init__(self, seed=1, size=(64, 64), smooth=F.silu, **options):
         self.seed, self.size, self.smooth, self.options = seed, size, smooth, options
 
 
 SHIFT = 1.0  # mean bias of batch norms
-ROUNDING = 2e-6  # relative, for --survey
+MOVE = 1e-5  # of the inputs, relative, for --survey: some times what float32 rounds
 NO_AUXILIARY = {"aux_logits": False, "init_weights": False}
 ARCHITECTURES = {
     "alexnet": Architecture(size=(128, 128), smooth=F.softplus),
-    "vgg16": Architecture(),
-    "vgg16_bn": Architecture(smooth=F.softplus),
-    "resnet18": Architecture(size=(75, 75), smooth=F.softplus),
+    "vgg16": Architecture(seed=2),
+    "vgg16_bn": Architecture(seed=2, smooth=F.softplus),
+    "resnet18": Architecture(seed=3, size=(75, 75), smooth=F.softplus),
     "resnet50": Architecture(),
     "resnext50_32x4d": Architecture(smooth=F.elu),
-    "wide_resnet50_2": Architecture(),
-    "densenet121": Architecture(smooth=torch.tanh),
-    "squeezenet1_1": Architecture(size=(80, 80), smooth=F.elu),
-    "googlenet": Architecture(size=(72, 72), **NO_AUXILIARY),
-    "inception_v3": Architecture(size=(107, 107), **NO_AUXILIARY),
-    "shufflenet_v2_x1_0": Architecture(size=(64, 96)),
-    "mobilenet_v2": Architecture(),
-    "mobilenet_v3_small": Architecture(size=(80, 80)),
+    "wide_resnet50_2": Architecture(seed=3),
+    "densenet121": Architecture(seed=2, smooth=torch.tanh),
+    "squeezenet1_1": Architecture(seed=4, size=(80, 80), smooth=F.elu),
+    "googlenet": Architecture(seed=1, size=(72, 72), **NO_AUXILIARY),
+    "inception_v3": Architecture(seed=4, size=(107, 107), **NO_AUXILIARY),
+    "shufflenet_v2_x1_0": Architecture(seed=2, size=(64, 96)),
+    "mobilenet_v2": Architecture(seed=3),
+    "mobilenet_v3_small": Architecture(seed=2, size=(80, 80)),
     "mobilenet_v3_large": Architecture(),
-    "mnasnet1_0": Architecture(smooth=F.softplus),
+    "mnasnet1_0": Architecture(seed=4, smooth=F.softplus),
     "efficientnet_b0": Architecture(),
     "efficientnet_v2_s": Architecture(),
-    "regnet_x_400mf": Architecture(smooth=F.gelu),
+    "regnet_x_400mf": Architecture(seed=3, smooth=F.gelu),
     "regnet_y_400mf": Architecture(size=(64, 96)),
     "convnext_tiny": Architecture(),
 }
@@ -193,17 +193,13 @@ def evaluate(model, inputs):
 
 
 def sensitivity(model, inputs, gradient, target):
-    """How far the double gradient moves when inputs and weights move by about the rounding
-    error of float32; model is in double precision."""
+    """How far the double gradient moves when the inputs do; model is in double precision."""
     torch.manual_seed(0)
     worst = 0.0
-    for _ in range(3):
-        moved = copy.deepcopy(model)
-        for tensor in list(moved.parameters()) + [b for b in moved.buffers() if b.is_floating_point()]:
-            tensor.mul_(1 + ROUNDING * torch.randn_like(tensor))
+    for _ in range(2):
         x = inputs.double()
-        x = x * (1 + ROUNDING * torch.randn_like(x))
-        worst = max(worst, worst_l2(gradients(moved, x, target)[1], gradient))
+        x = x * (1 + MOVE * torch.randn_like(x))
+        worst = max(worst, worst_l2(gradients(model, x, target)[1], gradient))
     return worst
 
 

@@ -78,9 +78,10 @@ static int64_t largest(const double *values, size_t count)
 }
 
 /* Explains the predicted score of both pictures. Buffers start as NaN: what is not written does not pass. */
-static void explain(outcome *out, const sal_model *model, const reference *r, int exact)
+static void explain(outcome *out, const reference *r, const char *path, int exact)
 {
     const sal_engine_options options = {.device = "cpu", .batch = r->count, .threads = 2, .exact = exact};
+    sal_model *model;
     sal_engine *engine;
     float *gradients = malloc(r->inputs.count * sizeof *gradients);
     float *scores = malloc(r->scores.count * sizeof *scores);
@@ -89,12 +90,14 @@ static void explain(outcome *out, const sal_model *model, const reference *r, in
     cr_assert(gradients && scores && targets && chosen);
     memset(gradients, 0xff, r->inputs.count * sizeof *gradients);
     memset(scores, 0xff, r->scores.count * sizeof *scores);
+    must(sal_model_open(&model, path, NULL));
     must(sal_engine_open(&engine, model, &options));
     must(sal_engine_gradient(engine, gradients, scores, chosen, r->pixels, targets, r->count));
     sal_engine_close(engine);
+    sal_model_close(model);
     for (int64_t i = 0; i < r->count; i++)
-        cr_assert_eq(chosen[i], largest(r->scores.values + (size_t)i * r->outputs, r->outputs),
-                     "picture %d: output %d was chosen", (int)i, (int)chosen[i]);
+        cr_expect_eq(chosen[i], largest(r->scores.values + (size_t)i * r->outputs, r->outputs),
+                     "%s: picture %d: output %d was chosen", path, (int)i, (int)chosen[i]);
     compare(out, r, gradients, scores);
     free(gradients);
     free(scores);
@@ -104,13 +107,10 @@ static void explain(outcome *out, const sal_model *model, const reference *r, in
 
 static void explain_file(outcome *exact, outcome *standard, const char *name, const char *file, const char *prefix)
 {
-    sal_model *model;
     reference r;
     cr_assert(reference_read(&r, name, prefix), "%s: the references cannot be read", name);
-    must(sal_model_open(&model, architecture_path(name, "", file), NULL));
-    explain(exact, model, &r, 1);
-    explain(standard, model, &r, 0);
-    sal_model_close(model);
+    explain(exact, &r, architecture_path(name, "", file), 1);
+    explain(standard, &r, architecture_path(name, "", file), 0);
     reference_clear(&r);
 }
 
