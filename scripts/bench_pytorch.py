@@ -8,9 +8,10 @@
         "ready" when it has run once, then answers every line on standard input (a number of
         runs) by "ms" and the milliseconds per picture of each. GRADIENTS is written at the end.
 
-NETWORK is a torchvision name, or demo: the network of scripts/train_demo.py, whose weights are
-those of data/models/scale_age_honest.onnx. What the memory numbers mean: see bench_gradient.c.
+NETWORK is a torchvision name, at 224 x 224 pixels, or demo: the architecture of data/models, which
+scripts/train_demo.py has. Weights are random. What the memory numbers mean: see bench_gradient.c.
 """
+import gc
 import pathlib
 import sys
 import time
@@ -24,7 +25,12 @@ warnings.filterwarnings("ignore")
 
 
 def build(name):
-    return getattr(torchvision.models, name)(weights=None)
+    """The network and the side of its pictures."""
+    if name == "demo":
+        import train_demo
+
+        return train_demo.AgeNet(), train_demo.INPUT_SIDE
+    return getattr(torchvision.models, name)(weights=None), 224
 
 
 def process_bytes(key):
@@ -42,9 +48,10 @@ def export(name, folder, batch):
     """Random weights, with batch norms that know their inputs: else activations grow or die from layer to
     layer, and numbers near the limits of float32 take longer."""
     torch.manual_seed(1)
-    model = build(name)
+    model, side = build(name)
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    pictures = torch.nn.functional.interpolate(torch.randn(batch, 3, 56, 56), (224, 224), mode="bilinear")
+    pictures = torch.nn.functional.interpolate(torch.randn(batch, 3, side // 4, side // 4), (side, side),
+                                               mode="bilinear")
     model.eval()
     for norm in norms:
         norm.reset_running_stats()
@@ -63,15 +70,17 @@ def export(name, folder, batch):
 
 def run(name, folder, batch, threads, gradients):
     torch.set_num_threads(threads)
+    build(name)  # what is imported or set up on first use is not the network's memory
+    gc.collect()
     forget_peak()
     before = process_bytes("VmRSS")
-    model = build(name)
+    model, side = build(name)
     model.load_state_dict(torch.load(folder / f"{name}.pt", map_location="cpu"))
     model.eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    base = before + sum(p.numel() * 4 for p in list(model.parameters()))
-    inputs = np.fromfile(folder / f"{name}.inputs", np.float32).reshape(batch, 3, 224, 224)
+    base = before + sum(p.numel() * 4 for p in model.parameters())
+    inputs = np.fromfile(folder / f"{name}.inputs", np.float32).reshape(batch, 3, side, side)
 
     def once():
         begin = time.perf_counter()
