@@ -48,7 +48,7 @@ def export(name, folder, batch):
     """Random weights, with batch norms that know their inputs: else activations grow or die from layer to
     layer, and numbers near the limits of float32 take longer."""
     torch.manual_seed(1)
-    model, side = build(name), side_of(name)
+    model, side = build(name)
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     pictures = torch.nn.functional.interpolate(torch.randn(batch, 3, side // 4, side // 4), (side, side),
                                                mode="bilinear")
@@ -74,7 +74,7 @@ def run(name, folder, batch, threads, gradients):
     gc.collect()
     forget_peak()
     before = process_bytes("VmRSS")
-    model, side = build(name), side_of(name)
+    model, side = build(name)
     model.load_state_dict(torch.load(folder / f"{name}.pt", map_location="cpu"))
     model.eval()
     for parameter in model.parameters():
