@@ -58,11 +58,13 @@ typedef enum sal_step_kind {
 
 typedef enum sal_value_type {
     SAL_VALUE_FLOATS,
-    SAL_VALUE_MASK,   /* one bit per element of `shape` */
+    SAL_VALUE_MASK,   /* one bit per element of `shape`: the derivative is 1 (for rules: the input positive) */
     SAL_VALUE_INDICES /* one byte per element of `shape` */
 } sal_value_type;
 
-/* Physical layouts of float values, masks and indices. */
+/* Physical layouts of float values, masks and indices.
+ * Padding channels of a blocked value hold any finite numbers, and a step must leave
+ * finite ones in those of its output: its readers may multiply them by zero. */
 typedef enum sal_layout {
     SAL_LAYOUT_PLAIN,  /* row-major as the shape says */
     SAL_LAYOUT_BLOCKED /* (1, C, H, W) as (ceil(C/b), H, W, b), b of the device */

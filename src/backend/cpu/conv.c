@@ -139,10 +139,23 @@ static sal_status create_winograd(conv_plan *p, sal_device *d, dnn_conv_shape *c
     }
 }
 
+/* oneDNN wants the pictures of a batch without the gaps that round them up to whole cache lines. */
+static int has_gaps(const sal_device *d, const sal_value *v)
+{
+    int64_t channels = v->layout == SAL_LAYOUT_BLOCKED ? cpu_blocks(d, v) * d->kernels->block : v->shape.dim[1];
+    return cpu_stride(v) != (size_t)(channels * cpu_pixels(v));
+}
+
+/* A picture at a time where there are gaps. */
+static void choose_runs(conv_plan *p, const sal_device *d, dnn_conv_shape *c, const sal_value *in, const sal_value *out)
+{
+    p->runs = has_gaps(d, in) || has_gaps(d, out) ? c->batch : 1;
+    c->batch /= p->runs;
+}
+
 /* Winograd where it fits and the library has it, direct elsewhere. */
 static sal_status create(conv_plan *p, sal_device *d, dnn_conv_shape *c, const float *weights)
 {
-    p->runs = 1;
     c->winograd = winograd_fits(d, c);
     if (c->winograd) {
         sal_status st = create_winograd(p, d, c, weights);
@@ -199,6 +212,7 @@ static sal_status prepare(void **plan, sal_needs *needs, sal_device *d, const sa
         TRY(sal_alloc(&p->bias, (size_t)(g.groups * g.out), sizeof *p->bias, "bias"));
         memcpy(p->bias, n->bias, n->bias_count * sizeof *p->bias);
     }
+    choose_runs(p, d, &c, in, out);
     TRY(create(p, d, &c, weights));
     describe(needs, p);
     *plan = p;
@@ -219,14 +233,16 @@ enum { MASK_PIECE = 1 << 15 };
 
 static void make_mask(sal_device *d, const conv_plan *p, const sal_run *r)
 {
-    const sal_value *out = &p->values[p->step->output];
-    size_t total = cpu_stride(out) * (size_t)p->step->batch;
+    const sal_value *out = &p->values[p->step->output], *kept = &p->values[p->step->kept];
+    size_t total = cpu_stride(out);
     int64_t pieces = (int64_t)((total + MASK_PIECE - 1) / MASK_PIECE);
-#pragma omp parallel for num_threads(d->threads)
-    for (int64_t k = 0; k < pieces; k++) {
-        size_t from = (size_t)k * MASK_PIECE, n = total - from < MASK_PIECE ? total - from : MASK_PIECE;
-        cpu_mask(d, (uint8_t *)r->kept + from / 8, (const float *)r->output + from, n, &p->step->node->activation);
-    }
+#pragma omp parallel for collapse(2) num_threads(d->threads)
+    for (int64_t picture = 0; picture < p->step->batch; picture++)
+        for (int64_t k = 0; k < pieces; k++) {
+            size_t from = (size_t)k * MASK_PIECE, n = total - from < MASK_PIECE ? total - from : MASK_PIECE;
+            cpu_mask(d, (uint8_t *)r->kept + (size_t)picture * kept->bytes + from / 8,
+                     (const float *)r->output + (size_t)picture * total + from, n, &p->step->node->activation);
+        }
 }
 
 static sal_status run(sal_device *d, void *plan, const sal_run *r)
@@ -283,7 +299,7 @@ static sal_status prepare_backward(void **plan, sal_needs *needs, sal_device *d,
     size_t count = (size_t)(g.groups * g.out * g.in * c.kernel[0] * c.kernel[1]);
     TRY(sal_alloc(&weights, count, sizeof *weights, "convolution weights"));
     spread_weights(weights, n, &g, dx->shape.dim[1], rotated);
-    p->runs = 1;
+    choose_runs(p, d, &c, dx, dy);
     if (rotated)
         TRY(create(p, d, &c, weights));
     else

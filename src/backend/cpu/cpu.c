@@ -184,13 +184,14 @@ static sal_status download(sal_device *d, float *host, const void *memory, const
 
 /* ---- Plans of steps without a library primitive ------------------------- */
 
-static sal_status pad_copy(float **out, const float *from, size_t count, size_t padded)
+/* One number per channel, of so many or of a single one for all; zeros for padding channels. */
+static sal_status spread_channels(float **out, const float *from, size_t count, size_t channels, size_t padded)
 {
     if (!from)
         return SAL_OK;
     sal_status st = sal_alloc(out, padded, sizeof **out, "weights");
-    if (st == SAL_OK)
-        memcpy(*out, from, count * sizeof **out);
+    for (size_t c = 0; st == SAL_OK && c < channels; c++)
+        (*out)[c] = from[count == 1 ? 0 : c];
     return st;
 }
 
@@ -206,9 +207,10 @@ sal_status cpu_plan_prepare(void **plan, sal_needs *needs, sal_device *d, const 
         p->in[k] = &values[step->inputs[k]];
     const sal_node *n = step->node;
     if (n->op == SAL_OP_AFFINE || n->op == SAL_OP_LAYER_NORM) {
-        size_t padded = (size_t)cpu_round_up((int64_t)n->weight_count, d->kernels->block);
-        TRY(pad_copy(&p->weights, n->weight, n->weight_count, padded));
-        TRY(pad_copy(&p->bias, n->bias, n->bias_count, padded));
+        size_t channels = (size_t)p->out->shape.dim[1];
+        size_t padded = (size_t)cpu_round_up((int64_t)channels, d->kernels->block);
+        TRY(spread_channels(&p->weights, n->weight, n->weight_count, channels, padded));
+        TRY(spread_channels(&p->bias, n->bias, n->bias_count, channels, padded));
         needs->weight_bytes = 2 * padded * sizeof(float);
     }
     needs->algorithm = d->kernels->name;

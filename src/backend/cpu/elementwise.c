@@ -33,18 +33,33 @@ static const float *at(const float *memory, size_t offset)
 
 /* ---- Activations -------------------------------------------------------- */
 
+/* Pieces of one picture: masks begin anew with each picture. */
+static int64_t picture_pieces(const cpu_plan *p)
+{
+    return ((int64_t)cpu_stride(p->out) + PIECE - 1) / PIECE;
+}
+
+static size_t picture_piece_size(const cpu_plan *p, int64_t piece)
+{
+    size_t total = cpu_stride(p->out), at = (size_t)piece * PIECE;
+    return total - at < PIECE ? total - at : PIECE;
+}
+
 static sal_status run_activation(sal_device *d, void *plan, const sal_run *r)
 {
     const cpu_plan *p = plan;
     const sal_activation *a = &p->step->node->activation;
-#pragma omp parallel for num_threads(d->threads)
-    for (int64_t k = 0; k < pieces(p); k++) {
-        size_t from = (size_t)k * PIECE, n = piece_size(p, k);
-        float *y = (float *)r->output + from;
-        d->kernels->activation(y, (const float *)r->inputs[0] + from, n, a);
-        if (r->kept)
-            cpu_mask(d, (uint8_t *)r->kept + from / 8, y, n, a);
-    }
+    size_t mask_bytes = r->kept ? p->values[p->step->kept].bytes : 0;
+#pragma omp parallel for collapse(2) num_threads(d->threads)
+    for (int64_t picture = 0; picture < p->step->batch; picture++)
+        for (int64_t k = 0; k < picture_pieces(p); k++) {
+            size_t inside = (size_t)k * PIECE, n = picture_piece_size(p, k);
+            size_t from = (size_t)picture * cpu_stride(p->out) + inside;
+            float *y = (float *)r->output + from;
+            d->kernels->activation(y, (const float *)r->inputs[0] + from, n, a);
+            if (r->kept)
+                cpu_mask(d, (uint8_t *)r->kept + (size_t)picture * mask_bytes + inside / 8, y, n, a);
+        }
     return SAL_OK;
 }
 
@@ -55,18 +70,20 @@ static sal_status run_activation_backward(sal_device *d, void *plan, const sal_r
     const float *addend = addend_of(p, r);
     int masked = sal_activation_keep(a->kind) == SAL_KEEP_SIGN;
     float slope = a->kind == SAL_ACT_LEAKY_RELU ? a->alpha : 0.0f;
-#pragma omp parallel for num_threads(d->threads)
-    for (int64_t k = 0; k < pieces(p); k++) {
-        size_t from = (size_t)k * PIECE, n = piece_size(p, k);
-        float *dx = (float *)r->output + from;
-        const float *dy = (const float *)r->inputs[0] + from;
-        if (masked)
-            d->kernels->mask_backward(dx, dy, (const uint8_t *)r->inputs[1] + from / 8, at(addend, from), n, slope,
-                                      p->step->rule);
-        else
-            d->kernels->activation_backward(dx, dy, (const float *)r->inputs[1] + from, at(addend, from), n, a,
-                                            p->step->rule);
-    }
+#pragma omp parallel for collapse(2) num_threads(d->threads)
+    for (int64_t picture = 0; picture < p->step->batch; picture++)
+        for (int64_t k = 0; k < picture_pieces(p); k++) {
+            size_t inside = (size_t)k * PIECE, n = picture_piece_size(p, k);
+            size_t from = (size_t)picture * cpu_stride(p->out) + inside;
+            float *dx = (float *)r->output + from;
+            const float *dy = (const float *)r->inputs[0] + from;
+            const uint8_t *mask = (const uint8_t *)r->inputs[1] + (size_t)picture * p->in[1]->bytes + inside / 8;
+            if (masked)
+                d->kernels->mask_backward(dx, dy, mask, at(addend, from), n, slope, p->step->rule);
+            else
+                d->kernels->activation_backward(dx, dy, (const float *)r->inputs[1] + from, at(addend, from), n, a,
+                                                p->step->rule);
+        }
     return SAL_OK;
 }
 
@@ -76,6 +93,25 @@ static sal_status run_activation_backward(sal_device *d, void *plan, const sal_r
 static int is_broadcast(const sal_value *small, const sal_value *big)
 {
     return !sal_shape_equal(&small->shape, &big->shape);
+}
+
+/* What is broadcast must be one value per channel of a blocked map: nothing else is written below. */
+static sal_status prepare_broadcast(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
+                                    const sal_value *values)
+{
+    const sal_value *out = &values[step->output], *big = out;
+    for (int k = 0; k < step->input_count; k++)
+        if (values[step->inputs[k]].bytes > big->bytes)
+            big = &values[step->inputs[k]];
+    for (int k = -1; k < step->input_count; k++) {
+        const sal_value *v = k < 0 ? out : &values[step->inputs[k]];
+        int per_channel = big->layout == SAL_LAYOUT_BLOCKED && v->layout == SAL_LAYOUT_BLOCKED &&
+                          v->shape.dim[1] == big->shape.dim[1] && cpu_pixels(v) == 1;
+        if (is_broadcast(v, big) && !per_channel)
+            return sal_fail(SAL_ERROR_UNSUPPORTED,
+                            "operands of different shapes must be (N, C, H, W) and (N, C, 1, 1)");
+    }
+    return cpu_plan_prepare(plan, needs, d, step, values);
 }
 
 static sal_status run_pairwise(sal_device *d, const cpu_plan *p, const sal_run *r,
@@ -224,16 +260,16 @@ static sal_status run_affine_terms(sal_device *d, const cpu_plan *p, const sal_r
 {
     const float *x = r->inputs[0];
     float *y = r->output;
-    size_t count = p->step->node->weight_count;
-    if (count > 1 && p->out->layout == SAL_LAYOUT_BLOCKED) {
+    if (p->out->layout == SAL_LAYOUT_BLOCKED) {
         channel_terms t = {.factor = p->weights, .shift = shift, .addend = addend};
         run_channels(d, p, y, x, &t);
         return SAL_OK;
     }
-    /* A scalar, or a vector (1, F). */
+    /* Row-major: (1, F), or what follows the channels together. */
+    size_t inner = (size_t)(sal_shape_elements(&p->out->shape) / p->out->shape.dim[1]);
     for (int64_t n = 0; n < p->step->batch; n++)
-        for (size_t i = 0; i < cpu_stride(p->out); i++) {
-            size_t k = (size_t)n * cpu_stride(p->out) + i, c = count > 1 ? (i < count ? i : count - 1) : 0;
+        for (size_t i = 0; i < (size_t)sal_shape_elements(&p->out->shape); i++) {
+            size_t k = (size_t)n * cpu_stride(p->out) + i, c = i / inner;
             y[k] = x[k] * p->weights[c] + (shift ? shift[c] : 0.0f) + (addend ? addend[k] : 0.0f);
         }
     return SAL_OK;
@@ -259,18 +295,18 @@ void cpu_mask(const sal_device *d, uint8_t *mask, const float *y, size_t n, cons
         d->kernels->mask_between(mask, y, n, 0.0f, INFINITY);
 }
 
-#define ROW(run)                                                                                                       \
+#define ROW(prepare, run)                                                                                              \
     {                                                                                                                  \
-        cpu_plan_prepare, run, cpu_plan_release                                                                        \
+        prepare, run, cpu_plan_release                                                                                 \
     }
 
-const sal_step_row cpu_row_activation = ROW(run_activation);
-const sal_step_row cpu_row_activation_backward = ROW(run_activation_backward);
-const sal_step_row cpu_row_add = ROW(run_add);
-const sal_step_row cpu_row_mul = ROW(run_mul);
-const sal_step_row cpu_row_mul_backward = ROW(run_mul_backward);
-const sal_step_row cpu_row_reduce_spatial = ROW(run_reduce_spatial);
-const sal_step_row cpu_row_mean = ROW(run_mean);
-const sal_step_row cpu_row_mean_backward = ROW(run_mean_backward);
-const sal_step_row cpu_row_affine = ROW(run_affine);
-const sal_step_row cpu_row_affine_backward = ROW(run_affine_backward);
+const sal_step_row cpu_row_activation = ROW(cpu_plan_prepare, run_activation);
+const sal_step_row cpu_row_activation_backward = ROW(cpu_plan_prepare, run_activation_backward);
+const sal_step_row cpu_row_add = ROW(prepare_broadcast, run_add);
+const sal_step_row cpu_row_mul = ROW(prepare_broadcast, run_mul);
+const sal_step_row cpu_row_mul_backward = ROW(prepare_broadcast, run_mul_backward);
+const sal_step_row cpu_row_reduce_spatial = ROW(prepare_broadcast, run_reduce_spatial);
+const sal_step_row cpu_row_mean = ROW(cpu_plan_prepare, run_mean);
+const sal_step_row cpu_row_mean_backward = ROW(cpu_plan_prepare, run_mean_backward);
+const sal_step_row cpu_row_affine = ROW(cpu_plan_prepare, run_affine);
+const sal_step_row cpu_row_affine_backward = ROW(cpu_plan_prepare, run_affine_backward);

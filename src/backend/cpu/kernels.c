@@ -164,6 +164,8 @@ static void activation_backward(float *dx, const float *dy, const float *kept, c
 {
     enum { PIECE = 256 };
     float slope[PIECE];
+    /* Sigmoid keeps its output, which is 1/2 where the input is 0. */
+    const float zero = a->kind == SAL_ACT_SIGMOID ? 0.5f : 0.0f;
     for (size_t at = 0; at < n; at += PIECE) {
         size_t m = n - at < PIECE ? n - at : PIECE;
         derivative(slope, kept + at, m, a);
@@ -173,7 +175,7 @@ static void activation_backward(float *dx, const float *dy, const float *kept, c
                 slope[i] *= d[i];
         else
             for (size_t i = 0; i < m; i++)
-                slope[i] = under_rule(d[i], d[i] * slope[i], k[i], rule);
+                slope[i] = under_rule(d[i], d[i] * slope[i], k[i] - zero, rule);
         if (addend)
             for (size_t i = 0; i < m; i++)
                 dx[at + i] = slope[i] + addend[at + i];

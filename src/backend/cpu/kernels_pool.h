@@ -80,19 +80,12 @@ static void max_pool_backward(float *dx, const float *dy, const uint8_t *index, 
     }
 }
 
-/* Divisor of a window: elements inside the picture, or inside the padded picture. */
-static inline float window_divisor(const cpu_pool *p, int64_t i, int64_t j, span h, span w)
+/* Divisor of a window: elements inside the picture, or all of the kernel's. */
+static inline float window_divisor(const cpu_pool *p, span h, span w)
 {
-    if (!p->window.count_padding)
-        return (float)((h.end - h.begin) * (w.end - w.begin));
-    int64_t size[2], o[2] = {i, j};
-    for (int k = 0; k < 2; k++) {
-        /* Ceil mode lets windows reach past the padding; what is past it does not count. */
-        int64_t start = o[k] * p->window.stride[k];
-        int64_t limit = p->in[k] + p->window.pad_begin[k] + p->window.pad_end[k];
-        size[k] = limit - start < p->window.kernel[k] ? limit - start : p->window.kernel[k];
-    }
-    return (float)(size[0] * size[1]);
+    if (p->window.count_padding)
+        return (float)(p->window.kernel[0] * p->window.kernel[1]);
+    return (float)((h.end - h.begin) * (w.end - w.begin));
 }
 
 static void avg_pool(float *y, const float *x, const cpu_pool *p)
@@ -106,11 +99,12 @@ static void avg_pool(float *y, const float *x, const cpu_pool *p)
                 sum[l] = 0.0f;
             for (int64_t a = h.begin; a < h.end; a++)
                 for (int64_t b = w.begin; b < w.end; b++) {
-                    const float *v = x + ((h.origin + a) * p->in[1] + w.origin + b) * BLOCK;
+                    int64_t row = h.origin + a * p->window.dilation[0], column = w.origin + b * p->window.dilation[1];
+                    const float *v = x + (row * p->in[1] + column) * BLOCK;
                     for (int l = 0; l < BLOCK; l++)
                         sum[l] += v[l];
                 }
-            float divisor = window_divisor(p, i, j, h, w);
+            float divisor = window_divisor(p, h, w);
             for (int l = 0; l < BLOCK; l++)
                 y[l] = sum[l] / divisor;
         }
@@ -123,12 +117,13 @@ static void avg_pool_backward(float *dx, const float *dy, const cpu_pool *p)
         span h = window_span(p, 0, i);
         for (int64_t j = 0; j < p->out[1]; j++, dy += BLOCK) {
             span w = window_span(p, 1, j);
-            float share[BLOCK], divisor = window_divisor(p, i, j, h, w);
+            float share[BLOCK], divisor = window_divisor(p, h, w);
             for (int l = 0; l < BLOCK; l++)
                 share[l] = dy[l] / divisor;
             for (int64_t a = h.begin; a < h.end; a++)
                 for (int64_t b = w.begin; b < w.end; b++) {
-                    float *to = dx + ((h.origin + a) * p->in[1] + w.origin + b) * BLOCK;
+                    int64_t row = h.origin + a * p->window.dilation[0], column = w.origin + b * p->window.dilation[1];
+                    float *to = dx + (row * p->in[1] + column) * BLOCK;
                     for (int l = 0; l < BLOCK; l++)
                         to[l] += share[l];
                 }

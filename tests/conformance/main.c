@@ -1,0 +1,104 @@
+/* conformance [--backend cpu[:SPEC]] [--filter TEXT] [--seed N] [--threads N] [--exact] [--bench] [--list]
+ *
+ * Exit status: 0 all passed, 1 some failed, 2 wrong usage, 77 the device is not to be had here. */
+#include "conformance/suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct options {
+    const char *backend;
+    suite suite;
+    sal_device_options device;
+} options;
+
+static const char usage[] = "Usage: conformance [OPTION]...\n"
+                            "Checks every step of a back end against a double-precision reference.\n\n"
+                            "  --backend DEVICE  cpu, or cpu:avx512, cpu:avx2, cpu:baseline [auto]\n"
+                            "  --filter TEXT     only problems whose text contains TEXT\n"
+                            "  --seed N          other numbers, the same problems [1]\n"
+                            "  --threads N       threads of the device [one per core]\n"
+                            "  --exact           direct convolution algorithms only\n"
+                            "  --bench           also time each problem, and some large ones\n"
+                            "  --list            name what passes, too\n";
+
+/* 1: taken; the value, where there is one, is the next argument. */
+static int take(options *o, const char *name, const char *value, int *used)
+{
+    char *end = NULL;
+    unsigned long long number = value ? strtoull(value, &end, 10) : 0;
+    int is_number = value && *value && !*end;
+    *used = 1;
+    if (strcmp(name, "--exact") == 0)
+        o->device.exact = 1;
+    else if (strcmp(name, "--bench") == 0)
+        o->suite.bench = 1;
+    else if (strcmp(name, "--list") == 0)
+        o->suite.list = 1;
+    else if (strcmp(name, "--backend") == 0 && value)
+        o->backend = value, *used = 2;
+    else if (strcmp(name, "--filter") == 0 && value)
+        o->suite.filter = value, *used = 2;
+    else if (strcmp(name, "--seed") == 0 && is_number)
+        o->suite.seed = number, *used = 2;
+    else if (strcmp(name, "--threads") == 0 && is_number && number <= 1024)
+        o->device.threads = (int)number, *used = 2;
+    else
+        return 0;
+    return 1;
+}
+
+void suite_count(suite *s, const char *text, int failed)
+{
+    s->passed += !failed;
+    s->failed += failed != 0;
+    if (failed)
+        printf("FAIL: %s (--seed %llu)\n", text, (unsigned long long)s->seed);
+    else if (s->list)
+        printf("ok: %s\n", text);
+}
+
+static void run_all(suite *s)
+{
+    suite_transfers(s);
+    suite_convolutions(s);
+    suite_first_layers(s);
+    suite_elementwise(s);
+    suite_pools(s);
+    suite_moves(s);
+    suite_vectors(s);
+    suite_large_convolutions(s);
+}
+
+int main(int argc, char **argv)
+{
+    options o = {.suite = {.seed = 1}};
+    const char *spec;
+    for (int i = 1, used; i < argc; i += used)
+        if (!take(&o, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used)) {
+            fprintf(strcmp(argv[i], "--help") == 0 ? stdout : stderr, "%s", usage);
+            return strcmp(argv[i], "--help") == 0 ? 0 : 2;
+        }
+    suite *s = &o.suite;
+    if (first_wrong_is_wrong()) {
+        fprintf(stderr, "the comparison of this suite is broken: it passes what it must not, or the reverse\n");
+        return 1;
+    }
+    if (sal_backend_find(&s->backend, &spec, o.backend) != SAL_OK) {
+        fprintf(stderr, "%s\n", sal_last_error());
+        return 2;
+    }
+    sal_status st = s->backend->open(&s->device, spec, &o.device);
+    if (st != SAL_OK) {
+        fprintf(stderr, "%s\n", sal_last_error());
+        return st == SAL_ERROR_UNSUPPORTED ? 77 : 2;
+    }
+    s->block = suite_block(s);
+    printf("%s%s\n", s->backend->describe(s->device), o.device.exact ? ", exact" : "");
+    run_all(s);
+    printf("%zu passed, %zu failed, %zu skipped\n", s->passed, s->failed, s->skipped);
+    s->backend->close(s->device);
+    /* A filter that matches nothing has checked nothing. */
+    return s->failed > 0 || s->passed + s->skipped == 0;
+}

@@ -1,0 +1,161 @@
+/* Linear ops as pairs of elements with a weight. One loop serves both directions: whoever
+ * weighs an element forward sends the gradient back with the same weight. */
+#include "conformance/reference.h"
+
+#include <math.h>
+#include <string.h>
+
+static void touch(walk *w, int64_t out, int64_t in, double weight)
+{
+    int64_t to = w->backward ? in : out, from = w->backward ? out : in;
+    double term = weight * w->from[from];
+    w->sum[to] += term;
+    w->magnitude[to] += fabs(term);
+    w->terms[to] += 1.0;
+}
+
+static const sal_shape *input_shape(const walk *w)
+{
+    return &w->r->graph->nodes[w->r->node->inputs[w->input]].shape;
+}
+
+/* Element of the input under tap t of the window of output pixel (py, px), or -1. */
+static int64_t under(const sal_window *v, const int64_t *in, int64_t channel, int64_t py, int64_t px, int64_t t)
+{
+    int64_t y = py * v->stride[0] - v->pad_begin[0] + t / v->kernel[1] * v->dilation[0];
+    int64_t x = px * v->stride[1] - v->pad_begin[1] + t % v->kernel[1] * v->dilation[1];
+    return y < 0 || y >= in[2] || x < 0 || x >= in[3] ? -1 : (channel * in[2] + y) * in[3] + x;
+}
+
+static void walk_conv(walk *w)
+{
+    const sal_node *n = w->r->node;
+    const int64_t *in = input_shape(w)->dim, *out = n->shape.dim;
+    int64_t taps = n->window.kernel[0] * n->window.kernel[1], share = in[1] / n->window.groups, at = 0;
+    for (int64_t o = 0; o < out[1]; o++)
+        for (int64_t p = 0; p < out[2] * out[3]; p++, at++)
+            for (int64_t k = 0; k < share * taps; k++) {
+                int64_t channel = o / (out[1] / n->window.groups) * share + k / taps;
+                int64_t from = under(&n->window, in, channel, p / out[3], p % out[3], k % taps);
+                if (from >= 0)
+                    touch(w, at, from, (double)n->weight[o * share * taps + k]);
+            }
+}
+
+static void walk_dense(walk *w)
+{
+    const sal_node *n = w->r->node;
+    int64_t features = input_shape(w)->dim[1];
+    for (int64_t o = 0; o < n->shape.dim[1]; o++)
+        for (int64_t i = 0; i < features; i++)
+            touch(w, o, i, (double)n->weight[o * features + i]);
+}
+
+/* A max pool passes its largest element on, the first of equals; an average its share of all. */
+static void walk_pool(walk *w)
+{
+    const sal_node *n = w->r->node;
+    const int64_t *in = input_shape(w)->dim, *out = n->shape.dim;
+    int64_t taps = n->window.kernel[0] * n->window.kernel[1];
+    const double *x = w->r->x[0];
+    for (int64_t at = 0; at < out[1] * out[2] * out[3]; at++) {
+        int64_t best = -1, real = 0, c = at / (out[2] * out[3]), py = at / out[3] % out[2], px = at % out[3];
+        for (int64_t t = 0; t < taps; t++) {
+            int64_t from = under(&n->window, in, c, py, px, t);
+            real += from >= 0;
+            if (from >= 0 && (best < 0 || x[from] > x[best]))
+                best = from;
+        }
+        if (n->op == SAL_OP_MAX_POOL)
+            touch(w, at, best, 1.0);
+        for (int64_t t = 0; t < taps && n->op == SAL_OP_AVG_POOL; t++) {
+            int64_t from = under(&n->window, in, c, py, px, t);
+            if (from >= 0)
+                touch(w, at, from, 1.0 / (double)(n->window.count_padding ? taps : real));
+        }
+    }
+}
+
+static void walk_mean(walk *w)
+{
+    const int64_t *in = input_shape(w)->dim;
+    int64_t area = in[2] * in[3];
+    for (int64_t i = 0; i < in[1] * area; i++)
+        touch(w, i / area, i, 1.0 / (double)area);
+}
+
+/* Coordinate along axis j of the input that element `index` of the output comes from. */
+static int64_t coordinate(const walk *w, const int64_t *index, int j, int64_t first)
+{
+    const sal_node *n = w->r->node;
+    int64_t extent = input_shape(w)->dim[j], i = index[j];
+    switch (n->op) {
+    case SAL_OP_CONCAT: return j == n->axis ? i - first : i;
+    case SAL_OP_SLICE: return j == n->axis ? n->start + i * n->step : i;
+    case SAL_OP_PAD: return j >= 2 ? i - n->window.pad_begin[j - 2] : i;
+    case SAL_OP_SHUFFLE: return j == 1 ? i % n->groups * (extent / n->groups) + i / n->groups : i;
+    case SAL_OP_TRANSPOSE:
+        for (int k = 0; k < n->shape.rank; k++)
+            if (n->permutation[k] == j)
+                return index[k];
+        return -1;
+    default: return extent == 1 ? 0 : i; /* add and mul: broadcast */
+    }
+}
+
+static void walk_moved(walk *w)
+{
+    const sal_node *n = w->r->node;
+    const sal_shape *from = input_shape(w);
+    int64_t first = 0, index[SAL_MAX_RANK];
+    for (int k = 0; k < w->input && n->op == SAL_OP_CONCAT; k++)
+        first += w->r->graph->nodes[n->inputs[k]].shape.dim[n->axis];
+    for (int64_t at = 0; at < sal_shape_elements(&n->shape); at++) {
+        int64_t rest = at, in = 0;
+        for (int j = n->shape.rank - 1; j >= 0; j--) {
+            index[j] = rest % n->shape.dim[j];
+            rest /= n->shape.dim[j];
+        }
+        for (int j = 0; j < from->rank && in >= 0; j++) {
+            int64_t c = coordinate(w, index, j, first);
+            in = c >= 0 && c < from->dim[j] ? in * from->dim[j] + c : -1;
+        }
+        if (in < 0)
+            continue;
+        double weight = 1.0;
+        if (n->op == SAL_OP_MUL) {
+            /* The other operand is of the output's shape, or one value per channel. */
+            const sal_shape *other = &w->r->graph->nodes[n->inputs[1 - w->input]].shape;
+            weight = w->r->x[1 - w->input][sal_shape_equal(other, &n->shape) ? at : index[1]];
+        }
+        touch(w, at, in, weight);
+    }
+}
+
+static void walk_straight(walk *w)
+{
+    const sal_node *n = w->r->node;
+    int64_t inner = 1;
+    for (int j = 2; j < n->shape.rank; j++)
+        inner *= n->shape.dim[j];
+    for (int64_t i = 0; i < sal_shape_elements(&n->shape); i++) {
+        double weight = 1.0;
+        if (n->op == SAL_OP_AFFINE)
+            weight = (double)n->weight[n->weight_count == 1 ? 0 : i / inner % n->shape.dim[1]];
+        touch(w, i, i, weight);
+    }
+}
+
+void walk_linear(walk *w)
+{
+    switch (w->r->node->op) {
+    case SAL_OP_CONV: walk_conv(w); break;
+    case SAL_OP_DENSE: walk_dense(w); break;
+    case SAL_OP_MAX_POOL:
+    case SAL_OP_AVG_POOL: walk_pool(w); break;
+    case SAL_OP_REDUCE_MEAN: walk_mean(w); break;
+    case SAL_OP_AFFINE:
+    case SAL_OP_RESHAPE: walk_straight(w); break;
+    default: walk_moved(w); break;
+    }
+}
