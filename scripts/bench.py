@@ -58,8 +58,8 @@ def bench(name, args):
     folder, batch = args.folder, args.batch
     subprocess.run([args.python[0], HERE / "bench_pytorch.py", "export", name, folder, str(batch)], check=True,
                    env={**os.environ, "PYTHONPATH": str(HERE)}, stdout=subprocess.DEVNULL)
-    ours = Contender([args.gradient, folder / f"{name}.onnx", folder / f"{name}.inputs", batch, args.threads],
-                     folder / "ours.gradients")
+    ours = Contender([args.gradient, folder / "warm.onnx", folder / f"{name}.onnx", folder / f"{name}.inputs", batch,
+                      args.threads], folder / "ours.gradients")
     theirs = [Contender([python, HERE / "bench_pytorch.py", "run", name, folder, batch, args.threads],
                         folder / f"theirs{k}.gradients") for k, python in enumerate(args.python)]
     peaks = []

@@ -224,6 +224,7 @@ static sal_status contribute(tape *t, sal_step_kind kind, const sal_node *node, 
     TRY(add_value(&output, t, SAL_VALUE_FLOATS, &t->graph->nodes[to].shape));
     TRY(add_step(&s, t, kind, node, inputs, input_count, output));
     s->operand = operand;
+    t->program->values[output].picture = to == t->graph->input;
     if (t->gradients[to] >= 0) {
         s->addend = t->gradients[to];
         s->inputs[s->input_count++] = s->addend;
@@ -449,12 +450,6 @@ static void mark_picture(sal_program *p, const sal_graph *g)
             if (g->nodes[i].inputs[k] == g->input &&
                 (g->nodes[i].op != SAL_OP_CONV || g->nodes[i].window.groups != 1 || k != 0))
                 only_convs = 0;
-    for (size_t s = 0; s < p->step_count; s++) {
-        sal_value *v = &p->values[p->steps[s].output];
-        if (sal_shape_equal(&v->shape, &p->values[p->gradient].shape) && p->steps[s].node->input_count > 0 &&
-            p->steps[s].node->inputs[0] == g->input && s >= p->forward_count)
-            v->picture = 1;
-    }
     p->values[p->input].picture = p->values[p->gradient].picture = 1;
     for (size_t v = 0; v < p->value_count; v++)
         p->values[v].conv_picture = p->values[v].picture && only_convs;

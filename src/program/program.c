@@ -65,26 +65,48 @@ static void return_freed_memory(void)
 #endif
 }
 
-static void drop_steps(sal_program *p)
+/* Back to before prepare_steps. */
+static void drop_plans(sal_program *p)
 {
-    for (size_t s = 0; s < p->step_count; s++) {
-        if (p->plans && p->plans[s])
+    for (size_t s = 0; p->plans && s < p->step_count; s++)
+        if (p->plans[s])
             p->backend->rows[p->steps[s].kind]->release(p->device, p->plans[s]);
-        free(p->steps[s].inputs);
-    }
-    free(p->steps);
-    free(p->values);
     sal_free(p->plans);
     sal_free(p->needs);
     sal_free(p->scratch_offsets);
-    sal_free(p->backward_start);
-    p->steps = NULL;
-    p->values = NULL;
     p->plans = NULL;
     p->needs = NULL;
     p->scratch_offsets = NULL;
+    p->scratch_bytes = p->weight_bytes = 0;
+}
+
+static void drop_steps(sal_program *p)
+{
+    drop_plans(p);
+    for (size_t s = 0; s < p->step_count; s++)
+        free(p->steps[s].inputs);
+    free(p->steps);
+    free(p->values);
+    sal_free(p->backward_start);
+    p->steps = NULL;
+    p->values = NULL;
     p->backward_start = NULL;
     p->step_count = p->value_count = 0;
+}
+
+/* Plans and prepares for the present batch. Preparing costs time, so that is left
+ * where the values alone are too much; with the steps' scratch there may still be too much. */
+static sal_status plan_batch(sal_program *p, size_t limit)
+{
+    sal_status st = SAL_OK;
+    drop_plans(p);
+    TRY(sal_program_plan(p, p->batch % SMALL_CHUNK == 0 ? SMALL_CHUNK : 1));
+    if (p->arena_bytes > limit)
+        return SAL_OK;
+    TRY(prepare_steps(p));
+    TRY(sal_program_place(p));
+done:
+    return st;
 }
 
 static sal_status compile(sal_program *p, const sal_program_options *options)
@@ -93,7 +115,7 @@ static sal_status compile(sal_program *p, const sal_program_options *options)
     TRY(sal_program_differentiate(p, options->rule));
     size_t limit = options->max_memory ? options->max_memory : p->backend->free_memory(p->device) / 4 * 3;
     for (p->batch = options->batch ? options->batch : DEFAULT_BATCH;; p->batch = (p->batch + 1) / 2) {
-        TRY(sal_program_plan(p, p->batch % SMALL_CHUNK == 0 ? SMALL_CHUNK : 1));
+        TRY(plan_batch(p, limit));
         if (p->arena_bytes <= limit)
             break;
         if (options->batch || p->batch == 1) {
@@ -102,8 +124,6 @@ static sal_status compile(sal_program *p, const sal_program_options *options)
             goto done;
         }
     }
-    TRY(prepare_steps(p));
-    TRY(sal_program_place(p));
     drop_weights(p);
     return_freed_memory();
     void *arena;

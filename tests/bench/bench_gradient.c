@@ -1,8 +1,9 @@
 /* Times sal_engine_gradient, one child of scripts/bench.sh: its twin is scripts/bench_pytorch.py.
  *
- *     bench_gradient MODEL INPUTS BATCH THREADS GRADIENTS
+ *     bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS
  *
- * INPUTS: BATCH pictures as raw float32; GRADIENTS: the gradients of their predicted logits, written at the
+ * WARM: a small model, run first, so that the libraries' own code and tables are not counted as the network's
+ * memory. INPUTS: BATCH pictures as raw float32; GRADIENTS: the gradients of their predicted logits, written at the
  * end. Prints "ready" when it has run once. Then every line on standard input is a turn of that many runs,
  * answered by "ms" and the milliseconds per picture of each; the end of the input ends it with
  *
@@ -100,21 +101,41 @@ static int run_once(job *j, double *milliseconds)
     return 1;
 }
 
+static int warm_up(const char *path, int threads)
+{
+    sal_model *model = NULL;
+    sal_engine *engine = NULL;
+    sal_model_info info;
+    const sal_engine_options options = {.device = "cpu", .batch = 1, .threads = threads};
+    const sal_target target = {.kind = SAL_TARGET_PREDICTED};
+    int ok = !sal_model_open(&model, path, NULL) && !sal_model_get_info(&info, model) &&
+             !sal_engine_open(&engine, model, &options);
+    const size_t elements = ok ? (size_t)(info.channels * info.height * info.width) : 0;
+    float *memory = calloc(2 * elements + 1, sizeof *memory);
+    ok = ok && memory && !sal_engine_gradient(engine, memory + elements, NULL, NULL, memory, &target, 1);
+    free(memory);
+    sal_engine_close(engine);
+    sal_model_close(model);
+    return ok ? 1 : complain(sal_last_error());
+}
+
 static int job_open(job *j, char **argv)
 {
     double milliseconds;
+    if (!warm_up(argv[1], (int)strtol(argv[5], NULL, 10)))
+        return 0;
     forget_peak();
     j->rss_before = process_bytes("VmRSS:");
-    j->batch = strtoll(argv[3], NULL, 10);
+    j->batch = strtoll(argv[4], NULL, 10);
     if (j->batch < 1)
         return complain("BATCH must be positive");
-    if (sal_model_open(&j->model, argv[1], NULL) || sal_model_get_info(&j->info, j->model))
+    if (sal_model_open(&j->model, argv[2], NULL) || sal_model_get_info(&j->info, j->model))
         return complain(sal_last_error());
     j->elements = (size_t)(j->batch * j->info.channels * j->info.height * j->info.width);
-    const sal_engine_options options = {.device = "cpu", .batch = j->batch, .threads = (int)strtol(argv[4], NULL, 10)};
+    const sal_engine_options options = {.device = "cpu", .batch = j->batch, .threads = (int)strtol(argv[5], NULL, 10)};
     if (sal_engine_open(&j->engine, j->model, &options))
         return complain(sal_last_error());
-    return read_inputs(j, argv[2]) && run_once(j, &milliseconds);
+    return read_inputs(j, argv[3]) && run_once(j, &milliseconds);
 }
 
 static int take_turns(job *j)
@@ -138,8 +159,8 @@ int main(int argc, char **argv)
 {
     job j = {0};
     sal_plan_info plan;
-    if (argc != 6) {
-        fprintf(stderr, "usage: bench_gradient MODEL INPUTS BATCH THREADS GRADIENTS\n");
+    if (argc != 7) {
+        fprintf(stderr, "usage: bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS\n");
         return 2;
     }
     int ok = job_open(&j, argv);
@@ -149,7 +170,7 @@ int main(int argc, char **argv)
         forget_peak();
         printf("ready\n");
         fflush(stdout);
-        ok = take_turns(&j) && write_gradients(&j, argv[5]) && !sal_engine_get_plan(&plan, j.engine);
+        ok = take_turns(&j) && write_gradients(&j, argv[6]) && !sal_engine_get_plan(&plan, j.engine);
         const int64_t running = process_bytes("VmHWM:") - base;
         if (ok)
             printf("peak-bytes %" PRId64 "\nrunning-bytes %" PRId64 "\narena-bytes %" PRIu64 "\nflops %" PRIu64

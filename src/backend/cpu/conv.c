@@ -124,7 +124,7 @@ static int winograd_fits(const sal_device *d, const dnn_conv_shape *c)
 
 /* Winograd's working memory grows with the batch; beyond this a part of the batch at a time
  * costs less than the memory is worth. */
-enum { MAX_SCRATCH_BYTES = 64 << 20 };
+enum { MAX_SCRATCH_BYTES = 48 << 20 };
 
 static sal_status create_winograd(conv_plan *p, sal_device *d, dnn_conv_shape *c, const float *weights)
 {
