@@ -41,7 +41,7 @@ endforeach()
 # What has a .pc file of its own is named in Requires.private.
 set(pc_libs_private ${SAL_PRIVATE_LIBRARIES})
 list(REMOVE_ITEM pc_libs_private png jpeg tiff protobuf-c)
-list(TRANSFORM pc_libs_private PREPEND "-l")
+list(TRANSFORM pc_libs_private PREPEND "-l" REGEX "^[^/]")
 list(JOIN pc_libs_private " " pc_libs_private)
 configure_file(src/cmake/salmap.pc.in ${PROJECT_BINARY_DIR}/salmap.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/salmap.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -34,7 +34,17 @@ function(sal_library target kind)
   set_target_properties(${target} PROPERTIES OUTPUT_NAME salmap LINKER_LANGUAGE C)
 endfunction()
 
-set(SAL_PRIVATE_LIBRARIES png jpeg tiff protobuf-c dnnl ${OpenMP_C_LIB_NAMES} m)
+# An OpenMP library outside of the linker's own folders can only be named by its path.
+set(openmp_libraries "")
+foreach(name IN LISTS OpenMP_C_LIB_NAMES)
+  get_filename_component(dir "${OpenMP_${name}_LIBRARY}" DIRECTORY)
+  if(dir IN_LIST CMAKE_C_IMPLICIT_LINK_DIRECTORIES)
+    list(APPEND openmp_libraries ${name})
+  else()
+    list(APPEND openmp_libraries ${OpenMP_${name}_LIBRARY})
+  endif()
+endforeach()
+set(SAL_PRIVATE_LIBRARIES png jpeg tiff protobuf-c dnnl ${openmp_libraries} m)
 list(REMOVE_DUPLICATES SAL_PRIVATE_LIBRARIES)
 
 sal_library(salmap_static STATIC)
@@ -45,7 +55,11 @@ sal_library(salmap_shared SHARED)
 add_library(salmap::salmap ALIAS salmap_shared)
 set_target_properties(salmap_shared PROPERTIES EXPORT_NAME salmap VERSION ${PROJECT_VERSION}
                                                SOVERSION ${PROJECT_VERSION_MAJOR})
-if(NOT SAL_SANITIZE AND NOT APPLE)
+# Compilers add symbols of their own that -fvisibility=hidden does not reach.
+set(exports ${CMAKE_CURRENT_LIST_DIR}/exports.map)
+target_link_options(salmap_shared PRIVATE -Wl,--version-script,${exports})
+set_property(TARGET salmap_shared APPEND PROPERTY LINK_DEPENDS ${exports})
+if(NOT SAL_SANITIZE)
   # Sanitizer runtimes are resolved in the program only.
   target_link_options(salmap_shared PRIVATE -Wl,--no-undefined -Wl,--as-needed)
 endif()

@@ -38,5 +38,5 @@ c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -o "$work/pkgconfig_cxx17" "$con
 LD_LIBRARY_PATH=$libdir "$work/pkgconfig_cxx17"
 # shellcheck disable=SC2046
 "$cc" -std=c11 -o "$work/pkgconfig_static" "$consumer/c11.c" $(pkg-config --cflags salmap) "$libdir/libsalmap.a" \
-    $(pkg-config --static --libs-only-l salmap | sed 's/-lsalmap//')
+    $(pkg-config --static --libs salmap | sed 's/-lsalmap//')
 "$work/pkgconfig_static"
