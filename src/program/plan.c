@@ -13,8 +13,8 @@
 #include <string.h>
 
 enum {
-    /* Weights that every chunk reads again; small enough to stay in a last-level cache. */
-    CHUNKED_WEIGHT_BYTES = 8 << 20,
+    /* Weights that every chunk reads again: a percent of the time that their convolutions take. */
+    CHUNKED_WEIGHT_BYTES = 32 << 20,
     ALIGNMENT = 64
 };
 
