@@ -134,7 +134,7 @@ sal_status onnx_take(float **out, size_t *count, onnx_importer *im, const onnx_o
 
 sal_status onnx_scalar(double *out, onnx_importer *im, const onnx_op *op, int index)
 {
-    const onnx_tensor *t;
+    const onnx_tensor *t = NULL;
     sal_status st = onnx_constant(&t, im, op, index);
     if (st != SAL_OK)
         return st;
