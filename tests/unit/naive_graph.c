@@ -53,7 +53,7 @@ double sal_naive_activation(double *derivative, const sal_activation *activation
 static int64_t source(const sal_graph *graph, const sal_node *n, int k, int64_t at)
 {
     const sal_shape *from = &graph->nodes[n->inputs[k]].shape;
-    int64_t index[SAL_MAX_RANK], coordinate[SAL_MAX_RANK], offset = 0, result = 0;
+    int64_t index[SAL_MAX_RANK] = {0}, coordinate[SAL_MAX_RANK], offset = 0, result = 0;
     if (n->op == SAL_OP_RESHAPE)
         return at;
     for (int j = n->shape.rank - 1; j >= 0; j--) {
@@ -220,9 +220,7 @@ static void layer_backward(const sal_naive *run, int node)
     const sal_node *n = &run->graph->nodes[node];
     double *dy = run->gradient[node];
     for (int64_t i = 0; i < sal_shape_elements(&n->shape); i++) {
-        double d;
-        sal_naive_activation(&d, &n->activation, run->before[node][i]);
-        dy[i] *= d;
+        dy[i] = sal_naive_back(run, &n->activation, run->before[node][i], dy[i]);
         if (n->input_count == 2)
             run->gradient[n->inputs[1]][i] += dy[i];
     }
@@ -236,11 +234,11 @@ static void activate(const sal_naive *run, int node, int backward)
 {
     const sal_node *n = &run->graph->nodes[node];
     for (int64_t i = 0; i < sal_shape_elements(&n->shape); i++) {
-        double d, y = sal_naive_activation(&d, &n->activation, run->value[n->inputs[0]][i]);
+        double x = run->value[n->inputs[0]][i];
         if (backward)
-            run->gradient[n->inputs[0]][i] += d * run->gradient[node][i];
+            run->gradient[n->inputs[0]][i] += sal_naive_back(run, &n->activation, x, run->gradient[node][i]);
         else
-            run->value[node][i] = y;
+            run->value[node][i] = sal_naive_activation(NULL, &n->activation, x);
     }
 }
 
@@ -286,8 +284,14 @@ static void release(double **values, size_t count)
 
 sal_status sal_naive_run(double *scores, double *gradient, const sal_graph *graph, const double *input, int64_t target)
 {
+    return sal_naive_run_rule(scores, gradient, NULL, graph, input, target, SAL_RULE_GRADIENT);
+}
+
+sal_status sal_naive_run_rule(double *scores, double *gradient, double *margin, const sal_graph *graph,
+                              const double *input, int64_t target, sal_rule rule)
+{
     sal_status st = SAL_OK;
-    sal_naive run = {.graph = graph};
+    sal_naive run = {.graph = graph, .rule = rule};
     int64_t pixels = sal_shape_elements(&graph->nodes[graph->input].shape);
     int64_t outputs = sal_shape_elements(&graph->nodes[graph->output].shape);
     TRY(reserve(&run.value, graph));
@@ -296,6 +300,8 @@ sal_status sal_naive_run(double *scores, double *gradient, const sal_graph *grap
     memcpy(run.value[graph->input], input, (size_t)pixels * sizeof *input);
     for (size_t i = 0; i < graph->count; i++)
         step(&run, (int)i, 0);
+    if (margin)
+        *margin = sal_naive_margin(&run);
     if (scores)
         memcpy(scores, run.value[graph->output], (size_t)outputs * sizeof *scores);
     for (int64_t i = 0; i < outputs; i++)

@@ -1,0 +1,193 @@
+/* What programs compute: against the reference interpreter, and against themselves. */
+#include "unit/test_program_nets.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int64_t batches[] = {1, 3, 4, 8};
+enum { BATCHES = sizeof batches / sizeof *batches };
+
+/* The seeds of a gradient of output k alone. */
+static void one_hot(float *seeds, int64_t count, int64_t outputs, int64_t k)
+{
+    for (int64_t i = 0; i < count * outputs; i++)
+        seeds[i] = i % outputs == k;
+}
+
+/* Scores and gradients of `count` pictures from `first` on, against the reference. */
+static void check(sal_program *p, const net_answers *a, int64_t first, int64_t count, const char *name)
+{
+    float *scores = calloc((size_t)(count * a->outputs), sizeof *scores);
+    float *seeds = calloc((size_t)(count * a->outputs), sizeof *seeds);
+    float *gradients = calloc((size_t)(count * a->pixels), sizeof *gradients);
+    cr_assert_eq(sal_program_forward(p, scores, a->inputs + first * a->pixels, count), SAL_OK, "%s", sal_last_error());
+    double off = net_difference(a->scores + first * a->outputs, scores, count * a->outputs);
+    cr_expect(off <= 2e-5, "%s, batch %d: scores differ by %g", name, (int)p->batch, off);
+    for (int64_t k = 0; k < a->outputs; k++) {
+        one_hot(seeds, count, a->outputs, k);
+        cr_assert_eq(sal_program_backward(p, gradients, seeds, count), SAL_OK, "%s", sal_last_error());
+        const double *expected = a->gradients + (k * NET_PICTURES + first) * a->pixels;
+        for (int64_t n = 0; n < count; n++) {
+            off = net_difference(expected + n * a->pixels, gradients + n * a->pixels, a->pixels);
+            cr_expect(off <= 1e-4, "%s, batch %d, picture %d, output %d: gradients differ by %g", name, (int)p->batch,
+                      (int)n, (int)k, off);
+        }
+    }
+    free(scores);
+    free(seeds);
+    free(gradients);
+}
+
+static void check_rule(sal_rule rule, int exact, const char *device)
+{
+    for (size_t i = 0; i < net_count; i++) {
+        sal_graph graph;
+        net_answers a;
+        net_make(&graph, &nets[i]);
+        net_answers_make(&a, &graph, rule);
+        for (int b = 0; b < BATCHES; b++) {
+            sal_program *p = net_open(
+                &graph, &(sal_program_options){.device = device, .batch = batches[b], .rule = rule, .exact = exact});
+            check(p, &a, 0, batches[b], nets[i].name);
+            if (batches[b] > 1)
+                check(p, &a, 1, batches[b] - 1, nets[i].name);
+            sal_program_close(p);
+        }
+        net_answers_clear(&a);
+        sal_graph_clear(&graph);
+    }
+}
+
+Test(program, scores_and_gradients_are_those_of_the_reference)
+{
+    check_rule(SAL_RULE_GRADIENT, 0, NULL);
+}
+
+Test(program, guided_gradients_are_those_of_the_definition)
+{
+    check_rule(SAL_RULE_GUIDED, 1, NULL);
+}
+
+Test(program, deconvnet_gradients_are_those_of_the_definition)
+{
+    check_rule(SAL_RULE_DECONVNET, 1, NULL);
+}
+
+Test(program, rectified_gradients_are_those_of_the_definition)
+{
+    check_rule(SAL_RULE_RECTIFIED, 1, NULL);
+}
+
+Test(program, narrow_blocks_and_plain_loops_compute_the_same)
+{
+    check_rule(SAL_RULE_GRADIENT, 0, "cpu:baseline");
+}
+
+Test(program, one_forward_pass_serves_several_backward_passes)
+{
+    for (size_t i = 0; i < net_count; i++) {
+        sal_graph graph;
+        net_answers a;
+        net_make(&graph, &nets[i]);
+        net_pictures_make(&a, &graph);
+        enum { BATCH = 4 };
+        size_t bytes = BATCH * (size_t)a.pixels * sizeof(float);
+        float *fresh = malloc(bytes), *again = malloc(bytes),
+              *seeds = calloc(2 * BATCH * (size_t)a.outputs, sizeof *seeds);
+        for (int64_t k = 0; k < 2 * BATCH * a.outputs; k++)
+            seeds[k] = (float)(k % 7) - 2.5f;
+        sal_program *p = net_open(&graph, &(sal_program_options){.batch = BATCH});
+        sal_program *q = net_open(&graph, &(sal_program_options){.batch = BATCH});
+        cr_assert_eq(sal_program_forward(p, NULL, a.inputs, BATCH), SAL_OK);
+        for (int turn = 0; turn < 3; turn++) {
+            const float *seed = seeds + turn % 2 * BATCH * a.outputs;
+            cr_assert_eq(sal_program_backward(p, again, seed, BATCH), SAL_OK);
+            cr_assert_eq(sal_program_forward(q, NULL, a.inputs, BATCH), SAL_OK);
+            cr_assert_eq(sal_program_backward(q, fresh, seed, BATCH), SAL_OK);
+            cr_expect_arr_eq(again, fresh, bytes, "%s: backward pass %d differs", nets[i].name, turn + 1);
+        }
+        sal_program_close(p);
+        sal_program_close(q);
+        free(fresh);
+        free(again);
+        free(seeds);
+        net_answers_clear(&a);
+        sal_graph_clear(&graph);
+    }
+}
+
+/* Scores and gradient of one picture at place `at` of a run of `count`, behind copies of others. */
+static void run_at(float *result, sal_program *p, const net_answers *a, int64_t picture, int64_t at, int64_t count)
+{
+    size_t pixels = (size_t)a->pixels, outputs = (size_t)a->outputs;
+    float *inputs = malloc((size_t)count * pixels * sizeof *inputs),
+          *scores = malloc((size_t)count * outputs * sizeof *scores);
+    float *seeds = malloc((size_t)count * outputs * sizeof *seeds);
+    float *gradients = malloc((size_t)count * pixels * sizeof *gradients);
+    for (int64_t n = 0; n < count; n++) {
+        int64_t from = n == at ? picture : (picture + 1 + n) % NET_PICTURES;
+        memcpy(inputs + (size_t)n * pixels, a->inputs + (size_t)from * pixels, pixels * sizeof *inputs);
+        for (size_t k = 0; k < outputs; k++)
+            seeds[(size_t)n * outputs + k] = n == at ? 1.0f / (float)(k + 1) : -3.0f;
+    }
+    cr_assert_eq(sal_program_forward(p, scores, inputs, count), SAL_OK);
+    cr_assert_eq(sal_program_backward(p, gradients, seeds, count), SAL_OK);
+    memcpy(result, scores + (size_t)at * outputs, outputs * sizeof *scores);
+    memcpy(result + outputs, gradients + (size_t)at * pixels, pixels * sizeof *gradients);
+    free(inputs);
+    free(scores);
+    free(seeds);
+    free(gradients);
+}
+
+Test(program, a_picture_gets_the_same_bits_in_any_company)
+{
+    for (size_t i = 0; i < net_count; i++) {
+        sal_graph graph;
+        net_answers a;
+        net_make(&graph, &nets[i]);
+        net_pictures_make(&a, &graph);
+        size_t bytes = (size_t)(a.outputs + a.pixels) * sizeof(float);
+        float *first = malloc(bytes), *other = malloc(bytes);
+        for (int b = 0; b < BATCHES; b++) {
+            sal_program *p = net_open(&graph, &(sal_program_options){.batch = batches[b]});
+            if (b == 0)
+                run_at(first, p, &a, 2, 0, 1);
+            for (int64_t count = 1; count <= batches[b]; count++)
+                for (int64_t at = 0; at < count; at += 2) {
+                    run_at(other, p, &a, 2, at, count);
+                    cr_expect_arr_eq(other, first, bytes, "%s: place %d of %d in a batch of %d", nets[i].name, (int)at,
+                                     (int)count, (int)batches[b]);
+                }
+            sal_program_close(p);
+        }
+        free(first);
+        free(other);
+        net_answers_clear(&a);
+        sal_graph_clear(&graph);
+    }
+}
+
+Test(program, threads_change_no_bits)
+{
+    for (size_t i = 0; i < net_count; i++) {
+        sal_graph graph;
+        net_answers a;
+        net_make(&graph, &nets[i]);
+        net_pictures_make(&a, &graph);
+        size_t bytes = (size_t)(a.outputs + a.pixels) * sizeof(float);
+        float *first = malloc(bytes), *other = malloc(bytes);
+        for (int threads = 1; threads <= 5; threads += 2) {
+            sal_program *p = net_open(&graph, &(sal_program_options){.batch = 2, .threads = threads});
+            run_at(threads == 1 ? first : other, p, &a, 5, 1, 2);
+            if (threads > 1)
+                cr_expect_arr_eq(other, first, bytes, "%s: %d threads", nets[i].name, threads);
+            sal_program_close(p);
+        }
+        free(first);
+        free(other);
+        net_answers_clear(&a);
+        sal_graph_clear(&graph);
+    }
+}
