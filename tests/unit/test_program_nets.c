@@ -81,7 +81,7 @@ static void three_readers(sal_graph *g)
 /* Both read the picture and make maps of its own shape, with an activation fused to each. */
 static void two_first_layers(sal_graph *g)
 {
-    int x = build_input(g, 3, 15, 11);
+    int x = build_input(g, 3, 49, 11);
     int a = relu(g, build_conv(g, x, 3, 3, 1, 1, 1));
     int b = relu(g, build_conv(g, x, 3, 5, 1, 2, 1));
     head(g, relu(g, build_conv(g, build_two(g, SAL_OP_ADD, a, b), 9, 3, 1, 0, 1)), 3);

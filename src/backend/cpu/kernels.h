@@ -16,14 +16,14 @@ typedef struct cpu_pool {
     sal_window window;
 } cpu_pool;
 
-/* Input gradient of the first convolution, see kernels_first.c. */
+/* Input gradient of the first convolution, see kernels_first.h. */
 typedef struct cpu_first_conv {
     int64_t channels; /* of the picture */
     int64_t blocks;   /* channel blocks of dy */
     int64_t in[2];    /* picture */
     int64_t out[2];   /* dy */
     sal_window window;
-    int64_t row_floats; /* one kernel row of all its columns and channels, padded to the vector */
+    int64_t stride; /* products of one pixel, KH * KW * channels rounded up to the vector */
 } cpu_first_conv;
 
 typedef struct cpu_kernels {
@@ -63,9 +63,9 @@ typedef struct cpu_kernels {
     void (*dense_backward)(float *dx, size_t dx_stride, const float *dy, size_t dy_stride, size_t rows, const float *w,
                            size_t w_stride, size_t outputs, size_t n);
 
-    /* products[pixel][row_floats * kernel rows] for pixels of one row of dy, see kernels_first.c */
+    /* products (count, stride) of `count` pixels of dy, all of one row; weights (channels of dy, stride) */
     void (*first_products)(float *products, const float *dy, const float *weights, const cpu_first_conv *c,
-                           int64_t row);
+                           int64_t count);
 } cpu_kernels;
 
 extern const cpu_kernels cpu_kernels_avx512;
