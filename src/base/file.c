@@ -49,7 +49,7 @@ sal_status sal_file_read(unsigned char **out, size_t *size, const char *path, ui
 {
     *out = NULL;
     *size = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a named pipe must not hang us */
     if (fd < 0)
         return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
     sal_status st = read_all(out, size, fd, path, max_bytes);
@@ -57,29 +57,39 @@ sal_status sal_file_read(unsigned char **out, size_t *size, const char *path, ui
     return st;
 }
 
+/* Not mkstemp: its files are private, and asking for the umask to undo that disturbs other threads. */
+static int create_temporary(char *name, size_t size, const char *path)
+{
+    static _Atomic unsigned counter;
+    enum { ATTEMPTS = 1000 };
+    int fd = -1;
+    for (int k = 0; k < ATTEMPTS && fd < 0; k++) {
+        snprintf(name, size, "%s.tmp-%ld-%u", path, (long)getpid(), counter++);
+        fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+        if (fd < 0 && errno != EEXIST)
+            break;
+    }
+    return fd;
+}
+
 sal_status sal_file_create(sal_file_out *out, const char *path)
 {
     sal_status st = SAL_OK;
     memset(out, 0, sizeof *out);
     TRY(sal_strdup(&out->path, path));
-    size_t size = strlen(path) + 32;
+    size_t size = strlen(path) + 48;
     out->temporary = malloc(size);
     if (!out->temporary) {
         st = sal_fail_memory(size, "a temporary name");
         goto done;
     }
-    snprintf(out->temporary, size, "%s.tmp-XXXXXX", path);
-    int fd = mkstemp(out->temporary);
+    int fd = create_temporary(out->temporary, size, path);
     if (fd < 0) {
         st = sal_fail(SAL_ERROR_IO, "%s: cannot create: %s", path, strerror(errno));
         free(out->temporary);
         out->temporary = NULL;
         goto done;
     }
-    /* mkstemp makes files private; give them what an ordinary open would. */
-    mode_t mask = umask(0);
-    umask(mask);
-    (void)fchmod(fd, 0666 & ~mask);
     out->stream = fdopen(fd, "wb");
     if (!out->stream) {
         st = sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));

@@ -101,6 +101,9 @@ static sal_status check_activation(const sal_node *node)
         return sal_node_fail(SAL_ERROR_UNSUPPORTED, node, "unknown activation %d", (int)a->kind);
     if (isnan(a->alpha) || isnan(a->beta))
         return sal_node_fail(SAL_ERROR_NUMERIC, node, "a parameter of its %s is NaN", sal_activation_name(a->kind));
+    /* The backward pass knows the input's sign from the output's. */
+    if (a->kind == SAL_ACT_LEAKY_RELU && a->alpha < 0.0F)
+        return sal_node_fail(SAL_ERROR_UNSUPPORTED, node, "leaky relu with the negative slope %g", (double)a->alpha);
     if (a->kind == SAL_ACT_CLIP && !(a->alpha <= a->beta))
         return sal_node_fail(SAL_ERROR_FORMAT, node, "clips to an empty range: %g to %g", (double)a->alpha,
                              (double)a->beta);

@@ -169,7 +169,7 @@ static sal_status slim(buffer *out, reader *r, uint64_t end, level here)
         switch (tag & 7) {
         case 0:
             TRY(read_varint(&value, r, end));
-            /* A file cannot speak for us. */
+            /* Initializers of the graph get these from us alone. */
             if (here == LEVEL_TENSOR && (tag >> 3 == ONNX_FIELD_FILE_OFFSET || tag >> 3 == ONNX_FIELD_FILE_LENGTH))
                 break;
             TRY(append_varint(out, tag));

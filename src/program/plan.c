@@ -18,6 +18,9 @@ enum {
     ALIGNMENT = 64
 };
 
+/* More than any machine has; sums of such sizes do not overflow. */
+static const size_t max_value_bytes = (size_t)1 << 44;
+
 static size_t round_up(size_t bytes)
 {
     return (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
@@ -193,7 +196,14 @@ static sal_status assign_offsets(size_t *total, sal_program *p)
         const sal_value *value = &p->values[v];
         if (owner[v] != (int)v || value->last < 0)
             continue;
-        blocks[count++] = (block){(int)v, value->first, value->last, value->bytes * (size_t)value->pictures, 0};
+        size_t bytes;
+        TRY(sal_size_mul(&bytes, value->bytes, (size_t)value->pictures, "the arena"));
+        if (bytes > max_value_bytes) {
+            st = sal_fail(SAL_ERROR_LIMIT, "a layer's output takes %zu bytes for %lld pictures", bytes,
+                          (long long)value->pictures);
+            goto done;
+        }
+        blocks[count++] = (block){(int)v, value->first, value->last, bytes, 0};
     }
     for (int i = 0; p->needs && i < (int)p->step_count; i++)
         if (p->needs[i].scratch_bytes > 0)

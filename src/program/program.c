@@ -9,7 +9,7 @@
 #include <malloc.h>
 #endif
 
-enum { DEFAULT_BATCH = 8, SMALL_CHUNK = 2 };
+enum { DEFAULT_BATCH = 8, SMALL_CHUNK = 2, MAX_BATCH = 65536 };
 
 /* ---- Compiling ---------------------------------------------------------- */
 
@@ -139,9 +139,9 @@ sal_status sal_program_open(sal_program **out, sal_graph *graph, const sal_progr
     sal_program *p = NULL;
     const char *spec;
     *out = NULL;
-    if (options->batch < 0 || options->threads < 0)
-        return sal_fail(SAL_ERROR_ARGUMENT, "batch %lld and threads %d must not be negative", (long long)options->batch,
-                        options->threads);
+    if (options->batch < 0 || options->batch > MAX_BATCH || options->threads < 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "batch %lld must lie in 0 to %d, threads %d must not be negative",
+                        (long long)options->batch, MAX_BATCH, options->threads);
     TRY(sal_alloc(&p, 1, sizeof *p, "the program"));
     TRY(sal_backend_find(&p->backend, &spec, options->device));
     sal_device_options device_options = {.threads = options->threads, .exact = options->exact};

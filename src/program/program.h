@@ -1,7 +1,7 @@
 /* A network compiled for one device and batch: forward steps, backward steps to the
  * input only, and one planned arena.
  *
- * differentiate.c makes the steps, plan.c the arena, run.c runs them. Nothing here
+ * differentiate.c makes the steps, plan.c the arena, program.c runs them. Nothing here
  * knows of files, pictures or attribution methods: those are loops around a program. */
 #ifndef SAL_PROGRAM_PROGRAM_H
 #define SAL_PROGRAM_PROGRAM_H

@@ -78,8 +78,7 @@ static sal_status device_open(sal_device **out, const char *spec, const sal_devi
     TRY(cpu_kernels_select(&d->kernels, spec));
     d->threads = options->threads > 0 ? options->threads : omp_get_num_procs();
     d->exact = options->exact;
-    omp_set_num_threads(d->threads); /* oneDNN takes its threads from here */
-    TRY(dnn_engine_open(&d->dnn));
+    TRY(dnn_engine_open(&d->dnn, d->threads));
     processor_name(name, sizeof name);
     snprintf(d->description, sizeof d->description, "%s, %s, oneDNN %s, %d thread%s", name, d->kernels->name,
              dnn_version(), d->threads, d->threads == 1 ? "" : "s");
@@ -95,11 +94,36 @@ static const char *device_describe(const sal_device *d)
     return d->description;
 }
 
+/* The number behind `key` in a small text file; 0 where there is none ("max"). */
+static int read_number(uint64_t *out, const char *path, const char *key)
+{
+    char line[256];
+    int found = 0;
+    FILE *f = fopen(path, "r");
+    while (f && !found && fgets(line, sizeof line, f)) {
+        char *end;
+        if (strncmp(line, key, strlen(key)) != 0)
+            continue;
+        *out = strtoull(line + strlen(key), &end, 10);
+        found = end != line + strlen(key);
+    }
+    if (f)
+        fclose(f);
+    return found;
+}
+
 static size_t device_free_memory(const sal_device *d)
 {
     (void)d;
     long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : (size_t)1 << 30;
+    uint64_t bytes = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : (uint64_t)1 << 30;
+    uint64_t available, limit, used;
+    /* What the page cache holds is free as well; a container may allow less. */
+    if (read_number(&available, "/proc/meminfo", "MemAvailable:"))
+        bytes = available * 1024;
+    if (read_number(&limit, "/sys/fs/cgroup/memory.max", "") && read_number(&used, "/sys/fs/cgroup/memory.current", ""))
+        bytes = limit > used ? (limit - used < bytes ? limit - used : bytes) : 0;
+    return (size_t)bytes;
 }
 
 static sal_status device_allocate(void **out, sal_device *d, size_t bytes)

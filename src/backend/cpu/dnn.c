@@ -2,11 +2,13 @@
 
 #include "base/memory.h"
 
+#include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
 #include <string.h>
 
 struct dnn_engine {
+    int threads;
     dnnl_engine_t engine;
     dnnl_stream_t stream;
 };
@@ -156,12 +158,13 @@ const char *dnn_version(void)
     return text;
 }
 
-sal_status dnn_engine_open(dnn_engine **out)
+sal_status dnn_engine_open(dnn_engine **out, int threads)
 {
     sal_status st = SAL_OK;
     dnn_engine *e = NULL;
     *out = NULL;
     TRY(sal_alloc(&e, 1, sizeof *e, "oneDNN"));
+    e->threads = threads;
     TRY(check(dnnl_engine_create(&e->engine, dnnl_cpu, 0), "engine"));
     TRY(check(dnnl_stream_create(&e->stream, e->engine, dnnl_stream_default_flags), "stream"));
     *out = e;
@@ -339,9 +342,24 @@ done:
     return st;
 }
 
+/* oneDNN takes its number of threads from OpenMP's setting of the calling thread, which is the caller's
+ * again afterwards. */
+static int borrow_threads(const dnn_engine *engine)
+{
+    int before = omp_get_max_threads();
+    omp_set_num_threads(engine->threads);
+    return before;
+}
+
+static void return_threads(int before)
+{
+    omp_set_num_threads(before);
+}
+
 sal_status dnn_conv_create(dnn_conv **out, dnn_engine *engine, const dnn_conv_shape *s, const float *weights,
                            const float *bias)
 {
+    const int before = borrow_threads(engine);
     sal_status st = SAL_OK;
     conv_descriptors d;
     dnn_conv *c = NULL;
@@ -357,6 +375,7 @@ sal_status dnn_conv_create(dnn_conv **out, dnn_engine *engine, const dnn_conv_sh
     *out = c;
     c = NULL;
 done:
+    return_threads(before);
     forget_conv(&d);
     dnn_conv_destroy(c);
     return st;
@@ -394,6 +413,7 @@ const char *dnn_conv_implementation(const dnn_conv *c)
 sal_status dnn_conv_run(dnn_conv *c, void *destination, const void *source, void *scratch)
 {
     sal_status st = SAL_OK;
+    const int before = borrow_threads(c->engine);
     int back = c->backward;
     void *read_only = (void *)(uintptr_t)source;
     TRY(check(dnnl_memory_set_data_handle(c->source, read_only), "source"));
@@ -409,5 +429,6 @@ sal_status dnn_conv_run(dnn_conv *c, void *destination, const void *source, void
     TRY(check(dnnl_primitive_execute(c->primitive, c->engine->stream, count, args), "convolution"));
     TRY(check(dnnl_stream_wait(c->engine->stream), "convolution"));
 done:
+    return_threads(before);
     return st;
 }

@@ -33,7 +33,8 @@ typedef struct dnn_conv_shape {
     int winograd;              /* ask for Winograd: SAL_ERROR_UNSUPPORTED where the library has none */
 } dnn_conv_shape;
 
-sal_status dnn_engine_open(dnn_engine **out);
+/* threads: of every convolution of this engine, whichever thread calls. */
+sal_status dnn_engine_open(dnn_engine **out, int threads);
 void dnn_engine_close(dnn_engine *engine);
 /* "2.6.3". Borrowed, static. */
 const char *dnn_version(void);
