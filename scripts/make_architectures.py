@@ -274,7 +274,8 @@ def main():
     parser = argparse.ArgumentParser(description="Reference networks and gradients of torchvision architectures.")
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--only", nargs="+", choices=list(ARCHITECTURES), default=list(ARCHITECTURES), metavar="NAME")
-    parser.add_argument("--survey", nargs="+", type=int, metavar="SEED", help="write nothing; print what seeds would give")
+    parser.add_argument("--survey", nargs="+", type=int, metavar="SEED",
+                        help="write nothing; print what seeds would give")
     parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each (default 2)")
     arguments = parser.parse_args()
     with concurrent.futures.ProcessPoolExecutor(arguments.jobs) as pool:
