@@ -1,6 +1,5 @@
 /* A picture's gradient does not depend on what it is computed with: not on the number of pictures in
- * the call, nor on its place among them; and with direct convolutions not on the engine's batch either (how
- * Winograd's products are cut depends on it). Equal means every bit. */
+ * the call, nor on its place among them, nor on the engine's batch. Equal means every bit. */
 #include "golden/architecture.h"
 
 #include <criterion/criterion.h>
@@ -56,9 +55,9 @@ static void bench_close(bench *b)
 }
 
 /* The model is read again each time, since an engine takes its weights over. */
-static sal_engine *engine_open(bench *b, int64_t batch, int exact)
+static sal_engine *engine_open(bench *b, int64_t batch)
 {
-    const sal_engine_options options = {.device = "cpu", .batch = batch, .threads = 2, .exact = exact};
+    const sal_engine_options options = {.device = "cpu", .batch = batch, .threads = 2};
     sal_engine *engine;
     must(sal_model_open(&b->model, architecture_path(b->name, "", "model.onnx"), NULL));
     must(sal_engine_open(&engine, b->model, &options));
@@ -120,7 +119,7 @@ ParameterizedTest(architecture *a, invariance, gradients_do_not_depend_on_neighb
     if (!a->name[0])
         cr_skip_test("SAL_ARCHITECTURES names no folder of scripts/make_architectures.py");
     bench_open(&b, a->name);
-    sal_engine *engine = engine_open(&b, BATCH, 0);
+    sal_engine *engine = engine_open(&b, BATCH);
     compute_alone(&b, engine);
     compute(&b, engine, forward, BATCH);
     expect_equal(&b, forward, BATCH, "full batch");
@@ -134,26 +133,26 @@ ParameterizedTest(architecture *a, invariance, gradients_do_not_depend_on_neighb
     bench_close(&b);
 }
 
-ParameterizedTestParameters(invariance, direct_gradients_do_not_depend_on_the_batch)
+ParameterizedTestParameters(invariance, gradients_do_not_depend_on_the_batch)
 {
     static architecture list[ARCHITECTURES_MOST];
     return cr_make_param_array(architecture, list, architecture_list(list, ARCHITECTURES_MOST));
 }
 
-ParameterizedTest(architecture *a, invariance, direct_gradients_do_not_depend_on_the_batch)
+ParameterizedTest(architecture *a, invariance, gradients_do_not_depend_on_the_batch)
 {
     bench b = {0};
     if (!a->name[0])
         cr_skip_test("SAL_ARCHITECTURES names no folder of scripts/make_architectures.py");
     bench_open(&b, a->name);
-    sal_engine *engine = engine_open(&b, 1, 1);
+    sal_engine *engine = engine_open(&b, 1);
     compute_alone(&b, engine);
     engine_close(&b, engine);
     for (int batch = 2; batch <= BATCH; batch++) {
         static const int forward[] = {0, 1, 2, 3};
         char how[32];
         snprintf(how, sizeof how, "engine of batch %d", batch);
-        engine = engine_open(&b, batch, 1);
+        engine = engine_open(&b, batch);
         compute(&b, engine, forward, batch);
         expect_equal(&b, forward, batch, how);
         engine_close(&b, engine);
@@ -170,7 +169,7 @@ Test(invariance, different_pictures_have_different_gradients)
     if (!list[0].name[0])
         cr_skip_test("SAL_ARCHITECTURES names no folder of scripts/make_architectures.py");
     bench_open(&b, list[0].name);
-    sal_engine *engine = engine_open(&b, 2, 0);
+    sal_engine *engine = engine_open(&b, 2);
     compute(&b, engine, both, 2);
     cr_expect(memcmp(b.gradients, b.gradients + b.elements, b.elements * sizeof(float)) != 0);
     engine_close(&b, engine);

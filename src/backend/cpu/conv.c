@@ -111,8 +111,8 @@ static dnn_conv_shape shape_of(const sal_device *d, const sal_step *s, const gro
 
 /* ---- Choosing ----------------------------------------------------------- */
 
-/* Tiles of 4 x 4 outputs: on maps of 7 x 7 half of a tile row is wasted, and direct is as fast. */
-enum { WINOGRAD_MIN_SIDE = 8 };
+/* On smaller maps, transforming the weights costs more than the products save. */
+enum { WINOGRAD_MIN_SIDE = 28 };
 
 static int winograd_fits(const sal_device *d, const dnn_conv_shape *c)
 {
@@ -120,23 +120,6 @@ static int winograd_fits(const sal_device *d, const dnn_conv_shape *c)
     for (int k = 0; k < 2; k++)
         fits &= c->kernel[k] == 3 && c->stride[k] == 1 && c->dilation[k] == 1 && c->out[k] >= WINOGRAD_MIN_SIDE;
     return fits;
-}
-
-/* Winograd's working memory grows with the batch; beyond this a part of the batch at a time
- * costs less than the memory is worth. */
-enum { MAX_SCRATCH_BYTES = 48 << 20 };
-
-static sal_status create_winograd(conv_plan *p, sal_device *d, dnn_conv_shape *c, const float *weights)
-{
-    for (;;) {
-        sal_status st = dnn_conv_create(&p->conv, d->dnn, c, weights, p->bias);
-        if (st != SAL_OK || dnn_conv_scratch_bytes(p->conv) <= MAX_SCRATCH_BYTES || c->batch % 2 != 0)
-            return st;
-        dnn_conv_destroy(p->conv);
-        p->conv = NULL;
-        c->batch /= 2;
-        p->runs *= 2;
-    }
 }
 
 /* oneDNN wants the pictures of a batch without the gaps that round them up to whole cache lines. */
@@ -153,16 +136,21 @@ static void choose_runs(conv_plan *p, const sal_device *d, dnn_conv_shape *c, co
     c->batch /= p->runs;
 }
 
-/* Winograd where it fits and the library has it, direct elsewhere. */
+/* Winograd where it fits and the library has it, direct elsewhere. oneDNN cuts a batch into tiles for
+ * Winograd in a way that depends on its size, and with it the last bits; a picture at a time does not, and
+ * needs less working memory. */
 static sal_status create(conv_plan *p, sal_device *d, dnn_conv_shape *c, const float *weights)
 {
-    c->winograd = winograd_fits(d, c);
-    if (c->winograd) {
-        sal_status st = create_winograd(p, d, c, weights);
+    if (winograd_fits(d, c)) {
+        dnn_conv_shape single = *c;
+        single.winograd = 1;
+        single.batch = 1;
+        sal_status st = dnn_conv_create(&p->conv, d->dnn, &single, weights, p->bias);
+        if (st == SAL_OK)
+            p->runs *= c->batch;
         if (st != SAL_ERROR_UNSUPPORTED)
             return st;
     }
-    c->winograd = 0;
     return dnn_conv_create(&p->conv, d->dnn, c, weights, p->bias);
 }
 
