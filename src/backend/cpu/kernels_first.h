@@ -25,7 +25,10 @@ static inline __attribute__((always_inline)) void first_tile(float *products, co
     for (int p = 0; p < pixels; p++)
         for (int v = 0; v < vectors; v++)
             sum[p][v] = (lanes){0};
-    for (int64_t b = 0; b < c->blocks; b++, dy += plane)
+    for (int64_t b = 0; b < c->blocks; b++, dy += plane) {
+        /* dy comes from memory, in too many short pieces for the processor to foresee. */
+        for (int p = 0; p < pixels; p++)
+            __builtin_prefetch(dy + (p + 2 * FIRST_PIXELS) * BLOCK);
         for (int64_t k = 0; k < BLOCK; k++, weights += c->stride) {
             lanes w[FIRST_VECTORS];
             for (int v = 0; v < vectors; v++)
@@ -34,6 +37,7 @@ static inline __attribute__((always_inline)) void first_tile(float *products, co
                 for (int v = 0; v < vectors; v++)
                     sum[p][v] += dy[p * BLOCK + k] * w[v];
         }
+    }
     for (int p = 0; p < pixels; p++)
         for (int v = 0; v < vectors; v++)
             lanes_store(products + p * c->stride + v * BLOCK, sum[p][v]);
