@@ -27,8 +27,7 @@ class Contender:
 
     def __init__(self, command, gradients):
         self.gradients = gradients
-        # Threads that wait sleep: a contender that is not in turn must not spin on the cores of the one that is.
-        environment = {**os.environ, "OMP_WAIT_POLICY": "passive", "PYTHONPATH": str(HERE)}
+        environment = {**os.environ, "PYTHONPATH": str(HERE)}
         self.process = subprocess.Popen([*map(str, command), str(gradients)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True, env=environment)
         if self.process.stdout.readline().strip() != "ready":
