@@ -179,8 +179,22 @@ static size_t place_blocks(block *blocks, size_t count, block *placed)
     return total;
 }
 
-/* Sets offsets for the present segments. Scratch takes part once the steps are prepared. */
-static sal_status assign_offsets(size_t *total, sal_program *p)
+/* The most that lives at once: it does so when some block's life begins. */
+static size_t peak_of(const block *blocks, size_t count)
+{
+    size_t peak = 0;
+    for (size_t k = 0; k < count; k++) {
+        size_t sum = 0;
+        for (size_t i = 0; i < count; i++)
+            sum += blocks[i].first <= blocks[k].first && blocks[k].first <= blocks[i].last ? blocks[i].bytes : 0;
+        peak = sum > peak ? sum : peak;
+    }
+    return peak;
+}
+
+/* Sets offsets for the present segments. Scratch takes part once the steps are prepared.
+ * peak (may be NULL): what no placement can go below. */
+static sal_status assign_offsets(size_t *total, size_t *peak, sal_program *p)
 {
     sal_status st = SAL_OK;
     int *owner = NULL;
@@ -209,6 +223,8 @@ static sal_status assign_offsets(size_t *total, sal_program *p)
         if (p->needs[i].scratch_bytes > 0)
             blocks[count++] = (block){(int)p->value_count + i, i, i, round_up(p->needs[i].scratch_bytes), 0};
     *total = place_blocks(blocks, count, placed);
+    if (peak)
+        *peak = peak_of(blocks, count);
     for (size_t k = 0; k < count; k++) {
         size_t v = (size_t)blocks[k].value;
         if (v < p->value_count)
@@ -253,7 +269,7 @@ static sal_status choose_segments(sal_program *p, int64_t chunk)
     size_t best_bytes, weights = 0;
     int best = -1;
     set_segments(p, -1, p->batch);
-    TRY(assign_offsets(&best_bytes, p));
+    TRY(assign_offsets(&best_bytes, NULL, p));
     if (p->batch <= chunk)
         return SAL_OK;
     int nodes = (int)p->graph.count;
@@ -267,14 +283,14 @@ static sal_status choose_segments(sal_program *p, int64_t chunk)
             continue;
         size_t bytes;
         set_segments(p, i, chunk);
-        TRY(assign_offsets(&bytes, p));
+        TRY(assign_offsets(&bytes, NULL, p));
         if (bytes < best_bytes) {
             best_bytes = bytes;
             best = i;
         }
     }
     set_segments(p, best, best < 0 ? p->batch : chunk);
-    TRY(assign_offsets(&best_bytes, p));
+    TRY(assign_offsets(&best_bytes, NULL, p));
 done:
     return st;
 }
@@ -293,7 +309,7 @@ static void count_kept(sal_program *p)
 sal_status sal_program_place(sal_program *p)
 {
     size_t total = 0;
-    sal_status st = assign_offsets(&total, p);
+    sal_status st = assign_offsets(&total, &p->peak_bytes, p);
     p->arena_bytes = round_up(total);
     count_kept(p);
     return st;

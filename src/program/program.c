@@ -94,14 +94,15 @@ static void drop_steps(sal_program *p)
     p->step_count = p->value_count = 0;
 }
 
-/* Plans and prepares for the present batch. Preparing costs time, so that is left
- * where the values alone are too much; with the steps' scratch there may still be too much. */
+/* Plans and prepares for the present batch; afterwards the arena may exceed the limit. Preparing
+ * costs time, so that is left out where the values alone exceed it however they are placed: where
+ * they are placed is no measure, since they may happen to lie better with the scratch among them. */
 static sal_status plan_batch(sal_program *p, size_t limit)
 {
     sal_status st = SAL_OK;
     drop_plans(p);
     TRY(sal_program_plan(p, p->batch % SMALL_CHUNK == 0 ? SMALL_CHUNK : 1));
-    if (p->arena_bytes > limit)
+    if (p->peak_bytes > limit)
         return SAL_OK;
     TRY(prepare_steps(p));
     TRY(sal_program_place(p));

@@ -38,6 +38,7 @@ typedef struct sal_program {
     sal_needs *needs;
     unsigned char *arena; /* device memory */
     size_t arena_bytes;
+    size_t peak_bytes;       /* the most of it that is in use at once */
     size_t *scratch_offsets; /* per step, in the arena */
     size_t scratch_bytes;    /* the largest */
     size_t weight_bytes;

@@ -156,6 +156,8 @@ static void play_program(const sal_program *p, const char *name)
         }
     }
     free(s.cells);
+    cr_expect(p->peak_bytes > 0 && p->peak_bytes <= p->arena_bytes, "%s: %zu bytes in use in an arena of %zu", name,
+              p->peak_bytes, p->arena_bytes);
     cr_expect_eq(p->arena_bytes, end_of_blocks(p), "%s: the arena is %zu bytes, its last block ends at %zu", name,
                  p->arena_bytes, end_of_blocks(p));
 }
