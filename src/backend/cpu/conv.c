@@ -111,12 +111,14 @@ static dnn_conv_shape shape_of(const sal_device *d, const sal_step *s, const gro
 
 /* ---- Choosing ----------------------------------------------------------- */
 
-/* On smaller maps, transforming the weights costs more than the products save. */
-enum { WINOGRAD_MIN_SIDE = 28 };
+/* On smaller maps, transforming the weights costs more than the products save; with fewer channels,
+ * the working memory costs more than the time is worth. */
+enum { WINOGRAD_MIN_SIDE = 28, WINOGRAD_MIN_CHANNELS = 64 };
 
 static int winograd_fits(const sal_device *d, const dnn_conv_shape *c)
 {
-    int fits = !d->exact && c->groups == 1 && !c->source_plain;
+    int fits = !d->exact && c->groups == 1 && !c->source_plain && c->in_channels >= WINOGRAD_MIN_CHANNELS &&
+               c->out_channels >= WINOGRAD_MIN_CHANNELS;
     for (int k = 0; k < 2; k++)
         fits &= c->kernel[k] == 3 && c->stride[k] == 1 && c->dilation[k] == 1 && c->out[k] >= WINOGRAD_MIN_SIDE;
     return fits;
