@@ -105,17 +105,18 @@ void suite_convolutions(suite *s)
         draw_window(&p, &d);
         try_both(s, &p, &d);
     }
-    /* What networks are made of, Winograd's ground, on maps with and without odd sides. */
-    static const int64_t sides[][2] = {{8, 8}, {9, 14}, {13, 11}, {28, 16}};
-    for (size_t k = 0; k < COUNT_OF(sides); k++)
-        for (int64_t c = 16; c <= 64; c += 24) {
-            problem p = {.op = SAL_OP_CONV, .input_count = 1, .batch = 2, .outputs = c + 16};
-            p.inputs[0] = map_shape(c, sides[k][0], sides[k][1]);
+    /* What networks are made of; the larger ones are Winograd's ground, with and without odd sides. */
+    static const int64_t rows[][4] = {{16, 32, 8, 8},   {16, 32, 28, 16}, {40, 56, 9, 14},
+                                      {64, 80, 13, 11}, {64, 80, 28, 28}, {96, 64, 29, 31}};
+    for (size_t k = 0; k < COUNT_OF(rows); k++)
+        for (int again = 0; again < 3; again++) {
+            problem p = {.op = SAL_OP_CONV, .input_count = 1, .batch = 1 + again % 2, .outputs = rows[k][1]};
+            p.inputs[0] = map_shape(rows[k][0], rows[k][2], rows[k][3]);
             p.window = (sal_window){.kernel = {3, 3},
-                                    .pad_begin = {1, 1},
-                                    .pad_end = {1, 1},
                                     .stride = {1, 1},
                                     .dilation = {1, 1},
+                                    .pad_begin = {1, 1},
+                                    .pad_end = {1, 1},
                                     .groups = 1};
             try_both(s, &p, &d);
         }
