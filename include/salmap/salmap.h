@@ -176,13 +176,24 @@ typedef enum sal_rule {
     SAL_RULE_RECTIFIED = 3  /* Kim et al. 2019, RectGrad with threshold 0: input times gradient positive */
 } sal_rule;
 
+/* How a GPU computes convolutions and dense layers, and what it keeps feature maps in. A CPU computes in
+ * float32 and takes DEFAULT or FP32. */
+typedef enum sal_precision {
+    SAL_PRECISION_DEFAULT = 0, /* of the device: tf32 on GPUs */
+    SAL_PRECISION_FP32 = 1,
+    SAL_PRECISION_TF32 = 2, /* float32 values, products of 10-bit mantissas */
+    SAL_PRECISION_BF16 = 3, /* bfloat16 feature maps, float32 sums */
+    SAL_PRECISION_FP16 = 4  /* half precision maps; gradients are scaled by a power of two, exactly undone */
+} sal_precision;
+
 typedef struct sal_engine_options {
-    const char *device; /* NULL or "auto": the first device; "cpu" */
+    const char *device; /* NULL or "auto": the first device; "cpu", "cuda:0" */
     int64_t batch;      /* pictures computed together; 0: chosen from the memory plan */
     int threads;        /* CPU threads; 0: one per core */
     int exact;          /* 1: direct convolution algorithms only (no Winograd) */
     sal_rule rule;
     uint64_t max_memory; /* bytes for the arena; 0: three quarters of what is free */
+    sal_precision precision;
 } sal_engine_options;
 
 typedef struct sal_engine sal_engine;

@@ -1,0 +1,48 @@
+/* An NVIDIA device as the back end holds it, and the one way to call the CUDA runtime. */
+#ifndef CUDA_DEVICE_H
+#define CUDA_DEVICE_H
+
+#include <cuda_runtime_api.h>
+
+#include "backend/backend.h"
+#include "kernels.h"
+
+/* SAL_OK, or a failure that names the call: MEMORY for cudaErrorMemoryAllocation, else DEVICE. The
+ * runtime's last error is cleared. Evaluates `call` once: TRY(CUDA_CHECK(cudaFree(p))). */
+#define CUDA_CHECK(call) cuda_check((call), #call)
+sal_status cuda_check(cudaError_t error, const char *call);
+
+/* Two pinned host buffers with device twins, used in turn: while one is copied, the other is filled. */
+typedef struct cuda_staging {
+    unsigned char *host[2];
+    unsigned char *device[2];
+    cudaEvent_t copied[2];   /* copy of the buffer done */
+    cudaEvent_t consumed[2]; /* kernels that read its device twin done */
+    size_t bytes;            /* of each; grown on demand */
+    int turn;
+} cuda_staging;
+
+typedef struct cuda_maps cuda_maps; /* maps.h */
+typedef struct cuda_library cuda_library; /* library handles of conv.c and dense.c */
+
+struct sal_device {
+    int ordinal;
+    cudaStream_t compute; /* all kernels and library calls */
+    cudaStream_t copy;    /* transfers that run beside them */
+    cuda_type type;       /* of feature maps; vectors are floats always */
+    sal_precision precision;
+    float loss_scale; /* of gradients in fp16, a power of two; else 1 */
+    cuda_staging upload;
+    cuda_staging download;
+    cuda_library *library;
+    cuda_maps *maps;
+    int *not_finite; /* device: set by conversions of gradients */
+    char description[192];
+};
+
+/* Type of a value's elements: feature maps (rank 4) have the device's, everything else is float. */
+cuda_type cuda_value_type(const sal_device *device, const sal_value *value);
+/* Its extent for `pictures` pictures; rank 4: (C, H, W), else one pixel with as many channels as elements. */
+cuda_extent cuda_value_extent(const sal_value *value, int64_t pictures);
+
+#endif

@@ -1,0 +1,27 @@
+/* Maps and overlays made on the device: gradients stay there, and what crosses the bus is maps (if
+ * asked for), statistics and finished 8-bit pictures. Twins of src/map, same numbers. */
+#ifndef CUDA_MAPS_H
+#define CUDA_MAPS_H
+
+#include "device.h"
+#include "map/map.h"
+
+/* Buffers on one device; grown on demand, kept. */
+sal_status cuda_maps_open(cuda_maps **out, sal_device *device);
+void cuda_maps_close(cuda_maps *maps);
+
+/* Maps of `pictures` gradients (pictures, height, width, channels) of the device's type, each times 1 / loss_scale:
+ * modify, reduce, smooth, measure, normalise as sal_map_make does. The maps stay on the device for
+ * cuda_maps_overlay; `host` (pictures, height, width) takes copies unless NULL; stats: one each.
+ * Errors: NUMERIC naming the picture's number (NaN or infinite), DEVICE, MEMORY. */
+sal_status cuda_maps_make(float *host, sal_map_stats *stats, cuda_maps *maps, const void *gradient, cuda_extent e,
+                          const sal_map_options *options);
+/* As sal_overlay_make for map number `picture` of the last cuda_maps_make. shown: the source as 8-bit RGB, or NULL for
+ * the colours alone; rgb: (source_height, source_width, 3) of the host. A map that was not normalised is coloured
+ * over its own range. Transfers of one overlay run beside the kernels of the next: rgb is complete after
+ * cuda_maps_finish. */
+sal_status cuda_maps_overlay(uint8_t *rgb, cuda_maps *maps, int64_t picture, const sal_picture *shown,
+                             const sal_placement *placement, const sal_overlay_style *style);
+sal_status cuda_maps_finish(cuda_maps *maps);
+
+#endif
