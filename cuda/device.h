@@ -22,8 +22,9 @@ typedef struct cuda_staging {
     int turn;
 } cuda_staging;
 
-typedef struct cuda_maps cuda_maps; /* maps.h */
-typedef struct cuda_library cuda_library; /* library handles of conv.c and dense.c */
+typedef struct cuda_maps cuda_maps;       /* maps.h */
+typedef struct cuda_library cuda_library; /* library.c: handles of cuDNN and cuBLAS */
+typedef struct cuda_weight cuda_weight;   /* weights.c */
 
 struct sal_device {
     int ordinal;
@@ -31,12 +32,18 @@ struct sal_device {
     cudaStream_t copy;    /* transfers that run beside them */
     cuda_type type;       /* of feature maps; vectors are floats always */
     sal_precision precision;
-    float loss_scale; /* of gradients in fp16, a power of two; else 1 */
+    float loss_scale;      /* of gradients in fp16, a power of two; else 1 */
+    float full_loss_scale; /* what a batch begins with */
+    int described;         /* 1: known by its description only, nothing below but `library` exists */
+    uint64_t described_memory;
     cuda_staging upload;
     cuda_staging download;
     cuda_library *library;
     cuda_maps *maps;
     int *not_finite; /* device: set by conversions of gradients */
+    cuda_weight *weights;
+    cudaGraphExec_t recorded[2]; /* forward, backward */
+    int64_t runs[2];
     char description[192];
 };
 
@@ -44,5 +51,9 @@ struct sal_device {
 cuda_type cuda_value_type(const sal_device *device, const sal_value *value);
 /* Its extent for `pictures` pictures; rank 4: (C, H, W), else one pixel with as many channels as elements. */
 cuda_extent cuda_value_extent(const sal_value *value, int64_t pictures);
+
+/* The back end's upload; weights come this way, too. */
+sal_status cuda_upload(sal_device *device, void *memory, const sal_value *value, const float *host, int64_t pictures,
+                       int64_t batch);
 
 #endif

@@ -19,6 +19,8 @@ static sal_status check_options(const sal_engine_options *o)
 {
     if ((unsigned)o->rule > SAL_RULE_RECTIFIED)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown rule %d", (int)o->rule);
+    if ((unsigned)o->precision > SAL_PRECISION_FP16)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown precision %d", (int)o->precision);
     return SAL_OK;
 }
 
@@ -40,6 +42,7 @@ sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_
                                                  .batch = o->batch,
                                                  .threads = o->threads,
                                                  .exact = o->exact,
+                                                 .precision = o->precision,
                                                  .rule = o->rule,
                                                  .max_memory = o->max_memory};
     TRY(sal_program_open(&e->program, &graph, &program_options));

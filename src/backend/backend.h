@@ -66,8 +66,9 @@ typedef enum sal_value_type {
  * Padding channels of a blocked value hold any finite numbers, and a step must leave
  * finite ones in those of its output: its readers may multiply them by zero. */
 typedef enum sal_layout {
-    SAL_LAYOUT_PLAIN,  /* row-major as the shape says */
-    SAL_LAYOUT_BLOCKED /* (1, C, H, W) as (ceil(C/b), H, W, b), b of the device */
+    SAL_LAYOUT_PLAIN,        /* row-major as the shape says */
+    SAL_LAYOUT_BLOCKED,      /* (1, C, H, W) as (ceil(C/b), H, W, b), b of the device */
+    SAL_LAYOUT_CHANNELS_LAST /* (1, C, H, W) as (H, W, C) */
 } sal_layout;
 
 typedef struct sal_value {
@@ -75,8 +76,10 @@ typedef struct sal_value {
     sal_shape shape;   /* of one picture */
     int picture;       /* 1: the network's input or its gradient */
     int conv_picture;  /* 1: `picture`, and read and written by ungrouped convolutions only */
+    int gradient;      /* 1: of the backward pass: a device may hold it times a power of two */
+    int seed;          /* 1: the gradient of the scores, filled by the caller: mostly zeros */
     sal_layout layout; /* set by the back end's place() */
-    size_t bytes;      /* of one picture, a multiple of 64; set by place() */
+    size_t bytes;      /* from one picture to the next; set by place() */
     /* Set by the planner: */
     int64_t pictures; /* how many pictures the arena holds of it: the batch, or a chunk of it */
     size_t offset;    /* in the arena */
@@ -105,6 +108,8 @@ typedef struct sal_device sal_device;
 typedef struct sal_device_options {
     int threads; /* 0: one per core */
     int exact;   /* direct convolution algorithms only */
+    sal_precision precision;
+    const char *described; /* JSON text of a GPU that need not be there: steps are prepared, nothing can run; or NULL */
 } sal_device_options;
 
 /* What a prepared step needs besides its values. */
@@ -113,6 +118,7 @@ typedef struct sal_needs {
     size_t weight_bytes;   /* what prepare allocated for weights */
     int weights_borrowed;  /* 1: node->weight is read at run time and must stay */
     const char *algorithm; /* borrowed, static: "winograd", "direct", ... */
+    int64_t engine;        /* number of the library's engine where it has such, or 0 */
 } sal_needs;
 
 /* Addresses of one run of a step, resolved by the program. */
@@ -132,8 +138,30 @@ typedef struct sal_step_row {
     void (*release)(sal_device *device, void *plan); /* NULL plan is fine */
 } sal_step_row;
 
+struct sal_placement;
+struct sal_overlay_style;
+
+/* Maps made where the gradients are. All are of the same batch: make, then any number of overlays, then finish. */
+typedef struct sal_map_rows {
+    /* Maps of `pictures` gradients as sal_map_make makes them; they stay on the device for `overlay`.
+     * maps: (pictures, H, W) of the host, or NULL. Errors: NUMERIC (a gradient is not finite), DEVICE, MEMORY. */
+    sal_status (*make)(float *maps, sal_map_stats *stats, sal_device *device, const void *gradient,
+                       const sal_value *value, int64_t pictures, const sal_map_options *options);
+    /* As sal_overlay_make for one picture of the batch; rgb is complete after finish. shown: 8-bit RGB, or NULL. */
+    sal_status (*overlay)(uint8_t *rgb, sal_device *device, int64_t picture, const sal_picture *shown,
+                          const struct sal_placement *placement, const struct sal_overlay_style *style);
+    sal_status (*finish)(sal_device *device);
+} sal_map_rows;
+
+/* Enqueues or runs steps. */
+typedef sal_status sal_enqueue(void *context);
+
 typedef struct sal_backend {
-    const char *name; /* "cpu" */
+    const char *name;     /* "cpu" */
+    int chunks;           /* 1: the first, large layers may run a part of the batch at a time */
+    int distinct_convs;   /* 1: a convolution's output may not share memory with what is added to it */
+    int distinct_memory;  /* 1: allocate may fail although free_memory said otherwise: try a smaller batch */
+    int (*present)(void); /* devices there are; NULL: always one */
     /* spec: what follows "name:" in --device, or NULL. *out is the caller's. */
     sal_status (*open)(sal_device **out, const char *spec, const sal_device_options *options);
     void (*close)(sal_device *device);
@@ -147,6 +175,13 @@ typedef struct sal_backend {
                          int64_t batch); /* the rest of the batch becomes zeros */
     sal_status (*download)(sal_device *device, float *host, const void *memory, const sal_value *value,
                            int64_t pictures);
+    /* NULL where there is nothing to gain: runs `enqueue`, which does the same work in the same memory at each call
+     * with this slot (0 or 1), and may record it to play it back from then on. */
+    sal_status (*repeat)(sal_device *device, int slot, sal_enqueue *enqueue, void *context);
+    /* NULL, or: *again is 1 where the last gradients went out of range, or the caller found them to be (`failed`),
+     * and the device has changed its scale: the backward pass is to be run again from the seeds on. */
+    sal_status (*rescale)(int *again, sal_device *device, int failed);
+    const sal_map_rows *maps;                 /* NULL: the host makes them */
     const sal_step_row *rows[SAL_STEP_COUNT]; /* NULL: unsupported */
 } sal_backend;
 

@@ -5,16 +5,37 @@
 
 #include <string.h>
 
+#if defined(SAL_HAVE_CUDA)
+extern const sal_backend sal_backend_cuda;
+#define BUILT_IN "auto, cpu, or cuda:0, cuda:1, ..."
+#else
+#define BUILT_IN "auto or cpu"
+#endif
+
 /* In the order that "auto" prefers. */
-static const sal_backend *const backends[] = {&sal_backend_cpu};
+static const sal_backend *const backends[] = {
+#if defined(SAL_HAVE_CUDA)
+    &sal_backend_cuda,
+#endif
+    &sal_backend_cpu,
+};
 
 enum { BACKEND_COUNT = sizeof backends / sizeof *backends };
+
+/* The first that has a device. */
+static const sal_backend *first_present(void)
+{
+    size_t i = 0;
+    while (i + 1 < BACKEND_COUNT && backends[i]->present && !backends[i]->present())
+        i++;
+    return backends[i];
+}
 
 sal_status sal_backend_find(const sal_backend **out, const char **spec, const char *device)
 {
     *spec = NULL;
     if (!device || strcmp(device, "auto") == 0) {
-        *out = backends[0];
+        *out = first_present();
         return SAL_OK;
     }
     size_t length = strcspn(device, ":");
@@ -25,7 +46,7 @@ sal_status sal_backend_find(const sal_backend **out, const char **spec, const ch
         *spec = device[length] ? device + length + 1 : NULL;
         return SAL_OK;
     }
-    return sal_fail(SAL_ERROR_ARGUMENT, "device '%s' is not built in: choose auto or cpu", device);
+    return sal_fail(SAL_ERROR_ARGUMENT, "device '%s' is not built in: choose " BUILT_IN, device);
 }
 
 const char *sal_step_kind_name(sal_step_kind kind)

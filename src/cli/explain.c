@@ -29,6 +29,7 @@ typedef struct settings {
     const char *crop_resize;
     int save_preprocess;
     const char *device;
+    int precision;
     int64_t batch;
     int64_t threads;
     int exact;
@@ -66,7 +67,9 @@ static const cli_option options[] = {
     CLI_OPTION(CLI_TEXT, 0, "crop-resize", "PIXELS", crop_resize, "shorter side before center-crop cuts"),
     CLI_OPTION(CLI_FLAG, 0, "save-preprocess", NULL, save_preprocess, "write these to MODEL.salmap for the next time"),
     CLI_HEAD("Computing"),
-    CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device, "auto (default) or cpu"),
+    CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device, "auto (default), cpu, or cuda:0, cuda:1, ..."),
+    CLI_OPTION(CLI_CHOICE, 0, "precision", "default|fp32|tf32|bf16|fp16", precision,
+               "of a GPU: tf32 unless asked otherwise"),
     CLI_NUMBER(CLI_INTEGER, 'b', "batch", "N", batch, "pictures computed together (default: from the memory plan)", 1,
                65536),
     CLI_NUMBER(CLI_INTEGER, 0, "threads", "N", threads, "CPU threads (default: one per core)", 1, 4096),
@@ -176,7 +179,8 @@ static sal_status open_engine(sal_engine **engine, sal_model *model, const setti
                             .batch = s->batch,
                             .threads = (int)s->threads,
                             .exact = s->exact,
-                            .rule = (sal_rule)s->rule};
+                            .rule = (sal_rule)s->rule,
+                            .precision = (sal_precision)s->precision};
     enum { FEW = 8 };
     if (o.batch == 0 && pictures < FEW)
         o.batch = (int64_t)pictures;

@@ -387,6 +387,17 @@ done:
     return st;
 }
 
+/* Values written by backward steps, but for those that hold a forward value again. */
+static void mark_gradients(sal_program *p, const tape *t)
+{
+    for (size_t s = p->forward_count; s < p->step_count; s++)
+        p->values[p->steps[s].output].gradient = 1;
+    for (size_t i = 0; i < t->graph->count; i++)
+        if (t->again[i] >= 0)
+            p->values[t->again[i]].gradient = 0;
+    p->values[p->seed].gradient = 1;
+}
+
 static sal_status backward(tape *t)
 {
     sal_status st = SAL_OK;
@@ -400,6 +411,7 @@ static sal_status backward(tape *t)
             TRY(backward_node(t, i, t->gradients[i]));
     }
     p->gradient = t->gradients[g->input];
+    mark_gradients(p, t);
     if (p->gradient < 0)
         st = sal_fail(SAL_ERROR_UNSUPPORTED, "the scores do not depend on the input");
 done:
@@ -451,6 +463,7 @@ static void mark_picture(sal_program *p, const sal_graph *g)
                 (g->nodes[i].op != SAL_OP_CONV || g->nodes[i].window.groups != 1 || k != 0))
                 only_convs = 0;
     p->values[p->input].picture = p->values[p->gradient].picture = 1;
+    p->values[p->seed].seed = 1;
     for (size_t v = 0; v < p->value_count; v++)
         p->values[v].conv_picture = p->values[v].picture && only_convs;
 }

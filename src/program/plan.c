@@ -15,7 +15,7 @@
 enum {
     /* Weights that every chunk reads again: a percent of the time that their convolutions take. */
     CHUNKED_WEIGHT_BYTES = 32 << 20,
-    ALIGNMENT = 64
+    ALIGNMENT = 256
 };
 
 /* More than any machine has; sums of such sizes do not overflow. */
@@ -86,8 +86,10 @@ static void size_values(sal_program *p)
 /* ---- Sharing memory ----------------------------------------------------- */
 
 /* The input whose memory the output may take over when the step is its last reader, or -1. */
-static int overwritable_input(const sal_step *s)
+static int overwritable_input(const sal_program *p, const sal_step *s)
 {
+    if (p->backend->distinct_convs && (s->kind == SAL_STEP_CONV || s->kind == SAL_STEP_CONV_BACKWARD))
+        return -1;
     if (s->addend >= 0)
         return s->addend;
     switch (s->kind) {
@@ -109,7 +111,7 @@ static void share_blocks(int *owner, sal_program *p)
         owner[v] = (int)v;
     for (int s = 0; s < (int)p->step_count; s++) {
         const sal_step *step = &p->steps[s];
-        int u = overwritable_input(step);
+        int u = overwritable_input(p, step);
         if (u < 0)
             continue;
         int times = 0;
@@ -217,7 +219,7 @@ static sal_status assign_offsets(size_t *total, size_t *peak, sal_program *p)
                           (long long)value->pictures);
             goto done;
         }
-        blocks[count++] = (block){(int)v, value->first, value->last, bytes, 0};
+        blocks[count++] = (block){(int)v, value->first, value->last, round_up(bytes), 0};
     }
     for (int i = 0; p->needs && i < (int)p->step_count; i++)
         if (p->needs[i].scratch_bytes > 0)
@@ -270,7 +272,7 @@ static sal_status choose_segments(sal_program *p, int64_t chunk)
     int best = -1;
     set_segments(p, -1, p->batch);
     TRY(assign_offsets(&best_bytes, NULL, p));
-    if (p->batch <= chunk)
+    if (p->batch <= chunk || !p->backend->chunks)
         return SAL_OK;
     int nodes = (int)p->graph.count;
     int stride = nodes > 200 ? nodes / 100 : 1;

@@ -110,12 +110,11 @@ done:
     return st;
 }
 
-static sal_status compile(sal_program *p, const sal_program_options *options)
+/* The largest batch that fits the limit, planned and prepared. */
+static sal_status fit_batch(sal_program *p, const sal_program_options *options, size_t limit)
 {
     sal_status st = SAL_OK;
-    TRY(sal_program_differentiate(p, options->rule));
-    size_t limit = options->max_memory ? options->max_memory : p->backend->free_memory(p->device) / 4 * 3;
-    for (p->batch = options->batch ? options->batch : DEFAULT_BATCH;; p->batch = (p->batch + 1) / 2) {
+    for (;; p->batch = (p->batch + 1) / 2) {
         TRY(plan_batch(p, limit));
         if (p->arena_bytes <= limit)
             break;
@@ -125,11 +124,44 @@ static sal_status compile(sal_program *p, const sal_program_options *options)
             goto done;
         }
     }
+done:
+    return st;
+}
+
+static sal_status allocate_arena(sal_program *p)
+{
+    void *arena;
+    sal_status st = p->backend->allocate(&arena, p->device, p->arena_bytes);
+    p->arena = st == SAL_OK ? arena : NULL;
+    return st;
+}
+
+/* Devices with memory of their own may refuse what they had free a moment ago: others use them, too. */
+static sal_status fit_device(sal_program *p, const sal_program_options *options, size_t limit)
+{
+    sal_status st = SAL_OK;
+    p->batch = options->batch ? options->batch : DEFAULT_BATCH;
+    for (;;) {
+        st = fit_batch(p, options, limit);
+        if (st == SAL_OK && !options->described)
+            st = allocate_arena(p);
+        if (st != SAL_ERROR_MEMORY || !p->backend->distinct_memory || p->batch == 1)
+            break;
+        if (!p->asked_batch)
+            p->asked_batch = p->batch;
+        p->batch = (p->batch + 1) / 2;
+    }
+    return st;
+}
+
+static sal_status compile(sal_program *p, const sal_program_options *options)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_program_differentiate(p, options->rule));
+    size_t limit = options->max_memory ? options->max_memory : p->backend->free_memory(p->device) / 4 * 3;
+    TRY(fit_device(p, options, limit));
     drop_weights(p);
     return_freed_memory();
-    void *arena;
-    TRY(p->backend->allocate(&arena, p->device, p->arena_bytes));
-    p->arena = arena;
 done:
     return st;
 }
@@ -145,7 +177,10 @@ sal_status sal_program_open(sal_program **out, sal_graph *graph, const sal_progr
                         (long long)options->batch, MAX_BATCH, options->threads);
     TRY(sal_alloc(&p, 1, sizeof *p, "the program"));
     TRY(sal_backend_find(&p->backend, &spec, options->device));
-    sal_device_options device_options = {.threads = options->threads, .exact = options->exact};
+    const sal_device_options device_options = {.threads = options->threads,
+                                               .exact = options->exact,
+                                               .precision = options->precision,
+                                               .described = options->described};
     TRY(p->backend->open(&p->device, spec, &device_options));
     p->graph = *graph;
     sal_graph_init(graph);
@@ -202,12 +237,20 @@ static sal_status run_step(sal_program *p, int s, int64_t picture)
     return st == SAL_OK ? st : sal_fail_in(st, "node '%s' (%s)", step->node->name, sal_step_kind_name(step->kind));
 }
 
-static sal_status run_steps(sal_program *p, size_t first, size_t last)
+typedef struct steps_run {
+    sal_program *program;
+    size_t first;
+    size_t last;
+} steps_run;
+
+static sal_status enqueue_steps(void *context)
 {
     sal_status st = SAL_OK;
+    const steps_run *r = context;
+    sal_program *p = r->program;
     for (int k = 0; k < p->segment_count; k++) {
         const sal_segment *g = &p->segments[k];
-        if ((size_t)g->first < first || (size_t)g->last > last)
+        if ((size_t)g->first < r->first || (size_t)g->last > r->last)
             continue;
         for (int64_t picture = 0; picture < p->batch; picture += g->chunk)
             for (int s = g->first; s < g->last; s++)
@@ -217,11 +260,25 @@ done:
     return st;
 }
 
+static sal_status run_steps(sal_program *p, size_t first, size_t last)
+{
+    steps_run r = {p, first, last};
+    return p->backend->repeat ? p->backend->repeat(p->device, first > 0, enqueue_steps, &r) : enqueue_steps(&r);
+}
+
+static sal_status check_run(const sal_program *p, int64_t count)
+{
+    if (!p->arena)
+        return sal_fail(SAL_ERROR_DEVICE, "%s: this device is only described", p->backend->describe(p->device));
+    if (count < 1 || count > p->batch)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%lld pictures for a batch of %lld", (long long)count, (long long)p->batch);
+    return SAL_OK;
+}
+
 sal_status sal_program_forward(sal_program *p, float *scores, const float *inputs, int64_t count)
 {
     sal_status st = SAL_OK;
-    if (count < 1 || count > p->batch)
-        return sal_fail(SAL_ERROR_ARGUMENT, "%lld pictures for a batch of %lld", (long long)count, (long long)p->batch);
+    TRY(check_run(p, count));
     const sal_value *in = &p->values[p->input];
     TRY(p->backend->upload(p->device, p->arena + in->offset, in, inputs, count, p->batch));
     TRY(run_steps(p, 0, p->forward_count));
@@ -232,15 +289,49 @@ done:
     return st;
 }
 
+static sal_status backward(sal_program *p, const float *seeds, int64_t count)
+{
+    sal_status st = SAL_OK;
+    const sal_value *seed = &p->values[p->seed];
+    TRY(p->backend->upload(p->device, p->arena + seed->offset, seed, seeds, count, p->batch));
+    TRY(run_steps(p, p->forward_count, p->step_count));
+done:
+    return st;
+}
+
 sal_status sal_program_backward(sal_program *p, float *gradients, const float *seeds, int64_t count)
 {
     sal_status st = SAL_OK;
-    if (count < 1 || count > p->batch)
-        return sal_fail(SAL_ERROR_ARGUMENT, "%lld pictures for a batch of %lld", (long long)count, (long long)p->batch);
-    const sal_value *seed = &p->values[p->seed], *out = &p->values[p->gradient];
-    TRY(p->backend->upload(p->device, p->arena + seed->offset, seed, seeds, count, p->batch));
-    TRY(run_steps(p, p->forward_count, p->step_count));
-    TRY(p->backend->download(p->device, gradients, p->arena + out->offset, out, count));
+    int again = 0;
+    TRY(check_run(p, count));
+    const sal_value *out = &p->values[p->gradient];
+    do {
+        TRY(backward(p, seeds, count));
+        if (gradients)
+            TRY(p->backend->download(p->device, gradients, p->arena + out->offset, out, count));
+        if (gradients && p->backend->rescale)
+            TRY(p->backend->rescale(&again, p->device, 0));
+    } while (again);
+done:
+    return st;
+}
+
+sal_status sal_program_maps(sal_program *p, float *maps, sal_map_stats *stats, const float *seeds, int64_t count,
+                            const sal_map_options *options)
+{
+    sal_status st = SAL_OK;
+    int again = 0;
+    TRY(check_run(p, count));
+    const sal_value *out = &p->values[p->gradient];
+    do {
+        TRY(backward(p, seeds, count));
+        st = p->backend->maps->make(maps, stats, p->device, p->arena + out->offset, out, count, options);
+        if (st != SAL_OK && st != SAL_ERROR_NUMERIC)
+            goto done;
+        sal_status made = st;
+        TRY(p->backend->rescale(&again, p->device, st == SAL_ERROR_NUMERIC));
+        st = made;
+    } while (again);
 done:
     return st;
 }

@@ -43,6 +43,7 @@ typedef struct sal_program {
     size_t scratch_bytes;    /* the largest */
     size_t weight_bytes;
     size_t kept_bytes;
+    int64_t asked_batch; /* where the device had less memory than it said and the batch was halved; else 0 */
 } sal_program;
 
 typedef struct sal_program_options {
@@ -50,6 +51,8 @@ typedef struct sal_program_options {
     int64_t batch;      /* 0: chosen */
     int threads;
     int exact;
+    sal_precision precision;
+    const char *described; /* see sal_device_options: the program cannot run */
     sal_rule rule;
     uint64_t max_memory; /* 0: three quarters of what is free */
 } sal_program_options;
@@ -62,8 +65,14 @@ void sal_program_close(sal_program *program);
 
 /* scores (count, outputs) of inputs (count, C, H, W); count <= batch. The rest of the batch is zeros. */
 sal_status sal_program_forward(sal_program *program, float *scores, const float *inputs, int64_t count);
-/* gradients (count, C, H, W) for seeds (count, outputs) = d score / d outputs, of the last forward pass. */
+/* gradients (count, C, H, W), or NULL to leave them on the device, for seeds (count, outputs) = d score / d outputs, of
+ * the last forward pass. */
 sal_status sal_program_backward(sal_program *program, float *gradients, const float *seeds, int64_t count);
+
+/* The same, and maps from them where they are: only where backend->maps is not NULL. maps (count, H, W) or NULL,
+ * stats (count). Overlays of them: backend->maps->overlay. */
+sal_status sal_program_maps(sal_program *program, float *maps, sal_map_stats *stats, const float *seeds, int64_t count,
+                            const sal_map_options *options);
 
 /* Parts of sal_program_open, in the order it calls them. */
 sal_status sal_program_differentiate(sal_program *program, sal_rule rule);

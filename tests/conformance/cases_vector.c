@@ -21,9 +21,10 @@ static void try_dense(suite *s, int64_t inputs, int64_t outputs, int64_t batch)
     p.kind = SAL_STEP_DENSE_BACKWARD;
     p.activation = kinds[0];
     p.bias = BIAS_NONE;
-    for (int way = 0; way < 3; way++) {
-        p.addend = way > 0;
-        p.in_place = way > 1;
+    for (int way = 0; way < 6; way++) {
+        p.seed = way > 2;
+        p.addend = way % 3 > 0;
+        p.in_place = way % 3 > 1;
         suite_try(s, &p);
     }
 }

@@ -211,6 +211,7 @@ static sal_status try_backward(trial *t, const int *inputs, answers *a)
     const sal_shape *x = activation ? y : &p->inputs[p->operand];
     TRY(find_kept(&kept, t, inputs, a));
     TRY(trial_add_random(&given[0], t, y, 0, 2.0));
+    t->values[given[0]].seed = p->seed;
     if (kept >= 0)
         given[count++] = kept;
     if (p->addend) {
@@ -258,7 +259,9 @@ void suite_try(suite *s, const problem *p)
 {
     char text[TEXT];
     problem_text(text, sizeof text, p);
-    if ((s->filter && !strstr(text, s->filter)) || (p->large && !s->bench))
+    int conv = p->kind == SAL_STEP_CONV || p->kind == SAL_STEP_CONV_BACKWARD;
+    if ((s->filter && !strstr(text, s->filter)) || (p->large && !s->bench) ||
+        (conv && p->in_place && s->backend->distinct_convs))
         return;
     trial t = {.s = s, .p = p, .dice = {dice_seed(s->seed, text)}, .accuracy = 1.0};
     answers a = {0};

@@ -36,6 +36,7 @@ typedef struct problem {
     int picture;       /* the input is read by convolutions only */
     int rule;
     int operand; /* backward of ops with several inputs: whose gradient */
+    int seed;    /* dense backward: dy is the gradient of the scores */
     int grid;    /* inputs are multiples of 1/4: ties, zeros and the edges of activations */
     int large;   /* only with --bench */
 } problem;

@@ -74,6 +74,8 @@ static sal_status device_open(sal_device **out, const char *spec, const sal_devi
     sal_device *d = NULL;
     char name[96];
     *out = NULL;
+    if (options->precision > SAL_PRECISION_FP32)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "device 'cpu' computes in fp32 only: leave the precision out");
     TRY(sal_alloc(&d, 1, sizeof *d, "the device"));
     TRY(cpu_kernels_select(&d->kernels, spec));
     d->threads = options->threads > 0 ? options->threads : omp_get_num_procs();
@@ -260,6 +262,7 @@ void cpu_plan_release(sal_device *d, void *plan)
 
 const sal_backend sal_backend_cpu = {
     .name = "cpu",
+    .chunks = 1,
     .open = device_open,
     .close = device_close,
     .describe = device_describe,

@@ -1,0 +1,474 @@
+/* The CUDA back end's table, device and transfers.
+ *
+ * Feature maps lie channels last and without gaps, in the device's element type; vectors are
+ * floats. All kernels and library calls go into one stream; pictures come in by a second one through
+ * pinned buffers used in turn, so that a batch is copied while the one before is computed. */
+#include "cuda_rows.h"
+#include "maps.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFAULT_LOSS_SCALE = 4096, RESCALE = 16 };
+
+sal_status cuda_check(cudaError_t error, const char *call)
+{
+    if (error == cudaSuccess)
+        return SAL_OK;
+    (void)cudaGetLastError();
+    size_t length = strcspn(call, "(");
+    return sal_fail(error == cudaErrorMemoryAllocation ? SAL_ERROR_MEMORY : SAL_ERROR_DEVICE, "CUDA: %.*s: %s",
+                    (int)length, call, cudaGetErrorString(error));
+}
+
+/* ---- Device ------------------------------------------------------------- */
+
+static int present(void)
+{
+    int count = 0;
+    if (cudaGetDeviceCount(&count) == cudaSuccess)
+        return count;
+    (void)cudaGetLastError();
+    return 0;
+}
+
+static sal_status parse_ordinal(int *ordinal, const char *spec)
+{
+    char *end;
+    *ordinal = 0;
+    if (!spec)
+        return SAL_OK;
+    unsigned long n = strtoul(spec, &end, 10);
+    if (spec[0] < '0' || spec[0] > '9' || *end || n > 1023)
+        return sal_fail(SAL_ERROR_ARGUMENT, "device 'cuda:%s': choose cuda, or cuda:0, cuda:1, ...", spec);
+    *ordinal = (int)n;
+    return SAL_OK;
+}
+
+static sal_status find_device(int ordinal)
+{
+    int count = 0;
+    cudaError_t error = cudaGetDeviceCount(&count);
+    (void)cudaGetLastError();
+    if (error == cudaErrorInsufficientDriver)
+        return sal_fail(SAL_ERROR_DEVICE,
+                        "device 'cuda:%d': the NVIDIA driver is missing or older than this CUDA %d.%d: "
+                        "install a newer one ('salmap doctor' says more)",
+                        ordinal, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+    if (error != cudaSuccess || count == 0)
+        return sal_fail(SAL_ERROR_DEVICE, "device 'cuda:%d': no NVIDIA GPU is to be found here (%s)", ordinal,
+                        cudaGetErrorString(error));
+    if (ordinal >= count)
+        return sal_fail(SAL_ERROR_ARGUMENT, "device 'cuda:%d': there %s, from cuda:0 on", ordinal,
+                        count == 1 ? "is one GPU" : "are fewer GPUs");
+    return SAL_OK;
+}
+
+static void set_precision(sal_device *d, sal_precision precision)
+{
+    d->precision = precision == SAL_PRECISION_DEFAULT ? SAL_PRECISION_TF32 : precision;
+    d->type = precision == SAL_PRECISION_BF16   ? CUDA_TYPE_BFLOAT16
+              : precision == SAL_PRECISION_FP16 ? CUDA_TYPE_HALF
+                                                : CUDA_TYPE_FLOAT;
+    d->full_loss_scale = precision == SAL_PRECISION_FP16 ? (float)DEFAULT_LOSS_SCALE : 1.0f;
+    d->loss_scale = d->full_loss_scale;
+}
+
+static const char *precision_name(const sal_device *d)
+{
+    switch (d->precision) {
+    case SAL_PRECISION_FP32: return "fp32";
+    case SAL_PRECISION_BF16: return "bf16";
+    case SAL_PRECISION_FP16: return "fp16";
+    case SAL_PRECISION_DEFAULT:
+    case SAL_PRECISION_TF32: break;
+    }
+    return "tf32";
+}
+
+static sal_status open_staging(cuda_staging *s)
+{
+    sal_status st = SAL_OK;
+    for (int k = 0; k < 2; k++) {
+        TRY(CUDA_CHECK(cudaEventCreateWithFlags(&s->copied[k], cudaEventDisableTiming)));
+        TRY(CUDA_CHECK(cudaEventCreateWithFlags(&s->consumed[k], cudaEventDisableTiming)));
+    }
+done:
+    return st;
+}
+
+static void free_staging(cuda_staging *s)
+{
+    for (int k = 0; k < 2; k++) {
+        (void)cudaFreeHost(s->host[k]);
+        (void)cudaFree(s->device[k]);
+        s->host[k] = s->device[k] = NULL;
+    }
+    s->bytes = 0;
+}
+
+static void close_staging(cuda_staging *s)
+{
+    free_staging(s);
+    for (int k = 0; k < 2; k++) {
+        if (s->copied[k])
+            (void)cudaEventDestroy(s->copied[k]);
+        if (s->consumed[k])
+            (void)cudaEventDestroy(s->consumed[k]);
+    }
+}
+
+static void device_close(sal_device *d)
+{
+    if (!d)
+        return;
+    if (!d->described) {
+        (void)cudaSetDevice(d->ordinal);
+        if (d->compute)
+            (void)cudaStreamSynchronize(d->compute);
+        if (d->copy)
+            (void)cudaStreamSynchronize(d->copy);
+    }
+    cuda_maps_close(d->maps);
+    for (int k = 0; k < 2; k++)
+        if (d->recorded[k])
+            (void)cudaGraphExecDestroy(d->recorded[k]);
+    close_staging(&d->upload);
+    close_staging(&d->download);
+    cuda_weights_clear(d);
+    cuda_library_close(d->library);
+    (void)cudaFree(d->not_finite);
+    if (d->compute)
+        (void)cudaStreamDestroy(d->compute);
+    if (d->copy)
+        (void)cudaStreamDestroy(d->copy);
+    (void)cudaGetLastError();
+    sal_free(d);
+}
+
+static sal_status open_hardware(sal_device *d)
+{
+    sal_status st = SAL_OK;
+    struct cudaDeviceProp properties;
+    TRY(find_device(d->ordinal));
+    TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
+    TRY(CUDA_CHECK(cudaGetDeviceProperties(&properties, d->ordinal)));
+    TRY(CUDA_CHECK(cudaStreamCreateWithFlags(&d->compute, cudaStreamNonBlocking)));
+    TRY(CUDA_CHECK(cudaStreamCreateWithFlags(&d->copy, cudaStreamNonBlocking)));
+    TRY(open_staging(&d->upload));
+    TRY(open_staging(&d->download));
+    TRY(CUDA_CHECK(cudaMalloc((void **)&d->not_finite, sizeof *d->not_finite)));
+    TRY(CUDA_CHECK(cudaMemsetAsync(d->not_finite, 0, sizeof *d->not_finite, d->compute)));
+    TRY(cuda_library_open(&d->library, d->compute, NULL));
+    TRY(cuda_maps_open(&d->maps, d));
+    snprintf(d->description, sizeof d->description, "%d: %.80s, sm_%d%d, cuDNN %s, %s", d->ordinal, properties.name,
+             properties.major, properties.minor, cuda_library_version(), precision_name(d));
+done:
+    return st;
+}
+
+/* The text or number behind "key": in a flat JSON object. */
+static const char *json_field(const char *json, const char *key)
+{
+    char quoted[64];
+    snprintf(quoted, sizeof quoted, "\"%s\"", key);
+    const char *at = strstr(json, quoted);
+    return at ? at + strlen(quoted) + strspn(at + strlen(quoted), " \t\n:") : NULL;
+}
+
+static sal_status open_described(sal_device *d, const char *json)
+{
+    const char *memory = json_field(json, "totalGlobalMem"), *name = json_field(json, "deviceName");
+    if (!memory || !name || *name != '"')
+        return sal_fail(SAL_ERROR_FORMAT, "the GPU's description has no totalGlobalMem or no deviceName");
+    d->described = 1;
+    d->described_memory = strtoull(memory, NULL, 10);
+    snprintf(d->description, sizeof d->description, "described: %.*s, cuDNN %s, %s", (int)strcspn(name + 1, "\""),
+             name + 1, cuda_library_version(), precision_name(d));
+    return cuda_library_open(&d->library, NULL, json);
+}
+
+static sal_status device_open(sal_device **out, const char *spec, const sal_device_options *options)
+{
+    sal_status st = SAL_OK;
+    sal_device *d = NULL;
+    *out = NULL;
+    if ((unsigned)options->precision > SAL_PRECISION_FP16)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown precision %d", (int)options->precision);
+    TRY(sal_alloc(&d, 1, sizeof *d, "the device"));
+    set_precision(d, options->precision);
+    if (options->described) {
+        TRY(open_described(d, options->described));
+    } else {
+        TRY(parse_ordinal(&d->ordinal, spec));
+        TRY(open_hardware(d));
+    }
+    *out = d;
+    d = NULL;
+done:
+    device_close(d);
+    return st;
+}
+
+static const char *device_describe(const sal_device *d)
+{
+    return d->description;
+}
+
+static size_t device_free_memory(const sal_device *d)
+{
+    size_t available = 0, total;
+    if (d->described)
+        return (size_t)d->described_memory;
+    if (cudaSetDevice(d->ordinal) != cudaSuccess || cudaMemGetInfo(&available, &total) != cudaSuccess)
+        (void)cudaGetLastError();
+    return available;
+}
+
+static sal_status device_allocate(void **out, sal_device *d, size_t bytes)
+{
+    *out = NULL;
+    sal_status st = CUDA_CHECK(cudaSetDevice(d->ordinal));
+    if (st == SAL_OK)
+        st = CUDA_CHECK(cudaMalloc(out, bytes));
+    return st == SAL_ERROR_MEMORY ? sal_fail_in(st, "%zu MiB on the GPU", bytes >> 20) : st;
+}
+
+static void device_release(sal_device *d, void *memory)
+{
+    (void)cudaStreamSynchronize(d->compute);
+    (void)cudaFree(memory);
+    (void)cudaGetLastError();
+}
+
+/* ---- Layouts ------------------------------------------------------------ */
+
+cuda_type cuda_value_type(const sal_device *d, const sal_value *v)
+{
+    return v->shape.rank == 4 ? d->type : CUDA_TYPE_FLOAT;
+}
+
+cuda_extent cuda_value_extent(const sal_value *v, int64_t pictures)
+{
+    const int64_t *dim = v->shape.dim;
+    if (v->shape.rank == 4)
+        return (cuda_extent){pictures, dim[2], dim[3], dim[1]};
+    return (cuda_extent){pictures, 1, 1, sal_shape_elements(&v->shape)};
+}
+
+static void place(sal_device *d, sal_value *v)
+{
+    size_t elements = (size_t)sal_shape_elements(&v->shape);
+    v->layout = v->shape.rank == 4 ? SAL_LAYOUT_CHANNELS_LAST : SAL_LAYOUT_PLAIN;
+    v->bytes = v->type == SAL_VALUE_FLOATS ? elements * cuda_type_bytes(cuda_value_type(d, v))
+               : v->type == SAL_VALUE_MASK ? cuda_mask_words(elements) * sizeof(uint32_t)
+                                           : elements;
+}
+
+/* ---- Transfers ---------------------------------------------------------- */
+
+/* Buffers of at least so many bytes; what is in flight is waited for. */
+static sal_status grow_staging(sal_device *d, cuda_staging *s, size_t bytes)
+{
+    sal_status st = SAL_OK;
+    if (bytes <= s->bytes)
+        return SAL_OK;
+    TRY(CUDA_CHECK(cudaStreamSynchronize(d->compute)));
+    TRY(CUDA_CHECK(cudaStreamSynchronize(d->copy)));
+    free_staging(s);
+    for (int k = 0; k < 2; k++) {
+        TRY(CUDA_CHECK(cudaMallocHost((void **)&s->host[k], bytes)));
+        TRY(CUDA_CHECK(cudaMalloc((void **)&s->device[k], bytes)));
+    }
+    s->bytes = bytes;
+done:
+    if (st != SAL_OK)
+        free_staging(s);
+    return st;
+}
+
+sal_status cuda_upload(sal_device *d, void *memory, const sal_value *v, const float *host, int64_t pictures,
+                       int64_t batch)
+{
+    sal_status st = SAL_OK;
+    cuda_staging *s = &d->upload;
+    const size_t floats = (size_t)sal_shape_elements(&v->shape) * (size_t)pictures, bytes = floats * sizeof *host;
+    const float scale = v->gradient ? d->loss_scale : 1.0f;
+    const int k = s->turn;
+    TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
+    TRY(grow_staging(d, s, bytes));
+    TRY(CUDA_CHECK(cudaEventSynchronize(s->copied[k])));
+    memcpy(s->host[k], host, bytes);
+    TRY(CUDA_CHECK(cudaStreamWaitEvent(d->copy, s->consumed[k], 0)));
+    TRY(CUDA_CHECK(cudaMemcpyAsync(s->device[k], s->host[k], bytes, cudaMemcpyHostToDevice, d->copy)));
+    TRY(CUDA_CHECK(cudaEventRecord(s->copied[k], d->copy)));
+    TRY(CUDA_CHECK(cudaStreamWaitEvent(d->compute, s->copied[k], 0)));
+    if (v->layout == SAL_LAYOUT_PLAIN && scale == 1.0f)
+        TRY(CUDA_CHECK(cudaMemcpyAsync(memory, s->device[k], bytes, cudaMemcpyDeviceToDevice, d->compute)));
+    else
+        TRY(CUDA_CHECK(cuda_convert_in(memory, cuda_value_type(d, v), (const float *)(const void *)s->device[k],
+                                       cuda_value_extent(v, pictures), scale, d->compute)));
+    TRY(CUDA_CHECK(cudaEventRecord(s->consumed[k], d->compute)));
+    if (batch > pictures)
+        TRY(CUDA_CHECK(cudaMemsetAsync((unsigned char *)memory + (size_t)pictures * v->bytes, 0,
+                                       (size_t)(batch - pictures) * v->bytes, d->compute)));
+    s->turn = 1 - k;
+done:
+    return st;
+}
+
+static sal_status download(sal_device *d, float *host, const void *memory, const sal_value *v, int64_t pictures)
+{
+    sal_status st = SAL_OK;
+    cuda_staging *s = &d->download;
+    const size_t bytes = (size_t)sal_shape_elements(&v->shape) * (size_t)pictures * sizeof *host;
+    const float scale = v->gradient ? 1.0f / d->loss_scale : 1.0f;
+    TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
+    TRY(grow_staging(d, s, bytes));
+    const void *from = memory;
+    if (v->layout != SAL_LAYOUT_PLAIN || scale != 1.0f) {
+        TRY(CUDA_CHECK(cuda_convert_out((float *)(void *)s->device[0], memory, cuda_value_type(d, v),
+                                        cuda_value_extent(v, pictures), scale, v->gradient ? d->not_finite : NULL,
+                                        d->compute)));
+        from = s->device[0];
+    }
+    TRY(CUDA_CHECK(cudaMemcpyAsync(s->host[0], from, bytes, cudaMemcpyDeviceToHost, d->compute)));
+    TRY(CUDA_CHECK(cudaStreamSynchronize(d->compute)));
+    memcpy(host, s->host[0], bytes);
+done:
+    return st;
+}
+
+/* ---- Loss scale --------------------------------------------------------- */
+
+/* Small gradients survive half precision times a power of two, which is undone exactly; where that
+ * is too much for large ones, a smaller power is tried (Micikevicius et al. 2018, mixed precision training). */
+static sal_status rescale(int *again, sal_device *d, int failed)
+{
+    sal_status st = SAL_OK;
+    int not_finite = 0;
+    *again = 0;
+    if (d->full_loss_scale == 1.0f)
+        return SAL_OK;
+    TRY(CUDA_CHECK(cudaMemcpyAsync(&not_finite, d->not_finite, sizeof not_finite, cudaMemcpyDeviceToHost, d->compute)));
+    TRY(CUDA_CHECK(cudaMemsetAsync(d->not_finite, 0, sizeof not_finite, d->compute)));
+    TRY(CUDA_CHECK(cudaStreamSynchronize(d->compute)));
+    *again = (not_finite || failed) && d->loss_scale > 1.0f;
+    d->loss_scale = *again ? d->loss_scale / (float)RESCALE : d->full_loss_scale;
+done:
+    return st;
+}
+
+/* ---- Recording ---------------------------------------------------------- */
+
+static sal_status record(sal_device *d, int slot, sal_enqueue *enqueue, void *context)
+{
+    sal_status st = SAL_OK;
+    cudaGraph_t graph = NULL;
+    TRY(CUDA_CHECK(cudaStreamBeginCapture(d->compute, cudaStreamCaptureModeThreadLocal)));
+    st = enqueue(context);
+    sal_status ended = cuda_check(cudaStreamEndCapture(d->compute, &graph), "cudaStreamEndCapture");
+    TRY(st);
+    TRY(ended);
+    TRY(CUDA_CHECK(cudaGraphInstantiate(&d->recorded[slot], graph, 0)));
+done:
+    if (graph)
+        (void)cudaGraphDestroy(graph);
+    return st;
+}
+
+/* The first run is made step by step, since libraries load their kernels then; the second is recorded. */
+static sal_status repeat(sal_device *d, int slot, sal_enqueue *enqueue, void *context)
+{
+    sal_status st = SAL_OK;
+    TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
+    if (d->runs[slot]++ == 0)
+        return enqueue(context);
+    if (!d->recorded[slot])
+        TRY(record(d, slot, enqueue, context));
+    TRY(CUDA_CHECK(cudaGraphLaunch(d->recorded[slot], d->compute)));
+done:
+    return st;
+}
+
+/* ---- Maps --------------------------------------------------------------- */
+
+static sal_status make_maps(float *maps, sal_map_stats *stats, sal_device *d, const void *gradient,
+                            const sal_value *value, int64_t pictures, const sal_map_options *options)
+{
+    return cuda_maps_make(maps, stats, d->maps, gradient, cuda_value_extent(value, pictures), options);
+}
+
+static sal_status make_overlay(uint8_t *rgb, sal_device *d, int64_t picture, const sal_picture *shown,
+                               const struct sal_placement *placement, const struct sal_overlay_style *style)
+{
+    return cuda_maps_overlay(rgb, d->maps, picture, shown, placement, style);
+}
+
+static sal_status finish_maps(sal_device *d)
+{
+    return cuda_maps_finish(d->maps);
+}
+
+static const sal_map_rows map_rows = {make_maps, make_overlay, finish_maps};
+
+/* ---- The table ---------------------------------------------------------- */
+
+const sal_backend sal_backend_cuda = {
+    .name = "cuda",
+    .distinct_convs = 1,
+    .distinct_memory = 1,
+    .present = present,
+    .open = device_open,
+    .close = device_close,
+    .describe = device_describe,
+    .free_memory = device_free_memory,
+    .place = place,
+    .allocate = device_allocate,
+    .release = device_release,
+    .upload = cuda_upload,
+    .download = download,
+    .repeat = repeat,
+    .rescale = rescale,
+    .maps = &map_rows,
+    .rows =
+        {
+            [SAL_STEP_CONV] = &cuda_row_conv,
+            [SAL_STEP_DENSE] = &cuda_row_dense,
+            [SAL_STEP_AFFINE] = &cuda_row_affine,
+            [SAL_STEP_ACTIVATION] = &cuda_row_activation,
+            [SAL_STEP_ADD] = &cuda_row_add,
+            [SAL_STEP_MUL] = &cuda_row_mul,
+            [SAL_STEP_CONCAT] = &cuda_row_concat,
+            [SAL_STEP_SLICE] = &cuda_row_slice,
+            [SAL_STEP_MAX_POOL] = &cuda_row_max_pool,
+            [SAL_STEP_AVG_POOL] = &cuda_row_avg_pool,
+            [SAL_STEP_REDUCE_MEAN] = &cuda_row_mean,
+            [SAL_STEP_RESHAPE] = &cuda_row_reshape,
+            [SAL_STEP_TRANSPOSE] = &cuda_row_transpose,
+            [SAL_STEP_SHUFFLE] = &cuda_row_shuffle,
+            [SAL_STEP_PAD] = &cuda_row_pad,
+            [SAL_STEP_SOFTMAX] = &cuda_row_softmax,
+            [SAL_STEP_LAYER_NORM] = &cuda_row_layer_norm,
+            [SAL_STEP_CONV_BACKWARD] = &cuda_row_conv_backward,
+            [SAL_STEP_DENSE_BACKWARD] = &cuda_row_dense_backward,
+            [SAL_STEP_AFFINE_BACKWARD] = &cuda_row_affine_backward,
+            [SAL_STEP_ACTIVATION_BACKWARD] = &cuda_row_activation_backward,
+            [SAL_STEP_MUL_BACKWARD] = &cuda_row_mul_backward,
+            [SAL_STEP_REDUCE_SPATIAL] = &cuda_row_reduce_spatial,
+            [SAL_STEP_CONCAT_BACKWARD] = &cuda_row_concat_backward,
+            [SAL_STEP_SLICE_BACKWARD] = &cuda_row_slice_backward,
+            [SAL_STEP_MAX_POOL_BACKWARD] = &cuda_row_max_pool_backward,
+            [SAL_STEP_AVG_POOL_BACKWARD] = &cuda_row_avg_pool_backward,
+            [SAL_STEP_REDUCE_MEAN_BACKWARD] = &cuda_row_mean_backward,
+            [SAL_STEP_RESHAPE_BACKWARD] = &cuda_row_reshape_backward,
+            [SAL_STEP_TRANSPOSE_BACKWARD] = &cuda_row_transpose_backward,
+            [SAL_STEP_SHUFFLE_BACKWARD] = &cuda_row_shuffle_backward,
+            [SAL_STEP_PAD_BACKWARD] = &cuda_row_pad_backward,
+            [SAL_STEP_SOFTMAX_BACKWARD] = &cuda_row_softmax_backward,
+            [SAL_STEP_LAYER_NORM_BACKWARD] = &cuda_row_layer_norm_backward,
+        },
+};

@@ -1,0 +1,58 @@
+#include "library.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+sal_status cuda_cublas_check(cublasStatus_t status, const char *call)
+{
+    if (status == CUBLAS_STATUS_SUCCESS)
+        return SAL_OK;
+    return sal_fail(status == CUBLAS_STATUS_ALLOC_FAILED    ? SAL_ERROR_MEMORY
+                    : status == CUBLAS_STATUS_NOT_SUPPORTED ? SAL_ERROR_UNSUPPORTED
+                                                            : SAL_ERROR_DEVICE,
+                    "cuBLAS: %.*s: %s", (int)strcspn(call, "("), call, cublasLtGetStatusString(status));
+}
+
+sal_status cuda_library_open(cuda_library **out, cudaStream_t compute, const char *described)
+{
+    sal_status st = SAL_OK;
+    cuda_library *l = NULL;
+    *out = NULL;
+    TRY(sal_alloc(&l, 1, sizeof *l, "library handles"));
+    if (described) {
+        TRY(cudnn_target_describe(&l->target.properties, described));
+    } else {
+        TRY(CUDNN_CHECK(cudnnCreate(&l->cudnn)));
+        TRY(CUDNN_CHECK(cudnnSetStream(l->cudnn, compute)));
+        TRY(CUBLAS_CHECK(cublasLtCreate(&l->cublas)));
+        l->target.handle = l->cudnn;
+    }
+    *out = l;
+    l = NULL;
+done:
+    cuda_library_close(l);
+    return st;
+}
+
+void cuda_library_close(cuda_library *l)
+{
+    if (!l)
+        return;
+    if (l->target.properties)
+        (void)cudnnBackendDestroyDescriptor(l->target.properties);
+    if (l->cublas)
+        (void)cublasLtDestroy(l->cublas);
+    if (l->cudnn)
+        (void)cudnnDestroy(l->cudnn);
+    sal_free(l);
+}
+
+const char *cuda_library_version(void)
+{
+    static _Thread_local char text[32];
+    size_t v = cudnnGetVersion();
+    snprintf(text, sizeof text, "%zu.%zu.%zu", v / 10000, v / 100 % 100, v % 100);
+    return text;
+}

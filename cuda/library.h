@@ -1,0 +1,19 @@
+/* Handles of cuDNN and cuBLASLt, for conv.c and dense.c. */
+#ifndef CUDA_LIBRARY_H
+#define CUDA_LIBRARY_H
+
+#include <cublasLt.h>
+
+#include "cuda_rows.h"
+#include "cudnn_graph.h"
+
+struct cuda_library {
+    cudnnHandle_t cudnn;     /* NULL: described */
+    cublasLtHandle_t cublas; /* NULL: described */
+    cudnn_target target;     /* of plans */
+};
+
+#define CUBLAS_CHECK(call) cuda_cublas_check((call), #call)
+sal_status cuda_cublas_check(cublasStatus_t status, const char *call);
+
+#endif

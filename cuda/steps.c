@@ -1,0 +1,280 @@
+/* Steps of one kernel each: activations, sums and products, per-channel terms, pools, means, softmax, layer norm. */
+#include "cuda_rows.h"
+
+#include "base/memory.h"
+
+sal_status cuda_plan_prepare(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
+                             const sal_value *values)
+{
+    sal_status st = SAL_OK;
+    cuda_plan *p = NULL;
+    const sal_node *n = step->node;
+    TRY(sal_alloc(&p, 1, sizeof *p, "a step"));
+    p->step = step;
+    p->values = values;
+    p->out = &values[step->output];
+    for (int k = 0; k < step->input_count && k < SAL_STEP_MAX_INPUTS; k++)
+        p->in[k] = &values[step->inputs[k]];
+    if (n->op == SAL_OP_AFFINE || n->op == SAL_OP_LAYER_NORM) {
+        TRY(cuda_weights_use(&p->weight, needs, d, n, CUDA_WEIGHT_CHANNELS, n->shape.dim[1]));
+        TRY(cuda_weights_use(&p->bias, needs, d, n, CUDA_WEIGHT_BIAS, n->shape.dim[1]));
+    }
+    needs->algorithm = "kernel";
+    *plan = p;
+    p = NULL;
+done:
+    cuda_plan_release(d, p);
+    return st;
+}
+
+void cuda_plan_release(sal_device *d, void *plan)
+{
+    cuda_plan *p = plan;
+    if (!p)
+        return;
+    cuda_weights_release(d, p->weight);
+    cuda_weights_release(d, p->bias);
+    sal_free(p);
+}
+
+/* Steps whose channels must be the fastest axis: those of maps and vectors are. */
+static sal_status prepare_channels(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
+                                   const sal_value *values)
+{
+    const sal_shape *shape = &values[step->output].shape;
+    int64_t behind = 1;
+    for (int k = 2; k < shape->rank; k++)
+        behind *= shape->dim[k];
+    if (shape->rank != 4 && behind > 1)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "the cuda back end does this for (C, H, W) and (F) only");
+    return cuda_plan_prepare(plan, needs, d, step, values);
+}
+
+static cuda_extent extent(const cuda_plan *p, const sal_value *v)
+{
+    return cuda_value_extent(v, p->step->batch);
+}
+
+static int64_t picture_elements(const sal_value *v)
+{
+    return sal_shape_elements(&v->shape);
+}
+
+/* ---- Activations -------------------------------------------------------- */
+
+static sal_status run_activation(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    return CUDA_CHECK(cuda_activation(r->output, r->kept, r->inputs[0], cuda_value_type(d, p->out), p->step->batch,
+                                      picture_elements(p->out), &p->step->node->activation, d->compute));
+}
+
+static sal_status run_activation_backward(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    const sal_activation *a = &p->step->node->activation;
+    const void *addend = cuda_addend(p->step, r);
+    const cuda_type type = cuda_value_type(d, p->out);
+    const float slope = a->kind == SAL_ACT_LEAKY_RELU ? a->alpha : 0.0f;
+    if (sal_activation_keep(a->kind) == SAL_KEEP_SIGN)
+        return CUDA_CHECK(cuda_activation_mask_backward(r->output, r->inputs[0], r->inputs[1], addend, type,
+                                                        p->step->batch, picture_elements(p->out), slope, p->step->rule,
+                                                        d->compute));
+    return CUDA_CHECK(cuda_activation_backward(r->output, r->inputs[0], r->inputs[1], addend, type,
+                                               p->step->batch * picture_elements(p->out), a, p->step->rule,
+                                               d->compute));
+}
+
+/* ---- Two operands ------------------------------------------------------- */
+
+/* Whether b gives one number per channel of a map of a's shape. */
+static int is_channels(const sal_value *b, const sal_value *a)
+{
+    return !sal_shape_equal(&b->shape, &a->shape);
+}
+
+static sal_status run_add(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    return CUDA_CHECK(cuda_add(r->output, r->inputs[0], r->inputs[1], is_channels(p->in[1], p->out),
+                               cuda_value_type(d, p->out), extent(p, p->out), d->compute));
+}
+
+static sal_status run_mul(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    return CUDA_CHECK(cuda_multiply(r->output, r->inputs[0], r->inputs[1], is_channels(p->in[1], p->out), NULL,
+                                    cuda_value_type(d, p->out), extent(p, p->out), d->compute));
+}
+
+/* Inputs: dy, the other operand [, addend]. */
+static sal_status run_mul_backward(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    const void *addend = cuda_addend(p->step, r);
+    const cuda_type type = cuda_value_type(d, p->out);
+    if (is_channels(p->out, p->in[0]))
+        return CUDA_CHECK(cuda_sum_pixels(r->output, r->inputs[0], r->inputs[1], 1.0f, addend, type,
+                                          extent(p, p->in[0]), d->compute));
+    return CUDA_CHECK(cuda_multiply(r->output, r->inputs[0], r->inputs[1], is_channels(p->in[1], p->in[0]), addend,
+                                    type, extent(p, p->out), d->compute));
+}
+
+static sal_status run_affine(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    return CUDA_CHECK(cuda_affine(r->output, r->inputs[0], cuda_weight_memory(p->weight), cuda_weight_memory(p->bias),
+                                  NULL, cuda_value_type(d, p->out), extent(p, p->out), d->compute));
+}
+
+static sal_status run_affine_backward(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    return CUDA_CHECK(cuda_affine(r->output, r->inputs[0], cuda_weight_memory(p->weight), NULL, cuda_addend(p->step, r),
+                                  cuda_value_type(d, p->out), extent(p, p->out), d->compute));
+}
+
+/* ---- Sums over pixels --------------------------------------------------- */
+
+static float one_by_pixels(const sal_value *map)
+{
+    return 1.0f / (float)(map->shape.dim[2] * map->shape.dim[3]);
+}
+
+static sal_status run_reduce_spatial(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    return CUDA_CHECK(cuda_sum_pixels(r->output, r->inputs[0], NULL, 1.0f, cuda_addend(p->step, r),
+                                      cuda_value_type(d, p->out), extent(p, p->in[0]), d->compute));
+}
+
+static sal_status run_mean(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    return CUDA_CHECK(cuda_sum_pixels(r->output, r->inputs[0], NULL, one_by_pixels(p->in[0]), NULL,
+                                      cuda_value_type(d, p->out), extent(p, p->in[0]), d->compute));
+}
+
+static sal_status run_mean_backward(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    return CUDA_CHECK(cuda_spread_pixels(r->output, r->inputs[0], one_by_pixels(p->out), cuda_addend(p->step, r),
+                                         cuda_value_type(d, p->out), extent(p, p->out), d->compute));
+}
+
+/* ---- Pools -------------------------------------------------------------- */
+
+static sal_status run_max_pool(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    return CUDA_CHECK(cuda_max_pool(r->output, r->kept, r->inputs[0], d->type, extent(p, p->in[0]), extent(p, p->out),
+                                    &p->step->node->window, d->compute));
+}
+
+static sal_status run_max_pool_backward(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    return CUDA_CHECK(cuda_max_pool_backward(r->output, r->inputs[0], r->inputs[1], cuda_addend(p->step, r), d->type,
+                                             extent(p, p->out), extent(p, p->in[0]), &p->step->node->window,
+                                             d->compute));
+}
+
+static sal_status run_avg_pool(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    return CUDA_CHECK(cuda_avg_pool(r->output, r->inputs[0], d->type, extent(p, p->in[0]), extent(p, p->out),
+                                    &p->step->node->window, d->compute));
+}
+
+static sal_status run_avg_pool_backward(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    return CUDA_CHECK(cuda_avg_pool_backward(r->output, r->inputs[0], cuda_addend(p->step, r), d->type,
+                                             extent(p, p->out), extent(p, p->in[0]), &p->step->node->window,
+                                             d->compute));
+}
+
+/* ---- Along an axis ------------------------------------------------------ */
+
+typedef struct axis_view {
+    int64_t outer, n, inner;
+} axis_view;
+
+/* The batch's elements around axis `axis` of a value, as they lie in memory. */
+static axis_view along(const cuda_plan *p, const sal_value *v, int axis)
+{
+    const int64_t *dim = v->shape.dim;
+    axis_view a = {p->step->batch, dim[axis], 1};
+    if (v->shape.rank == 4) {
+        const int64_t last[4] = {p->step->batch, dim[2], dim[3], dim[1]};
+        const int place = axis == 1 ? 3 : axis - 1;
+        for (int k = 1; k < place; k++)
+            a.outer *= last[k];
+        for (int k = place + 1; k < 4; k++)
+            a.inner *= last[k];
+        return a;
+    }
+    for (int k = 1; k < axis; k++)
+        a.outer *= dim[k];
+    for (int k = axis + 1; k < v->shape.rank; k++)
+        a.inner *= dim[k];
+    return a;
+}
+
+static sal_status run_softmax(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    const axis_view a = along(p, p->out, p->step->node->axis);
+    return CUDA_CHECK(
+        cuda_softmax(r->output, r->inputs[0], cuda_value_type(d, p->out), a.outer, a.n, a.inner, d->compute));
+}
+
+static sal_status run_softmax_backward(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    const axis_view a = along(p, p->out, p->step->node->axis);
+    return CUDA_CHECK(cuda_softmax_backward(r->output, r->inputs[0], r->inputs[1], cuda_addend(p->step, r),
+                                            cuda_value_type(d, p->out), a.outer, a.n, a.inner, d->compute));
+}
+
+static sal_status run_layer_norm(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    const axis_view a = along(p, p->out, 1);
+    return CUDA_CHECK(cuda_layer_norm(r->output, r->inputs[0], cuda_weight_memory(p->weight),
+                                      cuda_weight_memory(p->bias), p->step->node->epsilon, cuda_value_type(d, p->out),
+                                      a.outer, a.n, d->compute));
+}
+
+static sal_status run_layer_norm_backward(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    const axis_view a = along(p, p->out, 1);
+    return CUDA_CHECK(cuda_layer_norm_backward(r->output, r->inputs[0], r->inputs[1], cuda_weight_memory(p->weight),
+                                               p->step->node->epsilon, cuda_addend(p->step, r),
+                                               cuda_value_type(d, p->out), a.outer, a.n, d->compute));
+}
+
+#define ROW(prepare, run)                                                                                              \
+    {                                                                                                                  \
+        prepare, run, cuda_plan_release                                                                                \
+    }
+
+const sal_step_row cuda_row_activation = ROW(cuda_plan_prepare, run_activation);
+const sal_step_row cuda_row_activation_backward = ROW(cuda_plan_prepare, run_activation_backward);
+const sal_step_row cuda_row_add = ROW(cuda_plan_prepare, run_add);
+const sal_step_row cuda_row_mul = ROW(cuda_plan_prepare, run_mul);
+const sal_step_row cuda_row_mul_backward = ROW(cuda_plan_prepare, run_mul_backward);
+const sal_step_row cuda_row_affine = ROW(prepare_channels, run_affine);
+const sal_step_row cuda_row_affine_backward = ROW(prepare_channels, run_affine_backward);
+const sal_step_row cuda_row_reduce_spatial = ROW(cuda_plan_prepare, run_reduce_spatial);
+const sal_step_row cuda_row_mean = ROW(cuda_plan_prepare, run_mean);
+const sal_step_row cuda_row_mean_backward = ROW(cuda_plan_prepare, run_mean_backward);
+const sal_step_row cuda_row_max_pool = ROW(cuda_plan_prepare, run_max_pool);
+const sal_step_row cuda_row_max_pool_backward = ROW(cuda_plan_prepare, run_max_pool_backward);
+const sal_step_row cuda_row_avg_pool = ROW(cuda_plan_prepare, run_avg_pool);
+const sal_step_row cuda_row_avg_pool_backward = ROW(cuda_plan_prepare, run_avg_pool_backward);
+const sal_step_row cuda_row_softmax = ROW(cuda_plan_prepare, run_softmax);
+const sal_step_row cuda_row_softmax_backward = ROW(cuda_plan_prepare, run_softmax_backward);
+const sal_step_row cuda_row_layer_norm = ROW(prepare_channels, run_layer_norm);
+const sal_step_row cuda_row_layer_norm_backward = ROW(prepare_channels, run_layer_norm_backward);
