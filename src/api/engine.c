@@ -1,4 +1,5 @@
 /* Engines for callers: a program, what it needs to be driven, and its plan as text and numbers. */
+#include "api/device_maps.h"
 #include "api/model.h"
 #include "attribution/gradient.h"
 #include "base/memory.h"
@@ -153,4 +154,31 @@ sal_status sal_engine_gradient(sal_engine *e, float *gradients, float *scores, i
                                   .scores = scores,
                                   .chosen = chosen};
     return sal_engine_gradients(e, &job);
+}
+
+/* ---- Maps on the device ------------------------------------------------- */
+
+int sal_engine_makes_maps(const sal_engine *e)
+{
+    return e->program->backend->maps != NULL;
+}
+
+sal_status sal_engine_device_maps(sal_engine *e, const sal_gradient_job *job, const sal_attribution_maps *maps)
+{
+    e->attribution.maps = maps;
+    sal_status st = sal_engine_gradients(e, job);
+    e->attribution.maps = NULL;
+    return st;
+}
+
+sal_status sal_engine_overlay(uint8_t *rgb, sal_engine *e, int64_t picture, const sal_picture *shown,
+                              const sal_placement *placement, const sal_overlay_style *style)
+{
+    const sal_program *p = e->program;
+    return p->backend->maps->overlay(rgb, p->device, picture, shown, placement, style);
+}
+
+sal_status sal_engine_finish_maps(sal_engine *e)
+{
+    return e->program->backend->maps->finish(e->program->device);
 }

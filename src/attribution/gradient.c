@@ -37,7 +37,7 @@ static int64_t targets_each(const sal_gradient_job *job)
 sal_status sal_attribution_check(const sal_attribution *a, const sal_gradient_job *job)
 {
     sal_status st = SAL_OK;
-    if (!job->inputs || !job->targets || !job->gradients)
+    if (!job->inputs || !job->targets || (!job->gradients && !a->maps))
         return sal_fail(SAL_ERROR_ARGUMENT, "inputs, targets and gradients must be given");
     if (job->count < 1 || job->count > a->program->batch || job->each < 0)
         return sal_fail(SAL_ERROR_ARGUMENT, "%lld pictures of %lld targets in a batch of %lld", (long long)job->count,
@@ -65,6 +65,23 @@ done:
     return st;
 }
 
+sal_status sal_attribution_backward(sal_attribution *a, const sal_gradient_job *job, int64_t each)
+{
+    sal_status st = SAL_OK;
+    const sal_attribution_maps *m = a->maps;
+    const int64_t before = each * job->count;
+    float *gradients = job->gradients ? job->gradients + before * a->input_elements : NULL;
+    if (!m)
+        return sal_program_backward(a->program, gradients, a->seeds, job->count);
+    const int64_t pixels = a->input_elements / a->program->values[a->program->input].shape.dim[1];
+    TRY(sal_program_maps(a->program, m->maps + before * pixels, m->stats + before, a->seeds, job->count, m->options));
+    if (gradients)
+        TRY(sal_program_download(a->program, gradients, job->count));
+    TRY(m->made(m->context, each));
+done:
+    return st;
+}
+
 sal_status sal_method_gradient(sal_attribution *a, const sal_gradient_job *job)
 {
     sal_status st = SAL_OK;
@@ -73,8 +90,7 @@ sal_status sal_method_gradient(sal_attribution *a, const sal_gradient_job *job)
         memcpy(job->scores, a->scores, (size_t)(job->count * a->kind.outputs) * sizeof(float));
     for (int64_t e = 0; e < targets_each(job); e++) {
         TRY(sal_attribution_seed(a, job, e));
-        TRY(sal_program_backward(a->program, job->gradients + e * job->count * a->input_elements, a->seeds,
-                                 job->count));
+        TRY(sal_attribution_backward(a, job, e));
     }
 done:
     return st;

@@ -7,13 +7,23 @@
 #include "attribution/target.h"
 #include "program/program.h"
 
+/* Maps made on the device, in place of gradients brought to the host or beside them. */
+typedef struct sal_attribution_maps {
+    const sal_map_options *options;
+    float *maps;                                     /* result (each, count, H, W) */
+    sal_map_stats *stats;                            /* result (each, count) */
+    sal_status (*made)(void *context, int64_t each); /* the maps of target number `each` are on the device */
+    void *context;
+} sal_attribution_maps;
+
 /* What every method works with; made once per engine. */
 typedef struct sal_attribution {
     sal_program *program; /* borrowed */
     sal_scores_kind kind;
-    int64_t input_elements; /* C * H * W */
-    float *scores;          /* (batch, outputs) */
-    float *seeds;           /* (batch, outputs) */
+    int64_t input_elements;           /* C * H * W */
+    float *scores;                    /* (batch, outputs) */
+    float *seeds;                     /* (batch, outputs) */
+    const sal_attribution_maps *maps; /* of the present job, or NULL; borrowed */
 } sal_attribution;
 
 /* detached: of the graph the program was made from. Errors: LIMIT, MEMORY. */
@@ -25,6 +35,9 @@ sal_status sal_attribution_check(const sal_attribution *a, const sal_gradient_jo
 /* Seeds of target number `each` of every picture from a->scores into a->seeds, and
  * what they came to into the job. Errors: NUMERIC. */
 sal_status sal_attribution_seed(sal_attribution *a, const sal_gradient_job *job, int64_t each);
+
+/* The backward pass of target number `each` from the seeds: gradients, or maps, into the job. */
+sal_status sal_attribution_backward(sal_attribution *a, const sal_gradient_job *job, int64_t each);
 
 /* A method; the job was checked. */
 typedef sal_status sal_method(sal_attribution *a, const sal_gradient_job *job);

@@ -335,3 +335,9 @@ sal_status sal_program_maps(sal_program *p, float *maps, sal_map_stats *stats, c
 done:
     return st;
 }
+
+sal_status sal_program_download(sal_program *p, float *gradients, int64_t count)
+{
+    const sal_value *out = &p->values[p->gradient];
+    return p->backend->download(p->device, gradients, p->arena + out->offset, out, count);
+}

@@ -74,6 +74,9 @@ sal_status sal_program_backward(sal_program *program, float *gradients, const fl
 sal_status sal_program_maps(sal_program *program, float *maps, sal_map_stats *stats, const float *seeds, int64_t count,
                             const sal_map_options *options);
 
+/* Gradients (count, C, H, W) of the last backward pass, which left them on the device. */
+sal_status sal_program_download(sal_program *program, float *gradients, int64_t count);
+
 /* Parts of sal_program_open, in the order it calls them. */
 sal_status sal_program_differentiate(sal_program *program, sal_rule rule);
 /* chunk: pictures at a time for the first, large layers; divides the batch. */

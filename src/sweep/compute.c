@@ -1,6 +1,9 @@
 /* One batch of the pipeline: inputs together, gradients apart. */
 #include "sweep/pipeline.h"
 
+#include "api/device_maps.h"
+#include "base/memory.h"
+
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -10,6 +13,39 @@ static double now_milliseconds(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* The pictures that a device is to make of one map, each as large as the source. */
+static sal_status draw(sal_pipeline *p, sal_slot *slot, int64_t each, int64_t picture)
+{
+    sal_status st = SAL_OK;
+    const sal_overlay_style style = sal_output_style(p->options);
+    const sal_placement *where = &slot->placement;
+    sal_output *out = &slot->outputs[each];
+    for (int file = 0; file <= SAL_FILE_OVERLAY; file++) {
+        size_t size;
+        if (!sal_names_wanted((sal_output_file)file, p->options))
+            continue;
+        TRY(sal_size_mul(&size, (size_t)where->source_height, (size_t)where->source_width, "an overlay"));
+        if (!out->colours[file])
+            TRY(sal_alloc(&out->colours[file], size, 3, "an overlay"));
+        TRY(sal_engine_overlay(out->colours[file], p->engine, picture, file == SAL_FILE_MAP ? NULL : &slot->shown,
+                               where, &style));
+    }
+done:
+    return st;
+}
+
+/* The maps of target number `each` of all pictures of the job are on the device. */
+static sal_status draw_all(void *context, int64_t each)
+{
+    sal_status st = SAL_OK;
+    sal_pipeline *p = context;
+    for (int64_t i = 0; i < p->count; i++)
+        TRY(draw(p, sal_ring_slot(&p->ring, p->batch_pictures[p->first + i]), each, i));
+    TRY(sal_engine_finish_maps(p->engine));
+done:
+    return st;
 }
 
 /* Runs n pictures of the batch from number `from` on. */
@@ -35,7 +71,13 @@ static sal_status run(sal_pipeline *p, int64_t from, int64_t n)
                                   .scores = p->scores,
                                   .chosen = p->chosen,
                                   .chosen_scores = p->chosen_scores};
-    return sal_engine_gradients(p->engine, &job);
+    if (!p->device_maps)
+        return sal_engine_gradients(p->engine, &job);
+    const sal_attribution_maps device = {
+        .options = &p->options->map, .maps = p->map_values, .stats = p->stats, .made = draw_all, .context = p};
+    p->first = from;
+    p->count = n;
+    return sal_engine_device_maps(p->engine, &job, &device);
 }
 
 static int64_t largest(const float *scores, int64_t outputs)
@@ -65,8 +107,13 @@ static void store(sal_pipeline *p, int64_t from, int64_t n)
             map->target = p->chosen[k * n + i];
             map->score = p->chosen_scores[k * n + i];
             map->probability = probabilities && map->target >= 0 ? probabilities[map->target] : NAN;
-            memcpy(slot->data + (size_t)k * p->elements, p->gradients + (size_t)(k * n + i) * p->elements,
-                   p->elements * sizeof(float));
+            size_t at = (size_t)(k * n + i);
+            if (p->gradients)
+                memcpy(sal_pipeline_gradient(p, slot, k), p->gradients + at * p->elements, p->elements * sizeof(float));
+            if (p->device_maps) {
+                memcpy(slot->data + (size_t)k * p->pixels, p->map_values + at * p->pixels, p->pixels * sizeof(float));
+                map->stats = p->stats[at];
+            }
         }
     }
 }
@@ -81,7 +128,8 @@ static sal_status run_each(sal_pipeline *p, int64_t n)
         } else if (st == SAL_ERROR_NUMERIC) {
             size_t picture = p->batch_pictures[i];
             sal_slot_fail(sal_ring_slot(&p->ring, picture),
-                          sal_fail(st, "%s: the network's scores for it are NaN or infinite", p->paths[picture]));
+                          sal_fail(st, "%s: the network's scores%s for it are NaN or infinite", p->paths[picture],
+                                   p->device_maps ? " or gradients" : ""));
         } else {
             return st;
         }

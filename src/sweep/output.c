@@ -14,14 +14,14 @@ enum { NOTE_SIZE = 256 };
 
 /* A map as it is coloured. */
 typedef struct display {
-    float *values; /* 0..1 */
-    double low;    /* what 0 and 1 stand for */
+    const float *values; /* 0..1 */
+    double low;          /* what 0 and 1 stand for */
     double high;
     float *owned; /* values, where they are not the map itself */
 } display;
 
 /* Without normalising, a map may be of any magnitude: its colours span its own range. */
-static sal_status display_make(display *d, float *map, const sal_map_stats *stats, size_t pixels, int normalized)
+static sal_status display_make(display *d, const float *map, const sal_map_stats *stats, size_t pixels, int normalized)
 {
     sal_status st = SAL_OK;
     sal_map_stats ignored;
@@ -78,11 +78,16 @@ done:
 }
 
 /* The map's colours, over the picture where there is one. */
-static sal_status write_colours(const char *path, const sal_picture *picture, const display *d,
+static sal_status write_colours(const char *path, uint8_t *made, const sal_picture *picture, const display *d,
                                 const sal_output_job *job, const sal_overlay_style *style)
 {
     sal_status st = SAL_OK;
     sal_picture colours = {0};
+    if (made) {
+        const sal_placement *p = job->placement;
+        const sal_picture ready = {p->source_height, p->source_width, 3, SAL_SAMPLE_U8, made};
+        return sal_picture_write_png(path, &ready);
+    }
     TRY(sal_overlay_make(&colours, picture, d->values, job->placement, style));
     TRY(sal_picture_write_png(path, &colours));
 done:
@@ -90,18 +95,21 @@ done:
     return st;
 }
 
-static sal_status write_file(sal_output_file file, const sal_output *out, float *map, const display *d,
+sal_overlay_style sal_output_style(const sal_explain_options *o)
+{
+    return (sal_overlay_style){.colormap = o->colormap, .alpha = o->alpha > 0.0 || o->alpha_set ? o->alpha : 0.5};
+}
+
+static sal_status write_file(sal_output_file file, const sal_output *out, const float *map, const display *d,
                              const sal_output_job *job)
 {
     const sal_placement *p = job->placement;
     const int64_t shape[3] = {job->channels, p->net_height, p->net_width};
     const char *path = out->paths[file];
-    const double alpha = job->options->alpha;
-    const sal_overlay_style style = {.colormap = job->options->colormap,
-                                     .alpha = alpha > 0.0 || job->options->alpha_set ? alpha : 0.5};
+    const sal_overlay_style style = sal_output_style(job->options);
     switch (file) {
-    case SAL_FILE_MAP: return write_colours(path, NULL, d, job, &style);
-    case SAL_FILE_OVERLAY: return write_colours(path, job->shown, d, job, &style);
+    case SAL_FILE_MAP: return write_colours(path, out->colours[file], NULL, d, job, &style);
+    case SAL_FILE_OVERLAY: return write_colours(path, out->colours[file], job->shown, d, job, &style);
     case SAL_FILE_NPY: return sal_npy_write(path, map, shape + 1, 2);
     case SAL_FILE_FIGURE: return write_figure(path, &out->map, d, job, &style);
     case SAL_FILE_GRADIENT: return sal_npy_write(path, job->gradient, shape, 3);
@@ -125,12 +133,16 @@ sal_status sal_output_write(sal_output *out, const sal_output_job *job)
     const sal_explain_options *o = job->options;
     const sal_placement *p = job->placement;
     display d = {0};
-    float *map = NULL;
+    float *owned = NULL;
+    const float *map = job->map;
     int written = 0;
     size_t pixels;
     TRY(sal_size_mul(&pixels, (size_t)p->net_height, (size_t)p->net_width, "a map"));
-    TRY(sal_alloc(&map, pixels, sizeof *map, "a map"));
-    TRY(sal_map_make(map, &out->map.stats, job->gradient, job->channels, p->net_height, p->net_width, &o->map));
+    if (!map) {
+        TRY(sal_alloc(&owned, pixels, sizeof *owned, "a map"));
+        TRY(sal_map_make(owned, &out->map.stats, job->gradient, job->channels, p->net_height, p->net_width, &o->map));
+        map = owned;
+    }
     TRY(display_make(&d, map, &out->map.stats, pixels, o->map.normalize == SAL_NORMALIZE_MINMAX));
     for (int file = 0; file < SAL_FILE_COUNT; file++)
         if (sal_names_wanted((sal_output_file)file, o))
@@ -144,7 +156,7 @@ done:
         while (written-- > 0)
             if (out->paths[written])
                 unlink(out->paths[written]);
-    sal_free(map);
+    sal_free(owned);
     sal_free(d.owned);
     return st;
 }
@@ -153,5 +165,7 @@ void sal_output_clear(sal_output *out)
 {
     for (int file = 0; file < SAL_FILE_COUNT; file++)
         free(out->paths[file]);
+    for (int file = 0; file <= SAL_FILE_OVERLAY; file++)
+        sal_free(out->colours[file]);
     memset(out, 0, sizeof *out);
 }

@@ -3,6 +3,7 @@
 #define SAL_SWEEP_OUTPUT_H
 
 #include "image/placement.h"
+#include "map/map.h"
 #include "sweep/names.h"
 
 typedef struct sal_output_job {
@@ -10,7 +11,8 @@ typedef struct sal_output_job {
     const char *picture_path;
     const char *stem;
     int64_t number;        /* of the map, from 0 */
-    const float *gradient; /* (channels, placement's net_height, net_width) */
+    const float *gradient; /* (channels, placement's net_height, net_width); may be NULL where map is given */
+    const float *map;      /* made already, with its stats; or NULL */
     int64_t channels;
     int64_t outputs;          /* of the model */
     const sal_picture *shown; /* the picture as 8-bit RGB */
@@ -21,7 +23,11 @@ typedef struct sal_output_job {
 typedef struct sal_output {
     sal_explain_map map;
     char *paths[SAL_FILE_COUNT];
+    uint8_t *colours[SAL_FILE_OVERLAY + 1]; /* MAP and OVERLAY as RGB of the source's size where a device made them */
 } sal_output;
+
+/* How the maps of these options are coloured. */
+sal_overlay_style sal_output_style(const sal_explain_options *options);
 
 /* Fills stats and paths of *out, whose target, score and probability are set, and
  * writes the files. On failure none of them is left. Errors: IO, NUMERIC, MEMORY. */

@@ -1,5 +1,6 @@
 #include "sweep/pipeline.h"
 
+#include "api/device_maps.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "image/preprocess.h"
@@ -107,7 +108,13 @@ static sal_status allocate(sal_pipeline *p, size_t count)
     TRY(sal_size_mul(&all, data, batch, "gradients"));
     TRY(sal_size_mul(&scores, outputs, batch, "scores"));
     TRY(sal_alloc(&p->inputs, p->elements * batch, sizeof(float), "inputs"));
-    TRY(sal_alloc(&p->gradients, all, sizeof(float), "gradients"));
+    if (!p->device_maps || p->options->save_gradient)
+        TRY(sal_alloc(&p->gradients, all, sizeof(float), "gradients"));
+    if (p->device_maps) {
+        TRY(sal_alloc(&p->map_values, maps * batch * p->pixels, sizeof(float), "maps"));
+        TRY(sal_alloc(&p->stats, maps * batch, sizeof *p->stats, "maps"));
+        data += maps * p->pixels;
+    }
     TRY(sal_alloc(&p->scores, scores, sizeof(float), "scores"));
     if (p->model.detached)
         TRY(sal_alloc(&p->probabilities, scores, sizeof(float), "probabilities"));
@@ -128,9 +135,11 @@ static sal_status prepare(sal_pipeline *p, size_t count)
     TRY(sal_model_get_info(&p->model, sal_engine_model(p->engine)));
     TRY(sal_engine_get_plan(&plan, p->engine));
     p->batch = plan.batch;
+    p->device_maps = sal_engine_makes_maps(p->engine);
     p->decoders = threads_of(8);
     p->encoders = threads_of(4);
-    TRY(sal_size_mul(&p->elements, (size_t)p->model.channels, (size_t)(p->model.height * p->model.width), "inputs"));
+    p->pixels = (size_t)(p->model.height * p->model.width);
+    TRY(sal_size_mul(&p->elements, (size_t)p->model.channels, p->pixels, "inputs"));
     TRY(check_targets(p));
     TRY(check_map_options(p->options));
     TRY(allocate(p, count));
@@ -148,12 +157,22 @@ static void release(sal_pipeline *p)
     sal_names_clear(&p->names);
     sal_free(p->inputs);
     sal_free(p->gradients);
+    sal_free(p->map_values);
+    sal_free(p->stats);
     sal_free(p->scores);
     sal_free(p->probabilities);
     sal_free(p->chosen);
     sal_free(p->chosen_scores);
     sal_free(p->targets);
     sal_free(p->batch_pictures);
+}
+
+float *sal_pipeline_gradient(const sal_pipeline *p, const sal_slot *slot, int64_t map)
+{
+    if (!p->gradients)
+        return NULL;
+    size_t before = p->device_maps ? (size_t)p->ring.maps * p->pixels : 0;
+    return slot->data + before + (size_t)map * p->elements;
 }
 
 /* ---- Delivering --------------------------------------------------------- */

@@ -84,7 +84,8 @@ static sal_status encode(sal_pipeline *p, sal_slot *slot, size_t picture)
                           .shown = &slot->shown,
                           .placement = &slot->placement};
     for (job.number = 0; job.number < p->ring.maps; job.number++) {
-        job.gradient = slot->data + (size_t)job.number * p->elements;
+        job.map = p->device_maps ? slot->data + (size_t)job.number * p->pixels : NULL;
+        job.gradient = sal_pipeline_gradient(p, slot, job.number);
         st = sal_output_write(&slot->outputs[job.number], &job);
         /* Failures to write name their file, the others the picture. */
         if (st != SAL_OK && st != SAL_ERROR_IO)

@@ -1,0 +1,17 @@
+/* Maps and overlays made on an engine's device, for the pipeline: gradients then never leave it. */
+#ifndef SAL_API_DEVICE_MAPS_H
+#define SAL_API_DEVICE_MAPS_H
+
+#include "attribution/gradient.h"
+#include "map/map.h"
+
+/* Whether its device makes maps; where not, the host makes them from gradients. */
+int sal_engine_makes_maps(const sal_engine *engine);
+/* As sal_engine_gradients, with maps; job->gradients may be NULL. Errors also NUMERIC: a gradient is not finite. */
+sal_status sal_engine_device_maps(sal_engine *engine, const sal_gradient_job *job, const sal_attribution_maps *maps);
+/* From maps->made only: the overlay of one picture of the job, as sal_overlay_make; complete after the finish. */
+sal_status sal_engine_overlay(uint8_t *rgb, sal_engine *engine, int64_t picture, const sal_picture *shown,
+                              const sal_placement *placement, const sal_overlay_style *style);
+sal_status sal_engine_finish_maps(sal_engine *engine);
+
+#endif
