@@ -419,6 +419,7 @@ static const sal_map_rows map_rows = {make_maps, make_overlay, finish_maps};
 
 const sal_backend sal_backend_cuda = {
     .name = "cuda",
+    .alignment = 256,
     .distinct_convs = 1,
     .distinct_memory = 1,
     .present = present,

@@ -59,7 +59,8 @@ cudaError_t cuda_activation(void *y, uint32_t *mask, const void *x, cuda_type ty
 cudaError_t cuda_activation_mask(uint32_t *mask, const void *y, cuda_type type, int64_t pictures, int64_t elements,
                                  const sal_activation *activation, cudaStream_t stream);
 /* What follows a convolution that cannot do it itself: y = f(y + bias[channel] + residual), bias (float), residual and
- * mask may be NULL; residual may be y's own earlier content only if it is not y. Activation kinds as fused: SIGN kept or none. */
+ * mask may be NULL; residual may be y's own earlier content only if it is not y. Activation kinds as fused: SIGN kept
+ * or none. */
 cudaError_t cuda_activation_finish(void *y, uint32_t *mask, const void *residual, const float *bias, cuda_type type,
                                    cuda_extent e, const sal_activation *activation, cudaStream_t stream);
 /* dx = dy * (bit ? 1 : slope) under `rule` + addend (or NULL); dx may be dy or addend. */
@@ -68,8 +69,7 @@ cudaError_t cuda_activation_mask_backward(void *dx, const void *dy, const uint32
                                           cudaStream_t stream);
 /* dx = dy * f'(kept) under `rule` + addend (or NULL); kept: f's input or output, see sal_activation_keep. */
 cudaError_t cuda_activation_backward(void *dx, const void *dy, const void *kept, const void *addend, cuda_type type,
-                                     int64_t elements, const sal_activation *activation, int rule,
-                                     cudaStream_t stream);
+                                     int64_t elements, const sal_activation *activation, int rule, cudaStream_t stream);
 
 /* ---- arithmetic.cu: two operands, per-channel terms ------------------------ */
 

@@ -23,12 +23,12 @@ typedef struct cuda_map_stats {
 /* map_reduce.cu: map[n][p] = reduce over c of modify(gradient[n][p][c] * scale). Twin: sal_map_reduce. */
 cudaError_t cuda_map_reduce(float *map, const void *gradient, cuda_type type, cuda_extent e, float scale,
                             sal_modifier modifier, sal_reduce reduce, cudaStream_t stream);
-/* smooth.cu: separable Gaussian, reflected edges; weights: radius + 1 floats or doubles of half the kernel, on the device.
- * map may not be work; work: as large as map. Twin: sal_map_smooth. */
+/* smooth.cu: separable Gaussian, reflected edges; weights: radius + 1 floats or doubles of half the kernel, on the
+ * device. map may not be work; work: as large as map. Twin: sal_map_smooth. */
 cudaError_t cuda_smooth(float *map, float *work, const double *weights, int64_t radius, int64_t pictures,
                         int64_t height, int64_t width, cudaStream_t stream);
-/* measure.cu: stats[n] of each map; two steps through `partial` (CUDA_MEASURE_BLOCKS per picture), so that sums do not depend on
- * the order of blocks. Twin: sal_map_measure. */
+/* measure.cu: stats[n] of each map; two steps through `partial` (CUDA_MEASURE_BLOCKS per picture), so that sums do not
+ * depend on the order of blocks. Twin: sal_map_measure. */
 enum { CUDA_MEASURE_BLOCKS = 32 };
 cudaError_t cuda_measure(cuda_map_stats *stats, cuda_map_stats *partial, const float *map, int64_t pictures,
                          int64_t pixels, cudaStream_t stream);

@@ -21,7 +21,8 @@ _salmap()
         --preset) words="imagenet unit caffe tf raw" ;;
         --fit) words="stretch letterbox center-crop" ;;
         --order) words="auto rgb bgr gray asis" ;;
-        --device) words="auto cpu" ;;
+        --device) words="auto cpu cuda:0" ;;
+        --precision) words="default fp32 tf32 bf16 fp16" ;;
         --out | -o)
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
@@ -40,7 +41,7 @@ _salmap()
             explain)
                 words="--out --figure --save-gradient --json --quiet --target --score --rule --modifier --reduce
                     --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
-                    --crop-resize --save-preprocess --device --batch --threads --exact --help"
+                    --crop-resize --save-preprocess --device --precision --batch --threads --exact --help"
                 ;;
             inspect) words="--json --help" ;;
             plan) words="--batch --threads --device --exact --rule --steps --json --help" ;;

@@ -10,7 +10,8 @@ complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a plan -d 
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a help -d 'Show help'
 complete -c salmap -f -n '__fish_seen_subcommand_from help' -a 'explain inspect plan'
 
-complete -c salmap -n $computing -l device -x -a 'auto cpu' -d 'Where to compute'
+complete -c salmap -n $computing -l device -x -a 'auto cpu cuda:0' -d 'Where to compute'
+complete -c salmap -n $computing -l precision -x -a 'default fp32 tf32 bf16 fp16' -d 'Of a GPU'
 complete -c salmap -n $computing -s b -l batch -x -d 'Pictures computed together'
 complete -c salmap -n $computing -l threads -x -d 'CPU threads'
 complete -c salmap -n $computing -l exact -d 'Direct convolutions only'

@@ -210,6 +210,7 @@ SAL_API const sal_model *sal_engine_model(const sal_engine *engine);
 typedef struct sal_plan_info {
     const char *device;     /* "cpu: AMD EPYC, avx512, oneDNN 2.6.3, 2 threads" */
     int64_t batch;          /* pictures of one run */
+    int64_t asked_batch;    /* what was planned before a GPU refused the memory and the batch was halved; else 0 */
     int64_t chunk;          /* pictures that the first, large layers take at a time */
     uint64_t arena_bytes;   /* activations and gradients: what is allocated, exactly */
     uint64_t weight_bytes;  /* weights in the device's layouts, both directions */

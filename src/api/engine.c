@@ -93,6 +93,7 @@ sal_status sal_engine_get_plan(sal_plan_info *out, const sal_engine *e)
     memset(out, 0, sizeof *out);
     out->device = e->device;
     out->batch = p->batch;
+    out->asked_batch = p->asked_batch;
     out->chunk = p->segments[0].chunk;
     out->arena_bytes = p->arena_bytes;
     out->weight_bytes = p->weight_bytes;

@@ -158,6 +158,7 @@ typedef sal_status sal_enqueue(void *context);
 
 typedef struct sal_backend {
     const char *name;     /* "cpu" */
+    size_t alignment;     /* of values in the arena, a power of two */
     int chunks;           /* 1: the first, large layers may run a part of the batch at a time */
     int distinct_convs;   /* 1: a convolution's output may not share memory with what is added to it */
     int distinct_memory;  /* 1: allocate may fail although free_memory said otherwise: try a smaller batch */

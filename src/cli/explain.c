@@ -187,6 +187,15 @@ static sal_status open_engine(sal_engine **engine, sal_model *model, const setti
     return sal_engine_open(engine, model, &o);
 }
 
+/* A batch that the user did not choose is worth a word. */
+static void tell_halved_batch(const sal_engine *engine)
+{
+    sal_plan_info plan;
+    if (sal_engine_get_plan(&plan, engine) == SAL_OK && plan.asked_batch > 0)
+        cli_note(self, "the device has no memory for a batch of %lld: going on with %lld", (long long)plan.asked_batch,
+                 (long long)plan.batch);
+}
+
 static int explain(const settings *s, const sal_explain_options *o, sal_model *model, const cli_pictures *pictures)
 {
     sal_engine *engine = NULL;
@@ -195,6 +204,7 @@ static int explain(const settings *s, const sal_explain_options *o, sal_model *m
     explain_report report = {.json = s->json, .quiet = s->quiet};
     if (sal_model_get_info(&info, model) != SAL_OK || open_engine(&engine, model, s, pictures->count) != SAL_OK)
         return cli_fail_library(self);
+    tell_halved_batch(engine);
     explain_report_begin(&report, &info, o, (const char *const *)pictures->paths, pictures->count);
     sal_status st = sal_explain_files(&failed, engine, (const char *const *)pictures->paths, pictures->count, o,
                                       explain_report_picture, &report);

@@ -14,16 +14,15 @@
 
 enum {
     /* Weights that every chunk reads again: a percent of the time that their convolutions take. */
-    CHUNKED_WEIGHT_BYTES = 32 << 20,
-    ALIGNMENT = 256
+    CHUNKED_WEIGHT_BYTES = 32 << 20
 };
 
 /* More than any machine has; sums of such sizes do not overflow. */
 static const size_t max_value_bytes = (size_t)1 << 44;
 
-static size_t round_up(size_t bytes)
+static size_t round_up(const sal_program *p, size_t bytes)
 {
-    return (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    return (bytes + p->backend->alignment - 1) & ~(p->backend->alignment - 1);
 }
 
 /* ---- Liveness ----------------------------------------------------------- */
@@ -219,11 +218,11 @@ static sal_status assign_offsets(size_t *total, size_t *peak, sal_program *p)
                           (long long)value->pictures);
             goto done;
         }
-        blocks[count++] = (block){(int)v, value->first, value->last, round_up(bytes), 0};
+        blocks[count++] = (block){(int)v, value->first, value->last, round_up(p, bytes), 0};
     }
     for (int i = 0; p->needs && i < (int)p->step_count; i++)
         if (p->needs[i].scratch_bytes > 0)
-            blocks[count++] = (block){(int)p->value_count + i, i, i, round_up(p->needs[i].scratch_bytes), 0};
+            blocks[count++] = (block){(int)p->value_count + i, i, i, round_up(p, p->needs[i].scratch_bytes), 0};
     *total = place_blocks(blocks, count, placed);
     if (peak)
         *peak = peak_of(blocks, count);
@@ -312,7 +311,7 @@ sal_status sal_program_place(sal_program *p)
 {
     size_t total = 0;
     sal_status st = assign_offsets(&total, &p->peak_bytes, p);
-    p->arena_bytes = round_up(total);
+    p->arena_bytes = round_up(p, total);
     count_kept(p);
     return st;
 }

@@ -262,6 +262,7 @@ void cpu_plan_release(sal_device *d, void *plan)
 
 const sal_backend sal_backend_cpu = {
     .name = "cpu",
+    .alignment = 64,
     .chunks = 1,
     .open = device_open,
     .close = device_close,
