@@ -153,6 +153,7 @@ static sal_status open_hardware(sal_device *d)
 {
     sal_status st = SAL_OK;
     struct cudaDeviceProp properties;
+    char model[96];
     TRY(find_device(d->ordinal));
     TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
     TRY(CUDA_CHECK(cudaGetDeviceProperties(&properties, d->ordinal)));
@@ -162,10 +163,11 @@ static sal_status open_hardware(sal_device *d)
     TRY(open_staging(&d->download));
     TRY(CUDA_CHECK(cudaMalloc((void **)&d->not_finite, sizeof *d->not_finite)));
     TRY(CUDA_CHECK(cudaMemsetAsync(d->not_finite, 0, sizeof *d->not_finite, d->compute)));
-    TRY(cuda_library_open(&d->library, d->compute, NULL));
+    snprintf(model, sizeof model, "%.80s, sm_%d%d", properties.name, properties.major, properties.minor);
+    TRY(cuda_library_open(&d->library, d->compute, model, NULL));
     TRY(cuda_maps_open(&d->maps, d));
-    snprintf(d->description, sizeof d->description, "%d: %.80s, sm_%d%d, cuDNN %s, %s", d->ordinal, properties.name,
-             properties.major, properties.minor, cuda_library_version(), precision_name(d));
+    snprintf(d->description, sizeof d->description, "%d: %s, cuDNN %s, %s", d->ordinal, model, cuda_library_version(),
+             precision_name(d));
 done:
     return st;
 }
@@ -188,7 +190,7 @@ static sal_status open_described(sal_device *d, const char *json)
     d->described_memory = strtoull(memory, NULL, 10);
     snprintf(d->description, sizeof d->description, "described: %.*s, cuDNN %s, %s", (int)strcspn(name + 1, "\""),
              name + 1, cuda_library_version(), precision_name(d));
-    return cuda_library_open(&d->library, NULL, json);
+    return cuda_library_open(&d->library, NULL, NULL, json);
 }
 
 static sal_status device_open(sal_device **out, const char *spec, const sal_device_options *options)

@@ -48,14 +48,15 @@ static int is_depthwise(const cuda_conv *c)
 static sal_status plan_graph(conv_plan *p, sal_device *d, cudnn_graph_problem *problem)
 {
     const cudnn_target *target = &d->library->target;
+    const plan_cache *plans = &d->library->plans;
     p->way = CONV_FUSED;
-    sal_status st = cudnn_graph_open(&p->graph, target, problem, workspace_limit);
+    sal_status st = plan_cache_graph(&p->graph, plans, target, problem, workspace_limit);
     int plain = !problem->bias && !problem->add && problem->activation.kind == SAL_ACT_NONE;
     if (st == SAL_ERROR_UNSUPPORTED && !plain) {
         problem->bias = problem->add = 0;
         problem->activation = (sal_activation){0};
         p->way = CONV_FINISHED;
-        st = cudnn_graph_open(&p->graph, target, problem, workspace_limit);
+        st = plan_cache_graph(&p->graph, plans, target, problem, workspace_limit);
     }
     if (st != SAL_ERROR_UNSUPPORTED)
         return st;

@@ -6,8 +6,9 @@
 
 /* ---- library.c ---------------------------------------------------------- */
 
-/* cuDNN and cuBLASLt for a device: with handles that enqueue into `compute`, or for a description alone. */
-sal_status cuda_library_open(cuda_library **out, cudaStream_t compute, const char *described);
+/* cuDNN and cuBLASLt for a device: with handles that enqueue into `compute`, and `device` to tell its plans from
+ * others'; or for a description alone. */
+sal_status cuda_library_open(cuda_library **out, cudaStream_t compute, const char *device, const char *described);
 void cuda_library_close(cuda_library *library);
 const char *cuda_library_version(void); /* of cuDNN, "9.19.0"; borrowed until the thread asks again */
 

@@ -15,7 +15,7 @@ sal_status cuda_cublas_check(cublasStatus_t status, const char *call)
                     "cuBLAS: %.*s: %s", (int)strcspn(call, "("), call, cublasLtGetStatusString(status));
 }
 
-sal_status cuda_library_open(cuda_library **out, cudaStream_t compute, const char *described)
+sal_status cuda_library_open(cuda_library **out, cudaStream_t compute, const char *device, const char *described)
 {
     sal_status st = SAL_OK;
     cuda_library *l = NULL;
@@ -28,6 +28,7 @@ sal_status cuda_library_open(cuda_library **out, cudaStream_t compute, const cha
         TRY(CUDNN_CHECK(cudnnSetStream(l->cudnn, compute)));
         TRY(CUBLAS_CHECK(cublasLtCreate(&l->cublas)));
         l->target.handle = l->cudnn;
+        TRY(plan_cache_open(&l->plans, device));
     }
     *out = l;
     l = NULL;
@@ -40,6 +41,7 @@ void cuda_library_close(cuda_library *l)
 {
     if (!l)
         return;
+    plan_cache_close(&l->plans);
     if (l->target.properties)
         (void)cudnnBackendDestroyDescriptor(l->target.properties);
     if (l->cublas)

@@ -6,11 +6,13 @@
 
 #include "cuda_rows.h"
 #include "cudnn_graph.h"
+#include "plan_cache.h"
 
 struct cuda_library {
     cudnnHandle_t cudnn;     /* NULL: described */
     cublasLtHandle_t cublas; /* NULL: described */
     cudnn_target target;     /* of plans */
+    plan_cache plans;        /* of the device; described ones have none */
 };
 
 #define CUBLAS_CHECK(call) cuda_cublas_check((call), #call)
