@@ -1,0 +1,103 @@
+/* Activations and their derivatives, one number at a time, for device and host. The CPU back end has its
+ * own, written for vectors, in src/backend/cpu/kernels_math.h; both follow graph.h. */
+#ifndef CUDA_ACTIVATION_MATH_H
+#define CUDA_ACTIVATION_MATH_H
+
+#include "graph/graph.h"
+
+#include <math.h>
+
+#define ACTIVATION_MATH static __host__ __device__ __forceinline__
+
+ACTIVATION_MATH float activation_sigmoid(float x)
+{
+    return 1.0f / (1.0f + expf(-x));
+}
+
+/* The normal distribution at x; through erfc its lower tail keeps its digits. */
+ACTIVATION_MATH float activation_normal_cdf(float x)
+{
+    return 0.5f * erfcf(-0.707106781f * x);
+}
+
+/* (1 + tanh u) / 2, u = sqrt(2/pi) (x + 0.044715 x^3), as a sigmoid of 2u. */
+ACTIVATION_MATH float activation_gelu_gate(float x)
+{
+    return activation_sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
+}
+
+ACTIVATION_MATH float activation_clamp01(float x)
+{
+    return x < 0.0f ? 0.0f : x > 1.0f ? 1.0f : x;
+}
+
+ACTIVATION_MATH float activation_value(float x, const sal_activation &a)
+{
+    switch (a.kind) {
+    case SAL_ACT_RELU: return x > 0.0f ? x : x != x ? x : 0.0f;
+    case SAL_ACT_CLIP: return x < a.alpha ? a.alpha : x > a.beta ? a.beta : x;
+    case SAL_ACT_LEAKY_RELU: return x > 0.0f ? x : a.alpha * x;
+    case SAL_ACT_ELU: return x > 0.0f ? x : a.alpha * expm1f(x);
+    case SAL_ACT_SIGMOID: return activation_sigmoid(x);
+    case SAL_ACT_TANH: return tanhf(x);
+    case SAL_ACT_SOFTPLUS: return (x > 0.0f ? x : 0.0f) + log1pf(expf(-fabsf(x)));
+    case SAL_ACT_SILU: return x * activation_sigmoid(x);
+    case SAL_ACT_GELU: return x * activation_normal_cdf(x);
+    case SAL_ACT_GELU_TANH: return x * activation_gelu_gate(x);
+    case SAL_ACT_HARD_SIGMOID: return activation_clamp01(a.alpha * x + a.beta);
+    case SAL_ACT_HARD_SWISH: return x * activation_clamp01(x * (1.0f / 6.0f) + 0.5f);
+    case SAL_ACT_NONE:
+    case SAL_ACT_COUNT: break;
+    }
+    return x;
+}
+
+/* f'(x) from x, or from y = f(x) for sigmoid and tanh (SAL_KEEP_OUTPUT). */
+ACTIVATION_MATH float activation_slope(float v, const sal_activation &a)
+{
+    switch (a.kind) {
+    case SAL_ACT_RELU: return v > 0.0f ? 1.0f : 0.0f;
+    case SAL_ACT_CLIP: return v > a.alpha && v < a.beta ? 1.0f : 0.0f;
+    case SAL_ACT_LEAKY_RELU: return v > 0.0f ? 1.0f : a.alpha;
+    case SAL_ACT_ELU: return v > 0.0f ? 1.0f : a.alpha * expf(v);
+    case SAL_ACT_SIGMOID: return v * (1.0f - v);
+    case SAL_ACT_TANH: return 1.0f - v * v;
+    case SAL_ACT_SOFTPLUS: return activation_sigmoid(v);
+    case SAL_ACT_SILU: {
+        const float s = activation_sigmoid(v);
+        return s * (1.0f + v * (1.0f - s));
+    }
+    case SAL_ACT_GELU: return activation_normal_cdf(v) + v * 0.398942280f * expf(-0.5f * v * v);
+    case SAL_ACT_GELU_TANH: {
+        const float g = activation_gelu_gate(v);
+        return g + v * g * (1.0f - g) * (1.59576912f * (1.0f + 0.134145f * v * v));
+    }
+    case SAL_ACT_HARD_SIGMOID: {
+        const float u = a.alpha * v + a.beta;
+        return u > 0.0f && u < 1.0f ? a.alpha : 0.0f;
+    }
+    case SAL_ACT_HARD_SWISH: return v <= -3.0f ? 0.0f : v >= 3.0f ? 1.0f : v * (1.0f / 3.0f) + 0.5f;
+    case SAL_ACT_NONE:
+    case SAL_ACT_COUNT: break;
+    }
+    return 1.0f;
+}
+
+/* The gradient that a rule lets through: `plain` is dy times the derivative, `sign` has the sign of the input. */
+ACTIVATION_MATH float activation_rule(float dy, float plain, float sign, int rule)
+{
+    switch (rule) {
+    case SAL_RULE_GUIDED: return dy > 0.0f && sign > 0.0f ? plain : 0.0f;
+    case SAL_RULE_DECONVNET: return dy > 0.0f ? dy : 0.0f;
+    case SAL_RULE_RECTIFIED: return sign * dy > 0.0f ? plain : 0.0f;
+    default: return plain;
+    }
+}
+
+/* Whether the derivative of a SAL_KEEP_SIGN activation is 1, from its output. */
+ACTIVATION_MATH int activation_bit(float y, const sal_activation &a)
+{
+    return a.kind == SAL_ACT_CLIP ? y > a.alpha && y < a.beta : y > 0.0f;
+}
+
+#endif
