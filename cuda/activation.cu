@@ -150,8 +150,8 @@ static dim3 picture_grid(int64_t pictures, int64_t elements, int v)
 
 /* Launches with four elements a thread where pictures end on a multiple of four. */
 #define LAUNCH(kernel, grid, ...)                                                                                      \
-    FOR_ELEMENT_TYPE(type, if (elements % 4 == 0) kernel<T, 4> <<<grid(4), BLOCK_THREADS, 0, stream>>>(__VA_ARGS__);   \
-                     else kernel<T, 1> <<<grid(1), BLOCK_THREADS, 0, stream>>>(__VA_ARGS__))
+    FOR_ELEMENT_TYPE(type, if (elements % 4 == 0) kernel<T, 4><<<grid(4), BLOCK_THREADS, 0, stream>>>(__VA_ARGS__);    \
+                     else kernel<T, 1><<<grid(1), BLOCK_THREADS, 0, stream>>>(__VA_ARGS__))
 
 #define PICTURES(v) picture_grid(pictures, elements, v)
 #define FLAT(v) picture_grid(1, elements, v)

@@ -60,10 +60,9 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 }
 
 #define LAUNCH(kernel, ...)                                                                                            \
-    FOR_ELEMENT_TYPE(type,                                                                                             \
-                     if (e.channels % 4 == 0) kernel<T, 4>                                                             \
+    FOR_ELEMENT_TYPE(type, if (e.channels % 4 == 0) kernel<T, 4>                                                       \
                      <<<blocks_of(total, BLOCK_THREADS * 4), BLOCK_THREADS, 0, stream>>>(__VA_ARGS__);                 \
-                     else kernel<T, 1> <<<blocks_of(total, BLOCK_THREADS), BLOCK_THREADS, 0, stream>>>(__VA_ARGS__))
+                     else kernel<T, 1><<<blocks_of(total, BLOCK_THREADS), BLOCK_THREADS, 0, stream>>>(__VA_ARGS__))
 
 cudaError_t cuda_add(void *y, const void *a, const void *b, int b_is_channels, cuda_type type, cuda_extent e,
                      cudaStream_t stream)

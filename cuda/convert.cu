@@ -57,8 +57,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     const int64_t stride = (int64_t)gridDim.x * blockDim.x;
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < pictures * pixels; i += stride)
         for (int c = 0; c < channels; c++)
-            element_store(to + i * channels + c,
-                          from[(i / pixels * channels + c) * pixels + i % pixels] * scale);
+            element_store(to + i * channels + c, from[(i / pixels * channels + c) * pixels + i % pixels] * scale);
 }
 
 template <class T>
@@ -101,10 +100,10 @@ cudaError_t cuda_convert_in(void *to, cuda_type type, const float *from, cuda_ex
         return cudaSuccess;
     const dim3 block(TILE, TILE_ROWS);
     const unsigned few = blocks_of(e.pictures * pixels, BLOCK_THREADS);
-    FOR_ELEMENT_TYPE(type, if (without_tiles(e)) convert_in_few_kernel<T><<<few, BLOCK_THREADS, 0, stream>>>(
-                               (T *)to, from, e.pictures, pixels, (int)e.channels, scale);
-                     else convert_in_kernel<T><<<tile_grid(e), block, 0, stream>>>((T *)to, from, e.pictures, pixels,
-                                                                                   (int)e.channels, scale))
+    FOR_ELEMENT_TYPE(type, if (without_tiles(e)) convert_in_few_kernel<T>
+                     <<<few, BLOCK_THREADS, 0, stream>>>((T *)to, from, e.pictures, pixels, (int)e.channels, scale);
+                     else convert_in_kernel<T>
+                     <<<tile_grid(e), block, 0, stream>>>((T *)to, from, e.pictures, pixels, (int)e.channels, scale))
     return cudaGetLastError();
 }
 

@@ -1,6 +1,6 @@
 /* Sums over the pixels of each channel, and one number per channel spread over them. Twins: dot_pixels, spread of
- * src/backend/cpu/kernels.c. A block takes 32 channels; its warps take pixels in turn and meet in shared memory, always in
- * the same order. */
+ * src/backend/cpu/kernels.c. A block takes 32 channels; its warps take pixels in turn and meet in shared memory, always
+ * in the same order. */
 #include "element.cuh"
 
 enum { SUM_CHANNELS = 32, SUM_WARPS = 8 };
@@ -49,8 +49,8 @@ cudaError_t cuda_sum_pixels(void *y, const void *a, const void *b, float factor,
         return cudaSuccess;
     const dim3 grid(blocks_of(e.channels, SUM_CHANNELS), blocks_y(e.pictures)), block(SUM_CHANNELS, SUM_WARPS);
     FOR_ELEMENT_TYPE(type, sum_kernel<T><<<grid, block, 0, stream>>>((T *)y, (const T *)a, (const T *)b, factor,
-                                                                     (const T *)addend, e.pictures,
-                                                                     e.height * e.width, (int)e.channels))
+                                                                     (const T *)addend, e.pictures, e.height * e.width,
+                                                                     (int)e.channels))
     return cudaGetLastError();
 }
 
@@ -60,8 +60,8 @@ cudaError_t cuda_spread_pixels(void *y, const void *x, float factor, const void 
     const int64_t total = e.pictures * extent_elements(e);
     if (total == 0)
         return cudaSuccess;
-    FOR_ELEMENT_TYPE(type, spread_kernel<T><<<blocks_of(total, BLOCK_THREADS), BLOCK_THREADS, 0, stream>>>(
-                               (T *)y, (const T *)x, factor, (const T *)addend, total, extent_elements(e),
-                               (int)e.channels))
+    FOR_ELEMENT_TYPE(type,
+                     spread_kernel<T><<<blocks_of(total, BLOCK_THREADS), BLOCK_THREADS, 0, stream>>>(
+                         (T *)y, (const T *)x, factor, (const T *)addend, total, extent_elements(e), (int)e.channels))
     return cudaGetLastError();
 }
