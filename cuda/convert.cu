@@ -51,7 +51,7 @@ static __global__ void __launch_bounds__(TILE *TILE_ROWS)
 }
 
 template <class T>
-static __global__ void __launch_bounds__(BLOCK_THREADS)
+static __global__ void __launch_bounds__(BLOCK_THREADS, 4)
     convert_in_few_kernel(T *to, const float *from, int64_t pictures, int64_t pixels, int channels, float scale)
 {
     const int64_t stride = (int64_t)gridDim.x * blockDim.x;
@@ -61,7 +61,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 }
 
 template <class T>
-static __global__ void __launch_bounds__(BLOCK_THREADS)
+static __global__ void __launch_bounds__(BLOCK_THREADS, 4)
     convert_out_few_kernel(float *to, const T *from, int64_t pictures, int64_t pixels, int channels, float scale,
                            int *not_finite)
 {

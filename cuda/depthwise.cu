@@ -13,7 +13,7 @@ static dim3 column_grid(const cuda_extent &e)
 }
 
 template <class T>
-static __global__ void __launch_bounds__(BLOCK_THREADS)
+static __global__ void __launch_bounds__(BLOCK_THREADS, 4)
     depthwise_kernel(T *y, const T *x, const T *weight, conv_end<T> end, int64_t pictures, conv_shape s)
 {
     const int c_out = s.out_channels, each = s.out_channels / s.in_channels;
@@ -43,7 +43,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 }
 
 template <class T>
-static __global__ void __launch_bounds__(BLOCK_THREADS)
+static __global__ void __launch_bounds__(BLOCK_THREADS, 4)
     depthwise_backward_kernel(T *dx, const T *dy, const T *weight, const T *addend, int64_t pictures, conv_shape s)
 {
     const int c_in = s.in_channels, c_out = s.out_channels, each = c_out / c_in;
