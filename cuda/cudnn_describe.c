@@ -1,0 +1,284 @@
+#include "cudnn_describe.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+typedef cudnnBackendDescriptor_t descriptor;
+
+/* Arenas align values to more; what a chunk of one begins with may be aligned to less, and is not used here. */
+enum { ALIGNMENT = 16 };
+
+sal_status cudnn_descriptor_new(descriptor *out, cudnn_descriptors *owner, cudnnBackendDescriptorType_t type)
+{
+    *out = NULL;
+    if (owner->count == CUDNN_MAX_DESCRIPTORS)
+        return sal_fail(SAL_ERROR_LIMIT, "cuDNN: more than %d descriptors in one graph", CUDNN_MAX_DESCRIPTORS);
+    sal_status st = CUDNN_CHECK(cudnnBackendCreateDescriptor(type, out));
+    if (st == SAL_OK)
+        owner->made[owner->count++] = *out;
+    return st;
+}
+
+void cudnn_descriptors_clear(cudnn_descriptors *owner)
+{
+    while (owner->count > 0)
+        (void)cudnnBackendDestroyDescriptor(owner->made[--owner->count]);
+}
+
+/* ---- Attributes ---------------------------------------------------------- */
+
+static sal_status set_integers(descriptor d, cudnnBackendAttributeName_t name, const int64_t *values, int64_t count)
+{
+    return CUDNN_CHECK(cudnnBackendSetAttribute(d, name, CUDNN_TYPE_INT64, count, values));
+}
+
+static sal_status set_type(descriptor d, cudnnBackendAttributeName_t name, cudnnDataType_t type)
+{
+    return CUDNN_CHECK(cudnnBackendSetAttribute(d, name, CUDNN_TYPE_DATA_TYPE, 1, &type));
+}
+
+static sal_status set_double(descriptor d, cudnnBackendAttributeName_t name, double value)
+{
+    return CUDNN_CHECK(cudnnBackendSetAttribute(d, name, CUDNN_TYPE_DOUBLE, 1, &value));
+}
+
+static sal_status set_float(descriptor d, cudnnBackendAttributeName_t name, float value)
+{
+    return CUDNN_CHECK(cudnnBackendSetAttribute(d, name, CUDNN_TYPE_FLOAT, 1, &value));
+}
+
+static sal_status set_descriptor(descriptor d, cudnnBackendAttributeName_t name, descriptor value)
+{
+    return CUDNN_CHECK(cudnnBackendSetAttribute(d, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value));
+}
+
+static sal_status finalize(descriptor d)
+{
+    return CUDNN_CHECK(cudnnBackendFinalize(d));
+}
+
+/* ---- Tensors -------------------------------------------------------------- */
+
+static cudnnDataType_t type_of(cuda_type type)
+{
+    switch (type) {
+    case CUDA_TYPE_HALF: return CUDNN_DATA_HALF;
+    case CUDA_TYPE_BFLOAT16: return CUDNN_DATA_BFLOAT16;
+    case CUDA_TYPE_FLOAT: break;
+    }
+    return CUDNN_DATA_FLOAT;
+}
+
+/* Channels last, without gaps; intermediate results are floats that never reach memory. */
+static sal_status make_tensor(descriptor *out, cudnn_descriptors *owner, int64_t uid, cudnnDataType_t type,
+                              cuda_extent e)
+{
+    sal_status st = SAL_OK;
+    const int64_t dims[4] = {e.pictures, e.channels, e.height, e.width};
+    const int64_t strides[4] = {e.channels * e.height * e.width, 1, e.channels * e.width, e.channels};
+    const int64_t alignment = ALIGNMENT;
+    const bool intermediate = uid >= CUDNN_UID_VIRTUAL;
+    TRY(cudnn_descriptor_new(out, owner, CUDNN_BACKEND_TENSOR_DESCRIPTOR));
+    TRY(set_type(*out, CUDNN_ATTR_TENSOR_DATA_TYPE, intermediate ? CUDNN_DATA_FLOAT : type));
+    TRY(set_integers(*out, CUDNN_ATTR_TENSOR_DIMENSIONS, dims, 4));
+    TRY(set_integers(*out, CUDNN_ATTR_TENSOR_STRIDES, strides, 4));
+    TRY(set_integers(*out, CUDNN_ATTR_TENSOR_UNIQUE_ID, &uid, 1));
+    TRY(set_integers(*out, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, &alignment, 1));
+    if (intermediate)
+        TRY(CUDNN_CHECK(
+            cudnnBackendSetAttribute(*out, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &intermediate)));
+    TRY(finalize(*out));
+done:
+    return st;
+}
+
+/* ---- Operations ------------------------------------------------------------ */
+
+/* A graph that grows operation by operation: `result` is what the last one made. */
+typedef struct builder {
+    cudnn_descriptors *owner;
+    const cudnn_graph_problem *problem;
+    descriptor operations[4];
+    int count;
+    int left;          /* operations that are still to come */
+    int64_t next_uid;  /* of intermediate results */
+    cuda_extent shape; /* of all results */
+    descriptor result;
+} builder;
+
+static sal_status make_convolution(descriptor *out, cudnn_descriptors *owner, const sal_window *w)
+{
+    sal_status st = SAL_OK;
+    const int64_t axes = 2;
+    const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
+    TRY(cudnn_descriptor_new(out, owner, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR));
+    TRY(set_integers(*out, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, &axes, 1));
+    TRY(set_type(*out, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT));
+    TRY(CUDNN_CHECK(
+        cudnnBackendSetAttribute(*out, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode)));
+    TRY(set_integers(*out, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, w->pad_begin, 2));
+    TRY(set_integers(*out, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, w->pad_end, 2));
+    TRY(set_integers(*out, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, w->stride, 2));
+    TRY(set_integers(*out, CUDNN_ATTR_CONVOLUTION_DILATIONS, w->dilation, 2));
+    TRY(finalize(*out));
+done:
+    return st;
+}
+
+/* The last operation writes y; the others an intermediate result. */
+static sal_status make_result(builder *b)
+{
+    int64_t uid = b->left == 0 ? CUDNN_UID_Y : b->next_uid++;
+    return make_tensor(&b->result, b->owner, uid, type_of(b->problem->type), b->shape);
+}
+
+/* Attributes of the two directions; read and written are the maps of the convolution's two ends. */
+typedef struct direction {
+    cudnnBackendDescriptorType_t type;
+    cudnnBackendAttributeName_t conv, read, weight, written, alpha, beta;
+} direction;
+
+static const direction directions[] = {
+    [CUDNN_GRAPH_FORWARD] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+                             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+                             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+                             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+                             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
+    [CUDNN_GRAPH_BACKWARD] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
+};
+
+static sal_status add_convolution(builder *b)
+{
+    sal_status st = SAL_OK;
+    const cuda_conv *c = &b->problem->conv;
+    const direction *d = &directions[b->problem->kind];
+    const cuda_extent filter = {c->out.channels, c->window.kernel[0], c->window.kernel[1],
+                                c->in.channels / c->window.groups};
+    const cuda_extent read = b->problem->kind == CUDNN_GRAPH_FORWARD ? c->in : c->out;
+    const cudnnDataType_t type = type_of(b->problem->type);
+    descriptor op, window, x, weight;
+    TRY(make_convolution(&window, b->owner, &c->window));
+    TRY(make_tensor(&x, b->owner, CUDNN_UID_X, type, read));
+    TRY(make_tensor(&weight, b->owner, CUDNN_UID_WEIGHT, type, filter));
+    TRY(make_result(b));
+    TRY(cudnn_descriptor_new(&op, b->owner, d->type));
+    TRY(set_descriptor(op, d->conv, window));
+    TRY(set_descriptor(op, d->read, x));
+    TRY(set_descriptor(op, d->weight, weight));
+    TRY(set_descriptor(op, d->written, b->result));
+    TRY(set_float(op, d->alpha, 1.0f));
+    TRY(set_float(op, d->beta, 0.0f));
+    TRY(finalize(op));
+    b->operations[b->count++] = op;
+done:
+    return st;
+}
+
+/* The operation of a finished pointwise descriptor on the last result, and `other` where it takes two. */
+static sal_status add_pointwise(builder *b, descriptor pointwise, descriptor other)
+{
+    sal_status st = SAL_OK;
+    descriptor op, x = b->result;
+    b->left--;
+    TRY(finalize(pointwise));
+    TRY(make_result(b));
+    TRY(cudnn_descriptor_new(&op, b->owner, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR));
+    TRY(set_descriptor(op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, pointwise));
+    TRY(set_descriptor(op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x));
+    if (other)
+        TRY(set_descriptor(op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, other));
+    TRY(set_descriptor(op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, b->result));
+    TRY(finalize(op));
+    b->operations[b->count++] = op;
+done:
+    return st;
+}
+
+static sal_status make_pointwise(descriptor *out, cudnn_descriptors *owner, cudnnPointwiseMode_t mode)
+{
+    sal_status st = SAL_OK;
+    TRY(cudnn_descriptor_new(out, owner, CUDNN_BACKEND_POINTWISE_DESCRIPTOR));
+    TRY(CUDNN_CHECK(cudnnBackendSetAttribute(*out, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode)));
+    TRY(set_type(*out, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT));
+done:
+    return st;
+}
+
+static sal_status add_sum(builder *b, int64_t uid, cudnnDataType_t type, cuda_extent extent)
+{
+    sal_status st = SAL_OK;
+    descriptor pointwise, other;
+    TRY(make_tensor(&other, b->owner, uid, type, extent));
+    TRY(make_pointwise(&pointwise, b->owner, CUDNN_POINTWISE_ADD));
+    TRY(add_pointwise(b, pointwise, other));
+done:
+    return st;
+}
+
+/* cuDNN's relu: x > low ? min(x, high) : low + slope * (x - low). */
+static sal_status add_activation(builder *b, const sal_activation *a)
+{
+    sal_status st = SAL_OK;
+    descriptor relu;
+    TRY(make_pointwise(&relu, b->owner, CUDNN_POINTWISE_RELU_FWD));
+    if (a->kind == SAL_ACT_CLIP) {
+        TRY(set_double(relu, CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP, (double)a->alpha));
+        if (isfinite(a->beta))
+            TRY(set_double(relu, CUDNN_ATTR_POINTWISE_RELU_UPPER_CLIP, (double)a->beta));
+    }
+    if (a->kind == SAL_ACT_LEAKY_RELU)
+        TRY(set_double(relu, CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP_SLOPE, (double)a->alpha));
+    TRY(add_pointwise(b, relu, NULL));
+done:
+    return st;
+}
+
+/* ---- The graph ------------------------------------------------------------- */
+
+static sal_status check_activation(const sal_activation *a)
+{
+    switch (a->kind) {
+    case SAL_ACT_NONE:
+    case SAL_ACT_RELU:
+    case SAL_ACT_LEAKY_RELU: return SAL_OK;
+    case SAL_ACT_CLIP:
+        if (isfinite(a->alpha))
+            return SAL_OK;
+        break;
+    default: break;
+    }
+    return sal_fail(SAL_ERROR_UNSUPPORTED, "cuDNN: %s is not fused", sal_activation_name(a->kind));
+}
+
+sal_status cudnn_describe_problem(descriptor *out, cudnn_descriptors *owner, const cudnn_graph_problem *p,
+                                  cudnnHandle_t handle)
+{
+    sal_status st = SAL_OK;
+    const int active = p->activation.kind != SAL_ACT_NONE;
+    builder b = {.owner = owner, .problem = p, .next_uid = CUDNN_UID_VIRTUAL};
+    b.left = (p->add != 0) + (p->bias != 0) + active;
+    b.shape = p->kind == CUDNN_GRAPH_FORWARD ? p->conv.out : p->conv.in;
+    TRY(check_activation(&p->activation));
+    TRY(add_convolution(&b));
+    /* In this order the engines made for residual networks know the pattern. */
+    if (p->add)
+        TRY(add_sum(&b, CUDNN_UID_ADD, type_of(p->type), b.shape));
+    if (p->bias)
+        TRY(add_sum(&b, CUDNN_UID_BIAS, CUDNN_DATA_FLOAT, (cuda_extent){1, 1, 1, b.shape.channels}));
+    if (active)
+        TRY(add_activation(&b, &p->activation));
+    TRY(cudnn_descriptor_new(out, owner, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR));
+    TRY(CUDNN_CHECK(cudnnBackendSetAttribute(*out, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                             b.count, b.operations)));
+    if (handle)
+        TRY(CUDNN_CHECK(
+            cudnnBackendSetAttribute(*out, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle)));
+    TRY(finalize(*out));
+done:
+    return st;
+}
