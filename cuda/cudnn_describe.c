@@ -5,7 +5,7 @@
 
 typedef cudnnBackendDescriptor_t descriptor;
 
-/* Arenas align values to more; what a chunk of one begins with may be aligned to less, and is not used here. */
+/* Bytes that every address handed over is a multiple of, as kernels.h promises. */
 enum { ALIGNMENT = 16 };
 
 sal_status cudnn_descriptor_new(descriptor *out, cudnn_descriptors *owner, cudnnBackendDescriptorType_t type)
@@ -98,7 +98,7 @@ done:
 typedef struct builder {
     cudnn_descriptors *owner;
     const cudnn_graph_problem *problem;
-    descriptor operations[4];
+    descriptor operations[5];
     int count;
     int left;          /* operations that are still to come */
     int64_t next_uid;  /* of intermediate results */
@@ -221,19 +221,37 @@ done:
 }
 
 /* cuDNN's relu: x > low ? min(x, high) : low + slope * (x - low). */
-static sal_status add_activation(builder *b, const sal_activation *a)
+static sal_status add_relu(builder *b, double low, double high, double slope)
 {
     sal_status st = SAL_OK;
     descriptor relu;
     TRY(make_pointwise(&relu, b->owner, CUDNN_POINTWISE_RELU_FWD));
-    if (a->kind == SAL_ACT_CLIP) {
-        TRY(set_double(relu, CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP, (double)a->alpha));
-        if (isfinite(a->beta))
-            TRY(set_double(relu, CUDNN_ATTR_POINTWISE_RELU_UPPER_CLIP, (double)a->beta));
-    }
-    if (a->kind == SAL_ACT_LEAKY_RELU)
-        TRY(set_double(relu, CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP_SLOPE, (double)a->alpha));
+    if (low != 0)
+        TRY(set_double(relu, CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP, low));
+    if (isfinite(high))
+        TRY(set_double(relu, CUDNN_ATTR_POINTWISE_RELU_UPPER_CLIP, high));
+    if (slope != 0)
+        TRY(set_double(relu, CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP_SLOPE, slope));
     TRY(add_pointwise(b, relu, NULL));
+done:
+    return st;
+}
+
+/* A relu with two bounds is taken by one plain engine only, without tensor cores: as two relus it gets the fast ones.
+ */
+static int relus_of(const sal_activation *a)
+{
+    return a->kind == SAL_ACT_NONE ? 0 : a->kind == SAL_ACT_CLIP && isfinite(a->beta) ? 2 : 1;
+}
+
+static sal_status add_activation(builder *b, const sal_activation *a)
+{
+    sal_status st = SAL_OK;
+    const double low = a->kind == SAL_ACT_CLIP ? (double)a->alpha : 0;
+    const double slope = a->kind == SAL_ACT_LEAKY_RELU ? (double)a->alpha : 0;
+    TRY(add_relu(b, low, INFINITY, slope));
+    if (relus_of(a) == 2)
+        TRY(add_relu(b, low, (double)a->beta, 0));
 done:
     return st;
 }
@@ -259,9 +277,8 @@ sal_status cudnn_describe_problem(descriptor *out, cudnn_descriptors *owner, con
                                   cudnnHandle_t handle)
 {
     sal_status st = SAL_OK;
-    const int active = p->activation.kind != SAL_ACT_NONE;
     builder b = {.owner = owner, .problem = p, .next_uid = CUDNN_UID_VIRTUAL};
-    b.left = (p->add != 0) + (p->bias != 0) + active;
+    b.left = (p->add != 0) + (p->bias != 0) + relus_of(&p->activation);
     b.shape = p->kind == CUDNN_GRAPH_FORWARD ? p->conv.out : p->conv.in;
     TRY(check_activation(&p->activation));
     TRY(add_convolution(&b));
@@ -269,8 +286,8 @@ sal_status cudnn_describe_problem(descriptor *out, cudnn_descriptors *owner, con
     if (p->add)
         TRY(add_sum(&b, CUDNN_UID_ADD, type_of(p->type), b.shape));
     if (p->bias)
-        TRY(add_sum(&b, CUDNN_UID_BIAS, CUDNN_DATA_FLOAT, (cuda_extent){1, 1, 1, b.shape.channels}));
-    if (active)
+        TRY(add_sum(&b, CUDNN_UID_BIAS, type_of(p->bias_type), (cuda_extent){1, 1, 1, b.shape.channels}));
+    if (p->activation.kind != SAL_ACT_NONE)
         TRY(add_activation(&b, &p->activation));
     TRY(cudnn_descriptor_new(out, owner, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR));
     TRY(CUDNN_CHECK(cudnnBackendSetAttribute(*out, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,

@@ -14,7 +14,7 @@ enum {
     CUDNN_UID_VIRTUAL = 16
 };
 
-enum { CUDNN_MAX_DESCRIPTORS = 20 };
+enum { CUDNN_MAX_DESCRIPTORS = 24 };
 
 /* Descriptors that live and die together. */
 typedef struct cudnn_descriptors {

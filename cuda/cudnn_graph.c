@@ -303,7 +303,10 @@ const char *cudnn_graph_text(char *text, size_t size, const cudnn_graph_problem 
              c->in.height, c->in.width, c->out.channels);
     append_window(text, size, &c->window);
     append(text, size, " %s %s%s%s", precision, p->kind == CUDNN_GRAPH_FORWARD ? "forward" : "backward",
-           p->add ? " +add" : "", p->bias ? " +bias" : "");
+           p->add ? " +add" : "",
+           !p->bias                  ? ""
+           : p->bias_type == p->type ? " +bias"
+                                     : " +float bias");
     const sal_activation *a = &p->activation;
     if (a->kind == SAL_ACT_CLIP)
         append(text, size, " +clip %.9g,%.9g", (double)a->alpha, (double)a->beta);

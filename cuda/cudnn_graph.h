@@ -21,7 +21,8 @@ typedef enum cudnn_graph_kind {
 typedef struct cudnn_graph_problem {
     cudnn_graph_kind kind;
     cuda_conv conv;
-    cuda_type type;            /* of maps and weights; bias is float */
+    cuda_type type;            /* of maps and weights */
+    cuda_type bias_type;       /* half precisions: with a float bias cuDNN compiles its engines at run time */
     int tf32;                  /* float products may use tensor cores */
     int bias;                  /* forward */
     int add;                   /* forward: residual; backward: addend */
@@ -56,7 +57,7 @@ size_t cudnn_graph_workspace(const cudnn_graph *graph);
 int64_t cudnn_graph_engine(const cudnn_graph *graph); /* cuDNN's global index of the engine */
 /* Enqueued into the handle's stream. */
 sal_status cudnn_graph_run(cudnn_graph *graph, cudnnHandle_t handle, const cudnn_graph_memory *memory);
-/* "n8c64h56w56k64r3s3p1 fp16 forward +bias +relu": into text; returns text. */
+/* "n8c64h56w56k64r3s1p1 fp16 forward +bias +relu": into text; returns text. */
 const char *cudnn_graph_text(char *text, size_t size, const cudnn_graph_problem *problem);
 /* The plan as JSON, for the cache on disk: *out is the caller's (free). And back. */
 sal_status cudnn_graph_save(char **out, const cudnn_graph *graph);
