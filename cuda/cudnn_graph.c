@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "cudnn_describe.h"
+#include "driver_stand_in.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -418,6 +419,8 @@ sal_status cudnn_target_describe(descriptor *out, const char *json)
     sal_status st = SAL_OK;
     descriptor d = NULL;
     *out = NULL;
+    /* Without it there are fewer engines, no failure. */
+    (void)cuda_driver_stand_in();
     TRY(make(&d, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR));
     TRY(CUDNN_CHECK(cudnnBackendSetAttribute(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
                                              (int64_t)strlen(json), json)));

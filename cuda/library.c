@@ -1,7 +1,9 @@
 #include "library.h"
 
 #include "base/memory.h"
+#include "driver_stand_in.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +17,18 @@ sal_status cuda_cublas_check(cublasStatus_t status, const char *call)
                     "cuBLAS: %.*s: %s", (int)strcspn(call, "("), call, cublasLtGetStatusString(status));
 }
 
+/* Kept like those of devices: most layers of a network recur, and compiling their plans is what takes the time. Told
+ * apart by the whole description (Fowler, Noll and Vo's hash 1a), and by whether all engines could be had. */
+static sal_status open_described_plans(plan_cache *plans, const char *described)
+{
+    char name[64];
+    uint64_t hash = 14695981039346656037u;
+    for (const char *c = described; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    snprintf(name, sizeof name, "described-%016" PRIx64 "%s", hash, cuda_driver_stand_in() ? "" : "-plain");
+    return plan_cache_open(plans, name);
+}
+
 sal_status cuda_library_open(cuda_library **out, cudaStream_t compute, const char *device, const char *described)
 {
     sal_status st = SAL_OK;
@@ -23,6 +37,7 @@ sal_status cuda_library_open(cuda_library **out, cudaStream_t compute, const cha
     TRY(sal_alloc(&l, 1, sizeof *l, "library handles"));
     if (described) {
         TRY(cudnn_target_describe(&l->target.properties, described));
+        TRY(open_described_plans(&l->plans, described));
     } else {
         TRY(CUDNN_CHECK(cudnnCreate(&l->cudnn)));
         TRY(CUDNN_CHECK(cudnnSetStream(l->cudnn, compute)));

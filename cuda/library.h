@@ -12,7 +12,7 @@ struct cuda_library {
     cudnnHandle_t cudnn;     /* NULL: described */
     cublasLtHandle_t cublas; /* NULL: described */
     cudnn_target target;     /* of plans */
-    plan_cache plans;        /* of the device; described ones have none */
+    plan_cache plans;        /* of the device */
 };
 
 #define CUBLAS_CHECK(call) cuda_cublas_check((call), #call)
