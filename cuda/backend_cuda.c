@@ -425,6 +425,7 @@ const sal_backend sal_backend_cuda = {
     .distinct_convs = 1,
     .distinct_memory = 1,
     .present = present,
+    .check = cuda_doctor_check,
     .open = device_open,
     .close = device_close,
     .describe = device_describe,

@@ -12,6 +12,11 @@ sal_status cuda_library_open(cuda_library **out, cudaStream_t compute, const cha
 void cuda_library_close(cuda_library *library);
 const char *cuda_library_version(void); /* of cuDNN, "9.19.0"; borrowed until the thread asks again */
 
+/* ---- doctor.c ----------------------------------------------------------- */
+
+/* The table's `check`. */
+size_t cuda_doctor_check(sal_check *out, size_t count, size_t capacity);
+
 /* ---- weights.c ---------------------------------------------------------- */
 
 typedef enum cuda_weight_form {

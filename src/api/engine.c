@@ -1,6 +1,7 @@
 /* Engines for callers: a program, what it needs to be driven, and its plan as text and numbers. */
 #include "api/device_maps.h"
 #include "api/model.h"
+#include "api/roofline.h"
 #include "attribution/gradient.h"
 #include "base/memory.h"
 #include "program/program.h"
@@ -74,14 +75,6 @@ const sal_model *sal_engine_model(const sal_engine *e)
 
 /* ---- The plan ----------------------------------------------------------- */
 
-static uint64_t step_flops(const sal_program *p, const sal_step *step)
-{
-    /* The node of a fused activation is its convolution's. */
-    if (step->kind == SAL_STEP_ACTIVATION_BACKWARD)
-        return (uint64_t)sal_shape_elements(&step->node->shape);
-    return sal_op_get(step->node->op)->flops(&p->graph, step->node);
-}
-
 static uint64_t value_bytes(const sal_program *p, int value)
 {
     return (uint64_t)p->values[value].bytes * (uint64_t)p->values[value].pictures;
@@ -101,7 +94,7 @@ sal_status sal_engine_get_plan(sal_plan_info *out, const sal_engine *e)
     out->kept_bytes = p->kept_bytes;
     out->steps = p->step_count;
     for (size_t i = 0; i < p->step_count; i++)
-        out->flops += step_flops(p, &p->steps[i]);
+        out->flops += sal_step_flops(p, &p->steps[i]);
     return SAL_OK;
 }
 
@@ -122,7 +115,7 @@ sal_status sal_engine_get_step(sal_step_info *out, const sal_engine *e, size_t i
     /* Smooth activations and gates keep the values themselves. */
     if (index < p->forward_count && step->output != p->scores && p->values[step->output].last >= (int)p->step_count)
         out->kept_bytes += out->output_bytes;
-    out->flops = step_flops(p, step);
+    out->flops = sal_step_flops(p, step);
     return SAL_OK;
 }
 

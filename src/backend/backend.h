@@ -163,6 +163,9 @@ typedef struct sal_backend {
     int distinct_convs;   /* 1: a convolution's output may not share memory with what is added to it */
     int distinct_memory;  /* 1: allocate may fail although free_memory said otherwise: try a smaller batch */
     int (*present)(void); /* devices there are; NULL: always one */
+    /* Appends rows on its libraries and devices to out, which has `count` of at most `capacity`; the new count. NULL:
+     * that a device opens says it all. */
+    size_t (*check)(sal_check *out, size_t count, size_t capacity);
     /* spec: what follows "name:" in --device, or NULL. *out is the caller's. */
     sal_status (*open)(sal_device **out, const char *spec, const sal_device_options *options);
     void (*close)(sal_device *device);

@@ -14,10 +14,12 @@ enum {
 };
 
 /* Subcommands: argv[0] is the subcommand's name; they return the exit code. */
+int cli_doctor(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 
+extern const cli_command cli_doctor_command;
 extern const cli_command cli_explain_command;
 extern const cli_command cli_inspect_command;
 extern const cli_command cli_plan_command;

@@ -15,6 +15,7 @@ static const subcommand subcommands[] = {
     {&cli_explain_command, cli_explain},
     {&cli_inspect_command, cli_inspect},
     {&cli_plan_command, cli_plan},
+    {&cli_doctor_command, cli_doctor},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof subcommands[0] };
 
@@ -72,7 +73,7 @@ int cli_finish(const cli_command *command, int code)
 
 static void print_usage(FILE *to)
 {
-    fputs("Usage: salmap COMMAND [OPTION]... OPERAND...\n"
+    fputs("Usage: salmap COMMAND [OPTION]... [OPERAND]...\n"
           "Which input pixels drove a ConvNet's prediction.\n\n"
           "Commands:\n",
           to);

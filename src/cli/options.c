@@ -64,7 +64,8 @@ static void print_option(char letter, const char *name, const char *value, const
 
 static void print_help(const cli_command *c)
 {
-    printf("Usage: salmap %s [OPTION]... %s\n%s\n", c->name, c->operands, c->summary);
+    printf("Usage: salmap %s [OPTION]...%s%s\n%s\n", c->name, c->operands ? " " : "", c->operands ? c->operands : "",
+           c->summary);
     if (c->option_count == 0 || c->options[0].kind != CLI_HEADING)
         printf("\n");
     for (size_t i = 0; i < c->option_count; i++) {
@@ -214,7 +215,9 @@ static cli_parsed refused(const cli_command *c)
 
 static cli_parsed check_operands(const cli_command *c, int given)
 {
-    if (given < c->min_operands)
+    if (!c->operands && given)
+        cli_fail(c, 0, "too many operands; none is expected");
+    else if (given < c->min_operands)
         cli_fail(c, 0, "%s; expected %s", given ? "too few operands" : "no operands", c->operands);
     else if (c->max_operands && given > c->max_operands)
         cli_fail(c, 0, "too many operands; expected %s", c->operands);

@@ -40,7 +40,7 @@ typedef struct cli_option {
 
 typedef struct cli_command {
     const char *name;
-    const char *operands; /* "MODEL PICTURE..." */
+    const char *operands; /* "MODEL PICTURE..."; NULL: none */
     const char *summary;  /* one line */
     const cli_option *options;
     size_t option_count;

@@ -1,6 +1,7 @@
 /* salmap plan: what a run will take, before it runs. */
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/plan_gpu.h"
 #include "cli/text.h"
 
 #include <inttypes.h>
@@ -10,6 +11,8 @@ typedef struct settings {
     int64_t batch;
     int64_t threads;
     const char *device;
+    const char *gpu;
+    int precision;
     int exact;
     int rule;
     int steps;
@@ -19,7 +22,9 @@ typedef struct settings {
 static const cli_option options[] = {
     CLI_NUMBER(CLI_INTEGER, 'b', "batch", "N", batch, "pictures computed together (default: chosen)", 1, 65536),
     CLI_NUMBER(CLI_INTEGER, 0, "threads", "N", threads, "CPU threads (default: one per core)", 1, 4096),
-    CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device, "auto (default) or cpu"),
+    CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device, "auto (default), cpu, or cuda:0"),
+    CLI_OPTION(CLI_TEXT, 0, "gpu", "h100|a100|rtx4090|t4|b200|FILE.json", gpu, "a GPU that need not be there"),
+    CLI_OPTION(CLI_CHOICE, 0, "precision", "default|fp32|tf32|bf16|fp16", precision, "of a GPU (default: tf32)"),
     CLI_OPTION(CLI_FLAG, 0, "exact", NULL, exact, "direct convolutions only (no Winograd)"),
     CLI_OPTION(CLI_CHOICE, 0, "rule", "gradient|guided|deconvnet|rectified", rule, "how activations send it back"),
     CLI_OPTION(CLI_FLAG, 0, "steps", NULL, steps, "also every step: algorithm, result, what is kept"),
@@ -111,6 +116,7 @@ static int plan(const char *path, sal_model *model, const settings *s)
                                   .batch = s->batch,
                                   .threads = (int)s->threads,
                                   .exact = s->exact,
+                                  .precision = (sal_precision)s->precision,
                                   .rule = (sal_rule)s->rule};
     sal_engine *engine;
     sal_plan_info info;
@@ -137,10 +143,15 @@ int cli_plan(int argc, char **argv)
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
         return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+    if (s.gpu && (s.device || s.threads || s.exact))
+        return cli_fail(self, CLI_USAGE,
+                        "--gpu is planned by cuDNN: --device, --threads and --exact do not go with it");
     sal_model *model;
     if (sal_model_open(&model, argv[first], NULL) != SAL_OK)
         return cli_fail_library(self);
-    int code = plan(argv[first], model, &s);
+    const plan_gpu_request request = {argv[first], s.gpu, (sal_precision)s.precision, s.batch, (sal_rule)s.rule,
+                                      s.steps,     s.json};
+    int code = s.gpu ? plan_gpu(self, model, &request) : plan(argv[first], model, &s);
     sal_model_close(model);
     return cli_finish(self, code);
 }
