@@ -32,7 +32,9 @@ fi
 if [[ $setup -eq 1 ]]; then
     "$root/scripts/setup.sh" "${wanted[@]}"
 fi
-"$root/scripts/build.sh" "$build" -DSAL_TESTS=ON "$@"
+# GPU kernels for one architecture, which later ones compile again when they run them: all take minutes. The test
+# kernel_resources compiles for all.
+"$root/scripts/build.sh" "$build" -DSAL_TESTS=ON -DSAL_CUDA_ARCHITECTURES=75 "$@"
 build=$(cd "$build" && pwd)
 
 if [[ $quick -eq 0 ]]; then
