@@ -3,10 +3,12 @@
 
     bench_pytorch.py export NETWORK FOLDER BATCH
         writes NETWORK.onnx, NETWORK.pt (the same weights), NETWORK.inputs (raw float32), and warm.onnx
-    bench_pytorch.py run NETWORK FOLDER BATCH THREADS GRADIENTS
+    bench_pytorch.py run NETWORK FOLDER BATCH THREADS GRADIENTS [DEVICE [PRECISION]]
         computes the gradient of the predicted logits with respect to the pictures alone; prints
         "ready" when it has run once, then answers every line on standard input (a number of
         runs) by "ms" and the milliseconds per picture of each. GRADIENTS is written at the end.
+        DEVICE: cpu unless said; PRECISION: fp32, tf32, bf16 or fp16. Pictures come from the host's
+        memory and gradients go there, whatever the device.
 
 NETWORK is a torchvision name, at 224 x 224 pixels, or demo: the architecture of data/models, which
 scripts/train_demo.py has. Weights are random. What the memory numbers mean: see bench_gradient.c.
@@ -50,10 +52,21 @@ def warm_up_network():
                                torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(16, 2))
 
 
-def gradient_of(model, inputs):
-    x = torch.from_numpy(inputs).requires_grad_(True)
+def gradient_of(model, inputs, place=None):
+    x = torch.from_numpy(inputs)
+    x = (x.to(**place) if place else x).requires_grad_(True)
     model(x).max(1).values.sum().backward()
-    return x.grad
+    return x.grad.float().cpu()
+
+
+def placement(device, precision):
+    """What .to() takes, and the settings that go with it; None: where tensors are anyway."""
+    if device == "cpu" and precision == "fp32":
+        return None
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.benchmark = True
+    return {"device": device, "dtype": {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32),
+            "memory_format": torch.channels_last}
 
 
 def export(name, folder, batch):
@@ -81,8 +94,9 @@ def export(name, folder, batch):
     torch.onnx.export(warm_up_network().eval(), torch.zeros(1, 3, 32, 32), str(folder / "warm.onnx"), opset_version=13)
 
 
-def run(name, folder, batch, threads, gradients):
+def run(name, folder, batch, threads, gradients, device="cpu", precision="fp32"):
     torch.set_num_threads(threads)
+    place = placement(device, precision)
     build(name)
     gradient_of(warm_up_network(), np.zeros((batch, 3, 32, 32), np.float32))
     gc.collect()
@@ -93,12 +107,14 @@ def run(name, folder, batch, threads, gradients):
     model.eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
+    if place:
+        model.to(**place)
     base = before + sum(p.numel() * 4 for p in model.parameters())
     inputs = np.fromfile(folder / f"{name}.inputs", np.float32).reshape(batch, 3, side, side)
 
     def once():
         begin = time.perf_counter()
-        gradient = gradient_of(model, inputs)
+        gradient = gradient_of(model, inputs, place)
         return (time.perf_counter() - begin) * 1e3 / batch, gradient
 
     once()
@@ -122,7 +138,7 @@ def main():
     if mode == "export":
         export(name, folder, batch)
     else:
-        run(name, folder, batch, int(sys.argv[5]), sys.argv[6])
+        run(name, folder, batch, int(sys.argv[5]), *sys.argv[6:9])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Where the two demo networks look: share of salmap's smoothed maps on label, scale and background.
 
-demo_shares.py SALMAP [--check FACTOR]
+demo_shares.py SALMAP [--check FACTOR] [--device DEVICE] [--precision PRECISION]
 
 Runs `salmap explain --normalize none` (the default smoothing, no stretching to 0..1) on the sample pictures with
 both networks and adds up each map inside the ground-truth masks. Prints a Markdown table of means over the
@@ -48,12 +48,12 @@ def shares(saliency, mask_path):
     return {name: (float(saliency[m].sum() / total), float(m.mean())) for name, m in regions.items()}
 
 
-def measure(salmap, network, folder):
+def measure(salmap, network, folder, options):
     """Mean over the pictures of shares(), with the network's maps written to folder."""
     rows = list(pictures())
     subprocess.run(
         [salmap, "explain", str(DATA / "models" / f"scale_age_{network}.onnx"), *(str(p) for p, _ in rows),
-         "-o", folder, "--normalize", "none", "--quiet"],
+         "-o", folder, "--normalize", "none", "--quiet", *options],
         check=True, stdout=subprocess.DEVNULL)
     results = [shares(np.load(pathlib.Path(folder) / (p.stem + ".npy")).astype(float), m) for p, m in rows]
     return {name: np.mean([r[name] for r in results], axis=0) for name in results[0]}
@@ -63,11 +63,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("salmap", help="the program")
     parser.add_argument("--check", type=float, metavar="FACTOR")
+    parser.add_argument("--device", help="as salmap's option")
+    parser.add_argument("--precision", help="likewise")
     args = parser.parse_args()
+    options = [f"--{name}={value}" for name in ("device", "precision") if (value := getattr(args, name))]
     results = {}
     for network in NETWORKS:
         with tempfile.TemporaryDirectory() as folder:
-            results[network] = measure(args.salmap, network, folder)
+            results[network] = measure(args.salmap, network, folder, options)
     print("| share of the map on | honest | shortcut | share of the area |")
     print("|---|---|---|---|")
     for name in results["honest"]:

@@ -1,11 +1,12 @@
 /* Times sal_engine_gradient, one child of scripts/bench.sh: its twin is scripts/bench_pytorch.py.
  *
- *     bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS
+ *     bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS [DEVICE [PRECISION]]
  *
  * WARM: a small model, run first, so that the libraries' own code and tables are not counted as the network's
  * memory. INPUTS: BATCH pictures as raw float32; GRADIENTS: the gradients of their predicted logits, written at the
- * end. Prints "ready" when it has run once. Then every line on standard input is a turn of that many runs,
- * answered by "ms" and the milliseconds per picture of each; the end of the input ends it with
+ * end. DEVICE: cpu unless said; PRECISION: fp32, tf32, bf16 or fp16. Prints "ready" when it has run once. Then
+ * every line on standard input is a turn of that many runs, answered by "ms" and the milliseconds per picture of each;
+ * the end of the input ends it with
  *
  *     peak-bytes      peak RSS of the process minus the RSS right before the model was loaded minus the
  *                     bytes of the float32 weights in the file
@@ -30,6 +31,7 @@ typedef struct job {
     float *gradients;
     sal_target *targets;
     int64_t rss_before;
+    sal_engine_options options;
 } job;
 
 static double now(void)
@@ -101,13 +103,13 @@ static int run_once(job *j, double *milliseconds)
     return 1;
 }
 
-static int warm_up(const char *path, int threads)
+static int warm_up(const char *path, sal_engine_options options)
 {
     sal_model *model = NULL;
     sal_engine *engine = NULL;
     sal_model_info info;
-    const sal_engine_options options = {.device = "cpu", .batch = 1, .threads = threads};
     const sal_target target = {.kind = SAL_TARGET_PREDICTED};
+    options.batch = 1;
     int ok = !sal_model_open(&model, path, NULL) && !sal_model_get_info(&info, model) &&
              !sal_engine_open(&engine, model, &options);
     const size_t elements = ok ? (size_t)(info.channels * info.height * info.width) : 0;
@@ -122,7 +124,7 @@ static int warm_up(const char *path, int threads)
 static int job_open(job *j, char **argv)
 {
     double milliseconds;
-    if (!warm_up(argv[1], (int)strtol(argv[5], NULL, 10)))
+    if (!warm_up(argv[1], j->options))
         return 0;
     forget_peak();
     j->rss_before = process_bytes("VmRSS:");
@@ -132,10 +134,28 @@ static int job_open(job *j, char **argv)
     if (sal_model_open(&j->model, argv[2], NULL) || sal_model_get_info(&j->info, j->model))
         return complain(sal_last_error());
     j->elements = (size_t)(j->batch * j->info.channels * j->info.height * j->info.width);
-    const sal_engine_options options = {.device = "cpu", .batch = j->batch, .threads = (int)strtol(argv[5], NULL, 10)};
-    if (sal_engine_open(&j->engine, j->model, &options))
+    j->options.batch = j->batch;
+    if (sal_engine_open(&j->engine, j->model, &j->options))
         return complain(sal_last_error());
     return read_inputs(j, argv[3]) && run_once(j, &milliseconds);
+}
+
+static int take_options(job *j, int argc, char **argv)
+{
+    static const char *const names[] = {
+        [SAL_PRECISION_FP32] = "fp32",
+        [SAL_PRECISION_TF32] = "tf32",
+        [SAL_PRECISION_BF16] = "bf16",
+        [SAL_PRECISION_FP16] = "fp16",
+    };
+    if (argc < 7 || argc > 9)
+        return 0;
+    j->options.device = argc > 7 ? argv[7] : "cpu";
+    j->options.threads = (int)strtol(argv[5], NULL, 10);
+    for (int i = SAL_PRECISION_FP32; argc > 8 && i <= SAL_PRECISION_FP16; i++)
+        if (strcmp(argv[8], names[i]) == 0)
+            j->options.precision = (sal_precision)i;
+    return argc < 9 || j->options.precision != SAL_PRECISION_DEFAULT;
 }
 
 static int take_turns(job *j)
@@ -159,8 +179,8 @@ int main(int argc, char **argv)
 {
     job j = {0};
     sal_plan_info plan;
-    if (argc != 7) {
-        fprintf(stderr, "usage: bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS\n");
+    if (!take_options(&j, argc, argv)) {
+        fprintf(stderr, "usage: bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS [DEVICE [PRECISION]]\n");
         return 2;
     }
     int ok = job_open(&j, argv);

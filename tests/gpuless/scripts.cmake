@@ -1,7 +1,11 @@
-# What nvcc makes of the kernels: every architecture, whatever the library itself is built for.
+# The scripts about GPUs, where there is none.
 add_test(NAME kernel_resources_checker
          COMMAND /usr/bin/python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/gpuless/test_kernel_resources.py)
-# A sanitizer changes nothing there.
+add_test(NAME gpu_check COMMAND /usr/bin/python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/gpuless/test_gpu_check.py
+                                ${PROJECT_BINARY_DIR})
+set_tests_properties(gpu_check PROPERTIES TIMEOUT 300)
+# What nvcc makes of the kernels: every architecture, whatever the library itself is built for. A sanitizer changes
+# nothing there.
 if(NOT SAL_SANITIZE)
   add_test(NAME kernel_resources COMMAND /usr/bin/python3 ${PROJECT_SOURCE_DIR}/scripts/kernel_resources.py
                                          --nvcc "${SAL_NVCC}" --cache ${PROJECT_BINARY_DIR}/kernel_resources)

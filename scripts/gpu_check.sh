@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# gpu_check.sh [OPTION]...: is salmap right, and how fast is it, on this machine's NVIDIA GPU? Builds it with CUDA, runs
+# what needs a GPU, and writes one Markdown report. Nothing else uses the GPU meanwhile, please: times are taken.
+#   -o, --output FILE   the report [gpu_report.md]
+#   --build DIR         build folder [build-gpu of the repository]
+#   --device NAME       which GPU [cuda:0]
+#   --python PATH       a Python with PyTorch for this GPU, to compare speeds with
+#   --quick             small networks, few runs, no PyTorch references
+#   --no-setup          installs nothing
+#   --no-build          DIR is built already
+#   --dry-run           the CPU in the GPU's place, all things small: shows what the report looks like
+# Exit status: 0 all is well, 1 something failed (the report says what), 2 wrong usage, 69 there is no GPU.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$root/build-gpu
+output=gpu_report.md
+device=cuda:0
+setup=1
+compile=1
+quick=0
+dry=0
+options=()
+while [[ $# -gt 0 ]]; do
+    case $1 in
+    -o | --output | --build | --device | --python)
+        if [[ $# -lt 2 ]]; then
+            echo "gpu_check.sh: $1 needs a value" >&2
+            exit 2
+        fi
+        case $1 in
+        --build) build=$2 ;;
+        --device) device=$2 ;;
+        --python) options+=(--python "$2") ;;
+        *) output=$2 ;;
+        esac
+        shift
+        ;;
+    --quick) quick=1 ;;
+    --no-setup) setup=0 ;;
+    --no-build) compile=0 ;;
+    --dry-run) dry=1 ;;
+    --help)
+        sed -n '2,13s/^# \{0,1\}//p' "$0"
+        exit 0
+        ;;
+    *)
+        echo "gpu_check.sh: unknown option '$1'; --help lists them" >&2
+        exit 2
+        ;;
+    esac
+    shift
+done
+
+if [[ $dry -eq 1 ]]; then
+    device=cpu
+    options+=(--dry-run)
+elif [[ ! $device =~ ^cuda:[0-9]+$ ]]; then
+    echo "gpu_check.sh: --device must be cuda:0, cuda:1, ..., not '$device'" >&2
+    exit 2
+elif ! command -v nvidia-smi > /dev/null; then
+    echo "gpu_check.sh: there is no nvidia-smi here, so no NVIDIA driver: this needs a GPU (--dry-run does not)" >&2
+    exit 69
+elif ! nvidia-smi --id="${device#cuda:}" --query-gpu=name --format=csv,noheader > /dev/null; then
+    echo "gpu_check.sh: nvidia-smi finds no GPU $device: this needs one (--dry-run does not)" >&2
+    exit 69
+fi
+
+if [[ $compile -eq 1 ]]; then
+    cuda=()
+    if [[ $dry -eq 0 ]]; then
+        # Its own architecture, so that nothing is compiled when it is first run.
+        capability=$(nvidia-smi --id="${device#cuda:}" --query-gpu=compute_cap --format=csv,noheader)
+        cuda=(-DSAL_CUDA=ON "-DSAL_CUDA_ARCHITECTURES=${capability//./}")
+    fi
+    if [[ $setup -eq 1 ]]; then
+        "$root/scripts/setup.sh" --tests
+    fi
+    "$root/scripts/build.sh" "$build" -DSAL_TESTS=ON -DCMAKE_BUILD_TYPE=Release "${cuda[@]}"
+fi
+
+# Networks and references are written by PyTorch, where it is there; what needs them is left out elsewhere.
+if [[ $quick -eq 0 && $dry -eq 0 ]]; then
+    if [[ $setup -eq 1 ]] && ! "$root/scripts/setup.sh" --references; then
+        echo "gpu_check.sh: going on without PyTorch" >&2
+    fi
+    stamp=$build/architectures/.done
+    if /usr/bin/python3 -c 'import torch, torchvision' 2> /dev/null; then
+        if [[ ! $stamp -nt $root/scripts/make_architectures.py ]]; then
+            echo "Writing the reference networks and gradients ..."
+            /usr/bin/python3 "$root/scripts/make_architectures.py" --jobs "$(nproc)" "$build/architectures"
+            touch "$stamp"
+        fi
+        options+=(--architectures "$build/architectures")
+    fi
+fi
+if [[ $quick -eq 1 ]]; then
+    options+=(--quick)
+fi
+exec /usr/bin/python3 "$root/scripts/gpu_report.py" "${options[@]}" --device "$device" --build "$build" --output "$output"
