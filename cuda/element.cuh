@@ -77,7 +77,8 @@ template <int V, class T> __device__ __forceinline__ void elements_store(T *p, c
 
 /* ---- Grids ---------------------------------------------------------------- */
 
-enum { BLOCK_THREADS = 256, GRID_MOST_Y = 65535, GRID_MOST_X = 1 << 20 };
+enum { BLOCK_THREADS = 256 };
+static const int64_t GRID_MOST_X = 1 << 20, GRID_MOST_Y = 65535;
 
 static inline unsigned blocks_of(int64_t items, int64_t each)
 {

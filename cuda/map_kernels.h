@@ -36,14 +36,15 @@ cudaError_t cuda_measure(cuda_map_stats *stats, cuda_map_stats *partial, const f
 cudaError_t cuda_normalize(float *map, const cuda_map_stats *stats, int64_t pictures, int64_t pixels,
                            cudaStream_t stream);
 
-/* overlay.cu: enlarge, colour, blend one map in one pass. Twin: sal_overlay_row. */
+/* overlay.cu: enlarge, colour, blend a band of rows in one pass. Twin: sal_overlay_row. */
 typedef struct cuda_overlay {
     int64_t net_height, net_width;
-    int64_t height, width; /* of the source */
-    double scale_y, scale_x, offset_y, offset_x;
-    uint32_t weight; /* sal_blend_weight(alpha) */
+    int64_t width; /* of the source */
+    int64_t first_row, rows;
+    double scale_y, scale_x, offset_y, offset_x; /* as in sal_placement */
+    uint32_t weight;                             /* sal_blend_weight(alpha) */
 } cuda_overlay;
-/* rgb, shown: (height, width, 3) bytes; shown may be NULL: colours alone; stats: of the map where it is to be
+/* rgb, shown: (rows, width, 3) bytes; shown may be NULL: colours alone; stats: of the map where it is to be
  * coloured over its own range, or NULL; table: 256 RGB rows on the device. */
 cudaError_t cuda_overlay_blend(uint8_t *rgb, const uint8_t *shown, const float *map, const cuda_map_stats *stats,
                                const uint8_t *table, cuda_overlay o, cudaStream_t stream);

@@ -1,0 +1,307 @@
+/* The real cuDNN plans every convolution of the tested architectures for a GPU that is only described, in the
+ * precisions that it has. All are expected to be fused, but for what a committed table lists: a change of a graph that
+ * loses a fusion fails.
+ *
+ *   test_planning GPU SHAPES.csv UNFUSED.csv   exit code 0, 1, or 77 (skipped)
+ *   test_planning GPU SHAPES.csv --write       prints the GPU's rows of the table
+ *
+ * A row of the table is GPU, problem and what became of it in fp32, tf32, bf16 and fp16: F one plan for all of it, U
+ * the convolution alone is planned, D it is not either, - not tried: graphs that cuDNN compiles at run time take up to
+ * seconds each, so those are sampled. What comes out better than the table says is told, and passes. */
+#include "api/gpu_profile.h"
+#include "cudnn_graph.h"
+#include "driver_stand_in.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SKIPPED = 77, BATCH = 8, PRECISIONS = 4, MAX_LINE = 256, SAMPLE = 192, MAX_SHAPES = 1024, MAX_ROWS = 4096 };
+
+static const size_t workspace_limit = (size_t)256 << 20;
+
+typedef struct shape {
+    cuda_conv conv;
+    int number; /* of its row */
+} shape;
+
+/* What is planned of each shape. */
+typedef struct form {
+    const char *name;
+    cudnn_graph_kind kind;
+    int bias, add, float_bias;
+    sal_activation activation;
+    int sampled; /* compiled at run time */
+} form;
+
+static const form forms[] = {
+    {"forward", CUDNN_GRAPH_FORWARD, 0, 0, 0, {0}, 0},
+    {"forward bias relu", CUDNN_GRAPH_FORWARD, 1, 0, 0, {.kind = SAL_ACT_RELU}, 0},
+    {"forward add bias relu", CUDNN_GRAPH_FORWARD, 1, 1, 0, {.kind = SAL_ACT_RELU}, 0},
+    {"backward", CUDNN_GRAPH_BACKWARD, 0, 0, 0, {0}, 0},
+    {"backward add", CUDNN_GRAPH_BACKWARD, 0, 1, 0, {0}, 1},
+    {"forward float-bias relu", CUDNN_GRAPH_FORWARD, 1, 0, 1, {.kind = SAL_ACT_RELU}, 1},
+    {"forward bias clip", CUDNN_GRAPH_FORWARD, 1, 0, 0, {.kind = SAL_ACT_CLIP, .alpha = 0, .beta = 6}, 1},
+    {"forward bias leaky", CUDNN_GRAPH_FORWARD, 1, 0, 0, {.kind = SAL_ACT_LEAKY_RELU, .alpha = 0.1f}, 1},
+};
+enum { FORMS = sizeof forms / sizeof *forms };
+
+/* ---- Shapes --------------------------------------------------------------- */
+
+static int parse_shape(shape *out, const char *line)
+{
+    int64_t f[13];
+    int used = 0;
+    for (int k = 0; k < 13; k++) {
+        long long value;
+        int n;
+        if (sscanf(line + used, "%lld,%n", &value, &n) != 1)
+            return 0;
+        f[k] = value;
+        used += n;
+    }
+    cuda_conv *c = &out->conv;
+    c->in = (cuda_extent){BATCH, f[1], f[2], f[0]};
+    c->window = (sal_window){.kernel = {f[4], f[5]},
+                             .stride = {f[6], f[7]},
+                             .pad_begin = {f[8], f[9]},
+                             .pad_end = {f[8], f[9]},
+                             .dilation = {f[10], f[11]},
+                             .groups = f[12]};
+    const int64_t h = (f[1] + 2 * f[8] - f[10] * (f[4] - 1) - 1) / f[6] + 1;
+    const int64_t w = (f[2] + 2 * f[9] - f[11] * (f[5] - 1) - 1) / f[7] + 1;
+    c->out = (cuda_extent){BATCH, h, w, f[3]};
+    return 1;
+}
+
+static int read_shapes(shape *shapes, const char *path)
+{
+    char line[MAX_LINE];
+    int count = 0;
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return 0;
+    while (count < MAX_SHAPES && fgets(line, sizeof line, file))
+        if (parse_shape(&shapes[count], line)) {
+            shapes[count].number = count;
+            count++;
+        }
+    fclose(file);
+    return count;
+}
+
+/* ---- Planning --------------------------------------------------------------- */
+
+static sal_status plan(const cudnn_target *target, const cudnn_graph_problem *problem)
+{
+    cudnn_graph *graph;
+    sal_status st = cudnn_graph_open(&graph, target, problem, workspace_limit);
+    cudnn_graph_close(graph);
+    return st;
+}
+
+/* As the back end goes about it: all of it, or the convolution alone, or neither. */
+static char way_of(const cudnn_target *target, const shape *s, const form *f, int precision)
+{
+    const cuda_type types[PRECISIONS] = {CUDA_TYPE_FLOAT, CUDA_TYPE_FLOAT, CUDA_TYPE_BFLOAT16, CUDA_TYPE_HALF};
+    cudnn_graph_problem p = {.kind = f->kind,
+                             .conv = s->conv,
+                             .type = types[precision],
+                             .bias_type = f->float_bias ? CUDA_TYPE_FLOAT : types[precision],
+                             .tf32 = precision == 1,
+                             .bias = f->bias,
+                             .add = f->add,
+                             .activation = f->activation};
+    sal_status st = plan(target, &p);
+    if (st == SAL_OK)
+        return 'F';
+    const int plain = !p.bias && !p.add && p.activation.kind == SAL_ACT_NONE;
+    if (st == SAL_ERROR_UNSUPPORTED && !plain) {
+        p.bias = p.add = 0;
+        p.activation = (sal_activation){0};
+        st = plan(target, &p);
+        if (st == SAL_OK)
+            return 'U';
+    }
+    if (st != SAL_ERROR_UNSUPPORTED)
+        fprintf(stderr, "%s\n", sal_last_error());
+    return st == SAL_ERROR_UNSUPPORTED ? 'D' : '!';
+}
+
+/* Of what is compiled at run time, one precision of a few shapes; more where engines are choosy: few channels (of a
+ * group), and bfloat16, where they refuse early. */
+static int is_left_out(const shape *s, int form_number, int precision)
+{
+    const form *f = &forms[form_number];
+    const int choosy = s->conv.window.groups > 1 || s->conv.in.channels < 8;
+    const int turn = s->number + 11 * form_number, period = choosy ? SAMPLE / 12 : SAMPLE;
+    if (choosy && precision == 2 && f->sampled && f->kind == CUDNN_GRAPH_BACKWARD)
+        return s->number % 4 != 0;
+    return f->sampled && (turn % period != 0 || turn / period % PRECISIONS != precision);
+}
+
+typedef struct device {
+    const char *name;
+    sal_gpu_profile profile;
+    cudnn_target target;
+} device;
+
+/* 0 where no precision of it is planned. A device's lack of an arithmetic shows in its peak. */
+static int plan_cell(char cell[PRECISIONS + 1], const device *d, const shape *s, int form_number)
+{
+    int planned = 0;
+    for (int k = 0; k < PRECISIONS; k++) {
+        const int left_out = d->profile.flops[SAL_PRECISION_FP32 + k] == 0 || is_left_out(s, form_number, k);
+        cell[k] = left_out ? '-' : way_of(&d->target, s, &forms[form_number], k);
+        planned += !left_out;
+    }
+    cell[PRECISIONS] = '\0';
+    return planned;
+}
+
+/* ---- The table ---------------------------------------------------------------- */
+
+typedef struct row {
+    char name[MAX_LINE]; /* "n8c64h56w56k64r3s1p1 backward add" */
+    char cell[PRECISIONS + 1];
+    int seen;
+} row;
+
+typedef struct table {
+    row rows[MAX_ROWS];
+    int count;
+    size_t version; /* of the cuDNN that made it */
+} table;
+
+static int read_table(table *t, const char *gpu, const char *path)
+{
+    char line[MAX_LINE], name[MAX_LINE];
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return 0;
+    int good = fgets(line, sizeof line, file) && sscanf(line, "cudnn %zu", &t->version) == 1;
+    while (good && fgets(line, sizeof line, file)) {
+        row *r = &t->rows[t->count];
+        good = t->count < MAX_ROWS && sscanf(line, "%200[^,],%200[^,],%4[-DUF]", name, r->name, r->cell) == 3 &&
+               strlen(r->cell) == PRECISIONS;
+        t->count += good && strcmp(name, gpu) == 0;
+    }
+    fclose(file);
+    return good;
+}
+
+static void row_name(char *text, size_t size, const shape *s, const form *f)
+{
+    char problem[MAX_LINE];
+    const cudnn_graph_problem p = {.conv = s->conv};
+    cudnn_graph_text(problem, sizeof problem, &p);
+    snprintf(text, size, "%.*s %s", (int)strcspn(problem, " "), problem, f->name);
+}
+
+static const row *find_row(table *t, const char *name)
+{
+    for (int i = 0; i < t->count; i++)
+        if (strcmp(t->rows[i].name, name) == 0) {
+            t->rows[i].seen = 1;
+            return &t->rows[i];
+        }
+    return NULL;
+}
+
+static int rank_of(char way)
+{
+    const char *order = "DUF", *at = strchr(order, way);
+    return at && *at ? (int)(at - order) : -1;
+}
+
+static int compare_cell(const char *name, const char *cell, const row *expected)
+{
+    int good = 1;
+    for (int k = 0; k < PRECISIONS; k++) {
+        const char wanted = expected ? expected->cell[k] : cell[k] == '-' ? '-' : 'F';
+        if (cell[k] == wanted)
+            continue;
+        const int better = rank_of(wanted) >= 0 && rank_of(cell[k]) > rank_of(wanted);
+        good &= better;
+        printf("%s %s: %s in fp32, tf32, bf16, fp16, expected %s\n", better ? "better" : "FAILED", name, cell,
+               expected ? expected->cell : "F");
+    }
+    return good;
+}
+
+static int print_exception(const device *d, const char *name, const char *cell)
+{
+    if (strspn(cell, "-F") != PRECISIONS)
+        printf("%s,%s,%s\n", d->name, name, cell);
+    return strchr(cell, '!') == NULL;
+}
+
+/* Rows that no problem has are left from another table. */
+static int count_stale(const table *t)
+{
+    int stale = 0;
+    for (int i = 0; i < t->count; i++)
+        if (!t->rows[i].seen) {
+            printf("FAILED %s: in the table, but not planned\n", t->rows[i].name);
+            stale++;
+        }
+    return stale;
+}
+
+/* t NULL: prints the table instead. */
+static int run(const device *d, const shape *shapes, int count, table *t)
+{
+    char name[MAX_LINE], cell[PRECISIONS + 1];
+    int planned = 0, bad = 0;
+    for (int i = 0; i < count; i++)
+        for (int f = 0; f < FORMS; f++) {
+            const int precisions = plan_cell(cell, d, &shapes[i], f);
+            if (precisions == 0)
+                continue;
+            planned += precisions;
+            row_name(name, sizeof name, &shapes[i], &forms[f]);
+            bad += t ? !compare_cell(name, cell, find_row(t, name)) : !print_exception(d, name, cell);
+        }
+    if (t) {
+        bad += count_stale(t);
+        printf("%s: %d problems planned, %d rows worse than expected\n", d->name, planned, bad);
+    }
+    return bad > 0 || planned == 0;
+}
+
+static int open_device(device *d, const char *name)
+{
+    d->name = name;
+    if (sal_gpu_profile_open(&d->profile, name) == SAL_OK &&
+        cudnn_target_describe(&d->target.properties, d->profile.cudnn) == SAL_OK)
+        return 1;
+    printf("FAILED: %s\n", sal_last_error());
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static shape shapes[MAX_SHAPES];
+    static table expected;
+    device d = {0};
+    if (argc != 4)
+        return 2;
+    const int count = read_shapes(shapes, argv[2]), write = strcmp(argv[3], "--write") == 0;
+    if (count == 0 || (!write && !read_table(&expected, argv[1], argv[3]))) {
+        printf("FAILED: %s has no shapes, or %s is no table\n", argv[2], argv[3]);
+        return 1;
+    }
+    if (cudnnGetVersion() < expected.version) {
+        printf("skipped: the table is of cuDNN %zu, here is %zu\n", expected.version, cudnnGetVersion());
+        return SKIPPED;
+    }
+    if (!cuda_driver_stand_in()) {
+        printf("skipped: the driver's stand-in cannot be loaded here\n");
+        return SKIPPED;
+    }
+    const int code = !open_device(&d, argv[1]) || run(&d, shapes, count, write ? NULL : &expected);
+    if (d.target.properties)
+        (void)cudnnBackendDestroyDescriptor(d.target.properties);
+    sal_gpu_profile_clear(&d.profile);
+    return code;
+}
