@@ -61,7 +61,7 @@ static __global__ void __launch_bounds__(CUDA_MEASURE_BLOCKS)
 cudaError_t cuda_measure(cuda_map_stats *stats, cuda_map_stats *partial, const float *map, int64_t pictures,
                          int64_t pixels, cudaStream_t stream)
 {
-    static_assert(CUDA_MEASURE_BLOCKS == WARP, "one warp puts the blocks' findings together");
+    static_assert((int)CUDA_MEASURE_BLOCKS == (int)WARP, "one warp puts the blocks' findings together");
     if (pictures * pixels == 0)
         return cudaSuccess;
     const dim3 grid(CUDA_MEASURE_BLOCKS, blocks_y(pictures));

@@ -117,8 +117,8 @@ static int blend(bench *b, const void *what)
     const int64_t side = 2 * m->side;
     const cuda_overlay o = {.net_height = m->side,
                             .net_width = m->side,
-                            .height = side,
                             .width = side,
+                            .rows = side,
                             .scale_y = 0.5,
                             .scale_x = 0.5,
                             .weight = sal_blend_weight(0.5)};

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""rewrite.py FILE.cu [s/OLD/NEW/]...: the same source as C++ for emulator.h, on standard output.
+"""rewrite.py [--output FILE.cpp] FILE.cu [s/OLD/NEW/]...: the same source as C++ for emulator.h.
 
 Two things of CUDA are no C++: launches, kernel<<<grid, block, shared, stream>>>(arguments), and arrays of
 dynamic shared memory. Lines keep their numbers. Each s/OLD/NEW/ replaces a text that must occur (how tests plant bugs).
 """
+import argparse
 import re
 import sys
 
@@ -17,15 +18,19 @@ def rewritten(text):
 
 
 def main():
-    path, edits = sys.argv[1], sys.argv[2:]
-    with open(path, encoding="utf-8") as source:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=argparse.FileType("w", encoding="utf-8"), default=sys.stdout)
+    parser.add_argument("path")
+    parser.add_argument("edits", nargs="*")
+    options = parser.parse_args()
+    with open(options.path, encoding="utf-8") as source:
         text = source.read()
-    for edit in edits:
+    for edit in options.edits:
         _, old, new, _ = edit.split("/")
         if old not in text:
-            sys.exit(f"{path}: no '{old}' to replace")
+            sys.exit(f"{options.path}: no '{old}' to replace")
         text = text.replace(old, new)
-    sys.stdout.write(f'#line 1 "{path}"\n' + rewritten(text))
+    options.output.write(f'#line 1 "{options.path}"\n' + rewritten(text))
 
 
 if __name__ == "__main__":
