@@ -93,6 +93,24 @@ static int is_channels(const sal_value *b, const sal_value *a)
     return !sal_shape_equal(&b->shape, &a->shape);
 }
 
+static sal_status prepare_broadcast(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
+                                    const sal_value *values)
+{
+    const sal_value *out = &values[step->output], *big = out;
+    for (int k = 0; k < step->input_count; k++)
+        if (values[step->inputs[k]].bytes > big->bytes)
+            big = &values[step->inputs[k]];
+    for (int k = -1; k < step->input_count; k++) {
+        const sal_value *v = k < 0 ? out : &values[step->inputs[k]];
+        const int per_channel = big->shape.rank == 4 && v->shape.rank == 4 && picture_elements(v) == v->shape.dim[1] &&
+                                v->shape.dim[1] == big->shape.dim[1];
+        if (is_channels(v, big) && !per_channel)
+            return sal_fail(SAL_ERROR_UNSUPPORTED,
+                            "operands of different shapes must be (N, C, H, W) and (N, C, 1, 1)");
+    }
+    return cuda_plan_prepare(plan, needs, d, step, values);
+}
+
 static sal_status run_add(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
@@ -262,12 +280,12 @@ static sal_status run_layer_norm_backward(sal_device *d, void *plan, const sal_r
 
 const sal_step_row cuda_row_activation = ROW(cuda_plan_prepare, run_activation);
 const sal_step_row cuda_row_activation_backward = ROW(cuda_plan_prepare, run_activation_backward);
-const sal_step_row cuda_row_add = ROW(cuda_plan_prepare, run_add);
-const sal_step_row cuda_row_mul = ROW(cuda_plan_prepare, run_mul);
-const sal_step_row cuda_row_mul_backward = ROW(cuda_plan_prepare, run_mul_backward);
+const sal_step_row cuda_row_add = ROW(prepare_broadcast, run_add);
+const sal_step_row cuda_row_mul = ROW(prepare_broadcast, run_mul);
+const sal_step_row cuda_row_mul_backward = ROW(prepare_broadcast, run_mul_backward);
 const sal_step_row cuda_row_affine = ROW(prepare_channels, run_affine);
 const sal_step_row cuda_row_affine_backward = ROW(prepare_channels, run_affine_backward);
-const sal_step_row cuda_row_reduce_spatial = ROW(cuda_plan_prepare, run_reduce_spatial);
+const sal_step_row cuda_row_reduce_spatial = ROW(prepare_broadcast, run_reduce_spatial);
 const sal_step_row cuda_row_mean = ROW(cuda_plan_prepare, run_mean);
 const sal_step_row cuda_row_mean_backward = ROW(cuda_plan_prepare, run_mean_backward);
 const sal_step_row cuda_row_max_pool = ROW(cuda_plan_prepare, run_max_pool);

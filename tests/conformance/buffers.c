@@ -33,7 +33,7 @@ sal_status buffer_open(buffer *b, const suite *s, size_t bytes)
 {
     sal_status st = SAL_OK;
     void *memory = NULL;
-    b->bytes = (bytes + 63) / 64 * 64;
+    b->bytes = (bytes + 3) / 4 * 4;
     TRY(s->backend->allocate(&memory, s->device, b->bytes + 2 * GUARD_BYTES));
     b->memory = memory;
     TRY(write_guard(s, b->memory));

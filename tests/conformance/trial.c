@@ -98,7 +98,8 @@ sal_status trial_add_value(int *out, trial *t, sal_value_type type, const sal_sh
     *v = (sal_value){.type = type, .shape = *shape, .picture = picture, .conv_picture = picture};
     t->s->backend->place(t->s->device, v);
     v->pictures = t->p->batch;
-    if (v->bytes == 0 || v->bytes % 64 != 0)
+    /* Where a step may begin at any picture of the batch, each picture is aligned. */
+    if (v->bytes == 0 || (t->s->backend->chunks && v->bytes % t->s->backend->alignment != 0))
         return trial_wrong(t, "place() gives a value of %zu bytes", v->bytes);
     TRY(buffer_open(&t->buffers[k], t->s, v->bytes * (size_t)t->p->batch));
     TRY(buffer_fill(&t->buffers[k], t->s, type == SAL_VALUE_FLOATS ? POISON_FLOATS : 0xa5a5a5a5U));

@@ -145,10 +145,8 @@ void run_front(CUstream_st *s)
 {
     const operation o = s->queue.front();
     s->queue.pop_front();
-    set_open(true);
     if (o.work)
         o.work();
-    set_open(false);
 }
 
 /* Work of any stream, in an order of the dice's. */
@@ -165,6 +163,16 @@ void run_some_of_all()
             return;
         run_front(ready[(all.dice >> 16) % ready.size()]);
     }
+}
+
+void drain(CUstream_st *s);
+
+/* Device memory is open to what the streams do, and closed when the host goes on. */
+void run_stream(CUstream_st *s)
+{
+    set_open(true);
+    drain(s);
+    set_open(false);
 }
 
 void drain(CUstream_st *s)
@@ -200,7 +208,7 @@ void push(cudaStream_t s, operation o)
     }
     s->queue.push_back(std::move(o));
     if (w().eager)
-        drain(s);
+        run_stream(s);
 }
 
 void report_leaks()
@@ -378,7 +386,7 @@ cudaError_t cudaFree(void *p)
     if (at == w().memory.end())
         return error(cudaErrorInvalidValue);
     for (CUstream_st *s : w().streams)
-        drain(s);
+        run_stream(s);
     munmap(at->second.mapping, at->second.mapped);
     w().used -= at->second.bytes;
     w().memory.erase(at);
@@ -406,7 +414,7 @@ cudaError_t cudaFreeHost(void *p)
     if (w().pinned.erase((char *)p) == 0)
         return error(cudaErrorInvalidValue);
     for (CUstream_st *s : w().streams)
-        drain(s);
+        run_stream(s);
     free(p);
     count_object("pinned memory", -1);
     return cudaSuccess;
@@ -468,7 +476,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t s)
     guard g(w().lock);
     if (w().streams.count(s) == 0)
         return error(cudaErrorInvalidResourceHandle);
-    drain(s);
+    run_stream(s);
     w().streams.erase(s);
     delete s;
     count_object("streams", -1);
@@ -481,7 +489,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t s)
     FAIL_IF_ASKED("cudaStreamSynchronize", cudaErrorLaunchFailure);
     if (breaks_recording(s))
         return error(cudaErrorStreamCaptureUnsupported);
-    drain(s);
+    run_stream(s);
     return cudaSuccess;
 }
 
@@ -529,12 +537,14 @@ cudaError_t cudaEventSynchronize(cudaEvent_t e)
     if (e->state->done >= e->state->recorded)
         return cudaSuccess;
     CUstream_st *s = e->state->stream;
+    set_open(true);
     while (e->state->done < e->state->recorded && !s->queue.empty()) {
         if (is_ready(s->queue.front()))
             run_front(s);
         else
             drain(s);
     }
+    set_open(false);
     return cudaSuccess;
 }
 
