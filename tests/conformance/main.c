@@ -1,4 +1,4 @@
-/* conformance [--backend cpu[:SPEC]] [--filter TEXT] [--seed N] [--threads N] [--exact] [--bench] [--list]
+/* conformance [--backend DEVICE] [--precision P] [--filter TEXT] [--seed N] [--threads N] [--exact] [--bench] [--list]
  *
  * Exit status: 0 all passed, 1 some failed, 2 wrong usage, 77 the device is not to be had here. */
 #include "conformance/suite.h"
@@ -15,13 +15,33 @@ typedef struct options {
 
 static const char usage[] = "Usage: conformance [OPTION]...\n"
                             "Checks every step of a back end against a double-precision reference.\n\n"
-                            "  --backend DEVICE  cpu, or cpu:avx512, cpu:avx2, cpu:baseline [auto]\n"
+                            "  --backend DEVICE  cpu, or cpu:avx512, cpu:avx2, cpu:baseline; cuda:0 [auto]\n"
+                            "  --precision P     of a GPU: fp32, tf32, bf16 or fp16 [fp32]\n"
                             "  --filter TEXT     only problems whose text contains TEXT\n"
                             "  --seed N          other numbers, the same problems [1]\n"
                             "  --threads N       threads of the device [one per core]\n"
                             "  --exact           direct convolution algorithms only\n"
                             "  --bench           also time each problem, and some large ones\n"
                             "  --list            name what passes, too\n";
+
+static int take_precision(options *o, const char *name)
+{
+    static const struct {
+        const char *name;
+        sal_precision precision;
+        double storage;
+    } rows[] = {{"fp32", SAL_PRECISION_FP32, 0.0},
+                {"tf32", SAL_PRECISION_TF32, 0.0},
+                {"bf16", SAL_PRECISION_BF16, 0x1p-8},
+                {"fp16", SAL_PRECISION_FP16, 0x1p-11}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].name, name) == 0) {
+            o->device.precision = rows[i].precision;
+            o->suite.storage = rows[i].storage;
+            return 1;
+        }
+    return 0;
+}
 
 /* 1: taken; the value, where there is one, is the next argument. */
 static int take(options *o, const char *name, const char *value, int *used)
@@ -38,6 +58,8 @@ static int take(options *o, const char *name, const char *value, int *used)
         o->suite.list = 1;
     else if (strcmp(name, "--backend") == 0 && value)
         o->backend = value, *used = 2;
+    else if (strcmp(name, "--precision") == 0 && value && take_precision(o, value))
+        *used = 2;
     else if (strcmp(name, "--filter") == 0 && value)
         o->suite.filter = value, *used = 2;
     else if (strcmp(name, "--seed") == 0 && is_number)

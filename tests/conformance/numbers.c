@@ -1,5 +1,7 @@
 #include "conformance/suite.h"
 
+#include <math.h>
+
 uint64_t dice_roll(dice *d)
 {
     uint64_t z = d->state += 0x9e3779b97f4a7c15U;
@@ -24,4 +26,11 @@ uint64_t dice_seed(uint64_t seed, const char *text)
     for (; *text; text++)
         d.state = dice_roll(&d) ^ (uint64_t)(unsigned char)*text;
     return dice_roll(&d);
+}
+
+double round_coarsely(double value)
+{
+    int exponent;
+    const double part = frexp(value, &exponent);
+    return ldexp(round(ldexp(part, 7)), exponent - 7);
 }

@@ -16,9 +16,16 @@ static double sum_tolerance(const reference *r, double magnitude, double terms)
 }
 
 /* Elementary functions in float: a few units in the last place of the result, near zero of the argument. */
-static double function_tolerance(double value)
+static double function_tolerance(const reference *r, double value)
 {
-    return 2e-6 * fabs(value) + 3e-7;
+    return (2e-6 + 4.0 * r->storage) * fabs(value) + 3e-7;
+}
+
+/* A value that is stored, and parts of its sum that may have been stored on the way. */
+static double storage_tolerance(const reference *r, double value, double parts)
+{
+    const double smallest = 1e-7; /* half precision has no finer steps near zero */
+    return r->storage > 0.0 ? r->storage * (2.0 * fabs(value) + parts) + smallest : 0.0;
 }
 
 /* ---- Forward ------------------------------------------------------------ */
@@ -54,7 +61,9 @@ static void forward_linear(double *y, double *tolerance, const reference *r)
             bias = (double)n->value;
         y[i] += bias + residual;
         magnitude[i] += fabs(bias) + fabs(residual);
-        tolerance[i] = only_moves(n->op) ? 0.0 : sum_tolerance(r, magnitude[i], terms[i]);
+        tolerance[i] = only_moves(n->op) ? 0.0
+                                         : sum_tolerance(r, magnitude[i], terms[i]) +
+                                               storage_tolerance(r, y[i], fabs(bias) + fabs(residual));
     }
     free(magnitude);
     free(terms);
@@ -66,7 +75,7 @@ static void forward_product(double *y, double *tolerance, const reference *r)
     int64_t count = sal_shape_elements(&r->node->shape), spread = count / sal_shape_elements(b);
     for (int64_t i = 0; i < count; i++) {
         y[i] = r->x[0][i] * r->x[1][i / spread];
-        tolerance[i] = 2.0 * roundoff * fabs(y[i]) + 1e-37;
+        tolerance[i] = 2.0 * roundoff * fabs(y[i]) + 1e-37 + storage_tolerance(r, y[i], 0.0);
     }
 }
 
@@ -109,7 +118,7 @@ static void forward_line(double *y, double *tolerance, const reference *r, const
             y[at] = exp(r->x[0][at]) / sum;
         else
             y[at] = centred * (double)n->weight[i] + (n->bias ? (double)n->bias[i] : 0.0);
-        tolerance[at] = function_tolerance(n->op == SAL_OP_SOFTMAX ? y[at] : fabs(y[at]) + fabs(centred));
+        tolerance[at] = function_tolerance(r, n->op == SAL_OP_SOFTMAX ? y[at] : fabs(y[at]) + fabs(centred));
     }
 }
 
@@ -148,7 +157,7 @@ void reference_forward(const forward_answer *out, const reference *r)
         /* No slope exceeds 1.13 (gelu, silu), save those that alpha sets. */
         double slope = 1.2 + fabs((double)a->alpha);
         out->y[i] = sal_naive_activation(NULL, a, out->y[i]);
-        out->tolerance[i] = out->tolerance[i] * slope + (exact ? 0.0 : function_tolerance(out->y[i]));
+        out->tolerance[i] = out->tolerance[i] * slope + (exact ? 0.0 : function_tolerance(r, out->y[i]));
     }
 }
 
@@ -177,7 +186,8 @@ static double through_activation(double *tolerance, const reference *r, const ba
     double dx = under_rule(q->dy[i], d, positive, q->rule);
     if (!bit && x == 0.0 && q->rule == SAL_RULE_RECTIFIED)
         dx = 0.0;
-    *tolerance = bit ? 2.0 * roundoff * fabs(dx) : function_tolerance(fabs(q->dy[i])) * (1.0 + fabs((double)a->alpha));
+    *tolerance = bit ? 2.0 * roundoff * fabs(dx) + storage_tolerance(r, dx, 0.0)
+                     : function_tolerance(r, fabs(q->dy[i])) * (1.0 + fabs((double)a->alpha));
     if (bit && low != high)
         *tolerance = INFINITY; /* rounding decides on which side of the edge this one lies */
     return dx;
@@ -206,8 +216,8 @@ static void backward_line(double *dx, double *tolerance, const reference *r, con
             dx[at] = y * (g - dot);
         else
             dx[at] = scale * (g * w - sum - centred * dot);
-        tolerance[at] = n->op == SAL_OP_SOFTMAX ? function_tolerance(y * largest)
-                                                : function_tolerance(scale * largest * (1.0 + fabs(centred)));
+        tolerance[at] = n->op == SAL_OP_SOFTMAX ? function_tolerance(r, y * largest)
+                                                : function_tolerance(r, scale * largest * (1.0 + fabs(centred)));
     }
 }
 
@@ -218,7 +228,8 @@ static void backward_linear(double *dx, double *tolerance, const reference *r, c
     memset(dx, 0, count * sizeof *dx);
     walk_linear(&(walk){r, q->operand, 1, q->dy, dx, magnitude, terms});
     for (size_t i = 0; i < count; i++)
-        tolerance[i] = sum_tolerance(r, magnitude[i] + (q->addend ? fabs(q->addend[i]) : 0.0), terms[i]);
+        tolerance[i] = sum_tolerance(r, magnitude[i] + (q->addend ? fabs(q->addend[i]) : 0.0), terms[i]) +
+                       storage_tolerance(r, dx[i], 0.0);
     free(magnitude);
     free(terms);
 }
@@ -240,7 +251,8 @@ void reference_backward(double *dx, double *tolerance, const reference *r, const
         backward_linear(dx, tolerance, r, q);
     }
     for (int64_t i = 0; i < count && q->addend; i++) {
-        tolerance[i] += roundoff * 2.0 * (fabs(dx[i]) + fabs(q->addend[i]));
+        tolerance[i] +=
+            roundoff * 2.0 * (fabs(dx[i]) + fabs(q->addend[i])) + storage_tolerance(r, dx[i] + q->addend[i], 0.0);
         dx[i] += q->addend[i];
     }
 }

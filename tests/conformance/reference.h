@@ -11,6 +11,7 @@ typedef struct reference {
     const sal_node *node;
     const double *x[SUITE_MAX_INPUTS];
     double accuracy;
+    double storage; /* relative rounding of what is stored in less than float; 0: floats */
 } reference;
 
 /* y and its tolerance; before and before_tolerance: ahead of the activation (may be NULL). */

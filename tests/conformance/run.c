@@ -23,7 +23,8 @@ static sal_step new_step(const trial *t, sal_step_kind kind, int *inputs, int co
 
 static reference reference_of(const trial *t, const int *inputs, int64_t picture)
 {
-    reference r = {.graph = &t->graph, .node = &t->graph.nodes[t->node], .accuracy = t->accuracy};
+    reference r = {
+        .graph = &t->graph, .node = &t->graph.nodes[t->node], .accuracy = t->accuracy, .storage = t->s->storage};
     for (int k = 0; k < t->p->input_count; k++)
         r.x[k] = t->numbers[inputs[k]] + trial_elements(t, inputs[k]) * (size_t)picture;
     return r;

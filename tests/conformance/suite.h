@@ -44,7 +44,8 @@ typedef struct problem {
 typedef struct suite {
     const sal_backend *backend;
     sal_device *device;
-    int64_t block; /* channels per block of blocked values */
+    int64_t block;  /* channels per block of blocked values */
+    double storage; /* relative rounding of the device's feature maps where they are not floats, else 0 */
     const char *filter;
     uint64_t seed;
     int bench;
@@ -80,6 +81,8 @@ typedef struct dice {
 uint64_t dice_roll(dice *d);
 int64_t dice_below(dice *d, int64_t n);
 double dice_between(dice *d, double low, double high);
+/* To seven significant bits, which every type of number that back ends have holds. */
+double round_coarsely(double value);
 /* A seed of its own for each text. */
 uint64_t dice_seed(uint64_t seed, const char *text);
 

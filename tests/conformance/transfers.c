@@ -19,7 +19,7 @@ static sal_status round_trip(int *good, const suite *s, sal_value *v, int64_t pi
     TRY(sal_alloc(&host, one * BATCH, sizeof *host, "pictures"));
     TRY(sal_alloc(&back, one * BATCH, sizeof *back, "pictures"));
     for (size_t i = 0; i < one * (size_t)pictures; i++)
-        host[i] = (float)dice_between(d, -1.0, 1.0);
+        host[i] = (float)round_coarsely(dice_between(d, -1.0, 1.0));
     s->backend->place(s->device, v);
     TRY(buffer_open(&b, s, v->bytes * BATCH));
     TRY(buffer_fill(&b, s, 0x7fc0dead));

@@ -21,8 +21,10 @@ sal_status trial_wrong(trial *t, const char *format, ...)
 static sal_status random_floats(trial *t, float **out, size_t *count, size_t wanted, double centre, double spread)
 {
     sal_status st = sal_alloc(out, wanted, sizeof **out, "test weights");
-    for (size_t i = 0; st == SAL_OK && i < wanted; i++)
-        (*out)[i] = (float)(centre + dice_between(&t->dice, -spread, spread));
+    for (size_t i = 0; st == SAL_OK && i < wanted; i++) {
+        const double v = centre + dice_between(&t->dice, -spread, spread);
+        (*out)[i] = (float)(t->s->storage > 0.0 ? round_coarsely(v) : v);
+    }
     *count = wanted;
     return st;
 }
@@ -170,7 +172,9 @@ sal_status trial_add_random(int *out, trial *t, const sal_shape *shape, int pict
     TRY(sal_alloc(&t->numbers[*out], count, sizeof **t->numbers, "a value"));
     for (size_t i = 0; i < count; i++) {
         double v = dice_between(&t->dice, -spread, spread);
-        t->numbers[*out][i] = t->p->grid ? round(4.0 * v) / 4.0 : (double)(float)v;
+        t->numbers[*out][i] = t->p->grid            ? round(4.0 * v) / 4.0
+                              : t->s->storage > 0.0 ? round_coarsely(v)
+                                                    : (double)(float)v;
     }
     TRY(trial_upload(t, *out));
 done:
