@@ -190,6 +190,8 @@ static double through_activation(double *tolerance, const reference *r, const ba
                      : function_tolerance(r, fabs(q->dy[i])) * (1.0 + fabs((double)a->alpha));
     if (bit && low != high)
         *tolerance = INFINITY; /* rounding decides on which side of the edge this one lies */
+    if (sal_activation_keep(a->kind) == SAL_KEEP_OUTPUT && fabs(x) < 4.0 * r->storage)
+        *tolerance = INFINITY; /* and on which side of zero, where only the rounded output is known */
     return dx;
 }
 
