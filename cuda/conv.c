@@ -44,7 +44,12 @@ static int is_depthwise(const cuda_conv *c)
     return c->window.groups > 1 && c->window.groups == c->in.channels;
 }
 
-/* A graph of the problem, or way DIRECT where no engine takes it. */
+static int is_refusal(sal_status st)
+{
+    return st != SAL_OK && st != SAL_ERROR_MEMORY;
+}
+
+/* A graph of the problem, or way DIRECT where no engine takes it, or can be prepared. */
 static sal_status plan_graph(conv_plan *p, sal_device *d, cudnn_graph_problem *problem)
 {
     const cudnn_target *target = &d->library->target;
@@ -52,13 +57,13 @@ static sal_status plan_graph(conv_plan *p, sal_device *d, cudnn_graph_problem *p
     p->way = CONV_FUSED;
     sal_status st = plan_cache_graph(&p->graph, plans, target, problem, workspace_limit);
     int plain = !problem->bias && !problem->add && problem->activation.kind == SAL_ACT_NONE;
-    if (st == SAL_ERROR_UNSUPPORTED && !plain) {
+    if (is_refusal(st) && !plain) {
         problem->bias = problem->add = 0;
         problem->activation = (sal_activation){0};
         p->way = CONV_FINISHED;
         st = plan_cache_graph(&p->graph, plans, target, problem, workspace_limit);
     }
-    if (st != SAL_ERROR_UNSUPPORTED)
+    if (!is_refusal(st))
         return st;
     p->way = CONV_DIRECT;
     return SAL_OK;
@@ -74,7 +79,7 @@ static sal_status prepare_plan(conv_plan *p, sal_needs *needs, sal_device *d, co
     p->conv.out = cuda_value_extent(out, step->batch);
     p->conv.window = step->node->window;
     problem->conv = p->conv;
-    problem->type = d->type;
+    problem->type = problem->bias_type = d->type;
     problem->tf32 = d->precision != SAL_PRECISION_FP32;
     if (is_depthwise(&p->conv))
         p->way = CONV_DEPTHWISE;
@@ -103,7 +108,8 @@ static sal_status prepare_forward(void **plan, sal_needs *needs, sal_device *d, 
                                    .add = step->input_count > 1,
                                    .activation = n->activation};
     TRY(prepare_plan(p, needs, d, &values[step->inputs[0]], &values[step->output], &problem));
-    TRY(cuda_weights_use(&p->bias, needs, d, n, CUDA_WEIGHT_BIAS, p->conv.out.channels));
+    TRY(cuda_weights_use(&p->bias, needs, d, n, p->way == CONV_FUSED ? CUDA_WEIGHT_MAP_BIAS : CUDA_WEIGHT_BIAS,
+                         p->conv.out.channels));
     needs->algorithm = forward_names[p->way];
     *plan = p;
     p = NULL;

@@ -24,11 +24,12 @@ typedef enum cuda_weight_form {
     CUDA_WEIGHT_DEPTHWISE, /* (O, 1, KH, KW) as (KH, KW, O), of the device's type */
     CUDA_WEIGHT_FLOATS,    /* as it is */
     CUDA_WEIGHT_CHANNELS,  /* one float per channel, of so many or of a single one for all */
-    CUDA_WEIGHT_BIAS       /* the bias likewise */
+    CUDA_WEIGHT_BIAS,      /* the bias likewise */
+    CUDA_WEIGHT_MAP_BIAS   /* and of the device's type */
 } cuda_weight_form;
 
 /* A node's weights on the device, shared by its steps; *out is NULL where the node has no bias.
- * channels: how many CHANNELS and BIAS are spread to. needs->weight_bytes grows by what is new. */
+ * channels: how many CHANNELS and the biases are spread to. needs->weight_bytes grows by what is new. */
 sal_status cuda_weights_use(cuda_weight **out, sal_needs *needs, sal_device *device, const sal_node *node,
                             cuda_weight_form form, int64_t channels);
 /* Gives one use back; freed with the last. NULL is fine. */

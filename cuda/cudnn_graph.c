@@ -153,7 +153,7 @@ done:
 }
 
 /* The first of a list that finalizes. Whatever an engine refuses for, the next may do: only a lack of memory ends
- * the search. */
+ * the search. UNSUPPORTED where each refused for good; DEVICE where one of them failed otherwise. */
 static sal_status search(cudnn_graph *g, const cudnn_target *target, descriptor operations, cudnnBackendHeurMode_t mode,
                          size_t limit)
 {
@@ -164,10 +164,14 @@ static sal_status search(cudnn_graph *g, const cudnn_target *target, descriptor 
         st = ask(&count, configs, heuristics, target, operations, mode);
     if (st == SAL_OK && count == 0)
         st = sal_fail(SAL_ERROR_UNSUPPORTED, "cuDNN: it has no engine for this");
+    sal_status failure = SAL_ERROR_UNSUPPORTED;
     for (int64_t k = 0; k < count && k < MAX_CONFIGS; k++) {
         st = try_config(g, target, &configs[k], limit);
         if (st == SAL_OK || st == SAL_ERROR_MEMORY)
             break;
+        if (st != SAL_ERROR_UNSUPPORTED)
+            failure = st;
+        st = failure;
     }
     for (int k = 0; k < MAX_CONFIGS; k++)
         destroy(configs[k]);
@@ -194,13 +198,16 @@ sal_status cudnn_graph_open(cudnn_graph **out, const cudnn_target *target, const
     *out = NULL;
     TRY(graph_new(&g, problem));
     TRY(cudnn_describe_problem(&operations, &g->owned, problem, target->handle));
+    sal_status failure = SAL_ERROR_UNSUPPORTED;
     for (size_t k = 0; k < sizeof modes / sizeof *modes && !g->plan; k++) {
         st = search(g, target, operations, modes[k], limit);
         if (st == SAL_ERROR_MEMORY)
             goto done;
+        if (st != SAL_OK && st != SAL_ERROR_UNSUPPORTED)
+            failure = st;
     }
     if (st != SAL_OK) {
-        st = sal_fail_in(SAL_ERROR_UNSUPPORTED, "%s", cudnn_graph_text(text, sizeof text, problem));
+        st = sal_fail_in(failure, "%s", cudnn_graph_text(text, sizeof text, problem));
         goto done;
     }
     *out = g;

@@ -48,7 +48,8 @@ typedef struct cudnn_graph_memory {
 } cudnn_graph_memory;
 
 /* The first plan that finalizes: heuristics mode A, then the fallback list; workspace at most `limit` bytes.
- * Errors: UNSUPPORTED where no engine takes the graph (the text says why: callers then try it unfused), MEMORY, DEVICE.
+ * Errors: UNSUPPORTED where no engine takes the graph, and never will; DEVICE where engines failed to be prepared
+ * for other reasons (either way the text says why, and callers may try it unfused); MEMORY.
  */
 sal_status cudnn_graph_open(cudnn_graph **out, const cudnn_target *target, const cudnn_graph_problem *problem,
                             size_t limit);

@@ -38,6 +38,11 @@ static void spread(float *to, const float *from, size_t count, size_t channels)
         to[c] = from[count == 1 ? 0 : c];
 }
 
+static int is_bias(cuda_weight_form form)
+{
+    return form == CUDA_WEIGHT_BIAS || form == CUDA_WEIGHT_MAP_BIAS;
+}
+
 /* Weights in the form's order; *owned is the caller's where they had to be made. */
 static sal_status arrange(const float **out, float **owned, const sal_node *n, cuda_weight_form form, size_t count)
 {
@@ -49,7 +54,7 @@ static sal_status arrange(const float **out, float **owned, const sal_node *n, c
     TRY(sal_alloc(owned, count, sizeof **owned, "weights"));
     if (form == CUDA_WEIGHT_CHANNELS)
         spread(*owned, n->weight, n->weight_count, count);
-    else if (form == CUDA_WEIGHT_BIAS)
+    else if (is_bias(form))
         spread(*owned, n->bias, n->bias_count, count);
     else
         permute(*owned, n, form);
@@ -78,8 +83,8 @@ static sal_status make(cuda_weight *w, sal_device *d, const sal_node *n, cuda_we
     sal_status st = SAL_OK;
     const float *from;
     float *owned = NULL;
-    int as_map = form == CUDA_WEIGHT_FILTER || form == CUDA_WEIGHT_DEPTHWISE;
-    size_t count = form == CUDA_WEIGHT_CHANNELS || form == CUDA_WEIGHT_BIAS ? channels : n->weight_count;
+    int as_map = form == CUDA_WEIGHT_FILTER || form == CUDA_WEIGHT_DEPTHWISE || form == CUDA_WEIGHT_MAP_BIAS;
+    size_t count = form == CUDA_WEIGHT_CHANNELS || is_bias(form) ? channels : n->weight_count;
     w->node = n;
     w->form = form;
     w->bytes = count * (as_map ? cuda_type_bytes(d->type) : sizeof(float));
@@ -115,7 +120,7 @@ sal_status cuda_weights_use(cuda_weight **out, sal_needs *needs, sal_device *d, 
     sal_status st = SAL_OK;
     cuda_weight *w;
     *out = NULL;
-    if (form == CUDA_WEIGHT_BIAS && !n->bias)
+    if (is_bias(form) && !n->bias)
         return SAL_OK;
     for (w = d->weights; w; w = w->next)
         if (w->node == n && w->form == form) {

@@ -112,6 +112,10 @@ sal_status trial_execute(trial *t, const sal_step *step, int timed)
     buffer scratch = {0};
     snapshot before = {{0}};
     TRY(prepare(&plan, &needs, t, step));
+    if (t->s->refuse && strstr(t->algorithm, t->s->refuse)) {
+        st = trial_wrong(t, "the way chosen is '%s'", t->algorithm);
+        goto done;
+    }
     TRY(buffer_open(&scratch, t->s, needs.scratch_bytes));
     TRY(buffer_fill(&scratch, t->s, POISON_FLOATS));
     for (int k = 0; k < step->input_count; k++)

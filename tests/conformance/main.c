@@ -1,4 +1,5 @@
-/* conformance [--backend DEVICE] [--precision P] [--filter TEXT] [--seed N] [--threads N] [--exact] [--bench] [--list]
+/* conformance [--backend DEVICE] [--precision P] [--filter TEXT] [--refuse TEXT] [--seed N] [--threads N] [--exact]
+ *             [--bench] [--list]
  *
  * Exit status: 0 all passed, 1 some failed, 2 wrong usage, 77 the device is not to be had here. */
 #include "conformance/suite.h"
@@ -18,6 +19,7 @@ static const char usage[] = "Usage: conformance [OPTION]...\n"
                             "  --backend DEVICE  cpu, or cpu:avx512, cpu:avx2, cpu:baseline; cuda:0 [auto]\n"
                             "  --precision P     of a GPU: fp32, tf32, bf16 or fp16 [fp32]\n"
                             "  --filter TEXT     only problems whose text contains TEXT\n"
+                            "  --refuse TEXT     steps fail whose algorithm has TEXT in its name\n"
                             "  --seed N          other numbers, the same problems [1]\n"
                             "  --threads N       threads of the device [one per core]\n"
                             "  --exact           direct convolution algorithms only\n"
@@ -62,6 +64,8 @@ static int take(options *o, const char *name, const char *value, int *used)
         *used = 2;
     else if (strcmp(name, "--filter") == 0 && value)
         o->suite.filter = value, *used = 2;
+    else if (strcmp(name, "--refuse") == 0 && value)
+        o->suite.refuse = value, *used = 2;
     else if (strcmp(name, "--seed") == 0 && is_number)
         o->suite.seed = number, *used = 2;
     else if (strcmp(name, "--threads") == 0 && is_number && number <= 1024)

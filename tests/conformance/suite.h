@@ -47,6 +47,7 @@ typedef struct suite {
     int64_t block;  /* channels per block of blocked values */
     double storage; /* relative rounding of the device's feature maps where they are not floats, else 0 */
     const char *filter;
+    const char *refuse; /* algorithms that must not be chosen have this in their name; or NULL */
     uint64_t seed;
     int bench;
     int list; /* print what passes, too */

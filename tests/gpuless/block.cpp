@@ -21,11 +21,13 @@
 #include <ucontext.h>
 #endif
 
-namespace emulator {
+namespace emulator
+{
 
 thread_place *here;
 
-namespace {
+namespace
+{
 
 enum class state { fresh, ready, at_barrier, at_exchange, done };
 
@@ -158,7 +160,8 @@ void fiber_main()
 fiber *new_fiber()
 {
     fiber *f = new fiber;
-    void *stack = mmap(nullptr, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *stack =
+        mmap(nullptr, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (stack == MAP_FAILED)
         die("no memory for a fiber");
     f->stack = (char *)stack;
@@ -257,8 +260,7 @@ void sync_threads()
     if (++run.arrived == run.live) {
         self().now = state::at_barrier;
         release_barrier();
-    }
-    else {
+    } else {
         wait_as(state::at_barrier);
     }
 }

@@ -12,7 +12,8 @@ struct cublasLtContext {
     int unused;
 };
 
-namespace {
+namespace
+{
 
 /* What cuBLAS keeps in its opaque structures. */
 struct matmul_desc {
@@ -57,7 +58,9 @@ extern "C" {
 
 const char *cublasLtGetStatusString(cublasStatus_t status)
 {
-    return status == CUBLAS_STATUS_SUCCESS ? "success" : status == CUBLAS_STATUS_ALLOC_FAILED ? "out of memory" : "emulated error";
+    return status == CUBLAS_STATUS_SUCCESS        ? "success"
+           : status == CUBLAS_STATUS_ALLOC_FAILED ? "out of memory"
+                                                  : "emulated error";
 }
 
 size_t cublasLtGetVersion(void)
@@ -116,8 +119,8 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t d, cublasLtMa
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *l, cudaDataType type, uint64_t rows,
-                                          uint64_t columns, int64_t leading)
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *l, cudaDataType type, uint64_t rows, uint64_t columns,
+                                          int64_t leading)
 {
     *l = nullptr;
     if (fails("cublasLtMatrixLayoutCreate"))

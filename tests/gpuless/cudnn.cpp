@@ -25,7 +25,8 @@ struct cudnnContext {
     cudaStream_t stream;
 };
 
-namespace {
+namespace
+{
 
 struct descriptor {
     cudnnBackendDescriptorType_t type;
@@ -191,11 +192,16 @@ cudnnStatus_t check_tensor(const descriptor &d)
     for (size_t k = 0; k < 4; k++)
         if (t.dim[k] < 1 || t.stride[k] < 1)
             return refuse(CUDNN_STATUS_BAD_PARAM, "tensor: a dimension or stride is not positive");
-    /* Channels last without gaps is all that the engines here take. */
-    const int64_t packed[4] = {t.dim[1] * t.dim[2] * t.dim[3], 1, t.dim[1] * t.dim[3], t.dim[1]};
-    for (size_t k = 0; k < 4; k++)
-        if (t.dim[k] > 1 && t.stride[k] != packed[k])
-            return refuse(CUDNN_STATUS_NOT_SUPPORTED, "tensor: strides are not those of channels last");
+    /* Without gaps, channels last or first: what the real one has engines for. */
+    const int64_t last[4] = {t.dim[1] * t.dim[2] * t.dim[3], 1, t.dim[1] * t.dim[3], t.dim[1]};
+    const int64_t first[4] = {t.dim[1] * t.dim[2] * t.dim[3], t.dim[2] * t.dim[3], t.dim[3], 1};
+    bool is_last = true, is_first = true;
+    for (size_t k = 0; k < 4; k++) {
+        is_last = is_last && (t.dim[k] == 1 || t.stride[k] == last[k]);
+        is_first = is_first && (t.dim[k] == 1 || t.stride[k] == first[k]);
+    }
+    if (!is_last && !is_first)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "tensor: strides with gaps or in an unusual order");
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -239,22 +245,22 @@ cudnnStatus_t check_convolution(const descriptor &op)
 {
     const bool backward = op.type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR;
     const bool whole =
-        backward ? has_children(op, {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
-                                     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
-                                     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
-                                     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC})
-                 : has_children(op, {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
-                                     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
-                                     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
-                                     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC});
+        backward
+            ? has_children(op,
+                           {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC})
+            : has_children(op, {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+                                CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
+                                CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC});
     if (!whole)
         return refuse(CUDNN_STATUS_BAD_PARAM, "convolution: a tensor is missing or not finalized");
-    const float alpha = value(op, backward ? CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA
-                                           : CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
-                              0.0f);
-    const float beta = value(op, backward ? CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA
-                                          : CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
-                             1.0f);
+    const float alpha = value(
+        op, backward ? CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA : CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+        0.0f);
+    const float beta = value(
+        op, backward ? CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA : CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
+        1.0f);
     if (alpha != 1.0f || beta != 0.0f)
         return refuse(CUDNN_STATUS_NOT_SUPPORTED, "convolution: alpha must be 1, beta 0");
     const convolution c(op);
@@ -285,7 +291,8 @@ cudnnStatus_t check_pointwise(const descriptor &op)
     if (!has_children(op, {CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_XDESC,
                            CUDNN_ATTR_OPERATION_POINTWISE_YDESC}))
         return refuse(CUDNN_STATUS_BAD_PARAM, "pointwise: a tensor is missing or not finalized");
-    const tensor x(*child(op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC)), y(*child(op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC));
+    const tensor x(*child(op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC)),
+        y(*child(op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC));
     if (x.dim != y.dim)
         return refuse(CUDNN_STATUS_BAD_PARAM, "pointwise: shapes differ");
     if (child(op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC)) {

@@ -52,8 +52,10 @@ struct CUstream_st {
     bool broken = false; /* the recording */
 };
 
-namespace emulator {
-namespace {
+namespace emulator
+{
+namespace
+{
 
 struct allocation {
     size_t bytes;
@@ -214,6 +216,8 @@ void push(cudaStream_t s, operation o)
 void report_leaks()
 {
     world &all = w();
+    if (all.fail_at > 0 && all.failed.empty())
+        fprintf(stderr, "emulator: nothing failed, there were %ld calls\n", all.calls);
     for (const auto &o : all.objects)
         if (o.second != 0)
             fprintf(stderr, "emulator: %ld of %s left\n", o.second, o.first.c_str());

@@ -1,0 +1,29 @@
+# What runs on the emulated device. Closing device memory to the host at every step costs time, so one run of the
+# conformance suite does, and the others have it open.
+function(sal_emulated_conformance name)
+  cmake_parse_arguments(arg "" "" "ENVIRONMENT;OPTIONS" ${ARGN})
+  add_test(NAME ${name} COMMAND emulated_conformance --backend cuda:0 ${arg_OPTIONS})
+  set_tests_properties(
+    ${name} PROPERTIES TIMEOUT 900 ENVIRONMENT
+                       "OMP_WAIT_POLICY=passive;XDG_CACHE_HOME=none;HOME=none;${arg_ENVIRONMENT}")
+endfunction()
+sal_emulated_conformance(conformance_cuda OPTIONS --refuse direct)
+sal_emulated_conformance(conformance_cuda_fp16 OPTIONS --precision fp16
+                         ENVIRONMENT SAL_EMU_OPEN=1 SAL_EMU_STREAMS=3 SAL_EMU_ORDER=3)
+sal_emulated_conformance(conformance_cuda_bf16_unfused OPTIONS --precision bf16
+                         ENVIRONMENT SAL_EMU_OPEN=1 SAL_EMU_UNFUSED=all SAL_EMU_ORDER=reverse)
+sal_emulated_conformance(conformance_cuda_no_plans OPTIONS --filter conv
+                         ENVIRONMENT SAL_EMU_OPEN=1 SAL_EMU_UNFUSED=none SAL_EMU_ORDER=5)
+
+foreach(order IN ITEMS forward reverse 11)
+  add_test(NAME emulated_maps_${order} COMMAND emulated_maps)
+  set_tests_properties(emulated_maps_${order} PROPERTIES TIMEOUT 300 ENVIRONMENT
+                                                         "SAL_EMU_ORDER=${order};SAL_EMU_STREAMS=${order}")
+endforeach()
+
+foreach(group IN ITEMS Equality Streams Memory Faults Devices)
+  add_test(NAME emulated_${group} COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_emulated.py
+                                          $<TARGET_FILE:emulated_salmap> ${PROJECT_SOURCE_DIR} ${group})
+  set_tests_properties(emulated_${group} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900 ENVIRONMENT
+                                                    "PYTHONDONTWRITEBYTECODE=1")
+endforeach()
