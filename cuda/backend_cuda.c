@@ -220,14 +220,17 @@ static const char *device_describe(const sal_device *d)
     return d->description;
 }
 
-static size_t device_free_memory(const sal_device *d)
+static sal_status device_free_memory(size_t *bytes, sal_device *d)
 {
-    size_t available = 0, total;
+    sal_status st = SAL_OK;
+    size_t total;
+    *bytes = (size_t)d->described_memory;
     if (d->described)
-        return (size_t)d->described_memory;
-    if (cudaSetDevice(d->ordinal) != cudaSuccess || cudaMemGetInfo(&available, &total) != cudaSuccess)
-        (void)cudaGetLastError();
-    return available;
+        return SAL_OK;
+    TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
+    TRY(CUDA_CHECK(cudaMemGetInfo(bytes, &total)));
+done:
+    return st;
 }
 
 static sal_status device_allocate(void **out, sal_device *d, size_t bytes)

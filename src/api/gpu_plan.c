@@ -45,7 +45,9 @@ static sal_status compile(sal_gpu_plan *p, sal_model *model, const sal_gpu_plan_
                                          .rule = o->rule,
                                          .max_memory = UINT64_MAX};
     TRY(sal_program_open(&p->program, &graph, &options));
-    p->memory = p->program->backend->free_memory(p->program->device);
+    size_t memory;
+    TRY(p->program->backend->free_memory(&memory, p->program->device));
+    p->memory = memory;
 done:
     sal_graph_clear(&graph);
     return st;

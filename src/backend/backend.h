@@ -169,9 +169,9 @@ typedef struct sal_backend {
     /* spec: what follows "name:" in --device, or NULL. *out is the caller's. */
     sal_status (*open)(sal_device **out, const char *spec, const sal_device_options *options);
     void (*close)(sal_device *device);
-    const char *(*describe)(const sal_device *device);   /* borrowed; "AMD EPYC, avx512, oneDNN 2.6.3, 2 threads" */
-    size_t (*free_memory)(const sal_device *device);     /* bytes that an arena may take */
-    void (*place)(sal_device *device, sal_value *value); /* sets layout and bytes */
+    const char *(*describe)(const sal_device *device); /* borrowed; "AMD EPYC, avx512, oneDNN 2.6.3, 2 threads" */
+    sal_status (*free_memory)(size_t *bytes, sal_device *device); /* that an arena may take; DEVICE */
+    void (*place)(sal_device *device, sal_value *value);          /* sets layout and bytes */
     sal_status (*allocate)(void **out, sal_device *device, size_t bytes);
     void (*release)(sal_device *device, void *memory);
     /* Between host floats (pictures, shape) in row-major order and a value's layout. */

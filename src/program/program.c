@@ -158,7 +158,11 @@ static sal_status compile(sal_program *p, const sal_program_options *options)
 {
     sal_status st = SAL_OK;
     TRY(sal_program_differentiate(p, options->rule));
-    size_t limit = options->max_memory ? options->max_memory : p->backend->free_memory(p->device) / 4 * 3;
+    size_t limit = options->max_memory;
+    if (!limit) {
+        TRY(p->backend->free_memory(&limit, p->device));
+        limit = limit / 4 * 3;
+    }
     TRY(fit_device(p, options, limit));
     drop_weights(p);
     return_freed_memory();

@@ -637,6 +637,9 @@ const char *cudaGetErrorName(cudaError_t e)
 
 cudaError_t cudaGetDeviceCount(int *count)
 {
+    guard g(w().lock);
+    *count = 0;
+    FAIL_IF_ASKED("cudaGetDeviceCount", cudaErrorNoDevice);
     *count = 2;
     return cudaSuccess;
 }
@@ -663,6 +666,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int)
 cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
 {
     guard g(w().lock);
+    FAIL_IF_ASKED("cudaMemGetInfo", cudaErrorLaunchFailure);
     *available = w().most - w().used;
     *total = w().most;
     return cudaSuccess;

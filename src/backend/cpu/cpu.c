@@ -114,7 +114,7 @@ static int read_number(uint64_t *out, const char *path, const char *key)
     return found;
 }
 
-static size_t device_free_memory(const sal_device *d)
+static sal_status device_free_memory(size_t *out, sal_device *d)
 {
     (void)d;
     long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
@@ -125,7 +125,8 @@ static size_t device_free_memory(const sal_device *d)
         bytes = available * 1024;
     if (read_number(&limit, "/sys/fs/cgroup/memory.max", "") && read_number(&used, "/sys/fs/cgroup/memory.current", ""))
         bytes = limit > used ? (limit - used < bytes ? limit - used : bytes) : 0;
-    return (size_t)bytes;
+    *out = (size_t)bytes;
+    return SAL_OK;
 }
 
 static sal_status device_allocate(void **out, sal_device *d, size_t bytes)
