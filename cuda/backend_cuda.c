@@ -166,7 +166,7 @@ static sal_status open_hardware(sal_device *d)
     snprintf(model, sizeof model, "%.80s, sm_%d%d", properties.name, properties.major, properties.minor);
     TRY(cuda_library_open(&d->library, d->compute, model, NULL));
     TRY(cuda_maps_open(&d->maps, d));
-    snprintf(d->description, sizeof d->description, "%d: %s, cuDNN %s, %s", d->ordinal, model, cuda_library_version(),
+    snprintf(d->description, sizeof d->description, "cuda:%d: %s, cuDNN %s, %s", d->ordinal, model, cuda_library_version(),
              precision_name(d));
 done:
     return st;
@@ -244,6 +244,7 @@ static sal_status device_allocate(void **out, sal_device *d, size_t bytes)
 
 static void device_release(sal_device *d, void *memory)
 {
+    (void)cudaSetDevice(d->ordinal);
     (void)cudaStreamSynchronize(d->compute);
     (void)cudaFree(memory);
     (void)cudaGetLastError();
@@ -284,6 +285,7 @@ static sal_status grow_staging(sal_device *d, cuda_staging *s, size_t bytes)
     TRY(CUDA_CHECK(cudaStreamSynchronize(d->compute)));
     TRY(CUDA_CHECK(cudaStreamSynchronize(d->copy)));
     free_staging(s);
+    s->ahead = NULL;
     for (int k = 0; k < 2; k++) {
         TRY(CUDA_CHECK(cudaMallocHost((void **)&s->host[k], bytes)));
         TRY(CUDA_CHECK(cudaMalloc((void **)&s->device[k], bytes)));
@@ -295,21 +297,57 @@ done:
     return st;
 }
 
-sal_status cuda_upload(sal_device *d, void *memory, const sal_value *v, const float *host, int64_t pictures,
-                       int64_t batch)
+/* Host floats on their way into a buffer that no kernel reads any more; *turn is which. */
+static sal_status stage(int *turn, sal_device *d, const float *host, size_t bytes)
 {
     sal_status st = SAL_OK;
     cuda_staging *s = &d->upload;
-    const size_t floats = (size_t)sal_shape_elements(&v->shape) * (size_t)pictures, bytes = floats * sizeof *host;
-    const float scale = v->gradient ? d->loss_scale : 1.0f;
-    const int k = s->turn;
-    TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
     TRY(grow_staging(d, s, bytes));
+    const int k = s->ahead && s->ahead_turn == s->turn ? 1 - s->turn : s->turn;
     TRY(CUDA_CHECK(cudaEventSynchronize(s->copied[k])));
     memcpy(s->host[k], host, bytes);
     TRY(CUDA_CHECK(cudaStreamWaitEvent(d->copy, s->consumed[k], 0)));
     TRY(CUDA_CHECK(cudaMemcpyAsync(s->device[k], s->host[k], bytes, cudaMemcpyHostToDevice, d->copy)));
     TRY(CUDA_CHECK(cudaEventRecord(s->copied[k], d->copy)));
+    s->turn = 1 - k;
+    *turn = k;
+done:
+    return st;
+}
+
+static size_t host_bytes(const sal_value *v, int64_t pictures)
+{
+    return (size_t)sal_shape_elements(&v->shape) * (size_t)pictures * sizeof(float);
+}
+
+static sal_status prefetch(sal_device *d, const sal_value *v, const float *host, int64_t pictures)
+{
+    sal_status st = SAL_OK;
+    cuda_staging *s = &d->upload;
+    s->ahead = NULL;
+    if (!host)
+        return SAL_OK;
+    TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
+    TRY(stage(&s->ahead_turn, d, host, host_bytes(v, pictures)));
+    s->ahead = host;
+    s->ahead_bytes = host_bytes(v, pictures);
+done:
+    return st;
+}
+
+sal_status cuda_upload(sal_device *d, void *memory, const sal_value *v, const float *host, int64_t pictures,
+                       int64_t batch)
+{
+    sal_status st = SAL_OK;
+    cuda_staging *s = &d->upload;
+    const size_t bytes = host_bytes(v, pictures);
+    const float scale = v->gradient ? d->loss_scale : 1.0f;
+    int k = s->ahead_turn;
+    TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
+    if (s->ahead == host && s->ahead_bytes == bytes)
+        s->ahead = NULL;
+    else
+        TRY(stage(&k, d, host, bytes));
     TRY(CUDA_CHECK(cudaStreamWaitEvent(d->compute, s->copied[k], 0)));
     if (v->layout == SAL_LAYOUT_PLAIN && scale == 1.0f)
         TRY(CUDA_CHECK(cudaMemcpyAsync(memory, s->device[k], bytes, cudaMemcpyDeviceToDevice, d->compute)));
@@ -320,7 +358,6 @@ sal_status cuda_upload(sal_device *d, void *memory, const sal_value *v, const fl
     if (batch > pictures)
         TRY(CUDA_CHECK(cudaMemsetAsync((unsigned char *)memory + (size_t)pictures * v->bytes, 0,
                                        (size_t)(batch - pictures) * v->bytes, d->compute)));
-    s->turn = 1 - k;
 done:
     return st;
 }
@@ -329,7 +366,7 @@ static sal_status download(sal_device *d, float *host, const void *memory, const
 {
     sal_status st = SAL_OK;
     cuda_staging *s = &d->download;
-    const size_t bytes = (size_t)sal_shape_elements(&v->shape) * (size_t)pictures * sizeof *host;
+    const size_t bytes = host_bytes(v, pictures);
     const float scale = v->gradient ? 1.0f / d->loss_scale : 1.0f;
     TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
     TRY(grow_staging(d, s, bytes));
@@ -437,6 +474,7 @@ const sal_backend sal_backend_cuda = {
     .allocate = device_allocate,
     .release = device_release,
     .upload = cuda_upload,
+    .prefetch = prefetch,
     .download = download,
     .repeat = repeat,
     .rescale = rescale,

@@ -20,6 +20,9 @@ typedef struct cuda_staging {
     cudaEvent_t consumed[2]; /* kernels that read its device twin done */
     size_t bytes;            /* of each; grown on demand */
     int turn;
+    const float *ahead; /* pictures on their way before they are asked for, or NULL */
+    size_t ahead_bytes;
+    int ahead_turn; /* the buffer that has them */
 } cuda_staging;
 
 typedef struct cuda_maps cuda_maps;       /* maps.h */

@@ -198,6 +198,9 @@ typedef struct sal_engine_options {
 
 typedef struct sal_engine sal_engine;
 
+/* Devices of a kind, "cpu" or "cuda": they are "cuda:0" and so on. 0: none, or not built in. */
+SAL_API int sal_device_count(const char *kind);
+
 /* Compiles the model for one device, batch and rule. The model must outlive the
  * engine, and hands it the weights: a further engine of the same model reads the
  * file again. Not for two threads at once with one model. Errors: UNSUPPORTED (names node and op), MEMORY, DEVICE,
@@ -411,6 +414,9 @@ typedef struct sal_explain_options {
     int figure;          /* 1: also <stem>.figure.png: picture, map with colour bar, overlay */
     int save_gradient;   /* 1: also <stem>.gradient.npy, (C,H,W) float32 */
     const char *out_dir; /* made when it is not there */
+    /* Called, as the callback and with its context, when a device failed and the others go on with its pictures.
+     * device: as in sal_plan_info; error: what happened. NULL: nobody is told. */
+    void (*device_lost)(void *context, const char *device, const char *error);
 } sal_explain_options;
 
 /* One map of one picture; paths are NULL for files that were not asked for. */
@@ -448,6 +454,11 @@ typedef int (*sal_explain_callback)(void *context, const sal_explain_result *res
  * Errors of the whole run: IO (out_dir), ARGUMENT, MEMORY, DEVICE, CANCELLED. */
 SAL_API sal_status sal_explain_files(size_t *failed, sal_engine *engine, const char *const *paths, size_t count,
                                      const sal_explain_options *options, sal_explain_callback callback, void *context);
+/* The same with several engines of one model, each on a device of its own: a free one takes the next batch. What a
+ * device that fails had in hand goes to the others; the error is returned when none is left. */
+SAL_API sal_status sal_explain_files_on(size_t *failed, sal_engine *const *engines, size_t engine_count,
+                                        const char *const *paths, size_t count, const sal_explain_options *options,
+                                        sal_explain_callback callback, void *context);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,10 @@
 
 /* Whether its device makes maps; where not, the host makes them from gradients. */
 int sal_engine_makes_maps(const sal_engine *engine);
+/* Pictures (count, C, H, W) of a later job, which the device may fetch while it works on the next one: they stay as
+ * they are until then. NULL: there is none after all; before their memory goes to anything else, say so. Where the
+ * device does not fetch ahead, nothing happens. */
+void sal_engine_prefetch(sal_engine *engine, const float *inputs, int64_t count);
 /* As sal_engine_gradients, with maps; job->gradients may be NULL. Errors also NUMERIC: a gradient is not finite. */
 sal_status sal_engine_device_maps(sal_engine *engine, const sal_gradient_job *job, const sal_attribution_maps *maps);
 /* From maps->made only: the overlay of one picture of the job, as sal_overlay_make; complete after the finish. */

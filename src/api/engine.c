@@ -49,8 +49,7 @@ sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_
                                                  .max_memory = o->max_memory};
     TRY(sal_program_open(&e->program, &graph, &program_options));
     TRY(sal_attribution_init(&e->attribution, e->program, model->graph.detached));
-    snprintf(e->device, sizeof e->device, "%s: %s", e->program->backend->name,
-             e->program->backend->describe(e->program->device));
+    snprintf(e->device, sizeof e->device, "%s", e->program->backend->describe(e->program->device));
     *out = e;
     e = NULL;
 done:
@@ -155,6 +154,11 @@ sal_status sal_engine_gradient(sal_engine *e, float *gradients, float *scores, i
 int sal_engine_makes_maps(const sal_engine *e)
 {
     return e->program->backend->maps != NULL;
+}
+
+void sal_engine_prefetch(sal_engine *e, const float *inputs, int64_t count)
+{
+    sal_program_prefetch(e->program, inputs, count);
 }
 
 sal_status sal_engine_device_maps(sal_engine *e, const sal_gradient_job *job, const sal_attribution_maps *maps)

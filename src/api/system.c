@@ -15,13 +15,22 @@ static sal_check check_cpu(void)
     if (st == SAL_OK)
         st = backend->open(&device, spec, &options);
     if (st == SAL_OK) {
-        snprintf(row.found, sizeof row.found, "%s", backend->describe(device));
+        snprintf(row.found, sizeof row.found, "%s", backend->describe(device) + strlen("cpu: "));
         backend->close(device);
     } else {
         row.state = SAL_CHECK_FAILED;
         snprintf(row.found, sizeof row.found, "%s", sal_last_error());
     }
     return row;
+}
+
+int sal_device_count(const char *kind)
+{
+    const sal_backend *backend;
+    const char *spec;
+    if (!kind || sal_backend_find(&backend, &spec, kind) != SAL_OK)
+        return 0;
+    return backend->present ? backend->present() : 1;
 }
 
 size_t sal_system_check(sal_check *out, size_t capacity)

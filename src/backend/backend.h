@@ -169,7 +169,7 @@ typedef struct sal_backend {
     /* spec: what follows "name:" in --device, or NULL. *out is the caller's. */
     sal_status (*open)(sal_device **out, const char *spec, const sal_device_options *options);
     void (*close)(sal_device *device);
-    const char *(*describe)(const sal_device *device); /* borrowed; "AMD EPYC, avx512, oneDNN 2.6.3, 2 threads" */
+    const char *(*describe)(const sal_device *device); /* borrowed; "cpu: AMD EPYC, ...", "cuda:0: NVIDIA H100, ..." */
     sal_status (*free_memory)(size_t *bytes, sal_device *device); /* that an arena may take; DEVICE */
     void (*place)(sal_device *device, sal_value *value);          /* sets layout and bytes */
     sal_status (*allocate)(void **out, sal_device *device, size_t bytes);
@@ -177,6 +177,10 @@ typedef struct sal_backend {
     /* Between host floats (pictures, shape) in row-major order and a value's layout. */
     sal_status (*upload)(sal_device *device, void *memory, const sal_value *value, const float *host, int64_t pictures,
                          int64_t batch); /* the rest of the batch becomes zeros */
+    /* NULL where uploads do not run beside steps. Begins to bring over pictures that a later upload of the same `host`
+     * and number will want, which must not change until then. host NULL: forgets them, for others may lie there later.
+     */
+    sal_status (*prefetch)(sal_device *device, const sal_value *value, const float *host, int64_t pictures);
     sal_status (*download)(sal_device *device, float *host, const void *memory, const sal_value *value,
                            int64_t pictures);
     /* NULL where there is nothing to gain: runs `enqueue`, which does the same work in the same memory at each call

@@ -1,4 +1,5 @@
 /* salmap explain: maps of pictures. */
+#include "cli/engines.h"
 #include "cli/explain_report.h"
 #include "cli/pictures.h"
 
@@ -67,7 +68,8 @@ static const cli_option options[] = {
     CLI_OPTION(CLI_TEXT, 0, "crop-resize", "PIXELS", crop_resize, "shorter side before center-crop cuts"),
     CLI_OPTION(CLI_FLAG, 0, "save-preprocess", NULL, save_preprocess, "write these to MODEL.salmap for the next time"),
     CLI_HEAD("Computing"),
-    CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device, "auto (default), cpu, or cuda:0, cuda:1, ..."),
+    CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device,
+               "auto (default), cpu, cuda:0 and so on, GPUs with commas, or cuda:all"),
     CLI_OPTION(CLI_CHOICE, 0, "precision", "default|fp32|tf32|bf16|fp16", precision,
                "of a GPU: tf32 unless asked otherwise"),
     CLI_NUMBER(CLI_INTEGER, 'b', "batch", "N", batch, "pictures computed together (default: from the memory plan)", 1,
@@ -148,6 +150,12 @@ static int set_preprocess(sal_preprocess *p, const settings *s, const char *mode
     return CLI_OK;
 }
 
+static void tell_lost_device(void *context, const char *device, const char *error)
+{
+    (void)context;
+    cli_note(self, "lost a device, its pictures go to the others: %s: %s", device, error);
+}
+
 static int set_options(sal_explain_options *o, const settings *s)
 {
     int code = set_target(o, s->target);
@@ -167,16 +175,16 @@ static int set_options(sal_explain_options *o, const settings *s)
     o->figure = s->figure;
     o->save_gradient = s->save_gradient;
     o->out_dir = s->out_dir;
+    o->device_lost = tell_lost_device;
     return CLI_OK;
 }
 
 /* ---- The work ----------------------------------------------------------- */
 
 /* A batch larger than the number of pictures would compute padding. */
-static sal_status open_engine(sal_engine **engine, sal_model *model, const settings *s, size_t pictures)
+static int open_engines(cli_engines *engines, sal_model *model, const settings *s, size_t pictures)
 {
-    sal_engine_options o = {.device = s->device,
-                            .batch = s->batch,
+    sal_engine_options o = {.batch = s->batch,
                             .threads = (int)s->threads,
                             .exact = s->exact,
                             .rule = (sal_rule)s->rule,
@@ -184,31 +192,35 @@ static sal_status open_engine(sal_engine **engine, sal_model *model, const setti
     enum { FEW = 8 };
     if (o.batch == 0 && pictures < FEW)
         o.batch = (int64_t)pictures;
-    return sal_engine_open(engine, model, &o);
+    return cli_engines_open(engines, self, model, s->device, &o);
 }
 
 /* A batch that the user did not choose is worth a word. */
-static void tell_halved_batch(const sal_engine *engine)
+static void tell_halved_batches(const cli_engines *engines)
 {
-    sal_plan_info plan;
-    if (sal_engine_get_plan(&plan, engine) == SAL_OK && plan.asked_batch > 0)
-        cli_note(self, "the device has no memory for a batch of %lld: going on with %lld", (long long)plan.asked_batch,
-                 (long long)plan.batch);
+    for (size_t k = 0; k < engines->count; k++) {
+        sal_plan_info plan;
+        if (sal_engine_get_plan(&plan, engines->list[k]) == SAL_OK && plan.asked_batch > 0)
+            cli_note(self, "%s: no memory for a batch of %lld: going on with %lld", plan.device,
+                     (long long)plan.asked_batch, (long long)plan.batch);
+    }
 }
 
 static int explain(const settings *s, const sal_explain_options *o, sal_model *model, const cli_pictures *pictures)
 {
-    sal_engine *engine = NULL;
+    cli_engines engines = {.count = 0};
     sal_model_info info;
     size_t failed = 0;
     explain_report report = {.json = s->json, .quiet = s->quiet};
-    if (sal_model_get_info(&info, model) != SAL_OK || open_engine(&engine, model, s, pictures->count) != SAL_OK)
+    if (sal_model_get_info(&info, model) != SAL_OK)
         return cli_fail_library(self);
-    tell_halved_batch(engine);
+    int code = open_engines(&engines, model, s, pictures->count);
+    if (code != CLI_OK)
+        return code;
+    tell_halved_batches(&engines);
     explain_report_begin(&report, &info, o, (const char *const *)pictures->paths, pictures->count);
-    sal_status st = sal_explain_files(&failed, engine, (const char *const *)pictures->paths, pictures->count, o,
-                                      explain_report_picture, &report);
-    int code;
+    sal_status st = sal_explain_files_on(&failed, engines.list, engines.count, (const char *const *)pictures->paths,
+                                         pictures->count, o, explain_report_picture, &report);
     if (st == SAL_ERROR_CANCELLED)
         code = CLI_FAILED; /* standard output is gone: cli_finish says so */
     else if (st != SAL_OK)
@@ -217,7 +229,7 @@ static int explain(const settings *s, const sal_explain_options *o, sal_model *m
         code = failed ? CLI_SOME_FAILED : CLI_OK;
     if (st == SAL_OK)
         explain_report_end(&report, pictures->count, failed);
-    sal_engine_close(engine);
+    cli_engines_close(&engines);
     return code;
 }
 

@@ -293,12 +293,25 @@ done:
     return st;
 }
 
+void sal_program_prefetch(sal_program *p, const float *inputs, int64_t count)
+{
+    p->next_inputs = inputs;
+    p->next_count = count;
+    if (!inputs && p->backend->prefetch)
+        (void)p->backend->prefetch(p->device, &p->values[p->input], NULL, 0);
+}
+
+/* Enqueues the backward pass; while it runs, the next pictures come over. */
 static sal_status backward(sal_program *p, const float *seeds, int64_t count)
 {
     sal_status st = SAL_OK;
     const sal_value *seed = &p->values[p->seed];
+    const float *next = p->next_inputs;
     TRY(p->backend->upload(p->device, p->arena + seed->offset, seed, seeds, count, p->batch));
     TRY(run_steps(p, p->forward_count, p->step_count));
+    p->next_inputs = NULL;
+    if (next && p->backend->prefetch)
+        TRY(p->backend->prefetch(p->device, &p->values[p->input], next, p->next_count));
 done:
     return st;
 }

@@ -43,6 +43,8 @@ typedef struct sal_program {
     size_t scratch_bytes;    /* the largest */
     size_t weight_bytes;
     size_t kept_bytes;
+    const float *next_inputs; /* pictures to bring over while the next backward pass runs, or NULL; borrowed */
+    int64_t next_count;
     int64_t asked_batch; /* where the device had less memory than it said and the batch was halved; else 0 */
 } sal_program;
 
@@ -76,6 +78,10 @@ sal_status sal_program_maps(sal_program *program, float *maps, sal_map_stats *st
 
 /* Gradients (count, C, H, W) of the last backward pass, which left them on the device. */
 sal_status sal_program_download(sal_program *program, float *gradients, int64_t count);
+
+/* Pictures of a later forward run, brought over while the next backward pass runs where the device can; borrowed until
+ * then. NULL: there are none after all, which must be said before their memory goes to anything else. */
+void sal_program_prefetch(sal_program *program, const float *inputs, int64_t count);
 
 /* Parts of sal_program_open, in the order it calls them. */
 sal_status sal_program_differentiate(sal_program *program, sal_rule rule);

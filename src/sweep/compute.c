@@ -1,10 +1,11 @@
-/* One batch of the pipeline: inputs together, gradients apart. */
+/* What a worker does: batches together, and results apart. */
 #include "sweep/pipeline.h"
 
 #include "api/device_maps.h"
 #include "base/memory.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -15,69 +16,140 @@ static double now_milliseconds(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-/* The pictures that a device is to make of one map, each as large as the source. */
-static sal_status draw(sal_pipeline *p, sal_slot *slot, int64_t each, int64_t picture)
+/* ---- Buffers ------------------------------------------------------------- */
+
+sal_status sal_worker_open(sal_worker *w, sal_pipeline *p, sal_engine *engine)
 {
     sal_status st = SAL_OK;
-    const sal_overlay_style style = sal_output_style(p->options);
+    sal_plan_info plan;
+    size_t all, scores;
+    TRY(sal_engine_get_plan(&plan, engine));
+    w->pipeline = p;
+    w->engine = engine;
+    w->batch = plan.batch;
+    w->device_maps = sal_engine_makes_maps(engine);
+    const size_t maps = p->options->top > 0 ? (size_t)p->options->top : 1, batch = (size_t)w->batch;
+    TRY(sal_size_mul(&all, p->elements, maps, "gradients"));
+    TRY(sal_size_mul(&all, all, batch, "gradients"));
+    TRY(sal_size_mul(&scores, (size_t)p->model.outputs, batch, "scores"));
+    for (int k = 0; k < 2; k++) {
+        TRY(sal_alloc(&w->batches[k].pictures, batch, sizeof *w->batches[k].pictures, "a batch"));
+        if (k == 0 || w->device_maps)
+            TRY(sal_alloc(&w->batches[k].inputs, p->elements * batch, sizeof(float), "inputs"));
+    }
+    if (!w->device_maps || p->options->save_gradient)
+        TRY(sal_alloc(&w->gradients, all, sizeof(float), "gradients"));
+    if (w->device_maps) {
+        TRY(sal_alloc(&w->map_values, maps * batch * p->pixels, sizeof(float), "maps"));
+        TRY(sal_alloc(&w->stats, maps * batch, sizeof *w->stats, "maps"));
+    }
+    TRY(sal_alloc(&w->scores, scores, sizeof(float), "scores"));
+    if (p->model.detached)
+        TRY(sal_alloc(&w->probabilities, scores, sizeof(float), "probabilities"));
+    TRY(sal_alloc(&w->chosen, maps * batch, sizeof *w->chosen, "targets"));
+    TRY(sal_alloc(&w->chosen_scores, maps * batch, sizeof(float), "targets"));
+    TRY(sal_alloc(&w->targets, maps * batch, sizeof *w->targets, "targets"));
+done:
+    return st;
+}
+
+void sal_worker_close(sal_worker *w)
+{
+    for (int k = 0; k < 2; k++) {
+        sal_free(w->batches[k].pictures);
+        sal_free(w->batches[k].inputs);
+    }
+    sal_free(w->gradients);
+    sal_free(w->map_values);
+    sal_free(w->stats);
+    sal_free(w->scores);
+    sal_free(w->probabilities);
+    sal_free(w->chosen);
+    sal_free(w->chosen_scores);
+    sal_free(w->targets);
+    memset(w, 0, sizeof *w);
+}
+
+/* ---- One batch ----------------------------------------------------------- */
+
+/* The pictures that a device is to make of one map, each as large as the source. */
+static sal_status draw(sal_worker *w, sal_slot *slot, int64_t each, int64_t picture)
+{
+    sal_status st = SAL_OK;
+    const sal_overlay_style style = sal_output_style(w->pipeline->options);
     const sal_placement *where = &slot->placement;
     sal_output *out = &slot->outputs[each];
     for (int file = 0; file <= SAL_FILE_OVERLAY; file++) {
         size_t size;
-        if (!sal_names_wanted((sal_output_file)file, p->options))
+        if (!sal_names_wanted((sal_output_file)file, w->pipeline->options))
             continue;
         TRY(sal_size_mul(&size, (size_t)where->source_height, (size_t)where->source_width, "an overlay"));
         if (!out->colours[file])
             TRY(sal_alloc(&out->colours[file], size, 3, "an overlay"));
-        TRY(sal_engine_overlay(out->colours[file], p->engine, picture, file == SAL_FILE_MAP ? NULL : &slot->shown,
+        TRY(sal_engine_overlay(out->colours[file], w->engine, picture, file == SAL_FILE_MAP ? NULL : &slot->shown,
                                where, &style));
     }
 done:
     return st;
 }
 
+static sal_slot *slot_of(const sal_worker *w, int64_t number)
+{
+    return sal_ring_slot(&w->pipeline->ring, w->batches[w->turn].pictures[number]);
+}
+
 /* The maps of target number `each` of all pictures of the job are on the device. */
 static sal_status draw_all(void *context, int64_t each)
 {
     sal_status st = SAL_OK;
-    sal_pipeline *p = context;
-    for (int64_t i = 0; i < p->count; i++)
-        TRY(draw(p, sal_ring_slot(&p->ring, p->batch_pictures[p->first + i]), each, i));
-    TRY(sal_engine_finish_maps(p->engine));
+    sal_worker *w = context;
+    for (int64_t i = 0; i < w->count; i++)
+        TRY(draw(w, slot_of(w, w->first + i), each, i));
+    TRY(sal_engine_finish_maps(w->engine));
 done:
     return st;
 }
 
-/* Runs n pictures of the batch from number `from` on. */
-static sal_status run(sal_pipeline *p, int64_t from, int64_t n)
+static void gather(const sal_worker *w, const sal_batch *b)
 {
-    const int64_t maps = p->ring.maps;
-    for (int64_t i = 0; i < n; i++) {
-        const sal_slot *slot = sal_ring_slot(&p->ring, p->batch_pictures[from + i]);
-        memcpy(p->inputs + (size_t)i * p->elements, slot->data, p->elements * sizeof(float));
-    }
-    for (int64_t i = 0; i < maps * n; i++) {
-        p->targets[i] = p->options->target;
-        if (p->options->top > 0) {
-            p->targets[i].kind = SAL_TARGET_TOP;
-            p->targets[i].index = i / n;
+    const size_t elements = w->pipeline->elements;
+    for (int64_t i = 0; i < b->count; i++)
+        memcpy(b->inputs + (size_t)i * elements, sal_ring_slot(&w->pipeline->ring, b->pictures[i])->data,
+               elements * sizeof(float));
+}
+
+static void set_targets(const sal_worker *w, int64_t n)
+{
+    const sal_explain_options *o = w->pipeline->options;
+    for (int64_t i = 0; i < w->pipeline->ring.maps * n; i++) {
+        w->targets[i] = o->target;
+        if (o->top > 0) {
+            w->targets[i].kind = SAL_TARGET_TOP;
+            w->targets[i].index = i / n;
         }
     }
-    const sal_gradient_job job = {.inputs = p->inputs,
+}
+
+/* Runs n pictures of the batch from number `from` on. */
+static sal_status run(sal_worker *w, int64_t from, int64_t n)
+{
+    sal_pipeline *p = w->pipeline;
+    set_targets(w, n);
+    const sal_gradient_job job = {.inputs = w->batches[w->turn].inputs + (size_t)from * p->elements,
                                   .count = n,
-                                  .targets = p->targets,
-                                  .each = maps,
-                                  .gradients = p->gradients,
-                                  .scores = p->scores,
-                                  .chosen = p->chosen,
-                                  .chosen_scores = p->chosen_scores};
-    if (!p->device_maps)
-        return sal_engine_gradients(p->engine, &job);
+                                  .targets = w->targets,
+                                  .each = p->ring.maps,
+                                  .gradients = w->gradients,
+                                  .scores = w->scores,
+                                  .chosen = w->chosen,
+                                  .chosen_scores = w->chosen_scores};
+    if (!w->device_maps)
+        return sal_engine_gradients(w->engine, &job);
     const sal_attribution_maps device = {
-        .options = &p->options->map, .maps = p->map_values, .stats = p->stats, .made = draw_all, .context = p};
-    p->first = from;
-    p->count = n;
-    return sal_engine_device_maps(p->engine, &job, &device);
+        .options = &p->options->map, .maps = w->map_values, .stats = w->stats, .made = draw_all, .context = w};
+    w->first = from;
+    w->count = n;
+    return sal_engine_device_maps(w->engine, &job, &device);
 }
 
 static int64_t largest(const float *scores, int64_t outputs)
@@ -90,46 +162,47 @@ static int64_t largest(const float *scores, int64_t outputs)
 }
 
 /* Brings the results of run(from, n) into the pictures' slots. */
-static void store(sal_pipeline *p, int64_t from, int64_t n)
+static void store(sal_worker *w, int64_t from, int64_t n)
 {
+    sal_pipeline *p = w->pipeline;
     const int64_t outputs = p->model.outputs;
-    if (p->probabilities)
-        (void)sal_model_probabilities(p->probabilities, sal_engine_model(p->engine), p->scores, n);
+    if (w->probabilities)
+        (void)sal_model_probabilities(w->probabilities, sal_engine_model(w->engine), w->scores, n);
     for (int64_t i = 0; i < n; i++) {
-        sal_slot *slot = sal_ring_slot(&p->ring, p->batch_pictures[from + i]);
-        const float *scores = p->scores + i * outputs;
-        const float *probabilities = p->probabilities ? p->probabilities + i * outputs : NULL;
+        sal_slot *slot = slot_of(w, from + i);
+        const float *scores = w->scores + i * outputs;
+        const float *probabilities = w->probabilities ? w->probabilities + i * outputs : NULL;
         slot->predicted = largest(scores, outputs);
         slot->predicted_score = scores[slot->predicted];
         slot->predicted_probability = probabilities ? probabilities[slot->predicted] : NAN;
         for (int64_t k = 0; k < p->ring.maps; k++) {
             sal_explain_map *map = &slot->outputs[k].map;
-            map->target = p->chosen[k * n + i];
-            map->score = p->chosen_scores[k * n + i];
-            map->probability = probabilities && map->target >= 0 ? probabilities[map->target] : NAN;
             size_t at = (size_t)(k * n + i);
-            if (p->gradients)
-                memcpy(sal_pipeline_gradient(p, slot, k), p->gradients + at * p->elements, p->elements * sizeof(float));
-            if (p->device_maps) {
-                memcpy(slot->data + (size_t)k * p->pixels, p->map_values + at * p->pixels, p->pixels * sizeof(float));
-                map->stats = p->stats[at];
+            map->target = w->chosen[at];
+            map->score = w->chosen_scores[at];
+            map->probability = probabilities && map->target >= 0 ? probabilities[map->target] : NAN;
+            if (w->gradients)
+                memcpy(sal_pipeline_gradient(p, slot, k), w->gradients + at * p->elements, p->elements * sizeof(float));
+            if (w->device_maps) {
+                memcpy(slot->data + (size_t)k * p->pixels, w->map_values + at * p->pixels, p->pixels * sizeof(float));
+                map->stats = w->stats[at];
             }
         }
     }
 }
 
-/* One picture whose scores are no numbers fails the whole batch: find out which. */
-static sal_status run_each(sal_pipeline *p, int64_t n)
+/* One picture whose scores are no numbers fails the whole batch: find out which. *done: pictures that are. */
+static sal_status run_each(int64_t *done, sal_worker *w)
 {
-    for (int64_t i = 0; i < n; i++) {
-        sal_status st = run(p, i, 1);
+    const sal_batch *b = &w->batches[w->turn];
+    for (; *done < b->count; (*done)++) {
+        sal_status st = run(w, *done, 1);
         if (st == SAL_OK) {
-            store(p, i, 1);
+            store(w, *done, 1);
         } else if (st == SAL_ERROR_NUMERIC) {
-            size_t picture = p->batch_pictures[i];
-            sal_slot_fail(sal_ring_slot(&p->ring, picture),
-                          sal_fail(st, "%s: the network's scores%s for it are NaN or infinite", p->paths[picture],
-                                   p->device_maps ? " or gradients" : ""));
+            sal_slot_fail(slot_of(w, *done),
+                          sal_fail(st, "%s: the network's scores%s for it are NaN or infinite",
+                                   w->pipeline->paths[b->pictures[*done]], w->device_maps ? " or gradients" : ""));
         } else {
             return st;
         }
@@ -137,20 +210,87 @@ static sal_status run_each(sal_pipeline *p, int64_t n)
     return SAL_OK;
 }
 
-sal_status sal_pipeline_compute(sal_pipeline *p, int64_t n)
+/* Computes the worker's present batch; after an error the pictures from *done on are as they were. */
+static sal_status compute(int64_t *done, sal_worker *w)
 {
-    double begin = now_milliseconds();
-    sal_status st = run(p, 0, n);
-    if (st == SAL_OK)
-        store(p, 0, n);
-    else if (st == SAL_ERROR_NUMERIC)
-        st = run_each(p, n);
-    if (st != SAL_OK)
-        return st;
-    double each = (now_milliseconds() - begin) / (double)n;
-    for (int64_t i = 0; i < n; i++) {
-        sal_ring_slot(&p->ring, p->batch_pictures[i])->milliseconds = each;
-        sal_ring_set(&p->ring, p->batch_pictures[i], SAL_SLOT_COMPUTED);
+    const sal_batch *b = &w->batches[w->turn];
+    const double begin = now_milliseconds();
+    *done = 0;
+    sal_status st = run(w, 0, b->count);
+    if (st == SAL_OK) {
+        store(w, 0, b->count);
+        *done = b->count;
+    } else if (st == SAL_ERROR_NUMERIC) {
+        st = run_each(done, w);
     }
-    return SAL_OK;
+    const double each = (now_milliseconds() - begin) / (double)b->count;
+    for (int64_t i = 0; i < *done; i++) {
+        slot_of(w, i)->milliseconds = each;
+        sal_ring_set(&w->pipeline->ring, b->pictures[i], SAL_SLOT_COMPUTED);
+    }
+    return st;
+}
+
+/* ---- Batch after batch --------------------------------------------------- */
+
+/* The next batch into *b, of no pictures where the run was stopped, or where there is none yet and `wait` is 0. */
+static void take_batch(sal_worker *w, sal_batch *b, int wait)
+{
+    sal_ring *r = &w->pipeline->ring;
+    b->count = 0;
+    pthread_mutex_lock(&r->lock);
+    while (!r->stopped) {
+        const size_t before = r->computed;
+        sal_ring_take_batch(b->pictures, &b->count, r, w->batch);
+        /* Pictures that failed may be delivered now. */
+        if (r->computed != before)
+            pthread_cond_broadcast(&r->changed);
+        if (b->count > 0 || !wait)
+            break;
+        pthread_cond_wait(&r->changed, &r->lock);
+    }
+    pthread_mutex_unlock(&r->lock);
+    if (b->count > 0)
+        gather(w, b);
+}
+
+static void end(sal_worker *w, sal_status st)
+{
+    sal_ring *r = &w->pipeline->ring;
+    pthread_mutex_lock(&r->lock);
+    w->ended = 1;
+    w->status = st;
+    snprintf(w->error, sizeof w->error, "%s", st == SAL_OK ? "" : sal_last_error());
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void *sal_worker_run(void *context)
+{
+    sal_status st = SAL_OK;
+    sal_worker *w = context;
+    sal_pipeline_announce_thread();
+    take_batch(w, &w->batches[w->turn], 1);
+    while (st == SAL_OK && w->batches[w->turn].count > 0) {
+        sal_batch *b = &w->batches[w->turn], *next = &w->batches[1 - w->turn];
+        int64_t done;
+        next->count = 0;
+        if (next->inputs) {
+            take_batch(w, next, 0);
+            if (next->count > 0)
+                sal_engine_prefetch(w->engine, next->inputs, next->count);
+        }
+        st = compute(&done, w);
+        if (st != SAL_OK) {
+            sal_ring_give_back(&w->pipeline->ring, next->pictures, next->count);
+            sal_ring_give_back(&w->pipeline->ring, b->pictures + done, b->count - done);
+        } else if (next->count > 0) {
+            w->turn = 1 - w->turn;
+        } else {
+            take_batch(w, b, 1);
+        }
+    }
+    sal_engine_prefetch(w->engine, NULL, 0);
+    end(w, st);
+    return NULL;
 }

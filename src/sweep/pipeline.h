@@ -1,45 +1,74 @@
-/* The explain pipeline: pictures in, files out. Decoding threads feed a ring, the
- * calling thread computes batches and hands results to the callback, encoding threads
- * write the files. Uses engines through the public header only. */
+/* The explain pipeline: pictures in, files out. Decoding threads feed a ring, a worker per
+ * engine computes batches, encoding threads write the files, and the calling thread hands
+ * results to the callback. */
 #ifndef SAL_SWEEP_PIPELINE_H
 #define SAL_SWEEP_PIPELINE_H
 
 #include "sweep/ring.h"
 
-typedef struct sal_pipeline {
+typedef struct sal_pipeline sal_pipeline;
+
+/* A batch: which pictures, and what the network is given of them. */
+typedef struct sal_batch {
+    size_t *pictures; /* their numbers */
+    int64_t count;
+    float *inputs; /* (batch, C, H, W) */
+} sal_batch;
+
+/* What computes with one engine, on a thread of its own. */
+typedef struct sal_worker {
+    sal_pipeline *pipeline;
     sal_engine *engine;
+    pthread_t thread;
+    int64_t batch;   /* most pictures of one */
+    int device_maps; /* 1: the engine's device makes maps and overlays; slots hold maps, then gradients if wanted */
+    sal_batch batches[2]; /* the one being computed, and the next where the device fetches ahead */
+    int turn;             /* which of them is computed */
+    int64_t first;        /* while computing: number in the batch of the first picture of the present job, */
+    int64_t count;        /* and how many it has */
+    float *gradients;     /* (maps, batch, C, H, W), or NULL where they stay on the device */
+    float *map_values;    /* (maps, batch, H, W), or NULL where the host makes maps */
+    sal_map_stats *stats; /* (maps, batch), likewise */
+    float *scores;        /* (batch, outputs) */
+    float *probabilities; /* (batch, outputs), or NULL where the model has none */
+    float *chosen_scores; /* (maps, batch) */
+    int64_t *chosen;      /* (maps, batch) */
+    sal_target *targets;  /* (maps, batch) */
+    /* Under the ring's lock: */
+    int ended;
+    int told; /* 1: the caller knows why */
+    sal_status status;
+    char error[SAL_SLOT_ERROR_SIZE];
+} sal_worker;
+
+struct sal_pipeline {
     const char *const *paths;
     const sal_explain_options *options;
     sal_model_info model;
-    int64_t batch;
-    size_t elements; /* of one input: C * H * W */
-    size_t pixels;   /* H * W */
-    int device_maps; /* 1: the engine's device makes maps and overlays; slots hold maps, then gradients if wanted */
-    int64_t first;   /* while computing: number in the batch of the first picture of the present job, */
-    int64_t count;   /* and how many it has */
+    const sal_model *described; /* the model itself */
+    size_t elements;            /* of one input: C * H * W */
+    size_t pixels;              /* H * W */
+    int device_maps;            /* of all engines alike */
     size_t decoders;
     size_t encoders;
     sal_names names;
     sal_ring ring;
-    float *inputs;          /* (batch, C, H, W) */
-    float *gradients;       /* (maps, batch, C, H, W), or NULL where they stay on the device */
-    float *map_values;      /* (maps, batch, H, W), or NULL where the host makes maps */
-    sal_map_stats *stats;   /* (maps, batch), likewise */
-    float *scores;          /* (batch, outputs) */
-    float *probabilities;   /* (batch, outputs), or NULL where the model has none */
-    float *chosen_scores;   /* (maps, batch) */
-    int64_t *chosen;        /* (maps, batch) */
-    sal_target *targets;    /* (maps, batch) */
-    size_t *batch_pictures; /* numbers of the pictures of the batch */
-} sal_pipeline;
+    sal_worker *workers;
+    size_t worker_count;
+};
 
+/* Tells the OpenMP runtime of the calling thread; each thread of the pipeline begins with it. */
+void sal_pipeline_announce_thread(void);
 /* Bodies of the decoding and encoding threads; context is the pipeline. */
 void *sal_pipeline_decode(void *context);
 void *sal_pipeline_encode(void *context);
 
-/* Computes the batch of n pictures in batch_pictures; what fails for one picture is
- * noted in its slot. Errors of the whole run: ARGUMENT, DEVICE, MEMORY. */
-sal_status sal_pipeline_compute(sal_pipeline *p, int64_t n);
+/* Buffers for an engine, whose batch is plan->batch. Errors: LIMIT, MEMORY. */
+sal_status sal_worker_open(sal_worker *worker, sal_pipeline *pipeline, sal_engine *engine);
+void sal_worker_close(sal_worker *worker); /* fine on a zeroed struct */
+/* Body of its thread: computes batches until the ring is stopped. What fails for one picture is noted in its slot; an
+ * error of the engine ends the worker, and the pictures it had are given back. */
+void *sal_worker_run(void *worker);
 
 /* Where a slot keeps the gradient of a map, or NULL where it stayed on the device. */
 float *sal_pipeline_gradient(const sal_pipeline *p, const sal_slot *slot, int64_t map);

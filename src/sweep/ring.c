@@ -15,6 +15,7 @@ sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t data_
     pthread_mutex_init(&ring->lock, NULL);
     pthread_cond_init(&ring->changed, NULL);
     TRY(sal_alloc(&ring->slots, size, sizeof *ring->slots, "pictures in flight"));
+    TRY(sal_alloc(&ring->returned, size, sizeof *ring->returned, "pictures in flight"));
     for (size_t i = 0; i < size; i++) {
         TRY(sal_alloc(&ring->slots[i].data, data_count, sizeof(float), "pictures in flight"));
         TRY(sal_alloc(&ring->slots[i].outputs, (size_t)maps, sizeof(sal_output), "pictures in flight"));
@@ -35,6 +36,7 @@ void sal_ring_clear(sal_ring *ring)
         sal_free(slot->outputs);
     }
     sal_free(ring->slots);
+    sal_free(ring->returned);
     pthread_cond_destroy(&ring->changed);
     pthread_mutex_destroy(&ring->lock);
     memset(ring, 0, sizeof *ring);
@@ -116,8 +118,23 @@ int sal_ring_take_encode(size_t *picture, sal_ring *ring)
     return taken;
 }
 
+void sal_ring_give_back(sal_ring *ring, const size_t *pictures, int64_t n)
+{
+    pthread_mutex_lock(&ring->lock);
+    for (int64_t i = 0; i < n; i++)
+        ring->returned[ring->returned_count++] = pictures[i];
+    pthread_cond_broadcast(&ring->changed);
+    pthread_mutex_unlock(&ring->lock);
+}
+
 void sal_ring_take_batch(size_t *pictures, int64_t *n, sal_ring *ring, int64_t batch)
 {
+    if (ring->returned_count > 0) {
+        *n = (size_t)batch < ring->returned_count ? batch : (int64_t)ring->returned_count;
+        for (int64_t k = 0; k < *n; k++)
+            pictures[k] = ring->returned[--ring->returned_count];
+        return;
+    }
     size_t end = ring->delivered + ring->size < ring->count ? ring->delivered + ring->size : ring->count;
     size_t i = ring->computed;
     *n = 0;

@@ -47,6 +47,8 @@ typedef struct sal_ring {
     size_t claimed;   /* pictures before this one have a decoder */
     size_t bytes;     /* of all shown pictures */
     int64_t maps;     /* of each picture */
+    size_t *returned; /* pictures of batches that somebody took and could not compute: the next to be taken */
+    size_t returned_count;
     int stopped;
 } sal_ring;
 
@@ -73,5 +75,8 @@ int sal_ring_take_encode(size_t *picture, sal_ring *ring);
 /* Pictures for the next batch, decoded without failure: *n of them, 0 when the caller
  * should deliver or wait instead. Those that failed become DONE. Caller holds the lock. */
 void sal_ring_take_batch(size_t *pictures, int64_t *n, sal_ring *ring, int64_t batch);
+
+/* A batch, or the rest of one, for somebody else to take. */
+void sal_ring_give_back(sal_ring *ring, const size_t *pictures, int64_t n);
 
 #endif

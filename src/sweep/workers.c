@@ -14,7 +14,7 @@ static const size_t max_shown_bytes = (size_t)512 << 20;
  * threads of the pipeline do want the cores that spinning would take: with them
  * unknown, runs take up to eight times as long. A team of two does it, whose second
  * thread sleeps. */
-static void announce_thread(void)
+void sal_pipeline_announce_thread(void)
 {
     int members = 0;
 #pragma omp parallel num_threads(2) reduction(+ : members)
@@ -59,7 +59,7 @@ void *sal_pipeline_decode(void *context)
 {
     sal_pipeline *p = context;
     size_t i;
-    announce_thread();
+    sal_pipeline_announce_thread();
     while (sal_ring_take_decode(&i, &p->ring, max_shown_bytes)) {
         sal_slot *slot = sal_ring_slot(&p->ring, i);
         sal_status st = decode(p, slot, p->paths[i]);
@@ -100,7 +100,7 @@ void *sal_pipeline_encode(void *context)
 {
     sal_pipeline *p = context;
     size_t i;
-    announce_thread();
+    sal_pipeline_announce_thread();
     while (sal_ring_take_encode(&i, &p->ring)) {
         sal_slot *slot = sal_ring_slot(&p->ring, i);
         if (slot->status == SAL_OK) {

@@ -86,6 +86,20 @@ asm(".text\n"
     ".size emulator_switch,.-emulator_switch\n");
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+/* A fiber, which the scheduler alone starts and resumes, learns what stack the scheduler has: any thread may be it. */
+void finish_change(fiber *now)
+{
+    const void *bottom;
+    size_t size;
+    __sanitizer_finish_switch_fiber(now ? now->fake_stack : nullptr, &bottom, &size);
+    if (now != &run.scheduler) {
+        run.scheduler.bottom = bottom;
+        run.scheduler.size = size;
+    }
+}
+#endif
+
 void change(fiber *from, fiber *to)
 {
 #if defined(__SANITIZE_ADDRESS__)
@@ -97,7 +111,7 @@ void change(fiber *from, fiber *to)
     swapcontext(&from->saved, &to->saved);
 #endif
 #if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_finish_switch_fiber(from->fake_stack, nullptr, nullptr);
+    finish_change(from);
 #endif
 }
 
@@ -138,8 +152,7 @@ void finish_thread()
 void fiber_main()
 {
 #if defined(__SANITIZE_ADDRESS__)
-    /* What the scheduler's stack is becomes known here. */
-    __sanitizer_finish_switch_fiber(nullptr, &run.scheduler.bottom, &run.scheduler.size);
+    finish_change(nullptr);
 #endif
     for (;;) {
         fiber *const me = self().runs_on;

@@ -70,6 +70,7 @@ size_t cublasLtGetVersion(void)
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *h)
 {
+    guard g(device_lock());
     *h = nullptr;
     if (fails("cublasLtCreate"))
         return CUBLAS_STATUS_NOT_INITIALIZED;
@@ -80,6 +81,7 @@ cublasStatus_t cublasLtCreate(cublasLtHandle_t *h)
 
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t h)
 {
+    guard g(device_lock());
     delete h;
     count_object("cuBLAS handles", -1);
     return CUBLAS_STATUS_SUCCESS;
@@ -87,6 +89,7 @@ cublasStatus_t cublasLtDestroy(cublasLtHandle_t h)
 
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *d, cublasComputeType_t, cudaDataType_t scale)
 {
+    guard g(device_lock());
     *d = nullptr;
     if (fails("cublasLtMatmulDescCreate"))
         return CUBLAS_STATUS_ALLOC_FAILED;
@@ -99,6 +102,7 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *d, cublasComputeTy
 
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t d)
 {
+    guard g(device_lock());
     delete of(d);
     count_object("cuBLAS descriptors", -1);
     return CUBLAS_STATUS_SUCCESS;
@@ -107,6 +111,7 @@ cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t d)
 cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t d, cublasLtMatmulDescAttributes_t name,
                                               const void *value, size_t size)
 {
+    guard g(device_lock());
     if (fails("cublasLtMatmulDescSetAttribute"))
         return CUBLAS_STATUS_INVALID_VALUE;
     switch (name) {
@@ -122,6 +127,7 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t d, cublasLtMa
 cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *l, cudaDataType type, uint64_t rows, uint64_t columns,
                                           int64_t leading)
 {
+    guard g(device_lock());
     *l = nullptr;
     if (fails("cublasLtMatrixLayoutCreate"))
         return CUBLAS_STATUS_ALLOC_FAILED;
@@ -134,6 +140,7 @@ cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *l, cudaDataTyp
 
 cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t l)
 {
+    guard g(device_lock());
     delete (layout_desc *)(void *)l;
     count_object("cuBLAS descriptors", -1);
     return CUBLAS_STATUS_SUCCESS;
@@ -141,6 +148,7 @@ cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t l)
 
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *p)
 {
+    guard g(device_lock());
     *p = nullptr;
     if (fails("cublasLtMatmulPreferenceCreate"))
         return CUBLAS_STATUS_ALLOC_FAILED;
@@ -151,6 +159,7 @@ cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *p)
 
 cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t p)
 {
+    guard g(device_lock());
     delete (int *)(void *)p;
     count_object("cuBLAS descriptors", -1);
     return CUBLAS_STATUS_SUCCESS;
@@ -159,6 +168,7 @@ cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t p)
 cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t, cublasLtMatmulPreferenceAttributes_t,
                                                     const void *, size_t)
 {
+    guard g(device_lock());
     return fails("cublasLtMatmulPreferenceSetAttribute") ? CUBLAS_STATUS_INVALID_VALUE : CUBLAS_STATUS_SUCCESS;
 }
 
@@ -167,6 +177,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
                                               cublasLtMatrixLayout_t out, cublasLtMatmulPreference_t, int,
                                               cublasLtMatmulHeuristicResult_t results[], int *count)
 {
+    guard g(device_lock());
     *count = 0;
     if (fails("cublasLtMatmulAlgoGetHeuristic"))
         return CUBLAS_STATUS_INTERNAL_ERROR;
@@ -184,6 +195,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
                               const cublasLtMatmulAlgo_t *, void *workspace, size_t workspace_bytes,
                               cudaStream_t stream)
 {
+    guard g(device_lock());
     const matmul_desc m = *of(desc);
     const layout_desc a = of(la), b = of(lb), c = of(lc), d = of(ld);
     const float al = *(const float *)alpha, be = *(const float *)beta;

@@ -486,6 +486,7 @@ void cudnnGetLastErrorString(char *message, size_t size)
 
 cudnnStatus_t cudnnCreate(cudnnHandle_t *h)
 {
+    guard g(device_lock());
     *h = nullptr;
     if (fails("cudnnCreate"))
         return CUDNN_STATUS_NOT_INITIALIZED;
@@ -496,6 +497,7 @@ cudnnStatus_t cudnnCreate(cudnnHandle_t *h)
 
 cudnnStatus_t cudnnDestroy(cudnnHandle_t h)
 {
+    guard g(device_lock());
     delete h;
     count_object("cuDNN handles", -1);
     return CUDNN_STATUS_SUCCESS;
@@ -503,6 +505,7 @@ cudnnStatus_t cudnnDestroy(cudnnHandle_t h)
 
 cudnnStatus_t cudnnSetStream(cudnnHandle_t h, cudaStream_t stream)
 {
+    guard g(device_lock());
     if (fails("cudnnSetStream"))
         return CUDNN_STATUS_INTERNAL_ERROR;
     h->stream = stream;
@@ -511,6 +514,7 @@ cudnnStatus_t cudnnSetStream(cudnnHandle_t h, cudaStream_t stream)
 
 cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type, cudnnBackendDescriptor_t *out)
 {
+    guard g(device_lock());
     *out = nullptr;
     if (fails("cudnnBackendCreateDescriptor"))
         return CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED;
@@ -525,6 +529,7 @@ cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type, cu
 
 cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t handle)
 {
+    guard g(device_lock());
     if (handles().erase(handle) == 0)
         die("cudnnBackendDestroyDescriptor: no descriptor, or destroyed before");
     delete (char *)handle;
@@ -535,6 +540,7 @@ cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t handle)
 cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t handle, cudnnBackendAttributeName_t name,
                                        cudnnBackendAttributeType_t type, int64_t count, const void *elements)
 {
+    guard g(device_lock());
     const ref d = find(handle);
     if (fails("cudnnBackendSetAttribute"))
         return refuse(CUDNN_STATUS_INTERNAL_ERROR, "asked to fail");
@@ -558,6 +564,7 @@ cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t handle, cudnnBac
 
 cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t handle)
 {
+    guard g(device_lock());
     const ref d = find(handle);
     if (fails("cudnnBackendFinalize"))
         return refuse(CUDNN_STATUS_INTERNAL_ERROR, "asked to fail");
@@ -581,6 +588,7 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t handle)
 cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t handle, cudnnBackendAttributeName_t name,
                                        cudnnBackendAttributeType_t, int64_t asked, int64_t *count, void *elements)
 {
+    guard g(device_lock());
     const ref d = find(handle);
     if (fails("cudnnBackendGetAttribute"))
         return refuse(CUDNN_STATUS_INTERNAL_ERROR, "asked to fail");
@@ -618,6 +626,7 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t handle, cudnnBac
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t h, cudnnBackendDescriptor_t plan_handle,
                                   cudnnBackendDescriptor_t pack_handle)
 {
+    guard g(device_lock());
     const ref plan = find(plan_handle), p = find(pack_handle);
     if (fails("cudnnBackendExecute"))
         return refuse(CUDNN_STATUS_EXECUTION_FAILED, "asked to fail");

@@ -18,7 +18,8 @@
 #include <type_traits>
 #include <utility>
 
-namespace emulator {
+namespace emulator
+{
 
 /* The thread that runs. */
 struct thread_place {

@@ -4,7 +4,7 @@
  *                                        events allow [lazy]
  *   SAL_EMU_OPEN=1                       the host may touch device memory (for debuggers)
  *   SAL_EMU_MEMORY=BYTES                 of the device [4 GiB]
- *   SAL_EMU_FAIL=N, SAL_EMU_STICKY=1     call number N fails, and with STICKY all later ones
+ *   SAL_EMU_FAIL=N, SAL_EMU_STICKY=1     call number N fails, and with STICKY all later ones of that device
  *   SAL_EMU_UNFUSED=forward|backward|all|none  what its cuDNN has engines for: see cudnn.cpp
  * At exit, leaks are named and the status becomes 86. */
 #ifndef TESTS_GPULESS_EMULATOR_API_H
@@ -18,7 +18,7 @@ extern "C" {
 
 /* Calls so far that can fail: allocations, copies, launches, library calls. */
 long emulator_calls(void);
-/* Call number n from now on fails (from 1); 0: none. sticky: and all after it. */
+/* Call number n from now on fails (from 1); 0: none. sticky: and all of its device after it. */
 void emulator_fail(long n, int sticky);
 /* Name of the call that was made to fail, or NULL. */
 const char *emulator_failed(void);

@@ -47,6 +47,7 @@ struct CUgraphExec_st {
 };
 
 struct CUstream_st {
+    int device = 0;
     std::deque<operation> queue;
     CUgraph_st *recording = nullptr;
     bool broken = false; /* the recording */
@@ -58,6 +59,7 @@ namespace
 {
 
 struct allocation {
+    int device;
     size_t bytes;
     char *mapping;
     size_t mapped;
@@ -71,14 +73,18 @@ struct world {
     std::map<std::string, long> objects;
     size_t used = 0, most = (size_t)4 << 30;
     long calls = 0, fail_at = 0;
-    bool sticky = false, lost = false, open = false, always_open = false, eager = false, any_order = false;
+    int lost_device = -1;
+    bool sticky = false, open = false, always_open = false, eager = false, any_order = false;
     std::string failed;
     uint32_t dice = 0;
-    cudaError_t last = cudaSuccess;
 };
 
 void report_leaks();
 void on_fault(int, siginfo_t *info, void *);
+
+/* Of the calling thread, as the real runtime's are. */
+thread_local int current_device = 0;
+thread_local cudaError_t last_error = cudaSuccess;
 
 world &w()
 {
@@ -104,11 +110,9 @@ world &w()
     return *one;
 }
 
-typedef std::lock_guard<std::recursive_mutex> guard;
-
 cudaError_t error(cudaError_t e)
 {
-    w().last = e;
+    last_error = e;
     return e;
 }
 
@@ -227,6 +231,11 @@ void report_leaks()
 
 } // namespace
 
+std::recursive_mutex &device_lock()
+{
+    return w().lock;
+}
+
 void die(const char *format, ...)
 {
     va_list args;
@@ -243,12 +252,12 @@ bool fails(const char *call)
     guard g(w().lock);
     world &all = w();
     all.calls++;
-    if (all.lost)
+    if (all.lost_device == current_device)
         return true;
     if (all.fail_at == 0 || all.calls != all.fail_at)
         return false;
     all.failed = call;
-    all.lost = all.sticky;
+    all.lost_device = all.sticky ? current_device : -1;
     return true;
 }
 
@@ -259,7 +268,7 @@ bool is_device(const void *p, size_t bytes)
     if (next == w().memory.begin())
         return false;
     --next;
-    return (char *)p + bytes <= next->first + next->second.bytes;
+    return (char *)p + bytes <= next->first + next->second.bytes && next->second.device == current_device;
 }
 
 void count_object(const char *kind, int change)
@@ -285,7 +294,7 @@ void enqueue_kernel(const char *name, dim3 grid, dim3 block, size_t shared, cuda
 {
     guard g(w().lock);
     if (fails("kernel launch")) {
-        error(w().lost ? cudaErrorIllegalAddress : cudaErrorLaunchFailure);
+        error(w().lost_device == current_device ? cudaErrorIllegalAddress : cudaErrorLaunchFailure);
         return;
     }
     const size_t threads = (size_t)block.x * block.y * block.z;
@@ -296,6 +305,8 @@ void enqueue_kernel(const char *name, dim3 grid, dim3 block, size_t shared, cuda
     }
     if (!stream)
         die("%s: in the default stream", name);
+    if (stream->device != current_device)
+        die("%s: in a stream of device %d while device %d is the current one", name, stream->device, current_device);
     push(stream, operation{[=] { run_grid(name, grid, block, shared, thread); }, nullptr, 0});
 }
 
@@ -315,9 +326,9 @@ void emulator_fail(long n, int sticky)
     guard g(w().lock);
     w().fail_at = n > 0 ? w().calls + n : 0;
     w().sticky = sticky != 0;
-    w().lost = false;
+    w().lost_device = -1;
     w().failed.clear();
-    w().last = cudaSuccess;
+    last_error = cudaSuccess;
 }
 
 const char *emulator_failed(void)
@@ -343,7 +354,7 @@ void emulator_set_memory(size_t bytes)
 #define FAIL_IF_ASKED(call, what)                                                                                      \
     do {                                                                                                               \
         if (fails(call))                                                                                               \
-            return error(w().lost ? cudaErrorIllegalAddress : what);                                                   \
+            return error(w().lost_device == current_device ? cudaErrorIllegalAddress : what);                          \
     } while (0)
 
 /* So does a recording end that a forbidden call met. */
@@ -374,7 +385,7 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
     mprotect(mapping + mapped - page, page, PROT_NONE);
     if (!w().always_open && !w().open)
         mprotect(mapping, mapped - page, PROT_NONE);
-    w().memory[memory] = allocation{bytes, mapping, mapped};
+    w().memory[memory] = allocation{current_device, bytes, mapping, mapped};
     w().used += bytes;
     count_object("device memory", 1);
     *p = memory;
@@ -470,6 +481,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned)
     *s = nullptr;
     FAIL_IF_ASKED("cudaStreamCreateWithFlags", cudaErrorMemoryAllocation);
     *s = new CUstream_st;
+    (*s)->device = current_device;
     w().streams.insert(*s);
     count_object("streams", 1);
     return cudaSuccess;
@@ -614,8 +626,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t s)
 cudaError_t cudaGetLastError(void)
 {
     guard g(w().lock);
-    const cudaError_t e = w().last;
-    w().last = w().lost ? cudaErrorIllegalAddress : cudaSuccess;
+    const cudaError_t e = last_error;
+    last_error = w().lost_device == current_device ? cudaErrorIllegalAddress : cudaSuccess;
     return e;
 }
 
@@ -647,8 +659,11 @@ cudaError_t cudaGetDeviceCount(int *count)
 cudaError_t cudaSetDevice(int device)
 {
     guard g(w().lock);
+    if (device < 0 || device >= 2)
+        return error(cudaErrorInvalidDevice);
+    current_device = device;
     FAIL_IF_ASKED("cudaSetDevice", cudaErrorLaunchFailure);
-    return device >= 0 && device < 2 ? cudaSuccess : error(cudaErrorInvalidDevice);
+    return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int)

@@ -5,14 +5,20 @@
 #include <cuda_runtime.h>
 
 #include <functional>
+#include <mutex>
 
-namespace emulator {
+namespace emulator
+{
 
 [[noreturn]] void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Held by every call. */
+std::recursive_mutex &device_lock();
+typedef std::lock_guard<std::recursive_mutex> guard;
 /* Runs `work` in stream order; device memory is open meanwhile. */
 void enqueue(cudaStream_t stream, std::function<void()> work);
 /* Whether this call of a library is the one to fail. Counts it. */
 bool fails(const char *call);
+/* Memory of the current device. */
 bool is_device(const void *p, size_t bytes);
 /* Objects of the libraries, for the account of leaks. */
 void count_object(const char *kind, int change);

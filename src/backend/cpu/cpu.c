@@ -82,7 +82,7 @@ static sal_status device_open(sal_device **out, const char *spec, const sal_devi
     d->exact = options->exact;
     TRY(dnn_engine_open(&d->dnn, d->threads));
     processor_name(name, sizeof name);
-    snprintf(d->description, sizeof d->description, "%s, %s, oneDNN %s, %d thread%s", name, d->kernels->name,
+    snprintf(d->description, sizeof d->description, "cpu: %s, %s, oneDNN %s, %d thread%s", name, d->kernels->name,
              dnn_version(), d->threads, d->threads == 1 ? "" : "s");
     *out = d;
     d = NULL;
