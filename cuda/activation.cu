@@ -111,6 +111,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 {
     const int64_t words = (elements + 31) / 32;
     for (int64_t n = blockIdx.y; n < pictures; n += gridDim.y)
+#pragma unroll 1 /* registers spill on some architectures else */
         for (int64_t i = first_element<V>(); i < elements; i += element_stride<V>()) {
             float g[V], add[V] = {};
             const unsigned bits = mask[n * words + i / 32] >> (i % 32);

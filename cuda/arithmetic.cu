@@ -13,6 +13,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     add_kernel(T *y, const T *a, const T *b, int b_is_channels, int64_t total, int64_t picture_elements, int channels)
 {
     const int64_t stride = (int64_t)gridDim.x * blockDim.x * V;
+#pragma unroll 1 /* registers spill on some architectures else */
     for (int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * V; i < total; i += stride) {
         float p[V], q[V];
         elements_load<V>(p, a + i);

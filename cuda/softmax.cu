@@ -20,12 +20,15 @@ static __global__ void __launch_bounds__(WARP *WARPS_OF_BLOCK) softmax_kernel(T 
          l += (int64_t)gridDim.x * WARPS_OF_BLOCK) {
         const int64_t start = line_start(a, l);
         float top = -INFINITY, sum = 0.0f;
+#pragma unroll 1 /* registers spill on some architectures else */
         for (int64_t i = lane; i < a.n; i += WARP)
             top = fmaxf(top, element_load(x + start + i * a.inner));
         top = warp_max(top);
+#pragma unroll 1
         for (int64_t i = lane; i < a.n; i += WARP)
             sum += expf(element_load(x + start + i * a.inner) - top);
         sum = warp_sum(sum);
+#pragma unroll 1
         for (int64_t i = lane; i < a.n; i += WARP) {
             const int64_t at = start + i * a.inner;
             element_store(y + at, expf(element_load(x + at) - top) / sum);
