@@ -6,7 +6,7 @@ _salmap()
     COMPREPLY=()
 
     if [[ $COMP_CWORD -eq 1 ]]; then
-        COMPREPLY=($(compgen -W "explain inspect plan help --help --version" -- "$cur"))
+        COMPREPLY=($(compgen -W "explain inspect plan doctor help --help --version" -- "$cur"))
         return
     fi
 
@@ -21,7 +21,8 @@ _salmap()
         --preset) words="imagenet unit caffe tf raw" ;;
         --fit) words="stretch letterbox center-crop" ;;
         --order) words="auto rgb bgr gray asis" ;;
-        --device) words="auto cpu cuda:0" ;;
+        --device) words="auto cpu cuda:0 cuda:all" ;;
+        --gpu) words="h100 a100 rtx4090 t4 b200" ;;
         --precision) words="default fp32 tf32 bf16 fp16" ;;
         --out | -o)
             compopt -o filenames 2>/dev/null
@@ -43,8 +44,10 @@ _salmap()
                     --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
                     --crop-resize --save-preprocess --device --precision --batch --threads --exact --help"
                 ;;
-            inspect) words="--json --help" ;;
-            plan) words="--batch --threads --device --exact --rule --steps --json --help" ;;
+            inspect | doctor) words="--json --help" ;;
+            plan)
+                words="--batch --threads --device --gpu --precision --exact --rule --steps --json --help"
+                ;;
         esac
         COMPREPLY=($(compgen -W "$words" -- "$cur"))
         return

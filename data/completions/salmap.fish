@@ -1,16 +1,17 @@
 # Fish completion of salmap.
 
-set -l commands explain inspect plan help
+set -l commands explain inspect plan doctor help
 set -l explain '__fish_seen_subcommand_from explain'
 set -l computing '__fish_seen_subcommand_from explain plan'
 
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a explain -d 'Maps of pictures'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a inspect -d 'What is in a model'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a plan -d 'What a run will take'
+complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'What there is to compute with'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a help -d 'Show help'
-complete -c salmap -f -n '__fish_seen_subcommand_from help' -a 'explain inspect plan'
+complete -c salmap -f -n '__fish_seen_subcommand_from help' -a 'explain inspect plan doctor'
 
-complete -c salmap -n $computing -l device -x -a 'auto cpu cuda:0' -d 'Where to compute'
+complete -c salmap -n $computing -l device -x -a 'auto cpu cuda:0 cuda:all' -d 'Where to compute'
 complete -c salmap -n $computing -l precision -x -a 'default fp32 tf32 bf16 fp16' -d 'Of a GPU'
 complete -c salmap -n $computing -s b -l batch -x -d 'Pictures computed together'
 complete -c salmap -n $computing -l threads -x -d 'CPU threads'
@@ -18,6 +19,7 @@ complete -c salmap -n $computing -l exact -d 'Direct convolutions only'
 complete -c salmap -n $computing -l rule -x -a 'gradient guided deconvnet rectified' -d 'How activations send it back'
 complete -c salmap -n "__fish_seen_subcommand_from $commands" -l json -d 'Print JSON'
 complete -c salmap -n '__fish_seen_subcommand_from plan' -l steps -d 'Also every step'
+complete -c salmap -n '__fish_seen_subcommand_from plan' -l gpu -r -a 'h100 a100 rtx4090 t4 b200' -d 'A GPU that need not be there'
 
 complete -c salmap -n $explain -s o -l out -x -a '(__fish_complete_directories)' -d 'Folder for the results'
 complete -c salmap -n $explain -l figure -d 'Also a figure'

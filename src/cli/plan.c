@@ -22,7 +22,7 @@ typedef struct settings {
 static const cli_option options[] = {
     CLI_NUMBER(CLI_INTEGER, 'b', "batch", "N", batch, "pictures computed together (default: chosen)", 1, 65536),
     CLI_NUMBER(CLI_INTEGER, 0, "threads", "N", threads, "CPU threads (default: one per core)", 1, 4096),
-    CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device, "auto (default), cpu, or cuda:0"),
+    CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device, "auto (default), cpu, or cuda:0 and so on"),
     CLI_OPTION(CLI_TEXT, 0, "gpu", "h100|a100|rtx4090|t4|b200|FILE.json", gpu, "a GPU that need not be there"),
     CLI_OPTION(CLI_CHOICE, 0, "precision", "default|fp32|tf32|bf16|fp16", precision, "of a GPU (default: tf32)"),
     CLI_OPTION(CLI_FLAG, 0, "exact", NULL, exact, "direct convolutions only (no Winograd)"),

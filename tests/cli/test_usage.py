@@ -77,7 +77,7 @@ class Documents(Case):
     def test_the_manual_names_every_option(self):
         with open(os.path.join(SOURCE, "data/man/salmap.1")) as f:
             manual = f.read().replace("\\-", "-")
-        for command in ("explain", "inspect", "plan"):
+        for command in ("explain", "inspect", "plan", "doctor"):
             for option in self.options(command):
                 self.assertRegex(manual, r"--%s\b" % option)
         known = self.options("explain") | self.options("plan") | {"help", "version"}
@@ -87,6 +87,8 @@ class Documents(Case):
         for name, form in (("salmap.bash", r"--%s\b"), ("_salmap", r"--%s\b"), ("salmap.fish", r"-l %s\b")):
             with open(os.path.join(SOURCE, "data/completions", name)) as f:
                 text = f.read()
+            for command in ("explain", "inspect", "plan", "doctor"):
+                self.assertRegex(text, r"\b%s\b" % command, name)
             for option in self.options("explain") | self.options("plan"):
                 self.assertRegex(text, form % option, name)
 

@@ -78,7 +78,7 @@ class DryRun(Folder):
         self.assertEqual([l[3:] for l in text.splitlines() if l.startswith("## ")], list(SECTIONS))
         self.assertNotIn("FAILED", text)
         self.assertNotIn("nan", text)
-        self.assertIn("| every step alone | passed |", text)
+        self.assertIn("| every step alone, fp32 | passed |", text)
         self.assertIn("| compute-sanitizer | left out |", text)
         self.assertRegex(text, r"\| demo \| fp32 \| 2 \| \d+ \| \d+\.\d+ \|")
         for line in text.splitlines():
