@@ -1,3 +1,12 @@
+# Nothing of ours is computed there: a sanitizer would watch NVIDIA's compiler.
+if(NOT SAL_SANITIZE)
+  foreach(gpu IN ITEMS t4 a100 rtx4090 h100 b200)
+    add_test(NAME planning_${gpu} COMMAND test_planning ${gpu} ${CMAKE_CURRENT_SOURCE_DIR}/conv_shapes.csv
+                                          ${CMAKE_CURRENT_SOURCE_DIR}/unfused.csv)
+    set_tests_properties(planning_${gpu} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900)
+  endforeach()
+endif()
+
 # What runs on the emulated device. Closing device memory to the host at every step costs time, so one run of the
 # conformance suite does, and the others have it open.
 function(sal_emulated_conformance name)
