@@ -77,10 +77,26 @@ static int64_t largest(const double *values, size_t count)
     return (int64_t)best;
 }
 
+/* $SAL_TEST_DEVICE, if set: in fp32, and in one way only, since --exact is a matter of CPUs. */
+static const char *tested_device(void)
+{
+    const char *name = getenv("SAL_TEST_DEVICE");
+    return name ? name : "cpu";
+}
+
+static int is_cpu(void)
+{
+    return strcmp(tested_device(), "cpu") == 0;
+}
+
 /* Explains the predicted score of both pictures. Buffers start as NaN: what is not written does not pass. */
 static void explain(outcome *out, const reference *r, const char *path, int exact)
 {
-    const sal_engine_options options = {.device = "cpu", .batch = r->count, .threads = 2, .exact = exact};
+    const sal_engine_options options = {.device = tested_device(),
+                                        .batch = r->count,
+                                        .threads = 2,
+                                        .exact = exact,
+                                        .precision = is_cpu() ? SAL_PRECISION_DEFAULT : SAL_PRECISION_FP32};
     sal_model *model;
     sal_engine *engine;
     float *gradients = malloc(r->inputs.count * sizeof *gradients);
@@ -109,16 +125,24 @@ static void explain_file(outcome *exact, outcome *standard, const char *name, co
 {
     reference r;
     cr_assert(reference_read(&r, name, prefix), "%s: the references cannot be read", name);
-    explain(exact, &r, architecture_path(name, "", file), 1);
     explain(standard, &r, architecture_path(name, "", file), 0);
+    if (is_cpu())
+        explain(exact, &r, architecture_path(name, "", file), 1);
+    else
+        *exact = *standard;
     reference_clear(&r);
+}
+
+static const char *result_path(const char *name)
+{
+    return architecture_path(name, "", is_cpu() ? "result.csv" : "result_device.csv");
 }
 
 static void write_row(const char *name, double score, const outcome *exact, double torch, const outcome *standard,
                       const outcome *kinked)
 {
-    FILE *f = fopen(architecture_path(name, "", "result.csv"), "w");
-    cr_assert(f, "result.csv cannot be written");
+    FILE *f = fopen(result_path(name), "w");
+    cr_assert(f, "%s: the result cannot be written", name);
     fprintf(f, "%s,%.2e,%.2e,%.2e,%.2e,%.8f,%.2e,%.0f\n", name, score, exact->l2, torch, standard->l2,
             1 - kinked->cosine, kinked->l2, kinked->levels);
     cr_assert_eq(fclose(f), 0);
@@ -172,7 +196,7 @@ Test(architectures, folder_is_not_empty)
 static int copy_row(FILE *csv, const char *name)
 {
     char row[256];
-    FILE *f = fopen(architecture_path(name, "", "result.csv"), "r");
+    FILE *f = fopen(result_path(name), "r");
     const int there = f && fgets(row, sizeof row, f);
     if (there) {
         fputs(row, csv);
@@ -189,7 +213,7 @@ ReportHook(PRE_ALL)(struct criterion_test_set *tests)
     const size_t count = architecture_list(list, ARCHITECTURES_MOST);
     (void)tests;
     for (size_t i = 0; i < count && list[i].name[0]; i++)
-        remove(architecture_path(list[i].name, "", "result.csv"));
+        remove(result_path(list[i].name));
 }
 
 ReportHook(POST_ALL)(struct criterion_global_stats *stats)
@@ -198,7 +222,7 @@ ReportHook(POST_ALL)(struct criterion_global_stats *stats)
     static const char head[] = "network,scores,smooth direct,PyTorch float32,smooth default,ReLU cosine,ReLU "
                                "distance,map levels\n";
     const size_t count = architecture_list(list, ARCHITECTURES_MOST);
-    FILE *csv = count && list[0].name[0] ? fopen(architecture_path("", "", "accuracy.csv"), "w") : NULL;
+    FILE *csv = count && list[0].name[0] ? fopen(architecture_path("", "", is_cpu() ? "accuracy.csv" : "accuracy_device.csv"), "w") : NULL;
     (void)stats;
     if (!csv)
         return;

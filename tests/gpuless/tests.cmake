@@ -30,6 +30,18 @@ foreach(order IN ITEMS forward reverse 11)
                                                          "SAL_EMU_ORDER=${order};SAL_EMU_STREAMS=${order}")
 endforeach()
 
+# Whole networks against PyTorch in double precision, and the demo's promise.
+set(environment "SAL_EMU_OPEN=1;OMP_WAIT_POLICY=passive;XDG_CACHE_HOME=none;HOME=none")
+add_test(NAME emulated_architectures COMMAND emulated_architectures --jobs 1 --verbose)
+set_tests_properties(
+  emulated_architectures
+  PROPERTIES TIMEOUT 1800 SKIP_REGULAR_EXPRESSION "SAL_ARCHITECTURES names no folder"
+             ENVIRONMENT "SAL_TEST_DEVICE=cuda:0;${environment}")
+add_test(NAME emulated_demo_networks
+         COMMAND /usr/bin/python3 ${PROJECT_SOURCE_DIR}/scripts/demo_shares.py $<TARGET_FILE:emulated_salmap>
+                 --check 5 --device cuda:0)
+set_tests_properties(emulated_demo_networks PROPERTIES TIMEOUT 300 ENVIRONMENT "${environment}")
+
 foreach(group IN ITEMS Equality Streams Memory Faults Devices)
   add_test(NAME emulated_${group} COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_emulated.py
                                           $<TARGET_FILE:emulated_salmap> ${PROJECT_SOURCE_DIR} ${group})
