@@ -34,7 +34,8 @@ done:
     return st;
 }
 
-/* Pictures that were fetched ahead are those that come; once they are said to be gone, others may lie in their place. */
+/* Pictures that were fetched ahead are those that come; once they are said to be gone, others may lie in their place.
+ */
 static sal_status fetch_ahead(int *good, const suite *s, dice *d)
 {
     sal_status st = SAL_OK;

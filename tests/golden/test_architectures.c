@@ -222,7 +222,9 @@ ReportHook(POST_ALL)(struct criterion_global_stats *stats)
     static const char head[] = "network,scores,smooth direct,PyTorch float32,smooth default,ReLU cosine,ReLU "
                                "distance,map levels\n";
     const size_t count = architecture_list(list, ARCHITECTURES_MOST);
-    FILE *csv = count && list[0].name[0] ? fopen(architecture_path("", "", is_cpu() ? "accuracy.csv" : "accuracy_device.csv"), "w") : NULL;
+    FILE *csv = count && list[0].name[0]
+                    ? fopen(architecture_path("", "", is_cpu() ? "accuracy.csv" : "accuracy_device.csv"), "w")
+                    : NULL;
     (void)stats;
     if (!csv)
         return;
