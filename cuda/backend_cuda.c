@@ -166,8 +166,8 @@ static sal_status open_hardware(sal_device *d)
     snprintf(model, sizeof model, "%.80s, sm_%d%d", properties.name, properties.major, properties.minor);
     TRY(cuda_library_open(&d->library, d->compute, model, NULL));
     TRY(cuda_maps_open(&d->maps, d));
-    snprintf(d->description, sizeof d->description, "cuda:%d: %s, cuDNN %s, %s", d->ordinal, model, cuda_library_version(),
-             precision_name(d));
+    snprintf(d->description, sizeof d->description, "cuda:%d: %s, cuDNN %s, %s", d->ordinal, model,
+             cuda_library_version(), precision_name(d));
 done:
     return st;
 }
@@ -478,6 +478,7 @@ const sal_backend sal_backend_cuda = {
     .download = download,
     .repeat = repeat,
     .rescale = rescale,
+    .takes_relu = cuda_conv_takes_relu,
     .maps = &map_rows,
     .rows =
         {

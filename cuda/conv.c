@@ -21,10 +21,8 @@ typedef struct conv_plan {
     cuda_weight *bias; /* forward */
 } conv_plan;
 
-static const char *const forward_names[] = {"cudnn, fused", "cudnn, finished by kernel", "depthwise kernel",
-                                            "direct kernel"};
-static const char *const backward_names[] = {"cudnn, fused", "cudnn, added by kernel", "depthwise kernel",
-                                             "direct kernel"};
+static const char *const way_names[] = {"cudnn, fused", "cudnn, finished by kernel", "depthwise kernel",
+                                        "direct kernel"};
 
 static void release(sal_device *d, void *plan)
 {
@@ -110,7 +108,7 @@ static sal_status prepare_forward(void **plan, sal_needs *needs, sal_device *d, 
     TRY(prepare_plan(p, needs, d, &values[step->inputs[0]], &values[step->output], &problem));
     TRY(cuda_weights_use(&p->bias, needs, d, n, p->way == CONV_FUSED ? CUDA_WEIGHT_MAP_BIAS : CUDA_WEIGHT_BIAS,
                          p->conv.out.channels));
-    needs->algorithm = forward_names[p->way];
+    needs->algorithm = way_names[p->way];
     *plan = p;
     p = NULL;
 done:
@@ -126,8 +124,10 @@ static sal_status prepare_backward(void **plan, sal_needs *needs, sal_device *d,
     TRY(sal_alloc(&p, 1, sizeof *p, "a convolution"));
     p->step = step;
     cudnn_graph_problem problem = {.kind = CUDNN_GRAPH_BACKWARD, .add = step->addend >= 0};
+    if (step->activated >= 0)
+        problem.activation.kind = SAL_ACT_RELU;
     TRY(prepare_plan(p, needs, d, &values[step->output], &values[step->inputs[0]], &problem));
-    needs->algorithm = backward_names[p->way];
+    needs->algorithm = way_names[p->way];
     *plan = p;
     p = NULL;
 done:
@@ -179,24 +179,52 @@ done:
     return st;
 }
 
+/* What no library call took along: the derivative of the ReLU before the convolution. */
+static sal_status finish_relu(sal_device *d, const conv_plan *p, void *dx, const void *activated)
+{
+    const sal_activation relu = {.kind = SAL_ACT_RELU};
+    if (!activated)
+        return SAL_OK;
+    return CUDA_CHECK(cuda_activation_backward(dx, dx, activated, NULL, d->type,
+                                               p->conv.in.pictures * picture_elements(&p->conv.in), &relu,
+                                               SAL_RULE_GRADIENT, d->compute));
+}
+
 static sal_status run_backward(sal_device *d, void *plan, const sal_run *r)
 {
     sal_status st = SAL_OK;
     const conv_plan *p = plan;
     const void *dy = r->inputs[0], *weight = cuda_weight_memory(p->weight), *addend = cuda_addend(p->step, r);
+    const void *activated = p->step->activated >= 0 ? r->inputs[1] : NULL;
     cudnn_graph_memory memory = {.x = dy, .weight = weight, .y = r->output, .workspace = r->scratch};
     switch (p->way) {
-    case CONV_FUSED: memory.add = addend; return cudnn_graph_run(p->graph, d->library->cudnn, &memory);
+    case CONV_FUSED:
+        memory.add = addend;
+        memory.activated = activated;
+        return cudnn_graph_run(p->graph, d->library->cudnn, &memory);
     case CONV_FINISHED:
         TRY(cudnn_graph_run(p->graph, d->library->cudnn, &memory));
-        return CUDA_CHECK(cuda_add(r->output, r->output, addend, 0, d->type, p->conv.in, d->compute));
+        if (addend)
+            TRY(CUDA_CHECK(cuda_add(r->output, r->output, addend, 0, d->type, p->conv.in, d->compute)));
+        break;
     case CONV_DEPTHWISE:
-        return CUDA_CHECK(cuda_depthwise_backward(r->output, dy, weight, addend, d->type, &p->conv, d->compute));
+        TRY(CUDA_CHECK(cuda_depthwise_backward(r->output, dy, weight, addend, d->type, &p->conv, d->compute)));
+        break;
     case CONV_DIRECT:
-        return CUDA_CHECK(cuda_direct_backward(r->output, dy, weight, addend, d->type, &p->conv, d->compute));
+        TRY(CUDA_CHECK(cuda_direct_backward(r->output, dy, weight, addend, d->type, &p->conv, d->compute)));
+        break;
     }
+    st = finish_relu(d, p, r->output, activated);
 done:
     return st;
+}
+
+/* The depthwise kernels are ours and bound by memory: there a bit an element is read in less time. */
+int cuda_conv_takes_relu(const sal_node *n)
+{
+    const sal_window *w = &n->window;
+    const int64_t of_group = (int64_t)n->weight_count / (n->shape.dim[1] * w->kernel[0] * w->kernel[1]);
+    return w->groups == 1 || of_group > 1;
 }
 
 const sal_step_row cuda_row_conv = {prepare_forward, run_forward, release};

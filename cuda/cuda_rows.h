@@ -60,6 +60,7 @@ static inline const void *cuda_addend(const sal_step *step, const sal_run *run)
 
 /* ---- The rows ------------------------------------------------------------ */
 
+int cuda_conv_takes_relu(const sal_node *conv);                                           /* conv.c */
 extern const sal_step_row cuda_row_conv, cuda_row_conv_backward;                          /* conv.c */
 extern const sal_step_row cuda_row_dense, cuda_row_dense_backward;                        /* dense.c */
 extern const sal_step_row cuda_row_affine, cuda_row_affine_backward;                      /* steps.c */

@@ -237,6 +237,27 @@ done:
     return st;
 }
 
+/* The last result where the relu's output is positive, 0 elsewhere. */
+static sal_status add_relu_backward(builder *b)
+{
+    sal_status st = SAL_OK;
+    descriptor relu, activated, op, dy = b->result;
+    TRY(make_tensor(&activated, b->owner, CUDNN_UID_ACTIVATED, type_of(b->problem->type), b->shape));
+    TRY(make_pointwise(&relu, b->owner, CUDNN_POINTWISE_RELU_BWD));
+    TRY(finalize(relu));
+    b->left--;
+    TRY(make_result(b));
+    TRY(cudnn_descriptor_new(&op, b->owner, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR));
+    TRY(set_descriptor(op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, relu));
+    TRY(set_descriptor(op, CUDNN_ATTR_OPERATION_POINTWISE_DYDESC, dy));
+    TRY(set_descriptor(op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, activated));
+    TRY(set_descriptor(op, CUDNN_ATTR_OPERATION_POINTWISE_DXDESC, b->result));
+    TRY(finalize(op));
+    b->operations[b->count++] = op;
+done:
+    return st;
+}
+
 /* A relu with two bounds is taken by one plain engine only, without tensor cores: as two relus it gets the fast ones.
  */
 static int relus_of(const sal_activation *a)
@@ -258,18 +279,13 @@ done:
 
 /* ---- The graph ------------------------------------------------------------- */
 
-static sal_status check_activation(const sal_activation *a)
+static sal_status check_activation(const sal_activation *a, cudnn_graph_kind kind)
 {
-    switch (a->kind) {
-    case SAL_ACT_NONE:
-    case SAL_ACT_RELU:
-    case SAL_ACT_LEAKY_RELU: return SAL_OK;
-    case SAL_ACT_CLIP:
-        if (isfinite(a->alpha))
-            return SAL_OK;
-        break;
-    default: break;
-    }
+    const int forward = kind == CUDNN_GRAPH_FORWARD;
+    if (a->kind == SAL_ACT_NONE || a->kind == SAL_ACT_RELU)
+        return SAL_OK;
+    if (forward && (a->kind == SAL_ACT_LEAKY_RELU || (a->kind == SAL_ACT_CLIP && isfinite(a->alpha))))
+        return SAL_OK;
     return sal_fail(SAL_ERROR_UNSUPPORTED, "cuDNN: %s is not fused", sal_activation_name(a->kind));
 }
 
@@ -280,7 +296,7 @@ sal_status cudnn_describe_problem(descriptor *out, cudnn_descriptors *owner, con
     builder b = {.owner = owner, .problem = p, .next_uid = CUDNN_UID_VIRTUAL};
     b.left = (p->add != 0) + (p->bias != 0) + relus_of(&p->activation);
     b.shape = p->kind == CUDNN_GRAPH_FORWARD ? p->conv.out : p->conv.in;
-    TRY(check_activation(&p->activation));
+    TRY(check_activation(&p->activation, p->kind));
     TRY(add_convolution(&b));
     /* In this order the engines made for residual networks know the pattern. */
     if (p->add)
@@ -288,7 +304,7 @@ sal_status cudnn_describe_problem(descriptor *out, cudnn_descriptors *owner, con
     if (p->bias)
         TRY(add_sum(&b, CUDNN_UID_BIAS, type_of(p->bias_type), (cuda_extent){1, 1, 1, b.shape.channels}));
     if (p->activation.kind != SAL_ACT_NONE)
-        TRY(add_activation(&b, &p->activation));
+        TRY(p->kind == CUDNN_GRAPH_FORWARD ? add_activation(&b, &p->activation) : add_relu_backward(&b));
     TRY(cudnn_descriptor_new(out, owner, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR));
     TRY(CUDNN_CHECK(cudnnBackendSetAttribute(*out, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
                                              b.count, b.operations)));

@@ -11,6 +11,7 @@ enum {
     CUDNN_UID_BIAS = 3,
     CUDNN_UID_ADD = 4,
     CUDNN_UID_Y = 5,
+    CUDNN_UID_ACTIVATED = 6,
     CUDNN_UID_VIRTUAL = 16
 };
 

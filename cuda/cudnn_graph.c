@@ -243,8 +243,8 @@ sal_status cudnn_graph_run(cudnn_graph *g, cudnnHandle_t handle, const cudnn_gra
 {
     sal_status st = SAL_OK;
     descriptor pack = NULL;
-    int64_t uids[5] = {CUDNN_UID_X, CUDNN_UID_WEIGHT, CUDNN_UID_Y}, count = 3;
-    const void *pointers[5] = {m->x, m->weight, m->y};
+    int64_t uids[6] = {CUDNN_UID_X, CUDNN_UID_WEIGHT, CUDNN_UID_Y}, count = 3;
+    const void *pointers[6] = {m->x, m->weight, m->y};
     if (g->problem.bias) {
         uids[count] = CUDNN_UID_BIAS;
         pointers[count++] = m->bias;
@@ -252,6 +252,10 @@ sal_status cudnn_graph_run(cudnn_graph *g, cudnnHandle_t handle, const cudnn_gra
     if (g->problem.add) {
         uids[count] = CUDNN_UID_ADD;
         pointers[count++] = m->add;
+    }
+    if (g->problem.kind == CUDNN_GRAPH_BACKWARD && g->problem.activation.kind != SAL_ACT_NONE) {
+        uids[count] = CUDNN_UID_ACTIVATED;
+        pointers[count++] = m->activated;
     }
     TRY(make(&pack, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR));
     TRY(CUDNN_CHECK(cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, uids)));

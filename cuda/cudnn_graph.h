@@ -14,7 +14,7 @@ sal_status cuda_cudnn_check(cudnnStatus_t status, const char *call);
 
 typedef enum cudnn_graph_kind {
     CUDNN_GRAPH_FORWARD, /* y = f(conv(x, w) + bias + residual) */
-    CUDNN_GRAPH_BACKWARD /* dx = backward-data(dy, w) + addend */
+    CUDNN_GRAPH_BACKWARD /* dx = (backward-data(dy, w) + addend) * f'(activated) */
 } cudnn_graph_kind;
 
 /* A problem; what is absent is not in the graph. */
@@ -26,7 +26,7 @@ typedef struct cudnn_graph_problem {
     int tf32;                  /* float products may use tensor cores */
     int bias;                  /* forward */
     int add;                   /* forward: residual; backward: addend */
-    sal_activation activation; /* forward: none, relu, clip, leaky relu */
+    sal_activation activation; /* forward: none, relu, clip, leaky relu; backward: none, relu */
 } cudnn_graph_problem;
 
 /* What plans are made for. */
@@ -43,6 +43,7 @@ typedef struct cudnn_graph_memory {
     const void *weight; /* (O, KH, KW, C / groups) */
     const void *bias;
     const void *add;
+    const void *activated; /* backward: the relu's output in the forward pass, as large as dx */
     void *y;
     void *workspace;
 } cudnn_graph_memory;

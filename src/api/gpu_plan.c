@@ -32,7 +32,7 @@ static sal_status check_options(const sal_gpu_plan_options *o)
     return SAL_OK;
 }
 
-static sal_status compile(sal_gpu_plan *p, sal_model *model, const sal_gpu_plan_options *o, int64_t batch)
+static sal_status compile(sal_gpu_plan *p, sal_model *model, const sal_gpu_plan_options *o, int64_t batch, int lean)
 {
     sal_status st = SAL_OK;
     sal_graph graph;
@@ -43,6 +43,7 @@ static sal_status compile(sal_gpu_plan *p, sal_model *model, const sal_gpu_plan_
                                          .precision = o->precision,
                                          .described = p->profile.cudnn,
                                          .rule = o->rule,
+                                         .lean = lean,
                                          .max_memory = UINT64_MAX};
     TRY(sal_program_open(&p->program, &graph, &options));
     size_t memory;
@@ -80,13 +81,14 @@ sal_status sal_gpu_plan_open(sal_gpu_plan **out, sal_model *model, const sal_gpu
     p->precision = options->precision;
     TRY(sal_gpu_profile_open(&p->profile, options->gpu));
     int64_t batch = options->batch ? options->batch : DEFAULT_BATCH;
-    for (;; batch /= 2) {
-        TRY(compile(p, model, options, batch));
+    for (int lean = 0;; lean = !lean) {
+        TRY(compile(p, model, options, batch, lean));
         st = check_memory(p);
-        if (st != SAL_ERROR_MEMORY || options->batch || batch == 1)
+        if (st != SAL_ERROR_MEMORY || (lean && (options->batch || batch == 1)))
             break;
         sal_program_close(p->program);
         p->program = NULL;
+        batch = lean ? batch / 2 : batch;
     }
     TRY(st);
     *out = p;

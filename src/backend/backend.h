@@ -36,7 +36,7 @@ typedef enum sal_step_kind {
     /* Backward: input 0 is dy, the gradient of the op's output; the output is the
      * gradient of its input, plus the addend where there is one (last input; it may
      * share the output's memory). */
-    SAL_STEP_CONV_BACKWARD,       /* dy [, addend] */
+    SAL_STEP_CONV_BACKWARD,       /* dy [, activated] [, addend]; in the end times the derivative of that ReLU */
     SAL_STEP_DENSE_BACKWARD,      /* dy [, addend] */
     SAL_STEP_AFFINE_BACKWARD,     /* dy [, addend] */
     SAL_STEP_ACTIVATION_BACKWARD, /* dy, kept (mask, input or output values) [, addend]; may run in place of dy */
@@ -97,6 +97,7 @@ typedef struct sal_step {
     int output;            /* value */
     int kept;              /* second output: mask or indices; -1: none */
     int addend;            /* value added to a gradient; also the last of inputs; -1: none */
+    int activated;         /* CONV_BACKWARD: output of the ReLU before it, whose derivative it takes along; -1: none */
     int operand;           /* MUL_BACKWARD: whose gradient */
     int64_t first_channel; /* CONCAT_BACKWARD: where the part begins */
     int64_t batch;         /* pictures of one run of this step */
@@ -189,6 +190,10 @@ typedef struct sal_backend {
     /* NULL, or: *again is 1 where the last gradients went out of range, or the caller found them to be (`failed`),
      * and the device has changed its scale: the backward pass is to be run again from the seeds on. */
     sal_status (*rescale)(int *again, sal_device *device, int failed);
+    /* NULL where never: whether backward steps of this convolution take the derivative of a ReLU along, from the values
+     * of its output. That saves passes over memory and costs the memory of the values: a bit each would do otherwise.
+     */
+    int (*takes_relu)(const sal_node *conv);
     const sal_map_rows *maps;                 /* NULL: the host makes them */
     const sal_step_row *rows[SAL_STEP_COUNT]; /* NULL: unsupported */
 } sal_backend;

@@ -21,7 +21,8 @@ typedef struct tape {
     size_t value_capacity;
     size_t step_capacity;
     int *values;      /* per node: its output */
-    int *kept;        /* per node: its mask or indices, or -1 */
+    int *forward;     /* per node: the step that makes its output */
+    int *kept;        /* per node: its mask or indices, or -1 while nobody wants them */
     int *gradients;   /* per node: gradient so far, or -1 */
     int *again;       /* per node: its output made again in the backward pass, or -1 */
     char *active;     /* per node: depends on the picture */
@@ -50,10 +51,10 @@ static sal_status add_step(sal_step **out, tape *t, sal_step_kind kind, const sa
     if (st != SAL_OK)
         return st;
     sal_step *s = &p->steps[p->step_count];
-    /* One more than needed: room for an addend. */
-    s->inputs = calloc((size_t)input_count + 1, sizeof *s->inputs);
+    /* Room for an addend, and for what a convolution takes along. */
+    s->inputs = calloc((size_t)input_count + 2, sizeof *s->inputs);
     if (!s->inputs)
-        return sal_fail_memory(((size_t)input_count + 1) * sizeof *s->inputs, "a step");
+        return sal_fail_memory(((size_t)input_count + 2) * sizeof *s->inputs, "a step");
     p->step_count++;
     memcpy(s->inputs, inputs, (size_t)input_count * sizeof *inputs);
     s->input_count = input_count;
@@ -62,6 +63,7 @@ static sal_status add_step(sal_step **out, tape *t, sal_step_kind kind, const sa
     s->output = output;
     s->kept = -1;
     s->addend = -1;
+    s->activated = -1;
     s->rule = (int)t->rule;
     *out = s;
     return SAL_OK;
@@ -93,7 +95,7 @@ static sal_step_kind forward_kind(sal_op op)
     return kinds[op];
 }
 
-static sal_status forward_step(tape *t, int i, const int *node_values, int output, int keep)
+static sal_status forward_step(tape *t, int i)
 {
     const sal_node *n = &t->graph->nodes[i];
     sal_step *s;
@@ -101,22 +103,25 @@ static sal_status forward_step(tape *t, int i, const int *node_values, int outpu
     if (!inputs)
         return sal_fail_memory((size_t)n->input_count * sizeof *inputs, "a step");
     for (int k = 0; k < n->input_count; k++)
-        inputs[k] = node_values[n->inputs[k]];
-    sal_status st = add_step(&s, t, forward_kind(n->op), n, inputs, n->input_count, output);
+        inputs[k] = t->values[n->inputs[k]];
+    sal_status st = add_step(&s, t, forward_kind(n->op), n, inputs, n->input_count, t->values[i]);
+    t->forward[i] = (int)t->program->step_count - 1;
     free(inputs);
-    if (st != SAL_OK || !keep)
-        return st;
-    sal_value_type type = n->op == SAL_OP_MAX_POOL ? SAL_VALUE_INDICES : SAL_VALUE_MASK;
-    int kept;
-    st = add_value(&kept, t, type, &n->shape);
-    t->program->steps[t->program->step_count - 1].kept = kept;
-    t->kept[i] = kept;
     return st;
 }
 
-static int keeps_bits(const sal_node *n)
+/* The mask or the indices of node i: from now on its forward step writes them. */
+static sal_status kept_value(int *out, tape *t, int i)
 {
-    return n->op == SAL_OP_MAX_POOL || sal_activation_keep(n->activation.kind) == SAL_KEEP_SIGN;
+    sal_status st = SAL_OK;
+    const sal_node *n = &t->graph->nodes[i];
+    if (t->kept[i] < 0) {
+        TRY(add_value(&t->kept[i], t, n->op == SAL_OP_MAX_POOL ? SAL_VALUE_INDICES : SAL_VALUE_MASK, &n->shape));
+        t->program->steps[t->forward[i]].kept = t->kept[i];
+    }
+    *out = t->kept[i];
+done:
+    return st;
 }
 
 static sal_status forward(tape *t)
@@ -128,7 +133,7 @@ static sal_status forward(tape *t)
         TRY(add_value(&t->values[i], t, SAL_VALUE_FLOATS, &n->shape));
         if (n->op == SAL_OP_INPUT)
             continue;
-        TRY(forward_step(t, i, t->values, t->values[i], t->active[i] && keeps_bits(n)));
+        TRY(forward_step(t, i));
     }
     t->program->input = t->values[g->input];
     t->program->scores = t->values[g->output];
@@ -252,16 +257,55 @@ done:
     return st;
 }
 
+/* The step that makes dy, the gradient of node i, if all that becomes of dy is to go through the ReLU of node i and if
+ * that step can do so itself; else NULL. */
+static sal_step *relu_taker(const tape *t, int i, int dy)
+{
+    const sal_program *p = t->program;
+    sal_step *maker = NULL;
+    if (p->lean || !p->backend->takes_relu || t->rule != SAL_RULE_GRADIENT ||
+        t->graph->nodes[i].activation.kind != SAL_ACT_RELU)
+        return NULL;
+    for (int j = 0; j < i; j++)
+        if (t->gradients[j] == dy)
+            return NULL;
+    for (size_t s = p->forward_count; s < p->step_count; s++) {
+        for (int k = 0; k < p->steps[s].input_count; k++)
+            if (p->steps[s].inputs[k] == dy)
+                return NULL;
+        if (p->steps[s].output == dy)
+            maker = &p->steps[s];
+    }
+    const int able =
+        maker && maker->kind == SAL_STEP_CONV_BACKWARD && maker->activated < 0 && p->backend->takes_relu(maker->node);
+    return able ? maker : NULL;
+}
+
+/* Whether the step that makes dy takes the ReLU of node i along: dy is then the gradient before it. */
+static int take_relu_along(tape *t, int i, int dy)
+{
+    sal_step *s = relu_taker(t, i, dy);
+    if (!s)
+        return 0;
+    s->activated = t->values[i];
+    if (s->addend >= 0)
+        s->inputs[s->input_count] = s->addend;
+    s->inputs[s->addend >= 0 ? s->input_count - 1 : s->input_count] = s->activated;
+    s->input_count++;
+    return 1;
+}
+
 /* Through an activation that is fused into node i: dy becomes the gradient before it. */
 static sal_status through_fused_activation(int *dy, tape *t, int i)
 {
     sal_status st = SAL_OK;
     const sal_node *n = &t->graph->nodes[i];
-    if (n->activation.kind == SAL_ACT_NONE)
+    if (n->activation.kind == SAL_ACT_NONE || take_relu_along(t, i, *dy))
         return st;
-    int inputs[2] = {*dy, t->kept[i]};
+    int inputs[2] = {*dy, -1};
     int output;
     sal_step *s;
+    TRY(kept_value(&inputs[1], t, i));
     TRY(add_value(&output, t, SAL_VALUE_FLOATS, &n->shape));
     TRY(add_step(&s, t, SAL_STEP_ACTIVATION_BACKWARD, n, inputs, 2, output));
     *dy = output;
@@ -272,9 +316,12 @@ done:
 static sal_status back_activation(tape *t, int i, int dy)
 {
     const sal_node *n = &t->graph->nodes[i];
-    int inputs[2] = {dy, t->kept[i]};
+    int inputs[2] = {dy, -1};
     sal_status st = SAL_OK;
+    if (take_relu_along(t, i, dy))
+        return contribute_same(t, n, n->inputs[0], dy);
     switch (sal_activation_keep(n->activation.kind)) {
+    case SAL_KEEP_SIGN: st = kept_value(&inputs[1], t, i); break;
     case SAL_KEEP_INPUT: st = backward_value(&inputs[1], t, n->inputs[0]); break;
     case SAL_KEEP_OUTPUT: st = backward_value(&inputs[1], t, i); break;
     case SAL_KEEP_NOTHING: return contribute_same(t, n, n->inputs[0], dy);
@@ -369,7 +416,7 @@ static sal_status backward_node(tape *t, int i, int dy)
     case SAL_OP_CONCAT: return back_concat(t, i, dy);
     case SAL_OP_AFFINE: return back_simple(t, i, dy, SAL_STEP_AFFINE_BACKWARD, -1);
     case SAL_OP_SLICE: return back_simple(t, i, dy, SAL_STEP_SLICE_BACKWARD, -1);
-    case SAL_OP_MAX_POOL: return back_simple(t, i, dy, SAL_STEP_MAX_POOL_BACKWARD, t->kept[i]);
+    case SAL_OP_MAX_POOL: TRY(kept_value(&kept, t, i)); return back_simple(t, i, dy, SAL_STEP_MAX_POOL_BACKWARD, kept);
     case SAL_OP_AVG_POOL: return back_simple(t, i, dy, SAL_STEP_AVG_POOL_BACKWARD, -1);
     case SAL_OP_REDUCE_MEAN: return back_simple(t, i, dy, SAL_STEP_REDUCE_MEAN_BACKWARD, -1);
     case SAL_OP_RESHAPE: return back_simple(t, i, dy, SAL_STEP_RESHAPE_BACKWARD, -1);
@@ -422,6 +469,7 @@ static sal_status tape_open(tape *t, size_t count)
 {
     sal_status st = SAL_OK;
     TRY(sal_alloc(&t->values, count, sizeof *t->values, "the tape"));
+    TRY(sal_alloc(&t->forward, count, sizeof *t->forward, "the tape"));
     TRY(sal_alloc(&t->kept, count, sizeof *t->kept, "the tape"));
     TRY(sal_alloc(&t->gradients, count, sizeof *t->gradients, "the tape"));
     TRY(sal_alloc(&t->again, count, sizeof *t->again, "the tape"));
@@ -444,6 +492,7 @@ done:
 static void tape_close(tape *t)
 {
     sal_free(t->values);
+    sal_free(t->forward);
     sal_free(t->kept);
     sal_free(t->gradients);
     sal_free(t->again);

@@ -110,6 +110,17 @@ done:
     return st;
 }
 
+/* Smaller at the cost of time, once: 1 where that can be had. */
+static int make_lean(sal_status *st, sal_program *p, const sal_program_options *options)
+{
+    if (p->lean || !p->backend->takes_relu)
+        return 0;
+    drop_steps(p);
+    p->lean = 1;
+    *st = sal_program_differentiate(p, options->rule);
+    return 1;
+}
+
 /* The largest batch that fits the limit, planned and prepared. */
 static sal_status fit_batch(sal_program *p, const sal_program_options *options, size_t limit)
 {
@@ -118,6 +129,12 @@ static sal_status fit_batch(sal_program *p, const sal_program_options *options, 
         TRY(plan_batch(p, limit));
         if (p->arena_bytes <= limit)
             break;
+        if (make_lean(&st, p, options)) {
+            TRY(st);
+            TRY(plan_batch(p, limit));
+            if (p->arena_bytes <= limit)
+                break;
+        }
         if (options->batch || p->batch == 1) {
             st = sal_fail(SAL_ERROR_MEMORY, "a batch of %lld needs %zu MiB, %zu MiB may be used%s", (long long)p->batch,
                           p->arena_bytes >> 20, limit >> 20, options->batch > 1 ? ": ask for a smaller batch" : "");
@@ -145,7 +162,14 @@ static sal_status fit_device(sal_program *p, const sal_program_options *options,
         st = fit_batch(p, options, limit);
         if (st == SAL_OK && !options->described)
             st = allocate_arena(p);
-        if (st != SAL_ERROR_MEMORY || !p->backend->distinct_memory || p->batch == 1)
+        if (st != SAL_ERROR_MEMORY || !p->backend->distinct_memory)
+            break;
+        if (make_lean(&st, p, options)) {
+            if (st != SAL_OK)
+                break;
+            continue;
+        }
+        if (p->batch == 1)
             break;
         if (!p->asked_batch)
             p->asked_batch = p->batch;
@@ -186,6 +210,7 @@ sal_status sal_program_open(sal_program **out, sal_graph *graph, const sal_progr
                                                .precision = options->precision,
                                                .described = options->described};
     TRY(p->backend->open(&p->device, spec, &device_options));
+    p->lean = options->lean;
     p->graph = *graph;
     sal_graph_init(graph);
     st = compile(p, options);

@@ -43,6 +43,7 @@ typedef struct sal_program {
     size_t scratch_bytes;    /* the largest */
     size_t weight_bytes;
     size_t kept_bytes;
+    int lean;                 /* 1: ReLUs keep bits even where a device could take them along in its convolutions */
     const float *next_inputs; /* pictures to bring over while the next backward pass runs, or NULL; borrowed */
     int64_t next_count;
     int64_t asked_batch; /* where the device had less memory than it said and the batch was halved; else 0 */
@@ -57,6 +58,7 @@ typedef struct sal_program_options {
     const char *described; /* see sal_device_options: the program cannot run */
     sal_rule rule;
     uint64_t max_memory; /* 0: three quarters of what is free */
+    int lean;            /* 1: see sal_program; 0: as long as memory allows */
 } sal_program_options;
 
 /* Compiles a graph that went through sal_passes_run. The graph is taken

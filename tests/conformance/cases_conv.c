@@ -94,6 +94,10 @@ static void try_both(suite *s, const problem *p, dice *d)
     b.addend = (int)dice_below(d, 2);
     b.in_place = b.addend && dice_below(d, 2);
     suite_try(s, &b);
+    b.activated = s->backend->takes_relu != NULL;
+    b.in_place = 0;
+    if (b.activated)
+        suite_try(s, &b);
 }
 
 void suite_convolutions(suite *s)

@@ -92,8 +92,9 @@ const char *problem_text(char *text, size_t size, const problem *p)
     put_attributes(&w, p);
     if (p->op == SAL_OP_CONV && p->input_count > 1)
         put(&w, " +residual");
-    put(&w, "%s%s%s%s%s%s", p->seed ? " seed" : "", p->kept ? " +kept" : "", p->addend ? " +addend" : "",
-        p->in_place ? " in place" : "", p->picture ? " picture" : "", p->grid ? " grid" : "");
+    put(&w, "%s%s%s%s%s%s%s", p->seed ? " seed" : "", p->kept ? " +kept" : "", p->addend ? " +addend" : "",
+        p->activated ? " +activated" : "", p->in_place ? " in place" : "", p->picture ? " picture" : "",
+        p->grid ? " grid" : "");
     put(&w, "%s", rules[p->rule]);
     if (p->operand)
         put(&w, " operand%d", p->operand);

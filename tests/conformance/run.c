@@ -16,6 +16,7 @@ static sal_step new_step(const trial *t, sal_step_kind kind, int *inputs, int co
                       .output = output,
                       .kept = -1,
                       .addend = -1,
+                      .activated = -1,
                       .operand = t->p->operand,
                       .batch = t->p->batch,
                       .rule = t->p->rule};
@@ -163,6 +164,27 @@ static sal_status find_kept(int *kept, trial *t, const int *inputs, answers *a)
     return SAL_OK;
 }
 
+/* What comes out of a ReLU: where it is 0, nothing goes back. */
+static sal_status add_activated(int *out, trial *t, const sal_shape *shape)
+{
+    sal_status st = SAL_OK;
+    TRY(trial_add_random(out, t, shape, 0, 2.0));
+    const size_t count = trial_elements(t, *out) * (size_t)t->p->batch;
+    for (size_t i = 0; i < count; i++)
+        if (t->numbers[*out][i] < 0.0)
+            t->numbers[*out][i] = 0.0;
+    TRY(trial_upload(t, *out));
+done:
+    return st;
+}
+
+static void apply_relu(const answers *a, const double *activated, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (activated[i] <= 0.0)
+            a->value[i] = a->tolerance[i] = 0.0;
+}
+
 static sal_status check_backward(trial *t, const int *inputs, const sal_step *step, answers *a, const double *addend)
 {
     sal_status st = SAL_OK;
@@ -188,6 +210,8 @@ static sal_status check_backward(trial *t, const int *inputs, const sal_step *st
         }
         reference_backward(b.value + at, b.tolerance + at, &r, &q);
     }
+    if (step->activated >= 0)
+        apply_relu(&b, t->numbers[step->activated], one * (size_t)t->p->batch);
     TRY(trial_compare(t, step->output, b.value, b.tolerance));
 done:
     answers_close(&b);
@@ -207,14 +231,18 @@ static sal_status try_backward(trial *t, const int *inputs, answers *a)
     sal_status st = SAL_OK;
     const problem *p = t->p;
     const sal_shape *y = &t->graph.nodes[t->node].shape;
-    int activation = p->kind == SAL_STEP_ACTIVATION_BACKWARD, picture = p->picture && !activation, given[3], count = 1,
-        kept, addend = -1, output;
+    int activation = p->kind == SAL_STEP_ACTIVATION_BACKWARD, picture = p->picture && !activation, given[4], count = 1,
+        kept, activated = -1, addend = -1, output;
     const sal_shape *x = activation ? y : &p->inputs[p->operand];
     TRY(find_kept(&kept, t, inputs, a));
     TRY(trial_add_random(&given[0], t, y, 0, 2.0));
     t->values[given[0]].seed = p->seed;
     if (kept >= 0)
         given[count++] = kept;
+    if (p->activated) {
+        TRY(add_activated(&activated, t, x));
+        given[count++] = activated;
+    }
     if (p->addend) {
         TRY(trial_add_random(&addend, t, x, picture, 2.0));
         given[count++] = addend;
@@ -222,6 +250,7 @@ static sal_status try_backward(trial *t, const int *inputs, answers *a)
     TRY(trial_add_value(&output, t, SAL_VALUE_FLOATS, x, picture));
     sal_step step = new_step(t, p->kind, given, count, output);
     step.addend = addend;
+    step.activated = activated;
     step.first_channel = p->kind == SAL_STEP_CONCAT_BACKWARD ? channels_before(p) : 0;
     if (p->in_place)
         trial_share(t, output, addend >= 0 ? addend : given[0]);

@@ -32,6 +32,7 @@ typedef struct problem {
     int scalar_weight; /* affine */
     int kept;          /* forward: writes its mask or indices, too */
     int addend;        /* backward: adds to what is there */
+    int activated;     /* convolution's backward: takes the derivative of a ReLU along */
     int in_place;      /* the output takes the memory of residual, addend, first operand or dy */
     int picture;       /* the input is read by convolutions only */
     int rule;

@@ -286,8 +286,23 @@ cudnnStatus_t check_window(const descriptor &d)
     return CUDNN_STATUS_SUCCESS;
 }
 
+/* dx = dy times the derivative at x. */
+cudnnStatus_t check_backward_pointwise(const descriptor &op)
+{
+    if (!has_children(op, {CUDNN_ATTR_OPERATION_POINTWISE_DYDESC, CUDNN_ATTR_OPERATION_POINTWISE_XDESC,
+                           CUDNN_ATTR_OPERATION_POINTWISE_DXDESC}))
+        return refuse(CUDNN_STATUS_BAD_PARAM, "pointwise: a tensor is missing or not finalized");
+    const tensor dy(*child(op, CUDNN_ATTR_OPERATION_POINTWISE_DYDESC)),
+        x(*child(op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC)), dx(*child(op, CUDNN_ATTR_OPERATION_POINTWISE_DXDESC));
+    if (dy.dim != dx.dim || x.dim != dx.dim)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "pointwise: shapes differ");
+    return CUDNN_STATUS_SUCCESS;
+}
+
 cudnnStatus_t check_pointwise(const descriptor &op)
 {
+    if (child(op, CUDNN_ATTR_OPERATION_POINTWISE_DXDESC))
+        return check_backward_pointwise(op);
     if (!has_children(op, {CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_XDESC,
                            CUDNN_ATTR_OPERATION_POINTWISE_YDESC}))
         return refuse(CUDNN_STATUS_BAD_PARAM, "pointwise: a tensor is missing or not finalized");
@@ -409,9 +424,24 @@ struct interpreter {
         known[t.uid] = std::move(v);
     }
 
+    void relu_backward(const descriptor &op)
+    {
+        const tensor dy(*child(op, CUDNN_ATTR_OPERATION_POINTWISE_DYDESC)),
+            x(*child(op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC)), dx(*child(op, CUDNN_ATTR_OPERATION_POINTWISE_DXDESC));
+        numbers v = operand(dy);
+        const numbers &at = operand(x);
+        for (size_t k = 0; k < v.size(); k++)
+            v[k] = at[k] > 0.0 ? v[k] : at[k] != at[k] ? at[k] : 0.0;
+        result(dx, std::move(v));
+    }
+
     void pointwise(const descriptor &op)
     {
         const descriptor &pw = *child(op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
+        if (value(pw, CUDNN_ATTR_POINTWISE_MODE, CUDNN_POINTWISE_IDENTITY) == CUDNN_POINTWISE_RELU_BWD) {
+            relu_backward(op);
+            return;
+        }
         const tensor x(*child(op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC));
         const tensor y(*child(op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC));
         numbers v = operand(x);

@@ -216,6 +216,23 @@ class Memory(Emulated):
         self.compare(out, reference)
         self.assertEqual(len(re.findall("batch", done.stderr)), 1, done.stderr)
 
+    def test_relus_are_kept_as_bits_where_memory_is_short(self):
+        def plan(**environment):
+            done = self.start("plan", HONEST, "--device", "cuda:0", "--batch", "16", "--json", **environment)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(done.stdout)
+
+        ample = plan()
+        short = plan(MEMORY=ample["arena_bytes"])
+        self.assertLess(short["kept_bytes"], ample["kept_bytes"] / 4)
+        self.assertEqual([p["batch"] for p in (ample, short)], [16, 16])
+        for rest in ({}, {"UNFUSED": "backward"}):
+            one, _ = self.results("ample", "--device", "cuda:0", "--batch", "16", "--save-gradient", **rest)
+            two, _ = self.results(
+                "short", "--device", "cuda:0", "--batch", "16", "--save-gradient", MEMORY=ample["arena_bytes"], **rest
+            )
+            self.compare(one, two, 1e-5)
+
     def test_too_little_for_one_picture(self):
         done = self.start("explain", HONEST, PICTURES[0], "-o", self.out, "--device", "cuda:0", MEMORY=1 << 20)
         self.assertEqual(done.returncode, 1)

@@ -40,6 +40,8 @@ static const form forms[] = {
     {"forward add bias relu", CUDNN_GRAPH_FORWARD, 1, 1, 0, {.kind = SAL_ACT_RELU}, 0},
     {"backward", CUDNN_GRAPH_BACKWARD, 0, 0, 0, {0}, 0},
     {"backward add", CUDNN_GRAPH_BACKWARD, 0, 1, 0, {0}, 1},
+    {"backward relu", CUDNN_GRAPH_BACKWARD, 0, 0, 0, {.kind = SAL_ACT_RELU}, 1},
+    {"backward add relu", CUDNN_GRAPH_BACKWARD, 0, 1, 0, {.kind = SAL_ACT_RELU}, 1},
     {"forward float-bias relu", CUDNN_GRAPH_FORWARD, 1, 0, 1, {.kind = SAL_ACT_RELU}, 1},
     {"forward bias clip", CUDNN_GRAPH_FORWARD, 1, 0, 0, {.kind = SAL_ACT_CLIP, .alpha = 0, .beta = 6}, 1},
     {"forward bias leaky", CUDNN_GRAPH_FORWARD, 1, 0, 0, {.kind = SAL_ACT_LEAKY_RELU, .alpha = 0.1f}, 1},
