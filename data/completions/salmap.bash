@@ -42,11 +42,11 @@ _salmap()
             explain)
                 words="--out --figure --save-gradient --json --quiet --target --score --rule --modifier --reduce
                     --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
-                    --crop-resize --save-preprocess --device --precision --batch --threads --exact --help"
+                    --crop-resize --save-preprocess --device --precision --batch --threads --exact --lean --help"
                 ;;
             inspect | doctor) words="--json --help" ;;
             plan)
-                words="--batch --threads --device --gpu --precision --exact --rule --steps --json --help"
+                words="--batch --threads --device --gpu --precision --exact --lean --rule --steps --json --help"
                 ;;
         esac
         COMPREPLY=($(compgen -W "$words" -- "$cur"))

@@ -16,6 +16,7 @@ complete -c salmap -n $computing -l precision -x -a 'default fp32 tf32 bf16 fp16
 complete -c salmap -n $computing -s b -l batch -x -d 'Pictures computed together'
 complete -c salmap -n $computing -l threads -x -d 'CPU threads'
 complete -c salmap -n $computing -l exact -d 'Direct convolutions only'
+complete -c salmap -n $computing -l lean -d 'Of a GPU: the least memory'
 complete -c salmap -n $computing -l rule -x -a 'gradient guided deconvnet rectified' -d 'How activations send it back'
 complete -c salmap -n "__fish_seen_subcommand_from $commands" -l json -d 'Print JSON'
 complete -c salmap -n '__fish_seen_subcommand_from plan' -l steps -d 'Also every step'

@@ -194,6 +194,8 @@ typedef struct sal_engine_options {
     sal_rule rule;
     uint64_t max_memory; /* bytes for the arena; 0: three quarters of what is free */
     sal_precision precision;
+    int lean; /* GPUs, 1: ReLUs keep a bit an element, as they do where memory is short, not the values that let their
+                 derivatives be taken along in the convolutions: a fraction of the memory, more passes over it */
 } sal_engine_options;
 
 typedef struct sal_engine sal_engine;
@@ -243,6 +245,7 @@ typedef struct sal_gpu_plan_options {
     sal_precision precision; /* DEFAULT: tf32, which devices without it do in fp32 */
     int64_t batch;           /* 0: 64, or half of that until it fits */
     sal_rule rule;
+    int lean; /* as of engines */
 } sal_gpu_plan_options;
 
 typedef struct sal_gpu_plan_info {

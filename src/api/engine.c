@@ -46,7 +46,8 @@ sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_
                                                  .exact = o->exact,
                                                  .precision = o->precision,
                                                  .rule = o->rule,
-                                                 .max_memory = o->max_memory};
+                                                 .max_memory = o->max_memory,
+                                                 .lean = o->lean};
     TRY(sal_program_open(&e->program, &graph, &program_options));
     TRY(sal_attribution_init(&e->attribution, e->program, model->graph.detached));
     snprintf(e->device, sizeof e->device, "%s", e->program->backend->describe(e->program->device));

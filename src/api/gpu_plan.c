@@ -81,7 +81,7 @@ sal_status sal_gpu_plan_open(sal_gpu_plan **out, sal_model *model, const sal_gpu
     p->precision = options->precision;
     TRY(sal_gpu_profile_open(&p->profile, options->gpu));
     int64_t batch = options->batch ? options->batch : DEFAULT_BATCH;
-    for (int lean = 0;; lean = !lean) {
+    for (int lean = options->lean != 0;; lean = options->lean || !lean) {
         TRY(compile(p, model, options, batch, lean));
         st = check_memory(p);
         if (st != SAL_ERROR_MEMORY || (lean && (options->batch || batch == 1)))

@@ -34,6 +34,7 @@ typedef struct settings {
     int64_t batch;
     int64_t threads;
     int exact;
+    int lean;
     int json;
     int quiet;
 } settings;
@@ -76,6 +77,7 @@ static const cli_option options[] = {
                65536),
     CLI_NUMBER(CLI_INTEGER, 0, "threads", "N", threads, "CPU threads (default: one per core)", 1, 4096),
     CLI_OPTION(CLI_FLAG, 0, "exact", NULL, exact, "direct convolutions only (no Winograd)"),
+    CLI_OPTION(CLI_FLAG, 0, "lean", NULL, lean, "of a GPU: the least memory, more passes over it"),
 };
 
 const cli_command cli_explain_command = {
@@ -187,6 +189,7 @@ static int open_engines(cli_engines *engines, sal_model *model, const settings *
     sal_engine_options o = {.batch = s->batch,
                             .threads = (int)s->threads,
                             .exact = s->exact,
+                            .lean = s->lean,
                             .rule = (sal_rule)s->rule,
                             .precision = (sal_precision)s->precision};
     enum { FEW = 8 };

@@ -14,6 +14,7 @@ typedef struct settings {
     const char *gpu;
     int precision;
     int exact;
+    int lean;
     int rule;
     int steps;
     int json;
@@ -26,6 +27,7 @@ static const cli_option options[] = {
     CLI_OPTION(CLI_TEXT, 0, "gpu", "h100|a100|rtx4090|t4|b200|FILE.json", gpu, "a GPU that need not be there"),
     CLI_OPTION(CLI_CHOICE, 0, "precision", "default|fp32|tf32|bf16|fp16", precision, "of a GPU (default: tf32)"),
     CLI_OPTION(CLI_FLAG, 0, "exact", NULL, exact, "direct convolutions only (no Winograd)"),
+    CLI_OPTION(CLI_FLAG, 0, "lean", NULL, lean, "of a GPU: the least memory, more passes over it"),
     CLI_OPTION(CLI_CHOICE, 0, "rule", "gradient|guided|deconvnet|rectified", rule, "how activations send it back"),
     CLI_OPTION(CLI_FLAG, 0, "steps", NULL, steps, "also every step: algorithm, result, what is kept"),
     CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print one JSON object, steps included"),
@@ -117,7 +119,8 @@ static int plan(const char *path, sal_model *model, const settings *s)
                                   .threads = (int)s->threads,
                                   .exact = s->exact,
                                   .precision = (sal_precision)s->precision,
-                                  .rule = (sal_rule)s->rule};
+                                  .rule = (sal_rule)s->rule,
+                                  .lean = s->lean};
     sal_engine *engine;
     sal_plan_info info;
     int code = CLI_OK;
@@ -149,8 +152,14 @@ int cli_plan(int argc, char **argv)
     sal_model *model;
     if (sal_model_open(&model, argv[first], NULL) != SAL_OK)
         return cli_fail_library(self);
-    const plan_gpu_request request = {argv[first], s.gpu, (sal_precision)s.precision, s.batch, (sal_rule)s.rule,
-                                      s.steps,     s.json};
+    const plan_gpu_request request = {.path = argv[first],
+                                      .gpu = s.gpu,
+                                      .precision = (sal_precision)s.precision,
+                                      .batch = s.batch,
+                                      .rule = (sal_rule)s.rule,
+                                      .lean = s.lean,
+                                      .steps = s.steps,
+                                      .json = s.json};
     int code = s.gpu ? plan_gpu(self, model, &request) : plan(argv[first], model, &s);
     sal_model_close(model);
     return cli_finish(self, code);

@@ -38,7 +38,7 @@ static void print_time(const sal_gpu_plan_info *p)
     printf("%s to and from memory\n", text_bytes(t, sizeof t, p->bytes));
     printf("  time     at least %s per picture, ", text_seconds(t, sizeof t, p->seconds));
     printf("%.0f %% of it bound by memory (roofline, not measured)\n", 100 * p->memory_seconds / p->seconds);
-    printf("  feeding  %.0f pictures/s at most: to be decoded by the host, %.2g GB/s to be sent\n",
+    printf("  feeding  %.0f pictures/s at most: to be decoded by the host, %.3g GB/s to be sent\n",
            p->pictures_per_second, p->pictures_per_second * (double)p->upload_bytes / 1e9);
 }
 
@@ -133,7 +133,8 @@ static int print_json(const cli_command *command, const plan_gpu_request *r, con
 
 int plan_gpu(const cli_command *command, sal_model *model, const plan_gpu_request *r)
 {
-    const sal_gpu_plan_options options = {.gpu = r->gpu, .precision = r->precision, .batch = r->batch, .rule = r->rule};
+    const sal_gpu_plan_options options = {
+        .gpu = r->gpu, .precision = r->precision, .batch = r->batch, .rule = r->rule, .lean = r->lean};
     sal_gpu_plan *plan;
     sal_gpu_plan_info info;
     int code = CLI_OK;

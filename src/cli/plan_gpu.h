@@ -10,6 +10,7 @@ typedef struct plan_gpu_request {
     sal_precision precision;
     int64_t batch;
     sal_rule rule;
+    int lean;
     int steps;
     int json;
 } plan_gpu_request;

@@ -263,8 +263,7 @@ static sal_step *relu_taker(const tape *t, int i, int dy)
 {
     const sal_program *p = t->program;
     sal_step *maker = NULL;
-    if (p->lean || !p->backend->takes_relu || t->rule != SAL_RULE_GRADIENT ||
-        t->graph->nodes[i].activation.kind != SAL_ACT_RELU)
+    if (p->lean || t->rule != SAL_RULE_GRADIENT || t->graph->nodes[i].activation.kind != SAL_ACT_RELU)
         return NULL;
     for (int j = 0; j < i; j++)
         if (t->gradients[j] == dy)

@@ -113,7 +113,7 @@ done:
 /* Smaller at the cost of time, once: 1 where that can be had. */
 static int make_lean(sal_status *st, sal_program *p, const sal_program_options *options)
 {
-    if (p->lean || !p->backend->takes_relu)
+    if (p->lean)
         return 0;
     drop_steps(p);
     p->lean = 1;
@@ -210,7 +210,7 @@ sal_status sal_program_open(sal_program **out, sal_graph *graph, const sal_progr
                                                .precision = options->precision,
                                                .described = options->described};
     TRY(p->backend->open(&p->device, spec, &device_options));
-    p->lean = options->lean;
+    p->lean = options->lean || !p->backend->takes_relu;
     p->graph = *graph;
     sal_graph_init(graph);
     st = compile(p, options);

@@ -43,7 +43,7 @@ typedef struct sal_program {
     size_t scratch_bytes;    /* the largest */
     size_t weight_bytes;
     size_t kept_bytes;
-    int lean;                 /* 1: ReLUs keep bits even where a device could take them along in its convolutions */
+    int lean;                 /* 1: ReLUs keep bits, and no convolution takes their derivatives along */
     const float *next_inputs; /* pictures to bring over while the next backward pass runs, or NULL; borrowed */
     int64_t next_count;
     int64_t asked_batch; /* where the device had less memory than it said and the batch was halved; else 0 */

@@ -148,8 +148,9 @@ static int take_options(job *j, int argc, char **argv)
         [SAL_PRECISION_BF16] = "bf16",
         [SAL_PRECISION_FP16] = "fp16",
     };
-    if (argc < 7 || argc > 9)
+    if (argc < 7 || argc > 10 || (argc > 9 && strcmp(argv[9], "lean") != 0))
         return 0;
+    j->options.lean = argc > 9;
     j->options.device = argc > 7 ? argv[7] : "cpu";
     j->options.threads = (int)strtol(argv[5], NULL, 10);
     for (int i = SAL_PRECISION_FP32; argc > 8 && i <= SAL_PRECISION_FP16; i++)
@@ -180,7 +181,7 @@ int main(int argc, char **argv)
     job j = {0};
     sal_plan_info plan;
     if (!take_options(&j, argc, argv)) {
-        fprintf(stderr, "usage: bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS [DEVICE [PRECISION]]\n");
+        fprintf(stderr, "usage: bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS [DEVICE [PRECISION [lean]]]\n");
         return 2;
     }
     int ok = job_open(&j, argv);

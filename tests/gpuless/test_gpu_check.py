@@ -80,7 +80,7 @@ class DryRun(Folder):
         self.assertNotIn("nan", text)
         self.assertIn("| every step alone, fp32 | passed |", text)
         self.assertIn("| compute-sanitizer | left out |", text)
-        self.assertRegex(text, r"\| demo \| fp32 \| 2 \| \d+ \| \d+\.\d+ \|")
+        self.assertRegex(text, r"\| demo \| fp32 \| 2 \| \d+ \|  \| \d+\.\d+ \|")
         for line in text.splitlines():
             if line.startswith("|"):
                 self.assertTrue(line.endswith("|"), line)
