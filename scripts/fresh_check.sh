@@ -153,8 +153,21 @@ mkdir -p "$chroot_dir/dev/shm"
 mount -t proc proc "$chroot_dir/proc"
 mount -t tmpfs tmpfs "$chroot_dir/dev/shm"
 
+# Asked for CUDA where there is none, the build says what is missing.
+check_cuda_refused() {
+    local rc=0
+    inside cmake -S /salmap -B /tmp/cuda -DSAL_CUDA=ON > "$work/cuda.log" 2>&1 || rc=$?
+    if [[ $rc -eq 0 ]] || ! grep -q 'there is no: the compiler nvcc' "$work/cuda.log" ||
+        ! grep -q "install NVIDIA's packages" "$work/cuda.log"; then
+        tail -n 20 "$work/cuda.log" >&2
+        echo "fresh_check.sh: -DSAL_CUDA=ON did not say what to install" >&2
+        return 1
+    fi
+}
+
 inside /salmap/scripts/demo.sh
 check_pictures
+check_cuda_refused
 if [[ $tests -eq 1 ]]; then
     inside /salmap/scripts/test.sh
 else

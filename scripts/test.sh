@@ -1,26 +1,23 @@
 #!/usr/bin/env bash
-# test.sh [--quick] [--cpu] [--no-setup] [BUILD] [-- cmake options]: builds salmap with its tests in BUILD (default:
-# build-test/ of the repository) and runs them all. The architecture tests compare with PyTorch, which first writes
-# the networks and their gradients into BUILD; --quick skips them, and with them the need for PyTorch. --cpu leaves out
-# what concerns GPUs.
+# test.sh [--quick] [--no-setup] [BUILD] [-- cmake options]: builds salmap with its tests in BUILD (default: build-test/
+# of the repository) and runs them all. The architecture tests compare with PyTorch, which first writes
+# the networks and their gradients into BUILD; --quick skips them, and with them the need for PyTorch.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build-test
 quick=0
 setup=1
-choice=()
 while [[ $# -gt 0 ]]; do
     case $1 in
     --quick) quick=1 ;;
     --no-setup) setup=0 ;;
-    --cpu) choice=(-LE '^gpuless$') ;;
     --)
         shift
         break
         ;;
     -*)
-        echo "test.sh: unknown option '$1'; there are --quick, --cpu and --no-setup" >&2
+        echo "test.sh: unknown option '$1'; there are --quick and --no-setup" >&2
         exit 2
         ;;
     *) build=$1 ;;
@@ -50,4 +47,4 @@ if [[ $quick -eq 0 ]]; then
     fi
     export SAL_ARCHITECTURES=$build/architectures
 fi
-ctest --test-dir "$build" --output-on-failure --no-tests=error --parallel "$(nproc)" "${choice[@]}"
+ctest --test-dir "$build" --output-on-failure --no-tests=error --parallel "$(nproc)"
