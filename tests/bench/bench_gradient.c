@@ -181,7 +181,8 @@ int main(int argc, char **argv)
     job j = {0};
     sal_plan_info plan;
     if (!take_options(&j, argc, argv)) {
-        fprintf(stderr, "usage: bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS [DEVICE [PRECISION [lean]]]\n");
+        fprintf(stderr,
+                "usage: bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS [DEVICE [PRECISION [lean]]]\n");
         return 2;
     }
     int ok = job_open(&j, argv);
