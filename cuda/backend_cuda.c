@@ -422,15 +422,18 @@ done:
     return st;
 }
 
-/* The first run is made step by step, since libraries load their kernels then; the second is recorded. */
+/* The first run is made step by step, since libraries load their kernels then; the second is recorded. What cannot be
+ * recorded, and not every engine of a library can, is run step by step for good. */
 static sal_status repeat(sal_device *d, int slot, sal_enqueue *enqueue, void *context)
 {
     sal_status st = SAL_OK;
     TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
-    if (d->runs[slot]++ == 0)
+    if (d->runs[slot]++ == 0 || d->unrecordable[slot])
         return enqueue(context);
-    if (!d->recorded[slot])
-        TRY(record(d, slot, enqueue, context));
+    if (!d->recorded[slot] && record(d, slot, enqueue, context) != SAL_OK) {
+        d->unrecordable[slot] = 1;
+        return enqueue(context);
+    }
     TRY(CUDA_CHECK(cudaGraphLaunch(d->recorded[slot], d->compute)));
 done:
     return st;

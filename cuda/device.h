@@ -46,6 +46,7 @@ struct sal_device {
     int *not_finite; /* device: set by conversions of gradients */
     cuda_weight *weights;
     cudaGraphExec_t recorded[2]; /* forward, backward */
+    int unrecordable[2];
     int64_t runs[2];
     char description[192];
 };
