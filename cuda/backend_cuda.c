@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_LOSS_SCALE = 4096, RESCALE = 16 };
+static const float default_loss_scale = 4096.0f; /* of half precision */
+/* What the kernels are compiled for at least: Turing. */
+enum { LEAST_MAJOR = 7, LEAST_MINOR = 5 };
 
 sal_status cuda_check(cudaError_t error, const char *call)
 {
@@ -26,10 +28,18 @@ sal_status cuda_check(cudaError_t error, const char *call)
 
 /* ---- Device ------------------------------------------------------------- */
 
+static int is_supported(const struct cudaDeviceProp *p)
+{
+    return p->major > LEAST_MAJOR || (p->major == LEAST_MAJOR && p->minor >= LEAST_MINOR);
+}
+
+/* Where the first is too old for the kernels, "auto" had better compute on the CPU. */
 static int present(void)
 {
     int count = 0;
-    if (cudaGetDeviceCount(&count) == cudaSuccess)
+    struct cudaDeviceProp first;
+    if (cudaGetDeviceCount(&count) == cudaSuccess &&
+        (count == 0 || (cudaGetDeviceProperties(&first, 0) == cudaSuccess && is_supported(&first))))
         return count;
     (void)cudaGetLastError();
     return 0;
@@ -73,8 +83,6 @@ static void set_precision(sal_device *d, sal_precision precision)
     d->type = precision == SAL_PRECISION_BF16   ? CUDA_TYPE_BFLOAT16
               : precision == SAL_PRECISION_FP16 ? CUDA_TYPE_HALF
                                                 : CUDA_TYPE_FLOAT;
-    d->full_loss_scale = precision == SAL_PRECISION_FP16 ? (float)DEFAULT_LOSS_SCALE : 1.0f;
-    d->loss_scale = d->full_loss_scale;
 }
 
 static const char *precision_name(const sal_device *d)
@@ -125,13 +133,17 @@ static void device_close(sal_device *d)
 {
     if (!d)
         return;
-    if (!d->described) {
-        (void)cudaSetDevice(d->ordinal);
-        if (d->compute)
-            (void)cudaStreamSynchronize(d->compute);
-        if (d->copy)
-            (void)cudaStreamSynchronize(d->copy);
+    if (d->described) { /* without a call that would wake a device */
+        cuda_weights_clear(d);
+        cuda_library_close(d->library);
+        sal_free(d);
+        return;
     }
+    (void)cudaSetDevice(d->ordinal);
+    if (d->compute)
+        (void)cudaStreamSynchronize(d->compute);
+    if (d->copy)
+        (void)cudaStreamSynchronize(d->copy);
     cuda_maps_close(d->maps);
     for (int k = 0; k < 2; k++)
         if (d->recorded[k])
@@ -140,7 +152,7 @@ static void device_close(sal_device *d)
     close_staging(&d->download);
     cuda_weights_clear(d);
     cuda_library_close(d->library);
-    (void)cudaFree(d->not_finite);
+    cuda_loss_scale_close(&d->scale);
     if (d->compute)
         (void)cudaStreamDestroy(d->compute);
     if (d->copy)
@@ -157,12 +169,17 @@ static sal_status open_hardware(sal_device *d)
     TRY(find_device(d->ordinal));
     TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
     TRY(CUDA_CHECK(cudaGetDeviceProperties(&properties, d->ordinal)));
+    if (!is_supported(&properties)) {
+        st = sal_fail(SAL_ERROR_UNSUPPORTED,
+                      "device 'cuda:%d': %s has compute capability %d.%d; %d.%d (Turing) or later is needed",
+                      d->ordinal, properties.name, properties.major, properties.minor, LEAST_MAJOR, LEAST_MINOR);
+        goto done;
+    }
     TRY(CUDA_CHECK(cudaStreamCreateWithFlags(&d->compute, cudaStreamNonBlocking)));
     TRY(CUDA_CHECK(cudaStreamCreateWithFlags(&d->copy, cudaStreamNonBlocking)));
     TRY(open_staging(&d->upload));
     TRY(open_staging(&d->download));
-    TRY(CUDA_CHECK(cudaMalloc((void **)&d->not_finite, sizeof *d->not_finite)));
-    TRY(CUDA_CHECK(cudaMemsetAsync(d->not_finite, 0, sizeof *d->not_finite, d->compute)));
+    TRY(cuda_loss_scale_open(&d->scale, d->precision == SAL_PRECISION_FP16 ? default_loss_scale : 1.0f, d->compute));
     snprintf(model, sizeof model, "%.80s, sm_%d%d", properties.name, properties.major, properties.minor);
     TRY(cuda_library_open(&d->library, d->compute, model, NULL));
     TRY(cuda_maps_open(&d->maps, d));
@@ -297,6 +314,29 @@ done:
     return st;
 }
 
+static size_t host_bytes(const sal_value *v, int64_t pictures)
+{
+    return (size_t)sal_shape_elements(&v->shape) * (size_t)pictures * sizeof(float);
+}
+
+/* Pictures on their way in, and maps with all that makes them. */
+static sal_status reserve(sal_device *d, const sal_value *input, int64_t batch)
+{
+    sal_status st = SAL_OK;
+    const cuda_extent e = cuda_value_extent(input, batch);
+    TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
+    st = grow_staging(d, &d->upload, host_bytes(input, batch));
+    if (st == SAL_OK)
+        st = cuda_maps_reserve(d->maps, e);
+    if (st == SAL_OK)
+        return st;
+    /* A smaller batch wants less. */
+    free_staging(&d->upload);
+    cuda_maps_shrink(d->maps);
+done:
+    return st;
+}
+
 /* Host floats on their way into a buffer that no kernel reads any more; *turn is which. */
 static sal_status stage(int *turn, sal_device *d, const float *host, size_t bytes)
 {
@@ -313,11 +353,6 @@ static sal_status stage(int *turn, sal_device *d, const float *host, size_t byte
     *turn = k;
 done:
     return st;
-}
-
-static size_t host_bytes(const sal_value *v, int64_t pictures)
-{
-    return (size_t)sal_shape_elements(&v->shape) * (size_t)pictures * sizeof(float);
 }
 
 static sal_status prefetch(sal_device *d, const sal_value *v, const float *host, int64_t pictures)
@@ -341,9 +376,12 @@ sal_status cuda_upload(sal_device *d, void *memory, const sal_value *v, const fl
     sal_status st = SAL_OK;
     cuda_staging *s = &d->upload;
     const size_t bytes = host_bytes(v, pictures);
-    const float scale = v->gradient ? d->loss_scale : 1.0f;
+    const int scaled = v->gradient && d->scale.full != 1.0f;
+    const float scale = scaled && !v->seed ? d->scale.now : 1.0f;
     int k = s->ahead_turn;
     TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
+    if (scaled && v->seed)
+        TRY(cuda_loss_scale_seeds(&host, &d->scale, host, pictures, (size_t)sal_shape_elements(&v->shape), d->compute));
     if (s->ahead == host && s->ahead_bytes == bytes)
         s->ahead = NULL;
     else
@@ -367,41 +405,27 @@ static sal_status download(sal_device *d, float *host, const void *memory, const
     sal_status st = SAL_OK;
     cuda_staging *s = &d->download;
     const size_t bytes = host_bytes(v, pictures);
-    const float scale = v->gradient ? 1.0f / d->loss_scale : 1.0f;
     TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
     TRY(grow_staging(d, s, bytes));
     const void *from = memory;
-    if (v->layout != SAL_LAYOUT_PLAIN || scale != 1.0f) {
+    if (v->layout != SAL_LAYOUT_PLAIN) {
         TRY(CUDA_CHECK(cuda_convert_out((float *)(void *)s->device[0], memory, cuda_value_type(d, v),
-                                        cuda_value_extent(v, pictures), scale, v->gradient ? d->not_finite : NULL,
+                                        cuda_value_extent(v, pictures), 1.0f, v->gradient ? d->scale.not_finite : NULL,
                                         d->compute)));
         from = s->device[0];
     }
     TRY(CUDA_CHECK(cudaMemcpyAsync(s->host[0], from, bytes, cudaMemcpyDeviceToHost, d->compute)));
     TRY(CUDA_CHECK(cudaStreamSynchronize(d->compute)));
     memcpy(host, s->host[0], bytes);
+    if (v->gradient && d->scale.full != 1.0f)
+        cuda_loss_scale_undo(host, &d->scale, pictures, (size_t)sal_shape_elements(&v->shape));
 done:
     return st;
 }
 
-/* ---- Loss scale --------------------------------------------------------- */
-
-/* Small gradients survive half precision times a power of two, which is undone exactly; where that
- * is too much for large ones, a smaller power is tried (Micikevicius et al. 2018, mixed precision training). */
 static sal_status rescale(int *again, sal_device *d, int failed)
 {
-    sal_status st = SAL_OK;
-    int not_finite = 0;
-    *again = 0;
-    if (d->full_loss_scale == 1.0f)
-        return SAL_OK;
-    TRY(CUDA_CHECK(cudaMemcpyAsync(&not_finite, d->not_finite, sizeof not_finite, cudaMemcpyDeviceToHost, d->compute)));
-    TRY(CUDA_CHECK(cudaMemsetAsync(d->not_finite, 0, sizeof not_finite, d->compute)));
-    TRY(CUDA_CHECK(cudaStreamSynchronize(d->compute)));
-    *again = (not_finite || failed) && d->loss_scale > 1.0f;
-    d->loss_scale = *again ? d->loss_scale / (float)RESCALE : d->full_loss_scale;
-done:
-    return st;
+    return cuda_loss_scale_again(again, &d->scale, failed, d->compute);
 }
 
 /* ---- Recording ---------------------------------------------------------- */
@@ -412,9 +436,11 @@ static sal_status record(sal_device *d, int slot, sal_enqueue *enqueue, void *co
     cudaGraph_t graph = NULL;
     TRY(CUDA_CHECK(cudaStreamBeginCapture(d->compute, cudaStreamCaptureModeThreadLocal)));
     st = enqueue(context);
-    sal_status ended = cuda_check(cudaStreamEndCapture(d->compute, &graph), "cudaStreamEndCapture");
+    const cudaError_t ended = cudaStreamEndCapture(d->compute, &graph);
+    if (st != SAL_OK) /* the step's reason, not that its recording is void */
+        (void)cudaGetLastError();
     TRY(st);
-    TRY(ended);
+    TRY(cuda_check(ended, "cudaStreamEndCapture"));
     TRY(CUDA_CHECK(cudaGraphInstantiate(&d->recorded[slot], graph, 0)));
 done:
     if (graph)
@@ -476,6 +502,7 @@ const sal_backend sal_backend_cuda = {
     .place = place,
     .allocate = device_allocate,
     .release = device_release,
+    .reserve = reserve,
     .upload = cuda_upload,
     .prefetch = prefetch,
     .download = download,

@@ -30,9 +30,15 @@ sal_status cuda_cudnn_check(cudnnStatus_t status, const char *call)
     if (status == CUDNN_STATUS_SUCCESS)
         return SAL_OK;
     cudnnGetLastErrorString(reason, sizeof reason);
+    /* That a library or the driver is missing or too old is no word on the graph: it may be mended. */
+    const int broken = status == CUDNN_STATUS_NOT_SUPPORTED_INCOMPATIBLE_CUDA_DRIVER ||
+                       status == CUDNN_STATUS_NOT_SUPPORTED_INCOMPATIBLE_CUDART ||
+                       status == CUDNN_STATUS_NOT_SUPPORTED_RUNTIME_PREREQUISITE_MISSING ||
+                       status == CUDNN_STATUS_NOT_SUPPORTED_SUBLIBRARY_UNAVAILABLE;
     const sal_status st = status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
                                   status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED
                               ? SAL_ERROR_MEMORY
+                          : broken                                                           ? SAL_ERROR_DEVICE
                           : CUDNN_STATUS_CATEGORY((int)status) == CUDNN_STATUS_NOT_SUPPORTED ? SAL_ERROR_UNSUPPORTED
                                                                                              : SAL_ERROR_DEVICE;
     return sal_fail(st, "cuDNN: %.*s: %s%s%s", (int)strcspn(call, "("), call, cudnnGetErrorString(status),

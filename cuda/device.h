@@ -6,6 +6,7 @@
 
 #include "backend/backend.h"
 #include "kernels.h"
+#include "loss_scale.h"
 
 /* SAL_OK, or a failure that names the call: MEMORY for cudaErrorMemoryAllocation, else DEVICE. The
  * runtime's last error is cleared. Evaluates `call` once: TRY(CUDA_CHECK(cudaFree(p))). */
@@ -35,15 +36,13 @@ struct sal_device {
     cudaStream_t copy;    /* transfers that run beside them */
     cuda_type type;       /* of feature maps; vectors are floats always */
     sal_precision precision;
-    float loss_scale;      /* of gradients in fp16, a power of two; else 1 */
-    float full_loss_scale; /* what a batch begins with */
-    int described;         /* 1: known by its description only, nothing below but `library` exists */
+    int described; /* 1: known by its description only, nothing below but `library` exists */
     uint64_t described_memory;
     cuda_staging upload;
     cuda_staging download;
     cuda_library *library;
     cuda_maps *maps;
-    int *not_finite; /* device: set by conversions of gradients */
+    cuda_loss_scale scale; /* of gradients */
     cuda_weight *weights;
     cudaGraphExec_t recorded[2]; /* forward, backward */
     int unrecordable[2];

@@ -48,7 +48,9 @@ static int load_stand_in(void)
         return 0;
     if (write_all(file, cuda_stand_in, cuda_stand_in_size)) {
         snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-        loaded = dlopen(path, RTLD_NOW | RTLD_LOCAL) != NULL;
+        void *stand_in = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        /* A driver that does not work may stay loaded: then cuDNN would find that one. */
+        loaded = stand_in && dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD) == stand_in;
     }
     close(file);
     return loaded;

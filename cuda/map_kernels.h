@@ -20,8 +20,9 @@ typedef struct cuda_map_stats {
     int not_finite;
 } cuda_map_stats;
 
-/* map_reduce.cu: map[n][p] = reduce over c of modify(gradient[n][p][c] * scale). Twin: sal_map_reduce. */
-cudaError_t cuda_map_reduce(float *map, const void *gradient, cuda_type type, cuda_extent e, float scale,
+/* map_reduce.cu: map[n][p] = reduce over c of modify(gradient[n][p][c] * scales[n]), of 1 where scales is NULL. Twin:
+ * sal_map_reduce. */
+cudaError_t cuda_map_reduce(float *map, const void *gradient, cuda_type type, cuda_extent e, const float *scales,
                             sal_modifier modifier, sal_reduce reduce, cudaStream_t stream);
 /* smooth.cu: separable Gaussian, reflected edges; weights: radius + 1 floats or doubles of half the kernel, on the
  * device. map may not be work; work: as large as map. Twin: sal_map_smooth. */

@@ -154,6 +154,29 @@ done:
     return st;
 }
 
+sal_status cuda_maps_reserve(cuda_maps *m, cuda_extent e)
+{
+    sal_status st = SAL_OK;
+    const size_t floats = (size_t)(e.pictures * e.height * e.width);
+    TRY(grow_maps(m, floats));
+    TRY(grow_stats(m, (size_t)e.pictures));
+    TRY(grow_host_map(m, floats));
+done:
+    return st;
+}
+
+void cuda_maps_shrink(cuda_maps *m)
+{
+    DROP(cudaFree, m->map);
+    DROP(cudaFree, m->work);
+    DROP(cudaFree, m->stats);
+    DROP(cudaFree, m->partial);
+    DROP(cudaFreeHost, m->host_stats);
+    DROP(cudaFreeHost, m->host_map);
+    m->floats = m->host_floats = m->measured = 0;
+    m->pictures = 0;
+}
+
 /* The Gaussian's weights on the device; made anew when sigma changes. */
 static sal_status set_sigma(cuda_maps *m, double sigma)
 {
@@ -201,7 +224,7 @@ static sal_status run_kernels(cuda_maps *m, const void *gradient, cuda_extent e,
     const sal_device *d = m->device;
     const int64_t pixels = e.height * e.width;
     TRY(CUDA_CHECK(
-        cuda_map_reduce(m->map, gradient, d->type, e, 1.0f / d->loss_scale, o->modifier, o->reduce, d->compute)));
+        cuda_map_reduce(m->map, gradient, d->type, e, d->scale.device_undo, o->modifier, o->reduce, d->compute)));
     TRY(CUDA_CHECK(
         cuda_smooth(m->map, m->work, m->weights, sal_gauss_radius(sigma), e.pictures, e.height, e.width, d->compute)));
     TRY(CUDA_CHECK(cuda_measure(m->stats, m->partial, m->map, e.pictures, pixels, d->compute)));
@@ -381,10 +404,13 @@ sal_status cuda_maps_overlay(uint8_t *rgb, cuda_maps *m, int64_t picture, const 
     TRY(check_overlay(m, picture, shown, p, style));
     const size_t row_bytes = (size_t)p->source_width * 3;
     const int64_t fit = row_bytes < BAND_BYTES ? (int64_t)(BAND_BYTES / row_bytes) : 1;
-    const int64_t most = fit < p->source_height ? fit : p->source_height;
+    int64_t most = fit < p->source_height ? fit : p->source_height;
     TRY(CUDA_CHECK(cudaSetDevice(m->device->ordinal)));
     TRY(load_table(m, style->colormap));
-    TRY(grow_slots(m, (size_t)most * row_bytes));
+    /* Where memory is short, in more and smaller bands. */
+    while ((st = grow_slots(m, (size_t)most * row_bytes)) == SAL_ERROR_MEMORY && most > 1)
+        most = (most + 1) / 2;
+    TRY(st);
     cuda_overlay o = {.net_height = p->net_height,
                       .net_width = p->net_width,
                       .width = p->source_width,

@@ -10,7 +10,11 @@
 sal_status cuda_maps_open(cuda_maps **out, sal_device *device);
 void cuda_maps_close(cuda_maps *maps);
 
-/* Maps of `pictures` gradients (pictures, height, width, channels) of the device's type, each times 1 / loss_scale:
+/* Room for the maps of such a batch. Errors: MEMORY, DEVICE. */
+sal_status cuda_maps_reserve(cuda_maps *maps, cuda_extent e);
+void cuda_maps_shrink(cuda_maps *maps); /* back to no room at all; nothing may be in flight */
+
+/* Maps of `pictures` gradients (pictures, height, width, channels) of the device's type, unscaled (loss_scale.h):
  * modify, reduce, smooth, measure, normalise as sal_map_make does. The maps stay on the device for
  * cuda_maps_overlay; `host` (pictures, height, width) takes copies unless NULL; stats: one each.
  * Errors: NUMERIC naming the picture's number (NaN or infinite), DEVICE, MEMORY. */

@@ -273,6 +273,17 @@ static sal_status run_layer_norm_backward(sal_device *d, void *plan, const sal_r
                                                cuda_value_type(d, p->out), a.outer, a.n, d->compute));
 }
 
+/* An index of the winner is a byte. */
+static sal_status prepare_max_pool(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
+                                   const sal_value *values)
+{
+    const sal_window *w = &step->node->window;
+    if (w->kernel[0] * w->kernel[1] > 256)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "a max pool window of %lld x %lld has more than 256 elements",
+                        (long long)w->kernel[0], (long long)w->kernel[1]);
+    return cuda_plan_prepare(plan, needs, d, step, values);
+}
+
 #define ROW(prepare, run)                                                                                              \
     {                                                                                                                  \
         prepare, run, cuda_plan_release                                                                                \
@@ -288,8 +299,8 @@ const sal_step_row cuda_row_affine_backward = ROW(prepare_channels, run_affine_b
 const sal_step_row cuda_row_reduce_spatial = ROW(prepare_broadcast, run_reduce_spatial);
 const sal_step_row cuda_row_mean = ROW(cuda_plan_prepare, run_mean);
 const sal_step_row cuda_row_mean_backward = ROW(cuda_plan_prepare, run_mean_backward);
-const sal_step_row cuda_row_max_pool = ROW(cuda_plan_prepare, run_max_pool);
-const sal_step_row cuda_row_max_pool_backward = ROW(cuda_plan_prepare, run_max_pool_backward);
+const sal_step_row cuda_row_max_pool = ROW(prepare_max_pool, run_max_pool);
+const sal_step_row cuda_row_max_pool_backward = ROW(prepare_max_pool, run_max_pool_backward);
 const sal_step_row cuda_row_avg_pool = ROW(cuda_plan_prepare, run_avg_pool);
 const sal_step_row cuda_row_avg_pool_backward = ROW(cuda_plan_prepare, run_avg_pool_backward);
 const sal_step_row cuda_row_softmax = ROW(cuda_plan_prepare, run_softmax);

@@ -175,6 +175,8 @@ typedef struct sal_backend {
     void (*place)(sal_device *device, sal_value *value);          /* sets layout and bytes */
     sal_status (*allocate)(void **out, sal_device *device, size_t bytes);
     void (*release)(sal_device *device, void *memory);
+    /* NULL, or: what runs of this batch take besides the arena, had now that a smaller batch can still be tried. */
+    sal_status (*reserve)(sal_device *device, const sal_value *input, int64_t batch);
     /* Between host floats (pictures, shape) in row-major order and a value's layout. */
     sal_status (*upload)(sal_device *device, void *memory, const sal_value *value, const float *host, int64_t pictures,
                          int64_t batch); /* the rest of the batch becomes zeros */

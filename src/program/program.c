@@ -149,7 +149,14 @@ static sal_status allocate_arena(sal_program *p)
 {
     void *arena;
     sal_status st = p->backend->allocate(&arena, p->device, p->arena_bytes);
-    p->arena = st == SAL_OK ? arena : NULL;
+    if (st != SAL_OK)
+        return st;
+    if (p->backend->reserve)
+        st = p->backend->reserve(p->device, &p->values[p->input], p->batch);
+    if (st == SAL_OK)
+        p->arena = arena;
+    else
+        p->backend->release(p->device, arena);
     return st;
 }
 
@@ -310,6 +317,8 @@ sal_status sal_program_forward(sal_program *p, float *scores, const float *input
     TRY(check_run(p, count));
     const sal_value *in = &p->values[p->input];
     TRY(p->backend->upload(p->device, p->arena + in->offset, in, inputs, count, p->batch));
+    if (p->next_inputs == inputs)
+        p->next_inputs = NULL;
     TRY(run_steps(p, 0, p->forward_count));
     if (scores)
         TRY(p->backend->download(p->device, scores, p->arena + p->values[p->scores].offset, &p->values[p->scores],

@@ -72,7 +72,8 @@ void sal_worker_close(sal_worker *w)
 
 /* ---- One batch ----------------------------------------------------------- */
 
-/* The pictures that a device is to make of one map, each as large as the source. */
+/* The pictures that a device is to make of one map, each as large as the source. One that there is no host memory for
+ * is left to the encoder, which needs it for a moment only. */
 static sal_status draw(sal_worker *w, sal_slot *slot, int64_t each, int64_t picture)
 {
     sal_status st = SAL_OK;
@@ -83,9 +84,10 @@ static sal_status draw(sal_worker *w, sal_slot *slot, int64_t each, int64_t pict
         size_t size;
         if (!sal_names_wanted((sal_output_file)file, w->pipeline->options))
             continue;
-        TRY(sal_size_mul(&size, (size_t)where->source_height, (size_t)where->source_width, "an overlay"));
-        if (!out->colours[file])
-            TRY(sal_alloc(&out->colours[file], size, 3, "an overlay"));
+        if (!out->colours[file] &&
+            (sal_size_mul(&size, (size_t)where->source_height, (size_t)where->source_width, "an overlay") != SAL_OK ||
+             sal_alloc(&out->colours[file], size, 3, "an overlay") != SAL_OK))
+            continue;
         TRY(sal_engine_overlay(out->colours[file], w->engine, picture, file == SAL_FILE_MAP ? NULL : &slot->shown,
                                where, &style));
     }
@@ -233,6 +235,15 @@ static sal_status compute(int64_t *done, sal_worker *w)
 
 /* ---- Batch after batch --------------------------------------------------- */
 
+static int is_stopped(const sal_worker *w)
+{
+    sal_ring *r = &w->pipeline->ring;
+    pthread_mutex_lock(&r->lock);
+    const int stopped = r->stopped;
+    pthread_mutex_unlock(&r->lock);
+    return stopped;
+}
+
 /* The next batch into *b, of no pictures where the run was stopped, or where there is none yet and `wait` is 0. */
 static void take_batch(sal_worker *w, sal_batch *b, int wait)
 {
@@ -271,7 +282,7 @@ void *sal_worker_run(void *context)
     sal_worker *w = context;
     sal_pipeline_announce_thread();
     take_batch(w, &w->batches[w->turn], 1);
-    while (st == SAL_OK && w->batches[w->turn].count > 0) {
+    while (st == SAL_OK && w->batches[w->turn].count > 0 && !is_stopped(w)) {
         sal_batch *b = &w->batches[w->turn], *next = &w->batches[1 - w->turn];
         int64_t done;
         next->count = 0;
@@ -287,6 +298,8 @@ void *sal_worker_run(void *context)
         } else if (next->count > 0) {
             w->turn = 1 - w->turn;
         } else {
+            /* A batch that failed as a whole left its announcement, and this memory is filled anew. */
+            sal_engine_prefetch(w->engine, NULL, 0);
             take_batch(w, b, 1);
         }
     }

@@ -77,16 +77,19 @@ done:
     return st;
 }
 
-/* The map's colours, over the picture where there is one. */
-static sal_status write_colours(const char *path, uint8_t *made, const sal_picture *picture, const display *d,
+/* The map's colours, over the picture where there is one; *made: already there, and freed then, or NULL. */
+static sal_status write_colours(const char *path, uint8_t **made, const sal_picture *picture, const display *d,
                                 const sal_output_job *job, const sal_overlay_style *style)
 {
     sal_status st = SAL_OK;
     sal_picture colours = {0};
-    if (made) {
+    if (*made) {
         const sal_placement *p = job->placement;
-        const sal_picture ready = {p->source_height, p->source_width, 3, SAL_SAMPLE_U8, made};
-        return sal_picture_write_png(path, &ready);
+        const sal_picture ready = {p->source_height, p->source_width, 3, SAL_SAMPLE_U8, *made};
+        st = sal_picture_write_png(path, &ready);
+        sal_free(*made);
+        *made = NULL;
+        return st;
     }
     TRY(sal_overlay_make(&colours, picture, d->values, job->placement, style));
     TRY(sal_picture_write_png(path, &colours));
@@ -100,7 +103,7 @@ sal_overlay_style sal_output_style(const sal_explain_options *o)
     return (sal_overlay_style){.colormap = o->colormap, .alpha = o->alpha > 0.0 || o->alpha_set ? o->alpha : 0.5};
 }
 
-static sal_status write_file(sal_output_file file, const sal_output *out, const float *map, const display *d,
+static sal_status write_file(sal_output_file file, sal_output *out, const float *map, const display *d,
                              const sal_output_job *job)
 {
     const sal_placement *p = job->placement;
@@ -108,8 +111,8 @@ static sal_status write_file(sal_output_file file, const sal_output *out, const 
     const char *path = out->paths[file];
     const sal_overlay_style style = sal_output_style(job->options);
     switch (file) {
-    case SAL_FILE_MAP: return write_colours(path, out->colours[file], NULL, d, job, &style);
-    case SAL_FILE_OVERLAY: return write_colours(path, out->colours[file], job->shown, d, job, &style);
+    case SAL_FILE_MAP: return write_colours(path, &out->colours[file], NULL, d, job, &style);
+    case SAL_FILE_OVERLAY: return write_colours(path, &out->colours[file], job->shown, d, job, &style);
     case SAL_FILE_NPY: return sal_npy_write(path, map, shape + 1, 2);
     case SAL_FILE_FIGURE: return write_figure(path, &out->map, d, job, &style);
     case SAL_FILE_GRADIENT: return sal_npy_write(path, job->gradient, shape, 3);

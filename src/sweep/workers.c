@@ -48,6 +48,9 @@ static sal_status decode(sal_pipeline *p, sal_slot *slot, const char *path)
                               m->width);
     if (st == SAL_OK)
         st = keep_shown(slot, &picture);
+    /* What a device draws is as large, and there until it is encoded. */
+    if (st == SAL_OK && p->device_maps)
+        slot->bytes *= 1 + 2 * (size_t)p->ring.maps;
     if (st != SAL_OK)
         st = sal_fail_in(st, "%s", path);
 done:
