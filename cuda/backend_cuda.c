@@ -256,7 +256,7 @@ static sal_status device_allocate(void **out, sal_device *d, size_t bytes)
     sal_status st = CUDA_CHECK(cudaSetDevice(d->ordinal));
     if (st == SAL_OK)
         st = CUDA_CHECK(cudaMalloc(out, bytes));
-    return st == SAL_ERROR_MEMORY ? sal_fail_in(st, "%zu MiB on the GPU", bytes >> 20) : st;
+    return st == SAL_ERROR_MEMORY ? sal_fail_in(st, "%zu KiB on the GPU", bytes >> 10) : st;
 }
 
 static void device_release(sal_device *d, void *memory)

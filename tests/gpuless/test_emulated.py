@@ -16,41 +16,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 
 import files  # noqa: E402
 import harness  # noqa: E402
+import models  # noqa: E402
 from harness import SCALES, SOURCE, Case  # noqa: E402
 
 HONEST = os.path.join(SOURCE, "data/models/scale_age_honest.onnx")
 SHORTCUT = os.path.join(SOURCE, "data/models/scale_age_shortcut.onnx")
 PICTURES = [os.path.join(SCALES, "scale_%02d.png" % k) for k in (0, 2, 7)]
-
-
-def small_classifier(side=16):
-    """Two convolutions with everything around them that the back end treats apart, on (3, side, side)."""
-    dice = random.Random(4)
-    numbers = lambda n: [dice.uniform(-0.5, 0.5) for _ in range(n)]
-    ints = files.onnx_ints
-    window = [ints("kernel_shape", [3, 3]), ints("pads", [1] * 4)]
-    one = lambda name, value: files.put(1, name) + files.put(3, value) + files.put(20, 2)
-    nodes = [
-        files.onnx_node("Conv", ["x", "w1", "b1"], "conv1", window),
-        files.onnx_node("Relu", ["conv1"], "relu1"),
-        files.onnx_node("MaxPool", ["relu1"], "pool", [ints("kernel_shape", [2, 2]), ints("strides", [2, 2])]),
-        files.onnx_node("Conv", ["pool", "w2", "b2"], "depthwise", window + [one("group", 8)]),
-        files.onnx_node("Sigmoid", ["depthwise"], "gate"),
-        files.onnx_node("Mul", ["pool", "gate"], "gated"),
-        files.onnx_node("Conv", ["gated", "w3", "b3"], "conv3", window),
-        files.onnx_node("Add", ["conv3", "gated"], "sum"),
-        files.onnx_node("Relu", ["sum"], "relu3"),
-        files.onnx_node("GlobalAveragePool", ["relu3"], "mean"),
-        files.onnx_node("Flatten", ["mean"], "flat"),
-        files.onnx_node("Gemm", ["flat", "w4", "b4"], "y", [one("transB", 1)]),
-    ]
-    shapes = {"w1": (8, 3, 3, 3), "b1": (8,), "w2": (8, 1, 3, 3), "b2": (8,), "w3": (8, 8, 3, 3), "b3": (8,),
-              "w4": (5, 8), "b4": (5,)}  # fmt: skip
-    tensors = [files.onnx_tensor(name, shape, numbers(math.prod(shape))) for name, shape in shapes.items()]
-    graph = b"".join(files.put(1, n) for n in nodes) + files.put(2, "small")
-    graph += b"".join(files.put(5, t) for t in tensors)
-    graph += files.put(11, files.onnx_value("x", (1, 3, side, side))) + files.put(12, files.onnx_value("y", (1, 5)))
-    return files.put(1, 7) + files.put(2, "salmap tests") + files.put(7, graph) + files.put(8, files.put(1, "") + files.put(2, 13))
 
 
 def distance(a, b):
@@ -163,7 +134,7 @@ class Equality(Emulated):
             self.check("--rule", rule, pictures=PICTURES[:1])
 
     def test_many_targets(self):
-        model = self.write("small.onnx", small_classifier(32))
+        model = self.write("small.onnx", models.small_classifier(32))
         self.check("--target", "top:3", "--preset", "unit", "--batch", "2", model=model)
 
     def test_figures_and_partial_batches(self):
@@ -173,6 +144,13 @@ class Equality(Emulated):
         # Relative to float32; the tests of single steps are the strict ones.
         self.check(gpu=("--precision", "fp16"), tolerance=0.05, level=None)
         self.check(gpu=("--precision", "bf16"), tolerance=0.2, level=None)
+
+    def test_windows_of_too_many_elements_are_refused_as_on_the_cpu(self):
+        model = self.write("pool.onnx", models.max_pool(20))
+        for device in ("cpu", "cuda:0"):
+            done = self.start("explain", model, PICTURES[0], "-o", self.out, "--device", device, "--preset", "unit")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("a max pool window of 20 x 20 has more than 256 elements", done.stderr)
 
     def test_precision_is_said(self):
         for precision in ("fp32", "tf32", "bf16", "fp16"):
@@ -209,7 +187,66 @@ class Streams(Emulated):
             self.compare(out, reference, 5e-3, level=None)
 
 
+class HalfPrecision(Emulated):
+    """Gradients that are too large or too small for it."""
+
+    def gradients(self, model, precision, *arguments):
+        device = "cpu" if precision == "default" else "cuda:0"
+        out, done = self.results(precision, "--device", device, "--precision", precision, "--preset", "unit",
+                                 "--save-gradient", "--normalize", "none", *arguments,
+                                 model=model, pictures=[self.write("p.png", files.gradient_png(20, 14, 1))])  # fmt: skip
+        return out, json.loads(done.stdout)
+
+    def check(self, model, *arguments):
+        want, _ = self.gradients(model, "default", *arguments)
+        got, facts = self.gradients(model, "fp16", *arguments)
+        self.assertFalse(facts["maps"][0]["flat"])
+        for name in ("p.npy", "p.gradient.npy"):
+            self.assertLess(distance(os.path.join(got, name), os.path.join(want, name)), 5e-3, name)
+
+    def test_an_overflow_is_computed_again_and_saved_at_its_scale(self):
+        self.check(self.write("large.onnx", models.dense(8, weights=60)), "--target", "index:0")
+
+    def test_the_least_seeds_survive(self):
+        # The derivative of a probability next to 1.
+        for ahead in (12, 24):
+            self.check(self.write("sure.onnx", models.sure_classifier(ahead)), "--score", "probability")
+
+    def test_a_batch_that_fails_leaves_no_picture_to_the_next(self):
+        # The second picture overflows; the fourth, which takes long to read, must not be taken for the third.
+        model = self.write("over.onnx", models.overflowing())
+        dark = lambda k: files.png(32, 32, [bytes((x * k + y * 3) % 40 for x in range(96)) for y in range(32)])
+        row = bytes(v % 20 for v in random.Random(1).randbytes(3 * 5000))
+        pictures = [self.write("a.png", dark(1)), self.write("b.png", files.png(32, 32, [b"\xff" * 96] * 32)),
+                    self.write("c.png", dark(2)), self.write("d.png", files.png(5000, 3000, [row] * 3000)),
+                    self.write("e.png", dark(7))]  # fmt: skip
+        arguments = ("--preset", "unit", "--device", "cuda:0", "--precision", "fp16", "--batch", "1", "--json",
+                     "--target", "index:0")  # fmt: skip
+        done = self.start("explain", model, *pictures, "-o", self.out, *arguments)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        together = [json.loads(line).get("maps") for line in done.stdout.splitlines()]
+        self.assertIsNone(together[1])
+        for k in (2, 3):
+            alone = self.start("explain", model, pictures[k], "-o", self.out, *arguments)
+            self.assertEqual(json.loads(alone.stdout)["maps"][0]["score"], together[k][0]["score"], pictures[k])
+
+
 class Memory(Emulated):
+    def test_a_plan_that_fits_leaves_room_for_what_a_run_takes(self):
+        model = self.write("dense.onnx", models.dense(32, weights=0.1, outputs=40))
+        pictures = [self.write("p%d.png" % k, files.gradient_png(20, 14, k + 1)) for k in range(4)]
+        arguments = ("--device", "cuda:0", "--preset", "unit", "--batch", "16", "--precision", "fp32")
+        reference, _ = self.results("ample", *arguments, model=model, pictures=pictures)
+        fewer = 0
+        for kib in range(3850, 5100, 75):
+            done = self.start("explain", model, *pictures, "-o", self.out, *arguments, MEMORY=kib << 10)
+            # Either the plan fails, or the whole run succeeds.
+            self.assertNotIn("not done", done.stderr, kib)
+            if done.returncode == 0:
+                self.compare(self.out, reference)
+                fewer += "going on with" in done.stderr
+        self.assertGreater(fewer, 3)
+
     def test_the_batch_is_halved_and_said_once(self):
         reference, _ = self.results("cpu", "--device", "cpu")
         out, done = self.results("gpu", "--device", "cuda:0", "--batch", "64", MEMORY=24 << 20)
@@ -245,7 +282,7 @@ class Faults(Emulated):
 
     def setUp(self):
         super().setUp()
-        self.model = self.write("small.onnx", small_classifier())
+        self.model = self.write("small.onnx", models.small_classifier())
         self.pictures = [self.write("p%d.png" % k, files.gradient_png(20, 14, k + 1)) for k in range(3)]
         self.arguments = ["explain", self.model, *self.pictures, "--preset", "unit", "--device", "cuda:0", "--batch", "1",
                           "--normalize", "none", "--colormap", "jet"]  # fmt: skip
@@ -326,7 +363,7 @@ class Devices(Emulated):
         return [self.write("p%02d.png" % k, files.gradient_png(20 + k, 14, k + 1)) for k in range(count)]
 
     def test_two_devices_share_the_work(self):
-        model, pictures = self.write("small.onnx", small_classifier()), self.many_pictures()
+        model, pictures = self.write("small.onnx", models.small_classifier()), self.many_pictures()
         options = ("--preset", "unit", "--batch", "2")
         one, _ = self.results("one", "--device", "cuda:0", *options, model=model, pictures=pictures)
         for devices in ("cuda:0,cuda:1", "cuda:all"):
@@ -335,7 +372,7 @@ class Devices(Emulated):
             self.assertEqual([json.loads(line)["picture"] for line in done.stdout.splitlines()], pictures)
 
     def test_a_device_that_is_lost_leaves_its_pictures_to_the_other(self):
-        model, pictures = self.write("small.onnx", small_classifier()), self.many_pictures(11)
+        model, pictures = self.write("small.onnx", models.small_classifier()), self.many_pictures(11)
         arguments = ["explain", model, *pictures, "--preset", "unit", "--batch", "2"]
         good = os.path.join(self.folder, "good")
         self.assertEqual(self.start(*arguments, "-o", good, "--device", "cuda:0").returncode, 0)

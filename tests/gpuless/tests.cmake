@@ -42,7 +42,7 @@ add_test(NAME emulated_demo_networks
                  --check 5 --device cuda:0)
 set_tests_properties(emulated_demo_networks PROPERTIES TIMEOUT 300 ENVIRONMENT "${environment}")
 
-foreach(group IN ITEMS Equality Streams Memory Faults Devices)
+foreach(group IN ITEMS Equality HalfPrecision Streams Memory Faults Devices)
   add_test(NAME emulated_${group} COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_emulated.py
                                           $<TARGET_FILE:emulated_salmap> ${PROJECT_SOURCE_DIR} ${group})
   set_tests_properties(emulated_${group} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900 ENVIRONMENT
