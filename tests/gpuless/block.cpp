@@ -1,5 +1,6 @@
 /* Blocks of threads as fibers: a thread runs until it waits for others. Which of them goes on first is a matter of
- * SAL_EMU_ORDER; a kernel whose result depends on it lacks a barrier. */
+ * SAL_EMU_ORDER; a kernel whose result depends on it lacks a barrier. With SAL_EMU_TSAN the kernels are compiled for
+ * ThreadSanitizer, this file is not, and what is told here lets it report such a kernel whatever the order is. */
 #include "emulator.h"
 #include "runtime.hpp"
 
@@ -16,6 +17,10 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
+#endif
+#if defined(SAL_EMU_TSAN)
+#include <cstdio>
+#include <sanitizer/tsan_interface.h>
 #endif
 #if !defined(__x86_64__)
 #include <ucontext.h>
@@ -43,6 +48,7 @@ struct fiber {
     void *fake_stack = nullptr;
     const void *bottom = nullptr;
     size_t size = 0;
+    void *watched = nullptr; /* ThreadSanitizer's thread */
 };
 
 struct thread {
@@ -67,10 +73,17 @@ struct block_run {
     std::vector<char> shared;
     size_t next_fresh; /* in `order` */
     int current, live, arrived;
+    /* ThreadSanitizer tells the threads apart: each has a fiber to itself, whose stack no other of the block has. */
+    bool apart = false;
 };
 
 /* Never destroyed: idle fibers stay known to those who look for leaks. */
 block_run &run = *new block_run;
+
+thread &self()
+{
+    return run.threads[(size_t)run.current];
+}
 
 #if defined(__x86_64__)
 extern "C" void emulator_switch(void **save, void *load);
@@ -101,8 +114,78 @@ void finish_change(fiber *now)
 }
 #endif
 
+/* A call of ThreadSanitizer's interface, in a block whose threads it tells apart. */
+#if defined(SAL_EMU_TSAN)
+#define WATCHED(call)                                                                                                  \
+    do {                                                                                                               \
+        if (run.apart)                                                                                                 \
+            call;                                                                                                      \
+    } while (0)
+
+enum {
+    APART_AT_ENDS = 32, /* blocks of a grid, as it is slow; the others are part of the scheduler's thread */
+    /* More than 254 at a time, and ThreadSanitizer overlooks races. So a few threads of a block are one to it: those a
+     * multiple of a prime apart, as kernels make threads of other distances meet. */
+    WATCHED_THREADS = 127
+};
+
+void *watched[WATCHED_THREADS];
+char begins, ends; /* what threads do comes between them */
+
+/* Turns on one CPU thread put nothing in order. */
+void watch_as(const fiber *f)
+{
+    __tsan_switch_to_fiber(f->watched, __tsan_switch_to_fiber_no_sync);
+}
+
+/* Block `number` of `count` begins, after all that was before it. */
+void watch_block(size_t number, size_t count)
+{
+    run.apart = number < APART_AT_ENDS || number + APART_AT_ENDS >= count;
+    run.scheduler.watched = __tsan_get_current_fiber();
+    WATCHED(__tsan_release(&begins));
+}
+
+/* The current thread begins, in fiber f. */
+void watch_thread(fiber *f)
+{
+    const int number = run.current % WATCHED_THREADS;
+    if (!watched[number]) {
+        char name[64];
+        snprintf(name, sizeof name, "%d + %d n of a block", number, WATCHED_THREADS);
+        watched[number] = __tsan_create_fiber(0);
+        __tsan_set_fiber_name(watched[number], name);
+    }
+    f->watched = watched[number];
+    watch_as(f);
+    __tsan_acquire(&begins);
+    watch_as(&run.scheduler);
+}
+
+/* What the threads of [first, last) in state s did before they came to it is before what any of them does next. */
+void watch_meeting(int first, int last, state s)
+{
+    thread &me = self();
+    for (int k = first; k < last; k++)
+        if (run.threads[(size_t)k].now == s)
+            __tsan_acquire(&run.threads[(size_t)k]);
+    __tsan_release(&me);
+    for (int k = first; k < last; k++)
+        if (run.threads[(size_t)k].now == s) {
+            watch_as(run.threads[(size_t)k].runs_on);
+            __tsan_acquire(&me);
+        }
+    watch_as(me.runs_on);
+}
+#else
+#define WATCHED(call)                                                                                                  \
+    do {                                                                                                               \
+    } while (0)
+#endif
+
 void change(fiber *from, fiber *to)
 {
+    WATCHED(watch_as(to));
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_start_switch_fiber(&from->fake_stack, to->bottom, to->size);
 #endif
@@ -116,40 +199,41 @@ void change(fiber *from, fiber *to)
 #endif
 }
 
-thread &self()
-{
-    return run.threads[(size_t)run.current];
-}
-
 /* Gives the CPU back until the scheduler comes here again. */
 void wait_as(state s)
 {
     const int me = run.current;
     self().now = s;
+    WATCHED(__tsan_release(&self()));
     change(self().runs_on, &run.scheduler);
     run.current = me;
     here = &self().place;
 }
 
-void release_barrier()
+/* The threads of [first, last) that wait as s go on; the current one is the last to arrive. */
+void release(int first, int last, state s, bool orders)
 {
-    for (thread &t : run.threads)
-        if (t.now == state::at_barrier)
-            t.now = state::ready;
-    run.arrived = 0;
+    self().now = s;
+    if (orders)
+        WATCHED(watch_meeting(first, last, s));
+    for (int k = first; k < last; k++)
+        if (run.threads[(size_t)k].now == s)
+            run.threads[(size_t)k].now = state::ready;
 }
 
 void finish_thread()
 {
     thread &t = self();
     t.now = state::done;
+    WATCHED(__tsan_release(&ends));
     run.live--;
     if (run.arrived > 0 && run.arrived == run.live)
         die("%s: thread %u of block (%u,%u) left while %d wait at a barrier", run.name, t.place.thread.x,
             t.place.block.x, t.place.block.y, run.arrived);
 }
 
-/* Runs threads that have not begun yet, as long as none of them has to wait: then it is that thread's fiber. */
+/* Runs threads that have not begun yet, as long as none of them has to wait: then it is that thread's fiber. Threads
+ * that are apart are one each. */
 void fiber_main()
 {
 #if defined(__SANITIZE_ADDRESS__)
@@ -160,13 +244,14 @@ void fiber_main()
         here = &self().place;
         (*run.body)();
         finish_thread();
-        if (run.next_fresh < run.order.size()) {
+        if (!run.apart && run.next_fresh < run.order.size()) {
             run.current = run.order[run.next_fresh++];
             self().runs_on = me;
             self().now = state::ready;
             continue;
         }
-        run.idle.push_back(me);
+        if (!run.apart)
+            run.idle.push_back(me);
         change(me, &run.scheduler);
     }
 }
@@ -210,6 +295,7 @@ void resume(int t)
         th.runs_on = run.idle.back();
         run.idle.pop_back();
         th.now = state::ready;
+        WATCHED(watch_thread(th.runs_on));
     }
     change(&run.scheduler, th.runs_on);
 }
@@ -247,6 +333,9 @@ void run_block(dim3 grid, dim3 size, uint3 place)
     run.live = (int)n;
     run.arrived = 0;
     run.next_fresh = 0;
+#if defined(SAL_EMU_TSAN)
+    watch_block(place.x + (size_t)grid.x * (place.y + (size_t)grid.y * place.z), (size_t)grid.x * grid.y * grid.z);
+#endif
     while (run.live > 0) {
         bool moved = false;
         for (size_t k = 0; k < n; k++) {
@@ -265,6 +354,10 @@ void run_block(dim3 grid, dim3 size, uint3 place)
         if (!moved)
             die("%s: block (%u,%u): %d threads wait for each other", run.name, place.x, place.y, run.live);
     }
+    WATCHED(__tsan_acquire(&ends));
+    for (const thread &t : run.threads)
+        if (run.apart)
+            run.idle.push_back(t.runs_on);
 }
 
 } // namespace
@@ -272,8 +365,8 @@ void run_block(dim3 grid, dim3 size, uint3 place)
 void sync_threads()
 {
     if (++run.arrived == run.live) {
-        self().now = state::at_barrier;
-        release_barrier();
+        run.arrived = 0;
+        release(0, (int)run.threads.size(), state::at_barrier, true);
     } else {
         wait_as(state::at_barrier);
     }
@@ -284,7 +377,7 @@ unsigned lane()
     return (unsigned)run.current % WARP;
 }
 
-const uint64_t *exchange(unsigned mask, uint64_t value)
+const uint64_t *exchange(unsigned mask, uint64_t value, bool orders)
 {
     const int first = run.current / WARP * WARP;
     warp &w = run.warps[(size_t)(run.current / WARP)];
@@ -301,9 +394,7 @@ const uint64_t *exchange(unsigned mask, uint64_t value)
         for (int k = 0; k < WARP; k++)
             w.all[k] = mask & there & 1u << k ? w.given[k] : 0x7ff8dead7fc0deadu;
         w.arrived = 0;
-        for (int k = first; k < last; k++)
-            if (run.threads[(size_t)k].now == state::at_exchange)
-                run.threads[(size_t)k].now = state::ready;
+        release(first, last, state::at_exchange, orders);
     } else {
         wait_as(state::at_exchange);
     }

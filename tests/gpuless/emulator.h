@@ -29,8 +29,9 @@ struct thread_place {
 extern thread_place *here;
 
 void sync_threads();
-/* Every lane of `mask` hands in a value; returns all 32 of them. */
-const uint64_t *exchange(unsigned mask, uint64_t value);
+/* Every lane of `mask` hands in a value; returns all 32 of them. orders: what they wrote before is seen after, which
+ * shuffles and votes do not promise. */
+const uint64_t *exchange(unsigned mask, uint64_t value, bool orders = false);
 unsigned lane();
 void *dynamic_shared();
 
@@ -103,7 +104,7 @@ inline void __syncthreads()
 
 inline void __syncwarp(unsigned mask = 0xffffffffu)
 {
-    emulator::exchange(mask, 0);
+    emulator::exchange(mask, 0, true);
 }
 
 template <class T> T __shfl_sync(unsigned mask, T v, int from, int width = 32)
@@ -150,33 +151,35 @@ inline int __all_sync(unsigned mask, int set)
     return __ballot_sync(mask, !set) == 0;
 }
 
-/* Blocks run one after the other, threads by turns: an operation is atomic by itself. */
+/* Blocks run one after the other, threads by turns: only ThreadSanitizer needs to be told what is atomic. */
+template <class T, class F> T atomically(T *p, F changed)
+{
+    T old, next;
+    __atomic_load(p, &old, __ATOMIC_RELAXED);
+    do
+        next = changed(old);
+    while (!__atomic_compare_exchange(p, &old, &next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return old;
+}
+
 template <class T> T atomicOr(T *p, T v)
 {
-    const T old = *p;
-    *p = old | v;
-    return old;
+    return atomically(p, [v](T old) { return old | v; });
 }
 
 template <class T> T atomicAdd(T *p, T v)
 {
-    const T old = *p;
-    *p = old + v;
-    return old;
+    return atomically(p, [v](T old) { return old + v; });
 }
 
 template <class T> T atomicMax(T *p, T v)
 {
-    const T old = *p;
-    *p = old < v ? v : old;
-    return old;
+    return atomically(p, [v](T old) { return old < v ? v : old; });
 }
 
 template <class T> T atomicMin(T *p, T v)
 {
-    const T old = *p;
-    *p = v < old ? v : old;
-    return old;
+    return atomically(p, [v](T old) { return v < old ? v : old; });
 }
 
 template <class T> T __ldg(const T *p)
