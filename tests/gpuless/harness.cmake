@@ -1,17 +1,47 @@
 # The tests of the tests: each bug of bugs.py, planted in a source of cuda/, makes one of them fail.
 
-# sal_caught(BUG FILE PROGRAM MESSAGE [OPTION...]): PROGRAM with the bug fails, and prints MESSAGE.
-function(sal_caught bug file program message)
+# sal_planted(BUG FILE PROGRAM): the program planted_BUG, which is PROGRAM with the bug in FILE.
+function(sal_planted bug file program)
   sal_rewritten(source ${file} bugs/${bug} --bug ${bug})
   add_library(planted_${bug}_source OBJECT ${source})
   sal_emulator_options(planted_${bug}_source)
   get_target_property(sources ${program} SOURCES)
   list(FILTER sources EXCLUDE REGEX "TARGET_OBJECTS")
   sal_emulated_test(planted_${bug} ${sources} $<TARGET_OBJECTS:planted_${bug}_source>)
+endfunction()
+
+# sal_caught(BUG FILE PROGRAM MESSAGE [OPTION...]): PROGRAM with the bug fails, and prints MESSAGE.
+function(sal_caught bug file program message)
+  sal_planted(${bug} ${file} ${program})
   add_test(NAME planted_${bug} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/must_fail.sh "${message}"
                                        $<TARGET_FILE:planted_${bug}> ${ARGN})
   set_tests_properties(planted_${bug} PROPERTIES TIMEOUT 300 ENVIRONMENT "XDG_CACHE_HOME=none;HOME=none")
 endfunction()
+
+# The thread sanitizer sees threads that do not wait for each other, whatever their order, and sees none in what ships.
+# The target `races` builds what these tests need.
+if(SAL_SANITIZE MATCHES "thread")
+  set(bugs row_barrier column_barrier reused_tile)
+  # More threads, OpenMP's among them, than it can tell apart would hide races: see block.cpp.
+  set(tsan "OMP_NUM_THREADS=2;XDG_CACHE_HOME=none;HOME=none;TSAN_OPTIONS=ignore_noninstrumented_modules=1:exitcode=66")
+  add_custom_target(races DEPENDS emulated_maps emulated_conformance)
+  foreach(bug IN LISTS bugs)
+    sal_planted(${bug} smooth.cu emulated_maps)
+    add_dependencies(races planted_${bug})
+    foreach(order IN ITEMS forward reverse 11)
+      add_test(NAME race_${bug}_${order}
+               COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/must_fail.sh "ThreadSanitizer: data race"
+                       $<TARGET_FILE:planted_${bug}> maps/are_the_hosts)
+      set_tests_properties(race_${bug}_${order} PROPERTIES TIMEOUT 300 ENVIRONMENT
+                                                           "SAL_EMU_ORDER=${order};${tsan}:halt_on_error=1")
+    endforeach()
+  endforeach()
+  add_test(NAME race_none_maps COMMAND emulated_maps)
+  add_test(NAME race_none_conformance COMMAND emulated_conformance --backend cuda:0)
+  set_tests_properties(race_none_maps race_none_conformance PROPERTIES TIMEOUT 900 ENVIRONMENT
+                                                                       "SAL_EMU_OPEN=1;${tsan}")
+  return()
+endif()
 
 sal_caught(row_barrier smooth.cu emulated_maps "are_the_hosts")
 sal_caught(column_barrier smooth.cu emulated_maps "are_the_hosts")
