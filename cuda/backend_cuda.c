@@ -13,8 +13,6 @@
 #include <string.h>
 
 static const float default_loss_scale = 4096.0f; /* of half precision */
-/* What the kernels are compiled for at least: Turing. */
-enum { LEAST_MAJOR = 7, LEAST_MINOR = 5 };
 
 sal_status cuda_check(cudaError_t error, const char *call)
 {
@@ -28,9 +26,9 @@ sal_status cuda_check(cudaError_t error, const char *call)
 
 /* ---- Device ------------------------------------------------------------- */
 
-static int is_supported(const struct cudaDeviceProp *p)
+int cuda_is_supported(const struct cudaDeviceProp *p)
 {
-    return p->major > LEAST_MAJOR || (p->major == LEAST_MAJOR && p->minor >= LEAST_MINOR);
+    return p->major * 10 + p->minor >= CUDA_OLDEST_CAPABILITY;
 }
 
 /* Where the first is too old for the kernels, "auto" had better compute on the CPU. */
@@ -39,7 +37,7 @@ static int present(void)
     int count = 0;
     struct cudaDeviceProp first;
     if (cudaGetDeviceCount(&count) == cudaSuccess &&
-        (count == 0 || (cudaGetDeviceProperties(&first, 0) == cudaSuccess && is_supported(&first))))
+        (count == 0 || (cudaGetDeviceProperties(&first, 0) == cudaSuccess && cuda_is_supported(&first))))
         return count;
     (void)cudaGetLastError();
     return 0;
@@ -169,10 +167,11 @@ static sal_status open_hardware(sal_device *d)
     TRY(find_device(d->ordinal));
     TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
     TRY(CUDA_CHECK(cudaGetDeviceProperties(&properties, d->ordinal)));
-    if (!is_supported(&properties)) {
+    if (!cuda_is_supported(&properties)) {
         st = sal_fail(SAL_ERROR_UNSUPPORTED,
                       "device 'cuda:%d': %s has compute capability %d.%d; %d.%d (Turing) or later is needed",
-                      d->ordinal, properties.name, properties.major, properties.minor, LEAST_MAJOR, LEAST_MINOR);
+                      d->ordinal, properties.name, properties.major, properties.minor, CUDA_OLDEST_CAPABILITY / 10,
+                      CUDA_OLDEST_CAPABILITY % 10);
         goto done;
     }
     TRY(CUDA_CHECK(cudaStreamCreateWithFlags(&d->compute, cudaStreamNonBlocking)));
@@ -376,22 +375,22 @@ sal_status cuda_upload(sal_device *d, void *memory, const sal_value *v, const fl
     sal_status st = SAL_OK;
     cuda_staging *s = &d->upload;
     const size_t bytes = host_bytes(v, pictures);
-    const int scaled = v->gradient && d->scale.full != 1.0f;
-    const float scale = scaled && !v->seed ? d->scale.now : 1.0f;
     int k = s->ahead_turn;
     TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
-    if (scaled && v->seed)
+    if (v->gradient)
+        d->scale.pictures = 0;
+    if (v->gradient && v->seed && d->scale.full != 1.0f)
         TRY(cuda_loss_scale_seeds(&host, &d->scale, host, pictures, (size_t)sal_shape_elements(&v->shape), d->compute));
     if (s->ahead == host && s->ahead_bytes == bytes)
         s->ahead = NULL;
     else
         TRY(stage(&k, d, host, bytes));
     TRY(CUDA_CHECK(cudaStreamWaitEvent(d->compute, s->copied[k], 0)));
-    if (v->layout == SAL_LAYOUT_PLAIN && scale == 1.0f)
+    if (v->layout == SAL_LAYOUT_PLAIN)
         TRY(CUDA_CHECK(cudaMemcpyAsync(memory, s->device[k], bytes, cudaMemcpyDeviceToDevice, d->compute)));
     else
         TRY(CUDA_CHECK(cuda_convert_in(memory, cuda_value_type(d, v), (const float *)(const void *)s->device[k],
-                                       cuda_value_extent(v, pictures), scale, d->compute)));
+                                       cuda_value_extent(v, pictures), d->compute)));
     TRY(CUDA_CHECK(cudaEventRecord(s->consumed[k], d->compute)));
     if (batch > pictures)
         TRY(CUDA_CHECK(cudaMemsetAsync((unsigned char *)memory + (size_t)pictures * v->bytes, 0,
@@ -410,7 +409,7 @@ static sal_status download(sal_device *d, float *host, const void *memory, const
     const void *from = memory;
     if (v->layout != SAL_LAYOUT_PLAIN) {
         TRY(CUDA_CHECK(cuda_convert_out((float *)(void *)s->device[0], memory, cuda_value_type(d, v),
-                                        cuda_value_extent(v, pictures), 1.0f, v->gradient ? d->scale.not_finite : NULL,
+                                        cuda_value_extent(v, pictures), v->gradient ? d->scale.not_finite : NULL,
                                         d->compute)));
         from = s->device[0];
     }

@@ -7,7 +7,7 @@ enum { TILE = 32, TILE_ROWS = 8, FEW_CHANNELS = 4 };
 
 template <class T>
 static __global__ void __launch_bounds__(TILE *TILE_ROWS)
-    convert_in_kernel(T *to, const float *from, int64_t pictures, int64_t pixels, int channels, float scale)
+    convert_in_kernel(T *to, const float *from, int64_t pictures, int64_t pixels, int channels)
 {
     __shared__ float tile[TILE][TILE + 1];
     const int64_t p0 = (int64_t)blockIdx.x * TILE;
@@ -19,15 +19,14 @@ static __global__ void __launch_bounds__(TILE *TILE_ROWS)
         __syncthreads();
         for (int r = (int)threadIdx.y; r < TILE; r += TILE_ROWS)
             if (p0 + r < pixels && c0 + x < channels)
-                element_store(to + (n * pixels + p0 + r) * channels + c0 + x, tile[x][r] * scale);
+                element_store(to + (n * pixels + p0 + r) * channels + c0 + x, tile[x][r]);
         __syncthreads();
     }
 }
 
 template <class T>
 static __global__ void __launch_bounds__(TILE *TILE_ROWS)
-    convert_out_kernel(float *to, const T *from, int64_t pictures, int64_t pixels, int channels, float scale,
-                       int *not_finite)
+    convert_out_kernel(float *to, const T *from, int64_t pictures, int64_t pixels, int channels, int *not_finite)
 {
     __shared__ float tile[TILE][TILE + 1];
     const int64_t p0 = (int64_t)blockIdx.x * TILE;
@@ -36,7 +35,7 @@ static __global__ void __launch_bounds__(TILE *TILE_ROWS)
     for (int64_t n = blockIdx.y; n < pictures; n += gridDim.y) {
         for (int r = (int)threadIdx.y; r < TILE; r += TILE_ROWS)
             if (p0 + r < pixels && c0 + x < channels)
-                tile[r][x] = element_load(from + (n * pixels + p0 + r) * channels + c0 + x) * scale;
+                tile[r][x] = element_load(from + (n * pixels + p0 + r) * channels + c0 + x);
         __syncthreads();
         for (int r = (int)threadIdx.y; r < TILE; r += TILE_ROWS)
             if (c0 + r < channels && p0 + x < pixels) {
@@ -52,24 +51,23 @@ static __global__ void __launch_bounds__(TILE *TILE_ROWS)
 
 template <class T>
 static __global__ void __launch_bounds__(BLOCK_THREADS, 4)
-    convert_in_few_kernel(T *to, const float *from, int64_t pictures, int64_t pixels, int channels, float scale)
+    convert_in_few_kernel(T *to, const float *from, int64_t pictures, int64_t pixels, int channels)
 {
     const int64_t stride = (int64_t)gridDim.x * blockDim.x;
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < pictures * pixels; i += stride)
         for (int c = 0; c < channels; c++)
-            element_store(to + i * channels + c, from[(i / pixels * channels + c) * pixels + i % pixels] * scale);
+            element_store(to + i * channels + c, from[(i / pixels * channels + c) * pixels + i % pixels]);
 }
 
 template <class T>
 static __global__ void __launch_bounds__(BLOCK_THREADS, 4)
-    convert_out_few_kernel(float *to, const T *from, int64_t pictures, int64_t pixels, int channels, float scale,
-                           int *not_finite)
+    convert_out_few_kernel(float *to, const T *from, int64_t pictures, int64_t pixels, int channels, int *not_finite)
 {
     const int64_t stride = (int64_t)gridDim.x * blockDim.x;
     int bad = 0;
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < pictures * pixels; i += stride)
         for (int c = 0; c < channels; c++) {
-            const float v = element_load(from + i * channels + c) * scale;
+            const float v = element_load(from + i * channels + c);
             bad |= !(fabsf(v) <= 3.402823466e38f);
             to[(i / pixels * channels + c) * pixels + i % pixels] = v;
         }
@@ -89,37 +87,36 @@ static int without_tiles(const cuda_extent &e)
     return e.channels <= FEW_CHANNELS || e.channels > (int64_t)TILE * GRID_MOST_Y;
 }
 
-cudaError_t cuda_convert_in(void *to, cuda_type type, const float *from, cuda_extent e, float scale,
-                            cudaStream_t stream)
+cudaError_t cuda_convert_in(void *to, cuda_type type, const float *from, cuda_extent e, cudaStream_t stream)
 {
     const int64_t pixels = e.height * e.width;
     /* One pixel, or one channel: both sides have the same order, and any cut into pixels and channels will do. */
     if (pixels == 1 && e.channels != 1)
-        return cuda_convert_in(to, type, from, cuda_extent{1, e.pictures, e.channels, 1}, scale, stream);
+        return cuda_convert_in(to, type, from, cuda_extent{1, e.pictures, e.channels, 1}, stream);
     if (e.pictures * extent_elements(e) == 0)
         return cudaSuccess;
     const dim3 block(TILE, TILE_ROWS);
     const unsigned few = blocks_of(e.pictures * pixels, BLOCK_THREADS);
     FOR_ELEMENT_TYPE(type, if (without_tiles(e)) convert_in_few_kernel<T>
-                     <<<few, BLOCK_THREADS, 0, stream>>>((T *)to, from, e.pictures, pixels, (int)e.channels, scale);
+                     <<<few, BLOCK_THREADS, 0, stream>>>((T *)to, from, e.pictures, pixels, (int)e.channels);
                      else convert_in_kernel<T>
-                     <<<tile_grid(e), block, 0, stream>>>((T *)to, from, e.pictures, pixels, (int)e.channels, scale))
+                     <<<tile_grid(e), block, 0, stream>>>((T *)to, from, e.pictures, pixels, (int)e.channels))
     return cudaGetLastError();
 }
 
-cudaError_t cuda_convert_out(float *to, const void *from, cuda_type type, cuda_extent e, float scale, int *not_finite,
+cudaError_t cuda_convert_out(float *to, const void *from, cuda_type type, cuda_extent e, int *not_finite,
                              cudaStream_t stream)
 {
     const int64_t pixels = e.height * e.width;
     if (pixels == 1 && e.channels != 1)
-        return cuda_convert_out(to, from, type, cuda_extent{1, e.pictures, e.channels, 1}, scale, not_finite, stream);
+        return cuda_convert_out(to, from, type, cuda_extent{1, e.pictures, e.channels, 1}, not_finite, stream);
     if (e.pictures * extent_elements(e) == 0)
         return cudaSuccess;
     const dim3 block(TILE, TILE_ROWS);
     const unsigned few = blocks_of(e.pictures * pixels, BLOCK_THREADS);
     FOR_ELEMENT_TYPE(type, if (without_tiles(e)) convert_out_few_kernel<T><<<few, BLOCK_THREADS, 0, stream>>>(
-                               to, (const T *)from, e.pictures, pixels, (int)e.channels, scale, not_finite);
+                               to, (const T *)from, e.pictures, pixels, (int)e.channels, not_finite);
                      else convert_out_kernel<T><<<tile_grid(e), block, 0, stream>>>(
-                         to, (const T *)from, e.pictures, pixels, (int)e.channels, scale, not_finite))
+                         to, (const T *)from, e.pictures, pixels, (int)e.channels, not_finite))
     return cudaGetLastError();
 }

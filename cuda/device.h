@@ -26,6 +26,9 @@ typedef struct cuda_staging {
     int ahead_turn; /* the buffer that has them */
 } cuda_staging;
 
+enum { CUDA_OLDEST_CAPABILITY = 75 }; /* Turing: what the kernels are compiled for at least */
+int cuda_is_supported(const struct cudaDeviceProp *properties);
+
 typedef struct cuda_maps cuda_maps;       /* maps.h */
 typedef struct cuda_library cuda_library; /* library.c: handles of cuDNN and cuBLAS */
 typedef struct cuda_weight cuda_weight;   /* weights.c */

@@ -8,9 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* sm_75: the oldest that the kernels are compiled for. */
-enum { OLDEST_CAPABILITY = 75 };
-
 typedef struct rows {
     sal_check *row;
     size_t count;
@@ -73,7 +70,7 @@ static void check_device(rows *r, int ordinal)
         add(r, name, SAL_CHECK_FAILED, "the driver may know more: nvidia-smi", "%s", cudaGetErrorString(error));
         return;
     }
-    const int old = p.major * 10 + p.minor < OLDEST_CAPABILITY;
+    const int old = !cuda_is_supported(&p);
     add(r, name, old ? SAL_CHECK_FAILED : SAL_CHECK_FINE,
         old ? "too old: salmap's kernels need compute capability 7.5 or later" : "",
         "%.96s, compute capability %d.%d, %zu MiB, %d multiprocessors", p.name, p.major, p.minor,
@@ -87,8 +84,9 @@ static void check_devices(rows *r)
     if (error != cudaSuccess)
         (void)cudaGetLastError();
     if (error != cudaSuccess || count == 0)
-        add(r, "gpu", SAL_CHECK_MISSING, "the CPU computes; in containers, see that GPUs are passed on", "none (%s)",
-            cudaGetErrorString(error));
+        add(r, "gpu", SAL_CHECK_MISSING, "salmap uses the CPU; in containers, see that GPUs are passed on", "none%s%s",
+            error == cudaSuccess || error == cudaErrorInsufficientDriver ? "" : ": ",
+            error == cudaSuccess || error == cudaErrorInsufficientDriver ? "" : cudaGetErrorString(error));
     for (int i = 0; i < count; i++)
         check_device(r, i);
 }

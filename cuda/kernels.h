@@ -34,12 +34,11 @@ typedef struct cuda_extent {
 
 /* ---- convert.cu: the host's row-major floats and the device's maps -------- */
 
-/* to[n][h][w][c] = from[n][c][h][w] * scale */
-cudaError_t cuda_convert_in(void *to, cuda_type type, const float *from, cuda_extent e, float scale,
-                            cudaStream_t stream);
-/* to[n][c][h][w] = from[n][h][w][c] * scale; *not_finite (device, or NULL) becomes 1 where
+/* to[n][h][w][c] = from[n][c][h][w] */
+cudaError_t cuda_convert_in(void *to, cuda_type type, const float *from, cuda_extent e, cudaStream_t stream);
+/* to[n][c][h][w] = from[n][h][w][c]; *not_finite (device, or NULL) becomes 1 where
  * a result is NaN or infinite, and is left alone otherwise. */
-cudaError_t cuda_convert_out(float *to, const void *from, cuda_type type, cuda_extent e, float scale, int *not_finite,
+cudaError_t cuda_convert_out(float *to, const void *from, cuda_type type, cuda_extent e, int *not_finite,
                              cudaStream_t stream);
 
 /* ---- activation.cu -------------------------------------------------------- */

@@ -88,7 +88,7 @@ done:
 void cuda_loss_scale_undo(float *gradients, const cuda_loss_scale *s, int64_t pictures, size_t elements)
 {
     for (int64_t n = 0; n < pictures; n++) {
-        const float undo = n < s->pictures ? s->undo[n] : 1.0f / s->now;
+        const float undo = n < s->pictures ? s->undo[n] : 1.0f;
         for (size_t i = 0; i < elements; i++)
             gradients[(size_t)n * elements + i] *= undo;
     }

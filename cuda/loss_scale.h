@@ -18,7 +18,7 @@ typedef struct cuda_loss_scale {
     float *undo;        /* host: per picture of the last seeds, what its gradients are to be multiplied by */
     float *device_undo; /* device: the same */
     int64_t room;       /* for so many pictures */
-    int64_t pictures;   /* of the last seeds; 0: there were none */
+    int64_t pictures;   /* of the last seeds; 0: gradients are not scaled */
 } cuda_loss_scale;
 
 sal_status cuda_loss_scale_open(cuda_loss_scale *s, float full, cudaStream_t compute);
@@ -29,6 +29,11 @@ sal_status cuda_loss_scale_seeds(const float **out, cuda_loss_scale *s, const fl
                                  size_t outputs, cudaStream_t compute);
 /* Gradients (pictures, elements) that came from the device. */
 void cuda_loss_scale_undo(float *gradients, const cuda_loss_scale *s, int64_t pictures, size_t elements);
+/* The same factors for kernels, one a picture; NULL: all are 1. */
+static inline const float *cuda_loss_scale_device(const cuda_loss_scale *s)
+{
+    return s->pictures > 0 ? s->device_undo : NULL;
+}
 /* The table's `rescale`. */
 sal_status cuda_loss_scale_again(int *again, cuda_loss_scale *s, int failed, cudaStream_t compute);
 

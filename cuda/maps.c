@@ -223,8 +223,8 @@ static sal_status run_kernels(cuda_maps *m, const void *gradient, cuda_extent e,
     sal_status st = SAL_OK;
     const sal_device *d = m->device;
     const int64_t pixels = e.height * e.width;
-    TRY(CUDA_CHECK(
-        cuda_map_reduce(m->map, gradient, d->type, e, d->scale.device_undo, o->modifier, o->reduce, d->compute)));
+    TRY(CUDA_CHECK(cuda_map_reduce(m->map, gradient, d->type, e, cuda_loss_scale_device(&d->scale), o->modifier,
+                                   o->reduce, d->compute)));
     TRY(CUDA_CHECK(
         cuda_smooth(m->map, m->work, m->weights, sal_gauss_radius(sigma), e.pictures, e.height, e.width, d->compute)));
     TRY(CUDA_CHECK(cuda_measure(m->stats, m->partial, m->map, e.pictures, pixels, d->compute)));

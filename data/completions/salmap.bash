@@ -10,6 +10,11 @@ _salmap()
         return
     fi
 
+    if [[ $command == help ]]; then
+        COMPREPLY=($(compgen -W "explain inspect plan doctor" -- "$cur"))
+        return
+    fi
+
     case $prev in
         --target | -t) words="predicted index: top: mean" ;;
         --score) words="logit probability" ;;
@@ -22,7 +27,11 @@ _salmap()
         --fit) words="stretch letterbox center-crop" ;;
         --order) words="auto rgb bgr gray asis" ;;
         --device) words="auto cpu cuda:0 cuda:all" ;;
-        --gpu) words="h100 a100 rtx4090 t4 b200" ;;
+        --gpu)
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -W "h100 a100 rtx4090 t4 b200" -- "$cur"; compgen -f -X '!*.json' -- "$cur"; compgen -d -- "$cur")
+            return
+            ;;
         --precision) words="default fp32 tf32 bf16 fp16" ;;
         --out | -o)
             compopt -o filenames 2>/dev/null

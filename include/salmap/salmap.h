@@ -251,6 +251,7 @@ typedef struct sal_gpu_plan_options {
 typedef struct sal_gpu_plan_info {
     const char *device;         /* "described: NVIDIA H100 80GB HBM3, cuDNN 9.19.0, tf32" */
     int64_t batch;              /* pictures of one run */
+    int native;                 /* 0: it has no arithmetic of the asked precision: float32 is computed */
     int64_t largest_batch;      /* about what fits: by this plan's memory per picture, a sixteenth left to the driver */
     uint64_t memory_bytes;      /* of the device */
     uint64_t arena_bytes;       /* activations, gradients and working memory */

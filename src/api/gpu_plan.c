@@ -7,9 +7,6 @@
 
 enum { DEFAULT_BATCH = 64 };
 
-/* cuDNN's engines count elements in 32 bits. */
-static const int64_t max_elements = INT32_MAX;
-
 struct sal_gpu_plan {
     sal_gpu_profile profile;
     sal_precision precision;
@@ -30,6 +27,24 @@ static sal_status check_options(const sal_gpu_plan_options *o)
                         "plans for GPUs are made by cuDNN, and this salmap was built without CUDA: install NVIDIA's "
                         "packages cuda-toolkit and cudnn (no GPU is needed) and build with -DSAL_CUDA=ON");
     return SAL_OK;
+}
+
+/* Opened once before the model is: what is wrong with a description is said of it, not of a layer. */
+static sal_status check_description(const sal_gpu_plan *p, const char *gpu)
+{
+    sal_status st = SAL_OK;
+    const sal_backend *backend;
+    const char *spec;
+    sal_device *device = NULL;
+    const sal_device_options options = {.precision = p->precision, .described = p->profile.cudnn};
+    TRY(sal_backend_find(&backend, &spec, "cuda"));
+    st = backend->open(&device, NULL, &options);
+    if (st == SAL_OK)
+        backend->close(device);
+    else
+        st = sal_fail_in(st, "%s: cuDNN does not take its \"cudnn\" part: give all keys of data/gpus/h100.json", gpu);
+done:
+    return st;
 }
 
 static sal_status compile(sal_gpu_plan *p, sal_model *model, const sal_gpu_plan_options *o, int64_t batch, int lean)
@@ -80,6 +95,7 @@ sal_status sal_gpu_plan_open(sal_gpu_plan **out, sal_model *model, const sal_gpu
     TRY(sal_alloc(&p, 1, sizeof *p, "the plan"));
     p->precision = options->precision;
     TRY(sal_gpu_profile_open(&p->profile, options->gpu));
+    TRY(check_description(p, options->gpu));
     int64_t batch = options->batch ? options->batch : DEFAULT_BATCH;
     for (int lean = options->lean != 0;; lean = options->lean || !lean) {
         TRY(compile(p, model, options, batch, lean));
@@ -117,11 +133,6 @@ static int64_t largest_batch(const sal_gpu_plan *p)
     int64_t largest = 1;
     if (each > 0 && usable_memory(p) > fixed)
         largest = (int64_t)((usable_memory(p) - fixed) / each);
-    for (size_t v = 0; v < g->value_count; v++) {
-        const int64_t elements = sal_shape_elements(&g->values[v].shape);
-        if (elements > 0 && largest > max_elements / elements)
-            largest = max_elements / elements;
-    }
     return largest > g->batch ? largest : g->batch;
 }
 
@@ -149,6 +160,7 @@ sal_status sal_gpu_plan_get_info(sal_gpu_plan_info *out, const sal_gpu_plan *p)
     double seconds = 0, memory_seconds = 0;
     memset(out, 0, sizeof *out);
     out->device = g->backend->describe(g->device);
+    out->native = p->profile.flops[p->precision == SAL_PRECISION_DEFAULT ? SAL_PRECISION_TF32 : p->precision] > 0;
     out->batch = g->batch;
     out->largest_batch = largest_batch(p);
     out->memory_bytes = p->memory;

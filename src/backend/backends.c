@@ -9,7 +9,7 @@
 extern const sal_backend sal_backend_cuda;
 #define BUILT_IN "auto, cpu, or cuda:0, cuda:1, ..."
 #else
-#define BUILT_IN "auto or cpu"
+#define BUILT_IN "auto or cpu (this salmap was built without CUDA: 'salmap doctor' says how to have it)"
 #endif
 
 /* In the order that "auto" prefers. */
@@ -46,7 +46,7 @@ sal_status sal_backend_find(const sal_backend **out, const char **spec, const ch
         *spec = device[length] ? device + length + 1 : NULL;
         return SAL_OK;
     }
-    return sal_fail(SAL_ERROR_ARGUMENT, "device '%s' is not built in: choose " BUILT_IN, device);
+    return sal_fail(SAL_ERROR_ARGUMENT, "device '%s': choose " BUILT_IN, device);
 }
 
 const char *sal_step_kind_name(sal_step_kind kind)

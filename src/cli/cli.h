@@ -28,6 +28,8 @@ extern const cli_command cli_plan_command;
 int cli_fail(const cli_command *command, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same with the library's last error. */
 int cli_fail_library(const cli_command *command);
+/* The same with CLI_USAGE where the library says that an argument was wrong. */
+int cli_fail_status(const cli_command *command, sal_status st);
 /* "salmap: explain: note: text" on stderr. */
 void cli_note(const cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Flushes stdout; 0, or the errno of its first failure. */

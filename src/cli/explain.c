@@ -70,7 +70,7 @@ static const cli_option options[] = {
     CLI_OPTION(CLI_FLAG, 0, "save-preprocess", NULL, save_preprocess, "write these to MODEL.salmap for the next time"),
     CLI_HEAD("Computing"),
     CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device,
-               "auto (default), cpu, cuda:0 and so on, GPUs with commas, or cuda:all"),
+               "auto (default), cpu, cuda:0, several as cuda:0,cuda:1, or cuda:all"),
     CLI_OPTION(CLI_CHOICE, 0, "precision", "default|fp32|tf32|bf16|fp16", precision,
                "of a GPU: tf32 unless asked otherwise"),
     CLI_NUMBER(CLI_INTEGER, 'b', "batch", "N", batch, "pictures computed together (default: from the memory plan)", 1,

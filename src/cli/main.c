@@ -43,6 +43,11 @@ int cli_fail_library(const cli_command *command)
     return cli_fail(command, CLI_FAILED, "%s", sal_last_error());
 }
 
+int cli_fail_status(const cli_command *command, sal_status st)
+{
+    return cli_fail(command, st == SAL_ERROR_ARGUMENT ? CLI_USAGE : CLI_FAILED, "%s", sal_last_error());
+}
+
 void cli_note(const cli_command *command, const char *format, ...)
 {
     va_list args;

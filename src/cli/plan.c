@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef struct settings {
     int64_t batch;
@@ -23,8 +24,9 @@ typedef struct settings {
 static const cli_option options[] = {
     CLI_NUMBER(CLI_INTEGER, 'b', "batch", "N", batch, "pictures computed together (default: chosen)", 1, 65536),
     CLI_NUMBER(CLI_INTEGER, 0, "threads", "N", threads, "CPU threads (default: one per core)", 1, 4096),
-    CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device, "auto (default), cpu, or cuda:0 and so on"),
-    CLI_OPTION(CLI_TEXT, 0, "gpu", "h100|a100|rtx4090|t4|b200|FILE.json", gpu, "a GPU that need not be there"),
+    CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device, "auto (default), cpu, cuda:0, cuda:1, ..."),
+    CLI_OPTION(CLI_TEXT, 0, "gpu", "h100|a100|rtx4090|t4|b200|FILE.json", gpu,
+               "a GPU that need not be there (without --device, --threads, --exact)"),
     CLI_OPTION(CLI_CHOICE, 0, "precision", "default|fp32|tf32|bf16|fp16", precision, "of a GPU (default: tf32)"),
     CLI_OPTION(CLI_FLAG, 0, "exact", NULL, exact, "direct convolutions only (no Winograd)"),
     CLI_OPTION(CLI_FLAG, 0, "lean", NULL, lean, "of a GPU: the least memory, more passes over it"),
@@ -124,8 +126,9 @@ static int plan(const char *path, sal_model *model, const settings *s)
     sal_engine *engine;
     sal_plan_info info;
     int code = CLI_OK;
-    if (sal_engine_open(&engine, model, &o) != SAL_OK)
-        return cli_fail_library(self);
+    const sal_status st = sal_engine_open(&engine, model, &o);
+    if (st != SAL_OK)
+        return cli_fail_status(self, st);
     if (sal_engine_get_plan(&info, engine) != SAL_OK) {
         code = cli_fail_library(self);
     } else if (s->json) {
@@ -149,6 +152,8 @@ int cli_plan(int argc, char **argv)
     if (s.gpu && (s.device || s.threads || s.exact))
         return cli_fail(self, CLI_USAGE,
                         "--gpu is planned by cuDNN: --device, --threads and --exact do not go with it");
+    if (s.device && (strchr(s.device, ',') || strcmp(s.device, "cuda:all") == 0))
+        return cli_fail(self, CLI_USAGE, "device '%s': a plan is for one device, as cuda:0", s.device);
     sal_model *model;
     if (sal_model_open(&model, argv[first], NULL) != SAL_OK)
         return cli_fail_library(self);

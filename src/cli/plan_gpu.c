@@ -38,17 +38,18 @@ static void print_time(const sal_gpu_plan_info *p)
     printf("%s to and from memory\n", text_bytes(t, sizeof t, p->bytes));
     printf("  time     at least %s per picture, ", text_seconds(t, sizeof t, p->seconds));
     printf("%.0f %% of it bound by memory (roofline, not measured)\n", 100 * p->memory_seconds / p->seconds);
-    printf("  feeding  %.0f pictures/s at most: to be decoded by the host, %.3g GB/s to be sent\n",
-           p->pictures_per_second, p->pictures_per_second * (double)p->upload_bytes / 1e9);
+    printf("  feeding  to keep up, the host decodes %.0f pictures/s and sends %.3g GB/s\n", p->pictures_per_second,
+           p->pictures_per_second * (double)p->upload_bytes / 1e9);
 }
 
 static void print_summary(const char *path, const sal_gpu_plan_info *p)
 {
     printf("%s\n", path);
-    printf("  device   %s\n", p->device);
+    printf("  device   %s%s\n", p->device, p->native ? "" : " (which it has not: float32 is computed)");
     print_memory(p);
-    printf("  convs    %zu: %zu fused, %zu with a kernel behind cuDNN's, %zu by kernels of salmap's own\n",
-           p->convolutions, p->fused, p->unfused, p->own_kernels);
+    printf(
+        "  convs    %zu: %zu fused by cuDNN, %zu with a kernel of salmap's after cuDNN's, %zu by kernels of salmap's\n",
+        p->convolutions, p->fused, p->unfused, p->own_kernels);
     print_time(p);
     printf("  steps    %zu\n", p->steps);
 }
@@ -140,7 +141,7 @@ int plan_gpu(const cli_command *command, sal_model *model, const plan_gpu_reques
     int code = CLI_OK;
     sal_status st = sal_gpu_plan_open(&plan, model, &options);
     if (st != SAL_OK)
-        return cli_fail(command, st == SAL_ERROR_ARGUMENT ? CLI_USAGE : CLI_FAILED, "%s", sal_last_error());
+        return cli_fail_status(command, st);
     if (sal_gpu_plan_get_info(&info, plan) != SAL_OK) {
         code = cli_fail_library(command);
     } else if (r->json) {

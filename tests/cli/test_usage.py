@@ -58,7 +58,7 @@ class Usage(Case):
         self.assertEqual(self.outputs(), [])
 
     def test_devices_that_are_not_there(self):
-        self.check(["plan", MODEL, "--device", "abacus"], 1, "device 'abacus'", "cpu")
+        self.check(["plan", MODEL, "--device", "abacus"], 2, "device 'abacus'", "cpu")
 
     def test_a_reader_that_left_is_an_error(self):
         with open("/dev/full", "wb") as full:
