@@ -24,7 +24,7 @@ if(SAL_SANITIZE MATCHES "thread")
   set(bugs row_barrier column_barrier reused_tile)
   # More threads, OpenMP's among them, than it can tell apart would hide races: see block.cpp.
   set(tsan "OMP_NUM_THREADS=2;XDG_CACHE_HOME=none;HOME=none;TSAN_OPTIONS=ignore_noninstrumented_modules=1:exitcode=66")
-  add_custom_target(races DEPENDS emulated_maps emulated_conformance)
+  add_custom_target(races DEPENDS emulated_maps emulated_conformance emulated_salmap)
   foreach(bug IN LISTS bugs)
     sal_planted(${bug} smooth.cu emulated_maps)
     add_dependencies(races planted_${bug})
@@ -40,6 +40,10 @@ if(SAL_SANITIZE MATCHES "thread")
   add_test(NAME race_none_conformance COMMAND emulated_conformance --backend cuda:0)
   set_tests_properties(race_none_maps race_none_conformance PROPERTIES TIMEOUT 900 ENVIRONMENT
                                                                        "SAL_EMU_OPEN=1;${tsan}")
+  # Workers of several devices, with decoders and encoders beside them.
+  add_test(NAME race_none_devices COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_emulated.py
+                                          $<TARGET_FILE:emulated_salmap> ${PROJECT_SOURCE_DIR} Devices)
+  set_tests_properties(race_none_devices PROPERTIES TIMEOUT 900 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;${tsan}")
   return()
 endif()
 
