@@ -5,6 +5,10 @@ if(NOT SAL_SANITIZE)
                                           ${CMAKE_CURRENT_SOURCE_DIR}/unfused.csv)
     set_tests_properties(planning_${gpu} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900)
   endforeach()
+  add_test(NAME planning_program COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_plan_gpu.py
+                                         $<TARGET_FILE:salmap> ${PROJECT_SOURCE_DIR})
+  set_tests_properties(planning_program PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900
+                                                   ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
 endif()
 
 # What runs on the emulated device. Closing device memory to the host at every step costs time, so one run of the
