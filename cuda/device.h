@@ -58,8 +58,15 @@ cuda_type cuda_value_type(const sal_device *device, const sal_value *value);
 /* Its extent for `pictures` pictures; rank 4: (C, H, W), else one pixel with as many channels as elements. */
 cuda_extent cuda_value_extent(const sal_value *value, int64_t pictures);
 
-/* The back end's upload; weights come this way, too. */
+/* ---- transfers.c ---------------------------------------------------------- */
+
+sal_status cuda_staging_open(cuda_staging *s);
+void cuda_staging_close(cuda_staging *s); /* fine on a zeroed struct */
+/* The table's rows of these names; weights come by upload, too. */
+sal_status cuda_reserve(sal_device *device, const sal_value *input, int64_t batch);
+sal_status cuda_prefetch(sal_device *device, const sal_value *value, const float *host, int64_t pictures);
 sal_status cuda_upload(sal_device *device, void *memory, const sal_value *value, const float *host, int64_t pictures,
                        int64_t batch);
+sal_status cuda_download(sal_device *device, float *host, const void *memory, const sal_value *value, int64_t pictures);
 
 #endif

@@ -27,11 +27,11 @@ BUGS = {
         "CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, w->dilation",
     ),
     "upload_wait": (
-        "backend_cuda.c",
+        "transfers.c",
         "    TRY(CUDA_CHECK(cudaStreamWaitEvent(d->compute, s->copied[k], 0)));\n",
         "",
     ),
-    "upload_reuse": ("backend_cuda.c", "    TRY(CUDA_CHECK(cudaEventSynchronize(s->copied[k])));\n", ""),
+    "upload_reuse": ("transfers.c", "    TRY(CUDA_CHECK(cudaEventSynchronize(s->copied[k])));\n", ""),
     "overlay_wait": ("maps.c", "    TRY(CUDA_CHECK(cudaStreamWaitEvent(m->down, s->blended, 0)));\n", ""),
     "early_read": ("maps.c", "cudaEventSynchronize(s->left)", "cudaGetLastError()"),
     "leak": ("maps.c", "    (void)cudaFree(m->work);\n", ""),
