@@ -65,9 +65,12 @@ static sal_status inspect(snapshot *m, trial *t, const sal_step *step, const buf
     int intact;
     for (int v = 0; v < t->value_count; v++) {
         TRY(buffer_check(&intact, &t->buffers[v], t->s));
-        if (!intact)
-            return trial_wrong(t, "wrote past value %d (%s)", v, v == step->output ? "the output" : "an input or mask");
+        if (!intact) {
+            st = trial_wrong(t, "wrote past value %d (%s)", v, v == step->output ? "the output" : "an input or mask");
+            goto done;
+        }
         sal_free(now_there);
+        now_there = NULL;
         TRY(sal_alloc(&now_there, t->buffers[v].bytes / 4, sizeof *now_there, "a value"));
         TRY(buffer_read(&t->buffers[v], t->s, now_there));
         int written = v == step->output || v == step->kept || t->buffers[v].memory == t->buffers[step->output].memory;

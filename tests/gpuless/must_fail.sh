@@ -4,6 +4,10 @@
 set -uo pipefail
 message=$1
 shift
+# What a sanitizer says of it is no report on the project: it belongs to the output. An assertion that fails leaves what
+# the test had.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-}:log_path=stderr:detect_leaks=0
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-}:log_path=stderr
 output=$("$@" 2>&1)
 rc=$?
 printf '%s\n' "$output" | tail -n 20
