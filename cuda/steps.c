@@ -273,15 +273,11 @@ static sal_status run_layer_norm_backward(sal_device *d, void *plan, const sal_r
                                                cuda_value_type(d, p->out), a.outer, a.n, d->compute));
 }
 
-/* An index of the winner is a byte. */
 static sal_status prepare_max_pool(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
                                    const sal_value *values)
 {
-    const sal_window *w = &step->node->window;
-    if (w->kernel[0] * w->kernel[1] > 256)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "a max pool window of %lld x %lld has more than 256 elements",
-                        (long long)w->kernel[0], (long long)w->kernel[1]);
-    return cuda_plan_prepare(plan, needs, d, step, values);
+    sal_status st = sal_max_pool_check(step->node);
+    return st == SAL_OK ? cuda_plan_prepare(plan, needs, d, step, values) : st;
 }
 
 #define ROW(prepare, run)                                                                                              \

@@ -203,6 +203,9 @@ typedef struct sal_backend {
 /* The back end and the rest of "cpu", "cuda:0", "auto" or NULL. Errors: ARGUMENT, naming those built in. */
 sal_status sal_backend_find(const sal_backend **out, const char **spec, const char *device);
 
+/* UNSUPPORTED where a max pool's window has more elements than the bytes of SAL_VALUE_INDICES tell apart. */
+sal_status sal_max_pool_check(const sal_node *max_pool);
+
 const char *sal_step_kind_name(sal_step_kind kind);
 
 #endif

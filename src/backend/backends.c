@@ -3,6 +3,7 @@
 
 #include "backend/cpu/cpu.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #if defined(SAL_HAVE_CUDA)
@@ -47,6 +48,15 @@ sal_status sal_backend_find(const sal_backend **out, const char **spec, const ch
         return SAL_OK;
     }
     return sal_fail(SAL_ERROR_ARGUMENT, "device '%s': choose " BUILT_IN, device);
+}
+
+sal_status sal_max_pool_check(const sal_node *n)
+{
+    const sal_window *w = &n->window;
+    if (w->kernel[0] * w->kernel[1] > UINT8_MAX + 1)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "a max pool window of %lld x %lld has more than %d elements",
+                        (long long)w->kernel[0], (long long)w->kernel[1], UINT8_MAX + 1);
+    return SAL_OK;
 }
 
 const char *sal_step_kind_name(sal_step_kind kind)

@@ -16,11 +16,8 @@ static cpu_pool pool_of(const cpu_plan *p, const sal_value *in, const sal_value 
 static sal_status prepare_max_pool(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
                                    const sal_value *values)
 {
-    const sal_window *w = &step->node->window;
-    if (w->kernel[0] * w->kernel[1] > 256)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "a max pool window of %lld x %lld has more than 256 elements",
-                        (long long)w->kernel[0], (long long)w->kernel[1]);
-    return cpu_plan_prepare(plan, needs, d, step, values);
+    sal_status st = sal_max_pool_check(step->node);
+    return st == SAL_OK ? cpu_plan_prepare(plan, needs, d, step, values) : st;
 }
 
 static sal_status run_pool(sal_device *d, void *plan, const sal_run *r)
