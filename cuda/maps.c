@@ -243,8 +243,8 @@ static sal_status take_stats(sal_map_stats *stats, const cuda_maps *m, int64_t p
                             "picture %lld of the batch: its gradient, or a sum of it, is NaN or infinite: "
                             "no map can be made of it",
                             (long long)n);
-        stats[n] =
-            (sal_map_stats){.peak = s->high, .mean = (float)(s->sum / (double)pixels), .flat = s->low == s->high};
+        stats[n] = (sal_map_stats){
+            .peak = s->high, .mean = (float)(s->sum / (double)pixels), .low = s->low, .flat = s->low == s->high};
     }
     return SAL_OK;
 }

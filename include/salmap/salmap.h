@@ -320,7 +320,8 @@ typedef enum sal_target_kind {
     SAL_TARGET_PREDICTED = 0, /* the largest score; the output itself for one-output regression */
     SAL_TARGET_INDEX = 1,     /* output number `index` */
     SAL_TARGET_TOP = 2,       /* rank `index` (0 is the largest score) */
-    SAL_TARGET_MEAN = 3       /* mean of all outputs */
+    SAL_TARGET_MEAN = 3,      /* mean of all outputs */
+    SAL_TARGET_LABEL = 4      /* of sweeps alone: the output that the picture's label names */
 } sal_target_kind;
 
 typedef enum sal_score { SAL_SCORE_LOGIT = 0, SAL_SCORE_PROBABILITY = 1 } sal_score;
@@ -392,6 +393,7 @@ typedef struct sal_map_options {
 typedef struct sal_map_stats {
     float peak; /* of the smoothed map before normalising */
     float mean; /* likewise */
+    float low;  /* likewise, the least value */
     int flat;   /* 1: the map is constant; it was set to zeros */
 } sal_map_stats;
 
@@ -463,6 +465,126 @@ SAL_API sal_status sal_explain_files(size_t *failed, sal_engine *engine, const c
 SAL_API sal_status sal_explain_files_on(size_t *failed, sal_engine *const *engines, size_t engine_count,
                                         const char *const *paths, size_t count, const sal_explain_options *options,
                                         sal_explain_callback callback, void *context);
+
+/* ---- Data sets ---------------------------------------------------------- */
+
+/* A list of pictures, and what a manifest says of them. */
+typedef struct sal_dataset sal_dataset;
+
+typedef struct sal_dataset_options {
+    const char *root; /* of a manifest: the folder that relative paths start from; NULL: the manifest's own */
+    int as_named;     /* 1: as `salmap explain` takes pictures: no manifests, no sub-folders, and files may be given
+                         twice or not be there */
+} sal_dataset_options;
+
+/* Inputs: one manifest (.csv or .tsv with a header: the column path is required, label is known, others are kept), or
+ * any number of folders (with sub-folders; their pictures sorted by name), patterns (as "scans/[ab]*.png") and files.
+ * Paths of a single folder and of a manifest are relative to it. On success *out is the caller's.
+ * Errors: IO (names what cannot be read), FORMAT (names file and line), ARGUMENT (a picture given twice), MEMORY. */
+SAL_API sal_status sal_dataset_open(sal_dataset **out, const char *const *inputs, size_t count,
+                                    const sal_dataset_options *options);
+SAL_API void sal_dataset_close(sal_dataset *dataset); /* NULL is fine */
+SAL_API size_t sal_dataset_count(const sal_dataset *dataset);
+/* Borrowed; they live as long as the data set. row < count. */
+SAL_API const char *sal_dataset_path(const sal_dataset *dataset, size_t row); /* as it was listed */
+SAL_API const char *sal_dataset_file(const sal_dataset *dataset, size_t row); /* what is opened */
+SAL_API const char *sal_dataset_label(const sal_dataset *dataset, size_t row); /* NULL: no such column */
+/* Whether a row belongs to part `index` of `count`: by a hash of its path, whatever else is in the list. */
+SAL_API int sal_dataset_in_shard(const sal_dataset *dataset, size_t row, int64_t index, int64_t count);
+
+/* ---- Sweeps: a data set, its results in a folder ------------------------- */
+
+typedef enum sal_map_format {
+    SAL_MAPS_NPY = 0, /* float32, exactly */
+    SAL_MAPS_NONE = 1,
+    SAL_MAPS_NPZ = 2,  /* the same, compressed */
+    SAL_MAPS_PNG16 = 3 /* 0..1 as 0..65535; with normalised maps only */
+} sal_map_format;
+
+typedef enum sal_overlays {
+    SAL_OVERLAYS_ALL = 0,
+    SAL_OVERLAYS_NONE = 1,
+    SAL_OVERLAYS_WRONG = 2, /* of pictures whose label is not what was predicted */
+    SAL_OVERLAYS_TOP = 3    /* of the pictures with the highest explained scores */
+} sal_overlays;
+
+/* What a sweep spends its time on. */
+typedef enum sal_stage { SAL_STAGE_DECODE, SAL_STAGE_COMPUTE, SAL_STAGE_ENCODE, SAL_STAGE_STORE, SAL_STAGES } sal_stage;
+
+typedef struct sal_stage_info {
+    const char *name;
+    size_t threads;
+    double busy;         /* share of the run, 0 to 1, that its threads were at work */
+    double milliseconds; /* of one thread, per picture */
+} sal_stage_info;
+
+typedef struct sal_sweep_progress {
+    size_t pictures;   /* of this run, or of its shard */
+    size_t done;       /* with a result, those of earlier calls included */
+    size_t failed;     /* of them */
+    size_t done_now;   /* by this call */
+    size_t failed_now; /* of them */
+    double seconds;    /* since this call began computing */
+    sal_stage_info stages[SAL_STAGES];
+    double processor;  /* share of the CPU's cores that the process kept busy, 0 to 1 */
+    const char *bound; /* what the speed hangs on: the busiest stage, or "processor" */
+} sal_sweep_progress;
+
+typedef struct sal_sweep_options {
+    sal_explain_options explain; /* out_dir is the run folder; figure and save_gradient are not for sweeps */
+    const char *input;           /* as the user named the pictures; goes into run.json; may be NULL */
+    sal_map_format maps;
+    sal_overlays overlays;
+    int64_t overlay_count;   /* of SAL_OVERLAYS_TOP, at least 1 */
+    int overlay_jpeg;        /* 1: JPEG, 0: PNG */
+    int64_t predictions;     /* best outputs kept of each picture; 0 selects 5 */
+    double tolerance;        /* regression: a value further than this from the label is wrong; 0 selects 0.5 */
+    int64_t shard;           /* this part, from 0, */
+    int64_t shards;          /* of so many; 0 or 1: the whole */
+    int64_t max_failures;    /* more failed pictures end the run */
+    int max_failures_set;    /* 0: any number may fail */
+    int restart;             /* 1: throws away what is there of an earlier run */
+    int retry_failed;        /* 1: tries again whatever failed before, not only what could not be read */
+    /* Called on the calling thread about ten times a second, and at the end; not 0 stops the run: what is being
+     * computed is finished and saved. May be NULL. */
+    int (*progress)(void *context, const sal_sweep_progress *progress);
+    /* Called for each picture that failed; may be NULL. */
+    void (*picture_failed)(void *context, const char *path, const char *error);
+    void *context;
+} sal_sweep_options;
+
+/* Explains a data set into options->explain.out_dir, or goes on with a run that was interrupted there, at whatever
+ * moment; the manual page lists the files. Memory does not grow with the number of pictures beyond their list. *last:
+ * how far it came; may be NULL.
+ * Errors: CANCELLED (stopped by progress; all is saved, the same call goes on), ARGUMENT (also: the run was begun with
+ * another model, list or option), LIMIT (too many failures), IO (the run folder, its disk, or the folder of the
+ * pictures is gone: the same call goes on), FORMAT (results that are no results), MEMORY, DEVICE. */
+SAL_API sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_t engine_count,
+                             const sal_dataset *dataset, const sal_sweep_options *options);
+
+typedef struct sal_merge_info {
+    size_t shards;
+    size_t pictures;
+    size_t failed; /* of them */
+} sal_merge_info;
+
+/* Makes one run of its shards: in place where out is NULL and there is one run folder, else with copies of the files
+ * in out. Checks that every picture of the list is there once, in its shard, and every file in its place.
+ * Errors: ARGUMENT, IO, FORMAT (a gap, a double, a contradiction: names it), MEMORY. */
+SAL_API sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t count, const char *out);
+
+typedef enum sal_export_format { SAL_EXPORT_CSV = 0, SAL_EXPORT_JSON = 1 } sal_export_format;
+
+typedef struct sal_export_options {
+    sal_export_format format; /* JSON: one object a line */
+    int timings;              /* 1: with milliseconds, which no two runs have in common */
+} sal_export_options;
+
+/* Writes the results of a run, in the order of its list, to a file (whole or not at all), or where path is NULL to
+ * what `write` takes; write returns 0, or not 0 to stop. Errors: IO, FORMAT, CANCELLED, MEMORY. */
+SAL_API sal_status sal_sweep_export(const char *run, const char *path,
+                                    int (*write)(void *context, const char *bytes, size_t size), void *context,
+                                    const sal_export_options *options);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 /* salmap doctor: what there is to compute with, and what is missing. */
 #include "cli/cli.h"
-#include "cli/json.h"
+#include "base/json.h"
 
 #include <stdio.h>
 
@@ -36,21 +36,21 @@ static void print_table(const sal_check *rows, size_t count)
 
 static void print_json(const sal_check *rows, size_t count)
 {
-    json j = {.stream = stdout};
-    json_begin(&j, NULL, '{');
-    json_text(&j, "version", sal_version());
-    json_boolean(&j, "works", rows[0].state == SAL_CHECK_FINE);
-    json_begin(&j, "checks", '[');
+    sal_json j = {.stream = stdout};
+    sal_json_begin(&j, NULL, '{');
+    sal_json_text(&j, "version", sal_version());
+    sal_json_boolean(&j, "works", rows[0].state == SAL_CHECK_FINE);
+    sal_json_begin(&j, "checks", '[');
     for (size_t i = 0; i < count; i++) {
-        json_begin(&j, NULL, '{');
-        json_text(&j, "name", rows[i].name);
-        json_text(&j, "state", states[rows[i].state]);
-        json_text(&j, "found", rows[i].found);
-        json_text(&j, "advice", rows[i].advice[0] ? rows[i].advice : NULL);
-        json_end(&j, '}');
+        sal_json_begin(&j, NULL, '{');
+        sal_json_text(&j, "name", rows[i].name);
+        sal_json_text(&j, "state", states[rows[i].state]);
+        sal_json_text(&j, "found", rows[i].found);
+        sal_json_text(&j, "advice", rows[i].advice[0] ? rows[i].advice : NULL);
+        sal_json_end(&j, '}');
     }
-    json_end(&j, ']');
-    json_end(&j, '}');
+    sal_json_end(&j, ']');
+    sal_json_end(&j, '}');
     putchar('\n');
 }
 

@@ -1,6 +1,6 @@
 #include "cli/explain_report.h"
 
-#include "cli/json.h"
+#include "base/json.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -63,44 +63,44 @@ static void print_line(const explain_report *r, const sal_explain_result *result
 
 /* ---- JSON --------------------------------------------------------------- */
 
-static void print_map_json(json *j, const sal_explain_map *m)
+static void print_map_json(sal_json *j, const sal_explain_map *m)
 {
-    json_begin(j, NULL, '{');
-    json_integer(j, "target", m->target);
-    json_real(j, "score", (double)m->score);
-    json_real(j, "probability", (double)m->probability);
-    json_real(j, "peak", (double)m->stats.peak);
-    json_real(j, "mean", (double)m->stats.mean);
-    json_boolean(j, "flat", m->stats.flat);
-    json_text(j, "saliency", m->map_path);
-    json_text(j, "overlay", m->overlay_path);
-    json_text(j, "npy", m->npy_path);
+    sal_json_begin(j, NULL, '{');
+    sal_json_integer(j, "target", m->target);
+    sal_json_real(j, "score", (double)m->score);
+    sal_json_real(j, "probability", (double)m->probability);
+    sal_json_real(j, "peak", (double)m->stats.peak);
+    sal_json_real(j, "mean", (double)m->stats.mean);
+    sal_json_boolean(j, "flat", m->stats.flat);
+    sal_json_text(j, "saliency", m->map_path);
+    sal_json_text(j, "overlay", m->overlay_path);
+    sal_json_text(j, "npy", m->npy_path);
     if (m->figure_path)
-        json_text(j, "figure", m->figure_path);
+        sal_json_text(j, "figure", m->figure_path);
     if (m->gradient_path)
-        json_text(j, "gradient", m->gradient_path);
-    json_end(j, '}');
+        sal_json_text(j, "gradient", m->gradient_path);
+    sal_json_end(j, '}');
 }
 
 static void print_json(const sal_explain_result *result)
 {
-    json j = {.stream = stdout};
-    json_begin(&j, NULL, '{');
-    json_text(&j, "picture", result->path);
-    json_text(&j, "status", sal_status_name(result->status));
+    sal_json j = {.stream = stdout};
+    sal_json_begin(&j, NULL, '{');
+    sal_json_text(&j, "picture", result->path);
+    sal_json_text(&j, "status", sal_status_name(result->status));
     if (result->status != SAL_OK) {
-        json_text(&j, "error", result->error);
+        sal_json_text(&j, "error", result->error);
     } else {
-        json_integer(&j, "predicted", result->predicted);
-        json_real(&j, "score", (double)result->predicted_score);
-        json_real(&j, "probability", (double)result->predicted_probability);
-        json_real(&j, "milliseconds", result->milliseconds);
-        json_begin(&j, "maps", '[');
+        sal_json_integer(&j, "predicted", result->predicted);
+        sal_json_real(&j, "score", (double)result->predicted_score);
+        sal_json_real(&j, "probability", (double)result->predicted_probability);
+        sal_json_real(&j, "milliseconds", result->milliseconds);
+        sal_json_begin(&j, "maps", '[');
         for (size_t i = 0; i < result->map_count; i++)
             print_map_json(&j, &result->maps[i]);
-        json_end(&j, ']');
+        sal_json_end(&j, ']');
     }
-    json_end(&j, '}');
+    sal_json_end(&j, '}');
     putchar('\n');
 }
 

@@ -1,6 +1,6 @@
 /* salmap inspect: what is in a model file. */
 #include "cli/cli.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/text.h"
 
 #include <inttypes.h>
@@ -69,41 +69,41 @@ static int print_layers(const sal_model *model, const sal_model_info *m)
 
 static int print_json(const sal_model *model, const sal_model_info *m, int sidecar)
 {
-    json j = {.stream = stdout};
-    json_begin(&j, NULL, '{');
-    json_text(&j, "model", m->path);
-    json_text(&j, "format", m->format);
-    json_integer(&j, "channels", m->channels);
-    json_integer(&j, "height", m->height);
-    json_integer(&j, "width", m->width);
-    json_boolean(&j, "channels_last", m->channels_last);
-    json_integer(&j, "outputs", m->outputs);
-    json_text(&j, "head", m->head);
-    json_text(&j, "detached", m->detached);
-    json_count(&j, "parameters", m->parameters);
-    json_count(&j, "flops", m->flops);
-    json_boolean(&j, "preprocessing_found", sidecar);
-    json_boolean(&j, "supported", m->supported);
-    json_begin(&j, "layers", '[');
+    sal_json j = {.stream = stdout};
+    sal_json_begin(&j, NULL, '{');
+    sal_json_text(&j, "model", m->path);
+    sal_json_text(&j, "format", m->format);
+    sal_json_integer(&j, "channels", m->channels);
+    sal_json_integer(&j, "height", m->height);
+    sal_json_integer(&j, "width", m->width);
+    sal_json_boolean(&j, "channels_last", m->channels_last);
+    sal_json_integer(&j, "outputs", m->outputs);
+    sal_json_text(&j, "head", m->head);
+    sal_json_text(&j, "detached", m->detached);
+    sal_json_count(&j, "parameters", m->parameters);
+    sal_json_count(&j, "flops", m->flops);
+    sal_json_boolean(&j, "preprocessing_found", sidecar);
+    sal_json_boolean(&j, "supported", m->supported);
+    sal_json_begin(&j, "layers", '[');
     for (size_t i = 0; i < m->layers; i++) {
         sal_layer_info l;
         if (sal_model_get_layer(&l, model, i) != SAL_OK)
             return cli_fail_library(self);
-        json_begin(&j, NULL, '{');
-        json_text(&j, "name", l.name);
-        json_text(&j, "op", l.op);
-        json_text(&j, "detail", l.detail);
-        json_begin(&j, "shape", '[');
+        sal_json_begin(&j, NULL, '{');
+        sal_json_text(&j, "name", l.name);
+        sal_json_text(&j, "op", l.op);
+        sal_json_text(&j, "detail", l.detail);
+        sal_json_begin(&j, "shape", '[');
         for (int k = 0; k < l.rank; k++)
-            json_integer(&j, NULL, l.shape[k]);
-        json_end(&j, ']');
-        json_count(&j, "parameters", l.parameters);
-        json_count(&j, "flops", l.flops);
-        json_text(&j, "problem", l.problem);
-        json_end(&j, '}');
+            sal_json_integer(&j, NULL, l.shape[k]);
+        sal_json_end(&j, ']');
+        sal_json_count(&j, "parameters", l.parameters);
+        sal_json_count(&j, "flops", l.flops);
+        sal_json_text(&j, "problem", l.problem);
+        sal_json_end(&j, '}');
     }
-    json_end(&j, ']');
-    json_end(&j, '}');
+    sal_json_end(&j, ']');
+    sal_json_end(&j, '}');
     putchar('\n');
     return CLI_OK;
 }

@@ -1,6 +1,6 @@
 /* salmap plan: what a run will take, before it runs. */
 #include "cli/cli.h"
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/plan_gpu.h"
 #include "cli/text.h"
 
@@ -82,34 +82,34 @@ static int print_steps(const sal_engine *engine, size_t steps)
 
 static int print_json(const char *path, const sal_engine *engine, const sal_plan_info *p)
 {
-    json j = {.stream = stdout};
-    json_begin(&j, NULL, '{');
-    json_text(&j, "model", path);
-    json_text(&j, "device", p->device);
-    json_integer(&j, "batch", p->batch);
-    json_integer(&j, "chunk", p->chunk);
-    json_count(&j, "arena_bytes", p->arena_bytes);
-    json_count(&j, "kept_bytes", p->kept_bytes);
-    json_count(&j, "scratch_bytes", p->scratch_bytes);
-    json_count(&j, "weight_bytes", p->weight_bytes);
-    json_count(&j, "flops", p->flops);
-    json_begin(&j, "steps", '[');
+    sal_json j = {.stream = stdout};
+    sal_json_begin(&j, NULL, '{');
+    sal_json_text(&j, "model", path);
+    sal_json_text(&j, "device", p->device);
+    sal_json_integer(&j, "batch", p->batch);
+    sal_json_integer(&j, "chunk", p->chunk);
+    sal_json_count(&j, "arena_bytes", p->arena_bytes);
+    sal_json_count(&j, "kept_bytes", p->kept_bytes);
+    sal_json_count(&j, "scratch_bytes", p->scratch_bytes);
+    sal_json_count(&j, "weight_bytes", p->weight_bytes);
+    sal_json_count(&j, "flops", p->flops);
+    sal_json_begin(&j, "steps", '[');
     for (size_t i = 0; i < p->steps; i++) {
         sal_step_info s;
         if (sal_engine_get_step(&s, engine, i) != SAL_OK)
             return cli_fail_library(self);
-        json_begin(&j, NULL, '{');
-        json_text(&j, "name", s.name);
-        json_text(&j, "kind", s.kind);
-        json_text(&j, "algorithm", s.algorithm);
-        json_count(&j, "output_bytes", s.output_bytes);
-        json_count(&j, "kept_bytes", s.kept_bytes);
-        json_count(&j, "arena_offset", s.arena_offset);
-        json_count(&j, "flops", s.flops);
-        json_end(&j, '}');
+        sal_json_begin(&j, NULL, '{');
+        sal_json_text(&j, "name", s.name);
+        sal_json_text(&j, "kind", s.kind);
+        sal_json_text(&j, "algorithm", s.algorithm);
+        sal_json_count(&j, "output_bytes", s.output_bytes);
+        sal_json_count(&j, "kept_bytes", s.kept_bytes);
+        sal_json_count(&j, "arena_offset", s.arena_offset);
+        sal_json_count(&j, "flops", s.flops);
+        sal_json_end(&j, '}');
     }
-    json_end(&j, ']');
-    json_end(&j, '}');
+    sal_json_end(&j, ']');
+    sal_json_end(&j, '}');
     putchar('\n');
     return CLI_OK;
 }

@@ -1,6 +1,6 @@
 #include "cli/plan_gpu.h"
 
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/text.h"
 
 #include <inttypes.h>
@@ -74,60 +74,60 @@ static int print_steps(const cli_command *command, const sal_gpu_plan *plan, siz
     return CLI_OK;
 }
 
-static void json_summary(json *j, const plan_gpu_request *r, const sal_gpu_plan_info *p)
+static void json_summary(sal_json *j, const plan_gpu_request *r, const sal_gpu_plan_info *p)
 {
-    json_text(j, "model", r->path);
-    json_text(j, "gpu", r->gpu);
-    json_text(j, "device", p->device);
-    json_integer(j, "batch", p->batch);
-    json_integer(j, "largest_batch", p->largest_batch);
-    json_count(j, "memory_bytes", p->memory_bytes);
-    json_count(j, "arena_bytes", p->arena_bytes);
-    json_count(j, "kept_bytes", p->kept_bytes);
-    json_count(j, "scratch_bytes", p->scratch_bytes);
-    json_count(j, "weight_bytes", p->weight_bytes);
-    json_count(j, "flops", p->flops);
-    json_count(j, "bytes", p->bytes);
-    json_count(j, "upload_bytes", p->upload_bytes);
-    json_real(j, "seconds", p->seconds);
-    json_real(j, "memory_seconds", p->memory_seconds);
-    json_real(j, "pictures_per_second", p->pictures_per_second);
-    json_count(j, "convolutions", p->convolutions);
-    json_count(j, "fused", p->fused);
-    json_count(j, "unfused", p->unfused);
-    json_count(j, "own_kernels", p->own_kernels);
+    sal_json_text(j, "model", r->path);
+    sal_json_text(j, "gpu", r->gpu);
+    sal_json_text(j, "device", p->device);
+    sal_json_integer(j, "batch", p->batch);
+    sal_json_integer(j, "largest_batch", p->largest_batch);
+    sal_json_count(j, "memory_bytes", p->memory_bytes);
+    sal_json_count(j, "arena_bytes", p->arena_bytes);
+    sal_json_count(j, "kept_bytes", p->kept_bytes);
+    sal_json_count(j, "scratch_bytes", p->scratch_bytes);
+    sal_json_count(j, "weight_bytes", p->weight_bytes);
+    sal_json_count(j, "flops", p->flops);
+    sal_json_count(j, "bytes", p->bytes);
+    sal_json_count(j, "upload_bytes", p->upload_bytes);
+    sal_json_real(j, "seconds", p->seconds);
+    sal_json_real(j, "memory_seconds", p->memory_seconds);
+    sal_json_real(j, "pictures_per_second", p->pictures_per_second);
+    sal_json_count(j, "convolutions", p->convolutions);
+    sal_json_count(j, "fused", p->fused);
+    sal_json_count(j, "unfused", p->unfused);
+    sal_json_count(j, "own_kernels", p->own_kernels);
 }
 
-static void json_step(json *j, const sal_gpu_step_info *s)
+static void json_step(sal_json *j, const sal_gpu_step_info *s)
 {
-    json_begin(j, NULL, '{');
-    json_text(j, "name", s->name);
-    json_text(j, "kind", s->kind);
-    json_text(j, "algorithm", s->algorithm);
-    json_integer(j, "engine", s->engine);
-    json_count(j, "workspace_bytes", s->workspace_bytes);
-    json_count(j, "flops", s->flops);
-    json_count(j, "bytes", s->bytes);
-    json_real(j, "seconds", s->seconds);
-    json_text(j, "bound", s->bound);
-    json_end(j, '}');
+    sal_json_begin(j, NULL, '{');
+    sal_json_text(j, "name", s->name);
+    sal_json_text(j, "kind", s->kind);
+    sal_json_text(j, "algorithm", s->algorithm);
+    sal_json_integer(j, "engine", s->engine);
+    sal_json_count(j, "workspace_bytes", s->workspace_bytes);
+    sal_json_count(j, "flops", s->flops);
+    sal_json_count(j, "bytes", s->bytes);
+    sal_json_real(j, "seconds", s->seconds);
+    sal_json_text(j, "bound", s->bound);
+    sal_json_end(j, '}');
 }
 
 static int print_json(const cli_command *command, const plan_gpu_request *r, const sal_gpu_plan *plan,
                       const sal_gpu_plan_info *p)
 {
-    json j = {.stream = stdout};
-    json_begin(&j, NULL, '{');
+    sal_json j = {.stream = stdout};
+    sal_json_begin(&j, NULL, '{');
     json_summary(&j, r, p);
-    json_begin(&j, "steps", '[');
+    sal_json_begin(&j, "steps", '[');
     for (size_t i = 0; i < p->steps; i++) {
         sal_gpu_step_info s;
         if (sal_gpu_plan_get_step(&s, plan, i) != SAL_OK)
             return cli_fail_library(command);
         json_step(&j, &s);
     }
-    json_end(&j, ']');
-    json_end(&j, '}');
+    sal_json_end(&j, ']');
+    sal_json_end(&j, '}');
     putchar('\n');
     return CLI_OK;
 }

@@ -22,6 +22,8 @@ function(sal_library target kind)
   target_link_libraries(
     ${target} PRIVATE $<BUILD_INTERFACE:PNG::PNG> $<BUILD_INTERFACE:JPEG::JPEG> $<BUILD_INTERFACE:TIFF::TIFF>
                       $<BUILD_INTERFACE:PkgConfig::PROTOBUF_C> $<BUILD_INTERFACE:${DNNL_LIBRARY}>
+                      $<BUILD_INTERFACE:PkgConfig::SQLITE> $<BUILD_INTERFACE:PkgConfig::CRYPTO>
+                      $<BUILD_INTERFACE:PkgConfig::ZIP> $<BUILD_INTERFACE:${DEFLATE_LIBRARY}>
                       $<BUILD_INTERFACE:OpenMP::OpenMP_C> $<BUILD_INTERFACE:Threads::Threads> $<BUILD_INTERFACE:m>)
   if(SAL_HAVE_CUDA)
     list(TRANSFORM SAL_CUDA_LIBRARIES REPLACE "(.+)" "$<BUILD_INTERFACE:\\1>" OUTPUT_VARIABLE cuda_libraries)
@@ -41,7 +43,7 @@ foreach(name IN LISTS OpenMP_C_LIB_NAMES)
     list(APPEND openmp_libraries ${OpenMP_${name}_LIBRARY})
   endif()
 endforeach()
-set(SAL_PRIVATE_LIBRARIES png jpeg tiff protobuf-c dnnl ${openmp_libraries} ${SAL_CUDA_INSTALLED} m)
+set(SAL_PRIVATE_LIBRARIES png jpeg tiff protobuf-c sqlite3 crypto zip deflate dnnl ${openmp_libraries} ${SAL_CUDA_INSTALLED} m)
 list(REMOVE_DUPLICATES SAL_PRIVATE_LIBRARIES)
 
 sal_library(salmap_static STATIC)

@@ -41,6 +41,15 @@ sal_status sal_picture_orient(sal_picture *picture, int orientation);
 
 /* Writes C-ordered float32 values as a .npy file, whole or not at all. */
 sal_status sal_npy_write(const char *path, const float *data, const int64_t *shape, int rank);
+/* The same values as the one array `name` (what numpy.load's result is indexed by; UTF-8) of a
+ * compressed .npz file, whole or not at all; equal arguments give equal bytes.
+ * Errors: ARGUMENT (name, shape), LIMIT, MEMORY, IO (naming the path). */
+sal_status sal_npz_write(const char *path, const char *name, const float *data, const int64_t *shape, int rank);
+
+/* Writes 8-bit gray or RGB as a baseline JPEG without colour subsampling, whole or not at all;
+ * quality 1..100 as libjpeg counts it. Errors, naming the path: ARGUMENT (samples, channels,
+ * quality, no pixels), UNSUPPORTED (a side over 65500), MEMORY, IO. */
+sal_status sal_jpeg_write(const char *path, const sal_picture *picture, int quality);
 
 /* One of R, G, B from what is left of its complementary ink and of black, each
  * 255 where there is no ink: the plain conversion without a colour profile. */

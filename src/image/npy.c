@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "image/npy.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -278,54 +279,62 @@ done:
 
 /* ---- Writing ------------------------------------------------------------ */
 
-/* Magic, version 1.0 and the dict, padded with spaces so that the values start at a multiple of 64. */
-static sal_status make_header(char *out, size_t capacity, size_t *size, const int64_t *shape, int rank)
+/* Before the dict: magic, version 1.0 and the length of what follows. */
+enum { HEAD_PREFIX = 10, HEAD_ALIGN = 64, MAX_WRITTEN_RANK = 5 };
+
+static sal_status make_head(sal_npy_head *out, const int64_t *shape, int rank, const char *path)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     const char *descr = "<f4";
 #else
     const char *descr = ">f4";
 #endif
-    enum { PREFIX = 10, ALIGN = 64 };
     char dims[128] = "";
     size_t used = 0;
     for (int i = 0; i < rank; i++)
         used += (size_t)snprintf(dims + used, sizeof dims - used, i ? " %" PRId64 "," : "%" PRId64 ",", shape[i]);
     if (rank > 1)
         dims[used - 1] = '\0'; /* only a tuple of one keeps its comma */
-    int text = snprintf(out + PREFIX, capacity - PREFIX, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
-                        descr, dims);
-    size_t length = (PREFIX + (size_t)text + 1 + ALIGN - 1) / ALIGN * ALIGN;
-    if (text < 0 || length > capacity)
-        return sal_fail(SAL_ERROR_ARGUMENT, ".npy: the shape is too long");
-    memcpy(out, "\x93NUMPY\x01\x00", 8);
-    out[8] = (char)((length - PREFIX) & 0xff);
-    out[9] = (char)((length - PREFIX) >> 8);
-    memset(out + PREFIX + text, ' ', length - PREFIX - (size_t)text);
-    out[length - 1] = '\n';
-    *size = length;
+    int text = snprintf(out->bytes + HEAD_PREFIX, sizeof out->bytes - HEAD_PREFIX,
+                        "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, dims);
+    size_t length = (HEAD_PREFIX + (size_t)text + 1 + HEAD_ALIGN - 1) / HEAD_ALIGN * HEAD_ALIGN;
+    if (text < 0 || length > sizeof out->bytes)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%s: .npy: the shape is too long", path);
+    memcpy(out->bytes, "\x93NUMPY\x01\x00", 8);
+    out->bytes[8] = (char)((length - HEAD_PREFIX) & 0xff);
+    out->bytes[9] = (char)((length - HEAD_PREFIX) >> 8);
+    memset(out->bytes + HEAD_PREFIX + text, ' ', length - HEAD_PREFIX - (size_t)text);
+    out->bytes[length - 1] = '\n';
+    out->size = length;
     return SAL_OK;
 }
 
-sal_status sal_npy_write(const char *path, const float *data, const int64_t *shape, int rank)
+sal_status sal_npy_head_make(sal_npy_head *out, const int64_t *shape, int rank, const char *path)
 {
-    enum { MAX_WRITTEN_RANK = 5 };
     sal_status st = SAL_OK;
-    sal_file_out file = {0};
-    char header[256];
-    size_t header_size = 0;
-    size_t count = 1;
+    size_t bytes = sizeof(float);
     if (rank < 0 || rank > MAX_WRITTEN_RANK)
         return sal_fail(SAL_ERROR_ARGUMENT, "%s: .npy: %d axes, at most %d are written", path, rank, MAX_WRITTEN_RANK);
     for (int i = 0; i < rank; i++) {
         if (shape[i] < 0)
             return sal_fail(SAL_ERROR_ARGUMENT, "%s: .npy: axis %d has a negative size", path, i);
-        TRY(sal_size_mul(&count, count, (size_t)shape[i], path));
+        TRY(sal_size_mul(&bytes, bytes, (size_t)shape[i], path));
     }
-    TRY(make_header(header, sizeof header, &header_size, shape, rank));
+    out->count = bytes / sizeof(float);
+    st = make_head(out, shape, rank, path);
+done:
+    return st;
+}
+
+sal_status sal_npy_write(const char *path, const float *data, const int64_t *shape, int rank)
+{
+    sal_status st = SAL_OK;
+    sal_file_out file = {0};
+    sal_npy_head head;
+    TRY(sal_npy_head_make(&head, shape, rank, path));
     TRY(sal_file_create(&file, path));
-    if (fwrite(header, 1, header_size, file.stream) != header_size ||
-        fwrite(data, sizeof *data, count, file.stream) != count) {
+    if (fwrite(head.bytes, 1, head.size, file.stream) != head.size ||
+        fwrite(data, sizeof *data, head.count, file.stream) != head.count) {
         st = sal_fail(SAL_ERROR_IO, "%s: cannot write", path);
         goto done;
     }

@@ -2,6 +2,7 @@
 #include "image/preprocess.h"
 
 #include "base/file.h"
+#include "base/plain_locale.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -230,35 +231,14 @@ static sal_status set_option(sal_preprocess *p, const char *key, const char *val
                     key, value);
 }
 
-/* The calling thread in the C locale, where a decimal point is a point. */
-typedef struct plain_locale {
-    locale_t c;
-    locale_t before;
-} plain_locale;
-
-static sal_status plain_locale_enter(plain_locale *l)
-{
-    l->c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    if (l->c == (locale_t)0)
-        return sal_fail_memory(0, "a locale");
-    l->before = uselocale(l->c);
-    return SAL_OK;
-}
-
-static void plain_locale_leave(plain_locale *l)
-{
-    uselocale(l->before);
-    freelocale(l->c);
-}
-
 sal_status sal_preprocess_set(sal_preprocess *p, const char *key, const char *value)
 {
-    plain_locale plain = {0};
-    sal_status st = plain_locale_enter(&plain);
+    sal_plain_locale plain = {0};
+    sal_status st = sal_plain_locale_enter(&plain);
     if (st != SAL_OK)
         return st;
     st = set_option(p, key, value);
-    plain_locale_leave(&plain);
+    sal_plain_locale_leave(&plain);
     return st;
 }
 
@@ -346,9 +326,8 @@ static void write_list(FILE *to, const char *key, const float *list, int count)
     fputc('\n', to);
 }
 
-static void write_lines(FILE *to, const sal_preprocess *p)
+void sal_preprocess_print(FILE *to, const sal_preprocess *p)
 {
-    fprintf(to, "# How salmap prepares pictures for the model beside this file.\n");
     fprintf(to, "fit %s\n", fit_names[p->fit]);
     fprintf(to, "order %s\n", order_names[p->order]);
     fprintf(to, "crop-resize %lld\n", (long long)p->crop_resize);
@@ -376,13 +355,14 @@ sal_status sal_preprocess_save(const char *model_path, const sal_preprocess *p)
     sal_status st = SAL_OK;
     char *path = NULL;
     sal_file_out file = {0};
-    plain_locale plain = {0};
+    sal_plain_locale plain = {0};
     TRY(check_writable(p));
     TRY(sidecar_path(&path, model_path));
     TRY(sal_file_create(&file, path));
-    TRY(plain_locale_enter(&plain));
-    write_lines(file.stream, p);
-    plain_locale_leave(&plain);
+    TRY(sal_plain_locale_enter(&plain));
+    fprintf(file.stream, "# How salmap prepares pictures for the model beside this file.\n");
+    sal_preprocess_print(file.stream, p);
+    sal_plain_locale_leave(&plain);
     st = sal_file_commit(&file);
 done:
     sal_file_discard(&file);

@@ -16,7 +16,6 @@ sal_status sal_map_make(float *map, sal_map_stats *stats, const float *gradient,
     static const sal_map_options defaults = {0};
     sal_status st = SAL_OK;
     sal_map_stats measured;
-    float low;
     int64_t pixels, values;
     const sal_map_options *o = options ? options : &defaults;
     if (!map || !gradient)
@@ -32,7 +31,7 @@ sal_status sal_map_make(float *map, sal_map_stats *stats, const float *gradient,
     if (o->normalize == SAL_NORMALIZE_MINMAX)
         sal_map_normalize(map, &measured, pixels);
     else
-        sal_map_measure(&measured, &low, map, pixels);
+        sal_map_measure(&measured, map, pixels);
     if (stats)
         *stats = measured;
 done:

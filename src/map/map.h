@@ -31,13 +31,24 @@ double sal_map_default_sigma(int64_t height, int64_t width);
  * Errors: ARGUMENT (sigma negative, NaN or above SAL_SIGMA_MAX), MEMORY. */
 sal_status sal_map_smooth(float *map, int64_t height, int64_t width, double sigma);
 
-/* Peak, mean and flatness of the map as it is; the mean is summed in double.
- * *low is its minimum. Nothing here looks for NaN: sal_map_reduce did. */
-void sal_map_measure(sal_map_stats *stats, float *low, const float *map, int64_t pixels);
+/* Peak, mean, least value and flatness of the map as it is; the mean is summed in double.
+ * Nothing here looks for NaN: sal_map_reduce did. */
+void sal_map_measure(sal_map_stats *stats, const float *map, int64_t pixels);
 
 /* (m - min) / (max - min + 1e-7) in place, in double, rounded to float once; a
  * constant map becomes zeros. *stats describes the map before. */
 void sal_map_normalize(float *map, sal_map_stats *stats, int64_t pixels);
+
+/* Where a map lies and how even it is, whatever its magnitude: of the map as it stands, which normalising brought to
+ * 0..1. All in double. */
+typedef struct sal_map_summary {
+    float mean;
+    float deviation; /* standard, of all pixels */
+    float center_x;  /* of mass, 0 left edge to 1 right edge; NaN where the map has no positive mass */
+    float center_y;
+} sal_map_summary;
+
+void sal_map_summarize(sal_map_summary *out, const float *map, int64_t height, int64_t width);
 
 /* ---- Onto the picture ---------------------------------------------------- */
 

@@ -1,9 +1,10 @@
 /* What a map measures, and its values brought to 0..1. */
 #include "map/map.h"
 
+#include <math.h>
 #include <string.h>
 
-void sal_map_measure(sal_map_stats *stats, float *low, const float *map, int64_t pixels)
+void sal_map_measure(sal_map_stats *stats, const float *map, int64_t pixels)
 {
     float least = map[0], most = map[0];
     double sum = 0.0;
@@ -12,19 +13,40 @@ void sal_map_measure(sal_map_stats *stats, float *low, const float *map, int64_t
         most = map[i] > most ? map[i] : most;
         sum += (double)map[i];
     }
-    *low = least;
-    *stats = (sal_map_stats){.peak = most, .mean = (float)(sum / (double)pixels), .flat = least == most};
+    *stats =
+        (sal_map_stats){.peak = most, .mean = (float)(sum / (double)pixels), .low = least, .flat = least == most};
 }
 
 void sal_map_normalize(float *map, sal_map_stats *stats, int64_t pixels)
 {
-    float low;
-    sal_map_measure(stats, &low, map, pixels);
+    sal_map_measure(stats, map, pixels);
     if (stats->flat) {
         memset(map, 0, (size_t)pixels * sizeof *map);
         return;
     }
-    double scale = sal_normalize_scale(low, stats->peak);
+    double scale = sal_normalize_scale(stats->low, stats->peak);
     for (int64_t i = 0; i < pixels; i++)
-        map[i] = sal_normalize_value(map[i], low, scale);
+        map[i] = sal_normalize_value(map[i], stats->low, scale);
+}
+
+void sal_map_summarize(sal_map_summary *out, const float *map, int64_t height, int64_t width)
+{
+    const double n = (double)height * (double)width;
+    double sum = 0.0, squares = 0.0, across = 0.0, down = 0.0;
+    for (int64_t y = 0; y < height; y++) {
+        double row = 0.0;
+        for (int64_t x = 0; x < width; x++) {
+            const double m = (double)map[y * width + x];
+            row += m;
+            squares += m * m;
+            across += m * ((double)x + 0.5);
+        }
+        sum += row;
+        down += row * ((double)y + 0.5);
+    }
+    const double mean = sum / n, variance = squares / n - mean * mean;
+    out->mean = (float)mean;
+    out->deviation = (float)sqrt(variance > 0.0 ? variance : 0.0);
+    out->center_x = sum > 0.0 ? (float)(across / sum / (double)width) : NAN;
+    out->center_y = sum > 0.0 ? (float)(down / sum / (double)height) : NAN;
 }

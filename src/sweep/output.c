@@ -25,16 +25,14 @@ static sal_status display_make(display *d, const float *map, const sal_map_stats
 {
     sal_status st = SAL_OK;
     sal_map_stats ignored;
-    float low;
     *d = (display){.values = map, .high = 1.0};
     if (normalized)
         return SAL_OK;
     TRY(sal_alloc(&d->owned, pixels, sizeof(float), "a map"));
     memcpy(d->owned, map, pixels * sizeof(float));
-    sal_map_measure(&ignored, &low, map, (int64_t)pixels);
     sal_map_normalize(d->owned, &ignored, (int64_t)pixels);
     d->values = d->owned;
-    d->low = (double)low;
+    d->low = (double)stats->low;
     d->high = (double)stats->peak;
 done:
     return st;

@@ -1,4 +1,4 @@
-#include "cli/json.h"
+#include "base/json.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -30,6 +30,15 @@ static int utf8_length(const unsigned char *s)
     return 0;
 }
 
+int sal_json_is_utf8(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    for (int length; *s; s += length)
+        if ((length = utf8_length(s)) == 0)
+            return 0;
+    return 1;
+}
+
 static void put_string(FILE *to, const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -49,10 +58,17 @@ static void put_string(FILE *to, const char *text)
     fputc('"', to);
 }
 
-static void put_key(json *j, const char *key)
+static void put_line(const sal_json *j)
+{
+    fprintf(j->stream, "\n%*s", 2 * j->depth, "");
+}
+
+static void put_key(sal_json *j, const char *key)
 {
     if (j->comma)
-        fputs(", ", j->stream);
+        fputs(j->lines ? "," : ", ", j->stream);
+    if (j->lines && j->depth > 0)
+        put_line(j);
     j->comma = 1;
     if (key) {
         put_string(j->stream, key);
@@ -60,20 +76,24 @@ static void put_key(json *j, const char *key)
     }
 }
 
-void json_begin(json *j, const char *key, char bracket)
+void sal_json_begin(sal_json *j, const char *key, char bracket)
 {
     put_key(j, key);
     fputc(bracket, j->stream);
     j->comma = 0;
+    j->depth++;
 }
 
-void json_end(json *j, char bracket)
+void sal_json_end(sal_json *j, char bracket)
 {
+    j->depth--;
+    if (j->lines && j->comma)
+        put_line(j);
     fputc(bracket, j->stream);
     j->comma = 1;
 }
 
-void json_text(json *j, const char *key, const char *value)
+void sal_json_text(sal_json *j, const char *key, const char *value)
 {
     put_key(j, key);
     if (value)
@@ -82,19 +102,19 @@ void json_text(json *j, const char *key, const char *value)
         fputs("null", j->stream);
 }
 
-void json_integer(json *j, const char *key, int64_t value)
+void sal_json_integer(sal_json *j, const char *key, int64_t value)
 {
     put_key(j, key);
     fprintf(j->stream, "%" PRId64, value);
 }
 
-void json_count(json *j, const char *key, uint64_t value)
+void sal_json_count(sal_json *j, const char *key, uint64_t value)
 {
     put_key(j, key);
     fprintf(j->stream, "%" PRIu64, value);
 }
 
-void json_real(json *j, const char *key, double value)
+void sal_json_real(sal_json *j, const char *key, double value)
 {
     put_key(j, key);
     if (isfinite(value))
@@ -103,7 +123,7 @@ void json_real(json *j, const char *key, double value)
         fputs("null", j->stream);
 }
 
-void json_boolean(json *j, const char *key, int value)
+void sal_json_boolean(sal_json *j, const char *key, int value)
 {
     put_key(j, key);
     fputs(value ? "true" : "false", j->stream);

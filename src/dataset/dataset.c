@@ -1,0 +1,330 @@
+#include "dataset/dataset.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+static const uint64_t max_manifest_bytes = (uint64_t)1 << 32;
+
+/* ---- Rows ---------------------------------------------------------------- */
+
+sal_status sal_dataset_add_path(sal_dataset *d, const char *path)
+{
+    sal_status st = SAL_OK;
+    const size_t size = strlen(path) + 1;
+    TRY(sal_grow(&d->rows, &d->row_room, d->count + 1, sizeof *d->rows, "the list of pictures"));
+    TRY(sal_grow(&d->text, &d->room, d->used + size, 1, "the list of pictures"));
+    memcpy(d->text + d->used, path, size);
+    d->rows[d->count++] = d->used;
+    d->used += size;
+done:
+    return st;
+}
+
+const char *sal_dataset_field(const sal_dataset *d, size_t row, int column)
+{
+    const char *field = d->text + d->rows[row];
+    while (column-- > 0)
+        field += strlen(field) + 1;
+    return field;
+}
+
+size_t sal_dataset_count(const sal_dataset *d)
+{
+    return d->count;
+}
+
+const char *sal_dataset_path(const sal_dataset *d, size_t row)
+{
+    return sal_dataset_field(d, row, d->path_column);
+}
+
+const char *sal_dataset_file(const sal_dataset *d, size_t row)
+{
+    return d->files[row];
+}
+
+const char *sal_dataset_label(const sal_dataset *d, size_t row)
+{
+    return d->label_column < 0 ? NULL : sal_dataset_field(d, row, d->label_column);
+}
+
+static uint64_t hash(const char *s)
+{
+    uint64_t h = 1469598103934665603u; /* FNV-1a */
+    for (; *s; s++)
+        h = (h ^ (unsigned char)*s) * 1099511628211u;
+    /* Its low bits alone are weak; these are the last steps of splitmix64. */
+    h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
+    h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
+    return h ^ (h >> 31);
+}
+
+int sal_dataset_in_shard(const sal_dataset *d, size_t row, int64_t index, int64_t count)
+{
+    return count <= 1 || (int64_t)(hash(sal_dataset_path(d, row)) % (uint64_t)count) == index;
+}
+
+size_t sal_dataset_find(const sal_dataset *d, const char *path)
+{
+    size_t row = 0;
+    while (row < d->count && strcmp(sal_dataset_path(d, row), path) != 0)
+        row++;
+    return row;
+}
+
+sal_status sal_dataset_text(char **out, size_t *size, const sal_dataset *d)
+{
+    *out = NULL;
+    FILE *to = open_memstream(out, size);
+    if (!to)
+        return sal_fail_memory(0, "the manifest");
+    for (int k = 0; k < d->column_count; k++) {
+        fputs(k ? "," : "", to);
+        sal_csv_print(to, d->columns[k]);
+    }
+    fputc('\n', to);
+    for (size_t i = 0; i < d->count; i++)
+        for (int k = 0; k < d->column_count; k++) {
+            sal_csv_print(to, sal_dataset_field(d, i, k));
+            fputc(k + 1 < d->column_count ? ',' : '\n', to);
+        }
+    const int failed = ferror(to);
+    if (fclose(to) != 0 || failed) {
+        free(*out);
+        *out = NULL;
+        return sal_fail_memory(*size, "the manifest");
+    }
+    return SAL_OK;
+}
+
+/* ---- Inputs -------------------------------------------------------------- */
+
+static int is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static int exists(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
+static int is_manifest_name(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && (strcasecmp(dot, ".csv") == 0 || strcasecmp(dot, ".tsv") == 0) && !is_folder(path);
+}
+
+/* One column, path. */
+static sal_status begin_list(sal_dataset *d, const char *root)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_strdup(&d->root, root));
+    TRY(sal_strdup(&d->header, "path"));
+    d->columns[0] = d->header;
+    d->column_count = 1;
+    d->path_column = 0;
+    d->label_column = -1;
+done:
+    return st;
+}
+
+static sal_status add_folder(sal_dataset *d, const char *folder, int deep)
+{
+    sal_status st = SAL_OK;
+    char *prefix = NULL;
+    const size_t length = strlen(folder);
+    TRY(sal_alloc(&prefix, length + 2, 1, "a path"));
+    snprintf(prefix, length + 2, "%s%s", folder, length && folder[length - 1] != '/' ? "/" : "");
+    TRY(sal_folder_list(d, folder, prefix, deep));
+done:
+    sal_free(prefix);
+    return st;
+}
+
+static sal_status add_glob(sal_dataset *d, const char *pattern)
+{
+    sal_status st = SAL_OK;
+    glob_t found = {0};
+    const int code = glob(pattern, GLOB_ERR, NULL, &found);
+    if (code != 0) {
+        st = code == GLOB_NOMATCH   ? sal_fail(SAL_ERROR_IO, "%s: no file matches", pattern)
+             : code == GLOB_ABORTED ? sal_fail(SAL_ERROR_IO, "%s: cannot read a folder: %s", pattern, strerror(errno))
+                                    : sal_fail_memory(0, "the list of pictures");
+        goto done;
+    }
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        TRY(is_folder(found.gl_pathv[i]) ? add_folder(d, found.gl_pathv[i], 1)
+                                         : sal_dataset_add_path(d, found.gl_pathv[i]));
+done:
+    globfree(&found);
+    return st;
+}
+
+static sal_status add_input(sal_dataset *d, const char *input, int as_named)
+{
+    if (is_folder(input))
+        return add_folder(d, input, !as_named);
+    if (as_named || exists(input))
+        return sal_dataset_add_path(d, input);
+    if (strpbrk(input, "*?["))
+        return add_glob(d, input);
+    return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", input, strerror(ENOENT));
+}
+
+static sal_status read_manifest(sal_dataset *d, const char *path, const char *root)
+{
+    sal_status st = SAL_OK;
+    unsigned char *bytes = NULL;
+    char *text = NULL;
+    size_t size;
+    d->manifest = 1;
+    TRY(sal_file_read(&bytes, &size, path, max_manifest_bytes));
+    /* Every field is followed by a zero in place: the last one needs room for its own. */
+    text = malloc(size + 1);
+    if (!text) {
+        st = sal_fail_memory(size + 1, "the manifest");
+        goto done;
+    }
+    memcpy(text, bytes, size);
+    TRY(sal_csv_parse(d, text, size, path));
+    text = NULL; /* the data set's */
+    if (root) {
+        TRY(sal_strdup(&d->root, root));
+    } else {
+        const char *slash = strrchr(path, '/');
+        TRY(sal_strdup(&d->root, slash ? path : ""));
+        if (slash)
+            d->root[slash == path ? 1 : slash - path] = '\0';
+    }
+done:
+    sal_free(bytes);
+    free(text);
+    return st;
+}
+
+/* ---- Checks -------------------------------------------------------------- */
+
+static sal_status fail_twice(const sal_dataset *d, size_t first, size_t second, const char *name)
+{
+    const char *path = sal_dataset_path(d, second);
+    if (!d->lines)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%s: is given twice", path);
+    return sal_fail(SAL_ERROR_FORMAT, "%s: line %zu: the path '%s' is on line %zu already", name, d->lines[second],
+                    path, d->lines[first]);
+}
+
+/* Results are kept by path. */
+static sal_status check_twice(const sal_dataset *d, const char *name)
+{
+    sal_status st = SAL_OK;
+    size_t size = 64, *slots = NULL; /* rows from 1; open addressing, at most half full */
+    while (size < 2 * d->count)
+        size *= 2;
+    TRY(sal_alloc(&slots, size, sizeof *slots, "the list of pictures"));
+    for (size_t i = 0; i < d->count; i++) {
+        const char *path = sal_dataset_path(d, i);
+        size_t at = (size_t)hash(path) & (size - 1);
+        for (; slots[at]; at = (at + 1) & (size - 1))
+            if (strcmp(sal_dataset_path(d, slots[at] - 1), path) == 0)
+                TRY(fail_twice(d, slots[at] - 1, i, name));
+        slots[at] = i + 1;
+    }
+done:
+    sal_free(slots);
+    return st;
+}
+
+static sal_status make_files(sal_dataset *d)
+{
+    sal_status st = SAL_OK;
+    const size_t length = strlen(d->root);
+    const char *slash = length && d->root[length - 1] != '/' ? "/" : "";
+    TRY(sal_alloc(&d->files, d->count, sizeof *d->files, "the list of pictures"));
+    for (size_t i = 0; i < d->count; i++) {
+        const char *path = sal_dataset_path(d, i);
+        if (path[0] == '/' || length == 0) {
+            d->files[i] = (char *)path;
+            continue;
+        }
+        size_t size = length + strlen(path) + 2;
+        char *file = malloc(size);
+        if (!file)
+            return sal_fail_memory(size, "the list of pictures");
+        snprintf(file, size, "%s%s%s", d->root, slash, path);
+        d->files[i] = file;
+    }
+done:
+    return st;
+}
+
+/* ---- Opening ------------------------------------------------------------- */
+
+static sal_status fill(sal_dataset *d, const char *const *inputs, size_t count, const sal_dataset_options *o)
+{
+    sal_status st = SAL_OK;
+    if (!o->as_named && count == 1 && is_manifest_name(inputs[0]))
+        return read_manifest(d, inputs[0], o->root);
+    if (o->root)
+        return sal_fail(SAL_ERROR_ARGUMENT, "a root (%s) goes with a manifest, and %s is none", o->root, inputs[0]);
+    if (!o->as_named && count == 1 && is_folder(inputs[0])) {
+        TRY(begin_list(d, inputs[0]));
+        TRY(sal_folder_list(d, inputs[0], "", 1));
+        return SAL_OK;
+    }
+    TRY(begin_list(d, ""));
+    for (size_t i = 0; i < count; i++) {
+        if (!o->as_named && is_manifest_name(inputs[i]))
+            return sal_fail(SAL_ERROR_ARGUMENT, "%s: a manifest is given alone", inputs[i]);
+        TRY(add_input(d, inputs[i], o->as_named));
+    }
+done:
+    return st;
+}
+
+sal_status sal_dataset_open(sal_dataset **out, const char *const *inputs, size_t count,
+                            const sal_dataset_options *options)
+{
+    static const sal_dataset_options defaults = {0};
+    const sal_dataset_options *o = options ? options : &defaults;
+    sal_status st = SAL_OK;
+    sal_dataset *d = NULL;
+    *out = NULL;
+    if (!inputs || count == 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "no pictures are given");
+    TRY(sal_alloc(&d, 1, sizeof *d, "the list of pictures"));
+    TRY(fill(d, inputs, count, o));
+    if (!o->as_named)
+        TRY(check_twice(d, inputs[0]));
+    TRY(make_files(d));
+    *out = d;
+    d = NULL;
+done:
+    sal_dataset_close(d);
+    return st;
+}
+
+void sal_dataset_close(sal_dataset *d)
+{
+    if (!d)
+        return;
+    for (size_t i = 0; d->files && i < d->count; i++)
+        if (d->files[i] != sal_dataset_path(d, i))
+            free(d->files[i]);
+    sal_free(d->files);
+    free(d->root);
+    free(d->header);
+    free(d->text);
+    free(d->rows);
+    free(d->lines);
+    sal_free(d);
+}

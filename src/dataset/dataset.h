@@ -1,0 +1,60 @@
+/* Which pictures a run is about, and what is known of them: rows of a manifest. Knows
+ * files and folders; nothing of networks or of results. */
+#ifndef SAL_DATASET_DATASET_H
+#define SAL_DATASET_DATASET_H
+
+#include "base/error.h"
+
+#include <stdio.h>
+
+enum { SAL_MAX_COLUMNS = 256 };
+
+struct sal_dataset {
+    char *root;    /* the folder that relative paths start from; "": the working folder */
+    int manifest;  /* 1: the rows come from a manifest, not from a folder, a glob or names of files */
+    char *header;  /* the columns' names, each with its zero */
+    char *text;    /* the rows' fields, likewise, column after column */
+    size_t used;   /* bytes of text */
+    size_t room;   /* bytes text has room for */
+    size_t *rows;  /* where each row begins in text */
+    size_t *lines; /* of a manifest: line of each row, from 1; else NULL */
+    size_t count;
+    size_t row_room;
+    size_t line_room;
+    const char *columns[SAL_MAX_COLUMNS]; /* into header */
+    int column_count;
+    int path_column;
+    int label_column; /* -1: there is none */
+    char **files;     /* one per row: what to open */
+};
+
+/* Appends a row of one column. Errors: MEMORY. */
+sal_status sal_dataset_add_path(sal_dataset *d, const char *path);
+
+/* ---- csv.c --------------------------------------------------------------- */
+
+/* Fills columns and rows from the text of a manifest, which is changed: RFC 4180 with commas, semicolons or tabs,
+ * whichever the first line has, and a byte order mark or none. name stands for it in messages.
+ * Errors: FORMAT (names the line), LIMIT, MEMORY. */
+sal_status sal_csv_parse(sal_dataset *d, char *text, size_t size, const char *name);
+/* One field, quoted where it must be. */
+void sal_csv_print(FILE *to, const char *field);
+
+/* ---- folder.c ------------------------------------------------------------ */
+
+/* Appends the pictures of a folder sorted by name, as prefix and path below the folder; with its sub-folders where
+ * `deep`, but for hidden ones and earlier runs' folders. What `salmap explain` wrote is no picture.
+ * Errors: IO (names the folder), MEMORY. */
+sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefix, int deep);
+
+/* ---- For what makes results of it ---------------------------------------- */
+
+/* A field of a row. Borrowed. */
+const char *sal_dataset_field(const sal_dataset *d, size_t row, int column);
+/* The manifest in its plainest form: commas, quotes where they must be, "\n". *out: free with free().
+ * Equal data sets give equal bytes. Errors: MEMORY. */
+sal_status sal_dataset_text(char **out, size_t *size, const sal_dataset *d);
+/* Row of a path, or d->count. Looks at every row. */
+size_t sal_dataset_find(const sal_dataset *d, const char *path);
+
+#endif

@@ -1,0 +1,145 @@
+/* Pictures of a folder. */
+#include "dataset/dataset.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+static int ends_with(const char *name, const char *ending)
+{
+    size_t n = strlen(name), m = strlen(ending);
+    return n > m && strcasecmp(name + n - m, ending) == 0;
+}
+
+/* Whether there is a file beside this one, of the name with its ending replaced. */
+static int exists_beside(const char *path, const char *from, const char *to)
+{
+    char other[4096];
+    int n = snprintf(other, sizeof other, "%.*s%s", (int)(strlen(path) - strlen(from)), path, to);
+    return n > 0 && (size_t)n < sizeof other && access(other, F_OK) == 0;
+}
+
+/* Results of `salmap explain` in the same folder are not pictures to explain. */
+static int is_output(const char *path)
+{
+    static const char *const endings[] = {".saliency.png", ".overlay.png", ".figure.png", ".gradient.npy"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+        if (ends_with(path, endings[i]))
+            return 1;
+    return ends_with(path, ".npy") && exists_beside(path, ".npy", ".saliency.png");
+}
+
+static int is_picture(const char *name)
+{
+    static const char *const endings[] = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+        if (ends_with(name, endings[i]))
+            return 1;
+    return 0;
+}
+
+static int has_file(const char *folder, const char *name)
+{
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s/%s", folder, name);
+    return n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0;
+}
+
+static int is_run(const char *folder)
+{
+    return has_file(folder, "run.json") && has_file(folder, "manifest.csv");
+}
+
+static sal_status visit(sal_dataset *d, FTS *tree, FTSENT *e, const char *folder, const char *prefix, int deep)
+{
+    sal_status st = SAL_OK;
+    char *path = NULL;
+    const size_t length = strlen(folder);
+    switch (e->fts_info) {
+    case FTS_D:
+        if (e->fts_level > 0 && (!deep || e->fts_name[0] == '.' || is_run(e->fts_accpath)))
+            (void)fts_set(tree, e, FTS_SKIP);
+        return SAL_OK;
+    case FTS_DNR:
+    case FTS_ERR:
+        return sal_fail(SAL_ERROR_IO, "%s: cannot read the folder: %s", e->fts_path, strerror(e->fts_errno));
+    case FTS_DP:
+    case FTS_DC: return SAL_OK;
+    default: break;
+    }
+    if (e->fts_name[0] == '.' || !is_picture(e->fts_name) || is_output(e->fts_accpath))
+        return SAL_OK;
+    const char *below = e->fts_path + length;
+    below += strspn(below, "/");
+    size_t size = strlen(prefix) + strlen(below) + 1;
+    TRY(sal_alloc(&path, size, 1, "the list of pictures"));
+    snprintf(path, size, "%s%s", prefix, below);
+    TRY(sal_dataset_add_path(d, path));
+done:
+    sal_free(path);
+    return st;
+}
+
+typedef struct sorted {
+    const char *text;
+    size_t row;
+} sorted;
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const sorted *)a)->text, ((const sorted *)b)->text);
+}
+
+/* Rows from `from` on. */
+static sal_status sort_rows(sal_dataset *d, size_t from)
+{
+    sal_status st = SAL_OK;
+    const size_t n = d->count - from;
+    sorted *list = NULL;
+    TRY(sal_alloc(&list, n, sizeof *list, "the list of pictures"));
+    for (size_t i = 0; i < n; i++)
+        list[i] = (sorted){d->text + d->rows[from + i], d->rows[from + i]};
+    qsort(list, n, sizeof *list, by_path);
+    for (size_t i = 0; i < n; i++)
+        d->rows[from + i] = list[i].row;
+done:
+    sal_free(list);
+    return st;
+}
+
+sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefix, int deep)
+{
+    sal_status st = SAL_OK;
+    const size_t before = d->count;
+    char *name = NULL;
+    FTS *tree = NULL;
+    TRY(sal_strdup(&name, folder));
+    char *roots[] = {name, NULL};
+    tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, NULL);
+    if (!tree) {
+        st = sal_fail(SAL_ERROR_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
+        goto done;
+    }
+    errno = 0;
+    for (FTSENT *e; (e = fts_read(tree)) != NULL; errno = 0)
+        TRY(visit(d, tree, e, folder, prefix, deep));
+    if (errno) {
+        st = sal_fail(SAL_ERROR_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
+        goto done;
+    }
+    if (d->count == before) {
+        st = sal_fail(SAL_ERROR_IO, "%s: no pictures (.png, .jpg, .jpeg, .tif, .tiff, .npy) in this folder", folder);
+        goto done;
+    }
+    TRY(sort_rows(d, before));
+done:
+    if (tree)
+        fts_close(tree);
+    free(name);
+    return st;
+}

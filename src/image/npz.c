@@ -1,0 +1,117 @@
+/* NumPy's .npz: a zip archive of .npy files, here of one. libzip makes it in memory,
+ * so that the file on disk appears whole or not at all. */
+#include "image/image.h"
+
+#include "base/file.h"
+#include "image/npy.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <zip.h>
+
+/* Level 6 took 13 % more time for maps of 147 kB and left 90.2 % of their bytes instead of 90.5 %. */
+enum { DEFLATE_LEVEL = 1 };
+
+/* DOS dates begin with 1980. Noon: libzip counts in local time, and no zone skipped that hour on that day. */
+enum { DOS_DATE = 1 << 5 | 1, DOS_TIME = 12 << 11 };
+
+static sal_status fail_zip(const char *path, zip_error_t *error)
+{
+    sal_status st = zip_error_code_zip(error) == ZIP_ER_MEMORY ? SAL_ERROR_MEMORY : SAL_ERROR_IO;
+    return sal_fail(st, "%s: .npz: %s", path, zip_error_strerror(error));
+}
+
+/* Borrows head and data until the archive is closed. */
+static sal_status add_member(zip_t *zip, const char *member, const sal_npy_head *head, const float *data,
+                             const char *path)
+{
+    /* Borrowed memory is only read; the struct also serves callers that give theirs away. */
+    const zip_buffer_fragment_t parts[] = {
+        {.data = (zip_uint8_t *)head->bytes, .length = head->size},
+        {.data = (zip_uint8_t *)data, .length = head->count * sizeof *data},
+    };
+    zip_source_t *source = zip_source_buffer_fragment(zip, parts, sizeof parts / sizeof *parts, 0);
+    if (!source)
+        return fail_zip(path, zip_get_error(zip));
+    zip_int64_t index = zip_file_add(zip, member, source, ZIP_FL_ENC_UTF_8);
+    if (index < 0) {
+        sal_status st = fail_zip(path, zip_get_error(zip));
+        zip_source_free(source);
+        return st;
+    }
+    if (zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_DEFLATE, DEFLATE_LEVEL) != 0 ||
+        zip_file_set_dostime(zip, (zip_uint64_t)index, DOS_TIME, DOS_DATE, 0) != 0)
+        return fail_zip(path, zip_get_error(zip));
+    return SAL_OK;
+}
+
+/* The finished archive in *out; the caller frees it with zip_source_free. */
+static sal_status make_archive(zip_source_t **out, const char *member, const sal_npy_head *head, const float *data,
+                               const char *path)
+{
+    sal_status st = SAL_OK;
+    zip_t *zip = NULL;
+    zip_error_t error;
+    zip_error_init(&error);
+    zip_source_t *archive = zip_source_buffer_create(NULL, 0, 0, &error);
+    if (archive)
+        zip = zip_open_from_source(archive, ZIP_CREATE | ZIP_TRUNCATE, &error);
+    if (!zip) {
+        st = fail_zip(path, &error);
+        goto done;
+    }
+    zip_source_keep(archive); /* the archive outlives zip, which owns one count of it */
+    TRY(add_member(zip, member, head, data, path));
+    if (zip_close(zip) != 0) {
+        st = fail_zip(path, zip_get_error(zip));
+        goto done;
+    }
+    zip = NULL;
+    *out = archive;
+    archive = NULL;
+done:
+    if (zip)
+        zip_discard(zip);
+    zip_source_free(archive);
+    zip_error_fini(&error);
+    return st;
+}
+
+static sal_status copy_archive(FILE *to, zip_source_t *archive, const char *path)
+{
+    char block[16384];
+    if (zip_source_open(archive) != 0)
+        return fail_zip(path, zip_source_error(archive));
+    sal_status st = SAL_OK;
+    zip_int64_t n;
+    while ((n = zip_source_read(archive, block, sizeof block)) > 0)
+        if (fwrite(block, 1, (size_t)n, to) != (size_t)n) {
+            st = sal_fail(SAL_ERROR_IO, "%s: cannot write", path);
+            break;
+        }
+    if (n < 0)
+        st = fail_zip(path, zip_source_error(archive));
+    zip_source_close(archive);
+    return st;
+}
+
+sal_status sal_npz_write(const char *path, const char *name, const float *data, const int64_t *shape, int rank)
+{
+    sal_status st = SAL_OK;
+    sal_file_out file = {0};
+    sal_npy_head head;
+    zip_source_t *archive = NULL;
+    char member[128];
+    int length = snprintf(member, sizeof member, "%s.npy", name);
+    if (!*name || length < 0 || (size_t)length >= sizeof member)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%s: .npz: an array's name is missing or too long", path);
+    TRY(sal_npy_head_make(&head, shape, rank, path));
+    TRY(sal_file_create(&file, path)); /* first: a folder that is not there should not cost the compression */
+    TRY(make_archive(&archive, member, &head, data, path));
+    TRY(copy_archive(file.stream, archive, path));
+    st = sal_file_commit(&file);
+done:
+    zip_source_free(archive);
+    sal_file_discard(&file);
+    return st;
+}

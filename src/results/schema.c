@@ -1,0 +1,122 @@
+/* The tables of a run's results. */
+#include "results/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Version of the layout: PRAGMA user_version. */
+static const char tables[] =
+    "PRAGMA user_version = 1;"
+    "CREATE TABLE run(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE pictures(id INTEGER PRIMARY KEY, path NOT NULL, status TEXT NOT NULL, error, width INTEGER,"
+    "  height INTEGER, predicted INTEGER, predicted_score REAL, predicted_probability REAL, correct INTEGER);"
+    "CREATE TABLE predictions(picture INTEGER, rank INTEGER, output INTEGER, score REAL, probability REAL,"
+    "  PRIMARY KEY(picture, rank)) WITHOUT ROWID;"
+    "CREATE TABLE maps(picture INTEGER, rank INTEGER, target INTEGER, score REAL, probability REAL, min REAL,"
+    "  peak REAL, mean REAL, flat INTEGER, normalized_mean REAL, normalized_std REAL, center_x REAL, center_y REAL,"
+    "  map_file, overlay_file, PRIMARY KEY(picture, rank)) WITHOUT ROWID;"
+    "CREATE TABLE timings(picture INTEGER PRIMARY KEY, decode_ms REAL, compute_ms REAL, encode_ms REAL);"
+    "CREATE TABLE sessions(id INTEGER PRIMARY KEY, started TEXT, ended TEXT, outcome TEXT, version TEXT, host TEXT,"
+    "  device TEXT, shard INTEGER, shards INTEGER, pictures INTEGER);";
+
+const char sal_store_keep_top_sql[] =
+    "UPDATE maps SET overlay_file = NULL WHERE overlay_file IS NOT NULL AND picture NOT IN"
+    " (SELECT picture FROM maps WHERE rank = 1 ORDER BY score DESC, picture LIMIT ?1)";
+
+static void print_identifier(FILE *to, const char *name)
+{
+    fputc('"', to);
+    for (; *name; name++) {
+        if (*name == '"')
+            fputc('"', to);
+        fputc(*name, to);
+    }
+    fputc('"', to);
+}
+
+/* A table with the manifest's own columns. */
+static sal_status make_manifest_table(sal_sql *sql, const sal_dataset *d)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+    if (!to)
+        return sal_fail_memory(0, "a table");
+    fputs("CREATE TABLE manifest(salmap_id INTEGER PRIMARY KEY", to);
+    for (int k = 0; k < d->column_count; k++) {
+        fputs(", ", to);
+        print_identifier(to, d->columns[k]);
+    }
+    fputs(")", to);
+    sal_status st = fclose(to) == 0 ? sal_sql_run(sql, text) : sal_fail_memory(size, "a table");
+    free(text);
+    if (st == SAL_ERROR_FORMAT)
+        st = sal_fail_in(st, "the manifest's columns make no table; their names must differ in more than case");
+    return st;
+}
+
+sal_status sal_store_make_tables(sal_sql *sql, const sal_dataset *dataset)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_sql_run(sql, tables));
+    TRY(make_manifest_table(sql, dataset));
+done:
+    return st;
+}
+
+static sal_status write_value(sal_sql *sql, sqlite3_stmt *insert, const char *key, const char *value)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_sql_bind_text(sql, insert, 1, key));
+    TRY(sal_sql_bind_text(sql, insert, 2, value));
+    TRY(sal_sql_step_done(sql, insert));
+done:
+    return st;
+}
+
+/* "name value" lines become rows "option.name". */
+static sal_status write_settings(sal_sql *sql, sqlite3_stmt *insert, const char *settings)
+{
+    sal_status st = SAL_OK;
+    char key[128];
+    char *copy = strdup(settings), *rest = copy;
+    if (!copy)
+        return sal_fail_memory(strlen(settings), "settings");
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+        char *value = strchr(line, ' ');
+        if (!value)
+            continue;
+        *value++ = '\0';
+        snprintf(key, sizeof key, "option.%s", line);
+        TRY(write_value(sql, insert, key, value));
+    }
+done:
+    free(copy);
+    return st;
+}
+
+sal_status sal_store_write_run(sal_sql *sql, const sal_run *run, size_t pictures)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *insert = NULL;
+    char numbers[3][32];
+    snprintf(numbers[0], sizeof numbers[0], "%lld", (long long)run->shard);
+    snprintf(numbers[1], sizeof numbers[1], "%lld", (long long)run->shards);
+    snprintf(numbers[2], sizeof numbers[2], "%zu", pictures);
+    const char *const values[][2] = {
+        {"version", sal_version()},
+        {"model", run->model},
+        {"model_sha256", run->model_sha256},
+        {"manifest_sha256", run->manifest_sha256},
+        {"pictures", numbers[2]},
+        {"shard", numbers[0]},
+        {"shards", numbers[1]},
+    };
+    TRY(sal_sql_prepare(&insert, sql, "INSERT INTO run VALUES(?1, ?2)"));
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        TRY(write_value(sql, insert, values[i][0], values[i][1]));
+    TRY(write_settings(sql, insert, run->settings));
+done:
+    sqlite3_finalize(insert);
+    return st;
+}

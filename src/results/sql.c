@@ -1,0 +1,110 @@
+#include "results/sql.h"
+
+#include "base/json.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+sal_status sal_sql_check(const sal_sql *s, int code)
+{
+    if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
+        return SAL_OK;
+    switch (code & 0xFF) {
+    case SQLITE_NOMEM: return sal_fail_memory(0, "SQLite");
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return sal_fail(SAL_ERROR_IO, "%s: in use by another salmap that is running", s->path);
+    case SQLITE_FULL: return sal_fail(SAL_ERROR_IO, "%s: cannot write: no space left on the disk", s->path);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return sal_fail(SAL_ERROR_FORMAT, "%s: is damaged, or no results of salmap (%s)", s->path,
+                        sqlite3_errmsg(s->db));
+    case SQLITE_CANTOPEN: return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", s->path, sqlite3_errmsg(s->db));
+    case SQLITE_READONLY: return sal_fail(SAL_ERROR_IO, "%s: is not writable", s->path);
+    case SQLITE_ERROR: return sal_fail(SAL_ERROR_FORMAT, "%s: %s", s->path, sqlite3_errmsg(s->db));
+    default: return sal_fail(SAL_ERROR_IO, "%s: SQLite: %s", s->path, sqlite3_errmsg(s->db));
+    }
+}
+
+sal_status sal_sql_open(sal_sql *out, const char *path, int flags)
+{
+    sal_status st = SAL_OK;
+    memset(out, 0, sizeof *out);
+    TRY(sal_strdup(&out->path, path));
+    TRY(sal_sql_check(out, sqlite3_open_v2(path, &out->db, flags, NULL)));
+    TRY(sal_sql_check(out, sqlite3_extended_result_codes(out->db, 1)));
+done:
+    if (st != SAL_OK)
+        sal_sql_close(out);
+    return st;
+}
+
+void sal_sql_close(sal_sql *s)
+{
+    /* Statements are finalised by their owners: closing cannot fail. */
+    (void)sqlite3_close(s->db);
+    free(s->path);
+    memset(s, 0, sizeof *s);
+}
+
+sal_status sal_sql_run(sal_sql *s, const char *statements)
+{
+    return sal_sql_check(s, sqlite3_exec(s->db, statements, NULL, NULL, NULL));
+}
+
+sal_status sal_sql_prepare(sqlite3_stmt **out, sal_sql *s, const char *statement)
+{
+    return sal_sql_check(s, sqlite3_prepare_v2(s->db, statement, -1, out, NULL));
+}
+
+sal_status sal_sql_step(int *row, sal_sql *s, sqlite3_stmt *statement)
+{
+    const int code = sqlite3_step(statement);
+    *row = code == SQLITE_ROW;
+    return sal_sql_check(s, code);
+}
+
+sal_status sal_sql_step_done(sal_sql *s, sqlite3_stmt *statement)
+{
+    int row;
+    sal_status st = sal_sql_step(&row, s, statement);
+    const int code = sqlite3_reset(statement);
+    return st != SAL_OK ? st : sal_sql_check(s, code);
+}
+
+sal_status sal_sql_bind_text(sal_sql *s, sqlite3_stmt *statement, int at, const char *text)
+{
+    if (!text)
+        return sal_sql_bind_null(s, statement, at);
+    if (!sal_json_is_utf8(text))
+        return sal_sql_check(s, sqlite3_bind_blob64(statement, at, text, strlen(text), SQLITE_STATIC));
+    return sal_sql_check(s, sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC));
+}
+
+sal_status sal_sql_bind_integer(sal_sql *s, sqlite3_stmt *statement, int at, int64_t value)
+{
+    return sal_sql_check(s, sqlite3_bind_int64(statement, at, value));
+}
+
+sal_status sal_sql_bind_real(sal_sql *s, sqlite3_stmt *statement, int at, double value)
+{
+    return isnan(value) ? sal_sql_bind_null(s, statement, at)
+                        : sal_sql_check(s, sqlite3_bind_double(statement, at, value));
+}
+
+sal_status sal_sql_bind_null(sal_sql *s, sqlite3_stmt *statement, int at)
+{
+    return sal_sql_check(s, sqlite3_bind_null(statement, at));
+}
+
+const char *sal_sql_text(sqlite3_stmt *statement, int column)
+{
+    return (const char *)sqlite3_column_text(statement, column);
+}
+
+double sal_sql_real(sqlite3_stmt *statement, int column)
+{
+    return sqlite3_column_type(statement, column) == SQLITE_NULL ? (double)NAN
+                                                                 : sqlite3_column_double(statement, column);
+}

@@ -1,0 +1,40 @@
+/* SQLite, with its errors as the library's own: every call of it goes through here. */
+#ifndef SAL_RESULTS_SQL_H
+#define SAL_RESULTS_SQL_H
+
+#include "base/error.h"
+
+#include <sqlite3.h>
+
+typedef struct sal_sql {
+    sqlite3 *db;
+    char *path; /* for messages */
+} sal_sql;
+
+/* flags: SQLITE_OPEN_... On failure *out is closed. Errors: IO (also: in use by another process, disk full),
+ * FORMAT (no database, or a damaged one), MEMORY. */
+sal_status sal_sql_open(sal_sql *out, const char *path, int flags);
+void sal_sql_close(sal_sql *sql); /* fine on a zeroed struct */
+/* SAL_OK for SQLITE_OK, _ROW and _DONE; else what went wrong, naming the file. */
+sal_status sal_sql_check(const sal_sql *sql, int code);
+/* Statements without results. */
+sal_status sal_sql_run(sal_sql *sql, const char *statements);
+sal_status sal_sql_prepare(sqlite3_stmt **out, sal_sql *sql, const char *statement);
+/* Runs a statement without results and makes it ready for the next values. */
+sal_status sal_sql_step_done(sal_sql *sql, sqlite3_stmt *statement);
+/* *row: 1 while there is one. */
+sal_status sal_sql_step(int *row, sal_sql *sql, sqlite3_stmt *statement);
+
+/* Values of a statement. NULL texts and NaN become NULL; texts that are not UTF-8 become BLOBs, byte for byte. Bound
+ * texts must live until the statement was run. */
+sal_status sal_sql_bind_text(sal_sql *sql, sqlite3_stmt *statement, int at, const char *text);
+sal_status sal_sql_bind_integer(sal_sql *sql, sqlite3_stmt *statement, int at, int64_t value);
+sal_status sal_sql_bind_real(sal_sql *sql, sqlite3_stmt *statement, int at, double value);
+sal_status sal_sql_bind_null(sal_sql *sql, sqlite3_stmt *statement, int at);
+
+/* A column as text, BLOBs included; NULL where it is NULL. Borrowed until the next step. */
+const char *sal_sql_text(sqlite3_stmt *statement, int column);
+/* NaN where it is NULL. */
+double sal_sql_real(sqlite3_stmt *statement, int column);
+
+#endif

@@ -1,0 +1,635 @@
+#define _GNU_SOURCE /* syncfs */
+#include "results/store.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_WAITING = 4096, COMMIT_MILLISECONDS = 1000, ERROR_SIZE = 1024 };
+
+/* A row that waits for its commit: everything it points to lies in the same block. */
+typedef struct waiting {
+    struct waiting *next;
+    sal_result result;
+} waiting;
+
+typedef enum statement {
+    INSERT_PICTURE,
+    INSERT_PREDICTION,
+    INSERT_MAP,
+    INSERT_TIMING,
+    INSERT_MANIFEST,
+    STATEMENTS
+} statement;
+
+struct sal_store {
+    sal_sql sql;
+    sqlite3_stmt *statements[STATEMENTS];
+    const sal_dataset *dataset;
+    int folder; /* a descriptor of the run folder */
+    int64_t session;
+    pthread_t thread;
+    int started;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* Under the lock: */
+    waiting *first;
+    waiting **last;
+    size_t count;  /* in the list */
+    size_t taken;  /* out of it, being committed */
+    size_t stored; /* by this session */
+    double busy;   /* seconds */
+    int stop;
+    int hurry; /* somebody waits for everything to be committed */
+    sal_status status;
+    char error[ERROR_SIZE];
+};
+
+static double now_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* ---- Opening ------------------------------------------------------------- */
+
+/* What it was begun with against what is asked for now. *known: whether the file knows such a key at all. */
+static sal_status compare(sal_sql *sql, sqlite3_stmt *find, const char *key, const char *name, const char *now)
+{
+    sal_status st = SAL_OK;
+    int row;
+    TRY(sal_sql_bind_text(sql, find, 1, key));
+    TRY(sal_sql_step(&row, sql, find));
+    const char *then = row ? sal_sql_text(find, 0) : NULL;
+    if (!then || strcmp(then, now) != 0)
+        st = sal_fail(SAL_ERROR_ARGUMENT,
+                      "%s: the run was begun with another %s: %s, now %s; --restart throws its results away, or choose "
+                      "another run folder",
+                      sql->path, name, then ? then : "none", now);
+    if (st == SAL_OK)
+        st = sal_sql_check(sql, sqlite3_reset(find));
+done:
+    return st;
+}
+
+static sal_status compare_settings(sal_sql *sql, sqlite3_stmt *find, const char *settings)
+{
+    sal_status st = SAL_OK;
+    char key[128], name[128];
+    char *copy = strdup(settings), *rest = copy;
+    if (!copy)
+        return sal_fail_memory(strlen(settings), "settings");
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+        char *value = strchr(line, ' ');
+        if (!value)
+            continue;
+        *value++ = '\0';
+        snprintf(key, sizeof key, "option.%s", line);
+        snprintf(name, sizeof name, "--%s", line);
+        TRY(compare(sql, find, key, name, value));
+    }
+done:
+    free(copy);
+    return st;
+}
+
+static sal_status check_run(sal_sql *sql, const sal_run *run)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *find = NULL;
+    char shard[64], shards[64];
+    snprintf(shard, sizeof shard, "%lld", (long long)run->shard);
+    snprintf(shards, sizeof shards, "%lld", (long long)run->shards);
+    TRY(sal_sql_prepare(&find, sql, "SELECT value FROM run WHERE key = ?1"));
+    TRY(compare(sql, find, "model_sha256", "model (by its SHA-256)", run->model_sha256));
+    TRY(compare(sql, find, "manifest_sha256", "list of pictures (by its SHA-256)", run->manifest_sha256));
+    TRY(compare(sql, find, "shards", "number of shards", shards));
+    TRY(compare(sql, find, "shard", "shard", shard));
+    TRY(compare_settings(sql, find, run->settings));
+done:
+    sqlite3_finalize(find);
+    return st;
+}
+
+static sal_status has_tables(int *there, sal_sql *sql)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *find = NULL;
+    TRY(sal_sql_prepare(&find, sql, "SELECT 1 FROM sqlite_schema WHERE name = 'run'"));
+    TRY(sal_sql_step(there, sql, find));
+done:
+    sqlite3_finalize(find);
+    return st;
+}
+
+static sal_status make_or_check(sal_store *s, const sal_run *run)
+{
+    sal_status st = SAL_OK;
+    int there;
+    /* Locked for this process until it ends: the second of two at once finds that out here. A lock held so needs no
+     * shared memory, which network file systems do not have. */
+    TRY(sal_sql_run(&s->sql, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                             "BEGIN IMMEDIATE"));
+    TRY(has_tables(&there, &s->sql));
+    if (there) {
+        TRY(check_run(&s->sql, run));
+    } else {
+        TRY(sal_store_make_tables(&s->sql, s->dataset));
+        TRY(sal_store_write_run(&s->sql, run, s->dataset->count));
+    }
+    TRY(sal_sql_run(&s->sql, "COMMIT"));
+done:
+    return st;
+}
+
+static sal_status begin_session(sal_store *s, const sal_run *run, const char *device)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *insert = NULL;
+    char host[256] = "";
+    (void)gethostname(host, sizeof host - 1);
+    TRY(sal_sql_prepare(&insert, &s->sql,
+                        "INSERT INTO sessions(started, version, host, device, shard, shards, pictures)"
+                        " VALUES(strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), ?1, ?2, ?3, ?4, ?5, 0)"));
+    TRY(sal_sql_bind_text(&s->sql, insert, 1, sal_version()));
+    TRY(sal_sql_bind_text(&s->sql, insert, 2, host));
+    TRY(sal_sql_bind_text(&s->sql, insert, 3, device));
+    TRY(sal_sql_bind_integer(&s->sql, insert, 4, run->shard));
+    TRY(sal_sql_bind_integer(&s->sql, insert, 5, run->shards));
+    TRY(sal_sql_step_done(&s->sql, insert));
+    s->session = sqlite3_last_insert_rowid(s->sql.db);
+done:
+    sqlite3_finalize(insert);
+    return st;
+}
+
+static sal_status prepare(sal_store *s)
+{
+    static const char *const texts[STATEMENTS] = {
+        [INSERT_PICTURE] = "INSERT OR REPLACE INTO pictures VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+        [INSERT_PREDICTION] = "INSERT OR REPLACE INTO predictions VALUES(?1,?2,?3,?4,?5)",
+        [INSERT_MAP] = "INSERT OR REPLACE INTO maps VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+        [INSERT_TIMING] = "INSERT OR REPLACE INTO timings VALUES(?1,?2,?3,?4)",
+    };
+    sal_status st = SAL_OK;
+    char text[64 + 6 * SAL_MAX_COLUMNS];
+    size_t used = (size_t)snprintf(text, sizeof text, "INSERT OR REPLACE INTO manifest VALUES(?1");
+    for (int k = 0; k < s->dataset->column_count; k++)
+        used += (size_t)snprintf(text + used, sizeof text - used, ",?%d", k + 2);
+    snprintf(text + used, sizeof text - used, ")");
+    for (int k = 0; k < STATEMENTS; k++)
+        TRY(sal_sql_prepare(&s->statements[k], &s->sql, texts[k] ? texts[k] : text));
+done:
+    return st;
+}
+
+static void *commit_all(void *context);
+
+static void release(sal_store *s)
+{
+    for (int k = 0; k < STATEMENTS; k++)
+        sqlite3_finalize(s->statements[k]);
+    for (waiting *w = s->first, *next; w; w = next) {
+        next = w->next;
+        free(w);
+    }
+    sal_sql_close(&s->sql);
+    if (s->folder >= 0)
+        close(s->folder);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+    sal_free(s);
+}
+
+sal_status sal_store_open(sal_store **out, const char *path, const char *folder, const sal_run *run,
+                          const sal_dataset *dataset, const char *device)
+{
+    sal_status st = SAL_OK;
+    sal_store *s = NULL;
+    *out = NULL;
+    TRY(sal_alloc(&s, 1, sizeof *s, "the results"));
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    s->last = &s->first;
+    s->dataset = dataset;
+    s->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->folder < 0) {
+        st = sal_fail(SAL_ERROR_IO, "%s: cannot open the folder: %s", folder, strerror(errno));
+        goto done;
+    }
+    TRY(sal_sql_open(&s->sql, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
+    TRY(make_or_check(s, run));
+    TRY(begin_session(s, run, device));
+    TRY(prepare(s));
+    if (pthread_create(&s->thread, NULL, commit_all, s) != 0) {
+        st = sal_fail(SAL_ERROR_MEMORY, "cannot start a thread");
+        goto done;
+    }
+    s->started = 1;
+    *out = s;
+    s = NULL;
+done:
+    if (s)
+        release(s);
+    return st;
+}
+
+/* ---- What is there already ----------------------------------------------- */
+
+sal_status sal_store_known(unsigned char *known, sal_store *s)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *select = NULL;
+    int row;
+    TRY(sal_sql_prepare(&select, &s->sql, "SELECT id, status FROM pictures"));
+    for (;;) {
+        TRY(sal_sql_step(&row, &s->sql, select));
+        if (!row)
+            break;
+        const int64_t id = sqlite3_column_int64(select, 0);
+        const char *status = sal_sql_text(select, 1);
+        if (id < 0 || (size_t)id >= s->dataset->count || !status) {
+            st = sal_fail(SAL_ERROR_FORMAT, "%s: picture %lld is not in the list", s->sql.path, (long long)id);
+            goto done;
+        }
+        known[id] = strcmp(status, "ok") == 0                                                 ? SAL_KNOWN_DONE
+                    : strcmp(status, sal_status_name(SAL_ERROR_IO)) == 0 ||
+                            strcmp(status, sal_status_name(SAL_ERROR_MEMORY)) == 0 ? SAL_KNOWN_TRY_AGAIN
+                                                                                               : SAL_KNOWN_FAILED;
+    }
+done:
+    sqlite3_finalize(select);
+    return st;
+}
+
+sal_status sal_store_nth_score(float *score, sal_store *s, int64_t n)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *select = NULL;
+    int row;
+    *score = -INFINITY;
+    TRY(sal_sql_prepare(&select, &s->sql,
+                        "SELECT score FROM maps WHERE rank = 1 ORDER BY score DESC LIMIT 1 OFFSET ?1"));
+    TRY(sal_sql_bind_integer(&s->sql, select, 1, n - 1));
+    TRY(sal_sql_step(&row, &s->sql, select));
+    if (row)
+        *score = (float)sqlite3_column_double(select, 0);
+done:
+    sqlite3_finalize(select);
+    return st;
+}
+
+sal_status sal_store_keep_top(sal_store *s, int64_t n)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *update = NULL;
+    TRY(sal_sql_prepare(&update, &s->sql, sal_store_keep_top_sql));
+    TRY(sal_sql_bind_integer(&s->sql, update, 1, n));
+    TRY(sal_sql_step_done(&s->sql, update));
+done:
+    sqlite3_finalize(update);
+    return st;
+}
+
+/* ---- Rows ---------------------------------------------------------------- */
+
+static sal_status put_picture(sal_store *s, const sal_result *r)
+{
+    sal_status st = SAL_OK;
+    sal_sql *q = &s->sql;
+    sqlite3_stmt *t = s->statements[INSERT_PICTURE];
+    const sal_prediction *best = r->prediction_count ? r->predictions : NULL;
+    TRY(sal_sql_bind_integer(q, t, 1, (int64_t)r->picture));
+    TRY(sal_sql_bind_text(q, t, 2, sal_dataset_path(s->dataset, r->picture)));
+    TRY(sal_sql_bind_text(q, t, 3, r->status == SAL_OK ? "ok" : sal_status_name(r->status)));
+    TRY(sal_sql_bind_text(q, t, 4, r->error));
+    TRY(best ? sal_sql_bind_integer(q, t, 5, r->width) : sal_sql_bind_null(q, t, 5));
+    TRY(best ? sal_sql_bind_integer(q, t, 6, r->height) : sal_sql_bind_null(q, t, 6));
+    TRY(best ? sal_sql_bind_integer(q, t, 7, best->output) : sal_sql_bind_null(q, t, 7));
+    TRY(sal_sql_bind_real(q, t, 8, best ? (double)best->score : (double)NAN));
+    TRY(sal_sql_bind_real(q, t, 9, best ? (double)best->probability : (double)NAN));
+    TRY(r->correct >= 0 ? sal_sql_bind_integer(q, t, 10, r->correct) : sal_sql_bind_null(q, t, 10));
+    TRY(sal_sql_step_done(q, t));
+done:
+    return st;
+}
+
+static sal_status put_predictions(sal_store *s, const sal_result *r)
+{
+    sal_status st = SAL_OK;
+    sal_sql *q = &s->sql;
+    sqlite3_stmt *t = s->statements[INSERT_PREDICTION];
+    for (size_t k = 0; k < r->prediction_count; k++) {
+        TRY(sal_sql_bind_integer(q, t, 1, (int64_t)r->picture));
+        TRY(sal_sql_bind_integer(q, t, 2, (int64_t)k + 1));
+        TRY(sal_sql_bind_integer(q, t, 3, r->predictions[k].output));
+        TRY(sal_sql_bind_real(q, t, 4, (double)r->predictions[k].score));
+        TRY(sal_sql_bind_real(q, t, 5, (double)r->predictions[k].probability));
+        TRY(sal_sql_step_done(q, t));
+    }
+done:
+    return st;
+}
+
+static sal_status put_map(sal_store *s, const sal_result *r, size_t k)
+{
+    sal_status st = SAL_OK;
+    sal_sql *q = &s->sql;
+    sqlite3_stmt *t = s->statements[INSERT_MAP];
+    const sal_result_map *m = &r->maps[k];
+    const float reals[] = {m->score, m->probability, m->stats.low, m->stats.peak, m->stats.mean};
+    const float summary[] = {m->summary.mean, m->summary.deviation, m->summary.center_x, m->summary.center_y};
+    TRY(sal_sql_bind_integer(q, t, 1, (int64_t)r->picture));
+    TRY(sal_sql_bind_integer(q, t, 2, (int64_t)k + 1));
+    TRY(sal_sql_bind_integer(q, t, 3, m->target));
+    for (int i = 0; i < 5; i++)
+        TRY(sal_sql_bind_real(q, t, 4 + i, (double)reals[i]));
+    TRY(sal_sql_bind_integer(q, t, 9, m->stats.flat));
+    for (int i = 0; i < 4; i++)
+        TRY(sal_sql_bind_real(q, t, 10 + i, (double)summary[i]));
+    TRY(sal_sql_bind_text(q, t, 14, m->map_file));
+    TRY(sal_sql_bind_text(q, t, 15, m->overlay_file));
+    TRY(sal_sql_step_done(q, t));
+done:
+    return st;
+}
+
+static sal_status put_timing(sal_store *s, const sal_result *r)
+{
+    sal_status st = SAL_OK;
+    sal_sql *q = &s->sql;
+    sqlite3_stmt *t = s->statements[INSERT_TIMING];
+    TRY(sal_sql_bind_integer(q, t, 1, (int64_t)r->picture));
+    TRY(sal_sql_bind_real(q, t, 2, r->decode_ms));
+    TRY(sal_sql_bind_real(q, t, 3, r->compute_ms));
+    TRY(sal_sql_bind_real(q, t, 4, r->encode_ms));
+    TRY(sal_sql_step_done(q, t));
+done:
+    return st;
+}
+
+static sal_status put_manifest(sal_store *s, const sal_result *r)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *t = s->statements[INSERT_MANIFEST];
+    TRY(sal_sql_bind_integer(&s->sql, t, 1, (int64_t)r->picture));
+    for (int k = 0; k < s->dataset->column_count; k++)
+        TRY(sal_sql_bind_text(&s->sql, t, k + 2, sal_dataset_field(s->dataset, r->picture, k)));
+    TRY(sal_sql_step_done(&s->sql, t));
+done:
+    return st;
+}
+
+static sal_status put(sal_store *s, const sal_result *r)
+{
+    sal_status st = SAL_OK;
+    TRY(put_picture(s, r));
+    TRY(put_manifest(s, r));
+    TRY(put_predictions(s, r));
+    for (size_t k = 0; k < r->map_count; k++)
+        TRY(put_map(s, r, k));
+    TRY(put_timing(s, r));
+done:
+    return st;
+}
+
+static sal_status count_session(sal_store *s, size_t stored)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *update = NULL;
+    TRY(sal_sql_prepare(&update, &s->sql, "UPDATE sessions SET pictures = ?1 WHERE id = ?2"));
+    TRY(sal_sql_bind_integer(&s->sql, update, 1, (int64_t)stored));
+    TRY(sal_sql_bind_integer(&s->sql, update, 2, s->session));
+    TRY(sal_sql_step_done(&s->sql, update));
+done:
+    sqlite3_finalize(update);
+    return st;
+}
+
+/* ---- The committing thread ----------------------------------------------- */
+
+static sal_status commit(sal_store *s, const waiting *list, size_t stored)
+{
+    sal_status st = SAL_OK;
+    if (syncfs(s->folder) != 0)
+        return sal_fail(SAL_ERROR_IO, "%s: the files beside it cannot be written to the disk: %s", s->sql.path,
+                        strerror(errno));
+    TRY(sal_sql_run(&s->sql, "BEGIN IMMEDIATE"));
+    for (; list; list = list->next)
+        TRY(put(s, &list->result));
+    TRY(count_session(s, stored));
+    TRY(sal_sql_run(&s->sql, "COMMIT"));
+done:
+    if (st != SAL_OK) {
+        /* Statements that failed midway would hold the transaction. */
+        for (int k = 0; k < STATEMENTS; k++)
+            (void)sqlite3_reset(s->statements[k]);
+        if (!sqlite3_get_autocommit(s->sql.db))
+            (void)sqlite3_exec(s->sql.db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return st;
+}
+
+static void free_list(waiting *list)
+{
+    for (waiting *next; list; list = next) {
+        next = list->next;
+        free(list);
+    }
+}
+
+/* Rows to commit, after about a second unless somebody waits or many have come; NULL: it is time to end. */
+static waiting *take_list(sal_store *s)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += COMMIT_MILLISECONDS / 1000;
+    while (!s->stop && !(s->hurry && s->count) && s->count < MAX_WAITING / 2)
+        if (pthread_cond_timedwait(&s->changed, &s->lock, &until) == ETIMEDOUT) {
+            if (s->count)
+                break;
+            clock_gettime(CLOCK_MONOTONIC, &until);
+            until.tv_sec += COMMIT_MILLISECONDS / 1000;
+        }
+    waiting *list = s->first;
+    s->taken = s->count;
+    s->count = 0;
+    s->first = NULL;
+    s->last = &s->first;
+    return list;
+}
+
+static void *commit_all(void *context)
+{
+    sal_store *s = context;
+    pthread_mutex_lock(&s->lock);
+    for (waiting *list; (list = take_list(s)) != NULL;) {
+        const size_t stored = s->stored + s->taken;
+        sal_status st = s->status;
+        pthread_mutex_unlock(&s->lock);
+        const double begin = now_seconds();
+        if (st == SAL_OK)
+            st = commit(s, list, stored);
+        free_list(list);
+        const double took = now_seconds() - begin;
+        pthread_mutex_lock(&s->lock);
+        s->busy += took;
+        if (st == SAL_OK)
+            s->stored = stored;
+        if (st != SAL_OK && s->status == SAL_OK) {
+            s->status = st;
+            snprintf(s->error, sizeof s->error, "%s", sal_last_error());
+        }
+        s->taken = 0;
+        pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* ---- Adding -------------------------------------------------------------- */
+
+static char *copy_text(char **at, const char *text)
+{
+    if (!text)
+        return NULL;
+    const size_t size = strlen(text) + 1;
+    char *copy = memcpy(*at, text, size);
+    *at += size;
+    return copy;
+}
+
+static size_t text_size(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
+}
+
+static waiting *copy_result(const sal_result *r)
+{
+    size_t texts = text_size(r->error);
+    for (size_t k = 0; k < r->map_count; k++)
+        texts += text_size(r->maps[k].map_file) + text_size(r->maps[k].overlay_file);
+    const size_t maps = r->map_count * sizeof *r->maps, predictions = r->prediction_count * sizeof *r->predictions;
+    waiting *w = malloc(sizeof *w + maps + predictions + texts);
+    if (!w)
+        return NULL;
+    sal_result_map *m = (sal_result_map *)(w + 1);
+    sal_prediction *p = (sal_prediction *)(m + r->map_count);
+    char *at = (char *)(p + r->prediction_count);
+    w->next = NULL;
+    w->result = *r;
+    if (maps)
+        memcpy(m, r->maps, maps);
+    if (predictions)
+        memcpy(p, r->predictions, predictions);
+    for (size_t k = 0; k < r->map_count; k++) {
+        m[k].map_file = copy_text(&at, r->maps[k].map_file);
+        m[k].overlay_file = copy_text(&at, r->maps[k].overlay_file);
+    }
+    w->result.maps = m;
+    w->result.predictions = p;
+    w->result.error = copy_text(&at, r->error);
+    return w;
+}
+
+/* Under the lock. */
+static sal_status status_of(const sal_store *s)
+{
+    return s->status == SAL_OK ? SAL_OK : sal_fail(s->status, "%s", s->error);
+}
+
+sal_status sal_store_add(sal_store *s, const sal_result *result)
+{
+    waiting *w = copy_result(result);
+    if (!w)
+        return sal_fail_memory(sizeof *w, "results");
+    pthread_mutex_lock(&s->lock);
+    while (s->count >= MAX_WAITING && s->status == SAL_OK)
+        pthread_cond_wait(&s->changed, &s->lock);
+    sal_status st = status_of(s);
+    if (st == SAL_OK) {
+        *s->last = w;
+        s->last = &w->next;
+        if (++s->count == MAX_WAITING / 2)
+            pthread_cond_broadcast(&s->changed);
+        w = NULL;
+    }
+    pthread_mutex_unlock(&s->lock);
+    free(w);
+    return st;
+}
+
+sal_status sal_store_flush(sal_store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->hurry = 1;
+    pthread_cond_broadcast(&s->changed);
+    while (s->status == SAL_OK && (s->count || s->taken))
+        pthread_cond_wait(&s->changed, &s->lock);
+    s->hurry = 0;
+    sal_status st = status_of(s);
+    pthread_mutex_unlock(&s->lock);
+    return st;
+}
+
+double sal_store_busy(sal_store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    const double busy = s->busy;
+    pthread_mutex_unlock(&s->lock);
+    return busy;
+}
+
+/* ---- Closing ------------------------------------------------------------- */
+
+static sal_status end_session(sal_store *s, const char *outcome)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *update = NULL;
+    TRY(sal_sql_prepare(
+        &update, &s->sql,
+        "UPDATE sessions SET ended = strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), outcome = ?1 WHERE id = ?2"));
+    TRY(sal_sql_bind_text(&s->sql, update, 1, outcome));
+    TRY(sal_sql_bind_integer(&s->sql, update, 2, s->session));
+    TRY(sal_sql_step_done(&s->sql, update));
+    sqlite3_finalize(update);
+    update = NULL;
+    /* A finished file stands alone, without its journal. */
+    for (int k = 0; k < STATEMENTS; k++) {
+        sqlite3_finalize(s->statements[k]);
+        s->statements[k] = NULL;
+    }
+    TRY(sal_sql_run(&s->sql, "PRAGMA journal_mode = DELETE"));
+done:
+    sqlite3_finalize(update);
+    return st;
+}
+
+sal_status sal_store_close(sal_store *s, const char *outcome)
+{
+    if (!s)
+        return SAL_OK;
+    pthread_mutex_lock(&s->lock);
+    s->stop = 1;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    if (s->started)
+        pthread_join(s->thread, NULL);
+    sal_status st = status_of(s);
+    if (st == SAL_OK)
+        st = end_session(s, outcome);
+    release(s);
+    return st;
+}

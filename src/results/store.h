@@ -1,0 +1,59 @@
+/* The results of a run, or of one shard of it: one SQLite file that only one process writes at a time.
+ *
+ * A picture's files are on the disk before its row is: rows are collected, the run folder's file system is told to
+ * write what it holds, and then they are committed together, about once a second, on a thread of the store's own.
+ * Whatever happens, a row that is there stands for files that are whole. */
+#ifndef SAL_RESULTS_STORE_H
+#define SAL_RESULTS_STORE_H
+
+#include "dataset/dataset.h"
+#include "results/result.h"
+#include "results/sql.h"
+
+#define SAL_STORE_WHOLE "results.sqlite"
+#define SAL_STORE_SHARDS "shards"
+
+/* What a run is of: the same command again must agree in it. */
+typedef struct sal_run {
+    const char *model; /* path */
+    const char *model_sha256;
+    const char *manifest_sha256;
+    const char *settings; /* "name value" lines: every option that results depend on */
+    int64_t shard;
+    int64_t shards; /* 1: not sharded */
+} sal_run;
+
+typedef struct sal_store sal_store;
+
+/* Opens or makes the file. folder: the run's. device: for the list of sessions.
+ * Errors: ARGUMENT (the results there are of another model, list or option: says which), IO, FORMAT, MEMORY. */
+sal_status sal_store_open(sal_store **out, const char *path, const char *folder, const sal_run *run,
+                          const sal_dataset *dataset, const char *device);
+/* Ends the session: commits what was added unless the store failed, and leaves one file. outcome: "complete",
+ * "stopped", or what went wrong. The first error of all, or SAL_OK. NULL is fine. */
+sal_status sal_store_close(sal_store *store, const char *outcome);
+
+typedef enum sal_known { SAL_KNOWN_NOT, SAL_KNOWN_DONE, SAL_KNOWN_FAILED, SAL_KNOWN_TRY_AGAIN } sal_known;
+
+/* known[row] of the data set for every picture that is in the results; others are left as they are. TRY_AGAIN: it
+ * failed of something that may have passed (a file that could not be read, memory). */
+sal_status sal_store_known(unsigned char *known, sal_store *store);
+/* The n-th highest score of all first maps that have an overlay, or -infinity where there are fewer. */
+sal_status sal_store_nth_score(float *score, sal_store *store, int64_t n);
+/* Takes a copy, for the next commit. Waits where many are waiting. Errors: of an earlier commit. */
+sal_status sal_store_add(sal_store *store, const sal_result *result);
+/* Until everything is committed. */
+sal_status sal_store_flush(sal_store *store);
+/* Seconds that the committing thread was at work. */
+double sal_store_busy(sal_store *store);
+/* Of a store that was flushed: no overlay but those of the n highest scores; ties go to the earlier picture. */
+sal_status sal_store_keep_top(sal_store *store, int64_t n);
+
+/* The tables, in a database that has none. */
+sal_status sal_store_make_tables(sal_sql *sql, const sal_dataset *dataset);
+/* The rows of table run. */
+sal_status sal_store_write_run(sal_sql *sql, const sal_run *run, size_t pictures);
+/* Statement: clears overlay_file of all but the n (its parameter 1) highest scores. */
+extern const char sal_store_keep_top_sql[];
+
+#endif

@@ -1,0 +1,254 @@
+"""A sweep that is killed, stopped or out of disk, and what the same command makes of it."""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import files
+from harness import SALMAP, main
+from test_sweep import SweepCase
+
+PICTURES = 300
+# What a run says of time, and of the runs themselves.
+OF_TIME = ("timings", "sessions")
+
+
+class Interrupted(SweepCase):
+    """A run that nothing disturbed, and others that must end as it did."""
+
+    def setUp(self):
+        super().setUp()
+        self.top = self.draw_many(PICTURES)
+
+    def undisturbed(self, *options):
+        """Its seconds, and what it left."""
+        begin = time.monotonic()
+        self.sweep(self.top, *options)
+        seconds = time.monotonic() - begin
+        left = self.left(self.result)
+        shutil.rmtree(self.result)
+        return seconds, left
+
+    def left(self, run):
+        """Files and tables that a run left, but what is of time."""
+        tables = {}
+        for row in self.query("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'", run):
+            if row["name"] not in OF_TIME:
+                tables[row["name"]] = sorted(map(repr, self.query('SELECT * FROM "%s"' % row["name"], run)))
+        (answer,) = self.query("PRAGMA integrity_check", run)
+        self.assertEqual(list(answer.values()), ["ok"])
+        return self.snapshot(run), tables
+
+    def assert_as_undisturbed(self, run, expected):
+        names = [os.path.join(folder, name) for folder, _, names in os.walk(run) for name in names]
+        self.assertEqual([name for name in names if ".tmp-" in name or name.endswith("-journal")], [])
+        mine, tables = self.left(run)
+        self.assert_same_files(mine, expected[0])
+        self.assertEqual(sorted(tables), sorted(expected[1]))
+        for name, rows in tables.items():
+            differing = [pair for pair in zip(rows, expected[1][name]) if pair[0] != pair[1]]
+            self.assertEqual((len(rows), differing[:3]), (len(expected[1][name]), []), name)
+
+    def committed(self, run):
+        """Timings that a run has written down by now, looked at in a copy: nothing is mended by looking."""
+        aside = os.path.join(self.folder, "aside")
+        shutil.rmtree(aside, ignore_errors=True)
+        os.mkdir(aside)
+        for name in os.listdir(run) if os.path.isdir(run) else []:
+            if name.startswith("results.sqlite") and not name.endswith("-shm"):
+                shutil.copy(os.path.join(run, name), aside)
+        if not self.query("SELECT 1 FROM sqlite_master WHERE name = 'timings'", aside):
+            return {}
+        return {row["picture"]: row for row in self.query("SELECT * FROM timings", aside)}
+
+    def finish(self, *options, code=0):
+        """The same command to its end. What was written down before is not computed again."""
+        before = self.committed(self.result)
+        done = self.sweep(self.top, *options, code=code)
+        after = self.committed(self.result)
+        self.assertEqual([row for key, row in before.items() if after.get(key) != row], [])
+        return len(before), done
+
+
+class Killed(Interrupted):
+    def kill(self, moment, *options):
+        """Kills a run at a moment; whether it still ran."""
+        process = self.start(self.top, "--quiet", *options)
+        time.sleep(moment)
+        process.send_signal(signal.SIGKILL)
+        return process.wait() == -signal.SIGKILL
+
+    def kill_often(self, times, seed, *options):
+        seconds, expected = self.undisturbed(*options)
+        lottery, shorter, kills, found = random.Random(seed), 1.0, 0, []
+        while kills < times:
+            moment = seconds * shorter * (kills + lottery.random()) / times
+            if not self.kill(moment, *options):
+                shorter *= 0.8  # done already: the machine is faster now
+                shutil.rmtree(self.result)
+                continue
+            kills += 1
+            with self.subTest(kill=kills, moment=moment):
+                if kills % 3 == 0:
+                    before = self.committed(self.result)
+                    self.kill(seconds * lottery.uniform(0.1, 0.6), *options)
+                    now = self.committed(self.result)
+                    self.assertEqual([row for key, row in before.items() if now.get(key) != row], [])
+                found.append(self.finish(*options)[0])
+                self.assert_as_undisturbed(self.result, expected)
+            shutil.rmtree(self.result, ignore_errors=True)
+        return found
+
+    def test_ten_times_with_every_overlay(self):
+        found = self.kill_often(10, 1)
+        # Without some in between nothing was shown.
+        self.assertTrue(any(0 < n < PICTURES for n in found), found)
+
+    def test_ten_times_with_the_best_overlays(self):
+        found = self.kill_often(10, 2, "--overlays", "top:25", "--maps", "png16")
+        self.assertTrue(any(0 < n < PICTURES for n in found), found)
+
+    def test_while_it_begins_and_while_it_ends(self):
+        """Of a few pictures, most of the time goes to those."""
+        self.top = self.draw_many(6, folder="few")
+        self.kill_often(30, 3, "--overlays", "top:2")
+
+
+class Stopped(Interrupted):
+    def stop(self, moment, *signals, pause=0.0):
+        """Its exit status, the seconds it took to stop, and what it said."""
+        process = self.start(self.top, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(moment)
+        begin = time.monotonic()
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(pause)
+        _, said = process.communicate(timeout=60)
+        return process.returncode, time.monotonic() - begin, said.decode()
+
+    def test_a_signal_stops_early_and_the_rest_follows(self):
+        seconds, expected = self.undisturbed()
+        for number, code in ((signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)):
+            with self.subTest(signal=number):
+                share, status = 0.6, 0
+                while status == 0:  # done before the signal came
+                    shutil.rmtree(self.result, ignore_errors=True)
+                    status, took, said = self.stop(seconds * share, number)
+                    share *= 0.7
+                self.assertEqual(status, code, said)
+                self.assertLess(took, 30)
+                self.assertRegex(said, "again|same command")
+                self.assertNotIn("results.csv", os.listdir(self.result))
+                names = [name for _, _, names in os.walk(self.result) for name in names]
+                self.assertEqual([name for name in names if ".tmp-" in name], [])
+                count, _ = self.finish()
+                self.assertTrue(0 < count < PICTURES, count)
+                self.assert_as_undisturbed(self.result, expected)
+                shutil.rmtree(self.result)
+
+    def test_what_was_computed_is_not_lost(self):
+        """Every picture with files has its row after a signal, and every row its files."""
+        seconds, _ = self.undisturbed()
+        status, _, said = self.stop(seconds * 0.5, signal.SIGTERM)
+        if status == 0:
+            self.skipTest("the run was done before the signal")
+        self.assertEqual(status, 75, said)
+        rows = self.query("SELECT map_file, overlay_file FROM maps")
+        listed = {row[key] for row in rows for key in row}
+        found = {name for name in self.snapshot() if name.startswith(("maps/", "overlays/"))}
+        self.assertEqual(found, listed)
+        self.assertEqual(len(rows), len(self.committed(self.result)))
+
+    def test_a_second_signal_stops_at_once(self):
+        self.top = self.draw(*["large%d.png" % i for i in range(4)], folder="large", side=8)
+        rows = [bytes(range(200)) * 45] * 3000
+        for i in range(4):
+            self.write("large/large%d.png" % i, files.png(3000, 3000, rows))
+        process = self.start(self.top, "--json", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process.stdout.readline()
+        time.sleep(0.15)
+        begin = time.monotonic()
+        for _ in range(2):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.05)
+        process.communicate(timeout=60)
+        self.assertLess(time.monotonic() - begin, 0.6)
+        self.assertNotEqual(process.returncode, 0)
+        # Like a kill: the same command finishes it.
+        self.sweep(self.top)
+        self.assertEqual([row["status"] for row in self.rows()], ["ok"] * 4)
+        names = [name for _, _, names in os.walk(self.result) for name in names]
+        self.assertEqual([name for name in names if ".tmp-" in name], [])
+
+
+class FullDisk(Interrupted):
+    """A small disk of its own: in a mount namespace, so that nothing is left behind."""
+
+    # Arguments: folder to mount on, first size, later size, folder for copies, command.
+    SCRIPT = """
+set -u
+disk=$1 small=$2 large=$3 copies=$4
+shift 4
+mount -t tmpfs -o "size=$small" tmpfs "$disk" || exit 99
+"$@" > "$copies/full.out" 2> "$copies/full.err"
+echo $? > "$copies/full.code"
+cp -a "$disk/RUN" "$copies/full"
+"$@" > "$copies/again.out" 2> "$copies/again.err"
+echo $? > "$copies/again.code"
+mount -o "remount,size=$large" "$disk" || exit 98
+"$@" > "$copies/room.out" 2> "$copies/room.err"
+echo $? > "$copies/room.code"
+cp -a "$disk/RUN" "$copies/room"
+"""
+
+    def on_small_disk(self, small, *options):
+        disk, copies = os.path.join(self.folder, "disk"), os.path.join(self.folder, "copies")
+        for path in (disk, copies):
+            shutil.rmtree(path, ignore_errors=True)
+            os.mkdir(path)
+        namespace = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+        command = [SALMAP, *self.command(self.top, *options, run=os.path.join(disk, "RUN"))]
+        done = subprocess.run([*namespace, "sh", "-c", self.SCRIPT, "sh", disk, small, "200m", copies, *command],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=200)
+        if done.returncode in (1, 99) and not os.path.exists(copies + "/full.code"):
+            self.skipTest("no rights to mount a small disk")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+        def said(name):
+            return self.read(os.path.join(copies, name)).decode()
+
+        return copies, said
+
+    def test_room_is_made_and_the_same_command_finishes(self):
+        _, expected = self.undisturbed()
+        # Little: the database's first pages may not fit. Much: nearly all pictures do.
+        for small in ("64k", "1m", "16m", "44m"):
+            with self.subTest(size=small):
+                copies, said = self.on_small_disk(small)
+                for step in ("full", "again"):
+                    self.assertEqual(said(step + ".code").strip(), "1", said(step + ".err"))
+                    self.assertRegex(said(step + ".err"), re.compile("no space|disk is full|disk full", re.I))
+                full = os.path.join(copies, "full")
+                if os.path.exists(os.path.join(full, "results.sqlite")):
+                    (answer,) = self.query("PRAGMA integrity_check", full)
+                    self.assertEqual(list(answer.values()), ["ok"])
+                self.assertFalse(os.path.exists(os.path.join(full, "results.csv")))
+                self.assertEqual(said("room.code").strip(), "0", said("room.err"))
+                self.assert_as_undisturbed(os.path.join(copies, "room"), expected)
+
+    def test_only_numbers_on_a_small_disk(self):
+        options = ["--maps", "none", "--overlays", "none"]
+        _, expected = self.undisturbed(*options)
+        copies, said = self.on_small_disk("160k", *options)
+        self.assertEqual(said("full.code").strip(), "1", said("full.err"))
+        self.assertEqual(said("room.code").strip(), "0", said("room.err"))
+        self.assert_as_undisturbed(os.path.join(copies, "room"), expected)
+
+
+if __name__ == "__main__":
+    main(sys.modules[__name__])

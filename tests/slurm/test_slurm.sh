@@ -1,0 +1,176 @@
+#!/usr/bin/env bash
+# test_slurm.sh SALMAP SOURCE: sweeps as arrays of a real Slurm, submitted by scripts/slurm/submit.sh: undisturbed, told
+# to stop, requeued, cancelled. What comes out is what one run without shards writes, bit by bit.
+# Exits with 77 where there is no Slurm to be had.
+set -euo pipefail
+
+export SALMAP=$1
+source=$2
+here=$source/tests/slurm
+model=$source/data/models/scale_age_honest.onnx
+submit=$source/scripts/slurm/submit.sh
+# shellcheck source-path=SCRIPTDIR
+. "$here/slurm_up.sh"
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/salmap-slurm.XXXXXX")
+chmod 711 "$work"
+finish() {
+    local rc=$?
+    slurm_stop
+    rm -rf "$work"
+    exit "$rc"
+}
+trap finish EXIT
+trap 'exit 143' TERM INT
+
+rc=0
+slurm_start "$work/slurm" || rc=$?
+if [[ $rc -ne 0 ]]; then
+    echo "skipped: $slurm_reason"
+    exit "$rc"
+fi
+slurmctld -V
+cd "$work"
+
+say() {
+    echo "[$SECONDS s] $*"
+}
+
+# What the tasks and daemons said, and the end.
+fail() {
+    local log
+    squeue -o '%i %j %T %r' || true
+    for log in "$work"/run*/logs/*; do
+        echo "==> ${log#"$work/"}"
+        tail -n 25 "$log"
+    done
+    echo "FAILED: $*"
+    exit 1
+}
+
+# id_of NAME OUTPUT: of the job that submit.sh calls so.
+id_of() {
+    sed -n "s/^$1 \([0-9]*\): .*/\1/p" <<< "$2"
+}
+
+field_of() {
+    scontrol -o show job "$2" | sed -n "s/.* $1=\([^ ]*\).*/\1/p"
+}
+
+ended() {
+    [[ -z $(squeue -h -j "$1") ]]
+}
+
+wait_for_end() {
+    slurm_within 60 ended "$1" || fail "job $1 did not end"
+}
+
+expect() {
+    [[ $2 == "$3" ]] || fail "$1: '$2' and not '$3'"
+}
+
+same_run() {
+    python3 "$here/same_run.py" "$1" "$2" || fail "$2 is not what one run writes"
+}
+
+count_files() {
+    find "$1" -type f 2> /dev/null | wc -l
+}
+
+# True when the shard is being worked on and some of its pictures, at least, are done.
+begun() {
+    [[ -e $1/shards/$2-of-4.sqlite && $(count_files "$1/maps") -ge 16 ]]
+}
+
+# ---- Pictures: some small ones, one broken; and many that take their time
+
+PYTHONPATH=$source/tests/cli PYTHONDONTWRITEBYTECODE=1 python3 - << 'END'
+import os
+import files
+
+os.makedirs("few pictures/in a folder")
+for i in range(48):
+    with open("few pictures/%s%02d.png" % ("in a folder/" if i % 3 == 0 else "", i), "wb") as f:
+        f.write(files.gradient_png(24 + i % 5, 24, i + 1))
+with open("few pictures/broken.png", "wb") as f:
+    f.write(files.gradient_png(24, 24)[:200])
+END
+mkdir many
+for copy in {10..34}; do
+    for picture in "$source"/data/scales/*.png; do
+        ln -s "$picture" "many/$copy-${picture##*/}"
+    done
+done
+
+# ---- An array that nothing disturbs: folders with spaces, failed pictures
+
+rc=0
+"$SALMAP" sweep "$model" "few pictures" -o single_few -q || rc=$?
+expect "exit status of a sweep with a broken picture" "$rc" 3
+said=$("$submit" "$model" "few pictures" -o "run of 100 %a" --tasks 4 --time=5 -- --maps npy)
+array=$(id_of sweep "$said")
+merge=$(id_of merge "$said")
+[[ -n $array && -n $merge ]] || fail "submit.sh said: $said"
+wait_for_end "$merge"
+for task in {0..3}; do
+    expect "state of task $task" "$(field_of JobState "${array}_$task")" COMPLETED
+    [[ -e run\ of\ 100\ %a/logs/sweep-$array-$task.txt ]] || fail "no log of task $task"
+done
+# The merge says that there are failed pictures.
+expect "exit status of the merge" "$(field_of ExitCode "$merge")" 3:0
+same_run single_few "run of 100 %a"
+say "an array of four: as one run"
+
+# ---- A task told to stop, a task requeued
+
+"$SALMAP" sweep "$model" many -o single_many -q
+say "the single run of many pictures"
+said=$("$submit" "$model" many -o run_disturbed --tasks 4 --time=5 -- --threads 1)
+array=$(id_of sweep "$said")
+merge=$(id_of merge "$said")
+slurm_within 30 begun run_disturbed 1 || fail "task 1 did not begin"
+scancel -s USR1 "${array}_1"
+slurm_within 30 begun run_disturbed 2 || fail "task 2 did not begin"
+scontrol requeue "${array}_2"
+say "task 1 told to stop, task 2 requeued"
+wait_for_end "$merge"
+log=run_disturbed/logs/sweep-$array-1.txt
+grep -q 'exit code 75' "$log" || fail "task 1 did not exit with 75"
+grep -q 'stopped early and is queued again' "$log" || fail "task 1 was not requeued"
+for task in 1 2; do
+    expect "restarts of task $task" "$(field_of Restarts "${array}_$task")" 1
+done
+for task in {0..3}; do
+    expect "state of task $task" "$(field_of JobState "${array}_$task")" COMPLETED
+done
+expect "state of the merge" "$(field_of JobState "$merge")" COMPLETED
+same_run single_many run_disturbed
+say "disturbed: as one run"
+
+# ---- A task cancelled: no merge, not by hand either, until the task alone is run again
+
+said=$("$submit" "$model" many -o run_cancelled --tasks 4 --time=5 -- --threads 1)
+array=$(id_of sweep "$said")
+merge=$(id_of merge "$said")
+slurm_within 30 begun run_cancelled 1 || fail "task 1 did not begin"
+scancel "${array}_1"
+say "task 1 cancelled"
+wait_for_end "$array"
+wait_for_end "$merge"
+expect "state of the cancelled task" "$(field_of JobState "${array}_1")" CANCELLED
+expect "restarts of the cancelled task" "$(field_of Restarts "${array}_1")" 0
+expect "state of the merge" "$(field_of JobState "$merge")" CANCELLED
+rc=0
+"$SALMAP" merge run_cancelled > merge.txt 2>&1 || rc=$?
+cat merge.txt
+expect "exit status of a merge by hand" "$rc" 1
+grep -qE '\b1(-of-|/)4\b' merge.txt || fail "the merge by hand does not name the shard"
+[[ ! -e run_cancelled/results.csv ]] || fail "there are results of an incomplete run"
+
+task=$(sbatch --parsable --array=1 --time=5 --output=run_cancelled/logs/again.txt "$source/scripts/slurm/sweep_array.sh" \
+    "$model" many -o run_cancelled --shard auto/4)
+wait_for_end "$task"
+expect "state of the task that was run again" "$(field_of JobState "${task}_1")" COMPLETED
+"$SALMAP" merge run_cancelled || fail "the merge after all"
+same_run single_many run_cancelled
+say "cancelled and run again: as one run"
