@@ -486,8 +486,8 @@ SAL_API sal_status sal_dataset_open(sal_dataset **out, const char *const *inputs
 SAL_API void sal_dataset_close(sal_dataset *dataset); /* NULL is fine */
 SAL_API size_t sal_dataset_count(const sal_dataset *dataset);
 /* Borrowed; they live as long as the data set. row < count. */
-SAL_API const char *sal_dataset_path(const sal_dataset *dataset, size_t row); /* as it was listed */
-SAL_API const char *sal_dataset_file(const sal_dataset *dataset, size_t row); /* what is opened */
+SAL_API const char *sal_dataset_path(const sal_dataset *dataset, size_t row);  /* as it was listed */
+SAL_API const char *sal_dataset_file(const sal_dataset *dataset, size_t row);  /* what is opened */
 SAL_API const char *sal_dataset_label(const sal_dataset *dataset, size_t row); /* NULL: no such column */
 /* Whether a row belongs to part `index` of `count`: by a hash of its path, whatever else is in the list. */
 SAL_API int sal_dataset_in_shard(const sal_dataset *dataset, size_t row, int64_t index, int64_t count);
@@ -532,19 +532,20 @@ typedef struct sal_sweep_progress {
 
 typedef struct sal_sweep_options {
     sal_explain_options explain; /* out_dir is the run folder; figure and save_gradient are not for sweeps */
-    const char *input;           /* as the user named the pictures; goes into run.json; may be NULL */
+    const char *const *inputs;   /* as the user named the pictures, for run.json; may be NULL */
+    size_t input_count;
     sal_map_format maps;
     sal_overlays overlays;
-    int64_t overlay_count;   /* of SAL_OVERLAYS_TOP, at least 1 */
-    int overlay_jpeg;        /* 1: JPEG, 0: PNG */
-    int64_t predictions;     /* best outputs kept of each picture; 0 selects 5 */
-    double tolerance;        /* regression: a value further than this from the label is wrong; 0 selects 0.5 */
-    int64_t shard;           /* this part, from 0, */
-    int64_t shards;          /* of so many; 0 or 1: the whole */
-    int64_t max_failures;    /* more failed pictures end the run */
-    int max_failures_set;    /* 0: any number may fail */
-    int restart;             /* 1: throws away what is there of an earlier run */
-    int retry_failed;        /* 1: tries again whatever failed before, not only what could not be read */
+    int64_t overlay_count; /* of SAL_OVERLAYS_TOP, at least 1 */
+    int overlay_jpeg;      /* 1: JPEG, 0: PNG */
+    int64_t predictions;   /* best outputs kept of each picture; 0 selects 5 */
+    double tolerance;      /* regression: a value further than this from the label is wrong; 0 selects 0.5 */
+    int64_t shard;         /* this part, from 0, */
+    int64_t shards;        /* of so many; 0 or 1: the whole */
+    int64_t max_failures;  /* more failed pictures end the run */
+    int max_failures_set;  /* 0: any number may fail */
+    int restart;           /* 1: throws away what is there of an earlier run */
+    int retry_failed;      /* 1: tries again whatever failed before, not only what could not be read */
     /* Called on the calling thread about ten times a second, and at the end; not 0 stops the run: what is being
      * computed is finished and saved. May be NULL. */
     int (*progress)(void *context, const sal_sweep_progress *progress);

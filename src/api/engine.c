@@ -1,5 +1,6 @@
 /* Engines for callers: a program, what it needs to be driven, and its plan as text and numbers. */
 #include "api/device_maps.h"
+#include "api/identity.h"
 #include "api/model.h"
 #include "api/roofline.h"
 #include "attribution/gradient.h"
@@ -11,6 +12,7 @@
 
 struct sal_engine {
     const sal_model *model;
+    sal_engine_options options;
     sal_program *program;
     sal_attribution attribution;
     sal_method *method;
@@ -38,6 +40,8 @@ sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_
     TRY(check_options(o));
     TRY(sal_alloc(&e, 1, sizeof *e, "the engine"));
     e->model = model;
+    e->options = *o;
+    e->options.device = NULL; /* the caller's text */
     e->method = sal_method_gradient;
     TRY(sal_model_take_graph(&graph, model));
     const sal_program_options program_options = {.device = o->device,
@@ -71,6 +75,11 @@ void sal_engine_close(sal_engine *e)
 const sal_model *sal_engine_model(const sal_engine *e)
 {
     return e->model;
+}
+
+const sal_engine_options *sal_engine_get_options(const sal_engine *e)
+{
+    return &e->options;
 }
 
 /* ---- The plan ----------------------------------------------------------- */

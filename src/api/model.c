@@ -1,5 +1,6 @@
 /* Model files for callers: opened, checked and described. */
 #include "api/model.h"
+#include "api/identity.h"
 
 #include "attribution/target.h"
 #include "backend/backend.h"
@@ -133,6 +134,20 @@ sal_status sal_model_open(sal_model **out, const char *path, const sal_limits *l
     m = NULL;
 done:
     sal_model_close(m);
+    return st;
+}
+
+sal_status sal_model_hash(char sha256[SAL_DIGEST_SIZE], const sal_model *m)
+{
+    sal_status st = SAL_OK;
+    sal_digest *digest = NULL;
+    TRY(sal_digest_open(&digest));
+    TRY(sal_digest_add_file(digest, m->path));
+    for (size_t i = 0; i < m->graph.data_file_count; i++)
+        TRY(sal_digest_add_file(digest, m->graph.data_files[i]));
+    TRY(sal_digest_finish(sha256, digest));
+done:
+    sal_digest_close(digest);
     return st;
 }
 

@@ -115,6 +115,7 @@ sal_status sal_target_seed(float *seed, sal_choice *choice, const sal_target *ta
         return SAL_OK;
     case SAL_TARGET_INDEX: choice->index = target->index; break;
     case SAL_TARGET_TOP: choice->index = sal_target_rank(scores, kind->outputs, target->index); break;
+    case SAL_TARGET_LABEL: /* sal_target_check refused it */
     case SAL_TARGET_PREDICTED: choice->index = sal_target_rank(scores, kind->outputs, 0); break;
     }
     choice->score = seed_one(seed, choice->index, target, kind, scores);

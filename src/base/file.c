@@ -157,3 +157,20 @@ done:
     free(partial);
     return st;
 }
+
+sal_status sal_directory_make_for(const char *file)
+{
+    sal_status st = SAL_OK;
+    char *folder = NULL;
+    TRY(sal_strdup(&folder, file));
+    char *slash = strrchr(folder, '/');
+    if (slash && slash > folder) {
+        *slash = '\0';
+        /* Mostly it is there. */
+        if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+            TRY(sal_directory_make(folder));
+    }
+done:
+    free(folder);
+    return st;
+}

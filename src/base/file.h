@@ -26,5 +26,7 @@ void sal_file_discard(sal_file_out *out);
 
 /* Makes the directory and its parents; fine when it is there. Errors: IO (names the part). */
 sal_status sal_directory_make(const char *path);
+/* The directory that a file is to lie in. */
+sal_status sal_directory_make_for(const char *file);
 
 #endif

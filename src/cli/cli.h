@@ -10,19 +10,27 @@ enum {
     CLI_OK = 0,
     CLI_FAILED = 1,
     CLI_USAGE = 2,
-    CLI_SOME_FAILED = 3 /* finished, but some pictures failed */
+    CLI_SOME_FAILED = 3,  /* finished, but some pictures failed */
+    CLI_STOPPED = 75,     /* a sweep was asked to stop and saved what it had: run it again (EX_TEMPFAIL of sysexits) */
+    CLI_INTERRUPTED = 130 /* the same, by the keyboard */
 };
 
 /* Subcommands: argv[0] is the subcommand's name; they return the exit code. */
 int cli_doctor(int argc, char **argv);
 int cli_explain(int argc, char **argv);
+int cli_export(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
+int cli_merge(int argc, char **argv);
 int cli_plan(int argc, char **argv);
+int cli_sweep(int argc, char **argv);
 
 extern const cli_command cli_doctor_command;
 extern const cli_command cli_explain_command;
+extern const cli_command cli_export_command;
 extern const cli_command cli_inspect_command;
+extern const cli_command cli_merge_command;
 extern const cli_command cli_plan_command;
+extern const cli_command cli_sweep_command;
 
 /* "salmap: explain: text" on stderr; returns the exit code given. */
 int cli_fail(const cli_command *command, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -1,6 +1,6 @@
 /* salmap doctor: what there is to compute with, and what is missing. */
-#include "cli/cli.h"
 #include "base/json.h"
+#include "cli/cli.h"
 
 #include <stdio.h>
 

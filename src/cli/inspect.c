@@ -1,6 +1,6 @@
 /* salmap inspect: what is in a model file. */
-#include "cli/cli.h"
 #include "base/json.h"
+#include "cli/cli.h"
 #include "cli/text.h"
 
 #include <inttypes.h>

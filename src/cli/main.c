@@ -12,9 +12,8 @@ typedef struct subcommand {
 } subcommand;
 
 static const subcommand subcommands[] = {
-    {&cli_explain_command, cli_explain},
-    {&cli_inspect_command, cli_inspect},
-    {&cli_plan_command, cli_plan},
+    {&cli_explain_command, cli_explain}, {&cli_sweep_command, cli_sweep},     {&cli_merge_command, cli_merge},
+    {&cli_export_command, cli_export},   {&cli_inspect_command, cli_inspect}, {&cli_plan_command, cli_plan},
     {&cli_doctor_command, cli_doctor},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof subcommands[0] };
@@ -87,7 +86,8 @@ static void print_usage(FILE *to)
     fputs("\n"
           "  salmap COMMAND --help   the options of a command\n"
           "  salmap --version        the version\n\n"
-          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but some pictures failed.\n",
+          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but some pictures failed,\n"
+          "75 or 130 a sweep that was stopped: run it again.\n",
           to);
 }
 

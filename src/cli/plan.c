@@ -1,6 +1,6 @@
 /* salmap plan: what a run will take, before it runs. */
-#include "cli/cli.h"
 #include "base/json.h"
+#include "cli/cli.h"
 #include "cli/plan_gpu.h"
 #include "cli/text.h"
 

@@ -66,8 +66,7 @@ static sal_status visit(sal_dataset *d, FTS *tree, FTSENT *e, const char *folder
             (void)fts_set(tree, e, FTS_SKIP);
         return SAL_OK;
     case FTS_DNR:
-    case FTS_ERR:
-        return sal_fail(SAL_ERROR_IO, "%s: cannot read the folder: %s", e->fts_path, strerror(e->fts_errno));
+    case FTS_ERR: return sal_fail(SAL_ERROR_IO, "%s: cannot read the folder: %s", e->fts_path, strerror(e->fts_errno));
     case FTS_DP:
     case FTS_DC: return SAL_OK;
     default: break;

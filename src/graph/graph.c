@@ -32,7 +32,24 @@ void sal_graph_clear(sal_graph *graph)
         node_clear(&graph->nodes[i]);
     free(graph->nodes);
     free(graph->detached_name);
+    for (size_t i = 0; i < graph->data_file_count; i++)
+        free(graph->data_files[i]);
+    free(graph->data_files);
     sal_graph_init(graph);
+}
+
+sal_status sal_graph_add_data_file(sal_graph *graph, const char *path)
+{
+    sal_status st = SAL_OK;
+    for (size_t i = 0; i < graph->data_file_count; i++)
+        if (strcmp(graph->data_files[i], path) == 0)
+            return SAL_OK;
+    TRY(sal_grow(&graph->data_files, &graph->data_file_capacity, graph->data_file_count + 1, sizeof *graph->data_files,
+                 "a model's files"));
+    TRY(sal_strdup(&graph->data_files[graph->data_file_count], path));
+    graph->data_file_count++;
+done:
+    return st;
 }
 
 sal_status sal_graph_add(int *out, sal_graph *graph, sal_op op, const char *name, const int *inputs, int input_count)

@@ -117,6 +117,9 @@ typedef struct sal_graph {
     int channels_last; /* the file's input was (N, H, W, C); nodes are channels first all the same */
     sal_op detached;   /* SAL_OP_SOFTMAX or SAL_OP_ACTIVATION (a sigmoid) left off after the head; else SAL_OP_COUNT */
     char *detached_name; /* its name in the file, or NULL */
+    char **data_files;   /* what was read beside the model file; copies of the graph have none */
+    size_t data_file_count;
+    size_t data_file_capacity;
 } sal_graph;
 
 void sal_graph_init(sal_graph *graph);
@@ -128,6 +131,8 @@ sal_status sal_graph_add(int *out, sal_graph *graph, sal_op op, const char *name
 /* Checks a node's inputs, attributes and weight counts and computes its shape.
  * Errors: FORMAT or UNSUPPORTED, naming node and op. */
 sal_status sal_graph_infer(sal_graph *graph, int node);
+/* Notes a file that weights come from, once. */
+sal_status sal_graph_add_data_file(sal_graph *graph, const char *path);
 /* sal_graph_infer for every node in order. */
 sal_status sal_graph_infer_all(sal_graph *graph);
 /* How many nodes read each node; uses: graph->count integers of the caller. The output counts as one use. */

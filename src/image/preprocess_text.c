@@ -2,8 +2,8 @@
 #include "image/preprocess.h"
 
 #include "base/file.h"
-#include "base/plain_locale.h"
 #include "base/memory.h"
+#include "base/plain_locale.h"
 
 #include <errno.h>
 #include <locale.h>

@@ -13,8 +13,7 @@ void sal_map_measure(sal_map_stats *stats, const float *map, int64_t pixels)
         most = map[i] > most ? map[i] : most;
         sum += (double)map[i];
     }
-    *stats =
-        (sal_map_stats){.peak = most, .mean = (float)(sum / (double)pixels), .low = least, .flat = least == most};
+    *stats = (sal_map_stats){.peak = most, .mean = (float)(sum / (double)pixels), .low = least, .flat = least == most};
 }
 
 void sal_map_normalize(float *map, sal_map_stats *stats, int64_t pixels)

@@ -50,7 +50,8 @@ done:
 /* As a shell reads it back. */
 static void print_quoted(FILE *to, const char *text)
 {
-    if (text[0] && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./") == strlen(text)) {
+    if (text[0] &&
+        strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./") == strlen(text)) {
         fputs(text, to);
         return;
     }
@@ -98,7 +99,8 @@ static void put_option(void *context, const char *name, const char *value)
 }
 
 /* The command that makes the run again, in a folder of its own. */
-static sal_status make_command(char **out, const sal_run *run, const char *input)
+static sal_status make_command(char **out, const sal_run *run, const sal_dataset *dataset, const char *const *inputs,
+                               size_t input_count)
 {
     size_t size;
     *out = NULL;
@@ -107,7 +109,15 @@ static sal_status make_command(char **out, const sal_run *run, const char *input
         return sal_fail_memory(0, "a command");
     fputs("salmap sweep ", to);
     print_quoted(to, run->model);
-    fprintf(to, " %s -o AGAIN", input);
+    for (size_t i = 0; i < input_count; i++) {
+        fputc(' ', to);
+        print_quoted(to, inputs[i]);
+    }
+    if (dataset->manifest) {
+        fputs(" --root ", to);
+        print_quoted(to, dataset->root[0] ? dataset->root : ".");
+    }
+    fputs(" -o AGAIN", to);
     sal_status st = each_setting(run->settings, put_option, to);
     if (fclose(to) != 0 && st == SAL_OK)
         st = sal_fail_memory(size, "a command");
@@ -129,20 +139,23 @@ done:
     return st;
 }
 
-static sal_status write_json(const char *path, const sal_run *run, const sal_dataset *dataset, const char *input,
-                             const char *mark)
+static sal_status write_json(const char *path, const sal_run *run, const sal_dataset *dataset,
+                             const char *const *inputs, size_t input_count, const char *mark)
 {
     sal_status st = SAL_OK;
     sal_file_out file = {0};
     char *command = NULL;
-    TRY(make_command(&command, run, input));
+    TRY(make_command(&command, run, dataset, inputs, input_count));
     TRY(sal_file_create(&file, path));
     sal_json j = {.stream = file.stream, .lines = 1};
     sal_json_begin(&j, NULL, '{');
     sal_json_text(&j, "salmap", sal_version());
     sal_json_text(&j, "model", run->model);
     sal_json_text(&j, "model_sha256", run->model_sha256);
-    sal_json_text(&j, "input", input);
+    sal_json_begin(&j, "inputs", '[');
+    for (size_t i = 0; i < input_count; i++)
+        sal_json_text(&j, NULL, inputs[i]);
+    sal_json_end(&j, ']');
     sal_json_text(&j, "root", dataset->root);
     sal_json_text(&j, "manifest", SAL_RUN_MANIFEST);
     sal_json_text(&j, "manifest_sha256", run->manifest_sha256);
@@ -192,7 +205,8 @@ done:
     return st;
 }
 
-sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_dataset *dataset, const char *input)
+sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_dataset *dataset,
+                            const char *const *inputs, size_t input_count)
 {
     sal_status st = SAL_OK;
     char *json = NULL, *manifest = NULL;
@@ -212,7 +226,7 @@ sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_da
     if (access(manifest, F_OK) != 0)
         TRY(write_manifest(manifest, dataset));
     if (same < 0)
-        TRY(write_json(json, run, dataset, input, mark));
+        TRY(write_json(json, run, dataset, inputs, input_count, mark));
 done:
     free(json);
     free(manifest);
@@ -337,8 +351,9 @@ done:
 
 sal_status sal_run_remove(const char *folder)
 {
-    static const char *const files[] = {SAL_STORE_WHOLE, SAL_STORE_WHOLE "-wal", SAL_STORE_WHOLE "-shm",
-                                        SAL_STORE_WHOLE "-journal", SAL_RUN_CSV, SAL_RUN_JSON, SAL_RUN_MANIFEST};
+    static const char *const files[] = {
+        SAL_STORE_WHOLE, SAL_STORE_WHOLE "-wal", SAL_STORE_WHOLE "-shm", SAL_STORE_WHOLE "-journal",
+        SAL_RUN_CSV,     SAL_RUN_JSON,           SAL_RUN_MANIFEST};
     static const char *const kinds[] = {SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
     sal_status st = SAL_OK;
     /* Results first: what is left of a removal that is cut short is no run that could go on. */
@@ -375,8 +390,8 @@ done:
     return st;
 }
 
-sal_status sal_run_remove_temporaries(const char *folder,
-                                      int (*is_ours)(void *context, size_t first, const char *file), void *context)
+sal_status sal_run_remove_temporaries(const char *folder, int (*is_ours)(void *context, size_t first, const char *file),
+                                      void *context)
 {
     sal_status st = SAL_OK;
     ownership o = {is_ours, context};
@@ -414,8 +429,9 @@ sal_status sal_run_remove_overlays(const char *folder, sal_sql *sql)
 {
     sal_status st = SAL_OK;
     orphan_search o = {.sql = sql};
-    TRY(sal_sql_run(sql, "CREATE TEMP TABLE IF NOT EXISTS named AS SELECT overlay_file FROM maps"
-                         " WHERE overlay_file IS NOT NULL; CREATE INDEX IF NOT EXISTS temp.by_name ON named(overlay_file)"));
+    TRY(sal_sql_run(sql,
+                    "CREATE TEMP TABLE IF NOT EXISTS named AS SELECT overlay_file FROM maps"
+                    " WHERE overlay_file IS NOT NULL; CREATE INDEX IF NOT EXISTS temp.by_name ON named(overlay_file)"));
     TRY(sal_sql_prepare(&o.find, sql, "SELECT 1 FROM named WHERE overlay_file = ?1"));
     TRY(each_file(folder, SAL_RUN_OVERLAYS, remove_orphan, &o));
     remove_folders(folder, SAL_RUN_OVERLAYS);

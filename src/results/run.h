@@ -19,16 +19,17 @@ sal_status sal_run_store_path(char **out, const char *folder, int64_t shard, int
 sal_status sal_run_hash(char sha256[65], const char *text, size_t size);
 
 /* Writes manifest.csv and run.json, or where another shard did so before, checks that they are of the same run.
- * input: as the user named the pictures. Errors: ARGUMENT (of another run), IO, MEMORY. */
-sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_dataset *dataset, const char *input);
+ * inputs: as the user named the pictures. Errors: ARGUMENT (of another run), IO, MEMORY. */
+sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_dataset *dataset,
+                            const char *const *inputs, size_t input_count);
 
 /* Removes every file of a run: results, maps, overlays and what describes it; other files stay.
  * Errors: IO (a file that cannot be removed). */
 sal_status sal_run_remove(const char *folder);
 /* Removes what a process that was killed left unfinished: temporary files beside those that `is_ours` says may be
  * ours. row: of the list, as far as the folder tells: [first, first + 1000). */
-sal_status sal_run_remove_temporaries(const char *folder,
-                                      int (*is_ours)(void *context, size_t first, const char *file), void *context);
+sal_status sal_run_remove_temporaries(const char *folder, int (*is_ours)(void *context, size_t first, const char *file),
+                                      void *context);
 /* Removes overlays that no row of the results names. Errors: IO. */
 sal_status sal_run_remove_overlays(const char *folder, sal_sql *sql);
 

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE /* syncfs */
-#include "results/store.h"
+#include "results/run.h"
 
 #include "base/memory.h"
 
@@ -264,40 +264,43 @@ sal_status sal_store_known(unsigned char *known, sal_store *s)
             st = sal_fail(SAL_ERROR_FORMAT, "%s: picture %lld is not in the list", s->sql.path, (long long)id);
             goto done;
         }
-        known[id] = strcmp(status, "ok") == 0                                                 ? SAL_KNOWN_DONE
+        known[id] = strcmp(status, "ok") == 0 ? SAL_KNOWN_DONE
                     : strcmp(status, sal_status_name(SAL_ERROR_IO)) == 0 ||
-                            strcmp(status, sal_status_name(SAL_ERROR_MEMORY)) == 0 ? SAL_KNOWN_TRY_AGAIN
-                                                                                               : SAL_KNOWN_FAILED;
+                            strcmp(status, sal_status_name(SAL_ERROR_MEMORY)) == 0
+                        ? SAL_KNOWN_TRY_AGAIN
+                        : SAL_KNOWN_FAILED;
     }
 done:
     sqlite3_finalize(select);
     return st;
 }
 
-sal_status sal_store_nth_score(float *score, sal_store *s, int64_t n)
+sal_status sal_store_scores(sal_store *s, int64_t n, void (*take)(void *context, float score), void *context)
 {
     sal_status st = SAL_OK;
     sqlite3_stmt *select = NULL;
-    int row;
-    *score = -INFINITY;
-    TRY(sal_sql_prepare(&select, &s->sql,
-                        "SELECT score FROM maps WHERE rank = 1 ORDER BY score DESC LIMIT 1 OFFSET ?1"));
-    TRY(sal_sql_bind_integer(&s->sql, select, 1, n - 1));
-    TRY(sal_sql_step(&row, &s->sql, select));
-    if (row)
-        *score = (float)sqlite3_column_double(select, 0);
+    int row = 1;
+    TRY(sal_sql_prepare(&select, &s->sql, "SELECT score FROM maps WHERE rank = 1 ORDER BY score DESC LIMIT ?1"));
+    TRY(sal_sql_bind_integer(&s->sql, select, 1, n));
+    while (row) {
+        TRY(sal_sql_step(&row, &s->sql, select));
+        if (row)
+            take(context, (float)sqlite3_column_double(select, 0));
+    }
 done:
     sqlite3_finalize(select);
     return st;
 }
 
-sal_status sal_store_keep_top(sal_store *s, int64_t n)
+sal_status sal_store_keep_top(sal_store *s, int64_t n, const char *folder)
 {
     sal_status st = SAL_OK;
     sqlite3_stmt *update = NULL;
     TRY(sal_sql_prepare(&update, &s->sql, sal_store_keep_top_sql));
     TRY(sal_sql_bind_integer(&s->sql, update, 1, n));
     TRY(sal_sql_step_done(&s->sql, update));
+    if (folder)
+        TRY(sal_run_remove_overlays(folder, &s->sql));
 done:
     sqlite3_finalize(update);
     return st;

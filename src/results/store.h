@@ -38,16 +38,17 @@ typedef enum sal_known { SAL_KNOWN_NOT, SAL_KNOWN_DONE, SAL_KNOWN_FAILED, SAL_KN
 /* known[row] of the data set for every picture that is in the results; others are left as they are. TRY_AGAIN: it
  * failed of something that may have passed (a file that could not be read, memory). */
 sal_status sal_store_known(unsigned char *known, sal_store *store);
-/* The n-th highest score of all first maps that have an overlay, or -infinity where there are fewer. */
-sal_status sal_store_nth_score(float *score, sal_store *store, int64_t n);
+/* Hands the n highest scores of first maps to `take`. */
+sal_status sal_store_scores(sal_store *store, int64_t n, void (*take)(void *context, float score), void *context);
 /* Takes a copy, for the next commit. Waits where many are waiting. Errors: of an earlier commit. */
 sal_status sal_store_add(sal_store *store, const sal_result *result);
 /* Until everything is committed. */
 sal_status sal_store_flush(sal_store *store);
 /* Seconds that the committing thread was at work. */
 double sal_store_busy(sal_store *store);
-/* Of a store that was flushed: no overlay but those of the n highest scores; ties go to the earlier picture. */
-sal_status sal_store_keep_top(sal_store *store, int64_t n);
+/* Of a store that was flushed: no overlay but those of the n highest scores; ties go to the earlier picture. folder:
+ * of the run, whose other overlays are removed; or NULL. */
+sal_status sal_store_keep_top(sal_store *store, int64_t n, const char *folder);
 
 /* The tables, in a database that has none. */
 sal_status sal_store_make_tables(sal_sql *sql, const sal_dataset *dataset);

@@ -7,14 +7,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-static double now_milliseconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 /* ---- Buffers ------------------------------------------------------------- */
 
@@ -77,12 +69,15 @@ void sal_worker_close(sal_worker *w)
 static sal_status draw(sal_worker *w, sal_slot *slot, int64_t each, int64_t picture)
 {
     sal_status st = SAL_OK;
+    const sal_pipeline_job *job = w->pipeline->job;
     const sal_overlay_style style = sal_output_style(w->pipeline->options);
     const sal_placement *where = &slot->placement;
     sal_output *out = &slot->outputs[each];
     for (int file = 0; file <= SAL_FILE_OVERLAY; file++) {
         size_t size;
-        if (!sal_names_wanted((sal_output_file)file, w->pipeline->options))
+        const unsigned bits = file == SAL_FILE_MAP ? SAL_FILE_BIT(SAL_FILE_MAP) : SAL_FILES_OVERLAY;
+        /* Overlays that few pictures get are the encoder's: which they are is not known yet. */
+        if (!(job->layout.files & bits) || (file == SAL_FILE_OVERLAY && job->wants_overlay))
             continue;
         if (!out->colours[file] &&
             (sal_size_mul(&size, (size_t)where->source_height, (size_t)where->source_width, "an overlay") != SAL_OK ||
@@ -120,11 +115,13 @@ static void gather(const sal_worker *w, const sal_batch *b)
                elements * sizeof(float));
 }
 
-static void set_targets(const sal_worker *w, int64_t n)
+/* Of n pictures of the batch from number `from` on. */
+static void set_targets(const sal_worker *w, int64_t from, int64_t n)
 {
     const sal_explain_options *o = w->pipeline->options;
+    const sal_target *targets = w->pipeline->job->targets;
     for (int64_t i = 0; i < w->pipeline->ring.maps * n; i++) {
-        w->targets[i] = o->target;
+        w->targets[i] = targets ? targets[w->batches[w->turn].pictures[from + i % n]] : o->target;
         if (o->top > 0) {
             w->targets[i].kind = SAL_TARGET_TOP;
             w->targets[i].index = i / n;
@@ -136,7 +133,7 @@ static void set_targets(const sal_worker *w, int64_t n)
 static sal_status run(sal_worker *w, int64_t from, int64_t n)
 {
     sal_pipeline *p = w->pipeline;
-    set_targets(w, n);
+    set_targets(w, from, n);
     const sal_gradient_job job = {.inputs = w->batches[w->turn].inputs + (size_t)from * p->elements,
                                   .count = n,
                                   .targets = w->targets,
@@ -154,13 +151,20 @@ static sal_status run(sal_worker *w, int64_t from, int64_t n)
     return sal_engine_device_maps(w->engine, &job, &device);
 }
 
-static int64_t largest(const float *scores, int64_t outputs)
+/* The best outputs in order, as many as the ring keeps. */
+static void rank(sal_prediction *best, size_t count, const float *scores, const float *probabilities, int64_t outputs)
 {
-    int64_t best = 0;
-    for (int64_t i = 1; i < outputs; i++)
-        if (scores[i] > scores[best])
-            best = i;
-    return best;
+    for (size_t k = 0; k < count; k++) {
+        int64_t at = -1;
+        for (int64_t i = 0; i < outputs; i++) {
+            /* Scores equal to the last one are taken in the order of outputs. */
+            const sal_prediction *last = k ? &best[k - 1] : NULL;
+            const int taken = last && (scores[i] > last->score || (scores[i] == last->score && i <= last->output));
+            if (!taken && (at < 0 || scores[i] > scores[at]))
+                at = i;
+        }
+        best[k] = (sal_prediction){at, scores[at], probabilities ? probabilities[at] : NAN};
+    }
 }
 
 /* Brings the results of run(from, n) into the pictures' slots. */
@@ -174,9 +178,7 @@ static void store(sal_worker *w, int64_t from, int64_t n)
         sal_slot *slot = slot_of(w, from + i);
         const float *scores = w->scores + i * outputs;
         const float *probabilities = w->probabilities ? w->probabilities + i * outputs : NULL;
-        slot->predicted = largest(scores, outputs);
-        slot->predicted_score = scores[slot->predicted];
-        slot->predicted_probability = probabilities ? probabilities[slot->predicted] : NAN;
+        rank(slot->predictions, p->ring.predictions, scores, probabilities, outputs);
         for (int64_t k = 0; k < p->ring.maps; k++) {
             sal_explain_map *map = &slot->outputs[k].map;
             size_t at = (size_t)(k * n + i);
@@ -216,7 +218,7 @@ static sal_status run_each(int64_t *done, sal_worker *w)
 static sal_status compute(int64_t *done, sal_worker *w)
 {
     const sal_batch *b = &w->batches[w->turn];
-    const double begin = now_milliseconds();
+    const double begin = sal_pipeline_now();
     *done = 0;
     sal_status st = run(w, 0, b->count);
     if (st == SAL_OK) {
@@ -225,7 +227,7 @@ static sal_status compute(int64_t *done, sal_worker *w)
     } else if (st == SAL_ERROR_NUMERIC) {
         st = run_each(done, w);
     }
-    const double each = (now_milliseconds() - begin) / (double)b->count;
+    const double each = sal_pipeline_count(w->pipeline, SAL_STAGE_COMPUTE, begin) / (double)b->count;
     for (int64_t i = 0; i < *done; i++) {
         slot_of(w, i)->milliseconds = each;
         sal_ring_set(&w->pipeline->ring, b->pictures[i], SAL_SLOT_COMPUTED);

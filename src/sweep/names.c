@@ -7,19 +7,25 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char *const suffixes[SAL_FILE_COUNT] = {
-    [SAL_FILE_MAP] = ".saliency.png",  [SAL_FILE_OVERLAY] = ".overlay.png",   [SAL_FILE_NPY] = ".npy",
-    [SAL_FILE_FIGURE] = ".figure.png", [SAL_FILE_GRADIENT] = ".gradient.npy",
+enum {
+    PICTURES_OF_A_FOLDER = 1000,
+    /* What is left of a file name's 255 bytes for rank, kind and the ending of a temporary name. */
+    MAX_STEM = 180
 };
 
-int sal_names_wanted(sal_output_file file, const sal_explain_options *options)
-{
-    if (file == SAL_FILE_FIGURE)
-        return options->figure;
-    if (file == SAL_FILE_GRADIENT)
-        return options->save_gradient;
-    return 1;
-}
+static const struct {
+    const char *suffix;
+    const char *folder; /* where files are spread */
+} kinds[SAL_FILE_COUNT] = {
+    [SAL_FILE_MAP] = {".saliency.png", "saliency"},
+    [SAL_FILE_OVERLAY] = {".overlay.png", "overlays"},
+    [SAL_FILE_OVERLAY_JPEG] = {".overlay.jpg", "overlays"},
+    [SAL_FILE_NPY] = {".npy", "maps"},
+    [SAL_FILE_NPZ] = {".npz", "maps"},
+    [SAL_FILE_PNG16] = {".png", "maps"},
+    [SAL_FILE_FIGURE] = {".figure.png", "figures"},
+    [SAL_FILE_GRADIENT] = {".gradient.npy", "gradients"},
+};
 
 const char *sal_names_base(const char *path)
 {
@@ -155,28 +161,45 @@ static sal_status file_name(char **out, const char *folder, const char *stem, sa
     *out = malloc(size);
     if (!*out)
         return sal_fail_memory(size, "an output name");
-    snprintf(*out, size, "%s%s%s%s%s", folder, slash, stem, rank, suffixes[file]);
+    snprintf(*out, size, "%s%s%s%s%s", folder, slash, stem, rank, kinds[file].suffix);
     return SAL_OK;
 }
 
-sal_status sal_names_path(char **out, const char *stem, sal_output_file file, int64_t map,
-                          const sal_explain_options *options)
+sal_status sal_names_path(char **out, const char *stem, sal_output_file file, size_t picture, int64_t map,
+                          const sal_output_layout *layout)
 {
-    return file_name(out, options->out_dir, stem, file, map, options->top);
+    sal_status st = SAL_OK;
+    char *folder = NULL;
+    if (!layout->spread)
+        return file_name(out, layout->out_dir, stem, file, map, layout->top);
+    const size_t length = strlen(layout->out_dir), size = length + 64;
+    TRY(sal_alloc(&folder, size, 1, "an output name"));
+    snprintf(folder, size, "%s%s%s/%03zu", layout->out_dir, length && layout->out_dir[length - 1] != '/' ? "/" : "",
+             kinds[file].folder, picture / PICTURES_OF_A_FOLDER);
+    TRY(file_name(out, folder, stem, file, map, layout->top));
+done:
+    sal_free(folder);
+    return st;
+}
+
+const char *sal_names_below(const char *path, const sal_output_layout *layout)
+{
+    path += strlen(layout->out_dir);
+    return path + (*path == '/');
 }
 
 /* Looks for every file name of a stem in the set, or adds them. */
-static sal_status visit_files(int *taken, name_set *set, const char *stem, int add, const sal_explain_options *options)
+static sal_status visit_files(int *taken, name_set *set, const char *stem, int add, const sal_output_layout *layout)
 {
     sal_status st = SAL_OK;
     char *name = NULL;
-    int64_t maps = options->top > 0 ? options->top : 1;
+    int64_t maps = layout->top > 0 ? layout->top : 1;
     *taken = 0;
     for (int64_t map = 0; map < maps && !*taken; map++)
         for (int file = 0; file < SAL_FILE_COUNT && !*taken; file++) {
-            if (!sal_names_wanted((sal_output_file)file, options))
+            if (!(layout->files & SAL_FILE_BIT(file)))
                 continue;
-            TRY(file_name(&name, "", stem, (sal_output_file)file, map, options->top));
+            TRY(file_name(&name, "", stem, (sal_output_file)file, map, layout->top));
             if (add)
                 TRY(set_add(NULL, set, name));
             else
@@ -194,12 +217,14 @@ typedef struct chooser {
     name_set stems; /* as the pictures have them */
 } chooser;
 
-static sal_status choose_stem(char **out, chooser *c, const char *path, const sal_explain_options *options)
+static sal_status choose_stem(char **out, chooser *c, const char *path, const sal_output_layout *layout)
 {
     sal_status st = SAL_OK;
     const char *base = sal_names_base(path);
     const char *dot = strrchr(base, '.');
     size_t length = dot && dot > base ? (size_t)(dot - base) : strlen(base);
+    if (layout->spread && length > MAX_STEM)
+        length = MAX_STEM;
     size_t size = length + 32;
     int taken;
     entry *known;
@@ -214,9 +239,9 @@ static sal_status choose_stem(char **out, chooser *c, const char *path, const sa
         known->number++;
         if (known->number > 1)
             snprintf(stem + length, size - length, "-%zu", known->number);
-        TRY(visit_files(&taken, &c->files, stem, 0, options));
+        TRY(visit_files(&taken, &c->files, stem, 0, layout));
     } while (taken);
-    TRY(visit_files(&taken, &c->files, stem, 1, options));
+    TRY(visit_files(&taken, &c->files, stem, 1, layout));
     *out = stem;
     stem = NULL;
 done:
@@ -224,16 +249,17 @@ done:
     return st;
 }
 
-sal_status sal_names_make(sal_names *out, const char *const *paths, size_t count, const sal_explain_options *options)
+sal_status sal_names_make(sal_names *out, const char *const *paths, size_t count, const sal_output_layout *layout)
 {
     sal_status st = SAL_OK;
     chooser c = {0};
     memset(out, 0, sizeof *out);
     TRY(sal_alloc(&out->stems, count, sizeof *out->stems, "output names"));
     out->count = count;
-    TRY(reserve_inputs(&c.files, paths, count, options->out_dir));
+    if (!layout->spread)
+        TRY(reserve_inputs(&c.files, paths, count, layout->out_dir));
     for (size_t i = 0; i < count; i++)
-        TRY(choose_stem(&out->stems[i], &c, paths[i], options));
+        TRY(choose_stem(&out->stems[i], &c, paths[i], layout));
 done:
     set_clear(&c.files);
     set_clear(&c.stems);

@@ -1,5 +1,6 @@
 #include "sweep/output.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "image/image.h"
 #include "map/map.h"
@@ -75,6 +76,28 @@ done:
     return st;
 }
 
+static sal_status write_picture(const char *path, const sal_picture *picture)
+{
+    enum { JPEG_QUALITY = 90 };
+    const char *dot = strrchr(path, '.');
+    return dot && strcmp(dot, ".jpg") == 0 ? sal_jpeg_write(path, picture, JPEG_QUALITY)
+                                           : sal_picture_write_png(path, picture);
+}
+
+static sal_status write_png16(const char *path, const display *d, const sal_placement *p)
+{
+    sal_status st = SAL_OK;
+    sal_picture gray = {0};
+    TRY(sal_picture_new(&gray, p->net_height, p->net_width, 1, SAL_SAMPLE_U16));
+    uint16_t *samples = gray.samples;
+    for (int64_t i = 0; i < p->net_height * p->net_width; i++)
+        samples[i] = (uint16_t)lrintf(d->values[i] * 65535.0f);
+    TRY(sal_picture_write_png(path, &gray));
+done:
+    sal_picture_clear(&gray);
+    return st;
+}
+
 /* The map's colours, over the picture where there is one; *made: already there, and freed then, or NULL. */
 static sal_status write_colours(const char *path, uint8_t **made, const sal_picture *picture, const display *d,
                                 const sal_output_job *job, const sal_overlay_style *style)
@@ -84,13 +107,13 @@ static sal_status write_colours(const char *path, uint8_t **made, const sal_pict
     if (*made) {
         const sal_placement *p = job->placement;
         const sal_picture ready = {p->source_height, p->source_width, 3, SAL_SAMPLE_U8, *made};
-        st = sal_picture_write_png(path, &ready);
+        st = write_picture(path, &ready);
         sal_free(*made);
         *made = NULL;
         return st;
     }
     TRY(sal_overlay_make(&colours, picture, d->values, job->placement, style));
-    TRY(sal_picture_write_png(path, &colours));
+    TRY(write_picture(path, &colours));
 done:
     sal_picture_clear(&colours);
     return st;
@@ -110,8 +133,11 @@ static sal_status write_file(sal_output_file file, sal_output *out, const float 
     const sal_overlay_style style = sal_output_style(job->options);
     switch (file) {
     case SAL_FILE_MAP: return write_colours(path, &out->colours[file], NULL, d, job, &style);
-    case SAL_FILE_OVERLAY: return write_colours(path, &out->colours[file], job->shown, d, job, &style);
+    case SAL_FILE_OVERLAY:
+    case SAL_FILE_OVERLAY_JPEG: return write_colours(path, &out->colours[SAL_FILE_OVERLAY], job->shown, d, job, &style);
     case SAL_FILE_NPY: return sal_npy_write(path, map, shape + 1, 2);
+    case SAL_FILE_NPZ: return sal_npz_write(path, "map", map, shape + 1, 2);
+    case SAL_FILE_PNG16: return write_png16(path, d, p);
     case SAL_FILE_FIGURE: return write_figure(path, &out->map, d, job, &style);
     case SAL_FILE_GRADIENT: return sal_npy_write(path, job->gradient, shape, 3);
     case SAL_FILE_COUNT: break;
@@ -119,10 +145,26 @@ static sal_status write_file(sal_output_file file, sal_output *out, const float 
     return SAL_OK;
 }
 
+static sal_status name_files(sal_output *out, const sal_output_job *job)
+{
+    sal_status st = SAL_OK;
+    for (int file = 0; file < SAL_FILE_COUNT; file++) {
+        if (!(job->files & SAL_FILE_BIT(file)))
+            continue;
+        TRY(sal_names_path(&out->paths[file], job->stem, (sal_output_file)file, job->picture, job->number,
+                           job->layout));
+        if (job->layout->spread)
+            TRY(sal_directory_make_for(out->paths[file]));
+    }
+done:
+    return st;
+}
+
 static void publish_paths(sal_output *out)
 {
     out->map.map_path = out->paths[SAL_FILE_MAP];
-    out->map.overlay_path = out->paths[SAL_FILE_OVERLAY];
+    out->map.overlay_path =
+        out->paths[SAL_FILE_OVERLAY] ? out->paths[SAL_FILE_OVERLAY] : out->paths[SAL_FILE_OVERLAY_JPEG];
     out->map.npy_path = out->paths[SAL_FILE_NPY];
     out->map.figure_path = out->paths[SAL_FILE_FIGURE];
     out->map.gradient_path = out->paths[SAL_FILE_GRADIENT];
@@ -145,9 +187,8 @@ sal_status sal_output_write(sal_output *out, const sal_output_job *job)
         map = owned;
     }
     TRY(display_make(&d, map, &out->map.stats, pixels, o->map.normalize == SAL_NORMALIZE_MINMAX));
-    for (int file = 0; file < SAL_FILE_COUNT; file++)
-        if (sal_names_wanted((sal_output_file)file, o))
-            TRY(sal_names_path(&out->paths[file], job->stem, (sal_output_file)file, job->number, o));
+    sal_map_summarize(&out->summary, d.values, p->net_height, p->net_width);
+    TRY(name_files(out, job));
     for (; written < SAL_FILE_COUNT; written++)
         if (out->paths[written])
             TRY(write_file((sal_output_file)written, out, map, &d, job));
@@ -169,4 +210,28 @@ void sal_output_clear(sal_output *out)
     for (int file = 0; file <= SAL_FILE_OVERLAY; file++)
         sal_free(out->colours[file]);
     memset(out, 0, sizeof *out);
+}
+
+sal_status sal_output_folder(const char *out_dir)
+{
+    sal_status st = SAL_OK;
+    sal_file_out probe = {0};
+    char *path = NULL;
+    if (!out_dir || !*out_dir)
+        return sal_fail(SAL_ERROR_ARGUMENT, "no output folder is given");
+    TRY(sal_directory_make(out_dir));
+    size_t size = strlen(out_dir) + sizeof "/writable";
+    path = malloc(size);
+    if (!path) {
+        st = sal_fail_memory(size, "a path");
+        goto done;
+    }
+    snprintf(path, size, "%s/writable", out_dir);
+    st = sal_file_create(&probe, path);
+    if (st != SAL_OK)
+        st = sal_fail_in(st, "%s: the output folder is not writable", out_dir);
+done:
+    sal_file_discard(&probe);
+    free(path);
+    return st;
 }

@@ -8,6 +8,9 @@
 
 typedef struct sal_output_job {
     const sal_explain_options *options;
+    const sal_output_layout *layout;
+    unsigned files; /* of the layout's: what this picture gets */
+    size_t picture; /* its number, for the layout */
     const char *picture_path;
     const char *stem;
     int64_t number;        /* of the map, from 0 */
@@ -22,6 +25,7 @@ typedef struct sal_output_job {
 /* One map and the names of its files, in the order of sal_output_file. */
 typedef struct sal_output {
     sal_explain_map map;
+    sal_map_summary summary;
     char *paths[SAL_FILE_COUNT];
     uint8_t *colours[SAL_FILE_OVERLAY + 1]; /* MAP and OVERLAY as RGB of the source's size where a device made them */
 } sal_output;
@@ -33,5 +37,9 @@ sal_overlay_style sal_output_style(const sal_explain_options *options);
  * writes the files. On failure none of them is left. Errors: IO, NUMERIC, MEMORY. */
 sal_status sal_output_write(sal_output *out, const sal_output_job *job);
 void sal_output_clear(sal_output *out); /* fine on a zeroed struct */
+
+/* Makes the output folder, and makes sure that files can be made in it: better before the first picture than after
+ * it. Errors: ARGUMENT (none is given), IO. */
+sal_status sal_output_folder(const char *out_dir);
 
 #endif

@@ -1,12 +1,46 @@
-/* The explain pipeline: pictures in, files out. Decoding threads feed a ring, a worker per
- * engine computes batches, encoding threads write the files, and the calling thread hands
- * results to the callback. */
+/* The pipeline: pictures in, files out. Decoding threads feed a ring, a worker per engine
+ * computes batches, encoding threads write the files, and the calling thread hands over
+ * results, in the order of the pictures. */
 #ifndef SAL_SWEEP_PIPELINE_H
 #define SAL_SWEEP_PIPELINE_H
 
 #include "sweep/ring.h"
 
 typedef struct sal_pipeline sal_pipeline;
+
+/* How a run goes. */
+typedef struct sal_pipeline_state {
+    size_t delivered;                  /* pictures */
+    double seconds;                    /* since it began */
+    sal_stage_info stages[SAL_STAGES]; /* but for SAL_STAGE_STORE, which is the caller's */
+    double processor;                  /* share of the CPU's cores that the process kept busy */
+} sal_pipeline_state;
+
+/* What a run is to do. All is borrowed. */
+typedef struct sal_pipeline_job {
+    const char *const *paths; /* of the pictures */
+    const char *const *stems; /* of their files */
+    const size_t *rows;       /* their numbers for the layout; NULL: 0, 1, 2 ... */
+    size_t count;
+    const sal_explain_options *options;
+    const sal_target *targets; /* one per picture, in place of that of the options; or NULL */
+    sal_output_layout layout;
+    size_t predictions; /* best outputs kept of each picture */
+    /* Whether a picture that was computed gets its overlay, asked by encoding threads; NULL: all do. */
+    int (*wants_overlay)(void *context, size_t picture, const sal_slot *slot);
+    /* Takes a result; an error ends the run. On the calling thread, as look. */
+    sal_status (*deliver)(void *context, size_t picture, const sal_slot *slot);
+    /* About ten times a second, and after the last picture; not 0: the run ends with what is in a batch. May be NULL.
+     */
+    int (*look)(void *context, const sal_pipeline_state *state);
+    void *context;
+    void *lost_context; /* of options->device_lost */
+} sal_pipeline_job;
+
+/* Checks what can be checked of engines and options before the first picture. Errors: ARGUMENT. */
+sal_status sal_pipeline_check(sal_engine *const *engines, size_t engine_count, const sal_explain_options *options);
+/* Errors of the whole run: ARGUMENT, MEMORY, DEVICE, and those of deliver. */
+sal_status sal_pipeline_run(const sal_pipeline_job *job, sal_engine *const *engines, size_t engine_count);
 
 /* A batch: which pictures, and what the network is given of them. */
 typedef struct sal_batch {
@@ -42,8 +76,12 @@ typedef struct sal_worker {
 } sal_worker;
 
 struct sal_pipeline {
+    const sal_pipeline_job *job;
     const char *const *paths;
     const sal_explain_options *options;
+    double begin;           /* seconds on the monotonic clock, */
+    double processor_begin; /* and of processor time */
+    double looked;          /* when look was called last */
     sal_model_info model;
     const sal_model *described; /* the model itself */
     size_t elements;            /* of one input: C * H * W */
@@ -51,7 +89,6 @@ struct sal_pipeline {
     int device_maps;            /* of all engines alike */
     size_t decoders;
     size_t encoders;
-    sal_names names;
     sal_ring ring;
     sal_worker *workers;
     size_t worker_count;
@@ -69,6 +106,11 @@ void sal_worker_close(sal_worker *worker); /* fine on a zeroed struct */
 /* Body of its thread: computes batches until the ring is stopped. What fails for one picture is noted in its slot; an
  * error of the engine ends the worker, and the pictures it had are given back. */
 void *sal_worker_run(void *worker);
+
+/* Seconds on the monotonic clock. */
+double sal_pipeline_now(void);
+/* Adds to the time that a stage's threads were at work since `begin`; returns it in milliseconds. */
+double sal_pipeline_count(sal_pipeline *p, sal_stage stage, double begin);
 
 /* Where a slot keeps the gradient of a map, or NULL where it stayed on the device. */
 float *sal_pipeline_gradient(const sal_pipeline *p, const sal_slot *slot, int64_t map);

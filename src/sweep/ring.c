@@ -4,21 +4,28 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
-sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t data_count, int64_t maps)
+sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t data_count, int64_t maps, size_t predictions)
 {
     sal_status st = SAL_OK;
     memset(ring, 0, sizeof *ring);
     ring->size = size;
     ring->count = count;
     ring->maps = maps;
+    ring->predictions = predictions;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&ring->lock, NULL);
-    pthread_cond_init(&ring->changed, NULL);
+    pthread_cond_init(&ring->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     TRY(sal_alloc(&ring->slots, size, sizeof *ring->slots, "pictures in flight"));
     TRY(sal_alloc(&ring->returned, size, sizeof *ring->returned, "pictures in flight"));
     for (size_t i = 0; i < size; i++) {
         TRY(sal_alloc(&ring->slots[i].data, data_count, sizeof(float), "pictures in flight"));
         TRY(sal_alloc(&ring->slots[i].outputs, (size_t)maps, sizeof(sal_output), "pictures in flight"));
+        TRY(sal_alloc(&ring->slots[i].predictions, predictions, sizeof(sal_prediction), "pictures in flight"));
     }
 done:
     if (st != SAL_OK)
@@ -34,6 +41,7 @@ void sal_ring_clear(sal_ring *ring)
             sal_slot_reset(slot, ring->maps);
         sal_free(slot->data);
         sal_free(slot->outputs);
+        sal_free(slot->predictions);
     }
     sal_free(ring->slots);
     sal_free(ring->returned);
@@ -63,6 +71,27 @@ void sal_ring_stop(sal_ring *ring)
     pthread_mutex_unlock(&ring->lock);
 }
 
+void sal_ring_drain(sal_ring *ring)
+{
+    pthread_mutex_lock(&ring->lock);
+    if (ring->count > ring->computed)
+        ring->count = ring->computed;
+    pthread_cond_broadcast(&ring->changed);
+    pthread_mutex_unlock(&ring->lock);
+}
+
+void sal_ring_wait(sal_ring *ring)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += 100000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    (void)pthread_cond_timedwait(&ring->changed, &ring->lock, &until);
+}
+
 void sal_slot_fail(sal_slot *slot, sal_status status)
 {
     slot->status = status;
@@ -77,7 +106,8 @@ void sal_slot_reset(sal_slot *slot, int64_t maps)
     slot->state = SAL_SLOT_EMPTY;
     slot->status = SAL_OK;
     slot->error[0] = '\0';
-    slot->milliseconds = 0.0;
+    slot->milliseconds = slot->decode_ms = slot->encode_ms = 0.0;
+    slot->unwritten = 0;
 }
 
 int sal_ring_take_decode(size_t *picture, sal_ring *ring, size_t max_bytes)

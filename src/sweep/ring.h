@@ -5,6 +5,7 @@
 #ifndef SAL_SWEEP_RING_H
 #define SAL_SWEEP_RING_H
 
+#include "results/result.h"
 #include "sweep/output.h"
 
 #include <pthread.h>
@@ -29,10 +30,11 @@ typedef struct sal_slot {
     sal_picture shown; /* 8-bit RGB */
     size_t bytes;      /* of shown */
     sal_placement placement;
-    int64_t predicted;
-    float predicted_score;
-    float predicted_probability;
-    double milliseconds;
+    sal_prediction *predictions; /* the best outputs, as many as the ring keeps, at least one */
+    double milliseconds;         /* of computing */
+    double decode_ms;
+    double encode_ms;
+    int unwritten;       /* 1: it failed because a file could not be written */
     sal_output *outputs; /* one per map */
 } sal_slot;
 
@@ -41,25 +43,32 @@ typedef struct sal_ring {
     pthread_cond_t changed;
     sal_slot *slots;
     size_t size;
-    size_t count;     /* pictures of the run */
-    size_t delivered; /* pictures before this one are gone */
-    size_t computed;  /* pictures before this one are past computing */
-    size_t claimed;   /* pictures before this one have a decoder */
-    size_t bytes;     /* of all shown pictures */
-    int64_t maps;     /* of each picture */
+    size_t count;                 /* pictures of the run */
+    size_t delivered;             /* pictures before this one are gone */
+    size_t computed;              /* pictures before this one are past computing */
+    size_t claimed;               /* pictures before this one have a decoder */
+    size_t bytes;                 /* of all shown pictures */
+    int64_t maps;                 /* of each picture */
+    size_t predictions;           /* kept of each picture */
+    double busy[SAL_STAGE_STORE]; /* seconds that threads were at work, by stage */
     size_t *returned; /* pictures of batches that somebody took and could not compute: the next to be taken */
     size_t returned_count;
     int stopped;
 } sal_ring;
 
 /* A ring of `size` slots with data_count floats each. Errors: LIMIT, MEMORY. */
-sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t data_count, int64_t maps);
+sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t data_count, int64_t maps,
+                         size_t predictions);
 void sal_ring_clear(sal_ring *ring); /* after a successful init only */
 
 sal_slot *sal_ring_slot(sal_ring *ring, size_t picture);
 void sal_ring_set(sal_ring *ring, size_t picture, sal_slot_state state);
 /* Makes every thread leave its loop. */
 void sal_ring_stop(sal_ring *ring);
+/* Ends the run after the pictures that are in a batch already. */
+void sal_ring_drain(sal_ring *ring);
+/* Waits for a change, a tenth of a second at most. Caller holds the lock. */
+void sal_ring_wait(sal_ring *ring);
 
 /* Keeps the thread's last error as the slot's. */
 void sal_slot_fail(sal_slot *slot, sal_status status);

@@ -65,9 +65,11 @@ void *sal_pipeline_decode(void *context)
     sal_pipeline_announce_thread();
     while (sal_ring_take_decode(&i, &p->ring, max_shown_bytes)) {
         sal_slot *slot = sal_ring_slot(&p->ring, i);
+        const double begin = sal_pipeline_now();
         sal_status st = decode(p, slot, p->paths[i]);
         if (st != SAL_OK)
             sal_slot_fail(slot, st);
+        slot->decode_ms = sal_pipeline_count(p, SAL_STAGE_DECODE, begin);
         pthread_mutex_lock(&p->ring.lock);
         p->ring.bytes += slot->bytes;
         pthread_mutex_unlock(&p->ring.lock);
@@ -79,9 +81,14 @@ void *sal_pipeline_decode(void *context)
 static sal_status encode(sal_pipeline *p, sal_slot *slot, size_t picture)
 {
     sal_status st = SAL_OK;
+    const sal_pipeline_job *j = p->job;
+    const int overlay = !j->wants_overlay || j->wants_overlay(j->context, picture, slot);
     sal_output_job job = {.options = p->options,
+                          .layout = &j->layout,
+                          .files = overlay ? j->layout.files : j->layout.files & ~SAL_FILES_OVERLAY,
+                          .picture = j->rows ? j->rows[picture] : picture,
                           .picture_path = p->paths[picture],
-                          .stem = p->names.stems[picture],
+                          .stem = j->stems[picture],
                           .channels = p->model.channels,
                           .outputs = p->model.outputs,
                           .shown = &slot->shown,
@@ -91,6 +98,7 @@ static sal_status encode(sal_pipeline *p, sal_slot *slot, size_t picture)
         job.gradient = sal_pipeline_gradient(p, slot, job.number);
         st = sal_output_write(&slot->outputs[job.number], &job);
         /* Failures to write name their file, the others the picture. */
+        slot->unwritten = st == SAL_ERROR_IO;
         if (st != SAL_OK && st != SAL_ERROR_IO)
             st = sal_fail_in(st, "%s", job.picture_path);
         if (st != SAL_OK)
@@ -107,9 +115,11 @@ void *sal_pipeline_encode(void *context)
     while (sal_ring_take_encode(&i, &p->ring)) {
         sal_slot *slot = sal_ring_slot(&p->ring, i);
         if (slot->status == SAL_OK) {
+            const double begin = sal_pipeline_now();
             sal_status st = encode(p, slot, i);
             if (st != SAL_OK)
                 sal_slot_fail(slot, st);
+            slot->encode_ms = sal_pipeline_count(p, SAL_STAGE_ENCODE, begin);
         }
         sal_picture_clear(&slot->shown);
         pthread_mutex_lock(&p->ring.lock);

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static sal_explain_options options = {.out_dir = "no/such/folder"};
+static sal_output_layout layout = {.files = SAL_FILE_BIT(SAL_FILE_MAP) | SAL_FILE_BIT(SAL_FILE_OVERLAY) |
+                                            SAL_FILE_BIT(SAL_FILE_NPY),
+                                   .out_dir = "no/such/folder"};
 
 static void check_stems(const char *const *paths, const char *const *stems, size_t count)
 {
     sal_names names;
-    cr_assert_eq(sal_names_make(&names, paths, count, &options), SAL_OK);
+    cr_assert_eq(sal_names_make(&names, paths, count, &layout), SAL_OK);
     for (size_t i = 0; i < count; i++)
         cr_expect_str_eq(names.stems[i], stems[i], "%s: %s, not %s", paths[i], names.stems[i], stems[i]);
     sal_names_clear(&names);
@@ -37,7 +39,7 @@ Test(names, differ_in_every_file_they_make)
     const char *plain[] = {"a.gradient", "a", "b", "b.gradient"};
     const char *careful[] = {"a.gradient", "a-2", "b", "b.gradient-2"};
     check_stems(paths, plain, 4);
-    options.save_gradient = 1;
+    layout.files |= SAL_FILE_BIT(SAL_FILE_GRADIENT);
     check_stems(paths, careful, 4);
 }
 
@@ -45,10 +47,10 @@ Test(names, of_ranks_differ_too)
 {
     const char *paths[] = {"a.png", "a.top1.png", "a.png"};
     const char *stems[] = {"a", "a.top1", "a-2"};
-    options.top = 2;
+    layout.top = 2;
     check_stems(paths, stems, 3);
     char *path;
-    cr_assert_eq(sal_names_path(&path, "a", SAL_FILE_OVERLAY, 1, &options), SAL_OK);
+    cr_assert_eq(sal_names_path(&path, "a", SAL_FILE_OVERLAY, 0, 1, &layout), SAL_OK);
     cr_expect_str_eq(path, "no/such/folder/a.top2.overlay.png");
     free(path);
 }
@@ -60,7 +62,7 @@ Test(names, of_many_equal_pictures_are_found_fast)
     sal_names names;
     for (int i = 0; i < COUNT; i++)
         paths[i] = "folder/image.png";
-    cr_assert_eq(sal_names_make(&names, paths, COUNT, &options), SAL_OK);
+    cr_assert_eq(sal_names_make(&names, paths, COUNT, &layout), SAL_OK);
     cr_expect_str_eq(names.stems[0], "image");
     cr_expect_str_eq(names.stems[COUNT - 1], "image-50000");
     sal_names_clear(&names);
@@ -70,6 +72,34 @@ Test(names, spare_pictures_that_lie_in_the_output_folder)
 {
     const char *paths[] = {"./a.npy", "other/a.png", "b.png", "a.overlay.png"};
     const char *stems[] = {"a-2", "a-3", "b", "a.overlay"};
-    options.out_dir = ".";
+    layout.out_dir = ".";
     check_stems(paths, stems, 4);
+}
+
+Test(names, of_sweeps_are_spread_by_kind_and_by_thousands)
+{
+    char *path;
+    layout.spread = 1;
+    cr_assert_eq(sal_names_path(&path, "a", SAL_FILE_NPY, 12345, 0, &layout), SAL_OK);
+    cr_expect_str_eq(path, "no/such/folder/maps/012/a.npy");
+    cr_expect_str_eq(sal_names_below(path, &layout), "maps/012/a.npy");
+    free(path);
+    cr_assert_eq(sal_names_path(&path, "a", SAL_FILE_OVERLAY_JPEG, 999, 0, &layout), SAL_OK);
+    cr_expect_str_eq(path, "no/such/folder/overlays/000/a.overlay.jpg");
+    free(path);
+}
+
+/* A file name has 255 bytes, and its temporary one takes some of them. */
+Test(names, of_sweeps_are_cut_where_files_could_not_have_them)
+{
+    char name[300];
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    const char *paths[] = {name, name};
+    sal_names names;
+    layout.spread = 1;
+    cr_assert_eq(sal_names_make(&names, paths, 2, &layout), SAL_OK);
+    cr_expect_eq(strlen(names.stems[0]), 180);
+    cr_expect_eq(strlen(names.stems[1]), 182);
+    sal_names_clear(&names);
 }

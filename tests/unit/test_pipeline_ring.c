@@ -82,7 +82,7 @@ static void check_run(size_t count, size_t size, int64_t batch, size_t max_bytes
 {
     fixture f = {.max_bytes = max_bytes, .fail_every = fail_every};
     pthread_t threads[4];
-    cr_assert_eq(sal_ring_init(&f.ring, size, count, 1, 1), SAL_OK);
+    cr_assert_eq(sal_ring_init(&f.ring, size, count, 1, 1, 0), SAL_OK);
     for (int i = 0; i < 4; i++)
         pthread_create(&threads[i], NULL, i < 2 ? decode : encode, &f);
     drive(&f, batch);
@@ -122,7 +122,7 @@ Test(ring, computes_full_batches_where_it_can)
     sal_ring ring;
     size_t pictures[4];
     int64_t n;
-    cr_assert_eq(sal_ring_init(&ring, 12, 6, 1, 1), SAL_OK);
+    cr_assert_eq(sal_ring_init(&ring, 12, 6, 1, 1, 0), SAL_OK);
     for (size_t i = 0; i < 3; i++)
         sal_ring_slot(&ring, i)->state = SAL_SLOT_DECODED;
     sal_ring_take_batch(pictures, &n, &ring, 4);

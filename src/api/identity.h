@@ -1,0 +1,13 @@
+/* What results depend on: the model's bytes, and how an engine was opened. */
+#ifndef SAL_API_IDENTITY_H
+#define SAL_API_IDENTITY_H
+
+#include "base/digest.h"
+
+/* SHA-256 of the model file and of the files that its weights lie in, in the order they were read.
+ * Errors: IO. */
+sal_status sal_model_hash(char sha256[SAL_DIGEST_SIZE], const sal_model *model);
+/* Borrowed. Its device is not to be looked at. */
+const sal_engine_options *sal_engine_get_options(const sal_engine *engine);
+
+#endif

@@ -1,0 +1,119 @@
+#include "cli/job.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void cli_job_defaults(cli_job *job)
+{
+    *job = (cli_job){.sigma = (double)NAN, .alpha = 0.5};
+}
+
+static int parse_whole(int64_t *out, const char *text)
+{
+    char *end;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end || value < 0)
+        return 0;
+    *out = value;
+    return 1;
+}
+
+static int set_target(sal_explain_options *o, const cli_command *self, const char *text)
+{
+    int64_t number;
+    if (!text || strcmp(text, "predicted") == 0) {
+        o->target.kind = SAL_TARGET_PREDICTED;
+    } else if (strcmp(text, "mean") == 0) {
+        o->target.kind = SAL_TARGET_MEAN;
+    } else if (strcmp(text, "label") == 0 && self == &cli_sweep_command) {
+        o->target.kind = SAL_TARGET_LABEL;
+    } else if (strncmp(text, "index:", 6) == 0 && parse_whole(&number, text + 6)) {
+        o->target.kind = SAL_TARGET_INDEX;
+        o->target.index = number;
+    } else if (strncmp(text, "top:", 4) == 0 && parse_whole(&number, text + 4) && number > 0) {
+        o->top = number;
+    } else {
+        return cli_fail(self, CLI_USAGE, "--target: '%s' is not predicted, %sindex:N, top:K or mean", text,
+                        self == &cli_sweep_command ? "label, " : "");
+    }
+    return CLI_OK;
+}
+
+typedef struct preprocess_option {
+    const char *key;
+    const char *value;
+} preprocess_option;
+
+int cli_job_preprocess(sal_preprocess *p, const cli_command *self, const cli_job *s, const char *model)
+{
+    const preprocess_option given[] = {
+        {"preset", s->preset}, {"fit", s->fit}, {"order", s->order}, {"scale", s->scale},
+        {"mean", s->mean},     {"std", s->std}, {"fill", s->fill},   {"crop-resize", s->crop_resize},
+    };
+    int found = 0;
+    if (!s->preset) {
+        if (sal_preprocess_load(p, &found, model) != SAL_OK)
+            return cli_fail_library(self);
+        if (!found && sal_preprocess_preset(p, "unit") != SAL_OK)
+            return cli_fail_library(self);
+        if (!found && !s->mean && !s->std && !s->scale)
+            cli_note(self,
+                     "no preprocessing is given and %s.salmap is not there: pictures become 0..1 (preset unit); "
+                     "choose with --preset",
+                     model);
+    }
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++)
+        if (given[i].value && sal_preprocess_set(p, given[i].key, given[i].value) != SAL_OK)
+            return cli_fail(self, CLI_USAGE, "--%s: %s", given[i].key, sal_last_error());
+    if (s->save_preprocess && sal_preprocess_save(model, p) != SAL_OK)
+        return cli_fail_library(self);
+    return CLI_OK;
+}
+
+int cli_job_options(sal_explain_options *o, const cli_command *self, const cli_job *s)
+{
+    int code = set_target(o, self, s->target);
+    if (code != CLI_OK)
+        return code;
+    o->target.score = (sal_score)s->score;
+    o->map.modifier = (sal_modifier)s->modifier;
+    o->map.reduce = (sal_reduce)s->reduce;
+    o->map.normalize = (sal_normalize)s->normalize;
+    if (!isnan(s->sigma)) {
+        o->map.sigma = s->sigma;
+        o->map.sigma_set = 1;
+    }
+    o->colormap = (sal_colormap)s->colormap;
+    o->alpha = s->alpha;
+    o->alpha_set = 1;
+    return CLI_OK;
+}
+
+/* A batch that the user did not choose is worth a word. */
+static void tell_halved_batches(const cli_command *self, const cli_engines *engines)
+{
+    for (size_t k = 0; k < engines->count; k++) {
+        sal_plan_info plan;
+        if (sal_engine_get_plan(&plan, engines->list[k]) == SAL_OK && plan.asked_batch > 0)
+            cli_note(self, "%s: no memory for a batch of %lld: going on with %lld", plan.device,
+                     (long long)plan.asked_batch, (long long)plan.batch);
+    }
+}
+
+int cli_job_engines(cli_engines *engines, const cli_command *self, const cli_job *s, sal_model *model, size_t pictures)
+{
+    sal_engine_options o = {.batch = s->batch,
+                            .threads = (int)s->threads,
+                            .exact = s->exact,
+                            .lean = s->lean,
+                            .rule = (sal_rule)s->rule,
+                            .precision = (sal_precision)s->precision};
+    enum { FEW = 8 };
+    if (o.batch == 0 && pictures < FEW)
+        o.batch = (int64_t)pictures;
+    const int code = cli_engines_open(engines, self, model, s->device, &o);
+    if (code == CLI_OK)
+        tell_halved_batches(self, engines);
+    return code;
+}

@@ -1,0 +1,84 @@
+/* What `explain` and `sweep` have in common: which score is explained, how the map is made, how pictures become input,
+ * and what computes it. */
+#ifndef SAL_CLI_JOB_H
+#define SAL_CLI_JOB_H
+
+#include "cli/engines.h"
+
+/* A subcommand's settings hold this as `job`; cli_job_defaults before parsing. */
+typedef struct cli_job {
+    const char *target;
+    int score;
+    int rule;
+    int modifier;
+    int reduce;
+    int normalize;
+    double sigma; /* NaN: not given */
+    int colormap;
+    double alpha;
+    const char *preset;
+    const char *fit;
+    const char *order;
+    const char *mean;
+    const char *std;
+    const char *scale;
+    const char *fill;
+    const char *crop_resize;
+    int save_preprocess;
+    const char *device;
+    int precision;
+    int64_t batch;
+    int64_t threads;
+    int exact;
+    int lean;
+} cli_job;
+
+/* Rows of an option table. targets: the words that --target takes. */
+#define CLI_JOB_OPTIONS(targets)                                                                                       \
+    CLI_HEAD("What is explained"), CLI_OPTION(CLI_TEXT, 't', "target", "TARGET", job.target, targets),                 \
+        CLI_OPTION(CLI_CHOICE, 0, "score", "logit|probability", job.score,                                             \
+                   "before or after the final softmax or sigmoid"),                                                    \
+        CLI_OPTION(CLI_CHOICE, 0, "rule", "gradient|guided|deconvnet|rectified", job.rule,                             \
+                   "how activations send it back"),                                                                    \
+        CLI_HEAD("Maps"),                                                                                              \
+        CLI_OPTION(CLI_CHOICE, 0, "modifier", "abs|relu|negate|none", job.modifier, "of the gradient (default: abs)"), \
+        CLI_OPTION(CLI_CHOICE, 0, "reduce", "max|mean|sum|l2", job.reduce, "over channels (default: max)"),            \
+        CLI_NUMBER(CLI_REAL, 0, "sigma", "PIXELS", job.sigma,                                                          \
+                   "Gaussian, input pixels; 0: none (default: 2 % of the shorter side)", 0, 10000),                    \
+        CLI_OPTION(CLI_CHOICE, 0, "normalize", "minmax|none", job.normalize,                                           \
+                   "to 0..1 or as they are (default: minmax)"),                                                        \
+        CLI_OPTION(CLI_CHOICE, 0, "colormap", "viridis|inferno|turbo|jet|gray", job.colormap, "(default: viridis)"),   \
+        CLI_NUMBER(CLI_REAL, 0, "alpha", "WEIGHT", job.alpha, "of the colours in overlays, 0 to 1 (default: 0.5)", 0,  \
+                   1),                                                                                                 \
+        CLI_HEAD("Preprocessing (default: MODEL.salmap, where it is there)"),                                          \
+        CLI_OPTION(CLI_TEXT, 0, "preset", "NAME", job.preset, "imagenet, unit, caffe, tf or raw"),                     \
+        CLI_OPTION(CLI_TEXT, 0, "fit", "FIT", job.fit, "stretch, letterbox or center-crop"),                           \
+        CLI_OPTION(CLI_TEXT, 0, "order", "ORDER", job.order, "auto, rgb, bgr, gray or asis"),                          \
+        CLI_OPTION(CLI_TEXT, 0, "mean", "LIST", job.mean, "one number, or one per channel"),                           \
+        CLI_OPTION(CLI_TEXT, 0, "std", "LIST", job.std, "one number, or one per channel"),                             \
+        CLI_OPTION(CLI_TEXT, 0, "scale", "NUMBER", job.scale, "what samples of 0..255 are multiplied by first"),       \
+        CLI_OPTION(CLI_TEXT, 0, "fill", "NUMBER", job.fill, "letterbox padding, 0..255"),                              \
+        CLI_OPTION(CLI_TEXT, 0, "crop-resize", "PIXELS", job.crop_resize, "shorter side before center-crop cuts"),     \
+        CLI_OPTION(CLI_FLAG, 0, "save-preprocess", NULL, job.save_preprocess,                                          \
+                   "write these to MODEL.salmap for the next time"),                                                   \
+        CLI_HEAD("Computing"),                                                                                         \
+        CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", job.device,                                                        \
+                   "auto (default), cpu, cuda:0, several as cuda:0,cuda:1, or cuda:all"),                              \
+        CLI_OPTION(CLI_CHOICE, 0, "precision", "default|fp32|tf32|bf16|fp16", job.precision,                           \
+                   "of a GPU: tf32 unless asked otherwise"),                                                           \
+        CLI_NUMBER(CLI_INTEGER, 'b', "batch", "N", job.batch,                                                          \
+                   "pictures computed together (default: from the memory plan)", 1, 65536),                            \
+        CLI_NUMBER(CLI_INTEGER, 0, "threads", "N", job.threads, "CPU threads (default: one per core)", 1, 4096),       \
+        CLI_OPTION(CLI_FLAG, 0, "exact", NULL, job.exact, "direct convolutions only (no Winograd)"),                   \
+        CLI_OPTION(CLI_FLAG, 0, "lean", NULL, job.lean, "of a GPU: the least memory, more passes over it")
+
+void cli_job_defaults(cli_job *job);
+/* The library's options, but for files and preprocessing. Returns an exit code, after a message. */
+int cli_job_options(sal_explain_options *out, const cli_command *command, const cli_job *job);
+/* Preset (or sidecar, or 'unit'), then what is given beside it; saved where that is asked for. Likewise. */
+int cli_job_preprocess(sal_preprocess *out, const cli_command *command, const cli_job *job, const char *model_path);
+/* Engines for so many pictures: a batch larger than that would compute padding. Likewise. */
+int cli_job_engines(cli_engines *out, const cli_command *command, const cli_job *job, sal_model *model,
+                    size_t pictures);
+
+#endif

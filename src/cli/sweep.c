@@ -1,0 +1,255 @@
+/* salmap sweep: a data set, its results in a folder. */
+#include "cli/job.h"
+#include "cli/sweep_report.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct settings {
+    const char *out_dir;
+    int maps;
+    const char *overlays;
+    int overlay_format;
+    int64_t top_k;
+    double tolerance;
+    const char *root;
+    const char *shard;
+    int64_t max_failures;
+    int restart;
+    int retry_failed;
+    int dry_run;
+    int json;
+    int quiet;
+    cli_job job;
+} settings;
+
+static const cli_option options[] = {
+    CLI_HEAD("Results"),
+    CLI_OPTION(CLI_TEXT, 'o', "out", "RUN", out_dir, "run folder; the same command again goes on where it was"),
+    CLI_OPTION(CLI_CHOICE, 0, "maps", "npy|none|npz|png16", maps, "maps as numbers (default: npy)"),
+    CLI_OPTION(CLI_TEXT, 0, "overlays", "WHICH", overlays,
+               "all (default), none, wrong (not the label), top:N (highest scores)"),
+    CLI_OPTION(CLI_CHOICE, 0, "overlay-format", "png|jpeg", overlay_format, "(default: png)"),
+    CLI_NUMBER(CLI_INTEGER, 0, "top-k", "K", top_k, "best outputs kept of each picture (default: 5)", 1, 1000),
+    CLI_NUMBER(CLI_REAL, 0, "tolerance", "X", tolerance,
+               "regression: a value further from its label is wrong (default: 0.5)", 1e-30, 1e30),
+    CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print events, one JSON object a line"),
+    CLI_OPTION(CLI_FLAG, 'q', "quiet", NULL, quiet, "print errors only"),
+    CLI_HEAD("The run"),
+    CLI_OPTION(CLI_TEXT, 0, "root", "DIR", root, "where a manifest's paths start from (default: its folder)"),
+    CLI_OPTION(CLI_TEXT, 0, "shard", "I/N", shard, "do one part of N (from 0); auto, auto/N: from the launcher"),
+    CLI_NUMBER(CLI_INTEGER, 0, "max-failures", "N", max_failures, "stop when more pictures have failed", 0, 1e15),
+    CLI_OPTION(CLI_FLAG, 0, "restart", NULL, restart, "throw away what is there of an earlier run"),
+    CLI_OPTION(CLI_FLAG, 0, "retry-failed", NULL, retry_failed, "try again whatever failed before"),
+    CLI_OPTION(CLI_FLAG, 0, "dry-run", NULL, dry_run, "say what would be done"),
+    CLI_JOB_OPTIONS("predicted (default), label, index:N, top:K (K maps) or mean"),
+};
+
+const cli_command cli_sweep_command = {
+    .name = "sweep",
+    .operands = "MODEL INPUT... -o RUN",
+    .summary = "Maps of a data set: a folder, a glob or a manifest; goes on after any interruption.",
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .min_operands = 2,
+};
+static const cli_command *const self = &cli_sweep_command;
+
+/* ---- Signals ------------------------------------------------------------- */
+
+static volatile sig_atomic_t stop_signal;
+
+static int code_of_signal(int signal)
+{
+    return signal == SIGINT ? CLI_INTERRUPTED : CLI_STOPPED;
+}
+
+/* The first asks, the second insists: results are safe at any moment. */
+static void on_signal(int signal)
+{
+    if (stop_signal)
+        _exit(code_of_signal(signal));
+    stop_signal = signal;
+}
+
+static void catch_signals(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGUSR1};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        (void)sigaction(signals[i], &action, NULL);
+}
+
+/* ---- Callbacks ----------------------------------------------------------- */
+
+static int on_progress(void *context, const sal_sweep_progress *p)
+{
+    sweep_report *r = context;
+    sweep_report_progress(r, p);
+    return stop_signal || (r->json && cli_flush());
+}
+
+static void on_failure(void *context, const char *path, const char *error)
+{
+    sweep_report_failure(context, path, error);
+}
+
+static void on_lost_device(void *context, const char *device, const char *error)
+{
+    sweep_report_clear(context);
+    cli_note(self, "lost a device, its pictures go to the others: %s: %s", device, error);
+}
+
+/* ---- From settings to the library's options ------------------------------ */
+
+static int set_overlays(sal_sweep_options *o, const char *text)
+{
+    char *end;
+    if (!text || strcmp(text, "all") == 0) {
+        o->overlays = SAL_OVERLAYS_ALL;
+    } else if (strcmp(text, "none") == 0) {
+        o->overlays = SAL_OVERLAYS_NONE;
+    } else if (strcmp(text, "wrong") == 0) {
+        o->overlays = SAL_OVERLAYS_WRONG;
+    } else {
+        o->overlays = SAL_OVERLAYS_TOP;
+        o->overlay_count = strncmp(text, "top:", 4) == 0 ? strtoll(text + 4, &end, 10) : 0;
+        if (o->overlay_count < 1 || *end)
+            return cli_fail(self, CLI_USAGE, "--overlays: '%s' is not all, none, wrong or top:N", text);
+    }
+    return CLI_OK;
+}
+
+static int set_options(sal_sweep_options *o, const settings *s, const cli_shard *shard)
+{
+    int code = cli_job_options(&o->explain, self, &s->job);
+    if (code == CLI_OK)
+        code = set_overlays(o, s->overlays);
+    o->explain.out_dir = s->out_dir;
+    o->explain.device_lost = on_lost_device;
+    o->maps = (sal_map_format)s->maps;
+    o->overlay_jpeg = s->overlay_format;
+    o->predictions = s->top_k;
+    o->tolerance = s->tolerance;
+    o->shard = shard->index;
+    o->shards = shard->count;
+    o->max_failures_set = s->max_failures >= 0;
+    o->max_failures = s->max_failures >= 0 ? s->max_failures : 0;
+    o->restart = s->restart;
+    o->retry_failed = s->retry_failed;
+    o->progress = on_progress;
+    o->picture_failed = on_failure;
+    return code;
+}
+
+/* ---- The work ------------------------------------------------------------ */
+
+static size_t count_shard(const sal_dataset *pictures, const cli_shard *shard)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < sal_dataset_count(pictures); i++)
+        count += sal_dataset_in_shard(pictures, i, shard->index, shard->count) != 0;
+    return count;
+}
+
+static int tell_plan(const settings *s, const sal_dataset *pictures, const cli_shard *shard)
+{
+    printf("pictures  %zu\n", sal_dataset_count(pictures));
+    if (shard->source[0])
+        printf("shard     %lld/%lld, from %s: %zu pictures\n", (long long)shard->index, (long long)shard->count,
+               shard->source, count_shard(pictures, shard));
+    printf("results   %s\n", s->out_dir);
+    return CLI_OK;
+}
+
+static int code_of(sal_status st, const sal_sweep_progress *last)
+{
+    if (st == SAL_OK)
+        return last->failed ? CLI_SOME_FAILED : CLI_OK;
+    if (st == SAL_ERROR_CANCELLED)
+        return stop_signal ? code_of_signal(stop_signal) : CLI_FAILED; /* without a signal, standard output is gone */
+    return st == SAL_ERROR_ARGUMENT ? CLI_USAGE : CLI_FAILED;
+}
+
+static int sweep(const settings *s, sal_sweep_options *o, sal_model *model, const sal_dataset *pictures,
+                 const cli_shard *shard)
+{
+    cli_engines engines = {.count = 0};
+    sal_model_info info;
+    sal_plan_info plan;
+    sal_sweep_progress last = {0};
+    sweep_report report = {.json = s->json, .quiet = s->quiet, .folder = s->out_dir};
+    if (sal_model_get_info(&info, model) != SAL_OK)
+        return cli_fail_library(self);
+    int code = cli_job_engines(&engines, self, &s->job, model, count_shard(pictures, shard));
+    if (code != CLI_OK)
+        return code;
+    if (sal_engine_get_plan(&plan, engines.list[0]) != SAL_OK)
+        code = cli_fail_library(self);
+    if (code == CLI_OK) {
+        o->context = &report;
+        sweep_report_begin(&report, &info, plan.device, sal_dataset_count(pictures), shard);
+        const sal_status st = sal_sweep(&last, engines.list, engines.count, pictures, o);
+        code = code_of(st, &last);
+        sweep_report_clear(&report);
+        if (st != SAL_OK)
+            cli_fail(self, 0, "%s", sal_last_error());
+        if (st == SAL_OK || st == SAL_ERROR_CANCELLED || s->json)
+            sweep_report_end(&report, &last, st == SAL_OK ? "complete" : code == CLI_FAILED ? "failed" : "stopped");
+    }
+    cli_engines_close(&engines);
+    return code;
+}
+
+static int open_and_sweep(const settings *s, sal_sweep_options *o, const char *model_path, const sal_dataset *pictures,
+                          const cli_shard *shard)
+{
+    sal_model *model = NULL;
+    if (sal_model_open(&model, model_path, &o->explain.limits) != SAL_OK)
+        return cli_fail_library(self);
+    int code = cli_job_preprocess(&o->explain.preprocess, self, &s->job, model_path);
+    if (code == CLI_OK)
+        code = sweep(s, o, model, pictures, shard);
+    sal_model_close(model);
+    return code;
+}
+
+static int run(const settings *s, char *const *operands, int count)
+{
+    sal_sweep_options o = {.maps = SAL_MAPS_NPY};
+    sal_dataset *pictures = NULL;
+    cli_shard shard;
+    const sal_dataset_options how = {.root = s->root};
+    int code = cli_shard_find(&shard, self, s->shard);
+    if (code == CLI_OK)
+        code = set_options(&o, s, &shard);
+    if (code != CLI_OK)
+        return code;
+    const sal_status st = sal_dataset_open(&pictures, (const char *const *)operands + 1, (size_t)count - 1, &how);
+    if (st != SAL_OK)
+        return cli_fail_status(self, st);
+    o.inputs = (const char *const *)operands + 1;
+    o.input_count = (size_t)count - 1;
+    code = s->dry_run ? tell_plan(s, pictures, &shard) : open_and_sweep(s, &o, operands[0], pictures, &shard);
+    sal_dataset_close(pictures);
+    return code;
+}
+
+int cli_sweep(int argc, char **argv)
+{
+    int first;
+    settings s = {.max_failures = -1};
+    cli_job_defaults(&s.job);
+    cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
+    if (parsed != CLI_GO)
+        return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+    if (!s.out_dir)
+        return cli_fail(self, CLI_USAGE, "no run folder: give -o RUN");
+    catch_signals();
+    return cli_finish(self, run(&s, argv + first, argc - first));
+}

@@ -1,0 +1,223 @@
+#include "cli/sweep_report.h"
+
+#include "base/json.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { FAILURES_TOLD = 20 };
+static const double bar_seconds = 0.2, line_seconds = 10.0, event_seconds = 1.0;
+
+static double rate_of(const sal_sweep_progress *p)
+{
+    return p->seconds > 0.0 ? (double)p->done_now / p->seconds : 0.0;
+}
+
+/* "0:28", "1:02:28", or "?" as long as there is no rate. */
+static const char *time_left(char *text, size_t size, const sal_sweep_progress *p)
+{
+    const double rate = rate_of(p);
+    if (rate <= 0.0) {
+        snprintf(text, size, "?");
+        return text;
+    }
+    const long long s = (long long)((double)(p->pictures - p->done) / rate + 0.5);
+    if (s < 3600)
+        snprintf(text, size, "%lld:%02lld", s / 60, s % 60);
+    else
+        snprintf(text, size, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    return text;
+}
+
+static const sal_stage_info *busiest(const sal_sweep_progress *p)
+{
+    const sal_stage_info *s = &p->stages[0];
+    for (int k = 1; k < SAL_STAGES; k++)
+        if (p->stages[k].busy > s->busy)
+            s = &p->stages[k];
+    return s;
+}
+
+/* "encode 97 %": what the speed hangs on. */
+static const char *bound_text(char *text, size_t size, const sal_sweep_progress *p)
+{
+    if (!p->bound || p->done_now == 0) {
+        snprintf(text, size, "starting");
+        return text;
+    }
+    const int processor = strcmp(p->bound, "processor") == 0;
+    snprintf(text, size, "%s %.0f %%", p->bound, 100.0 * (processor ? p->processor : busiest(p)->busy));
+    return text;
+}
+
+/* ---- A terminal ---------------------------------------------------------- */
+
+static int terminal_width(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+void sweep_report_clear(sweep_report *r)
+{
+    if (r->drawn)
+        fputs("\r\033[K", stderr);
+    r->drawn = 0;
+}
+
+static void draw_bar(sweep_report *r, const sal_sweep_progress *p)
+{
+    enum { LEAST = 10, MOST = 40 };
+    char text[256], left[32], bound[64], failed[48] = "";
+    if (p->failed)
+        snprintf(failed, sizeof failed, "  %zu failed", p->failed);
+    const int length = snprintf(text, sizeof text, " %zu/%zu  %.1f/s  %s left%s  %s", p->done, p->pictures, rate_of(p),
+                                time_left(left, sizeof left, p), failed, bound_text(bound, sizeof bound, p));
+    int width = terminal_width() - length - 3;
+    width = width > MOST ? MOST : width;
+    fputs("\r", stderr);
+    if (width >= LEAST) {
+        const int full = p->pictures ? (int)((double)width * (double)p->done / (double)p->pictures) : width;
+        fputc('[', stderr);
+        for (int k = 0; k < width; k++)
+            fputc(k < full ? '=' : k == full ? '>' : ' ', stderr);
+        fputc(']', stderr);
+    }
+    fprintf(stderr, "%s\033[K", text);
+    fflush(stderr);
+    r->drawn = 1;
+}
+
+/* ---- Elsewhere ----------------------------------------------------------- */
+
+static void print_line(const sal_sweep_progress *p)
+{
+    char left[32], bound[64];
+    fprintf(stderr, "%zu of %zu pictures, %.1f per second, %s left, %zu failed, %s\n", p->done, p->pictures, rate_of(p),
+            time_left(left, sizeof left, p), p->failed, bound_text(bound, sizeof bound, p));
+}
+
+static void put_progress(sal_json *j, const sal_sweep_progress *p)
+{
+    sal_json_count(j, "pictures", p->pictures);
+    sal_json_count(j, "done", p->done);
+    sal_json_count(j, "failed", p->failed);
+    sal_json_count(j, "done_now", p->done_now);
+    sal_json_count(j, "failed_now", p->failed_now);
+    sal_json_real(j, "seconds", p->seconds);
+    sal_json_real(j, "per_second", rate_of(p));
+    sal_json_text(j, "bound", p->bound);
+    sal_json_real(j, "processor", p->processor);
+    sal_json_begin(j, "stages", '[');
+    for (int k = 0; k < SAL_STAGES && p->stages[k].name; k++) {
+        sal_json_begin(j, NULL, '{');
+        sal_json_text(j, "name", p->stages[k].name);
+        sal_json_count(j, "threads", p->stages[k].threads);
+        sal_json_real(j, "milliseconds", p->stages[k].milliseconds);
+        sal_json_real(j, "busy", p->stages[k].busy);
+        sal_json_end(j, '}');
+    }
+    sal_json_end(j, ']');
+}
+
+static sal_json begin_event(const char *name)
+{
+    sal_json j = {.stream = stdout};
+    sal_json_begin(&j, NULL, '{');
+    sal_json_text(&j, "event", name);
+    return j;
+}
+
+static void end_event(sal_json *j)
+{
+    sal_json_end(j, '}');
+    putchar('\n');
+    (void)cli_flush();
+}
+
+/* ---- The run ------------------------------------------------------------- */
+
+void sweep_report_begin(sweep_report *r, const sal_model_info *info, const char *device, size_t pictures,
+                        const cli_shard *shard)
+{
+    r->terminal = isatty(STDERR_FILENO) && !r->json && !r->quiet;
+    if (r->json) {
+        sal_json j = begin_event("start");
+        sal_json_text(&j, "model", info->path);
+        sal_json_text(&j, "device", device);
+        sal_json_text(&j, "out", r->folder);
+        sal_json_count(&j, "listed", pictures);
+        sal_json_integer(&j, "shard", shard->index);
+        sal_json_integer(&j, "shards", shard->count);
+        sal_json_text(&j, "shard_from", shard->source[0] ? shard->source : NULL);
+        end_event(&j);
+    } else if (!r->quiet && shard->source[0]) {
+        fprintf(stderr, "shard %lld/%lld, from %s\n", (long long)shard->index, (long long)shard->count, shard->source);
+    }
+}
+
+void sweep_report_progress(sweep_report *r, const sal_sweep_progress *p)
+{
+    const double every = r->json ? event_seconds : r->terminal ? bar_seconds : line_seconds;
+    if (r->quiet || (p->seconds - r->told < every && p->done < p->pictures))
+        return;
+    r->told = p->seconds;
+    if (r->json) {
+        sal_json j = begin_event("progress");
+        put_progress(&j, p);
+        end_event(&j);
+    } else if (r->terminal) {
+        draw_bar(r, p);
+    } else if (p->seconds >= line_seconds) {
+        print_line(p);
+    }
+}
+
+void sweep_report_failure(sweep_report *r, const char *path, const char *error)
+{
+    if (r->json) {
+        sal_json j = begin_event("failed");
+        sal_json_text(&j, "path", path);
+        sal_json_text(&j, "error", error);
+        end_event(&j);
+        return;
+    }
+    if (r->failures++ >= FAILURES_TOLD)
+        return;
+    sweep_report_clear(r);
+    cli_fail(&cli_sweep_command, 0, "%s", error);
+    if (r->failures == FAILURES_TOLD)
+        cli_note(&cli_sweep_command, "further failures are not printed; the results have them all");
+}
+
+static void print_stages(const sal_sweep_progress *p)
+{
+    printf("\n  stage     threads  ms/picture   busy\n");
+    for (int k = 0; k < SAL_STAGES; k++)
+        printf("  %-8s %8zu %11.2f %5.0f %%\n", p->stages[k].name, p->stages[k].threads, p->stages[k].milliseconds,
+               100.0 * p->stages[k].busy);
+    printf("  all cores of the processor: %.0f %% busy; the speed hangs on: %s\n", 100.0 * p->processor, p->bound);
+}
+
+void sweep_report_end(sweep_report *r, const sal_sweep_progress *p, const char *outcome)
+{
+    if (r->json) {
+        sal_json j = begin_event("end");
+        sal_json_text(&j, "outcome", outcome);
+        put_progress(&j, p);
+        end_event(&j);
+        return;
+    }
+    sweep_report_clear(r);
+    if (r->quiet)
+        return;
+    if (p->done_now == 0 && p->done == p->pictures) {
+        printf("all %zu pictures are done already, %zu of them failed -> %s\n", p->pictures, p->failed, r->folder);
+        return;
+    }
+    printf("%zu of %zu pictures done, %zu of them failed; %zu now, in %.2f s (%.1f per second) -> %s\n", p->done,
+           p->pictures, p->failed, p->done_now, p->seconds, rate_of(p), r->folder);
+    if (p->done_now > 0)
+        print_stages(p);
+}

@@ -1,0 +1,26 @@
+/* How `salmap sweep` tells how it goes: a bar, lines, or events for machines. */
+#ifndef SAL_CLI_SWEEP_REPORT_H
+#define SAL_CLI_SWEEP_REPORT_H
+
+#include "cli/shard.h"
+
+typedef struct sweep_report {
+    int json;
+    int quiet;
+    const char *folder;
+    int terminal;    /* 1: stderr is one: a bar is drawn */
+    int drawn;       /* 1: the bar stands on the line */
+    double told;     /* progress->seconds of what was told last */
+    size_t failures; /* told one by one so far */
+} sweep_report;
+
+void sweep_report_begin(sweep_report *r, const sal_model_info *info, const char *device, size_t pictures,
+                        const cli_shard *shard);
+void sweep_report_progress(sweep_report *r, const sal_sweep_progress *p);
+void sweep_report_failure(sweep_report *r, const char *path, const char *error);
+/* outcome: "complete", "stopped" or "failed". */
+void sweep_report_end(sweep_report *r, const sal_sweep_progress *p, const char *outcome);
+/* Takes the bar away, for a message. */
+void sweep_report_clear(sweep_report *r);
+
+#endif

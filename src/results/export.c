@@ -1,0 +1,387 @@
+#define _GNU_SOURCE /* fopencookie */
+#include "results/export.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/plain_locale.h"
+#include "dataset/dataset.h"
+#include "results/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_PREDICTIONS = 4096 };
+
+/* Four statements in step, each in the order of pictures. */
+typedef struct export
+{
+    sal_sql *sql;
+    sqlite3_stmt *pictures;
+    sqlite3_stmt *manifest; /* likewise one row per picture */
+    sqlite3_stmt *maps;
+    sqlite3_stmt *predictions;
+    sqlite3_stmt *timings; /* or NULL */
+    int map_row;           /* 1: maps stands on a row */
+    int prediction_row;
+    int64_t predictions_kept;
+    FILE *to;
+}
+export;
+
+/* Columns of the statements, as selected below. */
+enum { PATH = 1, STATUS, ERROR, WIDTH, HEIGHT, PREDICTED, PREDICTED_SCORE, PREDICTED_PROBABILITY, CORRECT };
+enum {
+    MAP_RANK = 1,
+    MAP_TARGET,
+    MAP_SCORE,
+    MAP_PROBABILITY,
+    MAP_MIN,
+    MAP_PEAK,
+    MAP_MEAN,
+    MAP_FLAT,
+    MAP_FILE = 13,
+    MAP_COLUMNS = 15
+};
+
+static const char *const picture_names[] = {
+    "status", "error", "width", "height", "predicted", "predicted_score", "predicted_probability", "correct"};
+static const char *const map_names[] = {"rank",     "target",   "score",    "probability",     "map_min",
+                                        "map_peak", "map_mean", "flat",     "normalized_mean", "normalized_std",
+                                        "center_x", "center_y", "map_file", "overlay_file"};
+static const char *const timing_names[] = {"decode_ms", "compute_ms", "encode_ms"};
+
+static sal_status open_all(export *e, const sal_export_options *o)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *option = NULL;
+    int row;
+    TRY(sal_sql_prepare(&e->pictures, e->sql, "SELECT * FROM pictures ORDER BY id"));
+    TRY(sal_sql_prepare(&e->manifest, e->sql, "SELECT * FROM manifest ORDER BY salmap_id"));
+    TRY(sal_sql_prepare(&e->maps, e->sql, "SELECT * FROM maps ORDER BY picture, rank"));
+    TRY(sal_sql_prepare(&e->predictions, e->sql, "SELECT * FROM predictions ORDER BY picture, rank"));
+    if (o->timings)
+        TRY(sal_sql_prepare(&e->timings, e->sql, "SELECT * FROM timings ORDER BY picture"));
+    TRY(sal_sql_step(&e->map_row, e->sql, e->maps));
+    TRY(sal_sql_step(&e->prediction_row, e->sql, e->predictions));
+    TRY(sal_sql_prepare(&option, e->sql, "SELECT value FROM run WHERE key = 'option.top-k'"));
+    TRY(sal_sql_step(&row, e->sql, option));
+    e->predictions_kept = row ? sqlite3_column_int64(option, 0) : 0;
+    if (e->predictions_kept < 0 || e->predictions_kept > MAX_PREDICTIONS)
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: an impossible number of predictions", e->sql->path);
+done:
+    sqlite3_finalize(option);
+    return st;
+}
+
+static void close_all(export *e)
+{
+    sqlite3_finalize(e->pictures);
+    sqlite3_finalize(e->manifest);
+    sqlite3_finalize(e->maps);
+    sqlite3_finalize(e->predictions);
+    sqlite3_finalize(e->timings);
+}
+
+/* ---- CSV ----------------------------------------------------------------- */
+
+static void print_value(FILE *to, sqlite3_stmt *s, int column)
+{
+    switch (sqlite3_column_type(s, column)) {
+    case SQLITE_NULL: break;
+    case SQLITE_INTEGER: fprintf(to, "%lld", (long long)sqlite3_column_int64(s, column)); break;
+    /* Nine digits give every float back as it was. */
+    case SQLITE_FLOAT: fprintf(to, "%.9g", sqlite3_column_double(s, column)); break;
+    default: sal_csv_print(to, sal_sql_text(s, column)); break;
+    }
+}
+
+static void print_columns(FILE *to, sqlite3_stmt *s, int first, int end)
+{
+    for (int k = first; k < end; k++) {
+        fputc(',', to);
+        print_value(to, s, k);
+    }
+}
+
+static int is_own_name(const char *name, int64_t kept)
+{
+    const struct {
+        const char *const *names;
+        size_t count;
+    } all[] = {{picture_names, sizeof picture_names / sizeof *picture_names},
+               {map_names, sizeof map_names / sizeof *map_names},
+               {timing_names, 3}};
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 0; k < all[i].count; k++)
+            if (strcmp(all[i].names[k], name) == 0)
+                return 1;
+    return kept > 0 && strncmp(name, "top", 3) == 0 && name[3] >= '0' && name[3] <= '9';
+}
+
+/* The path first, then the manifest's other columns; one that is called as ours is told apart. */
+static void print_header(export *e)
+{
+    FILE *to = e->to;
+    fputs("path", to);
+    for (int k = 1; k < sqlite3_column_count(e->manifest); k++) {
+        const char *name = sqlite3_column_name(e->manifest, k);
+        char own[256];
+        if (strcmp(name, "path") == 0)
+            continue;
+        snprintf(own, sizeof own, "manifest_%s", name);
+        fputc(',', to);
+        sal_csv_print(to, is_own_name(name, e->predictions_kept) ? own : name);
+    }
+    for (size_t k = 0; k < sizeof picture_names / sizeof *picture_names; k++)
+        fprintf(to, ",%s", picture_names[k]);
+    for (size_t k = 0; k < sizeof map_names / sizeof *map_names; k++)
+        fprintf(to, ",%s", map_names[k]);
+    for (int64_t k = 1; k <= e->predictions_kept; k++)
+        fprintf(to, ",top%lld,top%lld_score,top%lld_probability", (long long)k, (long long)k, (long long)k);
+    for (int k = 0; e->timings && k < 3; k++)
+        fprintf(to, ",%s", timing_names[k]);
+    fputc('\n', to);
+}
+
+static void print_picture(export *e)
+{
+    FILE *to = e->to;
+    sal_csv_print(to, sal_sql_text(e->pictures, PATH));
+    for (int k = 1; k < sqlite3_column_count(e->manifest); k++)
+        if (strcmp(sqlite3_column_name(e->manifest, k), "path") != 0)
+            print_columns(to, e->manifest, k, k + 1);
+    print_columns(to, e->pictures, STATUS, CORRECT + 1);
+}
+
+/* The predictions of a picture as text, since each of its rows repeats them. */
+static sal_status collect_predictions(char **out, export *e, int64_t id)
+{
+    sal_status st = SAL_OK;
+    size_t size;
+    int64_t found = 0;
+    *out = NULL;
+    FILE *to = open_memstream(out, &size);
+    if (!to)
+        return sal_fail_memory(0, "an export");
+    for (; e->prediction_row && sqlite3_column_int64(e->predictions, 0) == id; found++) {
+        print_columns(to, e->predictions, 2, 5);
+        TRY(sal_sql_step(&e->prediction_row, e->sql, e->predictions));
+    }
+    for (; found < e->predictions_kept; found++)
+        fputs(",,,", to);
+done:
+    if (fclose(to) != 0 && st == SAL_OK)
+        st = sal_fail_memory(size, "an export");
+    return st;
+}
+
+static sal_status print_csv(export *e, int64_t id)
+{
+    sal_status st = SAL_OK;
+    char *predictions = NULL;
+    int lines = 0;
+    TRY(collect_predictions(&predictions, e, id));
+    /* A line for each map, and one for a picture that has none. */
+    for (int own; (own = e->map_row && sqlite3_column_int64(e->maps, 0) == id) || lines == 0; lines++) {
+        print_picture(e);
+        if (own)
+            print_columns(e->to, e->maps, MAP_RANK, MAP_COLUMNS);
+        else
+            for (int k = MAP_RANK; k < MAP_COLUMNS; k++)
+                fputc(',', e->to);
+        fputs(predictions, e->to);
+        if (e->timings)
+            print_columns(e->to, e->timings, 1, 4);
+        fputc('\n', e->to);
+        if (own)
+            TRY(sal_sql_step(&e->map_row, e->sql, e->maps));
+    }
+done:
+    free(predictions);
+    return st;
+}
+
+/* ---- JSON ---------------------------------------------------------------- */
+
+static void put_value(sal_json *j, const char *key, sqlite3_stmt *s, int column)
+{
+    switch (sqlite3_column_type(s, column)) {
+    case SQLITE_INTEGER: sal_json_integer(j, key, sqlite3_column_int64(s, column)); break;
+    case SQLITE_FLOAT: sal_json_real(j, key, sqlite3_column_double(s, column)); break;
+    default: sal_json_text(j, key, sal_sql_text(s, column)); break;
+    }
+}
+
+/* JSON has no bytes that are not UTF-8: they are in the hexadecimal form beside it. */
+static void put_path(sal_json *j, sqlite3_stmt *s, int column)
+{
+    const char *path = sal_sql_text(s, column);
+    sal_json_text(j, "path", path);
+    if (!path || sal_json_is_utf8(path))
+        return;
+    char hex[2 * 4096 + 1] = "";
+    for (size_t i = 0; path[i] && 2 * i + 2 < sizeof hex; i++)
+        snprintf(hex + 2 * i, 3, "%02x", (unsigned)(unsigned char)path[i]);
+    sal_json_text(j, "path_hex", hex);
+}
+
+static sal_status print_json(export *e, int64_t id)
+{
+    sal_status st = SAL_OK;
+    sal_json j = {.stream = e->to};
+    sal_json_begin(&j, NULL, '{');
+    put_path(&j, e->pictures, PATH);
+    sal_json_begin(&j, "manifest", '{');
+    for (int k = 1; k < sqlite3_column_count(e->manifest); k++)
+        if (strcmp(sqlite3_column_name(e->manifest, k), "path") != 0)
+            put_value(&j, sqlite3_column_name(e->manifest, k), e->manifest, k);
+    sal_json_end(&j, '}');
+    for (int k = STATUS; k <= CORRECT; k++)
+        put_value(&j, picture_names[k - STATUS], e->pictures, k);
+    sal_json_begin(&j, "predictions", '[');
+    while (e->prediction_row && sqlite3_column_int64(e->predictions, 0) == id) {
+        sal_json_begin(&j, NULL, '{');
+        for (int k = 2; k < 5; k++)
+            put_value(&j, sqlite3_column_name(e->predictions, k), e->predictions, k);
+        sal_json_end(&j, '}');
+        TRY(sal_sql_step(&e->prediction_row, e->sql, e->predictions));
+    }
+    sal_json_end(&j, ']');
+    sal_json_begin(&j, "maps", '[');
+    while (e->map_row && sqlite3_column_int64(e->maps, 0) == id) {
+        sal_json_begin(&j, NULL, '{');
+        for (int k = MAP_RANK; k < MAP_COLUMNS; k++)
+            put_value(&j, map_names[k - MAP_RANK], e->maps, k);
+        sal_json_end(&j, '}');
+        TRY(sal_sql_step(&e->map_row, e->sql, e->maps));
+    }
+    sal_json_end(&j, ']');
+    for (int k = 1; e->timings && k < 4; k++)
+        put_value(&j, timing_names[k - 1], e->timings, k);
+    sal_json_end(&j, '}');
+    fputc('\n', e->to);
+done:
+    return st;
+}
+
+/* ---- Both ---------------------------------------------------------------- */
+
+/* The other statements that have one row per picture, brought to the same one. */
+static sal_status step_with(export *e, sqlite3_stmt *s, int64_t id)
+{
+    int row = 0;
+    sal_status st = SAL_OK;
+    if (s)
+        TRY(sal_sql_step(&row, e->sql, s));
+    if (s && (!row || sqlite3_column_int64(s, 0) != id))
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: is damaged: picture %lld has no full row", e->sql->path, (long long)id);
+done:
+    return st;
+}
+
+sal_status sal_export_print(FILE *to, sal_sql *sql, const sal_export_options *o)
+{
+    sal_status st = SAL_OK;
+    sal_plain_locale plain = {0};
+    export e = {.sql = sql, .to = to};
+    int row;
+    TRY(sal_plain_locale_enter(&plain));
+    TRY(open_all(&e, o));
+    if (o->format == SAL_EXPORT_CSV)
+        print_header(&e);
+    for (;;) {
+        TRY(sal_sql_step(&row, sql, e.pictures));
+        if (!row || ferror(to))
+            break;
+        const int64_t id = sqlite3_column_int64(e.pictures, 0);
+        TRY(step_with(&e, e.manifest, id));
+        TRY(step_with(&e, e.timings, id));
+        TRY(o->format == SAL_EXPORT_CSV ? print_csv(&e, id) : print_json(&e, id));
+    }
+done:
+    close_all(&e);
+    if (plain.c)
+        sal_plain_locale_leave(&plain);
+    return st;
+}
+
+/* ---- For callers --------------------------------------------------------- */
+
+typedef struct sink {
+    int (*write)(void *context, const char *bytes, size_t size);
+    void *context;
+    int stopped;
+} sink;
+
+static ssize_t pour(void *cookie, const char *bytes, size_t size)
+{
+    sink *s = cookie;
+    if (!s->stopped && s->write(s->context, bytes, size) != 0)
+        s->stopped = 1;
+    return s->stopped ? 0 : (ssize_t)size;
+}
+
+static sal_status print_to_sink(sal_sql *sql, sink *s, const sal_export_options *o)
+{
+    sal_status st = SAL_OK;
+    FILE *to = fopencookie(s, "w", (cookie_io_functions_t){.write = pour});
+    if (!to)
+        return sal_fail_memory(0, "an export");
+    st = sal_export_print(to, sql, o);
+    (void)fclose(to);
+    return st == SAL_OK && s->stopped ? sal_fail(SAL_ERROR_CANCELLED, "the export was stopped") : st;
+}
+
+static sal_status print_to_file(const char *path, sal_sql *sql, const sal_export_options *o)
+{
+    sal_status st = SAL_OK;
+    sal_file_out file = {0};
+    TRY(sal_file_create(&file, path));
+    TRY(sal_export_print(file.stream, sql, o));
+    st = sal_file_commit(&file);
+done:
+    sal_file_discard(&file);
+    return st;
+}
+
+/* Of a run that was merged or never split; of one alone that is still in parts, say so. */
+static sal_status find_results(char **path, const char *run)
+{
+    sal_status st = SAL_OK;
+    char *shards = NULL;
+    TRY(sal_run_store_path(path, run, 0, 1));
+    TRY(sal_run_path(&shards, run, SAL_STORE_SHARDS));
+    if (access(*path, F_OK) != 0 && access(shards, F_OK) == 0)
+        st = sal_fail(SAL_ERROR_IO, "%s: its shards are not merged: run 'salmap merge %s' first", run, run);
+    else if (access(*path, F_OK) != 0)
+        st = sal_fail(SAL_ERROR_IO, "%s: is no run folder: there is no " SAL_STORE_WHOLE " in it", run);
+done:
+    free(shards);
+    return st;
+}
+
+sal_status sal_sweep_export(const char *run, const char *path,
+                            int (*write)(void *context, const char *bytes, size_t size), void *context,
+                            const sal_export_options *options)
+{
+    static const sal_export_options defaults = {0};
+    const sal_export_options *o = options ? options : &defaults;
+    sal_status st = SAL_OK;
+    sal_sql sql = {0};
+    char *store = NULL;
+    sink s = {.write = write, .context = context};
+    if (!run || (!path && !write))
+        return sal_fail(SAL_ERROR_ARGUMENT, "an export needs a run folder, and a path or a function to write");
+    TRY(find_results(&store, run));
+    st = sal_sql_open(&sql, store, SQLITE_OPEN_READWRITE);
+    if (st != SAL_OK)
+        TRY(sal_sql_open(&sql, store, SQLITE_OPEN_READONLY));
+    TRY(path ? print_to_file(path, &sql, o) : print_to_sink(&sql, &s, o));
+done:
+    sal_sql_close(&sql);
+    free(store);
+    return st;
+}

@@ -1,0 +1,92 @@
+/* What would be wrong with every picture is found before the first. */
+#include "sweep/pipeline.h"
+
+#include "api/device_maps.h"
+#include "base/memory.h"
+#include "image/preprocess.h"
+
+static sal_status check_targets(const sal_model *model, const sal_model_info *info, const sal_explain_options *o)
+{
+    sal_target target = o->target;
+    if (o->top < 0 || o->top > info->outputs)
+        return sal_fail(SAL_ERROR_ARGUMENT, "target top %lld: the model has %lld output%s", (long long)o->top,
+                        (long long)info->outputs, info->outputs == 1 ? "" : "s");
+    if (o->top > 0) {
+        target.kind = SAL_TARGET_TOP;
+        target.index = 0;
+    }
+    return sal_model_check_target(model, &target);
+}
+
+static sal_status check_map_options(const sal_explain_options *o)
+{
+    const sal_map_options *m = &o->map;
+    if (!sal_colormap_name(o->colormap))
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown colour map %d", (int)o->colormap);
+    if (!(o->alpha >= 0.0 && o->alpha <= 1.0))
+        return sal_fail(SAL_ERROR_ARGUMENT, "alpha %g: must be from 0 to 1", o->alpha);
+    if (m->sigma_set && !(m->sigma >= 0.0 && m->sigma <= SAL_SIGMA_MAX))
+        return sal_fail(SAL_ERROR_ARGUMENT, "sigma %g: must be from 0 to %g", m->sigma, SAL_SIGMA_MAX);
+    if ((unsigned)m->modifier > SAL_MODIFIER_NONE || (unsigned)m->reduce > SAL_REDUCE_L2 ||
+        (unsigned)m->normalize > SAL_NORMALIZE_NONE)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown modifier %d, reduction %d or normalisation %d", (int)m->modifier,
+                        (int)m->reduce, (int)m->normalize);
+    return SAL_OK;
+}
+
+/* What is wrong with the preprocessing itself would be wrong with every picture: tries
+ * it on one that suits. */
+static sal_status check_preprocess(const sal_model_info *info, const sal_preprocess *options)
+{
+    sal_status st = SAL_OK;
+    float *input = NULL;
+    size_t size;
+    unsigned char samples[SAL_MAX_CHANNELS] = {0};
+    int converted =
+        options->order == SAL_ORDER_GRAY || options->order == SAL_ORDER_RGB || options->order == SAL_ORDER_BGR;
+    const sal_picture probe = {1, 1, converted ? 1 : info->channels, SAL_SAMPLE_U8, samples};
+    sal_placement placement;
+    TRY(sal_size_mul(&size, (size_t)info->height * (size_t)info->width, (size_t)info->channels, "an input"));
+    TRY(sal_alloc(&input, size, sizeof *input, "an input"));
+    st = sal_preprocess_apply(input, &placement, &probe, options, info->channels, info->height, info->width);
+    if (st != SAL_OK)
+        st = sal_fail_in(st, "preprocessing");
+done:
+    sal_free(input);
+    return st;
+}
+
+/* Of one model, and of one kind of device. */
+static sal_status check_engines(const sal_model_info *first, sal_engine *const *engines, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        sal_model_info info;
+        sal_status st = sal_model_get_info(&info, sal_engine_model(engines[k]));
+        if (st != SAL_OK)
+            return st;
+        if (info.channels != first->channels || info.height != first->height || info.width != first->width ||
+            info.outputs != first->outputs || sal_engine_makes_maps(engines[k]) != sal_engine_makes_maps(engines[0]))
+            return sal_fail(SAL_ERROR_ARGUMENT, "engine %zu is not of the same model and kind of device as the first",
+                            k);
+    }
+    return SAL_OK;
+}
+
+sal_status sal_pipeline_check(sal_engine *const *engines, size_t engine_count, const sal_explain_options *options)
+{
+    sal_status st = SAL_OK;
+    sal_model_info info;
+    if (!engines || engine_count == 0 || !options)
+        return sal_fail(SAL_ERROR_ARGUMENT, "engines and options must be given");
+    for (size_t k = 0; k < engine_count; k++)
+        if (!engines[k])
+            return sal_fail(SAL_ERROR_ARGUMENT, "engines and options must be given");
+    const sal_model *model = sal_engine_model(engines[0]);
+    TRY(sal_model_get_info(&info, model));
+    TRY(check_engines(&info, engines, engine_count));
+    TRY(check_targets(model, &info, options));
+    TRY(check_map_options(options));
+    TRY(check_preprocess(&info, &options->preprocess));
+done:
+    return st;
+}

@@ -1,0 +1,89 @@
+/* Explaining a list of pictures into one folder: the pipeline's plain use. */
+#include "sweep/pipeline.h"
+
+#include "base/memory.h"
+
+#include <math.h>
+
+typedef struct delivery {
+    const char *const *paths;
+    sal_explain_callback callback;
+    void *context;
+    sal_explain_map *maps; /* of one picture, side by side */
+    size_t map_count;
+    size_t failed;
+} delivery;
+
+static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
+{
+    delivery *d = context;
+    sal_explain_result result = {
+        .path = d->paths[picture], .status = slot->status, .milliseconds = slot->milliseconds, .maps = d->maps};
+    if (slot->status != SAL_OK) {
+        d->failed++;
+        result.error = slot->error;
+        result.predicted = -1;
+        result.predicted_score = result.predicted_probability = NAN;
+    } else {
+        result.predicted = slot->predictions[0].output;
+        result.predicted_score = slot->predictions[0].score;
+        result.predicted_probability = slot->predictions[0].probability;
+        result.map_count = d->map_count;
+        for (size_t i = 0; i < result.map_count; i++)
+            d->maps[i] = slot->outputs[i].map;
+    }
+    int stop = d->callback ? d->callback(d->context, &result) : 0;
+    return stop ? sal_fail(SAL_ERROR_CANCELLED, "stopped after %s", result.path) : SAL_OK;
+}
+
+static sal_output_layout layout_of(const sal_explain_options *o)
+{
+    sal_output_layout layout = {.top = o->top, .out_dir = o->out_dir};
+    layout.files = SAL_FILE_BIT(SAL_FILE_MAP) | SAL_FILE_BIT(SAL_FILE_OVERLAY) | SAL_FILE_BIT(SAL_FILE_NPY);
+    if (o->figure)
+        layout.files |= SAL_FILE_BIT(SAL_FILE_FIGURE);
+    if (o->save_gradient)
+        layout.files |= SAL_FILE_BIT(SAL_FILE_GRADIENT);
+    return layout;
+}
+
+sal_status sal_explain_files_on(size_t *failed, sal_engine *const *engines, size_t engine_count,
+                                const char *const *paths, size_t count, const sal_explain_options *options,
+                                sal_explain_callback callback, void *context)
+{
+    sal_status st = SAL_OK;
+    sal_names names = {0};
+    delivery d = {.paths = paths, .callback = callback, .context = context};
+    if (failed)
+        *failed = 0;
+    if (!paths && count > 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "paths must be given");
+    TRY(sal_pipeline_check(engines, engine_count, options));
+    if (count == 0)
+        return SAL_OK;
+    d.map_count = options->top > 0 ? (size_t)options->top : 1;
+    TRY(sal_alloc(&d.maps, d.map_count, sizeof *d.maps, "results"));
+    TRY(sal_output_folder(options->out_dir));
+    sal_pipeline_job job = {.paths = paths,
+                            .count = count,
+                            .options = options,
+                            .layout = layout_of(options),
+                            .deliver = deliver,
+                            .context = &d,
+                            .lost_context = context};
+    TRY(sal_names_make(&names, paths, count, &job.layout));
+    job.stems = (const char *const *)names.stems;
+    TRY(sal_pipeline_run(&job, engines, engine_count));
+done:
+    if (failed)
+        *failed = d.failed;
+    sal_names_clear(&names);
+    sal_free(d.maps);
+    return st;
+}
+
+sal_status sal_explain_files(size_t *failed, sal_engine *engine, const char *const *paths, size_t count,
+                             const sal_explain_options *options, sal_explain_callback callback, void *context)
+{
+    return sal_explain_files_on(failed, &engine, 1, paths, count, options, callback, context);
+}

@@ -1,0 +1,114 @@
+#include "sweep/settings.h"
+
+#include "api/identity.h"
+#include "base/plain_locale.h"
+#include "image/preprocess.h"
+#include "map/map.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The word of an option's value, or NULL beyond the list. */
+#define WORD(words, value) ((size_t)(value) < sizeof words / sizeof *words ? words[value] : NULL)
+
+static const char *const scores[] = {"logit", "probability"};
+static const char *const rules[] = {"gradient", "guided", "deconvnet", "rectified"};
+static const char *const precisions[] = {"default", "fp32", "tf32", "bf16", "fp16"};
+static const char *const modifiers[] = {"abs", "relu", "negate", "none"};
+static const char *const reductions[] = {"max", "mean", "sum", "l2"};
+static const char *const normalizations[] = {"minmax", "none"};
+static const char *const formats[] = {"npy", "none", "npz", "png16"};
+
+static void print_word(FILE *to, const char *name, const char *word, int *bad)
+{
+    *bad |= word == NULL;
+    fprintf(to, "%s %s\n", name, word ? word : "?");
+}
+
+static void print_target(FILE *to, const sal_explain_options *o, int *bad)
+{
+    switch (o->target.kind) {
+    case SAL_TARGET_PREDICTED:
+        if (o->top > 0)
+            fprintf(to, "target top:%lld\n", (long long)o->top);
+        else
+            fputs("target predicted\n", to);
+        break;
+    case SAL_TARGET_INDEX: fprintf(to, "target index:%lld\n", (long long)o->target.index); break;
+    case SAL_TARGET_MEAN: fputs("target mean\n", to); break;
+    case SAL_TARGET_LABEL: fputs("target label\n", to); break;
+    default: *bad = 1;
+    }
+}
+
+static void print_overlays(FILE *to, const sal_sweep_options *o, int *bad)
+{
+    switch (o->overlays) {
+    case SAL_OVERLAYS_ALL: fputs("overlays all\n", to); break;
+    case SAL_OVERLAYS_NONE: fputs("overlays none\n", to); break;
+    case SAL_OVERLAYS_WRONG: fputs("overlays wrong\n", to); break;
+    case SAL_OVERLAYS_TOP: fprintf(to, "overlays top:%lld\n", (long long)o->overlay_count); break;
+    default: *bad = 1;
+    }
+    fprintf(to, "overlay-format %s\n", o->overlay_jpeg ? "jpeg" : "png");
+}
+
+/* The fewest digits that give the number back as it was. */
+static void print_number(FILE *to, const char *name, double value)
+{
+    char text[40];
+    snprintf(text, sizeof text, "%.15g", value);
+    if (strtod(text, NULL) != value)
+        snprintf(text, sizeof text, "%.17g", value);
+    fprintf(to, "%s %s\n", name, text);
+}
+
+static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *engine, int *bad)
+{
+    const sal_map_options *m = &o->explain.map;
+    const sal_engine_options *e = sal_engine_get_options(engine);
+    sal_model_info info;
+    *bad |= sal_model_get_info(&info, sal_engine_model(engine)) != SAL_OK;
+    print_target(to, &o->explain, bad);
+    print_word(to, "score", WORD(scores, o->explain.target.score), bad);
+    print_word(to, "rule", WORD(rules, e->rule), bad);
+    print_word(to, "precision", WORD(precisions, e->precision), bad);
+    print_word(to, "exact", e->exact ? "yes" : "no", bad);
+    print_word(to, "modifier", WORD(modifiers, m->modifier), bad);
+    print_word(to, "reduce", WORD(reductions, m->reduce), bad);
+    print_number(to, "sigma", m->sigma_set ? m->sigma : sal_map_default_sigma(info.height, info.width));
+    print_word(to, "normalize", WORD(normalizations, m->normalize), bad);
+    print_word(to, "colormap", sal_colormap_name(o->explain.colormap), bad);
+    print_number(to, "alpha", o->explain.alpha_set || o->explain.alpha > 0.0 ? o->explain.alpha : 0.5);
+    print_word(to, "maps", WORD(formats, o->maps), bad);
+    print_overlays(to, o, bad);
+    fprintf(to, "top-k %lld\n", (long long)o->predictions);
+    print_number(to, "tolerance", o->tolerance);
+    sal_preprocess_print(to, &o->explain.preprocess);
+}
+
+sal_status sal_settings_make(char **out, const sal_sweep_options *options, const sal_engine *engine)
+{
+    sal_status st = SAL_OK;
+    sal_plain_locale plain = {0};
+    size_t size;
+    int bad = 0;
+    *out = NULL;
+    FILE *to = open_memstream(out, &size);
+    if (!to)
+        return sal_fail_memory(0, "settings");
+    st = sal_plain_locale_enter(&plain);
+    if (st == SAL_OK) {
+        print_all(to, options, engine, &bad);
+        sal_plain_locale_leave(&plain);
+    }
+    if (fclose(to) != 0 && st == SAL_OK)
+        st = sal_fail_memory(size, "settings");
+    if (st == SAL_OK && bad)
+        st = sal_fail(SAL_ERROR_ARGUMENT, "an option of the sweep has a value that is none of its values");
+    if (st != SAL_OK) {
+        free(*out);
+        *out = NULL;
+    }
+    return st;
+}
