@@ -6,17 +6,21 @@ _salmap()
     COMPREPLY=()
 
     if [[ $COMP_CWORD -eq 1 ]]; then
-        COMPREPLY=($(compgen -W "explain inspect plan doctor help --help --version" -- "$cur"))
+        COMPREPLY=($(compgen -W "explain sweep merge export inspect plan doctor help --help --version" -- "$cur"))
         return
     fi
 
     if [[ $command == help ]]; then
-        COMPREPLY=($(compgen -W "explain inspect plan doctor" -- "$cur"))
+        COMPREPLY=($(compgen -W "explain sweep merge export inspect plan doctor" -- "$cur"))
         return
     fi
 
     case $prev in
-        --target | -t) words="predicted index: top: mean" ;;
+        --target | -t) words="predicted label index: top: mean" ;;
+        --maps) words="npy none npz png16" ;;
+        --overlays) words="all none wrong top:" ;;
+        --overlay-format) words="png jpeg" ;;
+        --shard) words="auto auto/" ;;
         --score) words="logit probability" ;;
         --rule) words="gradient guided deconvnet rectified" ;;
         --modifier) words="abs relu negate none" ;;
@@ -33,12 +37,14 @@ _salmap()
             return
             ;;
         --precision) words="default fp32 tf32 bf16 fp16" ;;
-        --out | -o)
+        --out | -o | --root)
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             return
             ;;
-        --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --batch | -b | --threads) return ;;
+        --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --batch | -b | --threads | --top-k | --tolerance | --max-failures)
+            return
+            ;;
     esac
     if [[ -n $words ]]; then
         COMPREPLY=($(compgen -W "$words" -- "$cur"))
@@ -53,6 +59,14 @@ _salmap()
                     --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
                     --crop-resize --save-preprocess --device --precision --batch --threads --exact --lean --help"
                 ;;
+            sweep)
+                words="--out --maps --overlays --overlay-format --top-k --tolerance --json --quiet --root --shard
+                    --max-failures --restart --retry-failed --dry-run --target --score --rule --modifier --reduce
+                    --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
+                    --crop-resize --save-preprocess --device --precision --batch --threads --exact --lean --help"
+                ;;
+            merge) words="--out --quiet --help" ;;
+            export) words="--csv --json --out --timings --help" ;;
             inspect | doctor) words="--json --help" ;;
             plan)
                 words="--batch --threads --device --gpu --precision --exact --lean --rule --steps --json --help"

@@ -144,8 +144,8 @@ class Environment(Sweep):
         for launcher, expected, source in (
             (OMPI, (1, 2), "OMPI_COMM_WORLD_RANK"),
             (PMI, (2, 3), "PMI_RANK"),
-            (STEP, (19, 20), "SLURM_ARRAY_TASK_ID"),
-            (tasks, (4, 5), "SLURM_ARRAY_TASK_ID"),
+            (STEP, (19, 20), "Slurm array"),
+            (tasks, (4, 5), "Slurm array"),
             (AWS, (5, 6), "AWS_BATCH_JOB_ARRAY_INDEX"),
         ):
             with self.subTest(source=source, expected=expected):
@@ -159,8 +159,8 @@ class Environment(Sweep):
         for environment, expected, source in (
             (OMPI, (1, 2), "OMPI_COMM_WORLD_RANK"),
             (PMI, (2, 3), "PMI_RANK"),
-            (STEP, (3, 4), "SLURM_PROCID"),
-            (array(4, 0, 4), (4, 5), "SLURM_ARRAY_TASK_ID"),
+            (STEP, (3, 4), "Slurm step"),
+            (array(4, 0, 4), (4, 5), "Slurm array"),
             (AWS, (5, 6), "AWS_BATCH_JOB_ARRAY_INDEX"),
         ):
             with self.subTest(source=source):
@@ -187,16 +187,18 @@ class Environment(Sweep):
 
     def test_arrays_with_gaps_are_refused(self):
         # --array=0,1,3 and --array=1,5, as Slurm describes them.
-        self.refuse(array(3, 0, 3, count=3), "SLURM_ARRAY_TASK")
-        self.refuse(array(5, 1, 5, count=2), "SLURM_ARRAY_TASK")
-        self.refuse(array(13, 10, 16, step=2), "SLURM_ARRAY_TASK")
+        self.refuse(array(3, 0, 3, count=3), "Slurm array")
+        self.refuse(array(5, 1, 5, count=2), "Slurm array")
+        self.refuse(array(13, 10, 16, step=2), "Slurm array")
 
     def test_a_task_alone_must_be_told_of_how_many(self):
         # sbatch --array=2, to run one task again.
         self.refuse(array(2, 2, 2), "auto/N")
-        self.assert_shard(array(2, 2, 2), (2, 4), "SLURM_ARRAY_TASK_ID", shard="auto/4")
+        self.assert_shard(array(2, 2, 2), (2, 4), "Slurm array", shard="auto/4")
         self.refuse(array(4, 4, 4), shard="auto/4")
         self.assert_shard(array(0, 0, 0), (0, 1), shard="auto/1")
+        # Some tasks again: --array=1,3.
+        self.assert_shard(array(3, 1, 3, count=2), (3, 4), "Slurm array", shard="auto/4")
 
     def test_a_pod_must_be_told_of_how_many(self):
         self.refuse({"JOB_COMPLETION_INDEX": "2"}, "auto/N")
@@ -209,14 +211,32 @@ class Environment(Sweep):
             for process in range(2):
                 step = {"SLURM_PROCID": str(process), "SLURM_STEP_NUM_TASKS": "2"}
                 expected = (task * 2 + process, 6)
-                self.assert_shard({**array(task + 1, 1, 3), **step}, expected, "SLURM_ARRAY_TASK_ID")
+                self.assert_shard({**array(task + 1, 1, 3), **step}, expected, "Slurm array")
                 seen.add(expected)
         self.assertEqual(len(seen), 6)
 
     def test_a_step_of_one_task_takes_the_share_of_the_array(self):
         step = {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1", "SLURM_NTASKS": "1"}
-        self.assert_shard({**array(2, 0, 3), **step}, (2, 4), "SLURM_ARRAY_TASK_ID")
+        self.assert_shard({**array(2, 0, 3), **step}, (2, 4), "Slurm array")
         self.assert_shard({**array(2, 2, 2), **step}, (2, 4), shard="auto/4")
+
+    def test_a_launcher_of_one_process_divides_nothing(self):
+        # srun --mpi=pmi2 tells every task of an array that it is the first of one: it is not to do everything.
+        self.assert_shard({**array(2, 0, 3), "PMI_RANK": "0", "PMI_SIZE": "1"}, (2, 4), "Slurm array")
+        one = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1"}
+        self.assert_shard({**array(2, 0, 3), **one}, (2, 4), "Slurm array")
+
+    def test_one_process_alone_is_the_whole(self):
+        for rank, size in (("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"),
+                           ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")):
+            with self.subTest(rank=rank):
+                self.assert_shard({rank: "0", size: "1"}, (0, 1))
+
+    def test_what_is_asked_for_must_be_what_there_is(self):
+        self.assert_shard(OMPI, (1, 2), shard="auto/2")
+        self.refuse(OMPI, "OMPI_COMM_WORLD_SIZE", shard="auto/3")
+        self.refuse(STEP, "Slurm step", shard="auto/5")
+        self.refuse(AWS, "AWS_BATCH", shard="auto/2")
 
     def test_ranks_beyond_the_size_are_refused(self):
         for rank, size in (
@@ -227,9 +247,9 @@ class Environment(Sweep):
         ):
             for values in (("4", "4"), ("5", "4"), ("0", "0")):
                 with self.subTest(rank=rank, values=values):
-                    self.refuse({rank: values[0], size: values[1]}, rank.rsplit("_", 1)[0])
-        self.refuse(array(9, 0, 3), "SLURM_ARRAY_TASK")
-        self.refuse(array(0, 1, 4), "SLURM_ARRAY_TASK")
+                    self.refuse({rank: values[0], size: values[1]}, "--shard")
+        self.refuse(array(9, 0, 3), "Slurm array")
+        self.refuse(array(0, 1, 4), "Slurm array")
 
     def test_a_rank_without_a_size_is_no_shard(self):
         self.refuse({"OMPI_COMM_WORLD_RANK": "1"})
@@ -262,7 +282,7 @@ class Environment(Sweep):
         for i in range(3):
             environment = array(i + 1, 1, 3)
             said = self.salmap(0, "sweep", MODEL, "pictures", "-o", "run", "--shard", "auto", environment=environment)
-            self.assertIn("SLURM_ARRAY_TASK_ID", said)
+            self.assertIn("Slurm array", said)
             swept += self.swept("run", i, 3)
         self.assertEqual(len(swept), 6)
         self.assertEqual(len(set(swept)), 6)
@@ -440,7 +460,7 @@ class Merge(Sweep):
         self.salmap(2, "merge")
         self.make_pictures(4)
         self.sweep_shards(2, runs=["r0", "r1"])
-        self.salmap(2, "merge", "r0", "r1", texts=["-o"])
+        self.salmap(2, "merge", "r0", "r1", texts=["several run folders"])
 
     def test_nothing_to_merge(self):
         self.salmap(1, "merge", "absent", texts=["absent"])

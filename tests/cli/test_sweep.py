@@ -312,8 +312,8 @@ class Inputs(SweepCase):
         for line in done.out.splitlines():
             json.loads(line)
         kept = self.query("SELECT typeof(path) AS kind, path, status FROM pictures ORDER BY id")
-        self.assertEqual([os.path.basename(bytes(row["path"])) for row in kept], [b"plain.png", b"sc\xffale.png"])
-        self.assertEqual({(row["kind"], row["status"]) for row in kept}, {("blob", "ok")})
+        self.assertEqual([tuple(row.values()) for row in kept],
+                         [("text", "plain.png", "ok"), ("blob", b"sc\xffale.png", "ok")])
         for name in ("results.csv", "manifest.csv"):
             self.assertIn(b"sc\xffale.png", self.read(os.path.join(self.result, name)))
         json.loads(self.read(os.path.join(self.result, "run.json")))
@@ -350,7 +350,7 @@ class Inputs(SweepCase):
         self.assertLess(time.monotonic() - begin, 60)
         kept = self.query("SELECT pictures.id, path, status, map_file FROM pictures JOIN maps ON picture = id"
                           " ORDER BY id", database="shards/0-of-2000.sqlite")
-        self.assertEqual(len(kept), count // 2000)
+        self.assertTrue(20 < len(kept) < 100, len(kept))
         self.assertEqual({row["status"] for row in kept}, {"ok"})
         for row in kept:
             number = int(re.search(r"p(\d{6})\.png$", row["path"]).group(1))
@@ -401,7 +401,8 @@ class Results(SweepCase):
                 text = self.rows(run)[i]
                 self.assertEqual(int(text["top1"]), line["predicted"])
                 self.assertEqual(int(text["top%d" % min(k, 5)]), line["maps"][min(k, 5) - 1]["target"])
-                self.assertNotIn("top%d" % (min(k, 5) + 1), text)
+                self.assertEqual(text.get("top%d" % (k + 1)), None)
+                self.assertEqual(text.get("top6", ""), "")
             self.assertEqual(len({row["rank"] for row in kept}), min(k, 5))
 
     def test_several_maps_of_a_picture(self):
@@ -524,7 +525,7 @@ class Results(SweepCase):
                     width, height, levels = read_gray16(path)
                     self.assertEqual((width, height), (SIDE, SIDE))
                     worst = max(abs(level - 65535.0 * v) for level, v in zip(levels, values))
-                    self.assertLess(worst, 0.501)
+                    self.assertLess(worst, 0.5 + 65535 * 2.0**-24)  # the product is a float
 
     def test_numbers_of_a_map(self):
         top = self.draw_many(2)
@@ -567,8 +568,9 @@ class Results(SweepCase):
         self.assertEqual(self.read(path), expected)
         lines = [json.loads(line) for line in self.run_salmap("export", self.result, "--json").out.splitlines()]
         for line, row in zip(lines, self.rows()):
-            self.assertEqual(line["path"], row["path"])
-            self.assertEqual(float32(line["map_peak"]), float32(float(row["map_peak"])))
+            for name, value in row.items():
+                found = line["maps"][0].get(name, line.get(name, value)) if name != "score" else value
+                self.assertEqual("" if found is None else str(found), value, name)
         self.assertEqual(len(lines), 5)
 
     def test_export_with_timings(self):
@@ -649,7 +651,7 @@ class BadPictures(SweepCase):
             with open(path, "wb") as f:
                 f.write(data)
         done = self.sweep(top, "--preset", "unit", model=model, code=3)
-        self.assertRegex(done.out + done.err, r"\b2 (of 200 )?(pictures )?failed|\b198\b.*\b200\b")
+        self.assertRegex(done.out + done.err, r"\b2 (of them )?failed")
         rows = self.query("SELECT id, path, status, error FROM pictures WHERE status <> 'ok' ORDER BY id")
         self.assertEqual([os.path.basename(row["path"]) for row in rows], ["p0050.png", "p0150.png"])
         self.assertEqual({row["status"] for row in rows}, {"format"})
@@ -764,7 +766,7 @@ class BadPictures(SweepCase):
         self.sweep(path, code=3)
         statuses = self.statuses()
         self.assertEqual(statuses[0], "ok")
-        self.assertLessEqual(set(statuses[1:]), {"io", "format", "unsupported", "limit", "numeric", "memory"})
+        self.assertLessEqual(set(statuses[1:]), {"argument", "io", "format", "unsupported", "limit", "numeric"})
         self.assertEqual([bool(row["error"]) for row in self.rows()], [False] + [True] * 5)
 
 
@@ -893,7 +895,8 @@ class Refusals(SweepCase):
     def test_two_at_the_same_time(self):
         top = self.draw_many(300)
         process = self.start(top, "--json", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.assertEqual(json.loads(process.stdout.readline())["event"], "start")
+        while not os.path.isdir(os.path.join(self.result, "maps/000")) and process.poll() is None:
+            time.sleep(0.01)
         process.send_signal(signal.SIGSTOP)
         try:
             for extra in ([], ["--restart"]):
@@ -906,6 +909,20 @@ class Refusals(SweepCase):
         self.assertEqual(process.returncode, 0)
         self.assertEqual([row["status"] for row in self.rows()], ["ok"] * 300)
 
+    def test_two_that_begin_together(self):
+        top = self.draw_many(12)
+        other = os.path.join(self.folder, "other")
+        self.sweep(top, run=other)
+        expected = self.snapshot(other)
+        for _ in range(6):
+            both = [self.start(top, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+            said = [process.communicate(timeout=100)[1].decode() for process in both]
+            codes = sorted(process.returncode for process in both)
+            self.assertEqual(codes[0], 0, said)
+            self.assertIn(codes[1], (0, 1, 2), said)  # 0: it came when the first was done
+            self.assert_same_files(self.snapshot(), expected)
+            shutil.rmtree(self.result)
+
     def test_wrong_usage(self):
         top = self.draw_many(2)
         for wrong in (["--shard", "2/2"], ["--shard", "x"], ["--shard", "-1/2"], ["--shard", "0/0"], ["--maps", "gif"],
@@ -915,7 +932,7 @@ class Refusals(SweepCase):
                 done = self.run_salmap(*self.command(top, *wrong))
                 self.assertEqual(done.returncode, 2, done.err)
                 self.assertIn(wrong[0].split("=")[0].lstrip("-").split("-")[0], done.err)
-        self.check(["sweep", MODEL, top], 2, "--out")
+        self.check(["sweep", MODEL, top], 2, "-o RUN")
         self.check(["sweep", MODEL], 2)
         self.assertFalse(os.path.exists(os.path.join(self.result, "results.csv")))
 

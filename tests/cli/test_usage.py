@@ -10,6 +10,9 @@ import unittest
 from harness import MODEL, SCALE, SOURCE, Case, main
 
 
+COMMANDS = ("explain", "sweep", "merge", "export", "inspect", "plan", "doctor")
+
+
 class Usage(Case):
     def test_no_command_shows_the_usage(self):
         self.check([], 2, "Usage: salmap COMMAND", "explain", "inspect", "plan")
@@ -77,20 +80,20 @@ class Documents(Case):
     def test_the_manual_names_every_option(self):
         with open(os.path.join(SOURCE, "data/man/salmap.1")) as f:
             manual = f.read().replace("\\-", "-")
-        for command in ("explain", "inspect", "plan", "doctor"):
+        for command in COMMANDS:
             for option in self.options(command):
                 self.assertRegex(manual, r"--%s\b" % option)
-        known = self.options("explain") | self.options("plan") | {"help", "version"}
+        known = set().union(*(self.options(command) for command in COMMANDS)) | {"help", "version"}
         self.assertEqual(set(re.findall(r"--([a-z][a-z-]+)", manual)) - known, set())
 
     def test_completions_name_every_option(self):
         for name, form in (("salmap.bash", r"--%s\b"), ("_salmap", r"--%s\b"), ("salmap.fish", r"-l %s\b")):
             with open(os.path.join(SOURCE, "data/completions", name)) as f:
                 text = f.read()
-            for command in ("explain", "inspect", "plan", "doctor"):
+            for command in COMMANDS:
                 self.assertRegex(text, r"\b%s\b" % command, name)
-            for option in self.options("explain") | self.options("plan"):
-                self.assertRegex(text, form % option, name)
+                for option in self.options(command):
+                    self.assertRegex(text, form % option, name)
 
     def complete(self, *words):
         script = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _salmap; printf "%s\\n" "${COMPREPLY[@]}"'
@@ -103,7 +106,8 @@ class Documents(Case):
 
     @unittest.skipUnless(shutil.which("bash"), "no bash")
     def test_bash_completes_commands_options_values_and_files(self):
-        self.assertEqual(self.complete("salmap", "ex"), ["explain"])
+        self.assertEqual(self.complete("salmap", "expl"), ["explain"])
+        self.assertEqual(self.complete("salmap", "sweep", "--overlay-f"), ["--overlay-format"])
         self.assertEqual(self.complete("salmap", "plan", "--st"), ["--steps"])
         self.assertEqual(self.complete("salmap", "explain", "--colormap", "j"), ["jet"])
         self.write("a model.onnx", b"")
