@@ -39,8 +39,8 @@ case $rc in
     echo "sweep_array.sh: $task finished; some pictures failed, see above"
     exit 0
     ;;
-75)
-    # One that was cancelled stays so.
+75 | 138)
+    # 138: the signal came before the program was there to catch it. One that was cancelled stays so.
     state=$(squeue --noheader --jobs="$task" --format=%T)
     if [[ $state == RUNNING ]]; then
         echo "sweep_array.sh: $task stopped early and is queued again"

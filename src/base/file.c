@@ -101,6 +101,17 @@ done:
     return st;
 }
 
+static sal_status fail_write(const char *path)
+{
+    return sal_fail(SAL_ERROR_IO, "%s: cannot write: %s", path, errno ? strerror(errno) : "write error");
+}
+
+sal_status sal_file_write(FILE *stream, const void *bytes, size_t size, const char *path)
+{
+    errno = 0;
+    return fwrite(bytes, 1, size, stream) == size ? SAL_OK : fail_write(path);
+}
+
 sal_status sal_file_commit(sal_file_out *out)
 {
     sal_status st = SAL_OK;
@@ -110,7 +121,7 @@ sal_status sal_file_commit(sal_file_out *out)
         failed = 1;
     out->stream = NULL;
     if (failed)
-        st = sal_fail(SAL_ERROR_IO, "%s: cannot write: %s", out->path, errno ? strerror(errno) : "write error");
+        st = fail_write(out->path);
     else if (rename(out->temporary, out->path) != 0)
         st = sal_fail(SAL_ERROR_IO, "%s: cannot rename the finished file: %s", out->path, strerror(errno));
     if (st == SAL_OK) {

@@ -18,6 +18,8 @@ typedef struct sal_file_out {
 } sal_file_out;
 
 sal_status sal_file_create(sal_file_out *out, const char *path);
+/* Error: IO, with the reason. */
+sal_status sal_file_write(FILE *stream, const void *bytes, size_t size, const char *path);
 /* Flushes, checks for write errors (a full disk), closes and renames; on failure
  * the temporary file is gone and path is as it was. */
 sal_status sal_file_commit(sal_file_out *out);

@@ -4,8 +4,10 @@
 
 #include "base/file.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <jpeglib.h>
 
@@ -26,7 +28,7 @@ static void fail_with_message(j_common_ptr common)
     char message[JMSG_LENGTH_MAX];
     switch (common->err->msg_code) {
     case JERR_OUT_OF_MEMORY: x->status = sal_fail_memory(0, "libjpeg"); break;
-    case JERR_FILE_WRITE: x->status = sal_fail(SAL_ERROR_IO, "%s: cannot write", x->path); break;
+    case JERR_FILE_WRITE: x->status = sal_fail(SAL_ERROR_IO, "%s: cannot write: %s", x->path, strerror(errno)); break;
     default:
         common->err->format_message(common, message);
         x->status = sal_fail(SAL_ERROR_UNSUPPORTED, "%s: JPEG: %s", x->path, message);

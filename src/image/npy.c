@@ -333,11 +333,8 @@ sal_status sal_npy_write(const char *path, const float *data, const int64_t *sha
     sal_npy_head head;
     TRY(sal_npy_head_make(&head, shape, rank, path));
     TRY(sal_file_create(&file, path));
-    if (fwrite(head.bytes, 1, head.size, file.stream) != head.size ||
-        fwrite(data, sizeof *data, head.count, file.stream) != head.count) {
-        st = sal_fail(SAL_ERROR_IO, "%s: cannot write", path);
-        goto done;
-    }
+    TRY(sal_file_write(file.stream, head.bytes, head.size, path));
+    TRY(sal_file_write(file.stream, data, head.count * sizeof *data, path));
     st = sal_file_commit(&file);
 done:
     sal_file_discard(&file);

@@ -84,11 +84,8 @@ static sal_status copy_archive(FILE *to, zip_source_t *archive, const char *path
         return fail_zip(path, zip_source_error(archive));
     sal_status st = SAL_OK;
     zip_int64_t n;
-    while ((n = zip_source_read(archive, block, sizeof block)) > 0)
-        if (fwrite(block, 1, (size_t)n, to) != (size_t)n) {
-            st = sal_fail(SAL_ERROR_IO, "%s: cannot write", path);
-            break;
-        }
+    while (st == SAL_OK && (n = zip_source_read(archive, block, sizeof block)) > 0)
+        st = sal_file_write(to, block, (size_t)n, path);
     if (n < 0)
         st = fail_zip(path, zip_source_error(archive));
     zip_source_close(archive);

@@ -135,10 +135,9 @@ sal_status sal_png_decode(sal_picture *out, const sal_image_source *source)
 static void write_bytes(png_structp png, png_bytep from, size_t size)
 {
     png_context *x = png_get_io_ptr(png);
-    if (fwrite(from, 1, size, x->stream) != size) {
-        x->status = sal_fail(SAL_ERROR_IO, "%s: cannot write", x->path);
+    x->status = sal_file_write(x->stream, from, size, x->path);
+    if (x->status != SAL_OK)
         png_error(png, "write");
-    }
 }
 
 static void flush_bytes(png_structp png)

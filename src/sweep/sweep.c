@@ -567,6 +567,9 @@ done:
 static sal_status run(sweep *s, sal_engine *const *engines, size_t engine_count)
 {
     sal_status st = SAL_OK;
+    if (s->options.max_failures_set && s->count > 0 && s->progress.failed > (size_t)s->options.max_failures)
+        return sal_fail(SAL_ERROR_LIMIT, "%zu pictures have failed already, at most %lld may", s->progress.failed,
+                        (long long)s->options.max_failures);
     sal_explain_options explain = s->options.explain;
     if (explain.target.kind == SAL_TARGET_LABEL)
         explain.target.kind = SAL_TARGET_PREDICTED; /* each picture has its own */

@@ -226,11 +226,18 @@ class Environment(Sweep):
         one = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1"}
         self.assert_shard({**array(2, 0, 3), **one}, (2, 4), "Slurm array")
 
+    def test_a_step_is_of_an_array_with_pmi_as_without(self):
+        step = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2", "PMI_RANK": "1", "PMI_SIZE": "2"}
+        self.assert_shard({**array(2, 0, 3), **step}, (5, 8), "Slurm array")
+
     def test_one_process_alone_is_the_whole(self):
-        for rank, size in (("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"),
-                           ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")):
-            with self.subTest(rank=rank):
-                self.assert_shard({rank: "0", size: "1"}, (0, 1))
+        for environment in (
+            {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1"},
+            {"PMI_RANK": "0", "PMI_SIZE": "1"},
+            {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"},
+        ):
+            with self.subTest(environment=environment):
+                self.assert_shard(environment, (0, 1))
 
     def test_what_is_asked_for_must_be_what_there_is(self):
         self.assert_shard(OMPI, (1, 2), shard="auto/2")
@@ -441,7 +448,14 @@ class Shards(Sweep):
                 if self.count("run/maps") > before or process.poll() is not None:
                     break
                 time.sleep(0.01)
-            process.send_signal(number)
+            # Held, so that it does not end meanwhile. Nobody else may work on the shard, nor merge it.
+            process.send_signal(signal.SIGSTOP)
+            try:
+                self.assertIn("in use", self.sweep("run", "--shard", "1/2", code=1))
+                self.refuse_merge("run", names=[r"\b1(-of-|/)2\b"])
+                process.send_signal(number)
+            finally:
+                process.send_signal(signal.SIGCONT)
             self.finish(process, 75)
             self.refuse_merge("run", names=[r"\b1(-of-|/)2\b"])
         self.sweep("run", "--shard", "1/2")
@@ -506,6 +520,13 @@ class Merge(Sweep):
         self.sweep("r0", "--shard", "0/2")
         self.sweep("r1", "--shard", "1/3")
         self.refuse_merge("r0", "r1", "-o", "run", names=[r"\b0(-of-|/)2\b|\bof 2\b", r"\b1(-of-|/)3\b|\bof 3\b"])
+
+    def test_a_refused_command_leaves_no_shard(self):
+        self.make_pictures(8)
+        self.sweep_shards(2, only=[0])
+        self.sweep("run", "--shard", "1/2", "--sigma", "3", code=2)
+        self.sweep("run", "--shard", "1/2")
+        self.salmap(0, "merge", "run")
 
     def different(self, said_of, *arguments, **options):
         self.make_pictures(8)

@@ -13,7 +13,6 @@ import files
 from harness import SALMAP, main
 from test_sweep import SweepCase
 
-PICTURES = 300
 # What a run says of time, and of the runs themselves.
 OF_TIME = ("timings", "sessions")
 
@@ -21,9 +20,11 @@ OF_TIME = ("timings", "sessions")
 class Interrupted(SweepCase):
     """A run that nothing disturbed, and others that must end as it did."""
 
+    PICTURES = 300
+
     def setUp(self):
         super().setUp()
-        self.top = self.draw_many(PICTURES)
+        self.top = self.draw_many(self.PICTURES)
 
     def undisturbed(self, *options):
         """Its seconds, and what it left."""
@@ -107,11 +108,11 @@ class Killed(Interrupted):
     def test_ten_times_with_every_overlay(self):
         found = self.kill_often(10, 1)
         # Without some in between nothing was shown.
-        self.assertTrue(any(0 < n < PICTURES for n in found), found)
+        self.assertTrue(any(0 < n < self.PICTURES for n in found), found)
 
     def test_ten_times_with_the_best_overlays(self):
         found = self.kill_often(10, 2, "--overlays", "top:25", "--maps", "png16")
-        self.assertTrue(any(0 < n < PICTURES for n in found), found)
+        self.assertTrue(any(0 < n < self.PICTURES for n in found), found)
 
     def test_while_it_begins_and_while_it_ends(self):
         """Of a few pictures, most of the time goes to those."""
@@ -147,7 +148,7 @@ class Stopped(Interrupted):
                 names = [name for _, _, names in os.walk(self.result) for name in names]
                 self.assertEqual([name for name in names if ".tmp-" in name], [])
                 count, _ = self.finish()
-                self.assertTrue(0 < count < PICTURES, count)
+                self.assertTrue(0 < count < self.PICTURES, count)
                 self.assert_as_undisturbed(self.result, expected)
                 shutil.rmtree(self.result)
 
@@ -189,6 +190,7 @@ class Stopped(Interrupted):
 class FullDisk(Interrupted):
     """A small disk of its own: in a mount namespace, so that nothing is left behind."""
 
+    PICTURES = 100
     # Arguments: folder to mount on, first size, later size, folder for copies, command.
     SCRIPT = """
 set -u
@@ -197,6 +199,7 @@ shift 4
 mount -t tmpfs -o "size=$small" tmpfs "$disk" || exit 99
 "$@" > "$copies/full.out" 2> "$copies/full.err"
 echo $? > "$copies/full.code"
+mkdir -p "$disk/RUN"
 cp -a "$disk/RUN" "$copies/full"
 "$@" > "$copies/again.out" 2> "$copies/again.err"
 echo $? > "$copies/again.code"
@@ -224,30 +227,47 @@ cp -a "$disk/RUN" "$copies/room"
 
         return copies, said
 
-    def test_room_is_made_and_the_same_command_finishes(self):
-        _, expected = self.undisturbed()
-        # Little: the database's first pages may not fit. Much: nearly all pictures do.
-        for small in ("64k", "1m", "16m", "44m"):
-            with self.subTest(size=small):
-                copies, said = self.on_small_disk(small)
-                for step in ("full", "again"):
-                    self.assertEqual(said(step + ".code").strip(), "1", said(step + ".err"))
-                    self.assertRegex(said(step + ".err"), re.compile("no space|disk is full|disk full", re.I))
-                full = os.path.join(copies, "full")
-                if os.path.exists(os.path.join(full, "results.sqlite")):
-                    (answer,) = self.query("PRAGMA integrity_check", full)
-                    self.assertEqual(list(answer.values()), ["ok"])
-                self.assertFalse(os.path.exists(os.path.join(full, "results.csv")))
-                self.assertEqual(said("room.code").strip(), "0", said("room.err"))
-                self.assert_as_undisturbed(os.path.join(copies, "room"), expected)
-
-    def test_only_numbers_on_a_small_disk(self):
-        options = ["--maps", "none", "--overlays", "none"]
-        _, expected = self.undisturbed(*options)
-        copies, said = self.on_small_disk("160k", *options)
-        self.assertEqual(said("full.code").strip(), "1", said("full.err"))
+    def check_small_disk(self, small, expected, *options):
+        """Whether it was too small."""
+        copies, said = self.on_small_disk(small, *options)
+        full, code = os.path.join(copies, "full"), said("full.code").strip()
+        for step in ("full", "again"):
+            self.assertIn(said(step + ".code").strip(), ("0", "1"), said(step + ".err"))
+            if said(step + ".code").strip() == "1":
+                self.assertRegex(said(step + ".err"), re.compile("no space", re.I))
+        if code == "1":
+            self.assertFalse(os.path.exists(os.path.join(full, "results.csv")))
+        if os.path.exists(os.path.join(full, "results.sqlite")):
+            (answer,) = self.query("PRAGMA integrity_check", full)
+            self.assertEqual(list(answer.values()), ["ok"])
         self.assertEqual(said("room.code").strip(), "0", said("room.err"))
         self.assert_as_undisturbed(os.path.join(copies, "room"), expected)
+        return code == "1"
+
+    def check_small_disks(self, sizes, *options):
+        _, expected = self.undisturbed(*options)
+        for small in sizes:
+            with self.subTest(size=small, options=options):
+                self.assertTrue(self.check_small_disk(small, expected, *options))
+
+    def test_room_is_made_and_the_same_command_finishes(self):
+        # Little: the database's first pages may not fit. Much: nearly all pictures do.
+        self.check_small_disks(("64k", "1m", "7m", "14500k"))
+
+    def test_other_formats(self):
+        self.check_small_disks(("600k",), "--maps", "npz", "--overlay-format", "jpeg")
+        self.check_small_disks(("600k",), "--maps", "png16", "--overlays", "none")
+        self.check_small_disks(("100k",), "--maps", "none", "--overlay-format", "jpeg")
+
+    def test_only_numbers(self):
+        """Disks from too small for anything to large enough: each step of a run hits the end of one."""
+        options = ["--maps", "none", "--overlays", "none"]
+        _, expected = self.undisturbed(*options)
+        full = []
+        for kilobytes in (4, 8, 16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 512):
+            with self.subTest(kilobytes=kilobytes):
+                full.append(self.check_small_disk("%dk" % kilobytes, expected, *options))
+        self.assertEqual((full[0], full[-1]), (True, False), full)
 
 
 if __name__ == "__main__":

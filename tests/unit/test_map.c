@@ -119,7 +119,7 @@ Test(normalize, follows_its_formula_and_keeps_peak_and_mean)
     float map[4] = {-1.0f, 0.0f, 1.0f, 4.0f};
     sal_map_stats stats;
     sal_map_normalize(map, &stats, 4);
-    cr_assert(stats.peak == 4.0f && stats.mean == 1.0f && stats.flat == 0);
+    cr_assert(stats.peak == 4.0f && stats.mean == 1.0f && stats.low == -1.0f && stats.flat == 0);
     for (int i = 0; i < 4; i++) {
         static const double values[] = {-1, 0, 1, 4};
         cr_assert(is_near((double)map[i], (values[i] + 1.0) / (5.0 + 1e-7), 6e-8), "%d: %.9g", i, (double)map[i]);
@@ -228,4 +228,18 @@ Test(comparator, nan_and_infinity_are_near_nothing)
     cr_assert_not(is_near(INFINITY, INFINITY, 1e30));
     cr_assert_not(is_near(INFINITY, 0.0, 1e30));
     cr_assert(is_near(1.0, 1.0, 0.0));
+}
+
+Test(summary, is_mean_deviation_and_centre_of_mass)
+{
+    const float map[6] = {0.0f, 0.0f, 1.0f, 0.0f, 0.0f, 0.5f};
+    const float nothing[2] = {0.0f, 0.0f};
+    sal_map_summary s;
+    sal_map_summarize(&s, map, 2, 3);
+    cr_expect_float_eq(s.mean, 0.25f, 1e-7f);
+    cr_expect_float_eq(s.deviation, 0.3818813f, 1e-6f);
+    cr_expect_float_eq(s.center_x, 2.5f / 3.0f, 1e-7f);
+    cr_expect_float_eq(s.center_y, (0.5f * 1.0f + 1.5f * 0.5f) / 1.5f / 2.0f, 1e-7f);
+    sal_map_summarize(&s, nothing, 1, 2);
+    cr_expect(s.mean == 0.0f && s.deviation == 0.0f && isnan(s.center_x) && isnan(s.center_y));
 }

@@ -1,0 +1,2 @@
+sal_unit_test(test_dataset MODULES base dataset)
+sal_unit_test(test_digest MODULES base)
