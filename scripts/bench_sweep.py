@@ -84,32 +84,33 @@ class Watched:
 
     def __init__(self, command):
         self.done = 0
+        self.end = None  # the last event
         self.samples = []  # (pictures done, resident bytes, peak so far)
         begin = time.perf_counter()
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.said = []
-        readers = [threading.Thread(target=self.read_events), threading.Thread(target=self.read_summary)]
-        for reader in readers:
-            reader.start()
-        while self.process.poll() is None:
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        reader = threading.Thread(target=self.read_events)
+        reader.start()
+        ended = 0
+        while not ended:
             memory = process_bytes(self.process.pid)
             if memory:
                 self.samples.append((self.done, *memory))
             time.sleep(SAMPLE_SECONDS)
+            ended, status, usage = os.wait4(self.process.pid, os.WNOHANG)
         self.seconds = time.perf_counter() - begin
-        for reader in readers:
-            reader.join()
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        self.peak = usage.ru_maxrss * 1024
+        reader.join()
         if self.process.returncode != 0:
-            raise RuntimeError(f"{command[:2]} exited with {self.process.returncode}: {''.join(self.said)}")
+            raise RuntimeError(f"salmap sweep exited with {self.process.returncode}")
 
     def read_events(self):
         for line in self.process.stdout:
             event = json.loads(line)
             if event["event"] == "progress":
                 self.done = event["done"]
-
-    def read_summary(self):
-        self.said.extend(self.process.stderr)
+            elif event["event"] == "end":
+                self.end = event
 
 
 def report_large(run, count):
@@ -121,9 +122,12 @@ def report_large(run, count):
             if done >= wanted:
                 print(f"| {done} | {resident / MIB:.0f} MiB | {peak / MIB:.0f} MiB |")
                 break
-    _, resident, peak = run.samples[-1]
-    print(f"| the end | {resident / MIB:.0f} MiB | {peak / MIB:.0f} MiB |\n")
-    print("".join("    " + line for line in run.said))
+    print(f"| the end | {run.samples[-1][1] / MIB:.0f} MiB | {run.peak / MIB:.0f} MiB |\n")
+    print("| stage | threads | ms per picture | busy |")
+    print("|---|---|---|---|")
+    for stage in run.end["stages"]:
+        print(f"| {stage['name']} | {stage['threads']} | {stage['milliseconds']:.2f} | {100 * stage['busy']:.0f} % |")
+    print(f"\nProcessor: {100 * run.end['processor']:.0f} % busy; the speed hangs on: {run.end['bound']}\n")
 
 
 # ---- Against PyTorch ---------------------------------------------------------------

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # submit.sh MODEL INPUT... -o RUN --tasks N [sbatch options] [-- sweep options]
-# Submits a sweep to Slurm as an array of N tasks that share the run folder, and the merge that follows when all are done.
+# Submits a sweep to Slurm as an array of N tasks that share the run folder, and the merge that follows them.
 #
 #   MODEL INPUT...     as for salmap sweep; they come first
 #   -o, --out RUN      run folder, on a file system that all nodes see

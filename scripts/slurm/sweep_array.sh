@@ -3,16 +3,16 @@
 #SBATCH --signal=USR1@120
 #SBATCH --requeue
 #SBATCH --open-mode=append
-# sbatch --array=0-3 sweep_array.sh MODEL INPUT... -o RUN [sweep options]: one task of a sweep that a Slurm array shares.
+# sbatch --array=0-3 sweep_array.sh MODEL INPUT... -o RUN [sweep options]: a task of a sweep by a Slurm array.
 # submit.sh beside it submits the array and the merge.
 #   Two minutes before the time limit salmap is told to stop (USR1); it saves what it has, and the task is queued again.
-#   Exit status: that of salmap, but 0 for 3 ("finished, some pictures failed"), so that a merge that waits for the array
-#   with afterok runs; it says 3 itself.
+#   Exit status: that of salmap, but 0 for 3 ("finished, some pictures failed"), so that a merge that waits with afterok
+#   runs; it says 3 itself.
 #   SALMAP names the program, unless it is on the PATH.
 # Not -e: what the program exits with decides what is done.
 set -uo pipefail
 
-# Within a step, Slurm's share of an array is the default.
+# Who runs one task again says of how many it is: --shard auto/N.
 shard=(--shard auto)
 for argument in "$@"; do
     if [[ $argument == --shard || $argument == --shard=* ]]; then
@@ -25,7 +25,7 @@ if [[ -n ${SLURM_CPUS_PER_TASK:-} ]]; then
     export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
 fi
 
-# As srun's child the program gets the signals that Slurm sends before it ends a job; this script would not pass them on.
+# srun's child gets the signals that Slurm sends before it ends a job; this script would not pass them on.
 # No MPI: its plug-ins tell every step that it is the first of one.
 srun --mpi=none "${SALMAP:-salmap}" sweep "$@" "${shard[@]}"
 rc=$?

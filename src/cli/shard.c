@@ -103,30 +103,26 @@ static int from_step(cli_shard *s, int *found, const cli_command *command)
     int code = read_variable(&s->count, &has_size, command, "SLURM_STEP_NUM_TASKS");
     if (code == CLI_OK && has_size)
         code = read_variable(&s->index, &has_rank, command, "SLURM_PROCID");
-    *found = code == CLI_OK && has_size && has_rank && s->count > 1;
+    *found = code == CLI_OK && has_size && has_rank;
     if (*found)
         snprintf(s->source, sizeof s->source, "Slurm step: task %lld of %lld", (long long)s->index,
                  (long long)s->count);
     return code;
 }
 
-static int from_slurm(cli_shard *out, int *found, const cli_command *command, int64_t asked)
+/* Processes started together. Open MPI first: under mpirun in a Slurm job, Slurm's variables are those of the batch
+ * script. */
+static int from_ranks(cli_shard *s, int *found, const cli_command *command)
 {
-    cli_shard step, array;
-    int has_step, has_array = 0;
-    int code = from_step(&step, &has_step, command);
-    if (code == CLI_OK)
-        code = from_array(&array, &has_array, command, has_step && asked ? asked / step.count : asked);
-    *found = has_step || has_array;
-    if (code != CLI_OK || !*found)
-        return code;
-    *out = has_step ? step : array;
-    if (has_step && has_array) {
-        out->index = array.index * step.count + step.index;
-        out->count = array.count * step.count;
-        snprintf(out->source, sizeof out->source, "%.75s; %.75s", array.source, step.source);
-    }
-    return CLI_OK;
+    int code = from_pair(s, found, command, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "Open MPI");
+    if (code == CLI_OK && !*found)
+        code = from_pair(s, found, command, "PMI_RANK", "PMI_SIZE", "MPI (PMI)");
+    if (code == CLI_OK && !*found)
+        code = from_step(s, found, command);
+    if (code == CLI_OK && *found && (s->count < 1 || s->index >= s->count))
+        code = cli_fail(command, CLI_USAGE, "--shard auto: %lld of %lld cannot be (%s)", (long long)s->index,
+                        (long long)s->count, s->source);
+    return code;
 }
 
 static int from_kubernetes(cli_shard *s, int *found, const cli_command *command, int64_t asked)
@@ -144,29 +140,42 @@ static int from_kubernetes(cli_shard *s, int *found, const cli_command *command,
     return CLI_OK;
 }
 
-static int from_environment(cli_shard *s, const cli_command *command, int64_t asked)
+/* Jobs of an array. */
+static int from_jobs(cli_shard *s, int *found, const cli_command *command, int64_t asked)
 {
-    int found = 0;
-    /* Open MPI first: under mpirun in a Slurm job, Slurm's variables are those of the batch script. */
-    int code = from_pair(s, &found, command, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "Open MPI");
-    if (code == CLI_OK && !found)
-        code = from_pair(s, &found, command, "PMI_RANK", "PMI_SIZE", "MPI (PMI)");
-    if (code == CLI_OK && !found)
-        code = from_slurm(s, &found, command, asked);
-    if (code == CLI_OK && !found)
-        code = from_pair(s, &found, command, "AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE", "AWS Batch");
-    if (code == CLI_OK && !found)
-        code = from_kubernetes(s, &found, command, asked);
+    int code = from_array(s, found, command, asked);
+    if (code == CLI_OK && !*found)
+        code = from_pair(s, found, command, "AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE", "AWS Batch");
+    if (code == CLI_OK && !*found)
+        code = from_kubernetes(s, found, command, asked);
+    return code;
+}
+
+static int from_environment(cli_shard *out, const cli_command *command, int64_t asked)
+{
+    cli_shard ranks = {.count = 1}, jobs = {.count = 1};
+    int has_ranks, has_jobs = 0;
+    int code = from_ranks(&ranks, &has_ranks, command);
+    /* A launcher with one process says nothing of the array that it may be a task of; with several, each task of the
+     * array is divided among them. */
+    if (code == CLI_OK)
+        code = from_jobs(&jobs, &has_jobs, command, has_ranks && ranks.count > 1 ? asked / ranks.count : asked);
     if (code != CLI_OK)
         return code;
-    if (!found)
+    if (!has_ranks && !has_jobs)
         return cli_fail(
             command, CLI_USAGE,
             "--shard auto: no launcher's variables are set (Open MPI, PMI, a Slurm array or step, AWS Batch, "
             "Kubernetes): say --shard I/N");
-    if (asked && s->count != asked)
+    *out = has_jobs ? jobs : ranks;
+    if (has_jobs && ranks.count > 1) {
+        out->index = jobs.index * ranks.count + ranks.index;
+        out->count = jobs.count * ranks.count;
+        snprintf(out->source, sizeof out->source, "%.75s; %.75s", jobs.source, ranks.source);
+    }
+    if (asked && out->count != asked)
         return cli_fail(command, CLI_USAGE, "--shard auto/%lld: the launcher says %lld (%s)", (long long)asked,
-                        (long long)s->count, s->source);
+                        (long long)out->count, out->source);
     return CLI_OK;
 }
 

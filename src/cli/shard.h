@@ -10,9 +10,10 @@ typedef struct cli_shard {
     char source[160]; /* where that comes from: "Slurm array task 2 (2 of 0 to 3)"; empty: nobody asked for a part */
 } cli_shard;
 
-/* text: NULL, "I/N", "auto", or "auto/N" where the environment knows I alone. In this order: Open MPI; PMI (MPICH,
- * Intel MPI); a Slurm step of several tasks, together with the job array that it is in; a Slurm job array; AWS Batch;
- * a Kubernetes indexed job. Returns an exit code, after a message. */
+/* text: NULL, "I/N", "auto", or "auto/N" where the environment knows I alone. Processes started together: Open MPI,
+ * else PMI (MPICH, Intel MPI), else a Slurm step. Jobs of an array: Slurm's, else AWS Batch's, else Kubernetes' indexed
+ * ones. Where there are both, an array of several processes each, they are multiplied. Returns an exit code, after a
+ * message. */
 int cli_shard_find(cli_shard *out, const cli_command *command, const char *text);
 
 #endif

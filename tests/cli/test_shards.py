@@ -14,7 +14,7 @@ import files
 from harness import MODEL, SALMAP, SCALES, SOURCE, Case, main
 
 sys.path.insert(0, os.path.join(SOURCE, "tests/slurm"))
-from same_run import contents, differences  # noqa: E402
+from same_run import contents, differences
 
 SHORTCUT = os.path.join(SOURCE, "data/models/scale_age_shortcut.onnx")
 LABELS = os.path.join(SCALES, "labels.csv")
@@ -174,7 +174,7 @@ class Environment(Sweep):
 
     def test_one_process_of_many_asked_for_is_no_shard(self):
         # sbatch -n 4: the script runs once, and is told of four tasks.
-        plain = {"SLURM_JOB_ID": "7", "SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_NPROCS": "4", "SLURM_LOCALID": "0"}
+        plain = {"SLURM_JOB_ID": "7", "SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_NPROCS": "4"}
         self.refuse(plain)
         self.assert_shard({**plain, **array(2, 0, 3)}, (2, 4))
 
@@ -327,7 +327,8 @@ class Shards(Sweep):
         self.make_pictures(20)
         self.sweep("single")
         processes = [
-            self.start("sweep", MODEL, "pictures", "-o", "run", "--shard", "%d/4" % i, "--threads", "1") for i in range(4)
+            self.start("sweep", MODEL, "pictures", "-o", "run", "--shard", shard, "--threads", "1")
+            for shard in ("0/4", "1/4", "2/4", "3/4")
         ]
         for process in processes:
             self.finish(process, 0)

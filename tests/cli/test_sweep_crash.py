@@ -77,6 +77,15 @@ class Interrupted(SweepCase):
 
 
 class Killed(Interrupted):
+    # Results are committed about once a second: a run is to take two.
+    SECONDS = 2.0
+    PICTURES = 200
+
+    def draw_enough(self, *options):
+        seconds, _ = self.undisturbed(*options)
+        self.PICTURES = max(200, min(2000, int(200 * self.SECONDS / seconds)))
+        self.draw(*["q%04d.png" % i for i in range(self.PICTURES - 200)])
+
     def kill(self, moment, *options):
         """Kills a run at a moment; whether it still ran."""
         process = self.start(self.top, "--quiet", *options)
@@ -106,18 +115,39 @@ class Killed(Interrupted):
         return found
 
     def test_ten_times_with_every_overlay(self):
+        self.draw_enough()
         found = self.kill_often(10, 1)
         # Without some in between nothing was shown.
         self.assertTrue(any(0 < n < self.PICTURES for n in found), found)
 
     def test_ten_times_with_the_best_overlays(self):
-        found = self.kill_often(10, 2, "--overlays", "top:25", "--maps", "png16")
+        options = ["--overlays", "top:25", "--maps", "png16"]
+        self.draw_enough(*options)
+        found = self.kill_often(10, 2, *options)
         self.assertTrue(any(0 < n < self.PICTURES for n in found), found)
 
     def test_while_it_begins_and_while_it_ends(self):
         """Of a few pictures, most of the time goes to those."""
         self.top = self.draw_many(6, folder="few")
-        self.kill_often(30, 3, "--overlays", "top:2")
+        self.kill_often(20, 3, "--overlays", "top:2")
+
+    def test_while_it_throws_an_earlier_run_away(self):
+        self.top = self.draw_many(6, folder="few")
+        seconds, expected = self.undisturbed("--sigma", "2")
+        lottery = random.Random(4)
+        for number in range(12):
+            moment = seconds * (number + lottery.random()) / 12
+            with self.subTest(moment=moment):
+                self.sweep(self.top, "--sigma", "9", "--target", "mean", "--overlay-format", "jpeg")
+                self.kill(moment, "--sigma", "2", "--restart")
+                done = self.run_salmap(*self.command(self.top, "--sigma", "2"))
+                if done.returncode == 2:  # killed before anything was thrown away
+                    self.assertIn("--restart", done.err)
+                    self.sweep(self.top, "--sigma", "2", "--restart")
+                else:
+                    self.assertEqual(done.returncode, 0, done.err)
+                self.assert_as_undisturbed(self.result, expected)
+            shutil.rmtree(self.result)
 
 
 class Stopped(Interrupted):

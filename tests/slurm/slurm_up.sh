@@ -29,7 +29,7 @@ slurm_within() {
 
 # Everything that apt would install for a controller, nodes and commands, and that is not on this machine yet.
 slurm_wanted_packages() {
-    apt-get -s --no-install-recommends install slurmctld slurmd slurm-client munge 2> /dev/null |
+    LC_ALL=C apt-get -s --no-install-recommends install slurmctld slurmd slurm-client munge 2> /dev/null |
         awk '$1 == "Inst" { print $2 }'
 }
 
@@ -45,14 +45,21 @@ slurm_unpack() {
         return 77
     fi
     rm -rf "$to.new.$$"
-    mkdir -p "$to.new.$$/packages"
+    if ! mkdir -p "$to.new.$$/packages" 2> /dev/null; then
+        slurm_reason="there is no place for Slurm's packages: $to"
+        return 77
+    fi
     if ! (cd "$to.new.$$/packages" && timeout 120 apt-get -qq download "${wanted[@]}") > "$log" 2>&1; then
         slurm_reason="Slurm's packages could not be downloaded: $(tail -n 1 "$log")"
         rm -rf "$to.new.$$"
         return 77
     fi
     for package in "$to.new.$$"/packages/*.deb; do
-        dpkg-deb -x "$package" "$to.new.$$"
+        if ! dpkg-deb -x "$package" "$to.new.$$"; then
+            slurm_reason="${package##*/} could not be unpacked"
+            rm -rf "$to.new.$$"
+            return 77
+        fi
     done
     rm -rf "$to.new.$$/packages"
     # Another test may have been as fast.
@@ -68,7 +75,6 @@ slurm_find() {
         # shellcheck disable=SC1091
         codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-$ID}")
         prefix=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/salmap/slurm-$codename-$(uname -m)
-        mkdir -p "$(dirname "$prefix")"
         if [[ ! -d $prefix ]]; then
             slurm_unpack "$prefix" || return 77
         fi
@@ -93,7 +99,8 @@ slurm_find() {
         export LD_LIBRARY_PATH=${plugins%/*}:$plugins${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
     fi
     local missing
-    missing=$(ldd "$(command -v slurmctld)" "$(command -v slurmd)" "$(command -v munged)" | sed -n 's/^\t\(.*\) => not found/\1/p' | sort -u)
+    missing=$(ldd "$(command -v slurmctld)" "$(command -v slurmd)" "$(command -v munged)" |
+        sed -n 's/^\t\(.*\) => not found/\1/p' | sort -u)
     if [[ -n $missing ]]; then
         slurm_reason="libraries of Slurm are missing: ${missing//$'\n'/, }"
         return 77

@@ -4,8 +4,9 @@
 # Exits with 77 where there is no Slurm to be had.
 set -euo pipefail
 
-export SALMAP=$1
-source=$2
+SALMAP=$(realpath "$1")
+export SALMAP
+source=$(realpath "$2")
 here=$source/tests/slurm
 model=$source/data/models/scale_age_honest.onnx
 submit=$source/scripts/slurm/submit.sh
@@ -121,6 +122,14 @@ expect "exit status of the merge" "$(field_of ExitCode "$merge")" 3:0
 same_run single_few "run of 100 %a"
 say "an array of four: as one run"
 
+# The same again: nothing is left to do.
+said=$("$submit" "$model" "few pictures" -o "run of 100 %a" --tasks 4 --time=5 -- --maps npy)
+merge=$(id_of merge "$said")
+wait_for_end "$merge"
+expect "exit status of the merge of nothing new" "$(field_of ExitCode "$merge")" 3:0
+same_run single_few "run of 100 %a"
+say "submitted again: the same"
+
 # ---- A task told to stop, a task requeued
 
 "$SALMAP" sweep "$model" many -o single_many -q
@@ -167,8 +176,8 @@ expect "exit status of a merge by hand" "$rc" 1
 grep -qE '\b1(-of-|/)4\b' merge.txt || fail "the merge by hand does not name the shard"
 [[ ! -e run_cancelled/results.csv ]] || fail "there are results of an incomplete run"
 
-task=$(sbatch --parsable --array=1 --time=5 --output=run_cancelled/logs/again.txt "$source/scripts/slurm/sweep_array.sh" \
-    "$model" many -o run_cancelled --shard auto/4)
+task=$(sbatch --parsable --array=1 --time=5 --output=run_cancelled/logs/again.txt \
+    "$source/scripts/slurm/sweep_array.sh" "$model" many -o run_cancelled --shard auto/4)
 wait_for_end "$task"
 expect "state of the task that was run again" "$(field_of JobState "${task}_1")" COMPLETED
 "$SALMAP" merge run_cancelled || fail "the merge after all"
