@@ -26,7 +26,7 @@ if [[ -n ${SLURM_CPUS_PER_TASK:-} ]]; then
 fi
 
 # srun's child gets the signals that Slurm sends before it ends a job; this script would not pass them on.
-# No MPI: its plug-ins tell every step that it is the first of one.
+# It is no MPI program, whatever the cluster takes for granted.
 srun --mpi=none "${SALMAP:-salmap}" sweep "$@" "${shard[@]}"
 rc=$?
 

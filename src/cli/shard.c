@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const int64_t max_count = 1 << 20;
+static const int64_t max_number = INT32_MAX; /* of a variable: products of two are still numbers */
 
 /* A whole number from 0 on, all of the text. */
 static int parse(int64_t *out, const char *text)
@@ -23,14 +24,17 @@ static int read_variable(int64_t *value, int *set, const cli_command *command, c
 {
     const char *text = getenv(name);
     *set = text && *text;
-    if (*set && !parse(value, text))
-        return cli_fail(command, CLI_USAGE, "--shard auto: %s is '%s', no number", name, text);
+    if (*set && (!parse(value, text) || *value > max_number))
+        return cli_fail(command, CLI_USAGE, "--shard auto: %s is '%s', no number of a task", name, text);
     return CLI_OK;
 }
 
 static int check(const cli_shard *s, const cli_command *command)
 {
-    if (s->count < 1 || s->count > max_count || s->index < 0 || s->index >= s->count)
+    if (s->count > max_count)
+        return cli_fail(command, CLI_USAGE, "--shard: %lld shards are too many: at most %lld (%s)", (long long)s->count,
+                        (long long)max_count, s->source);
+    if (s->count < 1 || s->index < 0 || s->index >= s->count)
         return cli_fail(command, CLI_USAGE, "--shard: %lld/%lld: shards are numbered from 0, so 0 to %lld (%s)",
                         (long long)s->index, (long long)s->count, (long long)s->count - 1, s->source);
     return CLI_OK;

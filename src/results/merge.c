@@ -34,20 +34,6 @@ typedef struct merge {
 
 /* ---- Finding the shards -------------------------------------------------- */
 
-/* "1-of-4.sqlite" */
-static int parse_name(int64_t *index, int64_t *count, const char *name)
-{
-    long long i, n;
-    int end = 0;
-    if (sscanf(name, "%lld-of-%lld.sqlite%n", &i, &n, &end) != 2 || end == 0 || name[end] != '\0')
-        return 0;
-    if (i < 0 || n < 2 || i >= n || n > MAX_SHARDS)
-        return 0;
-    *index = i;
-    *count = n;
-    return 1;
-}
-
 static sal_status add_shard(merge *m, const char *folder, const char *name, int64_t index, int64_t count)
 {
     sal_status st = SAL_OK;
@@ -92,7 +78,7 @@ static sal_status find_in(merge *m, const char *folder)
         goto done;
     }
     for (struct dirent *e; (e = readdir(directory)) != NULL;)
-        if (parse_name(&index, &count, e->d_name))
+        if (sal_run_parse_shard(&index, &count, e->d_name) && count <= MAX_SHARDS)
             TRY(add_shard(m, folder, e->d_name, index, count));
 done:
     if (directory)
@@ -504,7 +490,7 @@ sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t
     if (!info || !runs || count == 0)
         return sal_fail(SAL_ERROR_ARGUMENT, "no run folders are given");
     if (count > 1 && !out)
-        return sal_fail(SAL_ERROR_ARGUMENT, "several run folders are merged into another one: say which");
+        return sal_fail(SAL_ERROR_ARGUMENT, "several run folders are merged into another one: name it with -o");
     merge m = {.runs = runs, .run_count = count, .target = out ? out : runs[0], .in_place = !out};
     memset(info, 0, sizeof *info);
     sal_status st = merge_all(info, &m);

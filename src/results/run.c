@@ -33,6 +33,17 @@ sal_status sal_run_store_path(char **out, const char *folder, int64_t shard, int
     return sal_run_path(out, folder, name);
 }
 
+int sal_run_parse_shard(int64_t *shard, int64_t *shards, const char *name)
+{
+    long long i, n;
+    int end = 0;
+    if (sscanf(name, "%lld-of-%lld.sqlite%n", &i, &n, &end) != 2 || end == 0 || name[end] != '\0')
+        return 0;
+    *shard = i;
+    *shards = n;
+    return i >= 0 && n >= 2 && i < n;
+}
+
 sal_status sal_run_hash(char sha256[65], const char *text, size_t size)
 {
     sal_status st = SAL_OK;
@@ -205,27 +216,48 @@ done:
     return st;
 }
 
+static sal_status check_json(int *there, char mark[SAL_DIGEST_SIZE], const char *path, const sal_run *run)
+{
+    sal_status st = SAL_OK;
+    int same;
+    TRY(fingerprint(mark, run));
+    TRY(file_has(&same, path, mark));
+    *there = same >= 0;
+    if (same == 0)
+        st = sal_fail(SAL_ERROR_ARGUMENT,
+                      "%s: is of a run of another model, list of pictures or options; --restart throws its results "
+                      "away, or choose another run folder",
+                      path);
+done:
+    return st;
+}
+
+sal_status sal_run_check(const char *folder, const sal_run *run)
+{
+    sal_status st = SAL_OK;
+    char *json = NULL;
+    char mark[SAL_DIGEST_SIZE];
+    int there;
+    TRY(sal_run_path(&json, folder, SAL_RUN_JSON));
+    TRY(check_json(&there, mark, json, run));
+done:
+    free(json);
+    return st;
+}
+
 sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_dataset *dataset,
                             const char *const *inputs, size_t input_count)
 {
     sal_status st = SAL_OK;
     char *json = NULL, *manifest = NULL;
     char mark[SAL_DIGEST_SIZE];
-    int same;
+    int there;
     TRY(sal_run_path(&json, folder, SAL_RUN_JSON));
     TRY(sal_run_path(&manifest, folder, SAL_RUN_MANIFEST));
-    TRY(fingerprint(mark, run));
-    TRY(file_has(&same, json, mark));
-    if (same == 0) {
-        st = sal_fail(SAL_ERROR_ARGUMENT,
-                      "%s: is of a run of another model, list of pictures or options; --restart throws its results "
-                      "away, or choose another run folder",
-                      json);
-        goto done;
-    }
+    TRY(check_json(&there, mark, json, run));
     if (access(manifest, F_OK) != 0)
         TRY(write_manifest(manifest, dataset));
-    if (same < 0)
+    if (!there)
         TRY(write_json(json, run, dataset, inputs, input_count, mark));
 done:
     free(json);

@@ -18,8 +18,13 @@ sal_status sal_run_store_path(char **out, const char *folder, int64_t shard, int
 /* SHA-256 of a text. */
 sal_status sal_run_hash(char sha256[65], const char *text, size_t size);
 
-/* Writes manifest.csv and run.json, or where another shard did so before, checks that they are of the same run.
- * inputs: as the user named the pictures. Errors: ARGUMENT (of another run), IO, MEMORY. */
+/* Shard and count of a result file's name, "1-of-4.sqlite"; 0: it is none. */
+int sal_run_parse_shard(int64_t *shard, int64_t *shards, const char *name);
+
+/* Where there is a run.json, is it of the same run? Errors: ARGUMENT (it is not), IO, MEMORY. */
+sal_status sal_run_check(const char *folder, const sal_run *run);
+/* Writes manifest.csv and run.json where another shard did not do so before; else as sal_run_check.
+ * inputs: as the user named the pictures. */
 sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_dataset *dataset,
                             const char *const *inputs, size_t input_count);
 

@@ -6,6 +6,7 @@
 #include "sweep/pipeline.h"
 #include "sweep/settings.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -170,6 +171,22 @@ done:
 
 /* ---- The run folder ------------------------------------------------------ */
 
+/* Shards of one run are all of the same number. */
+static sal_status check_shards(const sweep *s, const char *path)
+{
+    sal_status st = SAL_OK;
+    int64_t index, count;
+    DIR *directory = opendir(path);
+    for (struct dirent *e; directory && st == SAL_OK && (e = readdir(directory)) != NULL;)
+        if (sal_run_parse_shard(&index, &count, e->d_name) && count != s->options.shards)
+            st = sal_fail(SAL_ERROR_ARGUMENT,
+                          "%s: holds %s, a shard of %lld, and this one is of %lld: choose another folder, or remove it",
+                          path, e->d_name, (long long)count, (long long)s->options.shards);
+    if (directory)
+        closedir(directory);
+    return st;
+}
+
 /* Parts and a whole do not mix in one folder. */
 static sal_status check_kind(const sweep *s)
 {
@@ -188,6 +205,8 @@ static sal_status check_kind(const sweep *s)
                       "%s: holds a run that is not in shards: choose another folder, or --restart throws its results "
                       "away",
                       s->folder);
+    else if (s->options.shards > 1)
+        st = check_shards(s, shards);
 done:
     free(shards);
     free(whole);
@@ -261,6 +280,9 @@ static sal_status open_run(sweep *s, sal_engine *engine)
                        .settings = s->settings,
                        .shard = s->options.shard,
                        .shards = s->options.shards};
+    /* Results that are there say best what differs; without them, a refused command is to leave none. */
+    if (access(s->store_path, F_OK) != 0)
+        TRY(sal_run_check(s->folder, &s->run));
     TRY(sal_directory_make_for(s->store_path));
     TRY(sal_engine_get_plan(&plan, engine));
     st = sal_store_open(&s->store, s->store_path, s->folder, &s->run, s->dataset, plan.device);

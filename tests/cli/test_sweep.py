@@ -10,6 +10,7 @@ import math
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -338,12 +339,14 @@ class Inputs(SweepCase):
         self.assertEqual([row["status"] for row in self.rows(os.path.join(self.folder, "again"))], ["ok", "ok"])
 
     def test_names_that_csv_must_quote(self):
-        names = ["com,ma.png", "new\nline.png", 'quo"te.png', "semi;colon.png", " lead.png", "ta\tb.png", "-dash.png"]
+        names = ["com,ma.png", "new\nline.png", 'quo"te.png', "semi;colon.png", " lead.png", "ta\tb.png", "-dash.png",
+                 "re\rturn.png", "'.png"]
         top = self.draw(*names)
         self.sweep(top)
         self.assertEqual(self.listed(top), sorted(names))
         self.assertEqual([os.path.basename(row["path"]) for row in self.rows()], sorted(names))
         self.assertEqual({row["status"] for row in self.rows()}, {"ok"})
+        self.sweep(top)
         # The list is a manifest itself.
         again = os.path.join(self.folder, "again")
         self.sweep(os.path.join(self.result, "manifest.csv"), "--root", top, run=again)
@@ -613,6 +616,24 @@ class Results(SweepCase):
         self.assertTrue(kept)
         self.assertEqual(len(os.listdir(top)), 4)
 
+    def test_the_command_that_repeats_it(self):
+        self.draw("it's.png", "b.png")
+        os.mkdir(os.path.join(self.folder, "lists"))
+        path = self.write("lists/a list.csv", b"path,label\nit's.png,2\nb.png,-3\n")
+        for options in ([], ["--sigma", "1.5", "--maps", "npz", "--overlays", "wrong", "--tolerance", "0.125", "--fit",
+                             "letterbox", "--mean", "0.1,0.2,0.3", "--exact", "--overlay-format", "jpeg", "--target",
+                             "label", "--normalize", "none", "--alpha", "0.7"]):
+            with self.subTest(options=options):
+                again = os.path.join(self.folder, "again")
+                self.sweep(path, "--root", os.path.join(self.folder, "in"), *options)
+                with open(os.path.join(self.result, "run.json")) as f:
+                    words = shlex.split(json.load(f)["again"])
+                self.assertEqual(words[0], "salmap")
+                self.check([again if word == "AGAIN" else word for word in words[1:]], 0)
+                mine, theirs = self.snapshot(), self.snapshot(again)
+                self.assert_same_files(mine, theirs)
+                shutil.rmtree(self.result), shutil.rmtree(again)
+
     def test_the_same_run_gives_the_same_bits(self):
         path = SCALES_CSV
         first = os.path.join(self.folder, "first")
@@ -705,6 +726,7 @@ class BadPictures(SweepCase):
         self.assertEqual(process.returncode, 3)
         self.assertEqual(self.statuses(), ["ok"] * 399 + ["io"])
         before = self.query("SELECT * FROM timings WHERE picture NOT IN (SELECT id FROM pictures WHERE status <> 'ok')")
+        self.sweep(top, code=3)
         os.rename(last + ".away", last)
         self.sweep(top)
         self.assertEqual(self.statuses(), ["ok"] * 400)

@@ -59,5 +59,6 @@ def differences(one, other):
 
 if __name__ == "__main__":
     result = differences(sys.argv[1], sys.argv[2])
-    print("\n".join(result[:20]))
+    for line in result[:20]:
+        print(line)
     sys.exit(1 if result else 0)
