@@ -74,8 +74,11 @@ static void draw_bar(sweep_report *r, const sal_sweep_progress *p)
         snprintf(failed, sizeof failed, "  %zu failed", p->failed);
     const int length = snprintf(text, sizeof text, " %zu/%zu  %.1f/s  %s left%s  %s", p->done, p->pictures, rate_of(p),
                                 time_left(left, sizeof left, p), failed, bound_text(bound, sizeof bound, p));
-    int width = terminal_width() - length - 3;
+    const int columns = terminal_width();
+    int width = columns - length - 3;
     width = width > MOST ? MOST : width;
+    if (columns <= length) /* a line that wraps cannot be drawn over */
+        text[columns - 1] = '\0';
     fputs("\r", stderr);
     if (width >= LEAST) {
         const int full = p->pictures ? (int)((double)width * (double)p->done / (double)p->pictures) : width;

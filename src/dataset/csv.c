@@ -4,6 +4,7 @@
 #include "base/memory.h"
 
 #include <string.h>
+#include <strings.h>
 
 typedef struct reader {
     const char *name;
@@ -85,9 +86,14 @@ static sal_status read_header(sal_dataset *d, reader *r)
         TRY(read_field(&field, &last, r));
         if (d->column_count == SAL_MAX_COLUMNS)
             return sal_fail(SAL_ERROR_LIMIT, "%s: more than %d columns", r->name, SAL_MAX_COLUMNS);
+        /* Databases do not tell upper from lower case, and have this one themselves. */
+        if (strcasecmp(field, SAL_ID_COLUMN) == 0)
+            return sal_fail(SAL_ERROR_FORMAT, "%s: a column is named '%s', which the results need: rename it", r->name,
+                            field);
         for (int k = 0; k < d->column_count; k++)
-            if (strcmp(d->columns[k], field) == 0)
-                return sal_fail(SAL_ERROR_FORMAT, "%s: two columns are named '%s'", r->name, field);
+            if (strcasecmp(d->columns[k], field) == 0)
+                return sal_fail(SAL_ERROR_FORMAT, "%s: two columns are named '%s' and '%s'", r->name, d->columns[k],
+                                field);
         if (strcmp(field, "path") == 0)
             d->path_column = d->column_count;
         if (strcmp(field, "label") == 0)

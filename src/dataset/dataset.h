@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 enum { SAL_MAX_COLUMNS = 256 };
+#define SAL_ID_COLUMN "salmap_id" /* in the results, beside the manifest's own */
 
 struct sal_dataset {
     char *root;    /* the folder that relative paths start from; "": the working folder */

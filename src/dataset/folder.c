@@ -55,6 +55,15 @@ static int is_run(const char *folder)
     return has_file(folder, "run.json") && has_file(folder, "manifest.csv");
 }
 
+/* Of the folder of pictures itself, where results went into it. */
+static int is_in_run(const FTSENT *e)
+{
+    char parent[4096];
+    int n = snprintf(parent, sizeof parent, "%.*s", (int)(e->fts_pathlen - e->fts_namelen), e->fts_path);
+    return n > 0 && (size_t)n < sizeof parent &&
+           (strcmp(e->fts_name, "maps") == 0 || strcmp(e->fts_name, "overlays") == 0) && is_run(parent);
+}
+
 static sal_status visit(sal_dataset *d, FTS *tree, FTSENT *e, const char *folder, const char *prefix, int deep)
 {
     sal_status st = SAL_OK;
@@ -62,7 +71,7 @@ static sal_status visit(sal_dataset *d, FTS *tree, FTSENT *e, const char *folder
     const size_t length = strlen(folder);
     switch (e->fts_info) {
     case FTS_D:
-        if (e->fts_level > 0 && (!deep || e->fts_name[0] == '.' || is_run(e->fts_accpath)))
+        if (e->fts_level > 0 && (!deep || e->fts_name[0] == '.' || is_run(e->fts_accpath) || is_in_run(e)))
             (void)fts_set(tree, e, FTS_SKIP);
         return SAL_OK;
     case FTS_DNR:

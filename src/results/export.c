@@ -59,7 +59,7 @@ static sal_status open_all(export *e, const sal_export_options *o)
     sqlite3_stmt *option = NULL;
     int row;
     TRY(sal_sql_prepare(&e->pictures, e->sql, "SELECT * FROM pictures ORDER BY id"));
-    TRY(sal_sql_prepare(&e->manifest, e->sql, "SELECT * FROM manifest ORDER BY salmap_id"));
+    TRY(sal_sql_prepare(&e->manifest, e->sql, "SELECT * FROM manifest ORDER BY " SAL_ID_COLUMN));
     TRY(sal_sql_prepare(&e->maps, e->sql, "SELECT * FROM maps ORDER BY picture, rank"));
     TRY(sal_sql_prepare(&e->predictions, e->sql, "SELECT * FROM predictions ORDER BY picture, rank"));
     if (o->timings)

@@ -42,7 +42,7 @@ static sal_status make_manifest_table(sal_sql *sql, const sal_dataset *d)
     FILE *to = open_memstream(&text, &size);
     if (!to)
         return sal_fail_memory(0, "a table");
-    fputs("CREATE TABLE manifest(salmap_id INTEGER PRIMARY KEY", to);
+    fputs("CREATE TABLE manifest(" SAL_ID_COLUMN " INTEGER PRIMARY KEY", to);
     for (int k = 0; k < d->column_count; k++) {
         fputs(", ", to);
         print_identifier(to, d->columns[k]);
@@ -50,8 +50,6 @@ static sal_status make_manifest_table(sal_sql *sql, const sal_dataset *d)
     fputs(")", to);
     sal_status st = fclose(to) == 0 ? sal_sql_run(sql, text) : sal_fail_memory(size, "a table");
     free(text);
-    if (st == SAL_ERROR_FORMAT)
-        st = sal_fail_in(st, "the manifest's columns make no table; their names must differ in more than case");
     return st;
 }
 

@@ -59,7 +59,7 @@ Test(csv, names_the_line_of_what_is_wrong)
     cr_expect(strstr(parse("path,label\na.png,1\nb.png\n"), "m.csv: line 3: 1 field, the header has 2"));
     cr_expect(strstr(parse("path,label\n\"two\nlines\",1\nb.png,1,2\n"), "line 4: 3 fields"));
     cr_expect(strstr(parse("path,label\n,1\n"), "line 2: the path is empty"));
-    cr_expect(strstr(parse("path,path\na,b\n"), "two columns are named 'path'"));
+    cr_expect(strstr(parse("path,path\na,b\n"), "two columns are named 'path' and 'path'"));
     cr_expect(strstr(parse("path\n\"a.png\n"), "line 2: a quote is opened"));
     cr_expect(strstr(parse("path,label\n"), "a header and no row"));
 }
