@@ -462,6 +462,7 @@ static sal_status merge_all(sal_merge_info *info, merge *m)
         goto done;
     TRY(find_shards(m));
     TRY(open_manifest(m));
+    TRY(sal_run_remove_own_temporaries(m->target));
     if (!m->in_place) {
         TRY(take_description(m, SAL_RUN_MANIFEST));
         TRY(take_description(m, SAL_RUN_JSON));

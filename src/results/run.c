@@ -363,16 +363,40 @@ static void remove_folders(const char *folder, const char *kind)
     free(top);
 }
 
+/* Results that nobody writes, with their journals. Damaged ones are no reason to keep them. */
+static sal_status remove_store(const char *folder, const char *name)
+{
+    static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
+    sal_status st = SAL_OK;
+    sal_sql sql = {0};
+    char *path = NULL, file[96];
+    TRY(sal_run_path(&path, folder, name));
+    if (access(path, F_OK) == 0 && sal_sql_open(&sql, path, SQLITE_OPEN_READWRITE) == SAL_OK) {
+        st = sal_sql_run(&sql, "BEGIN IMMEDIATE; ROLLBACK");
+        if (st != SAL_ERROR_IO)
+            st = SAL_OK;
+    }
+    for (size_t i = 0; st == SAL_OK && i < sizeof endings / sizeof endings[0]; i++) {
+        snprintf(file, sizeof file, "%s%s", name, endings[i]);
+        st = remove_file(folder, file);
+    }
+done:
+    sal_sql_close(&sql);
+    free(path);
+    return st;
+}
+
 static sal_status remove_shards(const char *folder)
 {
     sal_status st = SAL_OK;
     char *path = NULL;
     DIR *directory = NULL;
+    int64_t index, count;
     TRY(sal_run_path(&path, folder, SAL_STORE_SHARDS));
     directory = opendir(path);
     for (struct dirent *e; directory && (e = readdir(directory)) != NULL;)
-        if (strstr(e->d_name, "-of-") && strstr(e->d_name, ".sqlite"))
-            TRY(remove_file(path, e->d_name));
+        if (sal_run_parse_shard(&index, &count, e->d_name))
+            TRY(remove_store(path, e->d_name));
     (void)rmdir(path);
 done:
     if (directory)
@@ -381,21 +405,48 @@ done:
     return st;
 }
 
+sal_status sal_run_remove_own_temporaries(const char *folder)
+{
+    static const char *const names[] = {SAL_STORE_WHOLE, SAL_RUN_CSV, SAL_RUN_JSON, SAL_RUN_MANIFEST};
+    sal_status st = SAL_OK;
+    DIR *directory = opendir(folder);
+    for (struct dirent *e; directory && st == SAL_OK && (e = readdir(directory)) != NULL;) {
+        const char *suffix = temporary_suffix(e->d_name);
+        for (size_t i = 0; suffix && i < sizeof names / sizeof names[0]; i++)
+            if (strncmp(e->d_name, names[i], (size_t)(suffix - e->d_name)) == 0 && names[i][suffix - e->d_name] == '\0')
+                st = remove_file(folder, e->d_name);
+    }
+    if (directory)
+        closedir(directory);
+    return st;
+}
+
 sal_status sal_run_remove(const char *folder)
 {
-    static const char *const files[] = {
-        SAL_STORE_WHOLE, SAL_STORE_WHOLE "-wal", SAL_STORE_WHOLE "-shm", SAL_STORE_WHOLE "-journal",
-        SAL_RUN_CSV,     SAL_RUN_JSON,           SAL_RUN_MANIFEST};
     static const char *const kinds[] = {SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
+    static const char *const descriptions[] = {SAL_RUN_CSV, SAL_RUN_JSON, SAL_RUN_MANIFEST};
     sal_status st = SAL_OK;
-    /* Results first: what is left of a removal that is cut short is no run that could go on. */
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        TRY(remove_file(folder, files[i]));
+    TRY(remove_store(folder, SAL_STORE_WHOLE));
     TRY(remove_shards(folder));
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         TRY(each_file(folder, kinds[i], remove_output, NULL));
         remove_folders(folder, kinds[i]);
     }
+    TRY(sal_run_remove_own_temporaries(folder));
+    for (size_t i = 0; i < sizeof descriptions / sizeof descriptions[0]; i++)
+        TRY(remove_file(folder, descriptions[i]));
+done:
+    return st;
+}
+
+sal_status sal_run_remove_shard(const char *folder, int64_t shard, int64_t shards)
+{
+    sal_status st = SAL_OK;
+    char name[96];
+    snprintf(name, sizeof name, SAL_STORE_SHARDS "/%lld-of-%lld.sqlite", (long long)shard, (long long)shards);
+    TRY(remove_store(folder, name));
+    TRY(remove_file(folder, SAL_RUN_JSON));
+    TRY(remove_file(folder, SAL_RUN_MANIFEST));
 done:
     return st;
 }

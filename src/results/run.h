@@ -28,9 +28,14 @@ sal_status sal_run_check(const char *folder, const sal_run *run);
 sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_dataset *dataset,
                             const char *const *inputs, size_t input_count);
 
-/* Removes every file of a run: results, maps, overlays and what describes it; other files stay.
- * Errors: IO (a file that cannot be removed). */
+/* Removes every file of a run: results, maps, overlays and what describes it; other files stay. Cut short, it leaves
+ * what describes the run, so that no other run mixes with the rest.
+ * Errors: IO (a file that cannot be removed, results that are in use). */
 sal_status sal_run_remove(const char *folder);
+/* Removes the results of one shard, and what describes the run: the others may be running. Likewise. */
+sal_status sal_run_remove_shard(const char *folder, int64_t shard, int64_t shards);
+/* Removes unfinished files of the run folder itself, which only one process may use at the time. */
+sal_status sal_run_remove_own_temporaries(const char *folder);
 /* Removes what a process that was killed left unfinished: temporary files beside those that `is_ours` says may be
  * ours. row: of the list, as far as the folder tells: [first, first + 1000). */
 sal_status sal_run_remove_temporaries(const char *folder, int (*is_ours)(void *context, size_t first, const char *file),

@@ -106,20 +106,28 @@ static sal_status hash_list(char sha256[SAL_DIGEST_SIZE], const sal_dataset *d)
     return st;
 }
 
-/* A picture of `now` that `then` does not have, or now->count. Both are sorted where they come from a folder; any
- * order is fine. */
+static int is_sorted(const sal_dataset *d)
+{
+    for (size_t i = 1; i < d->count; i++)
+        if (strcmp(sal_dataset_path(d, i - 1), sal_dataset_path(d, i)) > 0)
+            return 0;
+    return 1;
+}
+
+/* A picture of `now` that `then` does not have, or now->count; *count: how many there are. Lists of folders are sorted:
+ * one pass; others are searched. */
 static size_t find_new(size_t *count, const sal_dataset *now, const sal_dataset *then)
 {
     size_t first = now->count, at = 0;
+    const int sorted = is_sorted(now) && is_sorted(then);
     *count = 0;
     for (size_t i = 0; i < now->count; i++) {
         const char *path = sal_dataset_path(now, i);
-        /* Mostly the next one. */
+        if (!sorted)
+            at = sal_dataset_find(then, path);
         while (at < then->count && strcmp(sal_dataset_path(then, at), path) < 0)
             at++;
         if (at < then->count && strcmp(sal_dataset_path(then, at), path) == 0)
-            continue;
-        if (sal_dataset_find(then, path) < then->count)
             continue;
         if ((*count)++ == 0)
             first = i;
@@ -213,42 +221,6 @@ done:
     return st;
 }
 
-/* Of a shard only what is its own: the others may be running. */
-static sal_status restart(const sweep *s)
-{
-    sal_status st = SAL_OK;
-    static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
-    char *described[] = {NULL, NULL}, *path = NULL;
-    sal_sql sql = {0};
-    if (access(s->store_path, F_OK) == 0 && sal_sql_open(&sql, s->store_path, SQLITE_OPEN_READWRITE) == SAL_OK) {
-        /* Not under the feet of a run. */
-        st = sal_sql_run(&sql, "BEGIN IMMEDIATE; ROLLBACK");
-        sal_sql_close(&sql);
-        if (st != SAL_ERROR_IO)
-            st = SAL_OK; /* damaged results are no reason to keep them */
-        TRY(st);
-    }
-    if (s->options.shards == 1)
-        return sal_run_remove(s->folder);
-    TRY(sal_run_path(&described[0], s->folder, SAL_RUN_JSON));
-    TRY(sal_run_path(&described[1], s->folder, SAL_RUN_MANIFEST));
-    for (size_t i = 0; i < 4; i++) {
-        size_t size = strlen(s->store_path) + 16;
-        TRY(sal_alloc(&path, size, 1, "a path"));
-        snprintf(path, size, "%s%s", s->store_path, endings[i]);
-        (void)unlink(path);
-        sal_free(path);
-        path = NULL;
-    }
-    (void)unlink(described[0]);
-    (void)unlink(described[1]);
-done:
-    sal_free(path);
-    free(described[0]);
-    free(described[1]);
-    return st;
-}
-
 static int is_ours(void *context, size_t first, const char *file)
 {
     const sweep *s = context;
@@ -268,7 +240,8 @@ static sal_status open_run(sweep *s, sal_engine *engine)
     TRY(sal_output_folder(s->folder));
     TRY(sal_run_store_path(&s->store_path, s->folder, s->options.shard, s->options.shards));
     if (s->options.restart)
-        TRY(restart(s));
+        TRY(s->options.shards > 1 ? sal_run_remove_shard(s->folder, s->options.shard, s->options.shards)
+                                  : sal_run_remove(s->folder));
     TRY(check_kind(s));
     TRY(reconcile_list(s));
     TRY(sal_model_hash(s->model_sha256, s->model));
@@ -290,6 +263,8 @@ static sal_status open_run(sweep *s, sal_engine *engine)
         st = sal_fail(st, "%s; --restart begins anew", sal_last_error());
     TRY(st);
     TRY(sal_run_describe(s->folder, &s->run, s->dataset, s->options.inputs, s->options.input_count));
+    if (s->options.shards == 1)
+        TRY(sal_run_remove_own_temporaries(s->folder));
     TRY(sal_run_remove_temporaries(s->folder, is_ours, s));
     s->has_root = stat(s->dataset->root[0] ? s->dataset->root : ".", &s->root) == 0;
 done:
@@ -307,6 +282,20 @@ static int64_t output_of(const sweep *s, size_t row)
         return -1;
     const long long output = strtoll(label, &end, 10);
     return *end || output < 0 || output >= s->info.outputs ? -1 : (int64_t)output;
+}
+
+/* What `wrong` compares with must be a number, or nothing. */
+static sal_status check_label(const sweep *s, size_t row)
+{
+    const char *label = sal_dataset_label(s->dataset, row);
+    char *end;
+    if (!label || !*label)
+        return SAL_OK;
+    (void)strtod(label, &end);
+    return *end ? sal_fail(SAL_ERROR_ARGUMENT,
+                           "%s: its label '%s' is no number: with overlays wrong, labels are outputs or values",
+                           sal_dataset_path(s->dataset, row), label)
+                : SAL_OK;
 }
 
 static sal_status choose_target(sweep *s, size_t at, size_t row)
@@ -344,6 +333,8 @@ static sal_status list_pending(sweep *s)
         }
         if (s->targets)
             TRY(choose_target(s, s->count, i));
+        if (s->options.overlays == SAL_OVERLAYS_WRONG)
+            TRY(check_label(s, i));
         s->rows[s->count] = i;
         s->paths[s->count] = sal_dataset_file(s->dataset, i);
         s->stems[s->count++] = s->names.stems[i];

@@ -11,7 +11,7 @@ import time
 
 import files
 from harness import SALMAP, main
-from test_sweep import SweepCase
+from sweep_case import SweepCase
 
 # What a run says of time, and of the runs themselves.
 OF_TIME = ("timings", "sessions")

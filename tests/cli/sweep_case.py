@@ -1,0 +1,130 @@
+"""What the tests of sweeps share: pictures, runs, and what a run folder holds."""
+
+import csv
+import os
+import sqlite3
+import struct
+import subprocess
+import zlib
+
+import files
+from harness import MODEL, SALMAP, SOURCE, Case
+from test_models import small_weights
+
+SHORTCUT = os.path.join(SOURCE, "data/models/scale_age_shortcut.onnx")
+SCALES_CSV = os.path.join(SOURCE, "data/scales/labels.csv")
+
+def float32(value):
+    return struct.unpack("<f", struct.pack("<f", value))[0]
+
+
+def read_gray16(path):
+    """Width, height and values of a 16-bit grey PNG."""
+    with open(path, "rb") as f:
+        data = f.read()
+    width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
+    assert (depth, colour) == (16, 0), path
+    packed, at = b"", 8
+    while at < len(data):
+        (size,) = struct.unpack(">I", data[at : at + 4])
+        if data[at + 4 : at + 8] == b"IDAT":
+            packed += data[at + 8 : at + 8 + size]
+        at += 12 + size
+    raw, values, above = zlib.decompress(packed), [], bytes(2 * width)
+    for y in range(height):
+        kind, row = raw[y * (2 * width + 1)], bytearray(raw[y * (2 * width + 1) + 1 : (y + 1) * (2 * width + 1)])
+        for i in range(len(row)):
+            left, up, corner = row[i - 2] if i > 1 else 0, above[i], above[i - 2] if i > 1 else 0
+            guess = left + up - corner
+            paeth = min((left, up, corner), key=lambda v: abs(guess - v))
+            row[i] = (row[i] + (0, left, up, (left + up) // 2, paeth)[kind]) % 256
+        values += struct.unpack(">%dH" % width, row)
+        above = row
+    return width, height, values
+
+class SweepCase(Case):
+    """Draws pictures, sweeps them and reads what the run folder holds."""
+
+    def setUp(self):
+        super().setUp()
+        self.result = os.path.join(self.folder, "RUN")
+        self.drawn = 0
+
+    def draw(self, *names, folder="in", side=32):
+        """Pictures of these names, no two alike, in a folder; its path. Names may be bytes."""
+        top = os.path.join(self.folder, folder) if isinstance(folder, str) else folder
+        for name in names:
+            path = os.path.join(os.fsencode(top), os.fsencode(name))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            self.drawn += 1
+            with open(path, "wb") as f:
+                f.write(files.gradient_png(side, side, self.drawn))
+        return top
+
+    def draw_many(self, count, **where):
+        return self.draw(*["p%04d.png" % i for i in range(count)], **where)
+
+    def spoil(self, path):
+        with open(path, "wb") as f:
+            f.write(b"no picture at all")
+
+    def command(self, *arguments, model=MODEL, run=None):
+        return ["sweep", model, *arguments, "-o", run or self.result]
+
+    def sweep(self, *arguments, code=0, texts=(), absent=(), **where):
+        return self.check(self.command(*arguments, **where), code, *texts, absent=absent)
+
+    def start(self, *arguments, **pipes):
+        """A sweep that runs beside the test."""
+        process = subprocess.Popen([SALMAP, *self.command(*arguments)], cwd=self.folder, **pipes)
+        self.addCleanup(self.end, process)
+        return process
+
+    def end(self, process):
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
+
+    def query(self, sql, run=None, database="results.sqlite"):
+        """Rows as dictionaries."""
+        connection = sqlite3.connect(os.path.join(run or self.result, database))
+        try:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(sql)]
+        finally:
+            connection.close()
+
+    def rows(self, run=None, name="results.csv"):
+        """Rows of a CSV file of the run folder as dictionaries."""
+        path = os.path.join(run or self.result, name)
+        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as f:
+            return list(csv.DictReader(f))
+
+    def listed(self, base, run=None):
+        """The pictures of the list, from a folder on."""
+        return [os.path.relpath(os.path.join(base, row["path"]), base) for row in self.rows(run, "manifest.csv")]
+
+    def snapshot(self, run=None):
+        """Every file of a run folder but the databases."""
+        run, found = run or self.result, {}
+        for folder, _, names in os.walk(run):
+            for name in names:
+                path = os.path.join(folder, name)
+                if ".sqlite" not in name:
+                    found[os.path.relpath(path, run)] = self.read(path)
+        return found
+
+    def assert_same_files(self, a, b):
+        """Says names and not megabytes."""
+        self.assertEqual(sorted(a), sorted(b))
+        self.assertEqual([name for name in sorted(a) if a[name] != b[name]], [])
+
+    def npy(self, row, run=None):
+        return files.read_npy(os.path.join(run or self.result, row["map_file"]))[1]
+
+    def classifier(self, classes=5, last="Softmax", weights=None):
+        data = files.onnx_classifier(weights or small_weights(classes=classes), last)
+        return self.write("classifier-%d-%s.onnx" % (classes, last), data)
