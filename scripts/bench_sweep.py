@@ -204,6 +204,8 @@ def main():
     if not 0 < args.reference <= min(args.pictures, 1000):
         parser.error("--reference is to be from 1 to 1000, and at most --pictures")
     args.salmap = os.path.abspath(args.salmap)
+    if args.folder:
+        args.folder.mkdir(parents=True, exist_ok=True)
     args.folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-sweep-", dir=args.folder))
     try:
         pictures = args.folder / "pictures"

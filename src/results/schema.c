@@ -1,4 +1,5 @@
-/* The tables of a run's results. */
+/* The tables of a run's results, and what the run is of. */
+#include "results/settings.h"
 #include "results/store.h"
 
 #include <stdlib.h>
@@ -72,25 +73,18 @@ done:
     return st;
 }
 
-/* "name value" lines become rows "option.name". */
-static sal_status write_settings(sal_sql *sql, sqlite3_stmt *insert, const char *settings)
+typedef struct run_writer {
+    sal_sql *sql;
+    sqlite3_stmt *insert;
+} run_writer;
+
+/* Rows "option.name". */
+static sal_status write_setting(void *context, const char *name, const char *value)
 {
-    sal_status st = SAL_OK;
+    const run_writer *w = context;
     char key[128];
-    char *copy = strdup(settings), *rest = copy;
-    if (!copy)
-        return sal_fail_memory(strlen(settings), "settings");
-    for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
-        char *value = strchr(line, ' ');
-        if (!value)
-            continue;
-        *value++ = '\0';
-        snprintf(key, sizeof key, "option.%s", line);
-        TRY(write_value(sql, insert, key, value));
-    }
-done:
-    free(copy);
-    return st;
+    snprintf(key, sizeof key, "option.%s", name);
+    return write_value(w->sql, w->insert, key, value);
 }
 
 sal_status sal_store_write_run(sal_sql *sql, const sal_run *run, size_t pictures)
@@ -113,8 +107,63 @@ sal_status sal_store_write_run(sal_sql *sql, const sal_run *run, size_t pictures
     TRY(sal_sql_prepare(&insert, sql, "INSERT INTO run VALUES(?1, ?2)"));
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         TRY(write_value(sql, insert, values[i][0], values[i][1]));
-    TRY(write_settings(sql, insert, run->settings));
+    run_writer writer = {sql, insert};
+    TRY(sal_settings_each(run->settings, write_setting, &writer));
 done:
     sqlite3_finalize(insert);
+    return st;
+}
+
+/* ---- Comparing ----------------------------------------------------------- */
+
+/* What it was begun with against what is asked for now. */
+static sal_status compare(sal_sql *sql, sqlite3_stmt *find, const char *key, const char *name, const char *now)
+{
+    sal_status st = SAL_OK;
+    int row;
+    TRY(sal_sql_bind_text(sql, find, 1, key));
+    TRY(sal_sql_step(&row, sql, find));
+    const char *then = row ? sal_sql_text(find, 0) : NULL;
+    if (!then || strcmp(then, now) != 0)
+        st = sal_fail(SAL_ERROR_ARGUMENT,
+                      "%s: the run was begun with another %s: %s, now %s; --restart throws its results away, or choose "
+                      "another run folder",
+                      sql->path, name, then ? then : "none", now);
+    if (st == SAL_OK)
+        st = sal_sql_check(sql, sqlite3_reset(find));
+done:
+    return st;
+}
+
+typedef struct comparison {
+    sal_sql *sql;
+    sqlite3_stmt *find;
+} comparison;
+
+static sal_status compare_setting(void *context, const char *name, const char *value)
+{
+    const comparison *c = context;
+    char key[128], option[128];
+    snprintf(key, sizeof key, "option.%s", name);
+    snprintf(option, sizeof option, "--%s", name);
+    return compare(c->sql, c->find, key, option, value);
+}
+
+sal_status sal_store_check_run(sal_sql *sql, const sal_run *run)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *find = NULL;
+    char shard[64], shards[64];
+    snprintf(shard, sizeof shard, "%lld", (long long)run->shard);
+    snprintf(shards, sizeof shards, "%lld", (long long)run->shards);
+    TRY(sal_sql_prepare(&find, sql, "SELECT value FROM run WHERE key = ?1"));
+    TRY(compare(sql, find, "model_sha256", "model (by its SHA-256)", run->model_sha256));
+    TRY(compare(sql, find, "manifest_sha256", "list of pictures (by its SHA-256)", run->manifest_sha256));
+    TRY(compare(sql, find, "shards", "number of shards", shards));
+    TRY(compare(sql, find, "shard", "shard", shard));
+    comparison c = {sql, find};
+    TRY(sal_settings_each(run->settings, compare_setting, &c));
+done:
+    sqlite3_finalize(find);
     return st;
 }

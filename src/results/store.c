@@ -1,4 +1,5 @@
 #define _GNU_SOURCE /* syncfs */
+#include "results/rows.h"
 #include "results/run.h"
 
 #include "base/memory.h"
@@ -20,18 +21,9 @@ typedef struct waiting {
     sal_result result;
 } waiting;
 
-typedef enum statement {
-    INSERT_PICTURE,
-    INSERT_PREDICTION,
-    INSERT_MAP,
-    INSERT_TIMING,
-    INSERT_MANIFEST,
-    STATEMENTS
-} statement;
-
 struct sal_store {
     sal_sql sql;
-    sqlite3_stmt *statements[STATEMENTS];
+    sal_rows rows;
     const sal_dataset *dataset;
     int folder; /* a descriptor of the run folder */
     int64_t session;
@@ -61,64 +53,6 @@ static double now_seconds(void)
 
 /* ---- Opening ------------------------------------------------------------- */
 
-/* What it was begun with against what is asked for now. *known: whether the file knows such a key at all. */
-static sal_status compare(sal_sql *sql, sqlite3_stmt *find, const char *key, const char *name, const char *now)
-{
-    sal_status st = SAL_OK;
-    int row;
-    TRY(sal_sql_bind_text(sql, find, 1, key));
-    TRY(sal_sql_step(&row, sql, find));
-    const char *then = row ? sal_sql_text(find, 0) : NULL;
-    if (!then || strcmp(then, now) != 0)
-        st = sal_fail(SAL_ERROR_ARGUMENT,
-                      "%s: the run was begun with another %s: %s, now %s; --restart throws its results away, or choose "
-                      "another run folder",
-                      sql->path, name, then ? then : "none", now);
-    if (st == SAL_OK)
-        st = sal_sql_check(sql, sqlite3_reset(find));
-done:
-    return st;
-}
-
-static sal_status compare_settings(sal_sql *sql, sqlite3_stmt *find, const char *settings)
-{
-    sal_status st = SAL_OK;
-    char key[128], name[128];
-    char *copy = strdup(settings), *rest = copy;
-    if (!copy)
-        return sal_fail_memory(strlen(settings), "settings");
-    for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
-        char *value = strchr(line, ' ');
-        if (!value)
-            continue;
-        *value++ = '\0';
-        snprintf(key, sizeof key, "option.%s", line);
-        snprintf(name, sizeof name, "--%s", line);
-        TRY(compare(sql, find, key, name, value));
-    }
-done:
-    free(copy);
-    return st;
-}
-
-static sal_status check_run(sal_sql *sql, const sal_run *run)
-{
-    sal_status st = SAL_OK;
-    sqlite3_stmt *find = NULL;
-    char shard[64], shards[64];
-    snprintf(shard, sizeof shard, "%lld", (long long)run->shard);
-    snprintf(shards, sizeof shards, "%lld", (long long)run->shards);
-    TRY(sal_sql_prepare(&find, sql, "SELECT value FROM run WHERE key = ?1"));
-    TRY(compare(sql, find, "model_sha256", "model (by its SHA-256)", run->model_sha256));
-    TRY(compare(sql, find, "manifest_sha256", "list of pictures (by its SHA-256)", run->manifest_sha256));
-    TRY(compare(sql, find, "shards", "number of shards", shards));
-    TRY(compare(sql, find, "shard", "shard", shard));
-    TRY(compare_settings(sql, find, run->settings));
-done:
-    sqlite3_finalize(find);
-    return st;
-}
-
 static sal_status has_tables(int *there, sal_sql *sql)
 {
     sal_status st = SAL_OK;
@@ -140,7 +74,7 @@ static sal_status make_or_check(sal_store *s, const sal_run *run)
                              "BEGIN IMMEDIATE"));
     TRY(has_tables(&there, &s->sql));
     if (there) {
-        TRY(check_run(&s->sql, run));
+        TRY(sal_store_check_run(&s->sql, run));
     } else {
         TRY(sal_store_make_tables(&s->sql, s->dataset));
         TRY(sal_store_write_run(&s->sql, run, s->dataset->count));
@@ -171,32 +105,11 @@ done:
     return st;
 }
 
-static sal_status prepare(sal_store *s)
-{
-    static const char *const texts[STATEMENTS] = {
-        [INSERT_PICTURE] = "INSERT OR REPLACE INTO pictures VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
-        [INSERT_PREDICTION] = "INSERT OR REPLACE INTO predictions VALUES(?1,?2,?3,?4,?5)",
-        [INSERT_MAP] = "INSERT OR REPLACE INTO maps VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
-        [INSERT_TIMING] = "INSERT OR REPLACE INTO timings VALUES(?1,?2,?3,?4)",
-    };
-    sal_status st = SAL_OK;
-    char text[64 + 6 * SAL_MAX_COLUMNS];
-    size_t used = (size_t)snprintf(text, sizeof text, "INSERT OR REPLACE INTO manifest VALUES(?1");
-    for (int k = 0; k < s->dataset->column_count; k++)
-        used += (size_t)snprintf(text + used, sizeof text - used, ",?%d", k + 2);
-    snprintf(text + used, sizeof text - used, ")");
-    for (int k = 0; k < STATEMENTS; k++)
-        TRY(sal_sql_prepare(&s->statements[k], &s->sql, texts[k] ? texts[k] : text));
-done:
-    return st;
-}
-
 static void *commit_all(void *context);
 
 static void release(sal_store *s)
 {
-    for (int k = 0; k < STATEMENTS; k++)
-        sqlite3_finalize(s->statements[k]);
+    sal_rows_close(&s->rows);
     for (waiting *w = s->first, *next; w; w = next) {
         next = w->next;
         free(w);
@@ -232,7 +145,7 @@ sal_status sal_store_open(sal_store **out, const char *path, const char *folder,
     TRY(sal_sql_open(&s->sql, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
     TRY(make_or_check(s, run));
     TRY(begin_session(s, run, device));
-    TRY(prepare(s));
+    TRY(sal_rows_open(&s->rows, &s->sql, dataset));
     if (pthread_create(&s->thread, NULL, commit_all, s) != 0) {
         st = sal_fail(SAL_ERROR_MEMORY, "cannot start a thread");
         goto done;
@@ -308,106 +221,6 @@ done:
 
 /* ---- Rows ---------------------------------------------------------------- */
 
-static sal_status put_picture(sal_store *s, const sal_result *r)
-{
-    sal_status st = SAL_OK;
-    sal_sql *q = &s->sql;
-    sqlite3_stmt *t = s->statements[INSERT_PICTURE];
-    const sal_prediction *best = r->prediction_count ? r->predictions : NULL;
-    TRY(sal_sql_bind_integer(q, t, 1, (int64_t)r->picture));
-    TRY(sal_sql_bind_text(q, t, 2, sal_dataset_path(s->dataset, r->picture)));
-    TRY(sal_sql_bind_text(q, t, 3, r->status == SAL_OK ? "ok" : sal_status_name(r->status)));
-    TRY(sal_sql_bind_text(q, t, 4, r->error));
-    TRY(best ? sal_sql_bind_integer(q, t, 5, r->width) : sal_sql_bind_null(q, t, 5));
-    TRY(best ? sal_sql_bind_integer(q, t, 6, r->height) : sal_sql_bind_null(q, t, 6));
-    TRY(best ? sal_sql_bind_integer(q, t, 7, best->output) : sal_sql_bind_null(q, t, 7));
-    TRY(sal_sql_bind_real(q, t, 8, best ? (double)best->score : (double)NAN));
-    TRY(sal_sql_bind_real(q, t, 9, best ? (double)best->probability : (double)NAN));
-    TRY(r->correct >= 0 ? sal_sql_bind_integer(q, t, 10, r->correct) : sal_sql_bind_null(q, t, 10));
-    TRY(sal_sql_step_done(q, t));
-done:
-    return st;
-}
-
-static sal_status put_predictions(sal_store *s, const sal_result *r)
-{
-    sal_status st = SAL_OK;
-    sal_sql *q = &s->sql;
-    sqlite3_stmt *t = s->statements[INSERT_PREDICTION];
-    for (size_t k = 0; k < r->prediction_count; k++) {
-        TRY(sal_sql_bind_integer(q, t, 1, (int64_t)r->picture));
-        TRY(sal_sql_bind_integer(q, t, 2, (int64_t)k + 1));
-        TRY(sal_sql_bind_integer(q, t, 3, r->predictions[k].output));
-        TRY(sal_sql_bind_real(q, t, 4, (double)r->predictions[k].score));
-        TRY(sal_sql_bind_real(q, t, 5, (double)r->predictions[k].probability));
-        TRY(sal_sql_step_done(q, t));
-    }
-done:
-    return st;
-}
-
-static sal_status put_map(sal_store *s, const sal_result *r, size_t k)
-{
-    sal_status st = SAL_OK;
-    sal_sql *q = &s->sql;
-    sqlite3_stmt *t = s->statements[INSERT_MAP];
-    const sal_result_map *m = &r->maps[k];
-    const float reals[] = {m->score, m->probability, m->stats.low, m->stats.peak, m->stats.mean};
-    const float summary[] = {m->summary.mean, m->summary.deviation, m->summary.center_x, m->summary.center_y};
-    TRY(sal_sql_bind_integer(q, t, 1, (int64_t)r->picture));
-    TRY(sal_sql_bind_integer(q, t, 2, (int64_t)k + 1));
-    TRY(sal_sql_bind_integer(q, t, 3, m->target));
-    for (int i = 0; i < 5; i++)
-        TRY(sal_sql_bind_real(q, t, 4 + i, (double)reals[i]));
-    TRY(sal_sql_bind_integer(q, t, 9, m->stats.flat));
-    for (int i = 0; i < 4; i++)
-        TRY(sal_sql_bind_real(q, t, 10 + i, (double)summary[i]));
-    TRY(sal_sql_bind_text(q, t, 14, m->map_file));
-    TRY(sal_sql_bind_text(q, t, 15, m->overlay_file));
-    TRY(sal_sql_step_done(q, t));
-done:
-    return st;
-}
-
-static sal_status put_timing(sal_store *s, const sal_result *r)
-{
-    sal_status st = SAL_OK;
-    sal_sql *q = &s->sql;
-    sqlite3_stmt *t = s->statements[INSERT_TIMING];
-    TRY(sal_sql_bind_integer(q, t, 1, (int64_t)r->picture));
-    TRY(sal_sql_bind_real(q, t, 2, r->decode_ms));
-    TRY(sal_sql_bind_real(q, t, 3, r->compute_ms));
-    TRY(sal_sql_bind_real(q, t, 4, r->encode_ms));
-    TRY(sal_sql_step_done(q, t));
-done:
-    return st;
-}
-
-static sal_status put_manifest(sal_store *s, const sal_result *r)
-{
-    sal_status st = SAL_OK;
-    sqlite3_stmt *t = s->statements[INSERT_MANIFEST];
-    TRY(sal_sql_bind_integer(&s->sql, t, 1, (int64_t)r->picture));
-    for (int k = 0; k < s->dataset->column_count; k++)
-        TRY(sal_sql_bind_text(&s->sql, t, k + 2, sal_dataset_field(s->dataset, r->picture, k)));
-    TRY(sal_sql_step_done(&s->sql, t));
-done:
-    return st;
-}
-
-static sal_status put(sal_store *s, const sal_result *r)
-{
-    sal_status st = SAL_OK;
-    TRY(put_picture(s, r));
-    TRY(put_manifest(s, r));
-    TRY(put_predictions(s, r));
-    for (size_t k = 0; k < r->map_count; k++)
-        TRY(put_map(s, r, k));
-    TRY(put_timing(s, r));
-done:
-    return st;
-}
-
 static sal_status count_session(sal_store *s, size_t stored)
 {
     sal_status st = SAL_OK;
@@ -431,14 +244,12 @@ static sal_status commit(sal_store *s, const waiting *list, size_t stored)
                         strerror(errno));
     TRY(sal_sql_run(&s->sql, "BEGIN IMMEDIATE"));
     for (; list; list = list->next)
-        TRY(put(s, &list->result));
+        TRY(sal_rows_put(&s->rows, &list->result));
     TRY(count_session(s, stored));
     TRY(sal_sql_run(&s->sql, "COMMIT"));
 done:
     if (st != SAL_OK) {
-        /* Statements that failed midway would hold the transaction. */
-        for (int k = 0; k < STATEMENTS; k++)
-            (void)sqlite3_reset(s->statements[k]);
+        sal_rows_reset(&s->rows);
         if (!sqlite3_get_autocommit(s->sql.db))
             (void)sqlite3_exec(s->sql.db, "ROLLBACK", NULL, NULL, NULL);
     }
@@ -610,10 +421,7 @@ static sal_status end_session(sal_store *s, const char *outcome)
     sqlite3_finalize(update);
     update = NULL;
     /* A finished file stands alone, without its journal. */
-    for (int k = 0; k < STATEMENTS; k++) {
-        sqlite3_finalize(s->statements[k]);
-        s->statements[k] = NULL;
-    }
+    sal_rows_close(&s->rows);
     TRY(sal_sql_run(&s->sql, "PRAGMA journal_mode = DELETE"));
 done:
     sqlite3_finalize(update);

@@ -54,6 +54,8 @@ sal_status sal_store_keep_top(sal_store *store, int64_t n, const char *folder);
 sal_status sal_store_make_tables(sal_sql *sql, const sal_dataset *dataset);
 /* The rows of table run. */
 sal_status sal_store_write_run(sal_sql *sql, const sal_run *run, size_t pictures);
+/* Is what is asked for now what the results were begun with? Errors: ARGUMENT (names the first difference). */
+sal_status sal_store_check_run(sal_sql *sql, const sal_run *run);
 /* Statement: clears overlay_file of all but the n (its parameter 1) highest scores. */
 extern const char sal_store_keep_top_sql[];
 

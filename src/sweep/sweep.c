@@ -1,56 +1,18 @@
 /* A data set from the first picture to the last, however often it is interrupted. */
-#include "api/identity.h"
-#include "base/file.h"
-#include "base/memory.h"
-#include "results/run.h"
-#include "sweep/pipeline.h"
-#include "sweep/settings.h"
+#include "sweep/sweep.h"
 
-#include <dirent.h>
+#include "base/memory.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { DEFAULT_PREDICTIONS = 5 };
 
-typedef struct sweep {
-    sal_sweep_options options; /* with defaults filled in */
-    const char *folder;
-    const sal_model *model;
-    sal_model_info info;
-    const sal_dataset *dataset;
-    sal_dataset *frozen; /* the list as it was when the run began, where that is another one; owned */
-    char *settings;
-    char model_sha256[SAL_DIGEST_SIZE];
-    char manifest_sha256[SAL_DIGEST_SIZE];
-    sal_run run;
-    sal_output_layout layout;
-    sal_names names;
-    sal_store *store;
-    char *store_path;
-    struct stat root; /* the folder of the pictures, when the run began */
-    int has_root;
-    /* The pictures that this call computes: */
-    size_t *rows;
-    const char **paths;
-    const char **stems;
-    sal_target *targets; /* with SAL_TARGET_LABEL */
-    size_t count;
-    /* How it goes: */
-    sal_sweep_progress progress;
-    sal_result_map *maps; /* of one picture */
-    int stopped;
-    float *top; /* scores of the best so far, the worst first: a heap */
-    int64_t top_used;
-    pthread_mutex_t top_lock;
-} sweep;
-
 /* ---- Options ------------------------------------------------------------- */
 
-static sal_status check_options(sweep *s)
+static sal_status check_options(sal_sweep_state *s)
 {
     sal_sweep_options *o = &s->options;
     if (o->shards < 1)
@@ -80,7 +42,7 @@ static sal_status check_options(sweep *s)
     return SAL_OK;
 }
 
-static void choose_files(sweep *s)
+static void choose_files(sal_sweep_state *s)
 {
     static const unsigned formats[] = {[SAL_MAPS_NPY] = SAL_FILE_BIT(SAL_FILE_NPY),
                                        [SAL_MAPS_NONE] = 0,
@@ -93,261 +55,10 @@ static void choose_files(sweep *s)
         s->layout.files |= SAL_FILE_BIT(o->overlay_jpeg ? SAL_FILE_OVERLAY_JPEG : SAL_FILE_OVERLAY);
 }
 
-/* ---- The list, now and then ---------------------------------------------- */
-
-static sal_status hash_list(char sha256[SAL_DIGEST_SIZE], const sal_dataset *d)
-{
-    char *text = NULL;
-    size_t size;
-    sal_status st = sal_dataset_text(&text, &size, d);
-    if (st == SAL_OK)
-        st = sal_run_hash(sha256, text, size);
-    free(text);
-    return st;
-}
-
-static int is_sorted(const sal_dataset *d)
-{
-    for (size_t i = 1; i < d->count; i++)
-        if (strcmp(sal_dataset_path(d, i - 1), sal_dataset_path(d, i)) > 0)
-            return 0;
-    return 1;
-}
-
-/* A picture of `now` that `then` does not have, or now->count; *count: how many there are. Lists of folders are sorted:
- * one pass; others are searched. */
-static size_t find_new(size_t *count, const sal_dataset *now, const sal_dataset *then)
-{
-    size_t first = now->count, at = 0;
-    const int sorted = is_sorted(now) && is_sorted(then);
-    *count = 0;
-    for (size_t i = 0; i < now->count; i++) {
-        const char *path = sal_dataset_path(now, i);
-        if (!sorted)
-            at = sal_dataset_find(then, path);
-        while (at < then->count && strcmp(sal_dataset_path(then, at), path) < 0)
-            at++;
-        if (at < then->count && strcmp(sal_dataset_path(then, at), path) == 0)
-            continue;
-        if ((*count)++ == 0)
-            first = i;
-    }
-    return first;
-}
-
-/* The list of a run that was begun stays its list: pictures that went missing from a folder since are failures, new
- * ones are another run. A manifest is compared as a whole. */
-static sal_status reconcile_list(sweep *s)
-{
-    sal_status st = SAL_OK;
-    char *path = NULL;
-    sal_dataset *then = NULL;
-    char sha256[SAL_DIGEST_SIZE];
-    size_t added;
-    TRY(hash_list(s->manifest_sha256, s->dataset));
-    TRY(sal_run_path(&path, s->folder, SAL_RUN_MANIFEST));
-    if (access(path, F_OK) != 0)
-        goto done;
-    const char *const inputs[] = {path};
-    const sal_dataset_options options = {.root = s->dataset->root};
-    TRY(sal_dataset_open(&then, inputs, 1, &options));
-    TRY(hash_list(sha256, then));
-    if (strcmp(sha256, s->manifest_sha256) == 0)
-        goto done;
-    const size_t first = find_new(&added, s->dataset, then);
-    if (s->dataset->manifest || added > 0) {
-        char what[256] = "other columns or labels";
-        if (added > 0)
-            snprintf(what, sizeof what, "%zu new, such as %.180s", added, sal_dataset_path(s->dataset, first));
-        else if (s->dataset->count != then->count)
-            snprintf(what, sizeof what, "%zu are gone", then->count - s->dataset->count);
-        st = sal_fail(SAL_ERROR_ARGUMENT,
-                      "%s: the list of pictures has changed since the run began: %zu then, %zu now (%s); --restart "
-                      "throws its results away, or choose another run folder",
-                      path, then->count, s->dataset->count, what);
-        goto done;
-    }
-    s->frozen = then;
-    s->dataset = then;
-    then = NULL;
-    memcpy(s->manifest_sha256, sha256, sizeof sha256);
-done:
-    sal_dataset_close(then);
-    free(path);
-    return st;
-}
-
-/* ---- The run folder ------------------------------------------------------ */
-
-/* Shards of one run are all of the same number. */
-static sal_status check_shards(const sweep *s, const char *path)
-{
-    sal_status st = SAL_OK;
-    int64_t index, count;
-    DIR *directory = opendir(path);
-    for (struct dirent *e; directory && st == SAL_OK && (e = readdir(directory)) != NULL;)
-        if (sal_run_parse_shard(&index, &count, e->d_name) && count != s->options.shards)
-            st = sal_fail(SAL_ERROR_ARGUMENT,
-                          "%s: holds %s, a shard of %lld, and this one is of %lld: choose another folder, or remove it",
-                          path, e->d_name, (long long)count, (long long)s->options.shards);
-    if (directory)
-        closedir(directory);
-    return st;
-}
-
-/* Parts and a whole do not mix in one folder. */
-static sal_status check_kind(const sweep *s)
-{
-    sal_status st = SAL_OK;
-    char *shards = NULL, *whole = NULL;
-    TRY(sal_run_path(&shards, s->folder, SAL_STORE_SHARDS));
-    TRY(sal_run_store_path(&whole, s->folder, 0, 1));
-    const int has_shards = access(shards, F_OK) == 0, has_whole = access(whole, F_OK) == 0;
-    if (s->options.shards == 1 && has_shards)
-        st = sal_fail(SAL_ERROR_ARGUMENT,
-                      "%s: holds a run in shards: go on with --shard, or 'salmap merge' it; --restart throws its "
-                      "results away",
-                      s->folder);
-    else if (s->options.shards > 1 && has_whole && !has_shards)
-        st = sal_fail(SAL_ERROR_ARGUMENT,
-                      "%s: holds a run that is not in shards: choose another folder, or --restart throws its results "
-                      "away",
-                      s->folder);
-    else if (s->options.shards > 1)
-        st = check_shards(s, shards);
-done:
-    free(shards);
-    free(whole);
-    return st;
-}
-
-static int is_ours(void *context, size_t first, const char *file)
-{
-    const sweep *s = context;
-    for (size_t i = first; i < first + 1000 && i < s->dataset->count; i++) {
-        const size_t length = strlen(s->names.stems[i]);
-        if (sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards) &&
-            strncmp(file, s->names.stems[i], length) == 0 && file[length] == '.')
-            return 1;
-    }
-    return 0;
-}
-
-static sal_status open_run(sweep *s, sal_engine *engine)
-{
-    sal_status st = SAL_OK;
-    sal_plan_info plan;
-    TRY(sal_output_folder(s->folder));
-    TRY(sal_run_store_path(&s->store_path, s->folder, s->options.shard, s->options.shards));
-    if (s->options.restart)
-        TRY(s->options.shards > 1 ? sal_run_remove_shard(s->folder, s->options.shard, s->options.shards)
-                                  : sal_run_remove(s->folder));
-    TRY(check_kind(s));
-    TRY(reconcile_list(s));
-    TRY(sal_model_hash(s->model_sha256, s->model));
-    TRY(sal_settings_make(&s->settings, &s->options, engine));
-    TRY(sal_names_make(&s->names, (const char *const *)s->dataset->files, s->dataset->count, &s->layout));
-    s->run = (sal_run){.model = s->info.path,
-                       .model_sha256 = s->model_sha256,
-                       .manifest_sha256 = s->manifest_sha256,
-                       .settings = s->settings,
-                       .shard = s->options.shard,
-                       .shards = s->options.shards};
-    /* Results that are there say best what differs; without them, a refused command is to leave none. */
-    if (access(s->store_path, F_OK) != 0)
-        TRY(sal_run_check(s->folder, &s->run));
-    TRY(sal_directory_make_for(s->store_path));
-    TRY(sal_engine_get_plan(&plan, engine));
-    st = sal_store_open(&s->store, s->store_path, s->folder, &s->run, s->dataset, plan.device);
-    if (st == SAL_ERROR_FORMAT)
-        st = sal_fail(st, "%s; --restart begins anew", sal_last_error());
-    TRY(st);
-    TRY(sal_run_describe(s->folder, &s->run, s->dataset, s->options.inputs, s->options.input_count));
-    if (s->options.shards == 1)
-        TRY(sal_run_remove_own_temporaries(s->folder));
-    TRY(sal_run_remove_temporaries(s->folder, is_ours, s));
-    s->has_root = stat(s->dataset->root[0] ? s->dataset->root : ".", &s->root) == 0;
-done:
-    return st;
-}
-
-/* ---- What is left to do -------------------------------------------------- */
-
-/* The output that a label names, where there are several; -1: none. */
-static int64_t output_of(const sweep *s, size_t row)
-{
-    const char *label = sal_dataset_label(s->dataset, row);
-    char *end;
-    if (!label || !*label)
-        return -1;
-    const long long output = strtoll(label, &end, 10);
-    return *end || output < 0 || output >= s->info.outputs ? -1 : (int64_t)output;
-}
-
-/* What `wrong` compares with must be a number, or nothing. */
-static sal_status check_label(const sweep *s, size_t row)
-{
-    const char *label = sal_dataset_label(s->dataset, row);
-    char *end;
-    if (!label || !*label)
-        return SAL_OK;
-    (void)strtod(label, &end);
-    return *end ? sal_fail(SAL_ERROR_ARGUMENT,
-                           "%s: its label '%s' is no number: with overlays wrong, labels are outputs or values",
-                           sal_dataset_path(s->dataset, row), label)
-                : SAL_OK;
-}
-
-static sal_status choose_target(sweep *s, size_t at, size_t row)
-{
-    const int64_t output = s->info.outputs == 1 ? 0 : output_of(s, row);
-    if (output < 0)
-        return sal_fail(SAL_ERROR_ARGUMENT,
-                        "%s: its label '%s' names no output: with target label, labels are numbers from 0 to %lld",
-                        sal_dataset_path(s->dataset, row), sal_dataset_label(s->dataset, row),
-                        (long long)s->info.outputs - 1);
-    s->targets[at] = (sal_target){SAL_TARGET_INDEX, output, s->options.explain.target.score};
-    return SAL_OK;
-}
-
-static sal_status list_pending(sweep *s)
-{
-    sal_status st = SAL_OK;
-    const size_t all = s->dataset->count;
-    unsigned char *known = NULL;
-    TRY(sal_alloc(&known, all, 1, "the list of pictures"));
-    TRY(sal_store_known(known, s->store));
-    TRY(sal_alloc(&s->rows, all, sizeof *s->rows, "the list of pictures"));
-    TRY(sal_alloc(&s->paths, all, sizeof *s->paths, "the list of pictures"));
-    TRY(sal_alloc(&s->stems, all, sizeof *s->stems, "the list of pictures"));
-    if (s->options.explain.target.kind == SAL_TARGET_LABEL)
-        TRY(sal_alloc(&s->targets, all, sizeof *s->targets, "targets"));
-    for (size_t i = 0; i < all; i++) {
-        if (!sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards))
-            continue;
-        s->progress.pictures++;
-        if (known[i] == SAL_KNOWN_DONE || (known[i] == SAL_KNOWN_FAILED && !s->options.retry_failed)) {
-            s->progress.done++;
-            s->progress.failed += known[i] != SAL_KNOWN_DONE;
-            continue;
-        }
-        if (s->targets)
-            TRY(choose_target(s, s->count, i));
-        if (s->options.overlays == SAL_OVERLAYS_WRONG)
-            TRY(check_label(s, i));
-        s->rows[s->count] = i;
-        s->paths[s->count] = sal_dataset_file(s->dataset, i);
-        s->stems[s->count++] = s->names.stems[i];
-    }
-done:
-    sal_free(known);
-    return st;
-}
-
 /* ---- Right and wrong ----------------------------------------------------- */
 
 /* Whether the prediction is the label: -1 where that cannot be said. */
-static int is_correct(const sweep *s, size_t row, const sal_prediction *best)
+static int is_correct(const sal_sweep_state *s, size_t row, const sal_prediction *best)
 {
     const char *label = sal_dataset_label(s->dataset, row);
     char *end;
@@ -363,70 +74,31 @@ static int is_correct(const sweep *s, size_t row, const sal_prediction *best)
     return fabs((double)best->score - number) <= s->options.tolerance;
 }
 
-/* ---- The highest scores -------------------------------------------------- */
-
-/* Whether a score may be among the n highest: what is below the n-th of those before it never is. Ties are settled
- * in the end. */
-static int may_be_top(sweep *s, float score)
-{
-    pthread_mutex_lock(&s->top_lock);
-    const int may = s->top_used < s->options.overlay_count || score >= s->top[0];
-    pthread_mutex_unlock(&s->top_lock);
-    return may;
-}
-
-/* Into the heap of the n highest. */
-static void add_top(void *context, float score)
-{
-    sweep *s = context;
-    pthread_mutex_lock(&s->top_lock);
-    int64_t at;
-    if (s->top_used < s->options.overlay_count) {
-        for (at = s->top_used++; at > 0 && s->top[(at - 1) / 2] > score; at = (at - 1) / 2)
-            s->top[at] = s->top[(at - 1) / 2];
-        s->top[at] = score;
-    } else if (score > s->top[0]) {
-        for (at = 0;;) {
-            int64_t child = 2 * at + 1;
-            if (child >= s->top_used)
-                break;
-            if (child + 1 < s->top_used && s->top[child + 1] < s->top[child])
-                child++;
-            if (s->top[child] >= score)
-                break;
-            s->top[at] = s->top[child];
-            at = child;
-        }
-        s->top[at] = score;
-    }
-    pthread_mutex_unlock(&s->top_lock);
-}
-
-static sal_status begin_top(sweep *s)
+static sal_status begin_top(sal_sweep_state *s)
 {
     sal_status st = SAL_OK;
     if (s->options.overlays != SAL_OVERLAYS_TOP)
         return SAL_OK;
     if (s->options.overlay_count > (int64_t)s->dataset->count)
         s->options.overlay_count = (int64_t)s->dataset->count;
-    TRY(sal_alloc(&s->top, (size_t)s->options.overlay_count, sizeof *s->top, "the highest scores"));
-    TRY(sal_store_scores(s->store, s->options.overlay_count, add_top, s));
+    TRY(sal_top_scores_init(&s->top, (size_t)s->options.overlay_count));
+    TRY(sal_store_scores(s->store, s->options.overlay_count, sal_top_scores_add, &s->top));
 done:
     return st;
 }
 
 static int wants_overlay(void *context, size_t picture, const sal_slot *slot)
 {
-    sweep *s = context;
+    sal_sweep_state *s = context;
     if (s->options.overlays == SAL_OVERLAYS_WRONG)
         return is_correct(s, s->rows[picture], &slot->predictions[0]) == 0;
-    return may_be_top(s, slot->outputs[0].map.score);
+    return sal_top_scores_may(&s->top, slot->outputs[0].map.score);
 }
 
 /* ---- Results ------------------------------------------------------------- */
 
 /* A picture that cannot be read because its whole folder went away is no failed picture: nothing is. */
-static sal_status check_root(const sweep *s, const sal_slot *slot)
+static sal_status check_root(const sal_sweep_state *s, const sal_slot *slot)
 {
     struct stat now;
     const char *root = s->dataset->root[0] ? s->dataset->root : ".";
@@ -443,7 +115,7 @@ static sal_status check_root(const sweep *s, const sal_slot *slot)
     return SAL_OK;
 }
 
-static sal_status fail_picture(sweep *s, sal_result *r, const sal_slot *slot)
+static sal_status fail_picture(sal_sweep_state *s, sal_result *r, const sal_slot *slot)
 {
     sal_status st = SAL_OK;
     /* A disk that is full, or a folder that is gone, would fail all of them. */
@@ -464,7 +136,7 @@ done:
     return st;
 }
 
-static sal_result_map map_of(const sweep *s, const sal_output *out)
+static sal_result_map map_of(const sal_sweep_state *s, const sal_output *out)
 {
     const sal_explain_map *m = &out->map;
     static const sal_output_file formats[] = {SAL_FILE_NPY, SAL_FILE_NPZ, SAL_FILE_PNG16};
@@ -484,7 +156,7 @@ static sal_result_map map_of(const sweep *s, const sal_output *out)
 static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
 {
     sal_status st = SAL_OK;
-    sweep *s = context;
+    sal_sweep_state *s = context;
     const size_t row = s->rows[picture], maps = s->layout.top > 0 ? (size_t)s->layout.top : 1;
     sal_result r = {.picture = row,
                     .correct = -1,
@@ -506,8 +178,8 @@ static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
         r.maps = s->maps;
         r.map_count = maps;
         TRY(sal_store_add(s->store, &r));
-        if (s->top)
-            add_top(s, s->maps[0].score);
+        if (s->top.heap)
+            sal_top_scores_add(&s->top, s->maps[0].score);
     }
     s->progress.done++;
     s->progress.done_now++;
@@ -529,7 +201,7 @@ static void find_bound(sal_sweep_progress *p)
 
 static int look(void *context, const sal_pipeline_state *state)
 {
-    sweep *s = context;
+    sal_sweep_state *s = context;
     sal_sweep_progress *p = &s->progress;
     p->seconds = state->seconds;
     p->processor = state->processor;
@@ -547,7 +219,7 @@ static int look(void *context, const sal_pipeline_state *state)
 
 /* ---- The end ------------------------------------------------------------- */
 
-static sal_status finish(sweep *s)
+static sal_status finish(sal_sweep_state *s)
 {
     sal_status st = SAL_OK;
     char *csv = NULL;
@@ -559,7 +231,7 @@ static sal_status finish(sweep *s)
         outcome = "stopped";
         goto done;
     }
-    if (s->top)
+    if (s->top.heap)
         TRY(sal_store_keep_top(s->store, s->options.overlay_count, s->options.shards == 1 ? s->folder : NULL));
 done:
     if (st == SAL_OK || st == SAL_ERROR_CANCELLED) {
@@ -577,7 +249,7 @@ done:
     return st;
 }
 
-static sal_status run(sweep *s, sal_engine *const *engines, size_t engine_count)
+static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t engine_count)
 {
     sal_status st = SAL_OK;
     if (s->options.max_failures_set && s->count > 0 && s->progress.failed > (size_t)s->options.max_failures)
@@ -609,7 +281,7 @@ done:
     return st;
 }
 
-static sal_status prepare(sweep *s, sal_engine *const *engines, size_t engine_count)
+static sal_status prepare(sal_sweep_state *s, sal_engine *const *engines, size_t engine_count)
 {
     sal_status st = SAL_OK;
     sal_explain_options explain = s->options.explain;
@@ -623,13 +295,12 @@ static sal_status prepare(sweep *s, sal_engine *const *engines, size_t engine_co
     if (s->options.predictions > s->info.outputs)
         s->options.predictions = s->info.outputs;
     choose_files(s);
-    TRY(open_run(s, engines[0]));
-    TRY(list_pending(s));
+    TRY(sal_sweep_begin(s, engines[0]));
 done:
     return st;
 }
 
-static void release(sweep *s)
+static void release(sal_sweep_state *s)
 {
     sal_names_clear(&s->names);
     sal_dataset_close(s->frozen);
@@ -640,8 +311,7 @@ static void release(sweep *s)
     sal_free(s->stems);
     sal_free(s->targets);
     sal_free(s->maps);
-    sal_free(s->top);
-    pthread_mutex_destroy(&s->top_lock);
+    sal_top_scores_clear(&s->top);
 }
 
 sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_t engine_count,
@@ -650,8 +320,7 @@ sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_
     sal_status st = SAL_OK;
     if (!dataset || !options)
         return sal_fail(SAL_ERROR_ARGUMENT, "a data set and options must be given");
-    sweep s = {.options = *options, .dataset = dataset};
-    pthread_mutex_init(&s.top_lock, NULL);
+    sal_sweep_state s = {.options = *options, .dataset = dataset};
     TRY(prepare(&s, engines, engine_count));
     TRY(run(&s, engines, engine_count));
 done:

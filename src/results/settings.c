@@ -1,0 +1,22 @@
+#include "results/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+sal_status sal_settings_each(const char *settings,
+                             sal_status (*visit)(void *context, const char *name, const char *value), void *context)
+{
+    sal_status st = SAL_OK;
+    char *copy = strdup(settings), *rest = copy;
+    if (!copy)
+        return sal_fail_memory(strlen(settings), "settings");
+    for (char *line; st == SAL_OK && (line = strsep(&rest, "\n")) != NULL;) {
+        char *value = strchr(line, ' ');
+        if (!value)
+            continue;
+        *value++ = '\0';
+        st = visit(context, line, value);
+    }
+    free(copy);
+    return st;
+}

@@ -1,0 +1,11 @@
+/* Options of a run as "name value" lines. */
+#ifndef SAL_RESULTS_SETTINGS_H
+#define SAL_RESULTS_SETTINGS_H
+
+#include "base/error.h"
+
+/* Calls visit for every line, until one fails. Errors: MEMORY, and those of visit. */
+sal_status sal_settings_each(const char *settings,
+                             sal_status (*visit)(void *context, const char *name, const char *value), void *context);
+
+#endif

@@ -1,0 +1,273 @@
+/* The beginning of a sweep, or its going on: the list, the run folder, and what is left to do. */
+#include "sweep/sweep.h"
+
+#include "api/identity.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "sweep/settings.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- The list, now and then ---------------------------------------------- */
+
+static sal_status hash_list(char sha256[SAL_DIGEST_SIZE], const sal_dataset *d)
+{
+    char *text = NULL;
+    size_t size;
+    sal_status st = sal_dataset_text(&text, &size, d);
+    if (st == SAL_OK)
+        st = sal_run_hash(sha256, text, size);
+    free(text);
+    return st;
+}
+
+static int is_sorted(const sal_dataset *d)
+{
+    for (size_t i = 1; i < d->count; i++)
+        if (strcmp(sal_dataset_path(d, i - 1), sal_dataset_path(d, i)) > 0)
+            return 0;
+    return 1;
+}
+
+/* A picture of `now` that `then` does not have, or now->count; *count: how many there are. Lists of folders are sorted:
+ * one pass; others are searched. */
+static size_t find_new(size_t *count, const sal_dataset *now, const sal_dataset *then)
+{
+    size_t first = now->count, at = 0;
+    const int sorted = is_sorted(now) && is_sorted(then);
+    *count = 0;
+    for (size_t i = 0; i < now->count; i++) {
+        const char *path = sal_dataset_path(now, i);
+        if (!sorted)
+            at = sal_dataset_find(then, path);
+        while (at < then->count && strcmp(sal_dataset_path(then, at), path) < 0)
+            at++;
+        if (at < then->count && strcmp(sal_dataset_path(then, at), path) == 0)
+            continue;
+        if ((*count)++ == 0)
+            first = i;
+    }
+    return first;
+}
+
+/* The list of a run that was begun stays its list: pictures that went missing from a folder since are failures, new
+ * ones are another run. A manifest is compared as a whole. */
+static sal_status reconcile_list(sal_sweep_state *s)
+{
+    sal_status st = SAL_OK;
+    char *path = NULL;
+    sal_dataset *then = NULL;
+    char sha256[SAL_DIGEST_SIZE];
+    size_t added;
+    TRY(hash_list(s->manifest_sha256, s->dataset));
+    TRY(sal_run_path(&path, s->folder, SAL_RUN_MANIFEST));
+    if (access(path, F_OK) != 0)
+        goto done;
+    const char *const inputs[] = {path};
+    const sal_dataset_options options = {.root = s->dataset->root};
+    TRY(sal_dataset_open(&then, inputs, 1, &options));
+    TRY(hash_list(sha256, then));
+    if (strcmp(sha256, s->manifest_sha256) == 0)
+        goto done;
+    const size_t first = find_new(&added, s->dataset, then);
+    if (s->dataset->manifest || added > 0) {
+        char what[256] = "other columns or labels";
+        if (added > 0)
+            snprintf(what, sizeof what, "%zu new, such as %.180s", added, sal_dataset_path(s->dataset, first));
+        else if (s->dataset->count != then->count)
+            snprintf(what, sizeof what, "%zu are gone", then->count - s->dataset->count);
+        st = sal_fail(SAL_ERROR_ARGUMENT,
+                      "%s: the list of pictures has changed since the run began: %zu then, %zu now (%s); --restart "
+                      "throws its results away, or choose another run folder",
+                      path, then->count, s->dataset->count, what);
+        goto done;
+    }
+    s->frozen = then;
+    s->dataset = then;
+    then = NULL;
+    memcpy(s->manifest_sha256, sha256, sizeof sha256);
+done:
+    sal_dataset_close(then);
+    free(path);
+    return st;
+}
+
+/* ---- The run folder ------------------------------------------------------ */
+
+/* Shards of one run are all of the same number. */
+static sal_status check_shards(const sal_sweep_state *s, const char *path)
+{
+    sal_status st = SAL_OK;
+    int64_t index, count;
+    DIR *directory = opendir(path);
+    for (struct dirent *e; directory && st == SAL_OK && (e = readdir(directory)) != NULL;)
+        if (sal_run_parse_shard(&index, &count, e->d_name) && count != s->options.shards)
+            st = sal_fail(SAL_ERROR_ARGUMENT,
+                          "%s: holds %s, a shard of %lld, and this one is of %lld: choose another folder, or remove it",
+                          path, e->d_name, (long long)count, (long long)s->options.shards);
+    if (directory)
+        closedir(directory);
+    return st;
+}
+
+/* Parts and a whole do not mix in one folder. */
+static sal_status check_kind(const sal_sweep_state *s)
+{
+    sal_status st = SAL_OK;
+    char *shards = NULL, *whole = NULL;
+    TRY(sal_run_path(&shards, s->folder, SAL_STORE_SHARDS));
+    TRY(sal_run_store_path(&whole, s->folder, 0, 1));
+    const int has_shards = access(shards, F_OK) == 0, has_whole = access(whole, F_OK) == 0;
+    if (s->options.shards == 1 && has_shards)
+        st = sal_fail(SAL_ERROR_ARGUMENT,
+                      "%s: holds a run in shards: go on with --shard, or 'salmap merge' it; --restart throws its "
+                      "results away",
+                      s->folder);
+    else if (s->options.shards > 1 && has_whole && !has_shards)
+        st = sal_fail(SAL_ERROR_ARGUMENT,
+                      "%s: holds a run that is not in shards: choose another folder, or --restart throws its results "
+                      "away",
+                      s->folder);
+    else if (s->options.shards > 1)
+        st = check_shards(s, shards);
+done:
+    free(shards);
+    free(whole);
+    return st;
+}
+
+static int is_ours(void *context, size_t first, const char *file)
+{
+    const sal_sweep_state *s = context;
+    for (size_t i = first; i < first + 1000 && i < s->dataset->count; i++) {
+        const size_t length = strlen(s->names.stems[i]);
+        if (sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards) &&
+            strncmp(file, s->names.stems[i], length) == 0 && file[length] == '.')
+            return 1;
+    }
+    return 0;
+}
+
+static sal_status open_run(sal_sweep_state *s, sal_engine *engine)
+{
+    sal_status st = SAL_OK;
+    sal_plan_info plan;
+    TRY(sal_output_folder(s->folder));
+    TRY(sal_run_store_path(&s->store_path, s->folder, s->options.shard, s->options.shards));
+    if (s->options.restart)
+        TRY(s->options.shards > 1 ? sal_run_remove_shard(s->folder, s->options.shard, s->options.shards)
+                                  : sal_run_remove(s->folder));
+    TRY(check_kind(s));
+    TRY(reconcile_list(s));
+    TRY(sal_model_hash(s->model_sha256, s->model));
+    TRY(sal_settings_make(&s->settings, &s->options, engine));
+    TRY(sal_names_make(&s->names, (const char *const *)s->dataset->files, s->dataset->count, &s->layout));
+    s->run = (sal_run){.model = s->info.path,
+                       .model_sha256 = s->model_sha256,
+                       .manifest_sha256 = s->manifest_sha256,
+                       .settings = s->settings,
+                       .shard = s->options.shard,
+                       .shards = s->options.shards};
+    /* Results that are there say best what differs; without them, a refused command is to leave none. */
+    if (access(s->store_path, F_OK) != 0)
+        TRY(sal_run_check(s->folder, &s->run));
+    TRY(sal_directory_make_for(s->store_path));
+    TRY(sal_engine_get_plan(&plan, engine));
+    st = sal_store_open(&s->store, s->store_path, s->folder, &s->run, s->dataset, plan.device);
+    if (st == SAL_ERROR_FORMAT)
+        st = sal_fail(st, "%s; --restart begins anew", sal_last_error());
+    TRY(st);
+    TRY(sal_run_describe(s->folder, &s->run, s->dataset, s->options.inputs, s->options.input_count));
+    if (s->options.shards == 1)
+        TRY(sal_run_remove_own_temporaries(s->folder));
+    TRY(sal_run_remove_temporaries(s->folder, is_ours, s));
+    s->has_root = stat(s->dataset->root[0] ? s->dataset->root : ".", &s->root) == 0;
+done:
+    return st;
+}
+
+/* ---- What is left to do -------------------------------------------------- */
+
+/* The output that a label names, where there are several; -1: none. */
+static int64_t output_of(const sal_sweep_state *s, size_t row)
+{
+    const char *label = sal_dataset_label(s->dataset, row);
+    char *end;
+    if (!label || !*label)
+        return -1;
+    const long long output = strtoll(label, &end, 10);
+    return *end || output < 0 || output >= s->info.outputs ? -1 : (int64_t)output;
+}
+
+/* What `wrong` compares with must be a number, or nothing. */
+static sal_status check_label(const sal_sweep_state *s, size_t row)
+{
+    const char *label = sal_dataset_label(s->dataset, row);
+    char *end;
+    if (!label || !*label)
+        return SAL_OK;
+    (void)strtod(label, &end);
+    return *end ? sal_fail(SAL_ERROR_ARGUMENT,
+                           "%s: its label '%s' is no number: with overlays wrong, labels are outputs or values",
+                           sal_dataset_path(s->dataset, row), label)
+                : SAL_OK;
+}
+
+static sal_status choose_target(sal_sweep_state *s, size_t at, size_t row)
+{
+    const int64_t output = s->info.outputs == 1 ? 0 : output_of(s, row);
+    if (output < 0)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "%s: its label '%s' names no output: with target label, labels are numbers from 0 to %lld",
+                        sal_dataset_path(s->dataset, row), sal_dataset_label(s->dataset, row),
+                        (long long)s->info.outputs - 1);
+    s->targets[at] = (sal_target){SAL_TARGET_INDEX, output, s->options.explain.target.score};
+    return SAL_OK;
+}
+
+static sal_status list_pending(sal_sweep_state *s)
+{
+    sal_status st = SAL_OK;
+    const size_t all = s->dataset->count;
+    unsigned char *known = NULL;
+    TRY(sal_alloc(&known, all, 1, "the list of pictures"));
+    TRY(sal_store_known(known, s->store));
+    TRY(sal_alloc(&s->rows, all, sizeof *s->rows, "the list of pictures"));
+    TRY(sal_alloc(&s->paths, all, sizeof *s->paths, "the list of pictures"));
+    TRY(sal_alloc(&s->stems, all, sizeof *s->stems, "the list of pictures"));
+    if (s->options.explain.target.kind == SAL_TARGET_LABEL)
+        TRY(sal_alloc(&s->targets, all, sizeof *s->targets, "targets"));
+    for (size_t i = 0; i < all; i++) {
+        if (!sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards))
+            continue;
+        s->progress.pictures++;
+        if (known[i] == SAL_KNOWN_DONE || (known[i] == SAL_KNOWN_FAILED && !s->options.retry_failed)) {
+            s->progress.done++;
+            s->progress.failed += known[i] != SAL_KNOWN_DONE;
+            continue;
+        }
+        if (s->targets)
+            TRY(choose_target(s, s->count, i));
+        if (s->options.overlays == SAL_OVERLAYS_WRONG)
+            TRY(check_label(s, i));
+        s->rows[s->count] = i;
+        s->paths[s->count] = sal_dataset_file(s->dataset, i);
+        s->stems[s->count++] = s->names.stems[i];
+    }
+done:
+    sal_free(known);
+    return st;
+}
+
+sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine)
+{
+    sal_status st = SAL_OK;
+    TRY(open_run(s, engine));
+    TRY(list_pending(s));
+done:
+    return st;
+}
