@@ -169,18 +169,32 @@ done:
     return st;
 }
 
+static int make_one(const char *folder)
+{
+    return mkdir(folder, 0777) == 0 || errno == EEXIST;
+}
+
 sal_status sal_directory_make_for(const char *file)
 {
     sal_status st = SAL_OK;
     char *folder = NULL;
     TRY(sal_strdup(&folder, file));
-    char *slash = strrchr(folder, '/');
-    if (slash && slash > folder) {
-        *slash = '\0';
-        /* Mostly it is there. */
-        if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-            TRY(sal_directory_make(folder));
+    char *last = strrchr(folder, '/');
+    if (!last || last == folder)
+        goto done;
+    *last = '\0';
+    /* Mostly it is there. */
+    if (make_one(folder))
+        goto done;
+    char *above = strrchr(folder, '/');
+    if (errno == ENOENT && above && above != folder) {
+        *above = '\0';
+        const int made = make_one(folder);
+        *above = '/';
+        if (made && make_one(folder))
+            goto done;
     }
+    st = sal_fail(SAL_ERROR_IO, "%s: cannot make the folder: %s", folder, strerror(errno));
 done:
     free(folder);
     return st;

@@ -230,6 +230,45 @@ class Stopped(Interrupted):
         self.assertEqual(self.unfinished(), [])
 
 
+class Gone(Interrupted):
+    """A folder that goes away while it is read or written, as one on a network does, and comes back."""
+
+    def run_without(self, folder):
+        """Takes the folder away in the middle of a run; what the run said."""
+        seconds, expected = self.undisturbed()
+        share, status = 0.5, 0
+        while status == 0:  # done before
+            shutil.rmtree(self.result, ignore_errors=True)
+            process = self.start(self.top, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            time.sleep(seconds * share)
+            if os.path.isdir(folder):
+                os.rename(folder, folder + ".away")
+            said = process.communicate(timeout=60)[1].decode()
+            status, share = process.returncode, share * 0.7
+            lost = os.path.lexists(folder)
+            if lost and status != 0:
+                self.fail("%s was made anew: %s" % (folder, said))
+            if os.path.isdir(folder + ".away"):
+                os.rename(folder + ".away", folder)
+        return status, said, expected
+
+    def test_the_pictures_folder(self):
+        status, said, expected = self.run_without(self.top)
+        self.assertEqual(status, 1, said)
+        self.assertIn("%s: the folder of the pictures is gone" % self.top, said)
+        # None of them counts as failed.
+        self.assertEqual(self.query("SELECT path FROM pictures WHERE status <> 'ok'"), [])
+        self.finish()
+        self.assert_as_undisturbed(self.result, expected)
+
+    def test_the_run_folder(self):
+        status, said, expected = self.run_without(self.result)
+        self.assertEqual(status, 1, said)
+        self.assertIn(self.result, said)
+        self.finish()
+        self.assert_as_undisturbed(self.result, expected)
+
+
 class FullDisk(Interrupted):
     """A small disk of its own: in a mount namespace, so that nothing is left behind."""
 
