@@ -28,8 +28,8 @@ void sal_file_discard(sal_file_out *out);
 
 /* Makes the directory and its parents; fine when it is there. Errors: IO (names the part). */
 sal_status sal_directory_make(const char *path);
-/* The directory that a file is to lie in, and the one above it, but no more: a tree that was there and is gone, with its
- * disk perhaps, is not grown anew. Errors: IO. */
+/* The directory that a file is to lie in, and the one above it, but no more: a tree that was there and is gone, with
+ * its disk perhaps, is not grown anew. Errors: IO. */
 sal_status sal_directory_make_for(const char *file);
 
 #endif

@@ -15,4 +15,7 @@ typedef struct sal_plain_locale {
 sal_status sal_plain_locale_enter(sal_plain_locale *l);
 void sal_plain_locale_leave(sal_plain_locale *l); /* after a successful enter only */
 
+/* A text that is a finite number and nothing else, with a point whatever the locale. */
+int sal_plain_number(double *out, const char *text);
+
 #endif

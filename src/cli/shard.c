@@ -76,19 +76,21 @@ static int from_array(cli_shard *s, int *found, const cli_command *command, int6
     *found = set[ID];
     if (!*found)
         return CLI_OK;
-    if (asked) {
+    const int whole = set[MIN] && set[MAX] && v[COUNT] > 1 && v[STEP] >= 1 && v[MAX] >= v[MIN] &&
+                      (v[MAX] - v[MIN]) / v[STEP] + 1 == v[COUNT] && v[ID] >= v[MIN] && (v[ID] - v[MIN]) % v[STEP] == 0;
+    /* Some of the tasks, run again: their numbers are those of the shards. */
+    if (asked && !(whole && v[COUNT] == asked)) {
         *s = (cli_shard){.index = v[ID], .count = asked};
-        snprintf(s->source, sizeof s->source, "Slurm array task %lld", (long long)v[ID]);
+        snprintf(s->source, sizeof s->source, "Slurm array task %lld, tasks being numbered from 0", (long long)v[ID]);
         return CLI_OK;
     }
     /* One task alone may be one of many that is run again: its variables do not tell. */
-    if (!set[MIN] || !set[MAX] || !set[COUNT] || v[COUNT] <= 1)
+    if (v[COUNT] <= 1)
         return cli_fail(command, CLI_USAGE,
                         "--shard auto: the Slurm array has one task, number %lld: of how many is not known; say "
                         "--shard auto/N",
                         (long long)v[ID]);
-    if (v[STEP] < 1 || v[MAX] < v[MIN] || (v[MAX] - v[MIN]) / v[STEP] + 1 != v[COUNT] || v[ID] < v[MIN] ||
-        (v[ID] - v[MIN]) % v[STEP] != 0)
+    if (!whole)
         return cli_fail(
             command, CLI_USAGE,
             "--shard auto: the Slurm array of %lld tasks from %lld to %lld by %lld has gaps: say --shard I/N",

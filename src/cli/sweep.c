@@ -200,7 +200,10 @@ static int sweep(const settings *s, sal_sweep_options *o, sal_model *model, cons
         if (st != SAL_OK)
             cli_fail(self, 0, "%s", sal_last_error());
         if (st == SAL_OK || st == SAL_ERROR_CANCELLED || s->json)
-            sweep_report_end(&report, &last, st == SAL_OK ? "complete" : code == CLI_FAILED ? "failed" : "stopped");
+            sweep_report_end(&report, &last,
+                             st == SAL_OK                ? "complete"
+                             : st == SAL_ERROR_CANCELLED ? "stopped"
+                                                         : "failed");
     }
     cli_engines_close(&engines);
     return code;

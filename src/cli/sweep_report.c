@@ -163,8 +163,10 @@ void sweep_report_begin(sweep_report *r, const sal_model_info *info, const char 
 void sweep_report_progress(sweep_report *r, const sal_sweep_progress *p)
 {
     const double every = r->json ? event_seconds : r->terminal ? bar_seconds : line_seconds;
-    if (r->quiet || (p->seconds - r->told < every && p->done < p->pictures))
+    const int last = p->done == p->pictures;
+    if (r->quiet || r->told_last || (p->seconds - r->told < every && !last))
         return;
+    r->told_last = last;
     r->told = p->seconds;
     if (r->json) {
         sal_json j = begin_event("progress");

@@ -11,6 +11,7 @@ typedef struct sweep_report {
     int terminal;    /* 1: stderr is one: a bar is drawn */
     int drawn;       /* 1: the bar stands on the line */
     double told;     /* progress->seconds of what was told last */
+    int told_last;   /* 1: that it was the last picture */
     size_t failures; /* told one by one so far */
 } sweep_report;
 

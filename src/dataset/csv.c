@@ -76,6 +76,16 @@ done:
     return st;
 }
 
+/* Blanks around a column's name are no part of it. */
+static char *trim(char *name)
+{
+    name += strspn(name, " ");
+    size_t length = strlen(name);
+    while (length > 0 && name[length - 1] == ' ')
+        name[--length] = '\0';
+    return name;
+}
+
 static sal_status read_header(sal_dataset *d, reader *r)
 {
     sal_status st = SAL_OK;
@@ -84,6 +94,7 @@ static sal_status read_header(sal_dataset *d, reader *r)
     d->path_column = d->label_column = -1;
     while (!last) {
         TRY(read_field(&field, &last, r));
+        field = trim(field);
         if (d->column_count == SAL_MAX_COLUMNS)
             return sal_fail(SAL_ERROR_LIMIT, "%s: more than %d columns", r->name, SAL_MAX_COLUMNS);
         /* Databases do not tell upper from lower case, and have this one themselves. */
@@ -94,18 +105,16 @@ static sal_status read_header(sal_dataset *d, reader *r)
             if (strcasecmp(d->columns[k], field) == 0)
                 return sal_fail(SAL_ERROR_FORMAT, "%s: two columns are named '%s' and '%s'", r->name, d->columns[k],
                                 field);
-        if (strcmp(field, "path") == 0)
+        if (strcasecmp(field, "path") == 0)
             d->path_column = d->column_count;
-        if (strcmp(field, "label") == 0)
+        if (strcasecmp(field, "label") == 0)
             d->label_column = d->column_count;
         d->columns[d->column_count++] = field;
     }
     if (d->path_column < 0) {
-        char names[512] = "";
-        size_t used = 0;
-        for (int k = 0; k < d->column_count && used < sizeof names; k++)
-            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", k ? ", " : "", d->columns[k]);
-        st = sal_fail(SAL_ERROR_FORMAT, "%s: there is no column named 'path'; the columns are: %s", r->name, names);
+        char names[512];
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: there is no column named 'path'; the columns are: %s", r->name,
+                      sal_dataset_columns(names, sizeof names, d));
     }
 done:
     return st;

@@ -66,17 +66,61 @@ static uint64_t hash(const char *s)
     return h ^ (h >> 31);
 }
 
-int sal_dataset_in_shard(const sal_dataset *d, size_t row, int64_t index, int64_t count)
+int64_t sal_dataset_shard(const sal_dataset *d, size_t row, int64_t count)
 {
-    return count <= 1 || (int64_t)(hash(sal_dataset_path(d, row)) % (uint64_t)count) == index;
+    return count <= 1 ? 0 : (int64_t)(hash(sal_dataset_path(d, row)) % (uint64_t)count);
 }
 
-size_t sal_dataset_find(const sal_dataset *d, const char *path)
+int sal_dataset_in_shard(const sal_dataset *d, size_t row, int64_t index, int64_t count)
 {
-    size_t row = 0;
-    while (row < d->count && strcmp(sal_dataset_path(d, row), path) != 0)
-        row++;
-    return row;
+    return count <= 1 || sal_dataset_shard(d, row, count) == index;
+}
+
+const char *sal_dataset_columns(char *text, size_t size, const sal_dataset *d)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int k = 0; k < d->column_count && used < size; k++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", k ? ", " : "", d->columns[k]);
+    return text;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static sal_status sort_paths(const char ***out, const sal_dataset *d)
+{
+    sal_status st = sal_alloc(out, d->count, sizeof **out, "the list of pictures");
+    for (size_t i = 0; st == SAL_OK && i < d->count; i++)
+        (*out)[i] = sal_dataset_path(d, i);
+    if (st == SAL_OK)
+        qsort(*out, d->count, sizeof **out, by_text);
+    return st;
+}
+
+sal_status sal_dataset_added(size_t *count, const char **first, const sal_dataset *now, const sal_dataset *then)
+{
+    sal_status st = SAL_OK;
+    const char **ours = NULL, **theirs = NULL;
+    size_t at = 0;
+    *count = 0;
+    *first = NULL;
+    TRY(sort_paths(&ours, now));
+    TRY(sort_paths(&theirs, then));
+    for (size_t i = 0; i < now->count; i++) {
+        while (at < then->count && strcmp(theirs[at], ours[i]) < 0)
+            at++;
+        if (at < then->count && strcmp(theirs[at], ours[i]) == 0)
+            continue;
+        if ((*count)++ == 0)
+            *first = ours[i];
+    }
+done:
+    sal_free(ours);
+    sal_free(theirs);
+    return st;
 }
 
 sal_status sal_dataset_text(char **out, size_t *size, const sal_dataset *d)

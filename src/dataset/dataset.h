@@ -55,7 +55,11 @@ const char *sal_dataset_field(const sal_dataset *d, size_t row, int column);
 /* The manifest in its plainest form: commas, quotes where they must be, "\n". *out: free with free().
  * Equal data sets give equal bytes. Errors: MEMORY. */
 sal_status sal_dataset_text(char **out, size_t *size, const sal_dataset *d);
-/* Row of a path, or d->count. Looks at every row. */
-size_t sal_dataset_find(const sal_dataset *d, const char *path);
+/* Which part of `count` a row belongs to. */
+int64_t sal_dataset_shard(const sal_dataset *d, size_t row, int64_t count);
+/* The columns' names with commas between them, cut to size; returns text. */
+const char *sal_dataset_columns(char *text, size_t size, const sal_dataset *d);
+/* How many rows of `now` have a path that `then` does not have; *first: one of those paths. Errors: MEMORY. */
+sal_status sal_dataset_added(size_t *count, const char **first, const sal_dataset *now, const sal_dataset *then);
 
 #endif

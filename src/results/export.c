@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 enum { MAX_PREDICTIONS = 4096 };
@@ -32,7 +33,7 @@ typedef struct export
 export;
 
 /* Columns of the statements, as selected below. */
-enum { PATH = 1, STATUS, ERROR, WIDTH, HEIGHT, PREDICTED, PREDICTED_SCORE, PREDICTED_PROBABILITY, CORRECT };
+enum { PATH = 1, STATUS, ERROR, BYTES, WIDTH, HEIGHT, PREDICTED, PREDICTED_SCORE, PREDICTED_PROBABILITY, CORRECT };
 enum {
     MAP_RANK = 1,
     MAP_TARGET,
@@ -47,7 +48,7 @@ enum {
 };
 
 static const char *const picture_names[] = {
-    "status", "error", "width", "height", "predicted", "predicted_score", "predicted_probability", "correct"};
+    "status", "error", "bytes", "width", "height", "predicted", "predicted_score", "predicted_probability", "correct"};
 static const char *const map_names[] = {"rank",     "target",   "score",    "probability",     "map_min",
                                         "map_peak", "map_mean", "flat",     "normalized_mean", "normalized_std",
                                         "center_x", "center_y", "map_file", "overlay_file"};
@@ -121,19 +122,39 @@ static int is_own_name(const char *name, int64_t kept)
     return kept > 0 && strncmp(name, "top", 3) == 0 && name[3] >= '0' && name[3] <= '9';
 }
 
-/* The path first, then the manifest's other columns; one that is called as ours is told apart. */
+static int has_column(const export *e, const char *name)
+{
+    for (int k = 1; k < sqlite3_column_count(e->manifest); k++)
+        if (strcasecmp(sqlite3_column_name(e->manifest, k), name) == 0)
+            return 1;
+    return 0;
+}
+
+/* A column of the manifest that is called as one of ours is told apart. */
+static void print_column_name(const export *e, const char *name)
+{
+    char own[1024];
+    snprintf(own, sizeof own, "%s", name);
+    while (is_own_name(own, e->predictions_kept) || (strcmp(own, name) != 0 && has_column(e, own))) {
+        char longer[1024];
+        if (snprintf(longer, sizeof longer, "manifest_%s", own) >= (int)sizeof longer)
+            break;
+        memcpy(own, longer, sizeof own);
+    }
+    sal_csv_print(e->to, own);
+}
+
+/* The path first, then the manifest's other columns. */
 static void print_header(export *e)
 {
     FILE *to = e->to;
     fputs("path", to);
     for (int k = 1; k < sqlite3_column_count(e->manifest); k++) {
         const char *name = sqlite3_column_name(e->manifest, k);
-        char own[256];
-        if (strcmp(name, "path") == 0)
+        if (strcasecmp(name, "path") == 0)
             continue;
-        snprintf(own, sizeof own, "manifest_%s", name);
         fputc(',', to);
-        sal_csv_print(to, is_own_name(name, e->predictions_kept) ? own : name);
+        print_column_name(e, name);
     }
     for (size_t k = 0; k < sizeof picture_names / sizeof *picture_names; k++)
         fprintf(to, ",%s", picture_names[k]);
@@ -151,7 +172,7 @@ static void print_picture(export *e)
     FILE *to = e->to;
     sal_csv_print(to, sal_sql_text(e->pictures, PATH));
     for (int k = 1; k < sqlite3_column_count(e->manifest); k++)
-        if (strcmp(sqlite3_column_name(e->manifest, k), "path") != 0)
+        if (strcasecmp(sqlite3_column_name(e->manifest, k), "path") != 0)
             print_columns(to, e->manifest, k, k + 1);
     print_columns(to, e->pictures, STATUS, CORRECT + 1);
 }
@@ -236,7 +257,7 @@ static sal_status print_json(export *e, int64_t id)
     put_path(&j, e->pictures, PATH);
     sal_json_begin(&j, "manifest", '{');
     for (int k = 1; k < sqlite3_column_count(e->manifest); k++)
-        if (strcmp(sqlite3_column_name(e->manifest, k), "path") != 0)
+        if (strcasecmp(sqlite3_column_name(e->manifest, k), "path") != 0)
             put_value(&j, sqlite3_column_name(e->manifest, k), e->manifest, k);
     sal_json_end(&j, '}');
     for (int k = STATUS; k <= CORRECT; k++)
@@ -363,6 +384,14 @@ done:
     return st;
 }
 
+/* Of a process that did not end by itself. */
+static int has_journal(const char *store)
+{
+    char path[4096];
+    const int n = snprintf(path, sizeof path, "%s-wal", store);
+    return n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0;
+}
+
 sal_status sal_sweep_export(const char *run, const char *path,
                             int (*write)(void *context, const char *bytes, size_t size), void *context,
                             const sal_export_options *options)
@@ -379,7 +408,9 @@ sal_status sal_sweep_export(const char *run, const char *path,
     st = sal_sql_open(&sql, store, SQLITE_OPEN_READWRITE);
     if (st != SAL_OK)
         TRY(sal_sql_open(&sql, store, SQLITE_OPEN_READONLY));
-    TRY(path ? print_to_file(path, &sql, o) : print_to_sink(&sql, &s, o));
+    st = path ? print_to_file(path, &sql, o) : print_to_sink(&sql, &s, o);
+    if (st == SAL_ERROR_IO && has_journal(store) && access(run, W_OK) != 0)
+        st = sal_fail(st, "%s; a run that was cut off is read where its folder is writable", sal_last_error());
 done:
     sal_sql_close(&sql);
     free(store);

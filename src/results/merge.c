@@ -1,5 +1,4 @@
 /* One run out of its shards. Whatever a launcher says of them: they are counted. */
-#define _GNU_SOURCE /* syncfs */
 #include "base/file.h"
 #include "base/memory.h"
 #include "results/export.h"
@@ -10,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { MAX_SHARDS = 1 << 20 };
@@ -27,6 +27,8 @@ typedef struct merge {
     shard *shards;
     int64_t count; /* of shards; 0: none was found yet */
     sal_dataset *dataset;
+    char manifest_sha256[65];
+    int lock; /* a descriptor of the target folder */
     sal_sql sql;
     char *temporary; /* the result while it is being made */
     char *final;
@@ -117,11 +119,15 @@ done:
 static sal_status open_manifest(merge *m)
 {
     sal_status st = SAL_OK;
-    char *path = NULL;
+    char *path = NULL, *text = NULL;
+    size_t size;
     TRY(sal_run_path(&path, m->shards[0].folder, SAL_RUN_MANIFEST));
     const char *const inputs[] = {path};
     TRY(sal_dataset_open(&m->dataset, inputs, 1, NULL));
+    TRY(sal_dataset_text(&text, &size, m->dataset));
+    TRY(sal_run_hash(m->manifest_sha256, text, size));
 done:
+    free(text);
     free(path);
     return st;
 }
@@ -185,12 +191,7 @@ static sal_status check_identity(merge *m, int64_t index)
 {
     sal_status st = SAL_OK;
     sqlite3_stmt *select = NULL;
-    char *text = NULL;
-    char sha256[65];
-    size_t size;
     int row;
-    TRY(sal_dataset_text(&text, &size, m->dataset));
-    TRY(sal_run_hash(sha256, text, size));
     TRY(sal_sql_prepare(&select, &m->sql,
                         "SELECT (SELECT value FROM part.run WHERE key = 'shard'),"
                         " (SELECT value FROM part.run WHERE key = 'shards'),"
@@ -199,12 +200,11 @@ static sal_status check_identity(merge *m, int64_t index)
     const char *hash = row ? sal_sql_text(select, 2) : NULL;
     if (!hash || sqlite3_column_int64(select, 0) != index || sqlite3_column_int64(select, 1) != m->count)
         st = sal_fail(SAL_ERROR_FORMAT, "%s: is not the shard that its name says", m->shards[index].path);
-    else if (strcmp(hash, sha256) != 0)
+    else if (strcmp(hash, m->manifest_sha256) != 0)
         st = sal_fail(SAL_ERROR_FORMAT, "%s: is of another list of pictures than %s/" SAL_RUN_MANIFEST,
                       m->shards[index].path, m->shards[0].folder);
 done:
     sqlite3_finalize(select);
-    free(text);
     return st;
 }
 
@@ -319,14 +319,6 @@ done:
     return st;
 }
 
-static int64_t shard_of(const merge *m, size_t row)
-{
-    int64_t index = 0;
-    while (!sal_dataset_in_shard(m->dataset, row, index, m->count))
-        index++;
-    return index;
-}
-
 static sal_status take_files(merge *m)
 {
     sal_status st = SAL_OK;
@@ -337,7 +329,7 @@ static sal_status take_files(merge *m)
         TRY(sal_sql_step(&row, &m->sql, select));
         if (!row)
             break;
-        const int64_t index = shard_of(m, (size_t)sqlite3_column_int64(select, 0));
+        const int64_t index = sal_dataset_shard(m->dataset, (size_t)sqlite3_column_int64(select, 0), m->count);
         TRY(take_file(m, index, sal_sql_text(select, 1)));
         TRY(take_file(m, index, sal_sql_text(select, 2)));
     }
@@ -416,13 +408,13 @@ static sal_status publish(merge *m)
     char *csv = NULL;
     static const sal_export_options as_csv = {SAL_EXPORT_CSV, 0};
     sal_sql_close(&m->sql);
-    const int folder = open(m->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0 || syncfs(folder) != 0 || rename(m->temporary, m->final) != 0)
-        st = sal_fail(SAL_ERROR_IO, "%s: cannot be written to the disk: %s", m->final, strerror(errno));
-    if (folder >= 0)
-        close(folder);
-    if (st != SAL_OK)
+    /* What was there before goes with its journal, which would be taken for the new one's. */
+    TRY(sal_run_settle(m->final));
+    TRY(sal_run_sync(m->target));
+    if (rename(m->temporary, m->final) != 0) {
+        st = sal_fail(SAL_ERROR_IO, "%s: cannot rename the finished file: %s", m->final, strerror(errno));
         goto done;
+    }
     sal_free(m->temporary);
     m->temporary = NULL;
     TRY(sal_run_path(&csv, m->target, SAL_RUN_CSV));
@@ -432,22 +424,64 @@ done:
     return st;
 }
 
-/* A folder whose results are whole and that has no shards: there is nothing to do. */
+/* A folder whose results are whole and that has no shards: there is nothing to do, if they are all there. */
 static sal_status whole_already(int *whole, sal_merge_info *info, const merge *m)
 {
     sal_status st = SAL_OK;
     sal_sql sql = {0};
+    sqlite3_stmt *select = NULL;
     char *shards = NULL;
+    int row;
     *whole = 0;
     TRY(sal_run_path(&shards, m->target, SAL_STORE_SHARDS));
     if (!m->in_place || access(shards, F_OK) == 0 || access(m->final, F_OK) != 0)
         goto done;
     TRY(sal_sql_open(&sql, m->final, SQLITE_OPEN_READWRITE));
     TRY(count_rows(info, &sql));
+    TRY(sal_sql_prepare(&select, &sql, "SELECT value FROM run WHERE key = 'pictures'"));
+    TRY(sal_sql_step(&row, &sql, select));
+    if (!row || sqlite3_column_int64(select, 0) != (int64_t)info->pictures) {
+        st = sal_fail(SAL_ERROR_FORMAT,
+                      "%s: is not in shards, and not finished: %zu of %lld pictures are done; run it "
+                      "again",
+                      m->final, info->pictures, row ? (long long)sqlite3_column_int64(select, 0) : 0);
+        goto done;
+    }
     *whole = 1;
 done:
+    sqlite3_finalize(select);
     sal_sql_close(&sql);
     free(shards);
+    return st;
+}
+
+/* One merge into a folder at a time. */
+static sal_status lock_target(merge *m)
+{
+    m->lock = open(m->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (m->lock < 0)
+        return sal_fail(SAL_ERROR_IO, "%s: cannot open the folder: %s", m->target, strerror(errno));
+    /* Where the file system knows no locks, there is none. */
+    if (flock(m->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return sal_fail(SAL_ERROR_IO, "%s: another merge is at work in this folder", m->target);
+    return SAL_OK;
+}
+
+static sal_status prepare_target(merge *m)
+{
+    sal_status st = SAL_OK;
+    if (!m->in_place) {
+        TRY(sal_directory_make(m->target));
+        TRY(sal_run_refuse_foreign(m->target));
+    }
+    TRY(lock_target(m));
+    TRY(sal_run_settle(m->final)); /* not under the feet of a run */
+    TRY(sal_run_remove_own_temporaries(m->target));
+    if (!m->in_place) {
+        TRY(take_description(m, SAL_RUN_MANIFEST));
+        TRY(take_description(m, SAL_RUN_JSON));
+    }
+done:
     return st;
 }
 
@@ -455,18 +489,13 @@ static sal_status merge_all(sal_merge_info *info, merge *m)
 {
     sal_status st = SAL_OK;
     int whole;
-    TRY(sal_directory_make(m->target));
     TRY(sal_run_path(&m->final, m->target, SAL_STORE_WHOLE));
     TRY(whole_already(&whole, info, m));
     if (whole)
         goto done;
     TRY(find_shards(m));
     TRY(open_manifest(m));
-    TRY(sal_run_remove_own_temporaries(m->target));
-    if (!m->in_place) {
-        TRY(take_description(m, SAL_RUN_MANIFEST));
-        TRY(take_description(m, SAL_RUN_JSON));
-    }
+    TRY(prepare_target(m));
     TRY(begin_result(m));
     for (int64_t i = 0; i < m->count; i++) {
         st = take_shard(m, i);
@@ -492,7 +521,7 @@ sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t
         return sal_fail(SAL_ERROR_ARGUMENT, "no run folders are given");
     if (count > 1 && !out)
         return sal_fail(SAL_ERROR_ARGUMENT, "several run folders are merged into another one: name it with -o");
-    merge m = {.runs = runs, .run_count = count, .target = out ? out : runs[0], .in_place = !out};
+    merge m = {.runs = runs, .run_count = count, .target = out ? out : runs[0], .in_place = !out, .lock = -1};
     memset(info, 0, sizeof *info);
     sal_status st = merge_all(info, &m);
     sal_sql_close(&m.sql);
@@ -504,5 +533,7 @@ sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t
     sal_free(m.shards);
     sal_dataset_close(m.dataset);
     free(m.final);
+    if (m.lock >= 0)
+        close(m.lock);
     return st;
 }

@@ -25,6 +25,7 @@ typedef struct sal_result {
     size_t picture;    /* row of the data set */
     sal_status status; /* SAL_OK, or why there is nothing more than this */
     const char *error;
+    int64_t bytes; /* of the picture's file */
     int64_t width; /* of the picture */
     int64_t height;
     int correct; /* 1 or 0; -1: there is no label to say */

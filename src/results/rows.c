@@ -6,7 +6,7 @@
 sal_status sal_rows_open(sal_rows *s, sal_sql *sql, const sal_dataset *dataset)
 {
     static const char *const texts[SAL_ROWS_TABLES] = {
-        [SAL_ROWS_PICTURES] = "INSERT OR REPLACE INTO pictures VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+        [SAL_ROWS_PICTURES] = "INSERT OR REPLACE INTO pictures VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
         [SAL_ROWS_PREDICTIONS] = "INSERT OR REPLACE INTO predictions VALUES(?1,?2,?3,?4,?5)",
         [SAL_ROWS_MAPS] = "INSERT OR REPLACE INTO maps VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
         [SAL_ROWS_TIMINGS] = "INSERT OR REPLACE INTO timings VALUES(?1,?2,?3,?4)",
@@ -47,12 +47,13 @@ static sal_status put_picture(sal_rows *s, const sal_result *r)
     TRY(sal_sql_bind_text(q, t, 2, sal_dataset_path(s->dataset, r->picture)));
     TRY(sal_sql_bind_text(q, t, 3, r->status == SAL_OK ? "ok" : sal_status_name(r->status)));
     TRY(sal_sql_bind_text(q, t, 4, r->error));
-    TRY(best ? sal_sql_bind_integer(q, t, 5, r->width) : sal_sql_bind_null(q, t, 5));
-    TRY(best ? sal_sql_bind_integer(q, t, 6, r->height) : sal_sql_bind_null(q, t, 6));
-    TRY(best ? sal_sql_bind_integer(q, t, 7, best->output) : sal_sql_bind_null(q, t, 7));
-    TRY(sal_sql_bind_real(q, t, 8, best ? (double)best->score : (double)NAN));
-    TRY(sal_sql_bind_real(q, t, 9, best ? (double)best->probability : (double)NAN));
-    TRY(r->correct >= 0 ? sal_sql_bind_integer(q, t, 10, r->correct) : sal_sql_bind_null(q, t, 10));
+    TRY(best ? sal_sql_bind_integer(q, t, 5, r->bytes) : sal_sql_bind_null(q, t, 5));
+    TRY(best ? sal_sql_bind_integer(q, t, 6, r->width) : sal_sql_bind_null(q, t, 6));
+    TRY(best ? sal_sql_bind_integer(q, t, 7, r->height) : sal_sql_bind_null(q, t, 7));
+    TRY(best ? sal_sql_bind_integer(q, t, 8, best->output) : sal_sql_bind_null(q, t, 8));
+    TRY(sal_sql_bind_real(q, t, 9, best ? (double)best->score : (double)NAN));
+    TRY(sal_sql_bind_real(q, t, 10, best ? (double)best->probability : (double)NAN));
+    TRY(r->correct >= 0 ? sal_sql_bind_integer(q, t, 11, r->correct) : sal_sql_bind_null(q, t, 11));
     TRY(sal_sql_step_done(q, t));
 done:
     return st;

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* memmem */
+#define _GNU_SOURCE /* memmem, syncfs */
 #include "results/run.h"
 #include "results/settings.h"
 
@@ -7,6 +7,8 @@
 #include "base/json.h"
 #include "base/memory.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -50,6 +52,56 @@ sal_status sal_run_hash(char sha256[65], const char *text, size_t size)
     TRY(sal_digest_finish(sha256, digest));
 done:
     sal_digest_close(digest);
+    return st;
+}
+
+sal_status sal_run_refuse_foreign(const char *folder)
+{
+    static const char *const signs[] = {SAL_RUN_JSON, SAL_STORE_WHOLE, SAL_STORE_SHARDS};
+    static const char *const names[] = {SAL_RUN_MANIFEST, SAL_RUN_CSV, SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
+    sal_status st = SAL_OK;
+    char *path = NULL;
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
+        free(path);
+        TRY(sal_run_path(&path, folder, signs[i]));
+        if (access(path, F_OK) == 0)
+            goto done;
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        free(path);
+        TRY(sal_run_path(&path, folder, names[i]));
+        if (access(path, F_OK) == 0) {
+            st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is not of a run, and results would go there: choose another folder",
+                          path);
+            goto done;
+        }
+    }
+done:
+    free(path);
+    return st;
+}
+
+sal_status sal_run_settle(const char *path)
+{
+    sal_status st = SAL_OK;
+    sal_sql sql = {0};
+    if (access(path, F_OK) != 0)
+        return SAL_OK;
+    TRY(sal_sql_open(&sql, path, SQLITE_OPEN_READWRITE));
+    TRY(sal_sql_run(&sql, "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT; PRAGMA journal_mode = DELETE"));
+done:
+    sal_sql_close(&sql);
+    return st;
+}
+
+sal_status sal_run_sync(const char *folder)
+{
+    sal_status st = SAL_OK;
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || syncfs(fd) != 0)
+        st = sal_fail(SAL_ERROR_IO, "%s: cannot be written to the disk: %s", folder, strerror(errno));
+    if (fd >= 0)
+        close(fd);
     return st;
 }
 

@@ -28,12 +28,23 @@ sal_status sal_run_check(const char *folder, const sal_run *run);
 sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_dataset *dataset,
                             const char *const *inputs, size_t input_count);
 
+/* A folder that has files of the names that a run's have, and is none: they are somebody's own. Errors: ARGUMENT. */
+sal_status sal_run_refuse_foreign(const char *folder);
+/* Takes a result file from whoever wrote it last: recovers what a killed process left, and makes it one file again.
+ * Fine where there is none. Errors: IO (in use). */
+sal_status sal_run_settle(const char *path);
+/* Until everything that was written there is on the disk. Errors: IO. */
+sal_status sal_run_sync(const char *folder);
+
 /* Removes every file of a run: results, maps, overlays and what describes it; other files stay. Cut short, it leaves
  * what describes the run, so that no other run mixes with the rest.
  * Errors: IO (a file that cannot be removed, results that are in use). */
 sal_status sal_run_remove(const char *folder);
-/* Removes the results of one shard, and what describes the run: the others may be running. Likewise. */
-sal_status sal_run_remove_shard(const char *folder, int64_t shard, int64_t shards);
+/* Removes the results of one shard, its files, what the shards were merged into, and what describes the run where that
+ * is another one: the other shards may be running. Likewise. */
+sal_status sal_run_remove_shard(const char *folder, const sal_run *run);
+/* Removes what shards were merged into. Likewise. */
+sal_status sal_run_remove_merged(const char *folder);
 /* Removes unfinished files of the run folder itself, which only one process may use at the time. */
 sal_status sal_run_remove_own_temporaries(const char *folder);
 /* Removes what a process that was killed left unfinished: temporary files beside those that `is_ours` says may be

@@ -106,44 +106,58 @@ static void remove_folders(const char *folder, const char *kind)
     free(top);
 }
 
-/* Results that nobody writes, with their journals. Damaged ones are no reason to keep them. */
+/* Damaged results are no reason to keep them, results that are being written are. */
+static sal_status check_unused(const char *path)
+{
+    sal_status st = SAL_OK;
+    sal_sql sql = {0};
+    if (access(path, F_OK) == 0 && sal_sql_open(&sql, path, SQLITE_OPEN_READWRITE) == SAL_OK)
+        st = sal_sql_run(&sql, "BEGIN IMMEDIATE; ROLLBACK");
+    sal_sql_close(&sql);
+    return st == SAL_ERROR_IO ? st : SAL_OK;
+}
+
+/* Results with their journals. */
 static sal_status remove_store(const char *folder, const char *name)
 {
     static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
     sal_status st = SAL_OK;
-    sal_sql sql = {0};
     char *path = NULL, file[96];
     TRY(sal_run_path(&path, folder, name));
-    if (access(path, F_OK) == 0 && sal_sql_open(&sql, path, SQLITE_OPEN_READWRITE) == SAL_OK) {
-        st = sal_sql_run(&sql, "BEGIN IMMEDIATE; ROLLBACK");
-        if (st != SAL_ERROR_IO)
-            st = SAL_OK;
-    }
-    for (size_t i = 0; st == SAL_OK && i < sizeof endings / sizeof endings[0]; i++) {
+    TRY(check_unused(path));
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         snprintf(file, sizeof file, "%s%s", name, endings[i]);
-        st = remove_file(folder, file);
+        TRY(remove_file(folder, file));
     }
 done:
-    sal_sql_close(&sql);
     free(path);
     return st;
 }
 
+/* All of them or none: looks first whether one is in use. */
 static sal_status remove_shards(const char *folder)
 {
     sal_status st = SAL_OK;
-    char *path = NULL;
+    char *path = NULL, *file = NULL;
     DIR *directory = NULL;
     int64_t index, count;
     TRY(sal_run_path(&path, folder, SAL_STORE_SHARDS));
     directory = opendir(path);
-    for (struct dirent *e; directory && (e = readdir(directory)) != NULL;)
-        if (sal_run_parse_shard(&index, &count, e->d_name))
-            TRY(remove_store(path, e->d_name));
+    for (int pass = 0; directory && pass < 2; pass++) {
+        rewinddir(directory);
+        for (struct dirent *e; (e = readdir(directory)) != NULL;) {
+            if (!sal_run_parse_shard(&index, &count, e->d_name))
+                continue;
+            free(file);
+            TRY(sal_run_path(&file, path, e->d_name));
+            TRY(pass == 0 ? check_unused(file) : remove_store(path, e->d_name));
+        }
+    }
     (void)rmdir(path);
 done:
     if (directory)
         closedir(directory);
+    free(file);
     free(path);
     return st;
 }
@@ -169,8 +183,8 @@ sal_status sal_run_remove(const char *folder)
     static const char *const kinds[] = {SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
     static const char *const descriptions[] = {SAL_RUN_CSV, SAL_RUN_JSON, SAL_RUN_MANIFEST};
     sal_status st = SAL_OK;
-    TRY(remove_store(folder, SAL_STORE_WHOLE));
     TRY(remove_shards(folder));
+    TRY(remove_store(folder, SAL_STORE_WHOLE));
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         TRY(each_file(folder, kinds[i], remove_output, NULL));
         remove_folders(folder, kinds[i]);
@@ -182,15 +196,49 @@ done:
     return st;
 }
 
-sal_status sal_run_remove_shard(const char *folder, int64_t shard, int64_t shards)
+sal_status sal_run_remove_merged(const char *folder)
 {
     sal_status st = SAL_OK;
-    char name[96];
-    snprintf(name, sizeof name, SAL_STORE_SHARDS "/%lld-of-%lld.sqlite", (long long)shard, (long long)shards);
-    TRY(remove_store(folder, name));
-    TRY(remove_file(folder, SAL_RUN_JSON));
-    TRY(remove_file(folder, SAL_RUN_MANIFEST));
+    TRY(remove_store(folder, SAL_STORE_WHOLE));
+    TRY(remove_file(folder, SAL_RUN_CSV));
 done:
+    return st;
+}
+
+/* The files that the rows of a result file name; damaged ones name none. */
+static void remove_named(const char *folder, const char *path)
+{
+    sal_sql sql = {0};
+    sqlite3_stmt *select = NULL;
+    int row = 1;
+    if (sal_sql_open(&sql, path, SQLITE_OPEN_READWRITE) == SAL_OK &&
+        sal_sql_prepare(&select, &sql, "SELECT map_file, overlay_file FROM maps") == SAL_OK)
+        while (sal_sql_step(&row, &sql, select) == SAL_OK && row)
+            for (int k = 0; k < 2; k++)
+                if (sal_sql_text(select, k))
+                    (void)remove_file(folder, sal_sql_text(select, k));
+    sqlite3_finalize(select);
+    sal_sql_close(&sql);
+}
+
+sal_status sal_run_remove_shard(const char *folder, const sal_run *run)
+{
+    sal_status st = SAL_OK;
+    char *path = NULL, name[96];
+    snprintf(name, sizeof name, SAL_STORE_SHARDS "/%lld-of-%lld.sqlite", (long long)run->shard, (long long)run->shards);
+    TRY(sal_run_path(&path, folder, name));
+    TRY(check_unused(path));
+    if (access(path, F_OK) == 0)
+        remove_named(folder, path);
+    TRY(remove_store(folder, name));
+    TRY(sal_run_remove_merged(folder));
+    st = sal_run_check(folder, run);
+    if (st == SAL_ERROR_ARGUMENT) {
+        TRY(remove_file(folder, SAL_RUN_JSON));
+        TRY(remove_file(folder, SAL_RUN_MANIFEST));
+    }
+done:
+    free(path);
     return st;
 }
 

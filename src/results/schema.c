@@ -9,7 +9,8 @@
 static const char tables[] =
     "PRAGMA user_version = 1;"
     "CREATE TABLE run(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-    "CREATE TABLE pictures(id INTEGER PRIMARY KEY, path NOT NULL, status TEXT NOT NULL, error, width INTEGER,"
+    "CREATE TABLE pictures(id INTEGER PRIMARY KEY, path NOT NULL, status TEXT NOT NULL, error, bytes INTEGER, width "
+    "INTEGER,"
     "  height INTEGER, predicted INTEGER, predicted_score REAL, predicted_probability REAL, correct INTEGER);"
     "CREATE TABLE predictions(picture INTEGER, rank INTEGER, output INTEGER, score REAL, probability REAL,"
     "  PRIMARY KEY(picture, rank)) WITHOUT ROWID;"

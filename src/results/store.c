@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -182,6 +183,36 @@ sal_status sal_store_known(unsigned char *known, sal_store *s)
                             strcmp(status, sal_status_name(SAL_ERROR_MEMORY)) == 0
                         ? SAL_KNOWN_TRY_AGAIN
                         : SAL_KNOWN_FAILED;
+    }
+done:
+    sqlite3_finalize(select);
+    return st;
+}
+
+sal_status sal_store_check_files(sal_store *s)
+{
+    enum { LOOKED_AT = 100 };
+    sal_status st = SAL_OK;
+    sqlite3_stmt *select = NULL;
+    int row = 1;
+    TRY(sal_sql_prepare(
+        &select, &s->sql,
+        "SELECT id, bytes FROM (SELECT id, bytes, row_number() OVER (ORDER BY id) AS n, count(*) OVER ()"
+        " AS all_n FROM pictures WHERE status = 'ok') WHERE n % (all_n / ?1 + 1) = 0 OR n = 1"));
+    TRY(sal_sql_bind_integer(&s->sql, select, 1, LOOKED_AT));
+    for (;;) {
+        struct stat now;
+        TRY(sal_sql_step(&row, &s->sql, select));
+        if (!row)
+            break;
+        const char *file = sal_dataset_file(s->dataset, (size_t)sqlite3_column_int64(select, 0));
+        if (stat(file, &now) == 0 && now.st_size != sqlite3_column_int64(select, 1)) {
+            st = sal_fail(SAL_ERROR_ARGUMENT,
+                          "%s: is not the picture that the run in %s was begun with: %lld bytes then, %lld now; "
+                          "--restart throws its results away, or choose another run folder",
+                          file, s->sql.path, (long long)sqlite3_column_int64(select, 1), (long long)now.st_size);
+            goto done;
+        }
     }
 done:
     sqlite3_finalize(select);

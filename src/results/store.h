@@ -18,7 +18,7 @@ typedef struct sal_run {
     const char *model; /* path */
     const char *model_sha256;
     const char *manifest_sha256;
-    const char *settings; /* "name value" lines: every option that results depend on */
+    const char *settings; /* "name value" lines: options that results depend on, but for the device and its batch */
     int64_t shard;
     int64_t shards; /* 1: not sharded */
 } sal_run;
@@ -38,6 +38,9 @@ typedef enum sal_known { SAL_KNOWN_NOT, SAL_KNOWN_DONE, SAL_KNOWN_FAILED, SAL_KN
 /* known[row] of the data set for every picture that is in the results; others are left as they are. TRY_AGAIN: it
  * failed of something that may have passed (a file that could not be read, memory). */
 sal_status sal_store_known(unsigned char *known, sal_store *store);
+/* Are the pictures those that the results are of? Looks at the sizes of up to a hundred files of pictures that are
+ * done. Errors: ARGUMENT (one has another size). */
+sal_status sal_store_check_files(sal_store *store);
 /* Hands the n highest scores of first maps to `take`. */
 sal_status sal_store_scores(sal_store *store, int64_t n, void (*take)(void *context, float score), void *context);
 /* Takes a copy, for the next commit. Waits where many are waiting. Errors: of an earlier commit. */

@@ -4,6 +4,7 @@
 #include "api/identity.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/plain_locale.h"
 #include "sweep/settings.h"
 
 #include <dirent.h>
@@ -25,35 +26,6 @@ static sal_status hash_list(char sha256[SAL_DIGEST_SIZE], const sal_dataset *d)
     return st;
 }
 
-static int is_sorted(const sal_dataset *d)
-{
-    for (size_t i = 1; i < d->count; i++)
-        if (strcmp(sal_dataset_path(d, i - 1), sal_dataset_path(d, i)) > 0)
-            return 0;
-    return 1;
-}
-
-/* A picture of `now` that `then` does not have, or now->count; *count: how many there are. Lists of folders are sorted:
- * one pass; others are searched. */
-static size_t find_new(size_t *count, const sal_dataset *now, const sal_dataset *then)
-{
-    size_t first = now->count, at = 0;
-    const int sorted = is_sorted(now) && is_sorted(then);
-    *count = 0;
-    for (size_t i = 0; i < now->count; i++) {
-        const char *path = sal_dataset_path(now, i);
-        if (!sorted)
-            at = sal_dataset_find(then, path);
-        while (at < then->count && strcmp(sal_dataset_path(then, at), path) < 0)
-            at++;
-        if (at < then->count && strcmp(sal_dataset_path(then, at), path) == 0)
-            continue;
-        if ((*count)++ == 0)
-            first = i;
-    }
-    return first;
-}
-
 /* The list of a run that was begun stays its list: pictures that went missing from a folder since are failures, new
  * ones are another run. A manifest is compared as a whole. */
 static sal_status reconcile_list(sal_sweep_state *s)
@@ -62,8 +34,8 @@ static sal_status reconcile_list(sal_sweep_state *s)
     char *path = NULL;
     sal_dataset *then = NULL;
     char sha256[SAL_DIGEST_SIZE];
+    const char *first;
     size_t added;
-    TRY(hash_list(s->manifest_sha256, s->dataset));
     TRY(sal_run_path(&path, s->folder, SAL_RUN_MANIFEST));
     if (access(path, F_OK) != 0)
         goto done;
@@ -73,11 +45,11 @@ static sal_status reconcile_list(sal_sweep_state *s)
     TRY(hash_list(sha256, then));
     if (strcmp(sha256, s->manifest_sha256) == 0)
         goto done;
-    const size_t first = find_new(&added, s->dataset, then);
+    TRY(sal_dataset_added(&added, &first, s->dataset, then));
     if (s->dataset->manifest || added > 0) {
         char what[256] = "other columns or labels";
         if (added > 0)
-            snprintf(what, sizeof what, "%zu new, such as %.180s", added, sal_dataset_path(s->dataset, first));
+            snprintf(what, sizeof what, "%zu new, such as %.180s", added, first);
         else if (s->dataset->count != then->count)
             snprintf(what, sizeof what, "%zu are gone", then->count - s->dataset->count);
         st = sal_fail(SAL_ERROR_ARGUMENT,
@@ -94,6 +66,37 @@ done:
     sal_dataset_close(then);
     free(path);
     return st;
+}
+
+/* ---- Labels -------------------------------------------------------------- */
+
+/* The output that a label names, where there are several; -1: none. */
+static int64_t output_of(const sal_sweep_state *s, size_t row)
+{
+    const char *label = sal_dataset_label(s->dataset, row);
+    char *end;
+    if (!label || !*label)
+        return -1;
+    const long long output = strtoll(label, &end, 10);
+    return *end || output < 0 || output >= s->info.outputs ? -1 : (int64_t)output;
+}
+
+/* What `wrong` compares with must be a number, or nothing; what `label` explains must be an output. */
+static sal_status check_labels(const sal_sweep_state *s)
+{
+    double number;
+    for (size_t i = 0; i < s->dataset->count; i++) {
+        const char *path = sal_dataset_path(s->dataset, i), *label = sal_dataset_label(s->dataset, i);
+        if (s->options.explain.target.kind == SAL_TARGET_LABEL && s->info.outputs > 1 && output_of(s, i) < 0)
+            return sal_fail(SAL_ERROR_ARGUMENT,
+                            "%s: its label '%s' names no output: with target label, labels are numbers from 0 to %lld",
+                            path, label, (long long)s->info.outputs - 1);
+        if (s->options.overlays == SAL_OVERLAYS_WRONG && label && *label && !sal_plain_number(&number, label))
+            return sal_fail(SAL_ERROR_ARGUMENT,
+                            "%s: its label '%s' is no number: with overlays wrong, labels are outputs or values", path,
+                            label);
+    }
+    return SAL_OK;
 }
 
 /* ---- The run folder ------------------------------------------------------ */
@@ -140,38 +143,98 @@ done:
     return st;
 }
 
+/* Whether a file name is one of those of a picture. */
+static int is_file_of(const sal_sweep_state *s, size_t row, const char *name)
+{
+    const int64_t maps = s->layout.top > 0 ? s->layout.top : 1;
+    int found = 0;
+    for (int64_t map = 0; map < maps && !found; map++)
+        for (int file = 0; file < SAL_FILE_COUNT && !found; file++) {
+            char *path = NULL;
+            if ((s->layout.files & SAL_FILE_BIT(file)) &&
+                sal_names_path(&path, s->names.stems[row], (sal_output_file)file, row, map, &s->layout) == SAL_OK)
+                found = strcmp(sal_names_base(path), name) == 0;
+            free(path);
+        }
+    return found;
+}
+
+/* Other shards may be writing theirs. */
 static int is_ours(void *context, size_t first, const char *file)
 {
     const sal_sweep_state *s = context;
-    for (size_t i = first; i < first + 1000 && i < s->dataset->count; i++) {
-        const size_t length = strlen(s->names.stems[i]);
+    for (size_t i = first; i < first + 1000 && i < s->dataset->count; i++)
         if (sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards) &&
-            strncmp(file, s->names.stems[i], length) == 0 && file[length] == '.')
+            strncmp(file, s->names.stems[i], strlen(s->names.stems[i])) == 0 && is_file_of(s, i, file))
             return 1;
-    }
     return 0;
 }
 
-static sal_status open_run(sal_sweep_state *s, sal_engine *engine)
+/* Pictures that lie where results go, as ".../maps/000/x.npy" of the run folder itself, would be overwritten. */
+static sal_status check_inputs(const sal_sweep_state *s)
+{
+    static const char *const kinds[] = {SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
+    sal_status st = SAL_OK;
+    struct stat ours[2], theirs;
+    char *path = NULL;
+    int there[2];
+    for (int k = 0; k < 2; k++) {
+        free(path);
+        TRY(sal_run_path(&path, s->folder, kinds[k]));
+        there[k] = stat(path, &ours[k]) == 0;
+    }
+    for (size_t i = 0; (there[0] || there[1]) && i < s->dataset->count; i++) {
+        const char *file = sal_dataset_file(s->dataset, i), *name = sal_names_base(file), *at = name;
+        for (int up = 0; up < 2 && at > file; up++) /* to the folder above the file's */
+            for (at--; at > file && at[-1] != '/';)
+                at--;
+        if (strncmp(at, "maps/", 5) != 0 && strncmp(at, "overlays/", 9) != 0)
+            continue;
+        free(path);
+        path = NULL;
+        TRY(sal_strdup(&path, file));
+        path[(at - file) + (at[0] == 'm' ? 4 : 8)] = '\0';
+        for (int k = 0; k < 2; k++)
+            if (there[k] && stat(path, &theirs) == 0 && theirs.st_dev == ours[k].st_dev &&
+                theirs.st_ino == ours[k].st_ino) {
+                st = sal_fail(SAL_ERROR_ARGUMENT, "%s: lies where results go: choose another run folder", file);
+                goto done;
+            }
+    }
+done:
+    free(path);
+    return st;
+}
+
+/* Everything that may refuse the command, before anything is changed. */
+static sal_status check_command(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
-    sal_plan_info plan;
-    TRY(sal_output_folder(s->folder));
-    TRY(sal_run_store_path(&s->store_path, s->folder, s->options.shard, s->options.shards));
-    if (s->options.restart)
-        TRY(s->options.shards > 1 ? sal_run_remove_shard(s->folder, s->options.shard, s->options.shards)
-                                  : sal_run_remove(s->folder));
-    TRY(check_kind(s));
-    TRY(reconcile_list(s));
+    TRY(sal_run_refuse_foreign(s->folder));
+    TRY(check_inputs(s));
+    TRY(check_labels(s));
     TRY(sal_model_hash(s->model_sha256, s->model));
     TRY(sal_settings_make(&s->settings, &s->options, engine));
-    TRY(sal_names_make(&s->names, (const char *const *)s->dataset->files, s->dataset->count, &s->layout));
+    TRY(hash_list(s->manifest_sha256, s->dataset));
+    TRY(sal_run_store_path(&s->store_path, s->folder, s->options.shard, s->options.shards));
+    if (!s->options.restart || s->options.shards > 1)
+        TRY(check_kind(s));
+    if (!s->options.restart)
+        TRY(reconcile_list(s));
     s->run = (sal_run){.model = s->info.path,
                        .model_sha256 = s->model_sha256,
                        .manifest_sha256 = s->manifest_sha256,
                        .settings = s->settings,
                        .shard = s->options.shard,
                        .shards = s->options.shards};
+done:
+    return st;
+}
+
+static sal_status open_store(sal_sweep_state *s, sal_engine *engine)
+{
+    sal_status st = SAL_OK;
+    sal_plan_info plan;
     /* Results that are there say best what differs; without them, a refused command is to leave none. */
     if (access(s->store_path, F_OK) != 0)
         TRY(sal_run_check(s->folder, &s->run));
@@ -180,8 +243,23 @@ static sal_status open_run(sal_sweep_state *s, sal_engine *engine)
     st = sal_store_open(&s->store, s->store_path, s->folder, &s->run, s->dataset, plan.device);
     if (st == SAL_ERROR_FORMAT)
         st = sal_fail(st, "%s; --restart begins anew", sal_last_error());
-    TRY(st);
+    if (st == SAL_OK)
+        st = sal_store_check_files(s->store);
+done:
+    return st;
+}
+
+static sal_status open_run(sal_sweep_state *s, sal_engine *engine)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_output_folder(s->folder));
+    TRY(check_command(s, engine));
+    if (s->options.restart)
+        TRY(s->options.shards > 1 ? sal_run_remove_shard(s->folder, &s->run) : sal_run_remove(s->folder));
+    TRY(sal_names_make(&s->names, (const char *const *)s->dataset->files, s->dataset->count, &s->layout));
+    TRY(open_store(s, engine));
     TRY(sal_run_describe(s->folder, &s->run, s->dataset, s->options.inputs, s->options.input_count));
+    TRY(sal_run_sync(s->folder));
     if (s->options.shards == 1)
         TRY(sal_run_remove_own_temporaries(s->folder));
     TRY(sal_run_remove_temporaries(s->folder, is_ours, s));
@@ -191,43 +269,6 @@ done:
 }
 
 /* ---- What is left to do -------------------------------------------------- */
-
-/* The output that a label names, where there are several; -1: none. */
-static int64_t output_of(const sal_sweep_state *s, size_t row)
-{
-    const char *label = sal_dataset_label(s->dataset, row);
-    char *end;
-    if (!label || !*label)
-        return -1;
-    const long long output = strtoll(label, &end, 10);
-    return *end || output < 0 || output >= s->info.outputs ? -1 : (int64_t)output;
-}
-
-/* What `wrong` compares with must be a number, or nothing. */
-static sal_status check_label(const sal_sweep_state *s, size_t row)
-{
-    const char *label = sal_dataset_label(s->dataset, row);
-    char *end;
-    if (!label || !*label)
-        return SAL_OK;
-    (void)strtod(label, &end);
-    return *end ? sal_fail(SAL_ERROR_ARGUMENT,
-                           "%s: its label '%s' is no number: with overlays wrong, labels are outputs or values",
-                           sal_dataset_path(s->dataset, row), label)
-                : SAL_OK;
-}
-
-static sal_status choose_target(sal_sweep_state *s, size_t at, size_t row)
-{
-    const int64_t output = s->info.outputs == 1 ? 0 : output_of(s, row);
-    if (output < 0)
-        return sal_fail(SAL_ERROR_ARGUMENT,
-                        "%s: its label '%s' names no output: with target label, labels are numbers from 0 to %lld",
-                        sal_dataset_path(s->dataset, row), sal_dataset_label(s->dataset, row),
-                        (long long)s->info.outputs - 1);
-    s->targets[at] = (sal_target){SAL_TARGET_INDEX, output, s->options.explain.target.score};
-    return SAL_OK;
-}
 
 static sal_status list_pending(sal_sweep_state *s)
 {
@@ -251,9 +292,8 @@ static sal_status list_pending(sal_sweep_state *s)
             continue;
         }
         if (s->targets)
-            TRY(choose_target(s, s->count, i));
-        if (s->options.overlays == SAL_OVERLAYS_WRONG)
-            TRY(check_label(s, i));
+            s->targets[s->count] = (sal_target){SAL_TARGET_INDEX, s->info.outputs == 1 ? 0 : output_of(s, i),
+                                                s->options.explain.target.score};
         s->rows[s->count] = i;
         s->paths[s->count] = sal_dataset_file(s->dataset, i);
         s->stems[s->count++] = s->names.stems[i];
@@ -268,6 +308,9 @@ sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine)
     sal_status st = SAL_OK;
     TRY(open_run(s, engine));
     TRY(list_pending(s));
+    /* What shards were merged into is no longer what they are. */
+    if (s->options.shards > 1 && s->count > 0)
+        TRY(sal_run_remove_merged(s->folder));
 done:
     return st;
 }

@@ -223,8 +223,11 @@ static sal_status choose_stem(char **out, chooser *c, const char *path, const sa
     const char *base = sal_names_base(path);
     const char *dot = strrchr(base, '.');
     size_t length = dot && dot > base ? (size_t)(dot - base) : strlen(base);
-    if (layout->spread && length > MAX_STEM)
+    if (layout->spread && length > MAX_STEM) {
         length = MAX_STEM;
+        while (length > 0 && ((unsigned char)base[length] & 0xC0) == 0x80) /* within a character of UTF-8 */
+            length--;
+    }
     size_t size = length + 32;
     int taken;
     entry *known;

@@ -289,7 +289,8 @@ sal_status sal_pipeline_run(const sal_pipeline_job *job, sal_engine *const *engi
     p.begin = p.looked = sal_pipeline_now();
     p.processor_begin = processor_now();
     st = run_with_threads(&p);
-    look(&p, 1);
+    if (st == SAL_OK) /* the caller's look may fail for itself, and hide the error */
+        look(&p, 1);
 done:
     release(&p);
     return st;

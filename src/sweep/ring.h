@@ -32,6 +32,7 @@ typedef struct sal_slot {
     sal_placement placement;
     sal_prediction *predictions; /* the best outputs, as many as the ring keeps, at least one */
     double milliseconds;         /* of computing */
+    int64_t file_bytes;          /* of the picture's file */
     double decode_ms;
     double encode_ms;
     int unwritten;       /* 1: it failed because a file could not be written */

@@ -2,19 +2,21 @@
 #include "sweep/sweep.h"
 
 #include "base/memory.h"
+#include "base/plain_locale.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_PREDICTIONS = 5 };
+enum { DEFAULT_PREDICTIONS = 5, MAX_PREDICTIONS = 4096 };
 
 /* ---- Options ------------------------------------------------------------- */
 
 static sal_status check_options(sal_sweep_state *s)
 {
     sal_sweep_options *o = &s->options;
+    char columns[512];
     if (o->shards < 1)
         o->shards = 1;
     if (o->predictions == 0)
@@ -24,6 +26,12 @@ static sal_status check_options(sal_sweep_state *s)
     if (o->shard < 0 || o->shard >= o->shards)
         return sal_fail(SAL_ERROR_ARGUMENT, "shard %lld/%lld: shards are numbered from 0 to %lld", (long long)o->shard,
                         (long long)o->shards, (long long)o->shards - 1);
+    if ((unsigned)o->maps > SAL_MAPS_PNG16 || (unsigned)o->overlays > SAL_OVERLAYS_TOP)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown format of maps %d or choice of overlays %d", (int)o->maps,
+                        (int)o->overlays);
+    if (o->predictions > MAX_PREDICTIONS)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%lld predictions of each picture: at most %d are kept",
+                        (long long)o->predictions, MAX_PREDICTIONS);
     if (o->predictions < 0 || o->max_failures < 0 || !(o->tolerance > 0.0))
         return sal_fail(SAL_ERROR_ARGUMENT, "predictions, failures and tolerance cannot be negative");
     if (o->explain.figure || o->explain.save_gradient)
@@ -35,8 +43,9 @@ static sal_status check_options(sal_sweep_state *s)
         return sal_fail(SAL_ERROR_ARGUMENT, "overlays top: at least one picture must be asked for");
     const int labelled = s->dataset->label_column >= 0;
     if (!labelled && (o->overlays == SAL_OVERLAYS_WRONG || o->explain.target.kind == SAL_TARGET_LABEL))
-        return sal_fail(SAL_ERROR_ARGUMENT, "%s needs labels: a manifest with a column named label",
-                        o->overlays == SAL_OVERLAYS_WRONG ? "overlays wrong" : "target label");
+        return sal_fail(SAL_ERROR_ARGUMENT, "%s needs labels: a manifest with a column named label (there are: %s)",
+                        o->overlays == SAL_OVERLAYS_WRONG ? "overlays wrong" : "target label",
+                        sal_dataset_columns(columns, sizeof columns, s->dataset));
     if (o->explain.target.kind == SAL_TARGET_LABEL && o->explain.top > 0)
         return sal_fail(SAL_ERROR_ARGUMENT, "target label and top exclude each other");
     return SAL_OK;
@@ -61,11 +70,10 @@ static void choose_files(sal_sweep_state *s)
 static int is_correct(const sal_sweep_state *s, size_t row, const sal_prediction *best)
 {
     const char *label = sal_dataset_label(s->dataset, row);
-    char *end;
+    double number;
     if (!label || !*label)
         return -1;
-    const double number = strtod(label, &end);
-    if (*end || !isfinite(number))
+    if (!sal_plain_number(&number, label))
         return -1;
     if (s->info.outputs > 1)
         return number == (double)best->output;
@@ -170,6 +178,7 @@ static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
     } else {
         for (size_t k = 0; k < maps; k++)
             s->maps[k] = map_of(s, &slot->outputs[k]);
+        r.bytes = slot->file_bytes;
         r.width = slot->placement.source_width;
         r.height = slot->placement.source_height;
         r.correct = is_correct(s, row, &slot->predictions[0]);
@@ -318,6 +327,8 @@ sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_
                      const sal_dataset *dataset, const sal_sweep_options *options)
 {
     sal_status st = SAL_OK;
+    if (last)
+        memset(last, 0, sizeof *last);
     if (!dataset || !options)
         return sal_fail(SAL_ERROR_ARGUMENT, "a data set and options must be given");
     sal_sweep_state s = {.options = *options, .dataset = dataset};

@@ -5,6 +5,7 @@
 #include "image/preprocess.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 /* Shown pictures in flight before decoding waits; one picture may go beyond. */
 static const size_t max_shown_bytes = (size_t)512 << 20;
@@ -42,7 +43,9 @@ static sal_status decode(sal_pipeline *p, sal_slot *slot, const char *path)
     sal_status st = SAL_OK;
     sal_picture picture = {0};
     const sal_model_info *m = &p->model;
+    struct stat file;
     slot->bytes = 0;
+    slot->file_bytes = stat(path, &file) == 0 ? (int64_t)file.st_size : 0;
     TRY(sal_picture_read(&picture, path, &p->options->limits));
     st = sal_preprocess_apply(slot->data, &slot->placement, &picture, &p->options->preprocess, m->channels, m->height,
                               m->width);

@@ -306,6 +306,15 @@ class Environment(Sweep):
         for value in ("x", "-1", "99999999999999999999"):
             self.refuse({"JOB_COMPLETION_INDEX": value}, "JOB_COMPLETION_INDEX", shard="auto/3")
 
+    def test_a_number_beside_an_array(self):
+        """All of the array: as without it. Some tasks of it run again: their numbers are those of the shards."""
+        for first in (0, 1):
+            for i in range(4):
+                self.assert_shard(array(first + i, first, first + 3), (i, 4), shard="auto/4")
+        self.assert_shard(array(2, 2, 2), (2, 4), shard="auto/4")
+        self.assert_shard(array(3, 1, 3, 2), (3, 4), shard="auto/4")
+        self.refuse(array(4, 4, 4), "numbered from 0", shard="auto/4")
+
     def test_malformed_shards_are_refused(self):
         words = "3 1/ /3 / 3/3 4/3 -1/3 1/-3 1/0 0/0 a/b 1/b 1/3x 1x/3 1/3/4 1//3 +1/3 1.0/3 1/99999999999999999999"
         words += " 99999999999999999999/3 auto/ auto/0 auto/x auto/-1 auto/3x auto/1/3 automatic"

@@ -111,7 +111,7 @@ class BadPictures(SweepCase):
         top = self.draw_many(6)
         self.sweep(top, "--overlays", "top:3")
         first = self.snapshot()
-        for lost in (["results.csv"], ["run.json"], ["results.sqlite"], ["results.sqlite", "results.csv", "run.json"]):
+        for lost in (["results.csv"], ["run.json"], ["results.sqlite"], ["results.sqlite", "results.csv"]):
             with self.subTest(lost=lost):
                 for name in lost:
                     os.remove(os.path.join(self.result, name))

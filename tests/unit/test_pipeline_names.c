@@ -102,4 +102,9 @@ Test(names, of_sweeps_are_cut_where_files_could_not_have_them)
     cr_expect_eq(strlen(names.stems[0]), 180);
     cr_expect_eq(strlen(names.stems[1]), 182);
     sal_names_clear(&names);
+    /* Not within a character: 179 bytes and one of two. */
+    memcpy(name + 179, "\xC3\xA4", 2);
+    cr_assert_eq(sal_names_make(&names, paths, 1, &layout), SAL_OK);
+    cr_expect_eq(strlen(names.stems[0]), 179);
+    sal_names_clear(&names);
 }
