@@ -546,8 +546,8 @@ typedef struct sal_sweep_options {
     int max_failures_set;  /* 0: any number may fail */
     int restart;           /* 1: throws away what is there of an earlier run */
     int retry_failed;      /* 1: tries again whatever failed before, not only what could not be read */
-    /* Called on the calling thread about ten times a second while pictures are computed, and after the last of them; not
-     * 0 stops the run: what is being computed is finished and saved. May be NULL. */
+    /* Called on the calling thread about ten times a second while pictures are computed, and after the last of them;
+     * not 0 stops the run: what is being computed is finished and saved. May be NULL. */
     int (*progress)(void *context, const sal_sweep_progress *progress);
     /* Called for each picture that failed; may be NULL. */
     void (*picture_failed)(void *context, const char *path, const char *error);
