@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # test.sh [--quick] [--no-setup] [BUILD] [-- cmake options]: builds salmap with its tests in BUILD (default: build-test/
 # of the repository) and runs them all. The architecture tests compare with PyTorch, which first writes
-# the networks and their gradients into BUILD; --quick skips them, and with them the need for PyTorch.
+# the networks and their gradients into BUILD; --quick skips them, and with them the need for PyTorch, and sweeps that
+# are killed or split dozens of times.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -47,4 +48,8 @@ if [[ $quick -eq 0 ]]; then
     fi
     export SAL_ARCHITECTURES=$build/architectures
 fi
-ctest --test-dir "$build" --output-on-failure --no-tests=error --parallel "$(nproc)"
+which=()
+if [[ $quick -eq 1 ]]; then
+    which=(--label-exclude '^long$')
+fi
+ctest --test-dir "$build" --output-on-failure --no-tests=error --parallel "$(nproc)" "${which[@]}"
