@@ -85,6 +85,24 @@ done:
     return st;
 }
 
+/* Two that begin at the same moment may each hold what the other waits for, and neither lets go: both draw back, for
+ * moments of different length. One that is running does not. */
+static sal_status open_locked(sal_store *s, const char *path, const sal_run *run)
+{
+    enum { ATTEMPTS = 8, STEP_MILLISECONDS = 15 };
+    for (int attempt = 0;; attempt++) {
+        sal_status st = sal_sql_open(&s->sql, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+        if (st == SAL_OK)
+            st = make_or_check(s, run);
+        const int busy = s->sql.db && (sqlite3_errcode(s->sql.db) & 0xFF) == SQLITE_BUSY;
+        if (st == SAL_OK || !busy || attempt + 1 == ATTEMPTS)
+            return st;
+        sal_sql_close(&s->sql);
+        const long steps = 1 + (((long)getpid() >> attempt) & 7);
+        nanosleep(&(struct timespec){0, steps * STEP_MILLISECONDS * 1000000L}, NULL);
+    }
+}
+
 static sal_status begin_session(sal_store *s, const sal_run *run, const char *device)
 {
     sal_status st = SAL_OK;
@@ -143,8 +161,7 @@ sal_status sal_store_open(sal_store **out, const char *path, const char *folder,
         st = sal_fail(SAL_ERROR_IO, "%s: cannot open the folder: %s", folder, strerror(errno));
         goto done;
     }
-    TRY(sal_sql_open(&s->sql, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
-    TRY(make_or_check(s, run));
+    TRY(open_locked(s, path, run));
     TRY(begin_session(s, run, device));
     TRY(sal_rows_open(&s->rows, &s->sql, dataset));
     if (pthread_create(&s->thread, NULL, commit_all, s) != 0) {
