@@ -101,7 +101,8 @@ static sal_status check_input(const sal_model *m)
 
 static sal_status read_graph(sal_graph *graph, sal_model *m)
 {
-    sal_status st = sal_onnx_read(graph, m->format, sizeof m->format, m->path, &m->limits);
+    sal_status st = sal_keras_is(m->path) ? sal_keras_read(graph, m->format, sizeof m->format, m->path, &m->limits)
+                                          : sal_onnx_read(graph, m->format, sizeof m->format, m->path, &m->limits);
     if (st != SAL_OK)
         return st;
     st = sal_passes_run(graph);

@@ -14,4 +14,10 @@ sal_status sal_onnx_read(sal_graph *graph, char *format, size_t size, const char
 sal_status sal_onnx_parse(sal_graph *graph, char *format, size_t size, const unsigned char *bytes, size_t length,
                           const char *path, const sal_limits *limits);
 
+/* Whether a file is of Keras, by its first bytes: HDF5, or a zip archive. */
+int sal_keras_is(const char *path);
+/* Reads a Keras file likewise: .h5 and .hdf5 with its configuration, or with the weights alone and the configuration as
+ * JSON beside it, and .keras. format: "Keras 2.15.0 (HDF5)". Errors: as sal_onnx_read, naming layer and class. */
+sal_status sal_keras_read(sal_graph *graph, char *format, size_t size, const char *path, const sal_limits *limits);
+
 #endif

@@ -196,7 +196,7 @@ static sal_status finish(onnx_importer *im, sal_status st, char *format, size_t 
         close(im->fd);
     onnx_values_clear(im);
     onnx_ops_clear(im);
-    if (im->model)
+    if (im->model && !im->borrowed)
         sal_onnx__model__free_unpacked(im->model, &im->allocator);
     if (st != SAL_OK)
         sal_graph_clear(im->graph);
@@ -222,4 +222,16 @@ sal_status sal_onnx_read(sal_graph *graph, char *format, size_t size, const char
         st = unpack(&im, bytes, length);
     free(bytes);
     return finish(&im, st, format, size);
+}
+
+sal_status onnx_build(sal_graph *graph, SalOnnx__Model *model, const onnx_source *source, const char *path,
+                      const sal_limits *limits)
+{
+    onnx_importer im;
+    importer_init(&im, graph, path, limits);
+    im.model = model;
+    im.borrowed = 1;
+    im.allocator = (ProtobufCAllocator){budget_alloc, budget_free, &im};
+    im.source = source;
+    return finish(&im, SAL_OK, NULL, 0);
 }

@@ -110,9 +110,19 @@ typedef struct onnx_external {
     uint64_t size;
 } onnx_external;
 
+/* Where tensors come from that another importer put into a model: data_location ONNX_LOCATION_SOURCE, file_offset is
+ * `index`. */
+enum { ONNX_LOCATION_SOURCE = 2 };
+typedef struct onnx_source {
+    sal_status (*read)(void *context, float *out, size_t count, uint64_t index);
+    void *context;
+} onnx_source;
+
 typedef struct onnx_importer {
     const char *path;
-    int fd; /* of the model file; -1 where the model was given as bytes */
+    const onnx_source *source; /* or NULL */
+    int borrowed;              /* 1: the model is the caller's */
+    int fd;                    /* of the model file; -1 where the model was given as bytes */
     uint64_t max_bytes;
     uint64_t max_nodes;
     uint64_t stored_bytes; /* of the constants read so far; bounded by max_bytes */
@@ -143,6 +153,10 @@ typedef struct onnx_importer {
 /* sal_fail with "node NAME (TYPE, opset N): " before the text. */
 sal_status onnx_fail(const onnx_op *op, sal_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* A graph of a model that is in memory, and stays the caller's. Errors: as sal_onnx_read. */
+sal_status onnx_build(sal_graph *graph, SalOnnx__Model *model, const onnx_source *source, const char *path,
+                      const sal_limits *limits);
 
 /* ---- onnx_values.c: names ---- */
 

@@ -237,6 +237,8 @@ static sal_status load_apart(onnx_tensor *t, onnx_importer *im, const SalOnnx__T
     sal_status st = SAL_OK;
     unsigned char *buffer = NULL;
     size_t bytes = t->count * type_size(type);
+    if (stored->data_location == ONNX_LOCATION_SOURCE)
+        return im->source->read(im->source->context, t->f, t->count, stored->file_offset);
     if (type == ONNX_FLOAT)
         return read_apart(t->f, bytes, im, stored, offset, name);
     TRY(sal_alloc(&buffer, bytes, 1, name));
@@ -270,6 +272,8 @@ static sal_status check_stored(sal_shape *shape, uint64_t *offset, onnx_importer
         return st;
     if (stored->data_location == 1)
         return onnx_external_find(offset, bytes, im, stored, name);
+    if (stored->data_location == ONNX_LOCATION_SOURCE && im->source && stored->data_type == ONNX_FLOAT)
+        return SAL_OK; /* the source has looked at it */
     size_t raw = stored->file_length > 0 ? (size_t)stored->file_length : stored->raw_data.len;
     if (raw > 0 ? raw != bytes : typed_count(stored) != (size_t)count)
         return sal_fail(SAL_ERROR_FORMAT, "tensor %.200s: the file holds another number of elements than its %lld",
@@ -285,7 +289,8 @@ sal_status onnx_tensor_load(onnx_tensor *out, onnx_importer *im, const SalOnnx__
     uint64_t offset = 0;
     TRY(check_stored(&shape, &offset, im, stored, name));
     TRY(make(&t, &im->stored_bytes, im->max_bytes, !onnx_is_float_type(stored->data_type), &shape, name));
-    if (stored->data_location == 1 || stored->file_length > 0)
+    if (stored->data_location == 1 || stored->file_length > 0 ||
+        (stored->data_location == ONNX_LOCATION_SOURCE && im->source))
         TRY(load_apart(&t, im, stored, offset, name));
     else if (stored->raw_data.len > 0)
         decode(&t, stored->raw_data.data, stored->data_type);

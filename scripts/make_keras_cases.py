@@ -1,0 +1,683 @@
+#!/usr/bin/env python3
+"""Writes the small Keras files of tests/golden/keras: a layer, a layer's variant or a habit of saving each.
+
+    KERAS_BACKEND=jax python make_keras_cases.py tests/golden/keras     with Keras 3 and JAX
+    python make_keras_cases.py tests/golden/keras                       with TensorFlow 2.15, whose Keras is 2.15
+
+OUT/NAME.zip holds the files of a case; the second run adds those of Keras 2 to those of the first:
+
+    NAME.keras, NAME.h5            as Keras 3 saves the model
+    NAME.k2.keras, NAME.k2.h5      the same network with the same weights, as Keras 2 saves it
+    NAME.weights.h5, NAME.json     weights without a model, and its architecture
+    NAME.input.npy                 (C, H, W) float32: one picture
+    NAME.scores.npy                (outputs) float64: before the softmax or sigmoid that the network ends in
+    NAME.gradient.npy              (C, H, W) float32: of the largest score, from double precision
+
+Weights come from random numbers that a layer's name chooses, so that both versions have the same ones. A gradient
+that moves where rounding moves the input is refused: such a case needs another seed.
+Input, scores and gradients are the same at every run; Keras's archives carry the time of saving."""
+import argparse
+import contextlib
+import os
+import pathlib
+import sys
+import tempfile
+import warnings
+import zipfile
+import zlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import absl.logging
+import numpy as np
+import keras
+from keras import layers as L
+
+warnings.filterwarnings("ignore")
+absl.logging.set_verbosity(absl.logging.ERROR)
+
+MAJOR = int(keras.__version__.split(".")[0])
+if MAJOR == 2:
+    import tensorflow as tf
+    tf.get_logger().setLevel("ERROR")
+else:
+    import jax
+    from keras.src.backend.common import dtypes
+    # Without it Keras on JAX turns doubles to floats inside tanh, batch norms and others, whatever the policy.
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+
+CASES = {}
+MOVES = 1e-6       # of the input, relative: some times what float32 rounds
+MOST_MOVED = 1e-3  # of the gradient, relative
+AGREEMENT = 1e-6   # of Keras 2 with the references that Keras 3 wrote
+
+
+class Case:
+    """versions: of Keras that can build it. three, two: how version 3 and version 2 save it. runs: whether version 2
+    computes it on a CPU. policy: of the types. values: of the input, (least, most)."""
+
+    def __init__(self, build, shape=(16, 16, 3), versions=(2, 3), three=("keras", "h5"), two=("h5",), seed=1, runs=True,
+                 policy="float32", values=(-2, 2), channels_first=False):
+        self.build, self.shape, self.versions, self.three, self.two = build, shape, versions, three, two
+        self.seed, self.runs, self.policy, self.values = seed, runs, policy, values
+        self.channels_first = channels_first
+
+
+def case(name=None, **options):
+    def register(build):
+        CASES[name or build.__name__] = Case(build, **options)
+        return build
+    return register
+
+
+class Building:
+    """What differs between the network that is saved and the one whose scores are the reference."""
+    reference = False
+    shape = None
+
+
+def ending(activation):
+    """The activation of the last layer: the scores are the values before it."""
+    return "linear" if Building.reference else activation
+
+
+def leaky(slope):
+    return L.LeakyReLU(slope) if slope is not None else L.LeakyReLU()
+
+
+def functional(network, **options):
+    x = keras.Input(Building.shape, **options)
+    return keras.Model(x, network(x))
+
+
+def sequential(*stack, **options):
+    return keras.Sequential([keras.Input(Building.shape), *stack], **options)
+
+
+def head(x, outputs=4, activation="softmax"):
+    return L.Dense(outputs, activation=ending(activation))(L.GlobalAveragePooling2D()(x))
+
+
+# ---- Plain stacks ---------------------------------------------------------------------------------------------------
+
+@case(two=("h5", "keras"))
+def stack_valid():
+    return sequential(
+        L.Conv2D(6, 3, activation="relu", kernel_regularizer="l2", kernel_initializer="he_normal", name="first.conv-1"),
+        L.MaxPooling2D(), L.Conv2D(8, 3, strides=2, padding="same", use_bias=False), L.BatchNormalization(), L.ReLU(6.0),
+        L.Flatten(), L.Dense(6, activation="tanh"), L.Dense(5, activation=ending("softmax")))
+
+
+@case(shape=(17, 15, 1))
+def stack_same_odd():
+    return sequential(
+        L.Conv2D(4, (5, 4), strides=(2, 1), padding="same"), L.BatchNormalization(scale=False, epsilon=0.01), leaky(0.2),
+        L.MaxPooling2D(3, strides=2, padding="same"), L.Conv2D(6, 3, dilation_rate=(2, 1), padding="same"),
+        L.BatchNormalization(center=False), L.ELU(0.7), L.AveragePooling2D(2, padding="same"), L.Flatten(),
+        L.Dense(4, activation=ending("softmax")))
+
+
+@case(shape=(17, 15, 9))
+def stack_groups():
+    return sequential(
+        L.Conv2D(6, 3, groups=3, padding="same"), L.ReLU(negative_slope=0.3), L.BatchNormalization(scale=False, center=False),
+        L.MaxPooling2D((3, 2), strides=(2, 3)), L.Conv2D(8, (2, 3), strides=(3, 2), groups=2), leaky(None),
+        L.GlobalAveragePooling2D(), L.Dense(3, use_bias=False, activation=ending("softmax")))
+
+
+@case(shape=(17, 15, 2))
+def stack_dilated():
+    return sequential(
+        L.Conv2D(4, 3, dilation_rate=3, activation="elu"), L.Conv2D(4, (1, 5), dilation_rate=(1, 2), padding="same"),
+        L.AveragePooling2D((2, 3)), L.AveragePooling2D(3, strides=1, padding="same"), L.Flatten(),
+        L.Dense(3, activation=ending("softmax")))
+
+
+@case(two=("h5", "keras"))
+def stack_without_input_layer():
+    model = keras.Sequential([L.Conv2D(4, 3, strides=3, activation="relu", input_shape=Building.shape), L.Flatten(),
+                              L.Dense(3, activation=ending("softmax"))])
+    return model
+
+
+@case(shape=(9, 8, 2))
+def prelu_per_channel():
+    return sequential(L.Conv2D(4, 3, strides=2), L.PReLU(shared_axes=[1, 2]), L.Flatten(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(shape=(17, 15, 2), three=("keras",))
+def prelu_per_element():
+    return sequential(L.Conv2D(2, 3, strides=2), L.PReLU(), L.Flatten(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(three=("keras",))
+def relu_slope_and_most():
+    return sequential(L.Conv2D(4, 3), L.ReLU(max_value=1.5, negative_slope=0.2),
+                      L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(three=("keras",))
+def relu_threshold():
+    return sequential(L.Conv2D(4, 3), L.ReLU(threshold=0.4), L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(two=("h5", "keras"))
+def compiled():
+    model = sequential(L.Conv2D(4, 3, activation="relu"), L.BatchNormalization(), L.GlobalMaxPooling2D(),
+                       L.Dense(3, activation=ending("softmax")))
+    model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+# ---- Heads ----------------------------------------------------------------------------------------------------------
+
+@case(three=("keras",))
+def head_softmax_layer():
+    last = [] if Building.reference else [L.Softmax()]
+    return sequential(L.Conv2D(4, 3), L.GlobalMaxPooling2D(), L.Dense(3), *last)
+
+
+@case(three=("keras",))
+def head_activation_layer():
+    return sequential(L.Conv2D(4, 3), L.GlobalMaxPooling2D(), L.Dense(3), L.Activation(ending("softmax")))
+
+
+@case(three=("keras",))
+def head_sigmoid():
+    return sequential(L.Conv2D(4, 3), L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("sigmoid")))
+
+
+@case(three=("keras",))
+def head_binary():
+    return sequential(L.Conv2D(4, 3, activation="relu"), L.Flatten(), L.Dense(1, activation=ending("sigmoid")))
+
+
+@case(shape=(17, 15, 1))
+def head_regression():
+    return sequential(L.Conv2D(4, 3, strides=2, activation="relu"), L.Flatten(), L.Dropout(0.5), L.Dense(1, activation="linear"))
+
+
+@case(three=("keras",))
+def head_convolution():
+    def network(x):
+        y = L.GlobalAveragePooling2D(keepdims=True)(L.Conv2D(4, 3, activation="relu")(x))
+        y = L.Reshape((3,))(L.Conv2D(3, 1)(y))
+        return L.Activation(ending("softmax"))(y)
+    return functional(network)
+
+
+@case(two=("h5", "keras"))
+def outputs_two():
+    def network(x):
+        y = L.Conv2D(4, 3, activation="relu")(x)
+        main = L.Dense(4, activation=ending("softmax"), name="main")(L.GlobalAveragePooling2D()(y))
+        other = L.Dense(2, activation="softmax", name="a_side")(L.GlobalMaxPooling2D()(y))
+        return [main, other]
+    return functional(network)
+
+
+# ---- Branches -------------------------------------------------------------------------------------------------------
+
+def merging(merge, towers=2):
+    def network(x):
+        return head(merge([L.Conv2D(4, 3, padding="same", strides=2)(x) for _ in range(towers)]))
+    return functional(network)
+
+
+case("merge_add", two=("h5", "keras"))(lambda: merging(L.Add(), 3))
+case("merge_subtract", three=("keras",))(lambda: merging(L.Subtract()))
+case("merge_multiply", three=("keras",))(lambda: merging(L.Multiply(), 3))
+case("merge_average", three=("keras",))(lambda: merging(L.Average(), 3))
+case("merge_maximum", three=("keras",))(lambda: merging(L.Maximum(), 3))
+case("merge_minimum", three=("keras",))(lambda: merging(L.Minimum()))
+case("merge_concatenate")(lambda: merging(L.Concatenate(), 3))
+case("merge_concatenate_height", three=("keras",))(lambda: merging(L.Concatenate(axis=1)))
+
+
+@case(shape=(17, 15, 3), two=("h5", "keras"))
+def branches():
+    def network(x):
+        stem = L.Conv2D(6, 3, strides=2, padding="same", use_bias=False)(x)
+        stem = L.Activation("relu")(L.BatchNormalization(momentum=0.9)(stem))
+        a = L.Conv2D(4, 1, padding="same", activation="relu")(stem)
+        b = L.Conv2D(6, (1, 3), padding="same")(stem)
+        c = L.AveragePooling2D(3, strides=1, padding="same")(stem)
+        wide = L.concatenate([a, b, c], axis=3)
+        y = L.add([L.Conv2D(6, 1)(wide), stem])
+        return head(L.Activation("relu")(y))
+    return functional(network)
+
+
+@case(two=("h5", "keras"))
+def shared_layer():
+    def network(x):
+        shared = L.Conv2D(3, 3, padding="same", activation="tanh", name="twice")
+        return head(L.Add()([shared(x), shared(shared(x))]))
+    return functional(network)
+
+
+@case()
+def gate_keepdims():
+    def network(x):
+        y = L.Conv2D(6, 3, padding="same")(x)
+        gate = L.GlobalAveragePooling2D(keepdims=True)(y)
+        gate = L.Conv2D(6, 1, activation="sigmoid")(L.Conv2D(2, 1, activation="relu")(gate))
+        return head(L.Multiply()([y, gate]))
+    return functional(network)
+
+
+@case(two=("h5", "keras"))
+def gate_reshape():
+    def network(x):
+        y = L.Conv2D(6, 3, padding="same")(x)
+        gate = L.Dense(6, activation="sigmoid")(L.Dense(3, activation="relu")(L.GlobalAveragePooling2D()(y)))
+        return head(L.multiply([L.Reshape((1, 1, 6))(gate), y]))
+    return functional(network)
+
+
+@case(versions=(3,))
+def operators():
+    """Arithmetic on tensors: of Keras 3 an operation without weights for each, with constants among the arguments."""
+    def network(x):
+        y = L.Conv2D(4, 3)(x / 2.0 - 0.25)
+        z = L.Conv2D(4, 3)(x)
+        return head(L.ReLU(6.0)(y + 3.0) * (1.0 / 6.0) * z + y - 0.5 * z)
+    return functional(network)
+
+
+@case(versions=(2,), two=("h5", "keras"))
+def operators_2():
+    """The same as Keras 2 saves it: TensorFlow's functions as layers."""
+    def network(x):
+        y = L.Conv2D(4, 3)(x / 2.0 - 0.25)
+        z = L.Conv2D(4, 3)(x)
+        return head(L.ReLU(6.0)(y + 3.0) * (1.0 / 6.0) * z + y - 0.5 * z)
+    return functional(network)
+
+
+@case()
+def global_max():
+    return functional(lambda x: L.Dense(4, activation=ending("softmax"))(
+        L.Flatten()(L.GlobalMaxPooling2D(keepdims=True)(L.Conv2D(5, 3)(x)))))
+
+
+# ---- Depthwise and separable ----------------------------------------------------------------------------------------
+
+@case(seed=2)
+def depthwise():
+    return sequential(L.DepthwiseConv2D(3, padding="same", activation="relu"), L.DepthwiseConv2D((3, 2), use_bias=False),
+                      L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(shape=(17, 16, 2))
+def depthwise_multiplier():
+    return sequential(L.DepthwiseConv2D(3, strides=2, padding="same", depth_multiplier=2), L.DepthwiseConv2D(
+        3, dilation_rate=2, depth_multiplier=3), L.Flatten(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(shape=(16, 15, 3), two=("h5", "keras"))
+def separable():
+    return sequential(
+        L.SeparableConv2D(5, 3, strides=2, padding="same", depth_multiplier=2, activation="relu"),
+        L.SeparableConv2D(4, 3, use_bias=False), L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax")))
+
+
+# ---- Activations ----------------------------------------------------------------------------------------------------
+
+def activating(name):
+    return lambda: sequential(L.Conv2D(3, 3, strides=2, activation=name), L.Conv2D(3, 3), L.Activation(name),
+                              L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax")))
+
+
+for both in ("relu", "sigmoid", "tanh", "softplus", "softsign", "elu", "selu", "silu", "swish", "gelu", "mish", "leaky_relu",
+             "relu6", "exponential"):
+    # Keras 3 knows silu under both names and saves the one.
+    versions = (2,) if both == "swish" else (2, 3)
+    case(f"activation_{both}", versions=versions, three=("keras",), shape=(8, 9, 2))(activating(both))
+case("activation_hard_silu", versions=(3,), three=("keras",), shape=(8, 9, 2))(activating("hard_silu"))
+# max(0, min(1, x / 6 + 1 / 2)) in Keras 3 and max(0, min(1, x / 5 + 1 / 2)) in Keras 2.
+case("activation_hard_sigmoid", versions=(3,), shape=(8, 9, 2))(activating("hard_sigmoid"))
+case("activation_hard_sigmoid_2", versions=(2,), two=("h5", "keras"), shape=(8, 9, 2))(activating("hard_sigmoid"))
+
+
+# ---- Models in models -----------------------------------------------------------------------------------------------
+
+def backbone(shape, name="backbone"):
+    x = keras.Input(shape)
+    y = L.Conv2D(4, 3, padding="same", use_bias=False)(x)
+    z = L.BatchNormalization()(y)
+    return keras.Model(x, L.Add()([L.Activation("relu")(z), y]), name=name)
+
+
+@case(two=("h5", "keras"))
+def nested_functional():
+    return functional(lambda x: head(L.Conv2D(5, 3, activation="relu")(backbone(Building.shape)(x))))
+
+
+@case(two=("h5", "keras"))
+def nested_in_sequential():
+    return sequential(backbone(Building.shape), L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(two=("h5", "keras"))
+def nested_two_levels():
+    def network(x):
+        inner = keras.Sequential([L.Input(Building.shape), L.ZeroPadding2D(1), backbone((18, 18, 3), "deep"), L.MaxPooling2D()],
+                                 name="middle")
+        y = L.Rescaling(0.5)(x)
+        last = keras.Sequential([L.Input((4,)), L.Dense(5, activation="relu"), L.Dense(3, activation=ending("softmax"))],
+                                name="last")
+        return last(L.GlobalAveragePooling2D()(inner(y)))
+    return functional(network)
+
+
+@case()
+def nested_twice():
+    """One model called on two things: its weights are there once."""
+    def network(x):
+        shared = backbone(Building.shape)
+        return head(L.Concatenate()([shared(x), shared(L.Conv2D(3, 3, padding="same", activation="tanh")(x))]))
+    return functional(network)
+
+
+# ---- Shapes ---------------------------------------------------------------------------------------------------------
+
+@case()
+def padding():
+    return sequential(L.ZeroPadding2D(((1, 2), (0, 3))), L.Conv2D(3, 3, strides=2), L.ZeroPadding2D((2, 1)),
+                      L.Conv2D(3, 3, activation="relu"), L.ZeroPadding2D(1), L.MaxPooling2D(3, strides=2), L.Flatten(),
+                      L.Dense(3, activation=ending("softmax")))
+
+
+@case()
+def cropping():
+    return sequential(L.Conv2D(3, 3), L.Cropping2D(((1, 0), (2, 1))), L.Conv2D(3, 3, activation="relu"),
+                      L.Cropping2D(1), L.Flatten(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(shape=(9, 7, 2), three=("keras",))
+def permute():
+    return sequential(L.Conv2D(4, 3), L.Permute((2, 1, 3)), L.Conv2D(4, (3, 2)), L.Permute((3, 1, 2)), L.Flatten(),
+                      L.Dense(3, activation=ending("softmax")))
+
+
+@case(shape=(10, 8, 2), three=("keras",))
+def reshape():
+    return sequential(L.Conv2D(4, 3, activation="relu"), L.Reshape((6, 8, 4)), L.Conv2D(4, 3), L.Reshape((-1, 4)),
+                      L.Flatten(), L.Reshape((16, 6)), L.Flatten(), L.Dense(3, activation=ending("softmax")))
+
+
+# ---- Normalisation, preprocessing, noise ----------------------------------------------------------------------------
+
+@case()
+def layer_norm():
+    return sequential(L.Conv2D(6, 3, strides=2), L.LayerNormalization(), L.Conv2D(5, 1, activation="gelu"),
+                      L.LayerNormalization(epsilon=1e-6, center=False), L.GlobalAveragePooling2D(), L.LayerNormalization(scale=False),
+                      L.Dense(3, activation=ending("softmax")))
+
+
+@case(values=(0, 255))
+def rescaling_normalization():
+    return sequential(L.Rescaling(1 / 127.5, offset=-1), L.Normalization(mean=[0.1, -0.2, 0.3], variance=[0.5, 1.5, 0.25]),
+                      L.Conv2D(4, 3, activation="relu"), L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(values=(0, 255), two=("h5", "keras"))
+def normalization_adapted():
+    norm = L.Normalization()
+    norm.adapt(np.random.default_rng(3).uniform(0, (90, 200, 255), (4, 6, 6, 3)).astype(np.float32))
+    return sequential(norm, L.Conv2D(4, 3, activation="relu"), L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(three=("keras",), values=(0, 255))
+def rescaling_per_channel():
+    return sequential(L.Rescaling(scale=[0.01, 0.02, 0.015], offset=[-1.0, -0.5, 0.25]), L.Conv2D(4, 3, activation="relu"),
+                      L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax")))
+
+
+@case()
+def noise():
+    return sequential(L.GaussianNoise(0.1), L.Conv2D(4, 3, activation="relu"), L.SpatialDropout2D(0.2), L.GaussianDropout(0.3),
+                      L.ActivityRegularization(l2=0.1), L.Flatten(), L.AlphaDropout(0.2), L.Dropout(0.5),
+                      L.Dense(3, activation=ending("softmax")))
+
+
+# ---- Layouts and types ----------------------------------------------------------------------------------------------
+
+@case(shape=(3, 16, 15), runs=False, channels_first=True)
+def channels_first():
+    first = {"data_format": "channels_first"}
+    return sequential(L.Conv2D(6, 3, padding="same", strides=2, **first), L.BatchNormalization(axis=1), L.ReLU(),
+                      L.MaxPooling2D(2, **first), L.DepthwiseConv2D(3, **first), L.GlobalAveragePooling2D(**first),
+                      L.Dense(3, activation=ending("softmax")))
+
+
+@case(shape=(2, 9, 8), runs=False, channels_first=True)
+def channels_first_flatten():
+    """Flatten in the order of the memory, channels first, and of channels last, which is what the option asks for."""
+    def network(x):
+        y = L.Conv2D(4, 3, strides=2, activation="relu", data_format="channels_first")(x)
+        a = L.Dense(3)(L.Flatten()(y))
+        b = L.Dense(3)(L.Flatten(data_format="channels_first")(y))
+        return L.Activation(ending("softmax"))(L.Add()([a, b]))
+    return functional(network)
+
+
+def typed():
+    last = {} if Building.reference else {"dtype": "float32"}
+    return sequential(L.Conv2D(4, 3, activation="relu"), L.BatchNormalization(), L.GlobalAveragePooling2D(),
+                      L.Dense(3), L.Activation(ending("softmax"), **last))
+
+
+case("types_mixed_float16", policy="mixed_float16", two=("h5", "keras"))(typed)
+case("types_float16", policy="float16", versions=(3,))(typed)
+case("types_bfloat16", policy="bfloat16", versions=(3,), three=("keras",))(typed)
+case("types_float64", policy="float64")(typed)
+
+
+# ---- Weights alone --------------------------------------------------------------------------------------------------
+
+def plain():
+    def network(x):
+        y = L.ReLU()(L.BatchNormalization()(L.Conv2D(4, 3)(x)))
+        return head(backbone((14, 14, 4))(y))
+    return functional(network)
+
+
+case("weights_legacy", versions=(2,), two=("weights",))(plain)
+case("weights_archive", versions=(3,), three=("weights",))(plain)
+
+
+@case(versions=(2,))
+def names_with_slashes():
+    return sequential(L.Conv2D(4, 3, name="block/conv"), L.BatchNormalization(name="block/conv/norm"), L.ReLU(name="block/relu"),
+                      L.GlobalAveragePooling2D(name="block/pool"), L.Dense(3, activation=ending("softmax"), name="top/scores"))
+
+
+# ---- Building, saving, computing ------------------------------------------------------------------------------------
+
+def every_layer(model):
+    for layer in model.layers:
+        yield from every_layer(layer) if hasattr(layer, "layers") else [layer]
+
+
+def randomise(name, seed, model):
+    """Nothing keeps its initial value: scales of 1 and shifts of 0 are as good as absent."""
+    for layer in every_layer(model):
+        values = layer.get_weights()
+        if not values or isinstance(layer, L.Normalization):
+            continue
+        for i, (variable, old) in enumerate(zip(layer.weights, values)):
+            rng = np.random.default_rng(zlib.crc32(f"{name} {seed} {layer.name} {i}".encode()))
+            kind = variable.name.split("/")[-1].split(":")[0]
+            if kind.endswith("kernel"):
+                # Keras 2 calls it depthwise_kernel, Keras 3 kernel, and both depthwise_kernel where it is separable.
+                depthwise = isinstance(layer, L.DepthwiseConv2D) or kind == "depthwise_kernel"
+                fan_in = np.prod(old.shape[:2] if depthwise else old.shape[:-1])
+                new = rng.normal(0, 1.4 / np.sqrt(fan_in), old.shape)
+            elif kind in ("gamma", "moving_variance"):
+                new = rng.uniform(0.5, 2, old.shape)
+            elif kind == "alpha":
+                new = rng.uniform(0.05, 0.5, old.shape)
+            else:
+                assert kind in ("bias", "beta", "moving_mean"), kind
+                new = rng.normal(0, 0.4, old.shape)
+            values[i] = new.astype(old.dtype)
+        layer.set_weights(values)
+
+
+def construct(case, policy, reference):
+    keras.backend.clear_session()
+    keras.backend.set_floatx("float64" if policy == "float64" else "float32")
+    keras.mixed_precision.set_global_policy(policy)
+    Building.reference, Building.shape = reference, case.shape
+    return case.build()
+
+
+def write_model(model, folder, name, how):
+    """Plain files; see pack."""
+    infix = ".k2" if MAJOR == 2 else ""
+    if how == "weights":
+        (folder / f"{name}.json").write_text(model.to_json())
+        with tempfile.TemporaryDirectory() as work:
+            # Keras 2 writes its new layout where a name ends in .weights.h5, and the old one otherwise.
+            path = pathlib.Path(work) / ("w.h5" if MAJOR == 2 else "w.weights.h5")
+            model.save_weights(path)
+            (folder / f"{name}.weights.h5").write_bytes(path.read_bytes())
+    else:
+        model.save(folder / f"{name}{infix}.{how}")
+
+
+def first_output(values):
+    return values[0] if isinstance(values, (list, tuple)) else values
+
+
+def scores_of_three(model, x):
+    return np.asarray(first_output(model(x[None], training=False))[0])
+
+
+def gradient_of_three(model, x, chosen):
+    return np.asarray(jax.grad(lambda v: first_output(model(v[None], training=False))[0, chosen])(x))
+
+
+def scores_of_two(model, x):
+    return first_output(model(tf.constant(x[None]), training=False)).numpy()[0]
+
+
+def gradient_of_two(model, x, chosen):
+    v = tf.constant(x[None])
+    with tf.GradientTape() as tape:
+        tape.watch(v)
+        score = first_output(model(v, training=False))[0, chosen]
+    return tape.gradient(score, v).numpy()[0]
+
+
+scores_of, gradient_of = (scores_of_two, gradient_of_two) if MAJOR == 2 else (scores_of_three, gradient_of_three)
+
+
+def distance(got, want):
+    return np.linalg.norm(got - want) / np.linalg.norm(want)
+
+
+def compute(name, case, weights):
+    """Input as the library wants it, scores and gradient in double precision."""
+    model = construct(case, "float64", True)
+    for layer, values in zip(every_layer(model), weights):
+        layer.set_weights([v.astype(np.float64) if v.dtype.kind not in "iu" else v for v in values])
+        if isinstance(layer, L.Normalization):
+            layer.finalize_state()
+    rng = np.random.default_rng(zlib.crc32(f"{name} {case.seed} input".encode()))
+    x = rng.uniform(*case.values, case.shape).astype(np.float32).astype(np.float64)
+    scores = scores_of(model, x)
+    chosen = scores.argmax()
+    gradient = gradient_of(model, x, chosen)
+    assert np.isfinite(scores).all() and np.isfinite(gradient).all() and np.abs(gradient).max() > 0, name
+    apart = np.sort(scores)[-2:]
+    assert len(scores) == 1 or apart[1] - apart[0] > 1e-2 * np.abs(scores).max(), f"{name}: two scores are close"
+    for i in range(4):
+        moved = gradient_of(model, x * (1 + MOVES * rng.standard_normal(x.shape)), chosen)
+        assert distance(moved, gradient) < MOST_MOVED, f"{name}: rounding moves the gradient; choose another seed"
+    if case.channels_first:
+        return x, scores, gradient
+    return x.transpose(2, 0, 1), scores, gradient.transpose(2, 0, 1)
+
+
+def read_back(folder, name):
+    return [np.load(folder / f"{name}.{what}.npy") for what in ("input", "scores", "gradient")]
+
+
+def double_precision(on=True):
+    """Without it JAX computes in single precision, whatever the types of a model."""
+    return contextlib.nullcontext() if MAJOR == 2 else jax.enable_x64(on)
+
+
+def make(folder, name, case):
+    with double_precision(case.policy == "float64"):
+        model = construct(case, case.policy, False)
+        randomise(name, case.seed, model)
+        for how in case.two if MAJOR == 2 else case.three:
+            write_model(model, folder, name, how)
+        weights = [layer.get_weights() for layer in every_layer(model)]
+    if MAJOR == 2 and not case.runs:
+        return "not computed"
+    with double_precision():
+        results = compute(name, case, weights)
+    if MAJOR == 2 and 3 in case.versions:
+        x, scores, gradient = read_back(folder, name)
+        off = max(distance(results[0], x), distance(results[1], scores), distance(results[2], gradient))
+        assert off < AGREEMENT, f"{name}: Keras 2 is off by {off} from what Keras 3 computes"
+        return f"agrees with Keras 3 to {off:.1e}"
+    for what, values in zip(("input", "scores", "gradient"), results):
+        np.save(folder / f"{name}.{what}.npy", np.ascontiguousarray(values, np.float64 if what == "scores" else np.float32))
+    return "scores " + " ".join(f"{v:.4g}" for v in results[1])
+
+
+def pack(out, name, work):
+    """Adds the files to the case's archive. HDF5 files are mostly empty space: packed they take a fifth."""
+    path = out / f"{name}.zip"
+    files = {f.name: f.read_bytes() for f in work.iterdir()}
+    if MAJOR == 2 and path.exists():
+        with zipfile.ZipFile(path) as old:
+            files = {**{i: old.read(i) for i in old.namelist()}, **files}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as new:
+        for file in sorted(files):
+            new.writestr(zipfile.ZipInfo(file), files[file], zipfile.ZIP_DEFLATED, 9)
+
+
+def make_packed(out, name, case):
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        if MAJOR == 2 and 3 in case.versions and case.runs:
+            with zipfile.ZipFile(out / f"{name}.zip") as old:
+                old.extractall(work, [i for i in old.namelist() if i.endswith(".npy")])
+        text = make(work, name, case)
+        pack(out, name, work)
+    return text
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--flavour", type=int, choices=(2, 3), help="refuse to run with another version of Keras")
+    options = parser.parse_args()
+    if options.flavour not in (None, MAJOR):
+        sys.exit(f"this Python has Keras {keras.__version__}")
+    if MAJOR == 3 and keras.backend.backend() != "jax":
+        sys.exit("set KERAS_BACKEND=jax")
+    options.out.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for name, case in CASES.items():
+        if MAJOR not in case.versions or options.only and name not in options.only:
+            continue
+        try:
+            print(f"{name}: {make_packed(options.out, name, case)}", flush=True)
+        except AssertionError as error:
+            failed += 1
+            print(f"FAILED {error}", flush=True)
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()

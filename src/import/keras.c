@@ -1,0 +1,210 @@
+/* Entry of the Keras importer: which kind of file it is, where its configuration is, and what becomes of it. */
+#include "import/import.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "import/keras_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const uint64_t default_max_bytes = (uint64_t)1 << 33;
+
+/* First bytes of HDF5 files and of zip archives. */
+static int begins_with(const char *path, const char *magic, size_t size)
+{
+    char first[8] = {0};
+    FILE *stream = fopen(path, "rbe");
+    const int same = stream && fread(first, 1, size, stream) == size && memcmp(first, magic, size) == 0;
+    if (stream)
+        fclose(stream);
+    return same;
+}
+
+static int is_hdf5(const char *path)
+{
+    return begins_with(path, "\x89HDF\r\n\x1a\n", 8);
+}
+
+static int is_zip(const char *path)
+{
+    return begins_with(path, "PK\x03\x04", 4);
+}
+
+int sal_keras_is(const char *path)
+{
+    return is_hdf5(path) || is_zip(path);
+}
+
+/* ---- The configuration --------------------------------------------------- */
+
+static sal_status parse(json_t **out, const char *text, size_t length, const char *path)
+{
+    json_error_t error;
+    *out = json_loadb(text, length, 0, &error);
+    return *out ? SAL_OK
+                : sal_fail(SAL_ERROR_FORMAT, "%s: the configuration: line %d: %s", path, error.line, error.text);
+}
+
+/* "x.json", "x_config.json" or "x.config.json" for "x.h5" or "x.weights.h5". */
+static sal_status read_beside(json_t **out, keras_importer *k, const char *path)
+{
+    static const char *const endings[] = {".json", "_config.json", ".config.json"};
+    static const uint64_t max_config = (uint64_t)1 << 28;
+    sal_status st = SAL_OK;
+    unsigned char *bytes = NULL;
+    char *name = NULL;
+    const size_t size = strlen(path) + 16;
+    size_t length;
+    TRY(sal_alloc(&name, size, 1, "a path"));
+    for (int cut = 1; cut <= 2; cut++)
+        for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+            snprintf(name, size, "%s", path);
+            for (int n = 0; n < cut; n++) {
+                char *dot = strrchr(name, '.');
+                if (dot && !strchr(dot, '/'))
+                    *dot = '\0';
+            }
+            strcat(name, endings[i]);
+            if (access(name, F_OK) != 0)
+                continue;
+            TRY(sal_file_read(&bytes, &length, name, max_config));
+            TRY(parse(out, (const char *)bytes, length, name));
+            TRY(keras_format(&k->beside, k, "%s", name));
+            goto done;
+        }
+    st = sal_fail(SAL_ERROR_FORMAT,
+                  "%s: holds weights, but no network: put what model.to_json() gives beside it, as %.*s.json", path,
+                  (int)(strrchr(path, '.') ? strrchr(path, '.') - path : (long)strlen(path)), path);
+done:
+    sal_free(bytes);
+    sal_free(name);
+    return st;
+}
+
+static sal_status read_legacy(json_t **config, keras_importer *k, const char *path)
+{
+    sal_status st = SAL_OK;
+    char *text = NULL;
+    TRY(keras_hdf5_text(&text, k->weights.file, "/", "model_config"));
+    k->weights.base = keras_hdf5_has(k->weights.file, "model_weights") ? "model_weights" : "";
+    /* What save_weights of Keras 3 writes is laid out as in archives. */
+    if (!text && keras_hdf5_has(k->weights.file, "layers"))
+        k->weights.archive = 1;
+    if (text)
+        TRY(parse(config, text, strlen(text), path));
+    else
+        TRY(read_beside(config, k, path));
+done:
+    free(text);
+    return st;
+}
+
+/* "2.15.0"; where nothing says it, the form of the configuration tells 3 from what was before. */
+static sal_status find_version(char *out, size_t size, keras_importer *k, json_t *config, const json_t *metadata)
+{
+    sal_status st = SAL_OK;
+    char *text = NULL;
+    const char *said = json_string_value(json_object_get(metadata, "keras_version"));
+    if (!said && k->weights.base)
+        TRY(keras_hdf5_text(&text, k->weights.file, "/", "keras_version"));
+    if (!said && !text && k->weights.base && k->weights.base[0])
+        TRY(keras_hdf5_text(&text, k->weights.file, k->weights.base, "keras_version"));
+    said = said ? said : text ? text : json_object_get(config, "module") ? "3" : "2";
+    snprintf(out, size, "%s", said);
+    k->version = atoi(out);
+done:
+    free(text);
+    return st;
+}
+
+/* ---- The model ----------------------------------------------------------- */
+
+static sal_status read_weight(void *context, float *out, size_t count, uint64_t index)
+{
+    return keras_hdf5_read(out, count, context, index);
+}
+
+static sal_status build_graph(sal_graph *graph, keras_importer *k, const char *output)
+{
+    SalOnnx__ValueInfo result = SAL_ONNX__VALUE_INFO__INIT;
+    SalOnnx__ValueInfo *results[] = {&result}, *inputs[] = {k->input};
+    SalOnnx__Graph onnx = SAL_ONNX__GRAPH__INIT;
+    SalOnnx__Graph *graphs[] = {&onnx};
+    SalOnnx__OperatorSet opset = SAL_ONNX__OPERATOR_SET__INIT;
+    SalOnnx__OperatorSet *opsets[] = {&opset};
+    SalOnnx__Model model = SAL_ONNX__MODEL__INIT;
+    const onnx_source source = {read_weight, k->weights.file};
+    result.name = (char *)output;
+    onnx.node = k->nodes;
+    onnx.n_node = k->node_count;
+    onnx.initializer = k->constants;
+    onnx.n_initializer = k->constant_count;
+    onnx.input = inputs;
+    onnx.n_input = 1;
+    onnx.output = results;
+    onnx.n_output = 1;
+    opset.version = 20;
+    model.opset_import = opsets;
+    model.n_opset_import = 1;
+    model.graph = graphs;
+    model.n_graph = 1;
+    return onnx_build(graph, &model, &source, k->path, k->limits);
+}
+
+static void clear(keras_importer *k)
+{
+    for (size_t i = 0; i < k->block_count; i++)
+        sal_free(k->blocks[i]);
+    free(k->blocks);
+    free(k->nodes);
+    free(k->constants);
+    free(k->tensors);
+    json_decref(k->values);
+    json_decref(k->name_lists);
+    keras_hdf5_close(k->weights.file);
+}
+
+sal_status sal_keras_read(sal_graph *graph, char *format, size_t size, const char *path, const sal_limits *limits)
+{
+    sal_status st = SAL_OK;
+    const uint64_t max_bytes = limits && limits->max_model_bytes ? limits->max_model_bytes : default_max_bytes;
+    keras_importer k = {.path = path, .limits = limits, .values = json_object(), .name_lists = json_object()};
+    json_t *config = NULL, *metadata = NULL;
+    unsigned char *image = NULL;
+    size_t image_size;
+    const char *output;
+    char version[32];
+    sal_graph_init(graph);
+    const int zip = is_zip(path);
+    k.weights.archive = zip;
+    if (zip) {
+        TRY(keras_archive_read(&config, &metadata, &image, &image_size, path, max_bytes));
+        TRY(keras_hdf5_open(&k.weights.file, path, image, image_size));
+    } else {
+        TRY(keras_hdf5_open(&k.weights.file, path, NULL, 0));
+        TRY(read_legacy(&config, &k, path));
+    }
+    TRY(find_version(version, sizeof version, &k, config, metadata));
+    st = keras_model_build(&output, &k, config);
+    if (st != SAL_OK) {
+        if (!strstr(sal_last_error(), path))
+            st = sal_fail_in(st, "%s", path);
+        goto done;
+    }
+    TRY(build_graph(graph, &k, output));
+    if (k.beside)
+        TRY(sal_graph_add_data_file(graph, k.beside));
+    if (format && size > 0)
+        snprintf(format, size, "Keras %s (%s)", version, zip ? ".keras" : "HDF5");
+done:
+    if (st != SAL_OK)
+        sal_graph_clear(graph);
+    clear(&k);
+    json_decref(config);
+    json_decref(metadata);
+    sal_free(image);
+    return st;
+}

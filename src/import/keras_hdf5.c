@@ -1,0 +1,315 @@
+/* HDF5 files of weights, read by a process of their own: damaged files make libhdf5 crash, and that must not be the end
+ * of a sweep or of whoever the library is part of. */
+#include "import/keras_internal.h"
+
+#include "base/memory.h"
+#include "import/keras_hdf5_reader.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MAX_NAME = 4096, MAX_ANSWER = 1 << 28 };
+
+struct keras_hdf5 {
+    const char *path;
+    pid_t process;
+    int socket;
+};
+
+typedef enum question { HAS, TEXT, TEXTS, FIND, READ } question;
+
+typedef struct request {
+    question question;
+    uint64_t index;
+    uint64_t count;
+    char names[2][MAX_NAME]; /* group and attribute, or data set */
+} request;
+
+typedef struct answer {
+    sal_status status;
+    uint64_t size; /* of what follows: a text, floats, or an error's text */
+    uint64_t index;
+    sal_shape shape;
+} answer;
+
+static int send_all(int to, const void *bytes, size_t size)
+{
+    const char *at = bytes;
+    while (size > 0) {
+        const ssize_t n = send(to, at, size, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return 0;
+        at += n;
+        size -= (size_t)n;
+    }
+    return 1;
+}
+
+static int receive_all(int from, void *bytes, size_t size)
+{
+    char *at = bytes;
+    while (size > 0) {
+        const ssize_t n = recv(from, at, size, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return 0;
+        at += n;
+        size -= (size_t)n;
+    }
+    return 1;
+}
+
+/* ---- The process --------------------------------------------------------- */
+
+static int reply(int to, const answer *a, const void *bytes)
+{
+    return send_all(to, a, sizeof *a) && (a->size == 0 || send_all(to, bytes, a->size));
+}
+
+static int reply_error(int to, sal_status st)
+{
+    const answer a = {.status = st, .size = strlen(sal_last_error()) + 1};
+    return reply(to, &a, sal_last_error());
+}
+
+static int answer_text(int to, hdf5_reader *reader, const request *r)
+{
+    char *text = NULL;
+    sal_status st = hdf5_reader_text(&text, reader, r->names[0], r->names[1]);
+    const answer a = {.status = SAL_OK, .size = text ? strlen(text) + 1 : 0};
+    const int sent = st == SAL_OK ? reply(to, &a, text) : reply_error(to, st);
+    free(text);
+    return sent;
+}
+
+static int answer_texts(int to, hdf5_reader *reader, const request *r)
+{
+    json_t *list = NULL;
+    sal_status st = hdf5_reader_texts(&list, reader, r->names[0], r->names[1]);
+    char *text = list ? json_dumps(list, JSON_COMPACT) : NULL;
+    const answer a = {.status = SAL_OK, .size = text ? strlen(text) + 1 : 0};
+    const int sent = st == SAL_OK ? reply(to, &a, text) : reply_error(to, st);
+    free(text);
+    json_decref(list);
+    return sent;
+}
+
+static int answer_read(int to, hdf5_reader *reader, const request *r)
+{
+    float *values = NULL;
+    sal_status st = sal_alloc(&values, r->count, sizeof *values, "weights");
+    if (st == SAL_OK)
+        st = hdf5_reader_read(values, r->count, reader, r->index);
+    const answer a = {.status = SAL_OK, .size = r->count * sizeof *values};
+    const int sent = st == SAL_OK ? reply(to, &a, values) : reply_error(to, st);
+    sal_free(values);
+    return sent;
+}
+
+static int answer_one(int to, hdf5_reader *reader, const request *r)
+{
+    answer a = {.status = SAL_OK};
+    sal_status st;
+    switch (r->question) {
+    case HAS: a.index = (uint64_t)hdf5_reader_has(reader, r->names[0]); return reply(to, &a, NULL);
+    case TEXT: return answer_text(to, reader, r);
+    case TEXTS: return answer_texts(to, reader, r);
+    case FIND:
+        st = hdf5_reader_find(&a.index, &a.shape, reader, r->names[0]);
+        return st == SAL_OK ? reply(to, &a, NULL) : reply_error(to, st);
+    case READ: return answer_read(to, reader, r);
+    }
+    return 0;
+}
+
+/* Until the other side has gone. */
+static void serve(int socket, const char *path, const unsigned char *image, size_t size)
+{
+    hdf5_reader *reader = NULL;
+    static request r; /* too large for some stacks */
+    const answer opened = {.status = SAL_OK};
+    sal_status st = hdf5_reader_open(&reader, path, image, size);
+    int going = st == SAL_OK ? reply(socket, &opened, NULL) : (reply_error(socket, st), 0);
+    while (going && receive_all(socket, &r, sizeof r))
+        going = answer_one(socket, reader, &r);
+    hdf5_reader_close(reader);
+}
+
+/* ---- This side ----------------------------------------------------------- */
+
+static sal_status fail_gone(keras_hdf5 *f)
+{
+    return sal_fail(SAL_ERROR_FORMAT, "%s: HDF5: is damaged: the HDF5 library broke down over it", f->path);
+}
+
+/* The head of an answer; an error of the other side becomes this side's. */
+static sal_status receive_answer(answer *a, keras_hdf5 *f)
+{
+    char text[1024] = "";
+    if (!receive_all(f->socket, a, sizeof *a))
+        return fail_gone(f);
+    if (a->status == SAL_OK)
+        return SAL_OK;
+    if (a->size > sizeof text || !receive_all(f->socket, text, a->size))
+        return fail_gone(f);
+    text[sizeof text - 1] = '\0';
+    return sal_fail(a->status, "%s", text);
+}
+
+static sal_status ask(answer *a, keras_hdf5 *f, question which, const char *first, const char *second)
+{
+    static _Thread_local request r;
+    memset(&r, 0, sizeof r);
+    r.question = which;
+    if (strlen(first) >= MAX_NAME || strlen(second) >= MAX_NAME)
+        return sal_fail(SAL_ERROR_LIMIT, "%s: HDF5: a name is too long", f->path);
+    memcpy(r.names[0], first, strlen(first));
+    memcpy(r.names[1], second, strlen(second));
+    if (!send_all(f->socket, &r, sizeof r))
+        return fail_gone(f);
+    return receive_answer(a, f);
+}
+
+sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const unsigned char *image, size_t size)
+{
+    sal_status st = SAL_OK;
+    keras_hdf5 *f = NULL;
+    int sockets[2] = {-1, -1};
+    answer a;
+    *out = NULL;
+    TRY(sal_alloc(&f, 1, sizeof *f, "the weights' file"));
+    f->path = path;
+    f->socket = -1;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
+        st = sal_fail(SAL_ERROR_IO, "%s: cannot be read: %s", path, strerror(errno));
+        goto done;
+    }
+    f->process = fork();
+    if (f->process == 0) {
+        close(sockets[0]);
+        signal(SIGINT, SIG_IGN); /* the reader ends when its master does */
+        /* Where it breaks down it does so in silence, whatever handlers its master has. */
+        signal(SIGSEGV, SIG_DFL);
+        signal(SIGBUS, SIG_DFL);
+        signal(SIGFPE, SIG_DFL);
+        signal(SIGABRT, SIG_DFL);
+        serve(sockets[1], path, image, size);
+        _exit(0);
+    }
+    f->socket = sockets[0];
+    close(sockets[1]);
+    if (f->process < 0) {
+        st = sal_fail(SAL_ERROR_MEMORY, "%s: cannot start a process to read it: %s", path, strerror(errno));
+        goto done;
+    }
+    TRY(receive_answer(&a, f));
+    *out = f;
+    f = NULL;
+done:
+    keras_hdf5_close(f);
+    return st;
+}
+
+void keras_hdf5_close(keras_hdf5 *f)
+{
+    if (!f)
+        return;
+    if (f->socket >= 0)
+        close(f->socket);
+    if (f->process > 0)
+        while (waitpid(f->process, NULL, 0) < 0 && errno == EINTR)
+            ;
+    sal_free(f);
+}
+
+int keras_hdf5_has(keras_hdf5 *f, const char *object)
+{
+    answer a;
+    return ask(&a, f, HAS, object, "") == SAL_OK && a.index != 0;
+}
+
+sal_status keras_hdf5_text(char **out, keras_hdf5 *f, const char *group, const char *attribute)
+{
+    sal_status st = SAL_OK;
+    char *text = NULL;
+    answer a;
+    *out = NULL;
+    TRY(ask(&a, f, TEXT, group, attribute));
+    if (a.size == 0)
+        return SAL_OK;
+    text = a.size <= MAX_ANSWER ? malloc(a.size) : NULL;
+    if (!text) {
+        st = sal_fail_memory(a.size, attribute);
+        goto done;
+    }
+    if (!receive_all(f->socket, text, a.size)) {
+        st = fail_gone(f);
+        goto done;
+    }
+    text[a.size - 1] = '\0';
+    *out = text;
+    text = NULL;
+done:
+    free(text);
+    return st;
+}
+
+sal_status keras_hdf5_texts(json_t **out, keras_hdf5 *f, const char *group, const char *attribute)
+{
+    sal_status st = SAL_OK;
+    char *text = NULL;
+    answer a;
+    *out = NULL;
+    TRY(ask(&a, f, TEXTS, group, attribute));
+    if (a.size == 0)
+        return SAL_OK;
+    text = a.size <= MAX_ANSWER ? malloc(a.size) : NULL;
+    if (!text) {
+        st = sal_fail_memory(a.size, attribute);
+        goto done;
+    }
+    if (!receive_all(f->socket, text, a.size)) {
+        st = fail_gone(f);
+        goto done;
+    }
+    *out = json_loadb(text, a.size - 1, JSON_DECODE_ANY, NULL);
+done:
+    free(text);
+    return st;
+}
+
+sal_status keras_hdf5_find(uint64_t *index, sal_shape *shape, keras_hdf5 *f, const char *dataset)
+{
+    answer a;
+    sal_status st = ask(&a, f, FIND, dataset, "");
+    if (st == SAL_OK) {
+        *index = a.index;
+        *shape = a.shape;
+    }
+    return st;
+}
+
+sal_status keras_hdf5_read(float *out, size_t count, keras_hdf5 *f, uint64_t index)
+{
+    static _Thread_local request r;
+    answer a;
+    memset(&r, 0, sizeof r);
+    r.question = READ;
+    r.index = index;
+    r.count = count;
+    if (!send_all(f->socket, &r, sizeof r))
+        return fail_gone(f);
+    sal_status st = receive_answer(&a, f);
+    if (st == SAL_OK && (a.size != count * sizeof *out || !receive_all(f->socket, out, a.size)))
+        st = fail_gone(f);
+    return st;
+}

@@ -1,0 +1,170 @@
+/* What the files of the Keras importer share. Nothing outside src/import includes this.
+ *
+ * The way of a file: the configuration as JSON and the weights' HDF5 file are found in it (keras.c, keras_archive.c,
+ * keras_hdf5.c); each layer of the configuration (keras_model.c) is written down as ONNX ops on tensors in Keras's own
+ * layout (keras_layers.c, keras_ops.c), with transposes where an op wants channels first; then the ONNX importer goes
+ * on, and the passes take the transposes out again. Weights are read one by one when the ONNX importer asks for them.
+ */
+#ifndef SAL_IMPORT_KERAS_INTERNAL_H
+#define SAL_IMPORT_KERAS_INTERNAL_H
+
+#include "import/onnx_internal.h"
+
+#include <jansson.h>
+
+/* ---- keras_hdf5.c: a file of weights ---- */
+
+typedef struct keras_hdf5 keras_hdf5;
+
+/* From a file, or where image is given from its bytes (borrowed until closing); path stands for it in messages. */
+sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const unsigned char *image, size_t size);
+void keras_hdf5_close(keras_hdf5 *file); /* NULL is fine */
+int keras_hdf5_has(keras_hdf5 *file, const char *object);
+/* A text attribute of a group ("/": the root). *out: free with free(), NULL where there is none. Errors: FORMAT,
+ * MEMORY. */
+sal_status keras_hdf5_text(char **out, keras_hdf5 *file, const char *group, const char *attribute);
+/* A list of texts, in pieces "name0", "name1" too where it was long. *out: an array, json_decref it; NULL likewise. */
+sal_status keras_hdf5_texts(json_t **out, keras_hdf5 *file, const char *group, const char *attribute);
+/* Notes a data set of floats and its shape; *index is what keras_hdf5_read knows it by. Errors: FORMAT (not there, not
+ * of numbers, in another file, larger than what is stored), LIMIT, MEMORY. */
+sal_status keras_hdf5_find(uint64_t *index, sal_shape *shape, keras_hdf5 *file, const char *dataset);
+sal_status keras_hdf5_read(float *out, size_t count, keras_hdf5 *file, uint64_t index);
+
+/* ---- keras_archive.c: .keras ---- */
+
+/* The members config.json, metadata.json (NULL where there is none) and model.weights.h5. *weights: free with
+ * sal_free(). Errors: IO, FORMAT, LIMIT, MEMORY. */
+sal_status keras_archive_read(json_t **config, json_t **metadata, unsigned char **weights, size_t *size,
+                              const char *path, uint64_t max_bytes);
+
+/* ---- keras_weights.c: which data sets are a layer's ---- */
+
+typedef struct keras_weights {
+    keras_hdf5 *file;
+    int archive;      /* 1: of a .keras file: by the layer's place; 0: by its name */
+    const char *base; /* group that the layers are in */
+} keras_weights;
+
+typedef struct keras_layer {
+    const char *class_name;
+    const char *name; /* in its model */
+    char *full_name;  /* with the models that it is in */
+    json_t *config;
+    char *group;   /* of its weights: archive: ".../layers/conv2d_1"; else "model_weights/outermost" */
+    int nested;    /* 1: the group is of a model that it is in */
+    json_t *names; /* not archive: weight_names of the group, borrowed from the cache; or NULL */
+} keras_layer;
+
+/* "batch_normalization" of "BatchNormalization", as Keras names classes. out: size bytes. */
+void keras_snake_case(char *out, size_t size, const char *class_name);
+
+typedef struct keras_importer keras_importer;
+
+/* The data set of a weight of the present layer. Errors: FORMAT (names layer and role). */
+sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, int position);
+
+/* ---- keras_build.c: writing the ONNX model ---- */
+
+enum { KERAS_MAX_INPUTS = 1024, KERAS_MAX_NESTING = 16 };
+
+typedef struct keras_tensor {
+    const char *name; /* of the ONNX value */
+    int rank;
+    int64_t extent[3]; /* without the batch, where they are still those of the picture; else 0 */
+} keras_tensor;
+
+struct keras_importer {
+    const char *path;
+    const sal_limits *limits;
+    keras_weights weights;
+    char *beside;       /* the file of the configuration, where that is another one */
+    json_t *name_lists; /* group to its weight_names */
+    json_t *values;     /* "scope layer/node/tensor" to index in tensors */
+    keras_tensor *tensors;
+    size_t tensor_count;
+    size_t tensor_capacity;
+    void **blocks; /* everything that was allocated for the model */
+    size_t block_count;
+    size_t block_capacity;
+    SalOnnx__Node **nodes;
+    size_t node_count;
+    size_t node_capacity;
+    SalOnnx__Tensor **constants;
+    size_t constant_count;
+    size_t constant_capacity;
+    SalOnnx__ValueInfo *input;
+    int first_seen;     /* 1: a layer had channels first */
+    int version;        /* of Keras: 1, 2 or 3 */
+    unsigned long made; /* names so far */
+    int nesting;
+    const keras_layer *layer; /* being translated */
+};
+
+/* Memory that lives as long as the importer, zeroed. */
+sal_status keras_alloc(void *out, keras_importer *k, size_t count, size_t size);
+sal_status keras_format(char **out, keras_importer *k, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Fails with "layer NAME (CLASS): text". */
+sal_status keras_fail(const keras_importer *k, sal_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* An op with one output, of a name of its own; *out may be one of the inputs. */
+sal_status keras_op(const char **out, SalOnnx__Node **node, keras_importer *k, const char *type,
+                    const char *const *inputs, size_t count);
+sal_status keras_op1(const char **out, SalOnnx__Node **node, keras_importer *k, const char *type, const char *x);
+sal_status keras_op2(const char **out, keras_importer *k, const char *type, const char *x, const char *y);
+sal_status keras_set_int(keras_importer *k, SalOnnx__Node *node, const char *name, int64_t value);
+sal_status keras_set_float(keras_importer *k, SalOnnx__Node *node, const char *name, double value);
+sal_status keras_set_ints(keras_importer *k, SalOnnx__Node *node, const char *name, const int64_t *values,
+                          size_t count);
+sal_status keras_set_text(keras_importer *k, SalOnnx__Node *node, const char *name, const char *value);
+/* Constants; of rank 0 where count is -1 (one value). */
+sal_status keras_floats(const char **out, keras_importer *k, const float *values, int64_t count);
+sal_status keras_ints(const char **out, keras_importer *k, const int64_t *values, int64_t count);
+/* perm of a transpose: to channels first, and back. */
+sal_status keras_to_first(const char **out, keras_importer *k, const char *x);
+sal_status keras_to_last(const char **out, keras_importer *k, const char *x);
+
+/* A weight of the present layer: by its role, one of "kernel|depthwise_kernel", or where the file gives no names its
+ * position. *shape may be NULL. Errors: FORMAT (not there). */
+sal_status keras_weight(const char **out, sal_shape *shape, keras_importer *k, const char *roles, int position);
+/* The same read at once; *values: lives as long as the importer. */
+sal_status keras_weight_values(const float **values, size_t *count, keras_importer *k, const char *roles, int position);
+
+/* ---- configuration ---- */
+
+/* Values of the present layer's configuration, with a default where they are null or not there. */
+int keras_flag(const keras_importer *k, const char *name, int otherwise);
+int64_t keras_integer(const keras_importer *k, const char *name, int64_t otherwise);
+double keras_real(const keras_importer *k, const char *name, double otherwise);
+const char *keras_text(const keras_importer *k, const char *name, const char *otherwise);
+/* Two whole numbers, as [3, 3] or 3. */
+sal_status keras_pair(int64_t out[2], const keras_importer *k, const char *name, int64_t otherwise);
+int keras_channels_first(const keras_importer *k);
+/* Whether any layer so far said so: layers that merge do not. */
+int keras_channels_first_network(const keras_importer *k);
+
+/* The tensor is no longer as large as the picture, or may not be. */
+static inline void keras_forget_extent(keras_tensor *t)
+{
+    t->extent[0] = t->extent[1] = t->extent[2] = 0;
+}
+/* Its height (0) or width (1) where it is still as large as the picture, else 0. */
+int64_t keras_side(const keras_importer *k, const keras_tensor *t, int side);
+
+/* ---- keras_layers.c, keras_ops.c: one function per class of layers ---- */
+
+typedef sal_status keras_handler(keras_importer *k, keras_tensor *out, const keras_tensor *inputs, size_t count);
+
+keras_handler *keras_handler_find(const char *class_name);
+/* An activation by its name in Keras. config: of its own where it has one, else NULL. */
+sal_status keras_activate(keras_importer *k, keras_tensor *x, const char *name);
+/* The activation that a layer's configuration names, if any. */
+sal_status keras_activate_after(keras_importer *k, keras_tensor *x);
+
+/* ---- keras_model.c ---- */
+
+/* Writes down a whole model; the graph's input and output are set. */
+sal_status keras_model_build(const char **output, keras_importer *k, json_t *config);
+
+#endif

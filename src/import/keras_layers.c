@@ -1,0 +1,491 @@
+/* Layers with weights, pools, and the table of all classes. */
+#include "import/keras_layers.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Convolutions -------------------------------------------------------- */
+
+/* Kernels as ONNX wants them. Keras 1 had Theano's order too. */
+static sal_status turn_kernel(const char **kernel, keras_importer *k, int depthwise, const sal_shape *shape)
+{
+    static const int64_t full[] = {3, 2, 0, 1}, deep[] = {2, 3, 0, 1};
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    const char *constant;
+    const int64_t flat[4] = {shape->dim[2] * shape->dim[3], 1, shape->dim[0], shape->dim[1]};
+    if (strcmp(keras_text(k, "dim_ordering", "tf"), "th") == 0)
+        return SAL_OK;
+    TRY(keras_op1(kernel, &node, k, "Transpose", *kernel));
+    TRY(keras_set_ints(k, node, "perm", depthwise ? deep : full, 4));
+    if (depthwise) {
+        TRY(keras_ints(&constant, k, flat, 4));
+        TRY(keras_op2(kernel, k, "Reshape", *kernel, constant));
+    }
+done:
+    return st;
+}
+
+static sal_status set_window(keras_importer *k, SalOnnx__Node *node, const char *strides, int64_t otherwise)
+{
+    sal_status st = SAL_OK;
+    int64_t pair[2];
+    const char *padding = keras_text(k, "padding", keras_text(k, "border_mode", "valid"));
+    TRY(keras_pair(pair, k, strides, otherwise));
+    TRY(keras_set_ints(k, node, "strides", pair, 2));
+    if (strcmp(padding, "same") != 0 && strcmp(padding, "valid") != 0)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "padding '%.40s'", padding);
+    TRY(keras_set_text(k, node, "auto_pad", padding[0] == 's' ? "SAME_UPPER" : "VALID"));
+done:
+    return st;
+}
+
+typedef struct convolution {
+    const char *roles; /* of the kernel */
+    int position;
+    int depthwise;
+    int window;        /* 0: 1x1, stride 1, whatever the layer's configuration says of its first part */
+    int bias_position; /* -1: none */
+} convolution;
+
+/* x has channels first, and so has *x after it. */
+static sal_status convolve(const char **x, keras_importer *k, const convolution *c)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    sal_shape shape;
+    int64_t dilation[2];
+    const char *inputs[3] = {*x};
+    TRY(keras_weight(&inputs[1], &shape, k, c->roles, c->position));
+    if (shape.rank != 4)
+        return keras_fail(k, SAL_ERROR_FORMAT, "its kernel has %d axes, not 4", shape.rank);
+    TRY(turn_kernel(&inputs[1], k, c->depthwise, &shape));
+    if (c->bias_position >= 0)
+        TRY(keras_weight(&inputs[2], NULL, k, "bias", c->bias_position));
+    TRY(keras_op(x, &node, k, "Conv", inputs, c->bias_position >= 0 ? 3 : 2));
+    TRY(keras_set_int(k, node, "group", c->depthwise ? shape.dim[2] : c->window ? keras_integer(k, "groups", 1) : 1));
+    if (!c->window)
+        return SAL_OK;
+    TRY(set_window(k, node, json_object_get(k->layer->config, "subsample") ? "subsample" : "strides", 1));
+    TRY(keras_pair(dilation, k, "dilation_rate", 1));
+    TRY(keras_set_ints(k, node, "dilations", dilation, 2));
+done:
+    return st;
+}
+
+static sal_status convolutions(keras_importer *k, keras_tensor *out, const keras_tensor *in, const convolution *list,
+                               size_t count)
+{
+    sal_status st = SAL_OK;
+    const int first = keras_channels_first(k);
+    const char *x = in[0].name;
+    *out = in[0];
+    if (in[0].rank != 4)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its input has %d axes, not 4", in[0].rank);
+    if (!first)
+        TRY(keras_to_first(&x, k, x));
+    for (size_t i = 0; i < count; i++)
+        TRY(convolve(&x, k, &list[i]));
+    if (!first)
+        TRY(keras_to_last(&x, k, x));
+    out->name = x;
+    keras_forget_extent(out);
+    TRY(keras_activate_after(k, out));
+done:
+    return st;
+}
+
+static int has_bias(const keras_importer *k)
+{
+    return keras_flag(k, "use_bias", keras_flag(k, "bias", 1));
+}
+
+static sal_status conv(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    const convolution c = {.roles = "kernel", .window = 1, .bias_position = has_bias(k) ? 1 : -1};
+    (void)count;
+    return convolutions(k, out, in, &c, 1);
+}
+
+static sal_status depthwise_conv(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    const convolution c = {
+        .roles = "depthwise_kernel|kernel", .depthwise = 1, .window = 1, .bias_position = has_bias(k) ? 1 : -1};
+    (void)count;
+    return convolutions(k, out, in, &c, 1);
+}
+
+static sal_status separable_conv(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    const convolution c[] = {{.roles = "depthwise_kernel", .depthwise = 1, .window = 1, .bias_position = -1},
+                             {.roles = "pointwise_kernel", .position = 1, .bias_position = has_bias(k) ? 2 : -1}};
+    (void)count;
+    return convolutions(k, out, in, c, 2);
+}
+
+/* ---- Dense --------------------------------------------------------------- */
+
+/* On a feature map it acts on the last axis: a 1x1 convolution. */
+static sal_status dense_map(const char **x, keras_importer *k, const char *const weights[2], const sal_shape *shape)
+{
+    sal_status st = SAL_OK;
+    static const int64_t perm[] = {1, 0};
+    const int64_t dims[4] = {shape->dim[1], shape->dim[0], 1, 1};
+    const char *constant, *inputs[3] = {NULL, weights[0], weights[1]};
+    SalOnnx__Node *node;
+    TRY(keras_to_first(&inputs[0], k, *x));
+    TRY(keras_op1(&inputs[1], &node, k, "Transpose", weights[0]));
+    TRY(keras_set_ints(k, node, "perm", perm, 2));
+    TRY(keras_ints(&constant, k, dims, 4));
+    TRY(keras_op2(&inputs[1], k, "Reshape", inputs[1], constant));
+    TRY(keras_op(x, NULL, k, "Conv", inputs, weights[1] ? 3 : 2));
+    TRY(keras_to_last(x, k, *x));
+done:
+    return st;
+}
+
+static sal_status dense(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    sal_shape shape;
+    const char *weights[2] = {NULL, NULL};
+    (void)count;
+    *out = in[0];
+    TRY(keras_weight(&weights[0], &shape, k, "kernel", 0));
+    if (shape.rank != 2)
+        return keras_fail(k, SAL_ERROR_FORMAT, "its kernel has %d axes, not 2", shape.rank);
+    if (has_bias(k))
+        TRY(keras_weight(&weights[1], NULL, k, "bias", 1));
+    if (in[0].rank == 4) {
+        TRY(dense_map(&out->name, k, weights, &shape));
+    } else {
+        TRY(keras_op2(&out->name, k, "MatMul", in[0].name, weights[0]));
+        if (weights[1])
+            TRY(keras_op2(&out->name, k, "Add", out->name, weights[1]));
+    }
+    TRY(keras_activate_after(k, out));
+done:
+    return st;
+}
+
+/* ---- Normalisation ------------------------------------------------------- */
+
+/* An axis that may be written as [3]. */
+static int64_t axis_of(const keras_importer *k, int64_t rank)
+{
+    const json_t *value = json_object_get(k->layer->config, "axis");
+    if (json_is_array(value) && json_array_size(value) == 1)
+        value = json_array_get(value, 0);
+    const int64_t axis = json_is_integer(value) ? (int64_t)json_integer_value(value) : -1;
+    return axis < 0 ? axis + rank : axis;
+}
+
+static sal_status constant_vector(const char **out, keras_importer *k, float value, size_t count)
+{
+    sal_status st = SAL_OK;
+    float *values;
+    TRY(keras_alloc(&values, k, count, sizeof *values));
+    for (size_t i = 0; i < count; i++)
+        values[i] = value;
+    TRY(keras_floats(out, k, values, (int64_t)count));
+done:
+    return st;
+}
+
+static sal_status batch_normalization(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    sal_shape shape;
+    const int scale = keras_flag(k, "scale", 1), center = keras_flag(k, "center", 1);
+    const int64_t axis = axis_of(k, in[0].rank);
+    const int turn = in[0].rank == 4 && axis == 3;
+    const char *inputs[5] = {in[0].name};
+    (void)count;
+    *out = in[0];
+    if (axis != in[0].rank - 1 && axis != 1)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on axis %lld of %d", (long long)axis, in[0].rank);
+    TRY(keras_weight(&inputs[3], &shape, k, "moving_mean", scale + center));
+    TRY(keras_weight(&inputs[4], NULL, k, "moving_variance", scale + center + 1));
+    const size_t channels = shape.rank == 1 ? (size_t)shape.dim[0] : 0;
+    TRY(scale ? keras_weight(&inputs[1], NULL, k, "gamma", 0) : constant_vector(&inputs[1], k, 1.0f, channels));
+    TRY(center ? keras_weight(&inputs[2], NULL, k, "beta", scale) : constant_vector(&inputs[2], k, 0.0f, channels));
+    if (turn)
+        TRY(keras_to_first(&inputs[0], k, in[0].name));
+    TRY(keras_op(&out->name, &node, k, "BatchNormalization", inputs, 5));
+    TRY(keras_set_float(k, node, "epsilon", keras_real(k, "epsilon", 1e-3)));
+    if (turn)
+        TRY(keras_to_last(&out->name, k, out->name));
+done:
+    return st;
+}
+
+static sal_status layer_normalization(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    sal_shape shape;
+    const int scale = keras_flag(k, "scale", 1), center = keras_flag(k, "center", 1);
+    const char *inputs[3] = {in[0].name};
+    (void)count;
+    *out = in[0];
+    if (axis_of(k, in[0].rank) != in[0].rank - 1)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on other axes than the last");
+    if (!scale && !center)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has neither scale nor centre");
+    TRY(keras_weight(&inputs[scale ? 1 : 2], &shape, k, scale ? "gamma" : "beta", 0));
+    const size_t channels = shape.rank == 1 ? (size_t)shape.dim[0] : 0;
+    if (!scale)
+        TRY(constant_vector(&inputs[1], k, 1.0f, channels));
+    else if (center)
+        TRY(keras_weight(&inputs[2], NULL, k, "beta", 1));
+    else
+        TRY(constant_vector(&inputs[2], k, 0.0f, channels));
+    TRY(keras_op(&out->name, &node, k, "LayerNormalization", inputs, 3));
+    TRY(keras_set_int(k, node, "axis", -1));
+    TRY(keras_set_float(k, node, "epsilon", keras_real(k, "epsilon", 1e-3)));
+done:
+    return st;
+}
+
+/* ---- Preprocessing inside of the network --------------------------------- */
+
+/* A number or a list of the configuration; *count 0: it is not there. */
+static sal_status config_numbers(float **values, int64_t *count, keras_importer *k, const char *name)
+{
+    sal_status st = SAL_OK;
+    json_t *value = json_object_get(k->layer->config, name);
+    while (json_is_array(value) && json_array_size(value) == 1 && json_is_array(json_array_get(value, 0)))
+        value = json_array_get(value, 0); /* (1, 1, C), as adapted layers have it */
+    *count = json_is_number(value) ? 1 : (int64_t)json_array_size(value);
+    TRY(keras_alloc(values, k, (size_t)*count, sizeof **values));
+    for (int64_t i = 0; i < *count; i++)
+        (*values)[i] = (float)json_number_value(json_is_number(value) ? value : json_array_get(value, (size_t)i));
+done:
+    return st;
+}
+
+static sal_status rescaling(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    static const char *const names[2] = {"scale", "offset"}, *const ops[2] = {"Mul", "Add"};
+    sal_status st = SAL_OK;
+    (void)count;
+    *out = in[0];
+    for (int i = 0; i < 2; i++) {
+        float *values;
+        int64_t n;
+        const char *constant;
+        TRY(config_numbers(&values, &n, k, names[i]));
+        if (n == 0 || (n == 1 && values[0] == (i == 0 ? 1.0f : 0.0f)))
+            continue;
+        TRY(keras_floats(&constant, k, values, n == 1 ? -1 : n));
+        TRY(keras_op2(&out->name, k, ops[i], out->name, constant));
+    }
+done:
+    return st;
+}
+
+/* (x - mean) / max(sqrt(variance), 1e-7), by channel. */
+static sal_status normalization(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    float *given[2], *deviations;
+    const float *values[2];
+    size_t sizes[2];
+    const char *constant;
+    (void)count;
+    *out = in[0];
+    if (keras_flag(k, "invert", 0) || axis_of(k, in[0].rank) != in[0].rank - 1)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it is inverted, or acts on other axes than the last");
+    for (int i = 0; i < 2; i++) {
+        int64_t n;
+        TRY(config_numbers(&given[i], &n, k, i ? "variance" : "mean"));
+        values[i] = given[i];
+        sizes[i] = (size_t)n;
+        if (n == 0)
+            TRY(keras_weight_values(&values[i], &sizes[i], k, i ? "variance" : "mean", i));
+    }
+    TRY(keras_floats(&constant, k, values[0], (int64_t)sizes[0]));
+    TRY(keras_op2(&out->name, k, "Sub", out->name, constant));
+    TRY(keras_alloc(&deviations, k, sizes[1], sizeof *deviations));
+    for (size_t i = 0; i < sizes[1]; i++)
+        deviations[i] = fmaxf(sqrtf(values[1][i]), 1e-7f);
+    TRY(keras_floats(&constant, k, deviations, (int64_t)sizes[1]));
+    TRY(keras_op2(&out->name, k, "Div", out->name, constant));
+done:
+    return st;
+}
+
+/* ConvNeXt's: x * gamma. */
+static sal_status layer_scale(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    const char *gamma;
+    (void)count;
+    *out = in[0];
+    TRY(keras_weight(&gamma, NULL, k, "gamma|Variable|variable", 0));
+    TRY(keras_op2(&out->name, k, "Mul", in[0].name, gamma));
+done:
+    return st;
+}
+
+/* ---- Pools --------------------------------------------------------------- */
+
+static sal_status pool(keras_importer *k, keras_tensor *out, const keras_tensor *in, const char *op)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    int64_t size[2], strides[2];
+    const int first = keras_channels_first(k);
+    const char *x = in[0].name;
+    *out = in[0];
+    if (!first)
+        TRY(keras_to_first(&x, k, x));
+    TRY(keras_op1(&x, &node, k, op, x));
+    TRY(keras_pair(size, k, "pool_size", 2));
+    TRY(keras_pair(strides, k, "strides", 0));
+    TRY(keras_set_ints(k, node, "kernel_shape", size, 2));
+    TRY(set_window(k, node, strides[0] ? "strides" : "pool_size", 2));
+    if (!first)
+        TRY(keras_to_last(&x, k, x));
+    out->name = x;
+    keras_forget_extent(out);
+done:
+    return st;
+}
+
+static sal_status max_pool(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)count;
+    return pool(k, out, in, "MaxPool");
+}
+
+static sal_status average_pool(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)count;
+    return pool(k, out, in, "AveragePool");
+}
+
+static sal_status global_pool(keras_importer *k, keras_tensor *out, const keras_tensor *in, const char *op)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    const int first = keras_channels_first(k);
+    const char *x = in[0].name;
+    *out = in[0];
+    if (!first)
+        TRY(keras_to_first(&x, k, x));
+    TRY(keras_op1(&x, NULL, k, op, x));
+    if (!keras_flag(k, "keepdims", 0)) {
+        TRY(keras_op1(&x, &node, k, "Flatten", x));
+        TRY(keras_set_int(k, node, "axis", 1));
+        out->rank = 2;
+    } else if (!first) {
+        TRY(keras_to_last(&x, k, x));
+    }
+    out->name = x;
+    keras_forget_extent(out);
+done:
+    return st;
+}
+
+static sal_status global_average_pool(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)count;
+    return global_pool(k, out, in, "GlobalAveragePool");
+}
+
+static sal_status global_max_pool(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)count;
+    return global_pool(k, out, in, "GlobalMaxPool");
+}
+
+/* ---- The table ----------------------------------------------------------- */
+
+static sal_status python_code(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)out;
+    (void)in;
+    (void)count;
+    return keras_fail(k, SAL_ERROR_UNSUPPORTED,
+                      "it is Python code, which the file does not hold in a form to run; export the network to ONNX: "
+                      "python -m tf2onnx.convert --keras %.200s --output model.onnx",
+                      k->path);
+}
+
+typedef struct row {
+    const char *class_name;
+    keras_handler *handler;
+} row;
+
+/* Sorted by class (plain byte order). */
+static const row rows[] = {
+    {"Activation", keras_layer_activation},
+    {"ActivityRegularization", keras_layer_pass},
+    {"Add", keras_layer_add},
+    {"AlphaDropout", keras_layer_pass},
+    {"Average", keras_layer_average},
+    {"AveragePooling2D", average_pool},
+    {"BatchNormalization", batch_normalization},
+    {"BatchNormalizationV1", batch_normalization},
+    {"Concatenate", keras_layer_concatenate},
+    {"Conv2D", conv},
+    {"Conv2DTranspose", keras_layer_conv_transpose},
+    {"Convolution2D", conv},
+    {"Cropping2D", keras_layer_cropping},
+    {"CustomScaleLayer", keras_layer_custom_scale},
+    {"Dense", dense},
+    {"DepthwiseConv2D", depthwise_conv},
+    {"Divide", keras_layer_divide},
+    {"Dropout", keras_layer_pass},
+    {"ELU", keras_layer_elu},
+    {"Flatten", keras_layer_flatten},
+    {"GaussianDropout", keras_layer_pass},
+    {"GaussianNoise", keras_layer_pass},
+    {"GlobalAveragePooling2D", global_average_pool},
+    {"GlobalMaxPooling2D", global_max_pool},
+    {"GroupNormalization", keras_layer_group_normalization},
+    {"Lambda", python_code},
+    {"LayerNormalization", layer_normalization},
+    {"LayerScale", layer_scale},
+    {"LeakyReLU", keras_layer_leaky_relu},
+    {"MaxPooling2D", max_pool},
+    {"Maximum", keras_layer_maximum},
+    {"Minimum", keras_layer_minimum},
+    {"Multiply", keras_layer_multiply},
+    {"Normalization", normalization},
+    {"PReLU", keras_layer_prelu},
+    {"Permute", keras_layer_permute},
+    {"RandomBrightness", keras_layer_pass},
+    {"RandomContrast", keras_layer_pass},
+    {"RandomFlip", keras_layer_pass},
+    {"RandomRotation", keras_layer_pass},
+    {"RandomTranslation", keras_layer_pass},
+    {"RandomZoom", keras_layer_pass},
+    {"ReLU", keras_layer_relu},
+    {"Rescaling", rescaling},
+    {"Reshape", keras_layer_reshape},
+    {"Resizing", keras_layer_resizing},
+    {"SeparableConv2D", separable_conv},
+    {"Softmax", keras_layer_softmax},
+    {"SpatialDropout2D", keras_layer_pass},
+    {"StochasticDepth", keras_layer_pass},
+    {"Subtract", keras_layer_subtract},
+    {"TFOpLambda", keras_layer_operator},
+    {"TrueDivide", keras_layer_divide},
+    {"UpSampling2D", keras_layer_up_sampling},
+    {"ZeroPadding2D", keras_layer_zero_padding},
+};
+
+static int compare(const void *key, const void *element)
+{
+    return strcmp(key, ((const row *)element)->class_name);
+}
+
+keras_handler *keras_handler_find(const char *class_name)
+{
+    const row *found = bsearch(class_name, rows, sizeof rows / sizeof rows[0], sizeof rows[0], compare);
+    return found ? found->handler : NULL;
+}

@@ -1,0 +1,502 @@
+/* Models: layers in order, calls of them, models within models. */
+#include "import/keras_internal.h"
+
+#include "base/memory.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static sal_status build_model(keras_importer *k, const keras_layer *self, const keras_tensor *inputs,
+                              size_t input_count, keras_tensor *output);
+
+/* ---- Tensors by name ----------------------------------------------------- */
+
+static const char *key_of(char *key, size_t size, const char *scope, const char *layer, int64_t node, int64_t tensor)
+{
+    snprintf(key, size, "%s\n%s\n%lld\n%lld", scope, layer, (long long)node, (long long)tensor);
+    return key;
+}
+
+static sal_status put_tensor(keras_importer *k, const char *scope, const char *layer, int64_t node, int64_t index,
+                             const keras_tensor *tensor)
+{
+    sal_status st = SAL_OK;
+    char key[2048];
+    TRY(sal_grow(&k->tensors, &k->tensor_capacity, k->tensor_count + 1, sizeof *k->tensors, "the network"));
+    k->tensors[k->tensor_count] = *tensor;
+    json_object_set_new_nocheck(k->values, key_of(key, sizeof key, scope, layer, node, index),
+                                json_integer((json_int_t)k->tensor_count++));
+done:
+    return st;
+}
+
+static const keras_tensor *get_tensor(const keras_importer *k, const char *scope, const char *layer, int64_t node,
+                                      int64_t index)
+{
+    char key[2048];
+    const json_t *found = json_object_get(k->values, key_of(key, sizeof key, scope, layer, node, index));
+    return found ? &k->tensors[json_integer_value(found)] : NULL;
+}
+
+/* ---- Layers -------------------------------------------------------------- */
+
+static int is_model(const char *class_name)
+{
+    return strcmp(class_name, "Functional") == 0 || strcmp(class_name, "Model") == 0 ||
+           strcmp(class_name, "Sequential") == 0;
+}
+
+static json_t *layers_of(json_t *config)
+{
+    json_t *inner = json_object_get(config, "layers");
+    return inner ? inner : json_is_array(config) ? config : NULL; /* Keras before 2.2.3: the list itself */
+}
+
+/* weight_names of a group, read once. */
+static sal_status names_of(json_t **out, keras_importer *k, const char *group)
+{
+    sal_status st = SAL_OK;
+    json_t *names = json_object_get(k->name_lists, group);
+    if (!names) {
+        TRY(keras_hdf5_texts(&names, k->weights.file, group, "weight_names"));
+        if (!names)
+            names = json_array();
+        json_object_set_new_nocheck(k->name_lists, group, names);
+    }
+    *out = names;
+done:
+    return st;
+}
+
+/* A layer of a model. used: how many of each class there were before. */
+static sal_status describe_layer(keras_layer *out, keras_importer *k, const keras_layer *model, json_t *described,
+                                 json_t *used)
+{
+    sal_status st = SAL_OK;
+    char snake[256];
+    memset(out, 0, sizeof *out);
+    out->class_name = json_string_value(json_object_get(described, "class_name"));
+    out->config = json_object_get(described, "config");
+    out->name = json_string_value(json_object_get(described, "name"));
+    if (!out->name)
+        out->name = json_string_value(json_object_get(out->config, "name"));
+    if (!out->class_name || !out->name || (!json_is_object(out->config) && !is_model(out->class_name)))
+        return sal_fail(SAL_ERROR_FORMAT, "a layer of the configuration has no class, name or config");
+    /* Custom classes are written as "Package>Class". */
+    const char *package = strrchr(out->class_name, '>');
+    if (package)
+        out->class_name = package + 1;
+    TRY(keras_format(&out->full_name, k, "%s%s%s", model->full_name, model->full_name[0] ? "/" : "", out->name));
+    if (!k->weights.archive) {
+        out->nested = model->full_name[0] != '\0';
+        if (out->nested)
+            out->group = model->group;
+        else
+            TRY(keras_format(&out->group, k, "%s/%s", k->weights.base, out->name));
+        TRY(names_of(&out->names, k, out->group));
+        return SAL_OK;
+    }
+    keras_snake_case(snake, sizeof snake, out->class_name);
+    const json_int_t before = json_integer_value(json_object_get(used, snake));
+    json_object_set_new_nocheck(used, snake, json_integer(before + 1));
+    if (before == 0)
+        TRY(keras_format(&out->group, k, "%s/layers/%s", model->group, snake));
+    else
+        TRY(keras_format(&out->group, k, "%s/layers/%s_%lld", model->group, snake, (long long)before));
+done:
+    return st;
+}
+
+static sal_status call_layer(keras_importer *k, keras_tensor *out, const keras_layer *layer, const keras_tensor *in,
+                             size_t count)
+{
+    sal_status st = SAL_OK;
+    const keras_layer *before = k->layer;
+    k->layer = layer;
+    keras_handler *handler = keras_handler_find(layer->class_name);
+    k->first_seen |= keras_channels_first(k);
+    if (count == 0)
+        st = keras_fail(k, SAL_ERROR_FORMAT, "it has no input");
+    else if (is_model(layer->class_name))
+        st = build_model(k, layer, in, count, out);
+    else if (!handler)
+        st = keras_fail(k, SAL_ERROR_UNSUPPORTED,
+                        "salmap does not know this class of layers; export the network to ONNX: python -m "
+                        "tf2onnx.convert --keras %.200s --output model.onnx",
+                        k->path);
+    else
+        st = handler(k, out, in, count);
+    k->layer = before;
+    return st;
+}
+
+/* ---- The picture --------------------------------------------------------- */
+
+static json_t *shape_of_layer(json_t *config)
+{
+    static const char *const names[] = {"batch_shape", "batch_input_shape", "build_input_shape"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        json_t *shape = json_object_get(config, names[i]);
+        /* Several inputs' shapes are a list of lists. */
+        if (json_is_array(shape) && json_array_size(shape) == 1 && json_is_array(json_array_get(shape, 0)))
+            shape = json_array_get(shape, 0);
+        if (json_is_array(shape))
+            return shape;
+    }
+    return NULL;
+}
+
+static sal_status make_input(keras_importer *k, keras_tensor *out, const char *name, const json_t *shape)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Type *type;
+    SalOnnx__TensorType *tensor;
+    SalOnnx__Shape *dims;
+    const size_t rank = json_array_size(shape);
+    if (k->input)
+        return sal_fail(SAL_ERROR_UNSUPPORTED,
+                        "the network has several inputs; salmap explains networks of one picture");
+    if (rank != 4)
+        return sal_fail(SAL_ERROR_UNSUPPORTED,
+                        "the input %.200s has %zu axes; a picture has 4 (batch, height, width, "
+                        "channels)",
+                        name, rank);
+    TRY(keras_alloc(&k->input, k, 1, sizeof *k->input));
+    sal_onnx__value_info__init(k->input);
+    TRY(keras_format(&k->input->name, k, "%s", name));
+    TRY(keras_alloc(&k->input->type, k, 1, sizeof *k->input->type));
+    TRY(keras_alloc(&type, k, 1, sizeof *type));
+    sal_onnx__type__init(type);
+    TRY(keras_alloc(&type->tensor_type, k, 1, sizeof *type->tensor_type));
+    TRY(keras_alloc(&tensor, k, 1, sizeof *tensor));
+    sal_onnx__tensor_type__init(tensor);
+    TRY(keras_alloc(&tensor->shape, k, 1, sizeof *tensor->shape));
+    TRY(keras_alloc(&dims, k, 1, sizeof *dims));
+    sal_onnx__shape__init(dims);
+    TRY(keras_alloc(&dims->dim, k, rank, sizeof *dims->dim));
+    for (size_t i = 0; i < rank; i++) {
+        const json_t *value = json_array_get(shape, i);
+        TRY(keras_alloc(&dims->dim[i], k, 1, sizeof *dims->dim[i]));
+        sal_onnx__dimension__init(dims->dim[i]);
+        dims->dim[i]->dim_value = i == 0 ? 1 : (int64_t)json_integer_value(value);
+        if (i > 0 && (dims->dim[i]->dim_value < 1 || dims->dim[i]->dim_value > INT_MAX)) {
+            st = sal_fail(SAL_ERROR_UNSUPPORTED,
+                          "the input %.200s has no fixed size: save the network with its size, as Input((224, 224, 3))",
+                          name);
+            goto done;
+        }
+    }
+    dims->n_dim = rank;
+    tensor->elem_type = ONNX_FLOAT;
+    tensor->shape[0] = dims;
+    tensor->n_shape = 1;
+    type->tensor_type[0] = tensor;
+    type->n_tensor_type = 1;
+    k->input->type[0] = type;
+    k->input->n_type = 1;
+    *out = (keras_tensor){.name = k->input->name, .rank = (int)rank};
+    for (size_t i = 1; i < rank; i++)
+        out->extent[i - 1] = dims->dim[i]->dim_value;
+done:
+    return st;
+}
+
+/* ---- Sequential ---------------------------------------------------------- */
+
+static sal_status build_sequential(keras_importer *k, const keras_layer *self, const keras_tensor *inputs,
+                                   size_t input_count, keras_tensor *output)
+{
+    sal_status st = SAL_OK;
+    json_t *layers = layers_of(self->config), *used = json_object();
+    keras_tensor at = {.rank = 0};
+    if (input_count > 1) {
+        st = keras_fail(k, SAL_ERROR_FORMAT, "a Sequential of %zu inputs", input_count);
+        goto done;
+    }
+    if (input_count == 1)
+        at = inputs[0];
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        json_t *described = json_array_get(layers, i);
+        keras_layer *layer;
+        TRY(keras_alloc(&layer, k, 1, sizeof *layer));
+        TRY(describe_layer(layer, k, self, described, used));
+        if (!at.name) {
+            json_t *shape = shape_of_layer(layer->config);
+            /* A model in the first place may have the input in its own first place. */
+            for (json_t *first = layers_of(layer->config); !shape && first;
+                 first = layers_of(json_object_get(json_array_get(first, 0), "config")))
+                shape = shape_of_layer(json_object_get(json_array_get(first, 0), "config"));
+            TRY(make_input(k, &at, layer->name, shape ? shape : json_object_get(self->config, "build_input_shape")));
+        }
+        if (strcmp(layer->class_name, "InputLayer") != 0) {
+            keras_tensor next;
+            TRY(call_layer(k, &next, layer, &at, 1));
+            at = next;
+        }
+    }
+    if (!at.name)
+        st = keras_fail(k, SAL_ERROR_FORMAT, "a Sequential without layers");
+    *output = at;
+done:
+    json_decref(used);
+    return st;
+}
+
+/* ---- Functional ---------------------------------------------------------- */
+
+typedef struct reference {
+    const char *layer;
+    int64_t node;
+    int64_t tensor;
+} reference;
+
+/* ["name", 0, 0] */
+static int read_reference(reference *out, const json_t *value)
+{
+    if (!json_is_array(value) || json_array_size(value) < 3 || !json_is_string(json_array_get(value, 0)))
+        return 0;
+    *out =
+        (reference){json_string_value(json_array_get(value, 0)), (int64_t)json_integer_value(json_array_get(value, 1)),
+                    (int64_t)json_integer_value(json_array_get(value, 2))};
+    return 1;
+}
+
+typedef struct collection {
+    keras_importer *k;
+    const char *scope;
+    keras_tensor *tensors;
+    size_t count;
+    int waiting; /* 1: a tensor is not there yet */
+} collection;
+
+static sal_status collect_number(collection *c, double value)
+{
+    const float number = (float)value;
+    if (c->count == KERAS_MAX_INPUTS)
+        return sal_fail(SAL_ERROR_LIMIT, "a layer has more than %d inputs", KERAS_MAX_INPUTS);
+    keras_tensor *t = &c->tensors[c->count++];
+    *t = (keras_tensor){.rank = 0};
+    return keras_floats(&t->name, c->k, &number, -1);
+}
+
+static sal_status collect_one(collection *c, const reference *r)
+{
+    const keras_tensor *tensor = get_tensor(c->k, c->scope, r->layer, r->node, r->tensor);
+    if (!tensor) {
+        c->waiting = 1;
+        return SAL_OK;
+    }
+    if (c->count == KERAS_MAX_INPUTS)
+        return sal_fail(SAL_ERROR_LIMIT, "a layer has more than %d inputs", KERAS_MAX_INPUTS);
+    c->tensors[c->count++] = *tensor;
+    return SAL_OK;
+}
+
+/* Tensors of an argument: references, in Keras 3 objects, and numbers among them. */
+static sal_status collect(collection *c, const json_t *value, int depth)
+{
+    sal_status st = SAL_OK;
+    reference r;
+    if (depth > KERAS_MAX_NESTING)
+        return sal_fail(SAL_ERROR_FORMAT, "the configuration nests too deep");
+    if (read_reference(&r, value)) {
+        /* Of Keras 2: numbers in place of tensors, and the second operand of an operator beside the first. */
+        TRY(strcmp(r.layer, "_CONSTANT_VALUE") == 0 ? collect_number(c, json_number_value(json_array_get(value, 2)))
+                                                    : collect_one(c, &r));
+        TRY(collect(c, json_object_get(json_array_get(value, 3), "y"), depth + 1));
+        return SAL_OK;
+    }
+    if (json_is_array(value)) {
+        for (size_t i = 0; i < json_array_size(value); i++)
+            TRY(collect(c, json_array_get(value, i), depth + 1));
+    } else if (json_is_object(value)) {
+        json_t *history = json_object_get(json_object_get(value, "config"), "keras_history");
+        if (read_reference(&r, history))
+            TRY(collect_one(c, &r));
+    } else if (json_is_number(value)) {
+        TRY(collect_number(c, json_number_value(value)));
+    }
+done:
+    return st;
+}
+
+typedef struct call {
+    keras_layer *layer;
+    const json_t *inputs; /* of one call */
+    int64_t node;
+    int done;
+} call;
+
+/* In Keras 3 {"args": [...], "kwargs": {...}}, before lists of references. */
+static sal_status try_call(int *called, keras_importer *k, const char *scope, call *c, keras_tensor *tensors)
+{
+    sal_status st = SAL_OK;
+    collection inputs = {.k = k, .scope = scope, .tensors = tensors};
+    const json_t *arguments = json_is_object(c->inputs) ? json_object_get(c->inputs, "args") : c->inputs;
+    keras_tensor output;
+    *called = 0;
+    TRY(collect(&inputs, arguments, 0));
+    if (inputs.waiting)
+        return SAL_OK;
+    TRY(call_layer(k, &output, c->layer, tensors, inputs.count));
+    TRY(put_tensor(k, scope, c->layer->name, c->node, 0, &output));
+    c->done = *called = 1;
+done:
+    return st;
+}
+
+/* Calls whatever has its inputs, until nothing is left. */
+static sal_status run_calls(keras_importer *k, const char *scope, call *calls, size_t count)
+{
+    sal_status st = SAL_OK;
+    size_t left = count, before;
+    keras_tensor *tensors = NULL;
+    TRY(sal_alloc(&tensors, KERAS_MAX_INPUTS, sizeof *tensors, "the network"));
+    do {
+        before = left;
+        for (size_t i = 0; i < count; i++) {
+            int called = 0;
+            if (!calls[i].done)
+                TRY(try_call(&called, k, scope, &calls[i], tensors));
+            left -= (size_t)called;
+        }
+    } while (left > 0 && left < before);
+    for (size_t i = 0; i < count && left > 0; i++)
+        if (!calls[i].done) {
+            st = sal_fail(SAL_ERROR_FORMAT,
+                          "layer %.200s: its inputs are nowhere made: the configuration has a cycle, or names layers "
+                          "that are not there",
+                          calls[i].layer->full_name);
+            goto done;
+        }
+done:
+    sal_free(tensors);
+    return st;
+}
+
+/* How a layer's calls are counted: from 0, but from 1 where making it counted as one, as for models of Keras 2: from
+ * the least number that anything refers to. */
+static void note_references(json_t *least, const json_t *value, int depth)
+{
+    reference r;
+    if (depth > KERAS_MAX_NESTING)
+        return;
+    if (read_reference(&r, value)) {
+        const json_t *known = json_object_get(least, r.layer);
+        if (!known || json_integer_value(known) > r.node)
+            json_object_set_new_nocheck(least, r.layer, json_integer(r.node));
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(value); i++)
+        note_references(least, json_array_get(value, i), depth + 1);
+    const char *key;
+    json_t *inner;
+    json_object_foreach((json_t *)(uintptr_t)value, key, inner) note_references(least, inner, depth + 1);
+}
+
+/* The layers and their calls. Inputs of the model are there afterwards. */
+static sal_status list_calls(call **calls, size_t *count, keras_importer *k, const keras_layer *self,
+                             const keras_tensor *inputs, size_t input_count)
+{
+    sal_status st = SAL_OK;
+    json_t *layers = layers_of(self->config), *used = json_object(), *least = json_object();
+    size_t capacity = 0, given = 0;
+    note_references(least, json_object_get(self->config, "output_layers"), 0);
+    for (size_t i = 0; i < json_array_size(layers); i++)
+        note_references(least, json_object_get(json_array_get(layers, i), "inbound_nodes"), 0);
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        json_t *described = json_array_get(layers, i), *nodes = json_object_get(described, "inbound_nodes");
+        keras_layer *layer;
+        TRY(keras_alloc(&layer, k, 1, sizeof *layer));
+        TRY(describe_layer(layer, k, self, described, used));
+        if (strcmp(layer->class_name, "InputLayer") == 0) {
+            keras_tensor tensor;
+            if (input_count == 0)
+                TRY(make_input(k, &tensor, layer->name, shape_of_layer(layer->config)));
+            else if (given < input_count)
+                tensor = inputs[given++];
+            else
+                return keras_fail(k, SAL_ERROR_FORMAT, "it has more inputs than it is given");
+            TRY(put_tensor(k, self->full_name, layer->name, 0, 0, &tensor));
+            continue;
+        }
+        for (size_t n = 0; n < json_array_size(nodes); n++) {
+            TRY(sal_grow(calls, &capacity, *count + 1, sizeof **calls, "the network"));
+            const int64_t first = (int64_t)json_integer_value(json_object_get(least, layer->name));
+            (*calls)[(*count)++] = (call){layer, json_array_get(nodes, n), first + (int64_t)n, 0};
+        }
+    }
+done:
+    json_decref(used);
+    json_decref(least);
+    return st;
+}
+
+static sal_status build_functional(keras_importer *k, const keras_layer *self, const keras_tensor *inputs,
+                                   size_t input_count, keras_tensor *output)
+{
+    sal_status st = SAL_OK;
+    call *calls = NULL;
+    size_t count = 0;
+    reference r;
+    json_t *outputs = json_object_get(self->config, "output_layers");
+    TRY(list_calls(&calls, &count, k, self, inputs, input_count));
+    TRY(run_calls(k, self->full_name, calls, count));
+    if (!read_reference(&r, outputs)) {
+        if (json_array_size(outputs) > 1) {
+            st = sal_fail(SAL_ERROR_UNSUPPORTED, "the network has %zu outputs; salmap explains networks of one",
+                          json_array_size(outputs));
+            goto done;
+        }
+        if (!read_reference(&r, json_array_get(outputs, 0))) {
+            st = sal_fail(SAL_ERROR_FORMAT, "the configuration names no output");
+            goto done;
+        }
+    }
+    const keras_tensor *found = get_tensor(k, self->full_name, r.layer, r.node, r.tensor);
+    if (!found)
+        st = sal_fail(SAL_ERROR_FORMAT, "the output %.200s is nowhere made", r.layer);
+    else
+        *output = *found;
+done:
+    free(calls);
+    return st;
+}
+
+static sal_status build_model(keras_importer *k, const keras_layer *self, const keras_tensor *inputs,
+                              size_t input_count, keras_tensor *output)
+{
+    if (k->nesting >= KERAS_MAX_NESTING)
+        return sal_fail(SAL_ERROR_LIMIT, "models within models, more than %d deep", KERAS_MAX_NESTING);
+    if (!layers_of(self->config))
+        return sal_fail(SAL_ERROR_FORMAT, "a model of the configuration has no layers");
+    k->nesting++;
+    sal_status st = strcmp(self->class_name, "Sequential") == 0
+                        ? build_sequential(k, self, inputs, input_count, output)
+                        : build_functional(k, self, inputs, input_count, output);
+    k->nesting--;
+    return st;
+}
+
+sal_status keras_model_build(const char **output, keras_importer *k, json_t *config)
+{
+    sal_status st = SAL_OK;
+    keras_tensor tensor;
+    keras_layer self = {.class_name = json_string_value(json_object_get(config, "class_name")),
+                        .config = json_object_get(config, "config"),
+                        .name = ""};
+    char empty[] = "";
+    self.full_name = self.group = empty;
+    if (!self.class_name || !is_model(self.class_name))
+        return sal_fail(
+            SAL_ERROR_UNSUPPORTED,
+            "the network is of a class of its own (%.100s), whose code the file does not hold; export it to "
+            "ONNX",
+            self.class_name ? self.class_name : "none");
+    TRY(build_model(k, &self, NULL, 0, &tensor));
+    *output = tensor.name;
+done:
+    return st;
+}

@@ -1,0 +1,400 @@
+/* Activations, merges, and layers that only move or drop. */
+#include "import/keras_layers.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- Activations --------------------------------------------------------- */
+
+static sal_status by_scalar(keras_importer *k, keras_tensor *x, const char *op, double scalar)
+{
+    sal_status st = SAL_OK;
+    const float value = (float)scalar;
+    const char *constant;
+    TRY(keras_floats(&constant, k, &value, -1));
+    TRY(keras_op2(&x->name, k, op, x->name, constant));
+done:
+    return st;
+}
+
+static sal_status with_alpha(keras_importer *k, keras_tensor *x, const char *op, double alpha)
+{
+    SalOnnx__Node *node;
+    sal_status st = keras_op1(&x->name, &node, k, op, x->name);
+    return st == SAL_OK ? keras_set_float(k, node, "alpha", alpha) : st;
+}
+
+static sal_status clip(keras_importer *k, keras_tensor *x, double low, double high)
+{
+    sal_status st = SAL_OK;
+    const float bounds[2] = {(float)low, (float)high};
+    const char *inputs[3] = {x->name};
+    TRY(keras_floats(&inputs[1], k, &bounds[0], -1));
+    TRY(keras_floats(&inputs[2], k, &bounds[1], -1));
+    TRY(keras_op(&x->name, NULL, k, "Clip", inputs, 3));
+done:
+    return st;
+}
+
+/* x * gate(x) */
+static sal_status gated(keras_importer *k, keras_tensor *x, const char *gate, double alpha, double beta)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    const char *factor;
+    TRY(keras_op1(&factor, &node, k, gate, x->name));
+    if (alpha > 0.0) {
+        TRY(keras_set_float(k, node, "alpha", alpha));
+        TRY(keras_set_float(k, node, "beta", beta));
+    }
+    TRY(keras_op2(&x->name, k, "Mul", x->name, factor));
+done:
+    return st;
+}
+
+static sal_status hard_sigmoid(keras_importer *k, keras_tensor *x)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    TRY(keras_op1(&x->name, &node, k, "HardSigmoid", x->name));
+    /* Keras 3 took the slope that everybody else has. */
+    TRY(keras_set_float(k, node, "alpha", k->version >= 3 ? 1.0 / 6.0 : 0.2));
+    TRY(keras_set_float(k, node, "beta", 0.5));
+done:
+    return st;
+}
+
+sal_status keras_activate(keras_importer *k, keras_tensor *x, const char *name)
+{
+    static const char *const same[][2] = {{"relu", "Relu"},         {"sigmoid", "Sigmoid"}, {"tanh", "Tanh"},
+                                          {"softplus", "Softplus"}, {"selu", "Selu"},       {"mish", "Mish"},
+                                          {"gelu", "Gelu"}};
+    if (strcmp(name, "linear") == 0)
+        return SAL_OK;
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
+        if (strcmp(name, same[i][0]) == 0)
+            return keras_op1(&x->name, NULL, k, same[i][1], x->name);
+    if (strcmp(name, "softmax") == 0 || strcmp(name, "log_softmax") == 0) {
+        SalOnnx__Node *node;
+        sal_status st = keras_op1(&x->name, &node, k, name[0] == 's' ? "Softmax" : "LogSoftmax", x->name);
+        return st == SAL_OK ? keras_set_int(k, node, "axis", -1) : st;
+    }
+    if (strcmp(name, "elu") == 0)
+        return with_alpha(k, x, "Elu", 1.0);
+    if (strcmp(name, "leaky_relu") == 0)
+        return with_alpha(k, x, "LeakyRelu", 0.2);
+    if (strcmp(name, "relu6") == 0)
+        return clip(k, x, 0.0, 6.0);
+    if (strcmp(name, "silu") == 0 || strcmp(name, "swish") == 0)
+        return gated(k, x, "Sigmoid", 0.0, 0.0);
+    if (strcmp(name, "hard_sigmoid") == 0)
+        return hard_sigmoid(k, x);
+    if (strcmp(name, "hard_silu") == 0 || strcmp(name, "hard_swish") == 0)
+        return gated(k, x, "HardSigmoid", 1.0 / 6.0, 0.5);
+    return keras_fail(k, SAL_ERROR_UNSUPPORTED, "salmap does not know the activation '%.60s'", name);
+}
+
+/* A name, or an object of a class that has one. */
+sal_status keras_activate_after(keras_importer *k, keras_tensor *x)
+{
+    json_t *value = json_object_get(k->layer->config, "activation");
+    if (json_is_object(value)) {
+        json_t *inner = json_object_get(value, "config");
+        value = json_is_string(inner) ? inner : json_object_get(value, "class_name");
+    }
+    if (!value || json_is_null(value))
+        return SAL_OK;
+    if (!json_is_string(value))
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its activation is none that has a name");
+    return keras_activate(k, x, json_string_value(value));
+}
+
+sal_status keras_layer_activation(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)count;
+    *out = in[0];
+    return keras_activate_after(k, out);
+}
+
+/* most - relu(most - x) */
+static sal_status at_most(keras_importer *k, keras_tensor *x, double most)
+{
+    sal_status st = SAL_OK;
+    const float value = (float)most;
+    const char *constant;
+    TRY(keras_floats(&constant, k, &value, -1));
+    TRY(keras_op2(&x->name, k, "Sub", constant, x->name));
+    TRY(keras_op1(&x->name, NULL, k, "Relu", x->name));
+    TRY(keras_op2(&x->name, k, "Sub", constant, x->name));
+done:
+    return st;
+}
+
+sal_status keras_layer_relu(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    const double most = keras_real(k, "max_value", INFINITY), threshold = keras_real(k, "threshold", 0.0);
+    const double slope = keras_real(k, "negative_slope", 0.0);
+    (void)count;
+    *out = in[0];
+    if (threshold != 0.0)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "a ReLU with a threshold (%g)", threshold);
+    if (slope != 0.0) {
+        sal_status st = with_alpha(k, out, "LeakyRelu", slope);
+        return st == SAL_OK && isfinite(most) ? at_most(k, out, most) : st;
+    }
+    return isfinite(most) ? clip(k, out, 0.0, most) : keras_activate(k, out, "relu");
+}
+
+sal_status keras_layer_leaky_relu(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)count;
+    *out = in[0];
+    return with_alpha(k, out, "LeakyRelu", keras_real(k, "negative_slope", keras_real(k, "alpha", 0.3)));
+}
+
+sal_status keras_layer_elu(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)count;
+    *out = in[0];
+    return with_alpha(k, out, "Elu", keras_real(k, "alpha", 1.0));
+}
+
+sal_status keras_layer_softmax(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    (void)count;
+    *out = in[0];
+    TRY(keras_op1(&out->name, &node, k, "Softmax", in[0].name));
+    TRY(keras_set_int(k, node, "axis", keras_integer(k, "axis", -1)));
+done:
+    return st;
+}
+
+/* relu(x) + slope * (x - relu(x)), with slopes of any shape that Keras has. */
+sal_status keras_layer_prelu(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    const char *slope, *positive, *negative;
+    (void)count;
+    *out = in[0];
+    TRY(keras_weight(&slope, NULL, k, "alpha", 0));
+    TRY(keras_op1(&positive, NULL, k, "Relu", in[0].name));
+    TRY(keras_op2(&negative, k, "Sub", in[0].name, positive));
+    TRY(keras_op2(&negative, k, "Mul", negative, slope));
+    TRY(keras_op2(&out->name, k, "Add", positive, negative));
+done:
+    return st;
+}
+
+/* ---- Merges -------------------------------------------------------------- */
+
+static sal_status chain(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count, const char *op)
+{
+    sal_status st = SAL_OK;
+    if (count < 2)
+        return keras_fail(k, SAL_ERROR_FORMAT, "it merges %zu input", count);
+    *out = in[0];
+    for (size_t i = 1; i < count; i++) {
+        TRY(keras_op2(&out->name, k, op, out->name, in[i].name));
+        out->rank = in[i].rank > out->rank ? in[i].rank : out->rank;
+    }
+done:
+    return st;
+}
+
+sal_status keras_layer_add(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    return chain(k, out, in, count, "Add");
+}
+
+sal_status keras_layer_subtract(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    return chain(k, out, in, count, "Sub");
+}
+
+sal_status keras_layer_multiply(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    return chain(k, out, in, count, "Mul");
+}
+
+sal_status keras_layer_divide(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    return chain(k, out, in, count, "Div");
+}
+
+/* a + relu(b - a), and a - relu(a - b) */
+static sal_status extreme(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count, int most)
+{
+    sal_status st = SAL_OK;
+    const char *more;
+    if (count < 2)
+        return keras_fail(k, SAL_ERROR_FORMAT, "it merges %zu input", count);
+    *out = in[0];
+    for (size_t i = 1; i < count; i++) {
+        TRY(most ? keras_op2(&more, k, "Sub", in[i].name, out->name)
+                 : keras_op2(&more, k, "Sub", out->name, in[i].name));
+        TRY(keras_op1(&more, NULL, k, "Relu", more));
+        TRY(keras_op2(&out->name, k, most ? "Add" : "Sub", out->name, more));
+    }
+done:
+    return st;
+}
+
+sal_status keras_layer_maximum(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    return extreme(k, out, in, count, 1);
+}
+
+sal_status keras_layer_minimum(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    return extreme(k, out, in, count, 0);
+}
+
+/* Operators of Keras 2 on tensors. */
+sal_status keras_layer_operator(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    static const char *const ops[][2] = {{"__operators__.add", "Add"}, {"math.add", "Add"},
+                                         {"math.subtract", "Sub"},     {"math.multiply", "Mul"},
+                                         {"math.truediv", "Div"},      {"math.divide", "Div"}};
+    const char *function = keras_text(k, "function", "?");
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+        if (strcmp(function, ops[i][0]) == 0)
+            return chain(k, out, in, count, ops[i][1]);
+    if (strcmp(function, "nn.relu") == 0 || strcmp(function, "nn.silu") == 0) {
+        *out = in[0];
+        return keras_activate(k, out, function + 3);
+    }
+    return keras_fail(k, SAL_ERROR_UNSUPPORTED, "salmap does not know the function tf.%.60s", function);
+}
+
+sal_status keras_layer_average(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = chain(k, out, in, count, "Add");
+    return st == SAL_OK ? by_scalar(k, out, "Mul", 1.0 / (double)count) : st;
+}
+
+/* Of Inception-ResNet: x + scale * branch. */
+sal_status keras_layer_custom_scale(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    keras_tensor branch;
+    if (count != 2)
+        return keras_fail(k, SAL_ERROR_FORMAT, "it has %zu inputs, not 2", count);
+    branch = in[1];
+    *out = in[0];
+    TRY(by_scalar(k, &branch, "Mul", keras_real(k, "scale", 1.0)));
+    TRY(keras_op2(&out->name, k, "Add", in[0].name, branch.name));
+done:
+    return st;
+}
+
+/* ---- Shapes -------------------------------------------------------------- */
+
+sal_status keras_layer_pass(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)k;
+    (void)count;
+    *out = in[0];
+    return SAL_OK;
+}
+
+sal_status keras_layer_flatten(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    const char *x = in[0].name;
+    (void)count;
+    *out = in[0];
+    if (in[0].rank == 2)
+        return SAL_OK;
+    if (in[0].rank == 4 && keras_channels_first(k)) /* the elements' order is that of channels last */
+        TRY(keras_to_last(&x, k, x));
+    TRY(keras_op1(&out->name, &node, k, "Flatten", x));
+    TRY(keras_set_int(k, node, "axis", 1));
+    out->rank = 2;
+    keras_forget_extent(out);
+done:
+    return st;
+}
+
+sal_status keras_layer_reshape(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    int64_t shape[SAL_MAX_RANK] = {0}; /* 0: the batch stays */
+    const char *constant;
+    const json_t *target = json_object_get(k->layer->config, "target_shape");
+    const size_t rank = json_array_size(target) + 1;
+    (void)count;
+    if (!json_is_array(target) || rank > SAL_MAX_RANK)
+        return keras_fail(k, SAL_ERROR_FORMAT, "its target_shape is no shape");
+    for (size_t i = 1; i < rank; i++)
+        shape[i] = (int64_t)json_integer_value(json_array_get(target, i - 1));
+    TRY(keras_ints(&constant, k, shape, (int64_t)rank));
+    TRY(keras_op2(&out->name, k, "Reshape", in[0].name, constant));
+    out->rank = (int)rank;
+    keras_forget_extent(out);
+done:
+    return st;
+}
+
+sal_status keras_layer_permute(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    int64_t perm[SAL_MAX_RANK] = {0};
+    const json_t *dims = json_object_get(k->layer->config, "dims");
+    const size_t rank = json_array_size(dims) + 1;
+    (void)count;
+    if (!json_is_array(dims) || rank != (size_t)in[0].rank)
+        return keras_fail(k, SAL_ERROR_FORMAT, "its dims are not those of its input");
+    for (size_t i = 1; i < rank; i++)
+        perm[i] = (int64_t)json_integer_value(json_array_get(dims, i - 1));
+    *out = in[0];
+    TRY(keras_op1(&out->name, &node, k, "Transpose", in[0].name));
+    TRY(keras_set_ints(k, node, "perm", perm, rank));
+    keras_forget_extent(out);
+done:
+    return st;
+}
+
+sal_status keras_borders(int64_t out[4], const keras_importer *k, const char *name)
+{
+    json_t *value = json_object_get(k->layer->config, name);
+    if (json_is_array(value) && json_array_size(value) == 2 && json_is_array(json_array_get(value, 0))) {
+        for (size_t i = 0; i < 4; i++)
+            out[i] = (int64_t)json_integer_value(json_array_get(json_array_get(value, i / 2), i % 2));
+    } else {
+        int64_t pair[2];
+        sal_status st = keras_pair(pair, k, name, 1);
+        if (st != SAL_OK)
+            return st;
+        out[0] = out[1] = pair[0];
+        out[2] = out[3] = pair[1];
+    }
+    for (int i = 0; i < 4; i++)
+        if (out[i] < 0 || out[i] > INT_MAX)
+            return keras_fail(k, SAL_ERROR_FORMAT, "its %s is %lld", name, (long long)out[i]);
+    return SAL_OK;
+}
+
+sal_status keras_layer_zero_padding(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    int64_t b[4], pads[8] = {0};
+    const int first = keras_channels_first(k) ? 2 : 1;
+    const char *constant;
+    (void)count;
+    *out = in[0];
+    TRY(keras_borders(b, k, "padding"));
+    for (int i = 0; i < 2; i++) {
+        pads[first + i] = b[2 * i];
+        pads[4 + first + i] = b[2 * i + 1];
+    }
+    TRY(keras_ints(&constant, k, pads, 8));
+    TRY(keras_op2(&out->name, k, "Pad", in[0].name, constant));
+    keras_forget_extent(out);
+done:
+    return st;
+}

@@ -1,0 +1,436 @@
+/* Layers that have no core op of their own, as what they are made of: enlarging as copies that are woven together,
+ * transposed convolutions as convolutions over woven zeros, resizing as products with constant matrices, group
+ * normalisation as layer normalisation of groups. All with channels first. */
+#include "import/keras_layers.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- Shapes that the ONNX importer works out ----------------------------- */
+
+/* One extent of x, as a constant of one element. */
+static sal_status extent(const char **out, keras_importer *k, const char *shape, int64_t axis)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    const char *inputs[2] = {shape};
+    TRY(keras_ints(&inputs[1], k, &axis, 1));
+    TRY(keras_op(out, &node, k, "Gather", inputs, 2));
+    TRY(keras_set_int(k, node, "axis", 0));
+done:
+    return st;
+}
+
+/* x in a shape put together of numbers and of extents of `shape`: places below 0 are its axes, -1 for axis 0. */
+static sal_status reshape(const char **x, keras_importer *k, const char *shape, const int64_t *places, size_t rank)
+{
+    enum { MOST = 8 };
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    const char *parts[MOST], *target;
+    for (size_t i = 0; i < rank && i < MOST; i++)
+        TRY(places[i] < 0 ? extent(&parts[i], k, shape, -places[i] - 1) : keras_ints(&parts[i], k, &places[i], 1));
+    TRY(keras_op(&target, &node, k, "Concat", parts, rank));
+    TRY(keras_set_int(k, node, "axis", 0));
+    TRY(keras_op2(x, k, "Reshape", *x, target));
+done:
+    return st;
+}
+
+static sal_status transpose(const char **x, keras_importer *k, const int64_t *perm, size_t rank)
+{
+    SalOnnx__Node *node;
+    sal_status st = keras_op1(x, &node, k, "Transpose", *x);
+    return st == SAL_OK ? keras_set_ints(k, node, "perm", perm, rank) : st;
+}
+
+/* x and, in place of further copies, `others`, woven so that each element becomes a block of f[0] x f[1], x in its
+ * first place. */
+static sal_status weave(const char **x, keras_importer *k, const char *others, const int64_t f[2])
+{
+    static const int64_t perm[] = {0, 3, 4, 1, 5, 2};
+    enum { AXIS_N = -1, AXIS_C = -2, AXIS_H = -3, AXIS_W = -4 };
+    const int64_t apart[6] = {AXIS_N, f[0], f[1], AXIS_C, AXIS_H, AXIS_W};
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    const char **parts, *shape, *extents[4], *factor, *target;
+    const size_t count = (size_t)(f[0] * f[1]);
+    TRY(keras_alloc(&parts, k, count, sizeof *parts));
+    for (size_t i = 0; i < count; i++)
+        parts[i] = i == 0 ? *x : others;
+    TRY(keras_op1(&shape, NULL, k, "Shape", *x));
+    TRY(keras_op(x, &node, k, "Concat", parts, count));
+    TRY(keras_set_int(k, node, "axis", 1));
+    TRY(reshape(x, k, shape, apart, 6));
+    TRY(transpose(x, k, perm, 6));
+    /* (N, C, H, f, W, f): the blocks' axes join those before them. */
+    TRY(extent(&extents[0], k, shape, 0));
+    TRY(extent(&extents[1], k, shape, 1));
+    for (int a = 0; a < 2; a++) {
+        TRY(extent(&extents[2 + a], k, shape, 2 + a));
+        TRY(keras_ints(&factor, k, &f[a], 1));
+        TRY(keras_op2(&extents[2 + a], k, "Mul", extents[2 + a], factor));
+    }
+    TRY(keras_op(&target, &node, k, "Concat", extents, 4));
+    TRY(keras_set_int(k, node, "axis", 0));
+    TRY(keras_op2(x, k, "Reshape", *x, target));
+done:
+    return st;
+}
+
+static sal_status enter(const char **x, keras_tensor *out, keras_importer *k, const keras_tensor *in)
+{
+    *out = in[0];
+    *x = in[0].name;
+    if (in[0].rank != 4)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its input has %d axes, not 4", in[0].rank);
+    return keras_channels_first(k) ? SAL_OK : keras_to_first(x, k, *x);
+}
+
+static sal_status leave(keras_tensor *out, keras_importer *k, const char *x)
+{
+    out->name = x;
+    keras_forget_extent(out);
+    return keras_channels_first(k) ? SAL_OK : keras_to_last(&out->name, k, x);
+}
+
+/* ---- Along height and width ---------------------------------------------- */
+
+/* (N, C, H, W) as (N, extent of axis, rest, 1), where cutting and joining happen along the channels' place. *shape: to
+ * get back by. */
+static sal_status flatten_but(const char **x, const char **shape, keras_importer *k, int axis)
+{
+    static const int64_t flat[4] = {0, 0, -1, 1};
+    int64_t perm[4] = {0, 1, 2, 3};
+    sal_status st = SAL_OK;
+    const char *constant;
+    perm[1] = axis;
+    perm[axis] = 1;
+    TRY(transpose(x, k, perm, 4));
+    TRY(keras_op1(shape, NULL, k, "Shape", *x));
+    TRY(keras_ints(&constant, k, flat, 4));
+    TRY(keras_op2(x, k, "Reshape", *x, constant));
+done:
+    return st;
+}
+
+static sal_status unflatten(const char **x, keras_importer *k, const char *shape, int axis)
+{
+    /* Batch and axis as they are now, the rest as it was. */
+    static const int64_t places[4] = {0, 0, -3, -4};
+    int64_t perm[4] = {0, 1, 2, 3};
+    sal_status st = SAL_OK;
+    perm[1] = axis;
+    perm[axis] = 1;
+    TRY(reshape(x, k, shape, places, 4));
+    TRY(transpose(x, k, perm, 4));
+done:
+    return st;
+}
+
+static sal_status crop(const char **x, keras_importer *k, int axis, int64_t before, int64_t after)
+{
+    sal_status st = SAL_OK;
+    const int64_t channels = 1, end = after ? -after : INT32_MAX;
+    const char *inputs[4] = {NULL}, *shape;
+    if (before == 0 && after == 0)
+        return SAL_OK;
+    TRY(flatten_but(x, &shape, k, axis));
+    inputs[0] = *x;
+    TRY(keras_ints(&inputs[1], k, &before, 1));
+    TRY(keras_ints(&inputs[2], k, &end, 1));
+    TRY(keras_ints(&inputs[3], k, &channels, 1));
+    TRY(keras_op(x, NULL, k, "Slice", inputs, 4));
+    TRY(unflatten(x, k, shape, axis));
+done:
+    return st;
+}
+
+sal_status keras_layer_cropping(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    int64_t b[4];
+    const char *x;
+    (void)count;
+    TRY(keras_borders(b, k, "cropping"));
+    TRY(enter(&x, out, k, in));
+    TRY(crop(&x, k, 2, b[0], b[1]));
+    TRY(crop(&x, k, 3, b[2], b[3]));
+    TRY(leave(out, k, x));
+done:
+    return st;
+}
+
+sal_status keras_layer_concatenate(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    const char **names, *shape = NULL, *other;
+    int64_t axis = keras_integer(k, "axis", keras_integer(k, "concat_axis", -1));
+    *out = in[0];
+    axis = axis < 0 ? axis + in[0].rank : axis;
+    /* Along height or width, of channels last: the axis takes the channels' place. */
+    const int turn =
+        in[0].rank == 4 && (axis == 2 || (axis == 1 && !keras_channels_first_network(k))) ? (int)axis + 1 : 0;
+    TRY(keras_alloc(&names, k, count, sizeof *names));
+    for (size_t i = 0; i < count; i++) {
+        names[i] = in[i].name;
+        if (turn) {
+            TRY(keras_to_first(&names[i], k, names[i]));
+            TRY(flatten_but(&names[i], i == 0 ? &shape : &other, k, turn));
+        }
+    }
+    TRY(keras_op(&out->name, &node, k, "Concat", names, count));
+    TRY(keras_set_int(k, node, "axis", turn ? 1 : axis));
+    if (turn) {
+        TRY(unflatten(&out->name, k, shape, turn));
+        TRY(keras_to_last(&out->name, k, out->name));
+    }
+    keras_forget_extent(out);
+done:
+    return st;
+}
+
+/* ---- Enlarging ----------------------------------------------------------- */
+
+enum { MOST_COPIES = 256 };
+
+/* Linear interpolation of one axis as a matrix (in, out), half-pixel centres, clamped at the edges. */
+static sal_status interpolation(const char **out, keras_importer *k, int64_t from, int64_t to)
+{
+    sal_status st = SAL_OK;
+    float *matrix;
+    const char *flat, *shape;
+    const int64_t dims[4] = {to, from, 1, 1};
+    TRY(keras_alloc(&matrix, k, (size_t)(from * to), sizeof *matrix));
+    for (int64_t i = 0; i < to; i++) {
+        const double at = ((double)i + 0.5) * (double)from / (double)to - 0.5;
+        const double low = floor(at), weight = at - low;
+        const int64_t a = low < 0.0 ? 0 : (int64_t)low;
+        const int64_t b = (int64_t)low + 1 < from ? (int64_t)low + 1 : from - 1;
+        matrix[i * from + (low < 0.0 ? 0 : a)] += (float)(1.0 - weight);
+        matrix[i * from + b] += (float)weight;
+    }
+    TRY(keras_floats(&flat, k, matrix, from * to));
+    TRY(keras_ints(&shape, k, dims, 4));
+    TRY(keras_op2(out, k, "Reshape", flat, shape));
+done:
+    return st;
+}
+
+/* Brings an axis of channels first to another extent: it takes the channels' place for a 1x1 convolution. */
+static sal_status interpolate_axis(const char **x, keras_importer *k, int axis, int64_t from, int64_t to)
+{
+    sal_status st = SAL_OK;
+    int64_t perm[4] = {0, 1, 2, 3};
+    const char *matrix;
+    if (from == to)
+        return SAL_OK;
+    perm[1] = axis;
+    perm[axis] = 1;
+    TRY(interpolation(&matrix, k, from, to));
+    TRY(transpose(x, k, perm, 4));
+    TRY(keras_op2(x, k, "Conv", *x, matrix));
+    TRY(transpose(x, k, perm, 4));
+done:
+    return st;
+}
+
+sal_status keras_layer_up_sampling(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    int64_t f[2];
+    const char *x;
+    const char *how = keras_text(k, "interpolation", "nearest");
+    (void)count;
+    TRY(keras_pair(f, k, "size", 2));
+    TRY(enter(&x, out, k, in));
+    if (f[0] < 1 || f[1] < 1 || f[0] * f[1] > MOST_COPIES)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it enlarges %lld x %lld times", (long long)f[0], (long long)f[1]);
+    if (strcmp(how, "nearest") == 0) {
+        TRY(weave(&x, k, x, f));
+    } else if (strcmp(how, "bilinear") == 0 && keras_side(k, in, 0) > 0) {
+        TRY(interpolate_axis(&x, k, 2, keras_side(k, in, 0), keras_side(k, in, 0) * f[0]));
+        TRY(interpolate_axis(&x, k, 3, keras_side(k, in, 1), keras_side(k, in, 1) * f[1]));
+    } else {
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "interpolation '%.40s' %s", how,
+                          strcmp(how, "bilinear") == 0 ? "away from the network's input" : "");
+    }
+    TRY(leave(out, k, x));
+done:
+    return st;
+}
+
+/* Inside of a network; what salmap does to pictures before it is told by its own options. */
+sal_status keras_layer_resizing(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    const int64_t height = keras_integer(k, "height", 0), width = keras_integer(k, "width", 0);
+    const char *how = keras_text(k, "interpolation", "bilinear"), *x;
+    (void)count;
+    TRY(enter(&x, out, k, in));
+    if (strcmp(how, "bilinear") != 0 || keras_flag(k, "antialias", 0) || keras_flag(k, "crop_to_aspect_ratio", 0) ||
+        keras_flag(k, "pad_to_aspect_ratio", 0))
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it resizes otherwise than plainly bilinear");
+    if (keras_side(k, in, 0) < 1 || height < 1 || width < 1 || height > INT16_MAX || width > INT16_MAX)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it resizes something else than the network's input");
+    TRY(interpolate_axis(&x, k, 2, keras_side(k, in, 0), height));
+    TRY(interpolate_axis(&x, k, 3, keras_side(k, in, 1), width));
+    TRY(leave(out, k, x));
+    out->extent[0] = in[0].extent[0];
+    out->extent[2] = in[0].extent[2];
+    out->extent[keras_channels_first(k) ? 1 : 0] = height;
+    out->extent[keras_channels_first(k) ? 2 : 1] = width;
+done:
+    return st;
+}
+
+/* ---- Transposed convolution ---------------------------------------------- */
+
+/* The kernel (kh, kw, out, in), turned by half a circle, as (out, in, kh, kw) of a forward convolution. */
+static sal_status turned_kernel(const char **out, keras_importer *k, const int64_t size[2])
+{
+    sal_status st = SAL_OK;
+    const float *kernel;
+    float *turned;
+    size_t count;
+    const char *flat, *shape;
+    TRY(keras_weight_values(&kernel, &count, k, "kernel", 0));
+    const size_t area = (size_t)(size[0] * size[1]);
+    const int64_t outputs = keras_integer(k, "filters", 0);
+    if (outputs < 1 || count % (area * (size_t)outputs) != 0 || count == 0)
+        return keras_fail(k, SAL_ERROR_FORMAT, "its kernel has %zu weights, which are no %lld x %lld x %lld times any",
+                          count, (long long)size[0], (long long)size[1], (long long)outputs);
+    const size_t maps = count / area; /* pairs of an output and an input channel */
+    const int64_t dims[4] = {outputs, (int64_t)maps / outputs, size[0], size[1]};
+    TRY(keras_alloc(&turned, k, count, sizeof *turned));
+    for (size_t at = 0; at < area; at++)
+        for (size_t m = 0; m < maps; m++)
+            turned[m * area + (area - 1 - at)] = kernel[at * maps + m];
+    TRY(keras_floats(&flat, k, turned, (int64_t)count));
+    TRY(keras_ints(&shape, k, dims, 4));
+    TRY(keras_op2(out, k, "Reshape", flat, shape));
+done:
+    return st;
+}
+
+/* out[j] = sum over t of kernel[t] z[j + before - t], where z is x with s - 1 zeros after each element and `before` is
+ * what the convolution that this is the gradient of pads: s times the input come out where `same`, and what of the
+ * kernel reaches further where `valid`. */
+static sal_status convolve_zeros(const char **x, keras_importer *k, const int64_t size[2], const int64_t s[2])
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    const float zero = 0.0f;
+    int64_t pads[4];
+    const char *nothing, *inputs[3] = {NULL};
+    const int same = strcmp(keras_text(k, "padding", "valid"), "same") == 0, bias = keras_flag(k, "use_bias", 1);
+    if (s[0] * s[1] > 1) {
+        TRY(keras_floats(&nothing, k, &zero, -1));
+        TRY(keras_op2(&nothing, k, "Mul", *x, nothing));
+        TRY(weave(x, k, nothing, s));
+    }
+    for (int a = 0; a < 2; a++) {
+        const int64_t further = size[a] > s[a] ? size[a] - s[a] : 0, before = same ? further / 2 : 0;
+        pads[a] = size[a] - 1 - before;
+        pads[2 + a] = same ? before : further;
+    }
+    inputs[0] = *x;
+    TRY(turned_kernel(&inputs[1], k, size));
+    if (bias)
+        TRY(keras_weight(&inputs[2], NULL, k, "bias", 1));
+    TRY(keras_op(x, &node, k, "Conv", inputs, bias ? 3 : 2));
+    TRY(keras_set_ints(k, node, "pads", pads, 4));
+done:
+    return st;
+}
+
+sal_status keras_layer_conv_transpose(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    int64_t size[2], s[2], dilation[2];
+    const char *x;
+    (void)count;
+    TRY(keras_pair(size, k, "kernel_size", 1));
+    TRY(keras_pair(s, k, "strides", 1));
+    TRY(keras_pair(dilation, k, "dilation_rate", 1));
+    TRY(enter(&x, out, k, in));
+    const json_t *padding = json_object_get(k->layer->config, "output_padding");
+    if (dilation[0] != 1 || dilation[1] != 1 || (padding && !json_is_null(padding)) || s[0] < 1 || s[1] < 1 ||
+        size[0] < 1 || size[1] < 1 || s[0] * s[1] > MOST_COPIES)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has a dilation, an output_padding or too large a stride");
+    TRY(convolve_zeros(&x, k, size, s));
+    TRY(leave(out, k, x));
+    TRY(keras_activate_after(k, out));
+done:
+    return st;
+}
+
+/* ---- Group normalisation ------------------------------------------------- */
+
+/* Layer normalisation of each group, which takes the channels' place for it: (N, rest, groups, 1). Scale and bias of
+ * its own it has none. */
+static sal_status normalize_groups(const char **x, keras_importer *k, int64_t groups)
+{
+    static const int64_t whole[4] = {-1, -2, -3, -4}, swap[3] = {0, 2, 1};
+    const int64_t apart[3] = {0, groups, -1}, tall[4] = {0, -1, groups, 1}, flat[3] = {0, -1, groups};
+    const float one = 1.0f;
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    const char *shape, *inputs[3], *constant, *size;
+    TRY(keras_op1(&shape, NULL, k, "Shape", *x));
+    TRY(keras_ints(&constant, k, apart, 3));
+    TRY(keras_op2(x, k, "Reshape", *x, constant));
+    TRY(transpose(x, k, swap, 3));
+    TRY(keras_ints(&constant, k, tall, 4));
+    TRY(keras_op2(x, k, "Reshape", *x, constant));
+    TRY(keras_op1(&size, NULL, k, "Shape", *x));
+    TRY(extent(&size, k, size, 1));
+    TRY(keras_op1(&inputs[2], NULL, k, "ConstantOfShape", size));
+    TRY(keras_floats(&constant, k, &one, -1));
+    TRY(keras_op2(&inputs[1], k, "Add", inputs[2], constant));
+    TRY(keras_to_last(&inputs[0], k, *x));
+    TRY(keras_op(x, &node, k, "LayerNormalization", inputs, 3));
+    TRY(keras_set_int(k, node, "axis", -1));
+    TRY(keras_set_float(k, node, "epsilon", keras_real(k, "epsilon", 1e-3)));
+    TRY(keras_to_first(x, k, *x));
+    TRY(keras_ints(&constant, k, flat, 3));
+    TRY(keras_op2(x, k, "Reshape", *x, constant));
+    TRY(transpose(x, k, swap, 3));
+    TRY(reshape(x, k, shape, whole, 4));
+done:
+    return st;
+}
+
+sal_status keras_layer_group_normalization(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    const int scale = keras_flag(k, "scale", 1), center = keras_flag(k, "center", 1);
+    const int64_t axis = keras_integer(k, "axis", -1);
+    int64_t groups = keras_integer(k, "groups", 32);
+    sal_shape shape;
+    const char *x, *weight;
+    (void)count;
+    *out = in[0];
+    if (in[0].rank != 4 || (axis != -1 && axis != 3))
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on other axes than the last of 4");
+    if (groups == -1 && (scale || center)) { /* as many as channels */
+        TRY(keras_weight(&weight, &shape, k, scale ? "gamma" : "beta", 0));
+        groups = shape.rank == 1 ? shape.dim[0] : 0;
+    }
+    if (groups < 1)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has %lld groups", (long long)groups);
+    TRY(keras_to_first(&x, k, in[0].name));
+    TRY(normalize_groups(&x, k, groups));
+    TRY(keras_to_last(&out->name, k, x));
+    if (scale) {
+        TRY(keras_weight(&weight, NULL, k, "gamma", 0));
+        TRY(keras_op2(&out->name, k, "Mul", out->name, weight));
+    }
+    if (center) {
+        TRY(keras_weight(&weight, NULL, k, "beta", scale));
+        TRY(keras_op2(&out->name, k, "Add", out->name, weight));
+    }
+done:
+    return st;
+}

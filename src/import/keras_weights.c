@@ -1,0 +1,90 @@
+/* Which data sets are a layer's weights. */
+#include "import/keras_internal.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static int is_lower(char c)
+{
+    return islower((unsigned char)c) != 0;
+}
+
+static int is_upper(char c)
+{
+    return isupper((unsigned char)c) != 0;
+}
+
+/* Keras's two steps: "_" before a capital that small letters or digits follow, then between small and capital. */
+void keras_snake_case(char *out, size_t size, const char *name)
+{
+    char first[256];
+    size_t n = 0, used = 0;
+    for (size_t i = 0; name[i] && n + 2 < sizeof first;) {
+        first[n++] = name[i++];
+        if (!is_upper(name[i]) || !(is_lower(name[i + 1]) || isdigit((unsigned char)name[i + 1])))
+            continue;
+        first[n++] = '_';
+        first[n++] = name[i++];
+        while ((is_lower(name[i]) || isdigit((unsigned char)name[i])) && n + 2 < sizeof first)
+            first[n++] = name[i++];
+    }
+    first[n] = '\0';
+    for (size_t i = 0; i < n && used + 2 < size; i++) {
+        if (i > 0 && is_lower(first[i - 1]) && is_upper(first[i]))
+            out[used++] = '_';
+        out[used++] = (char)tolower((unsigned char)first[i]);
+    }
+    out[used] = '\0';
+}
+
+/* Last part of a weight's name, without ":0"; Keras 1 wrote "convolution2d_1_W". */
+static int has_role(const char *weight, const char *role, size_t length)
+{
+    static const char *const old[][2] = {{"kernel", "_W"},
+                                         {"bias", "_b"},
+                                         {"gamma", "_gamma"},
+                                         {"beta", "_beta"},
+                                         {"moving_mean", "_running_mean"},
+                                         {"moving_variance", "_running_std"},
+                                         {"alpha", "_alphas"}};
+    const char *slash = strrchr(weight, '/'), *last = slash ? slash + 1 : weight;
+    const size_t n = strcspn(last, ":");
+    if (n == length && strncmp(last, role, n) == 0)
+        return 1;
+    for (size_t i = 0; i < sizeof old / sizeof old[0] && !slash; i++) {
+        const size_t m = strlen(old[i][1]);
+        if (strlen(old[i][0]) == length && strncmp(old[i][0], role, length) == 0 && n > m &&
+            strncmp(last + n - m, old[i][1], m) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Whether a weight of a model's group is of one of its layers: ".../name/kernel:0". */
+static int is_of_layer(const char *weight, const char *layer)
+{
+    const char *slash = strrchr(weight, '/');
+    const size_t length = strlen(layer), before = slash ? (size_t)(slash - weight) : 0;
+    return before >= length && strncmp(weight + before - length, layer, length) == 0 &&
+           (before == length || weight[before - length - 1] == '/');
+}
+
+sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, int position)
+{
+    const keras_layer *layer = k->layer;
+    if (k->weights.archive)
+        return keras_format(out, k, "%s/vars/%d", layer->group, position);
+    for (const char *role = roles; *role; role += strcspn(role, "|"), role += *role == '|')
+        for (size_t i = 0; i < json_array_size(layer->names); i++) {
+            const char *weight = json_string_value(json_array_get(layer->names, i));
+            if (has_role(weight, role, strcspn(role, "|")) && (!layer->nested || is_of_layer(weight, layer->name)))
+                return keras_format(out, k, "%s/%s", layer->group, weight);
+        }
+    /* Weights without a name of their own, "variable_1", are told by their place. */
+    for (size_t i = 0; i < json_array_size(layer->names); i++) {
+        const char *weight = json_string_value(json_array_get(layer->names, i));
+        if ((!layer->nested || is_of_layer(weight, layer->name)) && strstr(weight, "ariable") && position-- == 0)
+            return keras_format(out, k, "%s/%s", layer->group, weight);
+    }
+    return keras_fail(k, SAL_ERROR_FORMAT, "the file has no %.*s of it", (int)strcspn(roles, "|"), roles);
+}

@@ -1,0 +1,140 @@
+"""Keras files that are truncated, damaged or made to deceive: a message, and nothing else."""
+
+import io
+import json
+import os
+import random
+import sys
+import zipfile
+
+from harness import SOURCE, Case, main
+
+CASES = os.path.join(SOURCE, "tests/golden/keras")
+
+
+class KerasFiles(Case):
+    def unpack(self, case, ending):
+        """One file of a golden case: its bytes."""
+        with zipfile.ZipFile(os.path.join(CASES, case + ".zip")) as packed:
+            (name,) = [n for n in packed.namelist() if n == case + ending]
+            return packed.read(name)
+
+    def inspect(self, name, data, *texts, codes=(0, 1)):
+        path = self.write(name, data)
+        done = self.run_salmap("inspect", path)
+        self.assertIn(done.returncode, codes, done.err)
+        if done.returncode:
+            self.assertIn(path, done.err)
+        for text in texts:
+            self.assertIn(text, done.err)
+        return done
+
+    def repack(self, data, change):
+        """A .keras archive with its members changed: a dictionary of bytes."""
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        change(members)
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        return out.getvalue()
+
+    def configured(self, change, case="branches"):
+        """A .keras file with another configuration."""
+
+        def edit(members):
+            config = json.loads(members["config.json"])
+            change(config["config"])
+            members["config.json"] = json.dumps(config).encode()
+
+        return self.repack(self.unpack(case, ".keras"), edit)
+
+    def test_truncated(self):
+        for ending in (".keras", ".h5"):
+            data = self.unpack("stack_valid", ending)
+            for i in range(1, 24):
+                with self.subTest(ending=ending, part=i):
+                    self.inspect("cut" + ending, data[: len(data) * i // 24], codes=(1,))
+
+    def test_damaged(self):
+        rng = random.Random(7)
+        for ending in (".keras", ".h5"):
+            data = self.unpack("stack_valid", ending)
+            for i in range(60):
+                damaged = bytearray(data)
+                for _ in range(1 + i % 4):
+                    damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+                with self.subTest(ending=ending, number=i):
+                    self.inspect("damaged" + ending, bytes(damaged))
+
+    def test_members_that_are_missing_or_no_json(self):
+        data = self.unpack("stack_valid", ".keras")
+        for name in ("config.json", "model.weights.h5"):
+            self.inspect("a.keras", self.repack(data, lambda m: m.pop(name)), name, codes=(1,))
+        for text in (b"", b"{", b"[]", b"null", b'{"class_name": "Functional"}', b'{"class_name": 7, "config": {}}'):
+            changed = self.repack(data, lambda m: m.update({"config.json": text}))
+            self.inspect("a.keras", changed, codes=(1,))
+        deep = b'{"class_name": ' + b"[" * 100000 + b"]" * 100000 + b"}"
+        self.inspect("a.keras", self.repack(data, lambda m: m.update({"config.json": deep})), codes=(1,))
+
+    def test_nothing_is_unpacked(self):
+        def wander(members):
+            members["../outside.txt"] = b"x"
+            members["/tmp/salmap-outside.txt"] = b"x"
+
+        self.inspect("a.keras", self.repack(self.unpack("stack_valid", ".keras"), wander), codes=(0,))
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "../outside.txt")))
+        self.assertFalse(os.path.exists("/tmp/salmap-outside.txt"))
+
+    def test_a_bomb(self):
+        """A member that says it is larger than models may be is not unpacked."""
+        bomb = self.repack(self.unpack("stack_valid", ".keras"), lambda m: m.update({"config.json": b" " * (1 << 29)}))
+        self.inspect("a.keras", bomb, "limit", codes=(1,))
+
+    def test_cycles_and_layers_that_are_not_there(self):
+        def redirect(target):
+            def change(config):
+                for layer in config["layers"]:
+                    if layer["inbound_nodes"] and layer["class_name"] == "Conv2D":
+                        text = json.dumps(layer["inbound_nodes"])
+                        name = json.loads(text)[0]["args"][0]["config"]["keras_history"][0]
+                        layer["inbound_nodes"] = json.loads(text.replace('"%s"' % name, '"%s"' % target(config, layer)))
+                        return
+
+            return change
+
+        last = lambda config, layer: config["layers"][-1]["name"]  # noqa: E731
+        self.inspect("a.keras", self.configured(redirect(last)), "cycle", codes=(1,))
+        itself = lambda config, layer: layer["name"]  # noqa: E731
+        self.inspect("a.keras", self.configured(redirect(itself)), "cycle", codes=(1,))
+        nowhere = lambda config, layer: "nowhere"  # noqa: E731
+        self.inspect("a.keras", self.configured(redirect(nowhere)), "not there", codes=(1,))
+
+    def test_weights_that_are_missing_or_of_another_shape(self):
+        def rename(config):
+            config["layers"].insert(1, config["layers"].pop(1))
+            for layer in config["layers"]:
+                if layer["class_name"] == "Conv2D":
+                    layer["class_name"] = "SeparableConv2D"
+
+        self.inspect("a.keras", self.configured(rename), "SeparableConv2D", codes=(1,))
+
+    def test_python_code_and_unknown_classes(self):
+        for name, text in (("Lambda", "ONNX"), ("MyLayer", "ONNX"), ("Package>MyLayer", "MyLayer")):
+
+            def change(config):
+                for layer in config["layers"]:
+                    if layer["class_name"] == "Conv2D":
+                        layer["class_name"] = name
+
+            done = self.inspect("a.keras", self.configured(change), text, codes=(1,))
+            self.assertIn("layer ", done.err)
+
+    def test_weights_without_a_network(self):
+        data = self.unpack("weights_legacy", ".weights.h5")
+        self.inspect("alone.h5", data, "model.to_json()", codes=(1,))
+
+
+if __name__ == "__main__":
+    main(sys.modules[__name__])

@@ -1,0 +1,224 @@
+/* Keras files against Keras itself in double precision, through the public header alone: the files of
+ * scripts/make_keras_cases.py or, where SAL_KERAS names a folder of scripts/check_keras_applications.py, of that.
+ * Networks that refused.txt names are refused with the words that stand there. */
+#include "golden/compare.h"
+#include "golden/npy_file.h"
+
+#include <salmap/salmap.h>
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILES_MOST = 1024, FILE_NAME = 96, LEAST_FILES = 150 };
+
+static const double tolerance = 1e-5;
+static const double half_tolerance = 5e-3; /* policies of half precision: what a reader may round */
+static const double own_error_factor = 4;  /* large networks: of the error of Keras's own float32 */
+
+typedef struct keras_file {
+    char name[FILE_NAME]; /* "branches.k2.h5" */
+} keras_file;
+
+typedef struct reference {
+    npy_file input;    /* (C, H, W) */
+    npy_file scores;   /* (outputs) */
+    npy_file gradient; /* (C, H, W) */
+    double score_tolerance;
+    double gradient_tolerance;
+} reference;
+
+static const char *root(void)
+{
+    const char *folder = getenv("SAL_KERAS");
+    return folder && *folder ? folder : SAL_KERAS_CASES;
+}
+
+static const char *path_of(const char *name)
+{
+    static char path[4096];
+    snprintf(path, sizeof path, "%s/%s", root(), name);
+    return path;
+}
+
+/* "NAME.scores.npy" beside "NAME.k2.h5". */
+static const char *path_beside(const char *name, const char *what)
+{
+    static char path[4096];
+    snprintf(path, sizeof path, "%s/%.*s.%s.npy", root(), (int)strcspn(name, "."), name, what);
+    return path;
+}
+
+static int is_model(const char *name)
+{
+    const char *end = strrchr(name, '.');
+    return name[0] != '.' && end && (!strcmp(end, ".keras") || !strcmp(end, ".h5") || !strcmp(end, ".hdf5"));
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const keras_file *)a)->name, ((const keras_file *)b)->name);
+}
+
+static size_t list_files(keras_file *out, size_t most)
+{
+    size_t count = 0;
+    DIR *folder = opendir(root());
+    for (const struct dirent *e; folder && count < most && (e = readdir(folder));)
+        if (is_model(e->d_name) && strlen(e->d_name) < FILE_NAME)
+            strcpy(out[count++].name, e->d_name);
+    if (folder)
+        closedir(folder);
+    qsort(out, count, sizeof *out, by_name);
+    return count;
+}
+
+static void set_tolerances(reference *r, const char *name)
+{
+    npy_file own = {0};
+    FILE *f = fopen(path_beside(name, "float32"), "rb");
+    r->score_tolerance = r->gradient_tolerance = strstr(name, "float16") ? half_tolerance : tolerance;
+    if (!f)
+        return;
+    fclose(f);
+    cr_assert(npy_file_read(&own, path_beside(name, "float32")) && own.count == 2);
+    r->score_tolerance = fmax(tolerance, own_error_factor * own.values[0]);
+    r->gradient_tolerance = fmax(tolerance, own_error_factor * own.values[1]);
+    free(own.values);
+}
+
+static void read_reference(reference *r, const char *name)
+{
+    cr_assert(npy_file_read(&r->input, path_beside(name, "input")), "%s: no input", name);
+    cr_assert(npy_file_read(&r->scores, path_beside(name, "scores")), "%s: no scores", name);
+    cr_assert(npy_file_read(&r->gradient, path_beside(name, "gradient")), "%s: no gradient", name);
+    cr_assert(r->input.rank == 3 && r->scores.rank == 1 && r->gradient.count == r->input.count, "%s: shapes", name);
+    set_tolerances(r, name);
+}
+
+static void check_info(const sal_model *model, const reference *r, const char *name)
+{
+    sal_model_info info;
+    cr_assert_eq(sal_model_get_info(&info, model), SAL_OK, "%s: %s", name, sal_last_error());
+    cr_expect_eq(strncmp(info.format, "Keras", 5), 0, "%s: format '%s'", name, info.format);
+    cr_expect_eq(info.channels_last, strncmp(name, "channels_first", 14) != 0, "%s: channels last: %d", name,
+                 info.channels_last);
+    cr_expect(info.supported, "%s: a layer is not supported", name);
+    cr_assert(info.channels == r->input.dim[0] && info.height == r->input.dim[1] && info.width == r->input.dim[2],
+              "%s: input %lld x %lld x %lld, not %lld x %lld x %lld", name, (long long)info.channels,
+              (long long)info.height, (long long)info.width, (long long)r->input.dim[0], (long long)r->input.dim[1],
+              (long long)r->input.dim[2]);
+    cr_assert_eq(info.outputs, (int64_t)r->scores.count, "%s: %lld outputs, not %zu", name, (long long)info.outputs,
+                 r->scores.count);
+}
+
+static int64_t largest(const npy_file *scores)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < scores->count; i++)
+        if (scores->values[i] > scores->values[best])
+            best = i;
+    return (int64_t)best;
+}
+
+/* Buffers start as NaN: what is not written does not pass. */
+static void check_results(sal_model *model, const reference *r, const char *name)
+{
+    const sal_engine_options options = {.device = "cpu", .batch = 1, .threads = 1, .exact = 1};
+    const sal_target target = {0};
+    sal_engine *engine;
+    int64_t chosen = -2;
+    float *pixels = npy_file_floats(&r->input);
+    float *gradient = malloc(r->gradient.count * sizeof *gradient);
+    float *scores = malloc(r->scores.count * sizeof *scores);
+    cr_assert(pixels && gradient && scores);
+    memset(gradient, 0xff, r->gradient.count * sizeof *gradient);
+    memset(scores, 0xff, r->scores.count * sizeof *scores);
+    cr_assert_eq(sal_engine_open(&engine, model, &options), SAL_OK, "%s: %s", name, sal_last_error());
+    cr_assert_eq(sal_engine_gradient(engine, gradient, scores, &chosen, pixels, &target, 1), SAL_OK, "%s: %s", name,
+                 sal_last_error());
+    sal_engine_close(engine);
+    const double score_distance = relative_max(scores, r->scores.values, r->scores.count);
+    const double gradient_distance = relative_l2(gradient, r->gradient.values, r->gradient.count);
+    cr_expect_eq(chosen, largest(&r->scores), "%s: output %lld was chosen, not %lld", name, (long long)chosen,
+                 (long long)largest(&r->scores));
+    cr_expect(within(score_distance, r->score_tolerance), "%s: scores are off by %g of the largest (%g for %g)", name,
+              score_distance, (double)scores[0], r->scores.values[0]);
+    cr_expect(within(gradient_distance, r->gradient_tolerance), "%s: the gradient is off by %g, tolerance %g", name,
+              gradient_distance, r->gradient_tolerance);
+    free(pixels);
+    free(gradient);
+    free(scores);
+}
+
+/* What follows the file's NAME in refused.txt: words of the message with which it is refused; NULL: it is not. */
+static const char *refusal(const char *name)
+{
+    static char line[256];
+    const size_t length = strcspn(name, ".");
+    const char *words = NULL;
+    FILE *f = fopen(path_of("refused.txt"), "r");
+    while (f && !words && fgets(line, sizeof line, f))
+        if (!strncmp(line, name, length) && line[length] == ' ')
+            words = line + length + 1;
+    if (f)
+        fclose(f);
+    line[strcspn(line, "\n")] = 0;
+    return words;
+}
+
+static void check_refusal(const char *name, const char *words)
+{
+    const sal_engine_options options = {.device = "cpu", .batch = 1, .threads = 1};
+    sal_model *model = NULL;
+    sal_engine *engine = NULL;
+    sal_status st = sal_model_open(&model, path_of(name), NULL);
+    if (st == SAL_OK)
+        st = sal_engine_open(&engine, model, &options);
+    cr_expect_eq(st, SAL_ERROR_UNSUPPORTED, "%s: %s, though refused.txt names it", name, sal_status_name(st));
+    if (st != SAL_OK)
+        cr_expect_not_null(strstr(sal_last_error(), words), "%s: '%s' lacks '%s'", name, sal_last_error(), words);
+    sal_engine_close(engine);
+    sal_model_close(model);
+}
+
+static void check_accepted(const char *name)
+{
+    reference r = {0};
+    sal_model *model;
+    read_reference(&r, name);
+    cr_assert_eq(sal_model_open(&model, path_of(name), NULL), SAL_OK, "%s: %s", name, sal_last_error());
+    check_info(model, &r, name);
+    check_results(model, &r, name);
+    sal_model_close(model);
+    free(r.input.values);
+    free(r.scores.values);
+    free(r.gradient.values);
+}
+
+ParameterizedTestParameters(keras, agrees_with_keras_in_double_precision)
+{
+    static keras_file list[FILES_MOST];
+    return cr_make_param_array(keras_file, list, list_files(list, FILES_MOST));
+}
+
+ParameterizedTest(keras_file *file, keras, agrees_with_keras_in_double_precision)
+{
+    const char *words = refusal(file->name);
+    if (words)
+        check_refusal(file->name, words);
+    else
+        check_accepted(file->name);
+}
+
+Test(keras, every_file_is_there)
+{
+    static keras_file list[FILES_MOST];
+    const size_t count = list_files(list, FILES_MOST);
+    const size_t least = getenv("SAL_KERAS") ? 1 : LEAST_FILES;
+    cr_assert(count >= least, "%zu model files in %s", count, root());
+}
