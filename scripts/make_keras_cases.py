@@ -12,6 +12,7 @@ OUT/NAME.zip holds the files of a case; the second run adds those of Keras 2 to 
     NAME.input.npy                 (C, H, W) float32: one picture
     NAME.scores.npy                (outputs) float64: before the softmax or sigmoid that the network ends in
     NAME.gradient.npy              (C, H, W) float32: of the largest score, from double precision
+    NAME.options                   what the reader is told, where that is more than the file's name
 
 Weights come from random numbers that a layer's name chooses, so that both versions have the same ones. A gradient
 that moves where rounding moves the input is refused: such a case needs another seed.
@@ -54,13 +55,14 @@ AGREEMENT = 1e-6   # of Keras 2 with the references that Keras 3 wrote
 
 class Case:
     """versions: of Keras that can build it. three, two: how version 3 and version 2 save it. runs: whether version 2
-    computes it on a CPU. policy: of the types. values: of the input, (least, most)."""
+    computes it on a CPU. policy: of the types. values: of the input, (least, most). options: lines of what the reader is
+    told, "output NAME", "layer NAME" or "input-size HxW"."""
 
     def __init__(self, build, shape=(16, 16, 3), versions=(2, 3), three=("keras", "h5"), two=("h5",), seed=1, runs=True,
-                 policy="float32", values=(-2, 2), channels_first=False):
+                 policy="float32", values=(-2, 2), channels_first=False, options=()):
         self.build, self.shape, self.versions, self.three, self.two = build, shape, versions, three, two
         self.seed, self.runs, self.policy, self.values = seed, runs, policy, values
-        self.channels_first = channels_first
+        self.channels_first, self.options = channels_first, options
 
 
 def case(name=None, **options):
@@ -215,6 +217,33 @@ def outputs_two():
         other = L.Dense(2, activation="softmax", name="a_side")(L.GlobalMaxPooling2D()(y))
         return [main, other]
     return functional(network)
+
+
+@case(two=("h5", "keras"), options=("output a_side",))
+def output_by_name():
+    def network(x):
+        y = L.Conv2D(4, 3, activation="relu")(x)
+        main = L.Dense(4, activation="softmax", name="main")(L.GlobalAveragePooling2D()(y))
+        side = L.Dense(2, activation=ending("softmax"), name="a_side")(L.GlobalMaxPooling2D()(y))
+        return side if Building.reference else [main, side]
+    return functional(network)
+
+
+@case(two=("h5", "keras"), options=("layer dense_12",))
+def layer_by_name():
+    def network(x):
+        y = L.GlobalAveragePooling2D()(L.Conv2D(4, 3, activation="relu")(x))
+        y = L.Dense(5, activation=ending("relu"), name="dense_12")(y)
+        return y if Building.reference else L.Dense(3, activation="softmax")(y)
+    return functional(network)
+
+
+@case(shape=(16, 15, 3), two=("h5", "keras"), options=("input-size 16x15",))
+def input_without_size():
+    x = keras.Input((None, None, 3) if not Building.reference else Building.shape)
+    y = L.UpSampling2D(interpolation="bilinear")(L.Conv2D(4, 3, strides=2, padding="same", activation="relu")(x))
+    y = L.MaxPooling2D(3, strides=2, padding="same")(L.ZeroPadding2D(((1, 0), (0, 2)))(y))
+    return keras.Model(x, head(L.UpSampling2D((2, 3), interpolation="bilinear")(L.AveragePooling2D(2)(y))))
 
 
 # ---- Branches -------------------------------------------------------------------------------------------------------
@@ -436,6 +465,37 @@ def rescaling_per_channel():
                       L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax")))
 
 
+@case(shape=(11, 14, 3), two=("h5", "keras"))
+def center_crop():
+    return sequential(L.CenterCrop(8, 9), L.Conv2D(4, 3, activation="relu"), L.CenterCrop(3, 4), L.Flatten(),
+                      L.Dense(3, activation=ending("softmax")))
+
+
+@case(shape=(9, 14, 3), two=("h5", "keras"))
+def center_crop_of_small():
+    return sequential(L.CenterCrop(12, 10), L.Conv2D(4, 3, activation="relu"), L.GlobalAveragePooling2D(),
+                      L.Dense(3, activation=ending("softmax")))
+
+
+@case(shape=(12, 10, 3), two=("h5", "keras"))
+def resizing():
+    return sequential(L.Resizing(17, 8), L.Conv2D(4, 3, strides=2, activation="relu"), L.Resizing(5, 7, interpolation="nearest"),
+                      L.Flatten(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(shape=(12, 9, 3), two=("h5", "keras"))
+def resizing_crops():
+    return sequential(L.Resizing(10, 14, crop_to_aspect_ratio=True), L.Conv2D(4, 3, activation="relu"),
+                      L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(versions=(2,), shape=(12, 9, 3), two=("h5", "keras"))
+def random_crop_2():
+    """Of Keras 2: resized where nobody trains."""
+    return sequential(L.RandomCrop(7, 7), L.Conv2D(4, 3, activation="relu"), L.GlobalAveragePooling2D(),
+                      L.Dense(3, activation=ending("softmax")))
+
+
 @case()
 def noise():
     return sequential(L.GaussianNoise(0.1), L.Conv2D(4, 3, activation="relu"), L.SpatialDropout2D(0.2), L.GaussianDropout(0.3),
@@ -583,8 +643,8 @@ def distance(got, want):
 def compute(name, case, weights):
     """Input as the library wants it, scores and gradient in double precision."""
     model = construct(case, "float64", True)
-    for layer, values in zip(every_layer(model), weights):
-        layer.set_weights([v.astype(np.float64) if v.dtype.kind not in "iu" else v for v in values])
+    for layer in every_layer(model):
+        layer.set_weights([v.astype(np.float64) if v.dtype.kind not in "iu" else v for v in weights.get(layer.name, [])])
         if isinstance(layer, L.Normalization):
             layer.finalize_state()
     rng = np.random.default_rng(zlib.crc32(f"{name} {case.seed} input".encode()))
@@ -618,7 +678,7 @@ def make(folder, name, case):
         randomise(name, case.seed, model)
         for how in case.two if MAJOR == 2 else case.three:
             write_model(model, folder, name, how)
-        weights = [layer.get_weights() for layer in every_layer(model)]
+        weights = {layer.name: layer.get_weights() for layer in every_layer(model)}
     if MAJOR == 2 and not case.runs:
         return "not computed"
     with double_precision():
@@ -631,6 +691,11 @@ def make(folder, name, case):
     for what, values in zip(("input", "scores", "gradient"), results):
         np.save(folder / f"{name}.{what}.npy", np.ascontiguousarray(values, np.float64 if what == "scores" else np.float32))
     return "scores " + " ".join(f"{v:.4g}" for v in results[1])
+
+
+def write_options(folder, name, case):
+    if case.options:
+        (folder / f"{name}.options").write_text("".join(line + "\n" for line in case.options))
 
 
 def pack(out, name, work):
@@ -652,6 +717,7 @@ def make_packed(out, name, case):
             with zipfile.ZipFile(out / f"{name}.zip") as old:
                 old.extractall(work, [i for i in old.namelist() if i.endswith(".npy")])
         text = make(work, name, case)
+        write_options(work, name, case)
         pack(out, name, work)
     return text
 

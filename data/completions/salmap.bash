@@ -42,7 +42,7 @@ _salmap()
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             return
             ;;
-        --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --batch | -b | --threads | --top-k | --tolerance | --max-failures)
+        --output | --layer | --input-size | --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --batch | -b | --threads | --top-k | --tolerance | --max-failures)
             return
             ;;
     esac
@@ -57,19 +57,23 @@ _salmap()
             explain)
                 words="--out --figure --save-gradient --json --quiet --target --score --rule --modifier --reduce
                     --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
-                    --crop-resize --save-preprocess --device --precision --batch --threads --exact --lean --help"
+                    --crop-resize --save-preprocess --output --layer --input-size --device --precision --batch --threads
+                    --exact --lean --help"
                 ;;
             sweep)
                 words="--out --maps --overlays --overlay-format --top-k --tolerance --json --quiet --root --shard
                     --max-failures --restart --retry-failed --dry-run --target --score --rule --modifier --reduce
                     --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
-                    --crop-resize --save-preprocess --device --precision --batch --threads --exact --lean --help"
+                    --crop-resize --save-preprocess --output --layer --input-size --device --precision --batch --threads
+                    --exact --lean --help"
                 ;;
             merge) words="--out --quiet --help" ;;
             export) words="--csv --json --out --timings --help" ;;
-            inspect | doctor) words="--json --help" ;;
+            inspect) words="--output --layer --input-size --json --help" ;;
+            doctor) words="--json --help" ;;
             plan)
-                words="--batch --threads --device --gpu --precision --exact --lean --rule --steps --json --help"
+                words="--output --layer --input-size --batch --threads --device --gpu --precision --exact --lean --rule
+                    --steps --json --help"
                 ;;
         esac
         COMPREPLY=($(compgen -W "$words" -- "$cur"))

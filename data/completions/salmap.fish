@@ -5,6 +5,7 @@ set -l explain '__fish_seen_subcommand_from explain'
 set -l sweep '__fish_seen_subcommand_from sweep'
 set -l explaining '__fish_seen_subcommand_from explain sweep'
 set -l computing '__fish_seen_subcommand_from explain sweep plan'
+set -l network '__fish_seen_subcommand_from explain sweep plan inspect'
 
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a explain -d 'Maps of pictures'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a sweep -d 'Maps of a data set'
@@ -15,6 +16,10 @@ complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a plan -d 
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'What there is to compute with'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a help -d 'Show help'
 complete -c salmap -f -n '__fish_seen_subcommand_from help' -a 'explain sweep merge export inspect plan doctor'
+
+complete -c salmap -n $network -l output -x -d 'Of a network with several'
+complete -c salmap -n $network -l layer -x -d 'That makes the scores'
+complete -c salmap -n $network -l input-size -x -d 'Of a network saved without one'
 
 complete -c salmap -n $computing -l device -x -a 'auto cpu cuda:0 cuda:all' -d 'Where to compute'
 complete -c salmap -n $computing -l precision -x -a 'default fp32 tf32 bf16 fp16' -d 'Of a GPU'

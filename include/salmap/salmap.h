@@ -66,14 +66,28 @@ typedef struct sal_model_info {
     int64_t height;
     int64_t width;
     int channels_last;    /* 1: the file declares its input as (N, H, W, C) */
+    const char *output;   /* which output of the file is explained, where it has several; else NULL */
     int64_t outputs;      /* number of scores: classes, or regression values */
     size_t layers;        /* rows for sal_model_layer */
     uint64_t parameters;  /* float weights of all layers */
     uint64_t flops;       /* of one forward pass of one picture; a multiply-add counts 2 */
     const char *head;     /* node that makes the scores */
     const char *detached; /* what followed the head and was left off ("Softmax"), or NULL */
-    int supported;        /* 1: every layer can be run and differentiated */
+    const char *dropped;  /* layers that do nothing when a network is used ("2 Dropout, RandomFlip"), or NULL */
+    const char *preset;   /* preprocessing that the layers speak for ("caffe"), or NULL: a proposal, never applied */
+    const char *preset_reason; /* "layers of keras.applications' VGG", or NULL */
+    int supported;             /* 1: every layer can be run and differentiated */
 } sal_model_info;
+
+/* What of a network is meant, where its file leaves that open; zeroed: its first output, as the file has it. */
+typedef struct sal_model_options {
+    const char *output; /* name of an output, of a network with several; NULL: the first */
+    const char *layer;  /* dense or convolution layer that makes the scores, before its activation: everything after it
+                           is left off. NULL: the last one before the output */
+    int64_t height;     /* of the input, where the file does not fix it; 0: as the file says */
+    int64_t width;
+    sal_limits limits;
+} sal_model_options;
 
 typedef struct sal_layer_info {
     const char *name;    /* node name in the file, or made up from op and position */
@@ -86,10 +100,13 @@ typedef struct sal_layer_info {
     const char *problem; /* NULL, or why this layer cannot be run */
 } sal_layer_info;
 
-/* Reads a model file (ONNX). On success *out is the caller's.
- * Errors: IO, FORMAT, UNSUPPORTED (names node, op and opset), LIMIT, NUMERIC
- * (NaN or infinite weights), MEMORY. limits may be NULL. */
+/* Reads a model file: ONNX, or Keras (.h5, .hdf5, .keras), told apart by its first bytes. On success *out is the
+ * caller's. Errors: IO, FORMAT, UNSUPPORTED (names node, op and opset), LIMIT, NUMERIC (NaN or infinite weights),
+ * MEMORY. limits may be NULL. */
 SAL_API sal_status sal_model_open(sal_model **out, const char *path, const sal_limits *limits);
+/* The same with options, which may be NULL; copied. Errors: also ARGUMENT (no such output or layer: lists those that
+ * are there; a size that the file fixes otherwise). */
+SAL_API sal_status sal_model_open_with(sal_model **out, const char *path, const sal_model_options *options);
 SAL_API void sal_model_close(sal_model *model); /* NULL is fine */
 /* Strings in *out are borrowed; they live as long as the model. */
 SAL_API sal_status sal_model_get_info(sal_model_info *out, const sal_model *model);

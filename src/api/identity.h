@@ -7,6 +7,8 @@
 /* SHA-256 of the model file and of the files that its weights lie in, in the order they were read.
  * Errors: IO. */
 sal_status sal_model_hash(char sha256[SAL_DIGEST_SIZE], const sal_model *model);
+/* Borrowed; how the model was opened. */
+const sal_model_options *sal_model_get_options(const sal_model *model);
 /* Borrowed. Its device is not to be looked at. */
 const sal_engine_options *sal_engine_get_options(const sal_engine *engine);
 

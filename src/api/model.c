@@ -101,11 +101,13 @@ static sal_status check_input(const sal_model *m)
 
 static sal_status read_graph(sal_graph *graph, sal_model *m)
 {
-    sal_status st = sal_keras_is(m->path) ? sal_keras_read(graph, m->format, sizeof m->format, m->path, &m->limits)
-                                          : sal_onnx_read(graph, m->format, sizeof m->format, m->path, &m->limits);
+    sal_status st = sal_keras_is(m->path) ? sal_keras_read(graph, &m->info, m->path, &m->options)
+                                          : sal_onnx_read(graph, &m->info, m->path, &m->options);
     if (st != SAL_OK)
         return st;
+    graph->wanted_head = m->options.layer;
     st = sal_passes_run(graph);
+    graph->wanted_head = NULL;
     return st == SAL_OK ? st : sal_fail_in(st, "%s", m->path);
 }
 
@@ -120,14 +122,41 @@ sal_status sal_model_take_graph(sal_graph *out, sal_model *m)
 
 sal_status sal_model_open(sal_model **out, const char *path, const sal_limits *limits)
 {
-    static const sal_limits no_limits = {0};
+    const sal_model_options options = {.limits = limits ? *limits : (sal_limits){0}};
+    return sal_model_open_with(out, path, &options);
+}
+
+static sal_status copy_options(sal_model *m, const sal_model_options *options)
+{
+    sal_status st = SAL_OK;
+    if (!options)
+        return SAL_OK;
+    m->options = *options;
+    m->options.output = m->options.layer = NULL;
+    if (options->height < 0 || options->width < 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "the input's size is %lld x %lld", (long long)options->height,
+                        (long long)options->width);
+    if (options->output) {
+        TRY(sal_strdup(&m->output, options->output));
+        m->options.output = m->output;
+    }
+    if (options->layer) {
+        TRY(sal_strdup(&m->layer, options->layer));
+        m->options.layer = m->layer;
+    }
+done:
+    return st;
+}
+
+sal_status sal_model_open_with(sal_model **out, const char *path, const sal_model_options *options)
+{
     sal_status st = SAL_OK;
     sal_model *m = NULL;
     *out = NULL;
     TRY(sal_alloc(&m, 1, sizeof *m, "the model"));
     sal_graph_init(&m->graph);
     TRY(sal_strdup(&m->path, path));
-    m->limits = limits ? *limits : no_limits;
+    TRY(copy_options(m, options));
     TRY(read_graph(&m->graph, m));
     TRY(check_input(m));
     TRY(describe(m));
@@ -152,12 +181,19 @@ done:
     return st;
 }
 
+const sal_model_options *sal_model_get_options(const sal_model *m)
+{
+    return &m->options;
+}
+
 void sal_model_close(sal_model *m)
 {
     if (!m)
         return;
     sal_graph_clear(&m->graph);
     free(m->path);
+    free(m->output);
+    free(m->layer);
     sal_free(m->details);
     sal_free(m->problems);
     sal_free(m);
@@ -187,7 +223,11 @@ sal_status sal_model_get_info(sal_model_info *out, const sal_model *m)
     const sal_shape *in = &g->nodes[g->input].shape;
     memset(out, 0, sizeof *out);
     out->path = m->path;
-    out->format = m->format;
+    out->format = m->info.format;
+    out->output = m->info.output[0] ? m->info.output : NULL;
+    out->dropped = m->info.dropped[0] ? m->info.dropped : NULL;
+    out->preset = m->info.preset;
+    out->preset_reason = m->info.preset ? m->info.preset_reason : NULL;
     out->channels = in->dim[1];
     out->height = in->dim[2];
     out->width = in->dim[3];

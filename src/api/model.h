@@ -3,15 +3,18 @@
 #define SAL_API_MODEL_H
 
 #include "graph/graph.h"
+#include "import/import.h"
 
-enum { SAL_DETAIL_SIZE = 128, SAL_FORMAT_SIZE = 128 };
+enum { SAL_DETAIL_SIZE = 128 };
 
 struct sal_model {
-    sal_graph graph;   /* after the passes; without weights once an engine took them */
-    sal_limits limits; /* for reading the file again */
+    sal_graph graph;           /* after the passes; without weights once an engine took them */
+    sal_model_options options; /* for reading the file again */
+    char *output;              /* its strings */
+    char *layer;
     int weights_taken;
     char *path;
-    char format[SAL_FORMAT_SIZE];
+    sal_import_info info;
     char (*details)[SAL_DETAIL_SIZE];  /* one per node */
     char (*problems)[SAL_DETAIL_SIZE]; /* one per node; empty: none */
 };

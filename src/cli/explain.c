@@ -71,9 +71,9 @@ static int open_and_explain(const settings *s, sal_explain_options *o, const cha
                             size_t count)
 {
     sal_model *model = NULL;
-    if (sal_model_open(&model, model_path, &o->limits) != SAL_OK)
-        return cli_fail_library(self);
-    int code = cli_job_preprocess(&o->preprocess, self, &s->job, model_path);
+    int code = cli_network_open(&model, self, &s->job.network, model_path, &o->limits);
+    if (code == CLI_OK)
+        code = cli_job_preprocess(&o->preprocess, self, &s->job, model);
     if (code == CLI_OK)
         code = explain(s, o, model, paths, count);
     sal_model_close(model);

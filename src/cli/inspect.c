@@ -1,16 +1,18 @@
 /* salmap inspect: what is in a model file. */
 #include "base/json.h"
-#include "cli/cli.h"
+#include "cli/network.h"
 #include "cli/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 typedef struct settings {
+    cli_network network;
     int json;
 } settings;
 
 static const cli_option options[] = {
+    CLI_NETWORK_OPTIONS(network),
     CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print one JSON object"),
 };
 
@@ -34,13 +36,21 @@ static void print_header(const sal_model_info *m, int sidecar)
     printf("  format         %s\n", m->format);
     printf("  input          %" PRId64 " x %" PRId64 " x %" PRId64 " (channels, height, width)%s\n", m->channels,
            m->height, m->width, m->channels_last ? ", channels last in the file" : "");
-    printf("  outputs        %" PRId64 "\n", m->outputs);
+    printf("  outputs        %" PRId64, m->outputs);
+    if (m->output)
+        printf(", of %s: the file has other outputs (--output)", m->output);
+    putchar('\n');
     printf("  head           %s\n", m->head);
     printf("  detached       %s\n", m->detached ? m->detached : "nothing: the outputs are the scores");
+    if (m->dropped)
+        printf("  dropped        %s: for training only\n", m->dropped);
     printf("  parameters     %s\n", text_count(a, sizeof a, m->parameters));
     printf("  forward        %sFLOP per picture\n", text_count(b, sizeof b, m->flops));
     if (sidecar)
         printf("  preprocessing  %s.salmap\n", m->path);
+    else if (m->preset)
+        printf("  preprocessing  %s.salmap is not there; %s, which speaks for: --preset %s --save-preprocess\n",
+               m->path, m->preset_reason, m->preset);
     else
         printf("  preprocessing  %s.salmap is not there: give explain a --preset, and --save-preprocess\n", m->path);
     printf("  supported      %s\n\n", m->supported ? "yes, every layer" : "NO, see the marked layers");
@@ -80,6 +90,10 @@ static int print_json(const sal_model *model, const sal_model_info *m, int sidec
     sal_json_integer(&j, "outputs", m->outputs);
     sal_json_text(&j, "head", m->head);
     sal_json_text(&j, "detached", m->detached);
+    sal_json_text(&j, "output", m->output);
+    sal_json_text(&j, "dropped", m->dropped);
+    sal_json_text(&j, "preset", m->preset);
+    sal_json_text(&j, "preset_reason", m->preset_reason);
     sal_json_count(&j, "parameters", m->parameters);
     sal_json_count(&j, "flops", m->flops);
     sal_json_boolean(&j, "preprocessing_found", sidecar);
@@ -118,8 +132,9 @@ int cli_inspect(int argc, char **argv)
     sal_model *model;
     sal_model_info info;
     sal_preprocess preprocess;
-    if (sal_model_open(&model, argv[first], NULL) != SAL_OK)
-        return cli_fail_library(self);
+    code = cli_network_open(&model, self, &s.network, argv[first], NULL);
+    if (code != CLI_OK)
+        return code;
     if (sal_model_get_info(&info, model) != SAL_OK ||
         sal_preprocess_load(&preprocess, &sidecar, argv[first]) != SAL_OK) {
         code = cli_fail_library(self);

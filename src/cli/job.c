@@ -45,28 +45,43 @@ typedef struct preprocess_option {
     const char *value;
 } preprocess_option;
 
-int cli_job_preprocess(sal_preprocess *p, const cli_command *self, const cli_job *s, const char *model)
+/* What the layers speak for is said, not done: the network's file does not say how it was trained. */
+static void note_default(const cli_command *self, const sal_model_info *m)
+{
+    if (m->preset)
+        cli_note(self,
+                 "no preprocessing is given and %s.salmap is not there: pictures become 0..1 (preset unit); %s, which "
+                 "speaks for --preset %s",
+                 m->path, m->preset_reason, m->preset);
+    else
+        cli_note(self,
+                 "no preprocessing is given and %s.salmap is not there: pictures become 0..1 (preset unit); "
+                 "choose with --preset",
+                 m->path);
+}
+
+int cli_job_preprocess(sal_preprocess *p, const cli_command *self, const cli_job *s, const sal_model *model)
 {
     const preprocess_option given[] = {
         {"preset", s->preset}, {"fit", s->fit}, {"order", s->order}, {"scale", s->scale},
         {"mean", s->mean},     {"std", s->std}, {"fill", s->fill},   {"crop-resize", s->crop_resize},
     };
     int found = 0;
+    sal_model_info info;
+    if (sal_model_get_info(&info, model) != SAL_OK)
+        return cli_fail_library(self);
     if (!s->preset) {
-        if (sal_preprocess_load(p, &found, model) != SAL_OK)
+        if (sal_preprocess_load(p, &found, info.path) != SAL_OK)
             return cli_fail_library(self);
         if (!found && sal_preprocess_preset(p, "unit") != SAL_OK)
             return cli_fail_library(self);
         if (!found && !s->mean && !s->std && !s->scale)
-            cli_note(self,
-                     "no preprocessing is given and %s.salmap is not there: pictures become 0..1 (preset unit); "
-                     "choose with --preset",
-                     model);
+            note_default(self, &info);
     }
     for (size_t i = 0; i < sizeof given / sizeof given[0]; i++)
         if (given[i].value && sal_preprocess_set(p, given[i].key, given[i].value) != SAL_OK)
             return cli_fail(self, CLI_USAGE, "--%s: %s", given[i].key, sal_last_error());
-    if (s->save_preprocess && sal_preprocess_save(model, p) != SAL_OK)
+    if (s->save_preprocess && sal_preprocess_save(info.path, p) != SAL_OK)
         return cli_fail_library(self);
     return CLI_OK;
 }

@@ -4,9 +4,11 @@
 #define SAL_CLI_JOB_H
 
 #include "cli/engines.h"
+#include "cli/network.h"
 
 /* A subcommand's settings hold this as `job`; cli_job_defaults before parsing. */
 typedef struct cli_job {
+    cli_network network;
     const char *target;
     int score;
     int rule;
@@ -40,7 +42,7 @@ typedef struct cli_job {
                    "before or after the final softmax or sigmoid"),                                                    \
         CLI_OPTION(CLI_CHOICE, 0, "rule", "gradient|guided|deconvnet|rectified", job.rule,                             \
                    "how activations send it back"),                                                                    \
-        CLI_HEAD("Maps"),                                                                                              \
+        CLI_NETWORK_OPTIONS(job.network), CLI_HEAD("Maps"),                                                            \
         CLI_OPTION(CLI_CHOICE, 0, "modifier", "abs|relu|negate|none", job.modifier, "of the gradient (default: abs)"), \
         CLI_OPTION(CLI_CHOICE, 0, "reduce", "max|mean|sum|l2", job.reduce, "over channels (default: max)"),            \
         CLI_NUMBER(CLI_REAL, 0, "sigma", "PIXELS", job.sigma,                                                          \
@@ -76,7 +78,7 @@ void cli_job_defaults(cli_job *job);
 /* The library's options, but for files and preprocessing. Returns an exit code, after a message. */
 int cli_job_options(sal_explain_options *out, const cli_command *command, const cli_job *job);
 /* Preset (or sidecar, or 'unit'), then what is given beside it; saved where that is asked for. Likewise. */
-int cli_job_preprocess(sal_preprocess *out, const cli_command *command, const cli_job *job, const char *model_path);
+int cli_job_preprocess(sal_preprocess *out, const cli_command *command, const cli_job *job, const sal_model *model);
 /* Engines for so many pictures: a batch larger than that would compute padding. Likewise. */
 int cli_job_engines(cli_engines *out, const cli_command *command, const cli_job *job, sal_model *model,
                     size_t pictures);

@@ -1,6 +1,6 @@
 /* salmap plan: what a run will take, before it runs. */
 #include "base/json.h"
-#include "cli/cli.h"
+#include "cli/network.h"
 #include "cli/plan_gpu.h"
 #include "cli/text.h"
 
@@ -9,6 +9,7 @@
 #include <string.h>
 
 typedef struct settings {
+    cli_network network;
     int64_t batch;
     int64_t threads;
     const char *device;
@@ -22,6 +23,7 @@ typedef struct settings {
 } settings;
 
 static const cli_option options[] = {
+    CLI_NETWORK_OPTIONS(network),
     CLI_NUMBER(CLI_INTEGER, 'b', "batch", "N", batch, "pictures computed together (default: chosen)", 1, 65536),
     CLI_NUMBER(CLI_INTEGER, 0, "threads", "N", threads, "CPU threads (default: one per core)", 1, 4096),
     CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device, "auto (default), cpu, cuda:0, cuda:1, ..."),
@@ -155,8 +157,9 @@ int cli_plan(int argc, char **argv)
     if (s.device && (strchr(s.device, ',') || strcmp(s.device, "cuda:all") == 0))
         return cli_fail(self, CLI_USAGE, "device '%s': a plan is for one device, as cuda:0", s.device);
     sal_model *model;
-    if (sal_model_open(&model, argv[first], NULL) != SAL_OK)
-        return cli_fail_library(self);
+    int code = cli_network_open(&model, self, &s.network, argv[first], NULL);
+    if (code != CLI_OK)
+        return code;
     const plan_gpu_request request = {.path = argv[first],
                                       .gpu = s.gpu,
                                       .precision = (sal_precision)s.precision,
@@ -165,7 +168,7 @@ int cli_plan(int argc, char **argv)
                                       .lean = s.lean,
                                       .steps = s.steps,
                                       .json = s.json};
-    int code = s.gpu ? plan_gpu(self, model, &request) : plan(argv[first], model, &s);
+    code = s.gpu ? plan_gpu(self, model, &request) : plan(argv[first], model, &s);
     sal_model_close(model);
     return cli_finish(self, code);
 }

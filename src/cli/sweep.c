@@ -213,9 +213,9 @@ static int open_and_sweep(const settings *s, sal_sweep_options *o, const char *m
                           const cli_shard *shard)
 {
     sal_model *model = NULL;
-    if (sal_model_open(&model, model_path, &o->explain.limits) != SAL_OK)
-        return cli_fail_library(self);
-    int code = cli_job_preprocess(&o->explain.preprocess, self, &s->job, model_path);
+    int code = cli_network_open(&model, self, &s->job.network, model_path, &o->explain.limits);
+    if (code == CLI_OK)
+        code = cli_job_preprocess(&o->explain.preprocess, self, &s->job, model);
     if (code == CLI_OK)
         code = sweep(s, o, model, pictures, shard);
     sal_model_close(model);

@@ -111,8 +111,10 @@ typedef struct sal_graph {
     sal_node *nodes;
     size_t count;
     size_t capacity;
-    int input;         /* the one picture input */
-    int output;        /* node that makes the scores, (1, outputs) after sal_passes_run */
+    int input;  /* the one picture input */
+    int output; /* node that makes the scores, (1, outputs) after sal_passes_run */
+    const char
+        *wanted_head;  /* dense or conv layer that is to make the scores; NULL: the last one. Borrowed by the passes */
     int head;          /* dense or conv behind the scores: set by sal_pass_find_head, -1 before */
     int channels_last; /* the file's input was (N, H, W, C); nodes are channels first all the same */
     sal_op detached;   /* SAL_OP_SOFTMAX or SAL_OP_ACTIVATION (a sigmoid) left off after the head; else SAL_OP_COUNT */

@@ -49,6 +49,7 @@ sal_status sal_passes_run(sal_graph *graph)
     TRY(sal_graph_compact(graph));
     TRY(sal_graph_infer_all(graph));
     TRY(clean(graph));
+    TRY(sal_pass_turn_axes(graph, &changed));
     TRY(sal_pass_find_head(graph));
     TRY(clean(graph));
     TRY(sal_pass_fuse_conv(graph, &changed));

@@ -13,13 +13,15 @@ sal_pass sal_pass_cancel_transposes; /* sinks transposes until they meet their i
                                         conv */
 sal_pass sal_pass_fuse_gates;        /* x * sigmoid(x) is silu, x * hard_sigmoid(x) is hard swish */
 sal_pass sal_pass_fuse_shuffle;      /* reshape, transpose, reshape is a channel shuffle */
+sal_pass sal_pass_turn_axes;         /* what is left on other axes than the op table says gets its operand turned */
 sal_pass sal_pass_absorb_pads;       /* zero padding before a conv goes into its window */
 sal_pass sal_pass_fold_affine; /* affine after conv or dense goes into weights and bias; chains of affines become one */
 sal_pass sal_pass_fuse_conv;   /* conv + add + activation into the conv, where nobody else reads what is between */
 
 /* Finds the head: the last dense or conv layer on the way to the output, and takes the final
  * softmax or sigmoid off (graph->detached), so that gradients are of the logit. The output
- * becomes (1, outputs). Errors: UNSUPPORTED where no head can be found. */
+ * becomes (1, outputs). Where graph->wanted_head names a layer, that is the head, and what follows it is left off.
+ * Errors: UNSUPPORTED where no head can be found, ARGUMENT where none is named so. */
 sal_status sal_pass_find_head(sal_graph *graph);
 
 /* All of the above in the order that works, until nothing changes. */

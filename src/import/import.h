@@ -4,20 +4,31 @@
 
 #include "graph/graph.h"
 
-/* Reads an ONNX file into a graph of core ops (not yet through the passes).
- * format: text such as "ONNX opset 13 (pytorch 1.13.0)", size bytes of the caller.
- * Constant sub-graphs (shape computations among them) are folded with a batch of 1.
- * Errors: IO, FORMAT, LIMIT, NUMERIC (NaN weights: names the tensor),
- * UNSUPPORTED (names node, op and opset; collected before any work: the first one with the count of all). */
-sal_status sal_onnx_read(sal_graph *graph, char *format, size_t size, const char *path, const sal_limits *limits);
+enum { SAL_IMPORT_TEXT = 128 };
+
+/* What an importer says of a file; texts are empty where there is nothing to say. */
+typedef struct sal_import_info {
+    char format[SAL_IMPORT_TEXT];  /* "ONNX opset 13 (pytorch 1.13.0)", "Keras 2.15.0 (HDF5)" */
+    char output[SAL_IMPORT_TEXT];  /* name of the one that was taken, of several */
+    char dropped[SAL_IMPORT_TEXT]; /* layers that do nothing when a network is used: "2 Dropout, RandomFlip" */
+    const char *preset;            /* preprocessing that the layers speak for, or NULL; static */
+    char preset_reason[SAL_IMPORT_TEXT];
+} sal_import_info;
+
+/* Reads an ONNX file into a graph of core ops (not yet through the passes). info and options may be NULL; of the
+ * options `layer` is not looked at (sal_graph.wanted_head). Constant sub-graphs (shape computations among them) are
+ * folded with a batch of 1. Errors: IO, FORMAT, LIMIT, NUMERIC (NaN weights: names the tensor), ARGUMENT (no such
+ * output, a size that the file fixes otherwise), UNSUPPORTED (names node, op and opset; collected before any work: the
+ * first one with the count of all). */
+sal_status sal_onnx_read(sal_graph *graph, sal_import_info *info, const char *path, const sal_model_options *options);
 /* The same from the bytes of a file; path stands for them in messages and for the place of external data. */
-sal_status sal_onnx_parse(sal_graph *graph, char *format, size_t size, const unsigned char *bytes, size_t length,
-                          const char *path, const sal_limits *limits);
+sal_status sal_onnx_parse(sal_graph *graph, sal_import_info *info, const unsigned char *bytes, size_t length,
+                          const char *path, const sal_model_options *options);
 
 /* Whether a file is of Keras, by its first bytes: HDF5, or a zip archive. */
 int sal_keras_is(const char *path);
 /* Reads a Keras file likewise: .h5 and .hdf5 with its configuration, or with the weights alone and the configuration as
- * JSON beside it, and .keras. format: "Keras 2.15.0 (HDF5)". Errors: as sal_onnx_read, naming layer and class. */
-sal_status sal_keras_read(sal_graph *graph, char *format, size_t size, const char *path, const sal_limits *limits);
+ * JSON beside it, and .keras. Errors: as sal_onnx_read, naming layer and class. */
+sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *path, const sal_model_options *options);
 
 #endif

@@ -137,6 +137,8 @@ static sal_status build_graph(sal_graph *graph, keras_importer *k, const char *o
     SalOnnx__OperatorSet *opsets[] = {&opset};
     SalOnnx__Model model = SAL_ONNX__MODEL__INIT;
     const onnx_source source = {read_weight, k->weights.file};
+    /* Output and size are chosen by now. */
+    const sal_model_options options = {.limits = k->options ? k->options->limits : (sal_limits){0}};
     result.name = (char *)output;
     onnx.node = k->nodes;
     onnx.n_node = k->node_count;
@@ -151,7 +153,7 @@ static sal_status build_graph(sal_graph *graph, keras_importer *k, const char *o
     model.n_opset_import = 1;
     model.graph = graphs;
     model.n_graph = 1;
-    return onnx_build(graph, &model, &source, k->path, k->limits);
+    return onnx_build(graph, &model, &source, k->path, &options);
 }
 
 static void clear(keras_importer *k)
@@ -164,14 +166,20 @@ static void clear(keras_importer *k)
     free(k->tensors);
     json_decref(k->values);
     json_decref(k->name_lists);
+    json_decref(k->dropped);
     keras_hdf5_close(k->weights.file);
 }
 
-sal_status sal_keras_read(sal_graph *graph, char *format, size_t size, const char *path, const sal_limits *limits)
+sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *path, const sal_model_options *options)
 {
     sal_status st = SAL_OK;
-    const uint64_t max_bytes = limits && limits->max_model_bytes ? limits->max_model_bytes : default_max_bytes;
-    keras_importer k = {.path = path, .limits = limits, .values = json_object(), .name_lists = json_object()};
+    const uint64_t max_bytes =
+        options && options->limits.max_model_bytes ? options->limits.max_model_bytes : default_max_bytes;
+    keras_importer k = {.path = path,
+                        .options = options,
+                        .values = json_object(),
+                        .name_lists = json_object(),
+                        .dropped = json_object()};
     json_t *config = NULL, *metadata = NULL;
     unsigned char *image = NULL;
     size_t image_size;
@@ -197,8 +205,11 @@ sal_status sal_keras_read(sal_graph *graph, char *format, size_t size, const cha
     TRY(build_graph(graph, &k, output));
     if (k.beside)
         TRY(sal_graph_add_data_file(graph, k.beside));
-    if (format && size > 0)
-        snprintf(format, size, "Keras %s (%s)", version, zip ? ".keras" : "HDF5");
+    if (info) {
+        memset(info, 0, sizeof *info);
+        snprintf(info->format, sizeof info->format, "Keras %s (%s)", version, zip ? ".keras" : "HDF5");
+        keras_describe(info, &k);
+    }
 done:
     if (st != SAL_OK)
         sal_graph_clear(graph);

@@ -51,6 +51,17 @@ sal_status keras_fail(const keras_importer *k, sal_status status, const char *fo
 
 /* ---- Ops ----------------------------------------------------------------- */
 
+/* Ops that are what a layer of a name like theirs does; others are its parts. */
+static int is_layer(const char *type)
+{
+    static const char *const types[] = {
+        "AveragePool", "BatchNormalization", "Conv", "LayerNormalization", "MatMul", "MaxPool", "Relu", "Softmax"};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(type, types[i]) == 0)
+            return 1;
+    return 0;
+}
+
 sal_status keras_op(const char **out, SalOnnx__Node **node, keras_importer *k, const char *type,
                     const char *const *inputs, size_t count)
 {
@@ -60,7 +71,10 @@ sal_status keras_op(const char **out, SalOnnx__Node **node, keras_importer *k, c
     TRY(keras_alloc(&n, k, 1, sizeof *n));
     sal_onnx__node__init(n);
     /* The layer's name where the op is the layer, and one that can be told from it otherwise. */
-    TRY(keras_format(&name, k, "%s/%s", k->layer ? k->layer->full_name : "model", type));
+    if (k->layer && is_layer(type))
+        TRY(keras_format(&name, k, "%s", k->layer->full_name));
+    else
+        TRY(keras_format(&name, k, "%s/%s", k->layer ? k->layer->full_name : "model", type));
     TRY(keras_format(&output, k, "%s:%lu", name, k->made++));
     n->name = name;
     n->op_type = (char *)type;
@@ -335,7 +349,26 @@ int64_t keras_side(const keras_importer *k, const keras_tensor *t, int side)
     return t->extent[side + (keras_channels_first(k) ? 1 : 0)];
 }
 
+void keras_set_sides(const keras_importer *k, keras_tensor *t, int64_t height, int64_t width)
+{
+    const int first = keras_channels_first(k) ? 1 : 0;
+    keras_forget_extent(t);
+    t->extent[first] = height > 0 && height <= INT32_MAX ? height : 0;
+    t->extent[first + 1] = width > 0 && width <= INT32_MAX ? width : 0;
+}
+
+int64_t keras_window_side(const keras_importer *k, int64_t side, int64_t kernel, int64_t stride, int64_t dilation)
+{
+    const char *padding = keras_text(k, "padding", keras_text(k, "border_mode", "valid"));
+    const int64_t reach = dilation * (kernel - 1);
+    if (side < 1 || stride < 1)
+        return 0;
+    if (strcmp(padding, "same") == 0)
+        return (side - 1) / stride + 1;
+    return side > reach ? (side - reach - 1) / stride + 1 : 0;
+}
+
 int keras_channels_first_network(const keras_importer *k)
 {
-    return k->first_seen;
+    return k->channels_first;
 }

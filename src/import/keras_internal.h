@@ -8,6 +8,7 @@
 #ifndef SAL_IMPORT_KERAS_INTERNAL_H
 #define SAL_IMPORT_KERAS_INTERNAL_H
 
+#include "import/import.h"
 #include "import/onnx_internal.h"
 
 #include <jansson.h>
@@ -67,15 +68,21 @@ sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, i
 
 enum { KERAS_MAX_INPUTS = 1024, KERAS_MAX_NESTING = 16 };
 
+/* What speaks for the preprocessing that a network wants: keras_preset.c. */
+typedef struct keras_traits {
+    const char *rescales; /* name of a layer that brings 0..255 to what the others want, or NULL */
+    int family;           /* of keras.applications: 1 + index in the table; 0: none */
+} keras_traits;
+
 typedef struct keras_tensor {
     const char *name; /* of the ONNX value */
     int rank;
-    int64_t extent[3]; /* without the batch, where they are still those of the picture; else 0 */
+    int64_t extent[3]; /* of a map, without the batch, in its own order; 0: not known. Layers ask for the sides only */
 } keras_tensor;
 
 struct keras_importer {
     const char *path;
-    const sal_limits *limits;
+    const sal_model_options *options; /* or NULL */
     keras_weights weights;
     char *beside;       /* the file of the configuration, where that is another one */
     json_t *name_lists; /* group to its weight_names */
@@ -93,11 +100,14 @@ struct keras_importer {
     size_t constant_count;
     size_t constant_capacity;
     SalOnnx__ValueInfo *input;
-    int first_seen;     /* 1: a layer had channels first */
+    int channels_first; /* 1: a layer of the network has */
     int version;        /* of Keras: 1, 2 or 3 */
     unsigned long made; /* names so far */
     int nesting;
     const keras_layer *layer; /* being translated */
+    json_t *dropped;          /* classes of the layers that do nothing when a network is used, to how many */
+    keras_traits traits;
+    char *output; /* name of the one that was taken, of several; or NULL */
 };
 
 /* Memory that lives as long as the importer, zeroed. */
@@ -141,16 +151,19 @@ const char *keras_text(const keras_importer *k, const char *name, const char *ot
 /* Two whole numbers, as [3, 3] or 3. */
 sal_status keras_pair(int64_t out[2], const keras_importer *k, const char *name, int64_t otherwise);
 int keras_channels_first(const keras_importer *k);
-/* Whether any layer so far said so: layers that merge do not. */
+/* Whether any layer of the network says so: inputs and merges do not. */
 int keras_channels_first_network(const keras_importer *k);
 
-/* The tensor is no longer as large as the picture, or may not be. */
+/* Nobody knows the tensor's height and width, or it has none. */
 static inline void keras_forget_extent(keras_tensor *t)
 {
     t->extent[0] = t->extent[1] = t->extent[2] = 0;
 }
-/* Its height (0) or width (1) where it is still as large as the picture, else 0. */
+/* Its height (0) or width (1), in the present layer's order; 0 where it is not known. */
 int64_t keras_side(const keras_importer *k, const keras_tensor *t, int side);
+void keras_set_sides(const keras_importer *k, keras_tensor *t, int64_t height, int64_t width);
+/* What a window of the present layer's padding leaves of one side; 0 of what is not known. */
+int64_t keras_window_side(const keras_importer *k, int64_t side, int64_t kernel, int64_t stride, int64_t dilation);
 
 /* ---- keras_layers.c, keras_ops.c: one function per class of layers ---- */
 
@@ -161,6 +174,13 @@ keras_handler *keras_handler_find(const char *class_name);
 sal_status keras_activate(keras_importer *k, keras_tensor *x, const char *name);
 /* The activation that a layer's configuration names, if any. */
 sal_status keras_activate_after(keras_importer *k, keras_tensor *x);
+
+/* ---- keras_preset.c ---- */
+
+/* Looks at a layer before it is called. */
+void keras_note_layer(keras_importer *k, const keras_layer *layer);
+/* The proposal and its reason, if any, and what was dropped. */
+void keras_describe(sal_import_info *info, const keras_importer *k);
 
 /* ---- keras_model.c ---- */
 

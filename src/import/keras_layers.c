@@ -27,10 +27,10 @@ done:
     return st;
 }
 
-static sal_status set_window(keras_importer *k, SalOnnx__Node *node, const char *strides, int64_t otherwise)
+static sal_status set_window(int64_t pair[2], keras_importer *k, SalOnnx__Node *node, const char *strides,
+                             int64_t otherwise)
 {
     sal_status st = SAL_OK;
-    int64_t pair[2];
     const char *padding = keras_text(k, "padding", keras_text(k, "border_mode", "valid"));
     TRY(keras_pair(pair, k, strides, otherwise));
     TRY(keras_set_ints(k, node, "strides", pair, 2));
@@ -49,13 +49,13 @@ typedef struct convolution {
     int bias_position; /* -1: none */
 } convolution;
 
-/* x has channels first, and so has *x after it. */
-static sal_status convolve(const char **x, keras_importer *k, const convolution *c)
+/* x has channels first, and so has *x after it; sides: its height and width. */
+static sal_status convolve(const char **x, int64_t sides[2], keras_importer *k, const convolution *c)
 {
     sal_status st = SAL_OK;
     SalOnnx__Node *node;
     sal_shape shape;
-    int64_t dilation[2];
+    int64_t dilation[2], strides[2];
     const char *inputs[3] = {*x};
     TRY(keras_weight(&inputs[1], &shape, k, c->roles, c->position));
     if (shape.rank != 4)
@@ -67,9 +67,12 @@ static sal_status convolve(const char **x, keras_importer *k, const convolution 
     TRY(keras_set_int(k, node, "group", c->depthwise ? shape.dim[2] : c->window ? keras_integer(k, "groups", 1) : 1));
     if (!c->window)
         return SAL_OK;
-    TRY(set_window(k, node, json_object_get(k->layer->config, "subsample") ? "subsample" : "strides", 1));
+    TRY(set_window(strides, k, node, json_object_get(k->layer->config, "subsample") ? "subsample" : "strides", 1));
     TRY(keras_pair(dilation, k, "dilation_rate", 1));
     TRY(keras_set_ints(k, node, "dilations", dilation, 2));
+    const int theano = strcmp(keras_text(k, "dim_ordering", "tf"), "th") == 0;
+    for (int i = 0; i < 2; i++)
+        sides[i] = keras_window_side(k, sides[i], shape.dim[theano ? 2 + i : i], strides[i], dilation[i]);
 done:
     return st;
 }
@@ -80,17 +83,18 @@ static sal_status convolutions(keras_importer *k, keras_tensor *out, const keras
     sal_status st = SAL_OK;
     const int first = keras_channels_first(k);
     const char *x = in[0].name;
+    int64_t sides[2] = {keras_side(k, &in[0], 0), keras_side(k, &in[0], 1)};
     *out = in[0];
     if (in[0].rank != 4)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its input has %d axes, not 4", in[0].rank);
     if (!first)
         TRY(keras_to_first(&x, k, x));
     for (size_t i = 0; i < count; i++)
-        TRY(convolve(&x, k, &list[i]));
+        TRY(convolve(&x, sides, k, &list[i]));
     if (!first)
         TRY(keras_to_last(&x, k, x));
     out->name = x;
-    keras_forget_extent(out);
+    keras_set_sides(k, out, sides[0], sides[1]);
     TRY(keras_activate_after(k, out));
 done:
     return st;
@@ -346,11 +350,12 @@ static sal_status pool(keras_importer *k, keras_tensor *out, const keras_tensor 
     TRY(keras_pair(size, k, "pool_size", 2));
     TRY(keras_pair(strides, k, "strides", 0));
     TRY(keras_set_ints(k, node, "kernel_shape", size, 2));
-    TRY(set_window(k, node, strides[0] ? "strides" : "pool_size", 2));
+    TRY(set_window(strides, k, node, strides[0] ? "strides" : "pool_size", 2));
     if (!first)
         TRY(keras_to_last(&x, k, x));
     out->name = x;
-    keras_forget_extent(out);
+    keras_set_sides(k, out, keras_window_side(k, keras_side(k, &in[0], 0), size[0], strides[0], 1),
+                    keras_window_side(k, keras_side(k, &in[0], 1), size[1], strides[1], 1));
 done:
     return st;
 }
@@ -381,11 +386,13 @@ static sal_status global_pool(keras_importer *k, keras_tensor *out, const keras_
         TRY(keras_op1(&x, &node, k, "Flatten", x));
         TRY(keras_set_int(k, node, "axis", 1));
         out->rank = 2;
-    } else if (!first) {
-        TRY(keras_to_last(&x, k, x));
+        keras_forget_extent(out);
+    } else {
+        if (!first)
+            TRY(keras_to_last(&x, k, x));
+        keras_set_sides(k, out, 1, 1);
     }
     out->name = x;
-    keras_forget_extent(out);
 done:
     return st;
 }
@@ -430,6 +437,7 @@ static const row rows[] = {
     {"AveragePooling2D", average_pool},
     {"BatchNormalization", batch_normalization},
     {"BatchNormalizationV1", batch_normalization},
+    {"CenterCrop", keras_layer_center_crop},
     {"Concatenate", keras_layer_concatenate},
     {"Conv2D", conv},
     {"Conv2DTranspose", keras_layer_conv_transpose},
@@ -460,6 +468,7 @@ static const row rows[] = {
     {"Permute", keras_layer_permute},
     {"RandomBrightness", keras_layer_pass},
     {"RandomContrast", keras_layer_pass},
+    {"RandomCrop", keras_layer_random_crop},
     {"RandomFlip", keras_layer_pass},
     {"RandomRotation", keras_layer_pass},
     {"RandomTranslation", keras_layer_pass},

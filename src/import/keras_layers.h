@@ -15,7 +15,7 @@ keras_handler keras_layer_activation, keras_layer_relu, keras_layer_leaky_relu, 
 sal_status keras_borders(int64_t out[4], const keras_importer *k, const char *name);
 
 /* keras_spatial.c */
-keras_handler keras_layer_up_sampling, keras_layer_resizing, keras_layer_conv_transpose,
-    keras_layer_group_normalization, keras_layer_cropping, keras_layer_concatenate;
+keras_handler keras_layer_up_sampling, keras_layer_resizing, keras_layer_center_crop, keras_layer_random_crop,
+    keras_layer_conv_transpose, keras_layer_group_normalization, keras_layer_cropping, keras_layer_concatenate;
 
 #endif

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_DEPTH = 256 }; /* of values within values, in the configuration */
+
 static sal_status build_model(keras_importer *k, const keras_layer *self, const keras_tensor *inputs,
                               size_t input_count, keras_tensor *output);
 
@@ -115,8 +117,8 @@ static sal_status call_layer(keras_importer *k, keras_tensor *out, const keras_l
     sal_status st = SAL_OK;
     const keras_layer *before = k->layer;
     k->layer = layer;
+    keras_note_layer(k, layer);
     keras_handler *handler = keras_handler_find(layer->class_name);
-    k->first_seen |= keras_channels_first(k);
     if (count == 0)
         st = keras_fail(k, SAL_ERROR_FORMAT, "it has no input");
     else if (is_model(layer->class_name))
@@ -148,6 +150,24 @@ static json_t *shape_of_layer(json_t *config)
     return NULL;
 }
 
+/* (H, W, C), or (C, H, W) where a layer of the configuration says so. */
+static sal_status fix_dimension(int64_t *out, keras_importer *k, const json_t *shape, size_t axis, const char *name)
+{
+    const int side = (int)axis - (k->channels_first ? 2 : 1);
+    sal_status st =
+        onnx_fix_side(out, k->options, (int64_t)json_integer_value(json_array_get(shape, axis)), side, name);
+    if (st != SAL_OK)
+        return st;
+    if (*out < 1 && (side == 0 || side == 1))
+        return sal_fail(SAL_ERROR_UNSUPPORTED,
+                        "the input %.200s has no fixed size: give it (--input-size), or save the network with it, as "
+                        "Input((224, 224, 3))",
+                        name);
+    if (*out < 1 || *out > INT_MAX)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "the input %.200s has %lld channels", name, (long long)*out);
+    return SAL_OK;
+}
+
 static sal_status make_input(keras_importer *k, keras_tensor *out, const char *name, const json_t *shape)
 {
     sal_status st = SAL_OK;
@@ -177,16 +197,11 @@ static sal_status make_input(keras_importer *k, keras_tensor *out, const char *n
     sal_onnx__shape__init(dims);
     TRY(keras_alloc(&dims->dim, k, rank, sizeof *dims->dim));
     for (size_t i = 0; i < rank; i++) {
-        const json_t *value = json_array_get(shape, i);
         TRY(keras_alloc(&dims->dim[i], k, 1, sizeof *dims->dim[i]));
         sal_onnx__dimension__init(dims->dim[i]);
-        dims->dim[i]->dim_value = i == 0 ? 1 : (int64_t)json_integer_value(value);
-        if (i > 0 && (dims->dim[i]->dim_value < 1 || dims->dim[i]->dim_value > INT_MAX)) {
-            st = sal_fail(SAL_ERROR_UNSUPPORTED,
-                          "the input %.200s has no fixed size: save the network with its size, as Input((224, 224, 3))",
-                          name);
-            goto done;
-        }
+        dims->dim[i]->dim_value = 1;
+        if (i > 0)
+            TRY(fix_dimension(&dims->dim[i]->dim_value, k, shape, i, name));
     }
     dims->n_dim = rank;
     tensor->elem_type = ONNX_FLOAT;
@@ -211,6 +226,7 @@ static sal_status build_sequential(keras_importer *k, const keras_layer *self, c
     sal_status st = SAL_OK;
     json_t *layers = layers_of(self->config), *used = json_object();
     keras_tensor at = {.rank = 0};
+    const char *wanted = self->full_name[0] == '\0' && k->options ? k->options->output : NULL, *last = "";
     if (input_count > 1) {
         st = keras_fail(k, SAL_ERROR_FORMAT, "a Sequential of %zu inputs", input_count);
         goto done;
@@ -222,6 +238,7 @@ static sal_status build_sequential(keras_importer *k, const keras_layer *self, c
         keras_layer *layer;
         TRY(keras_alloc(&layer, k, 1, sizeof *layer));
         TRY(describe_layer(layer, k, self, described, used));
+        last = layer->name;
         if (!at.name) {
             json_t *shape = shape_of_layer(layer->config);
             /* A model in the first place may have the input in its own first place. */
@@ -238,6 +255,8 @@ static sal_status build_sequential(keras_importer *k, const keras_layer *self, c
     }
     if (!at.name)
         st = keras_fail(k, SAL_ERROR_FORMAT, "a Sequential without layers");
+    else if (wanted && strcmp(wanted, last) != 0)
+        st = sal_fail(SAL_ERROR_ARGUMENT, "it has no output %.200s; its output: %s", wanted, last);
     *output = at;
 done:
     json_decref(used);
@@ -434,6 +453,59 @@ done:
     return st;
 }
 
+static sal_status fail_output(const json_t *outputs, const char *wanted)
+{
+    char names[512] = "";
+    size_t used = 0;
+    reference r;
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
+        int n = read_reference(&r, json_array_get(outputs, i))
+                    ? snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", r.layer)
+                    : 0;
+        if (n > 0 && (size_t)n < sizeof names - used)
+            used += (size_t)n;
+    }
+    return sal_fail(SAL_ERROR_ARGUMENT, "it has no output %.200s; its outputs: %s", wanted, names);
+}
+
+/* Of the outermost model the one that the options name, else the first; models in it have to have one. Outputs are
+ * ["name", 0, 0], a list of such, or an object of such, by names of its own. */
+static sal_status choose_output(reference *out, keras_importer *k, const keras_layer *self)
+{
+    sal_status st = SAL_OK;
+    json_t *outputs = json_object_get(self->config, "output_layers"), *list = NULL, *item;
+    const int outermost = self->full_name[0] == '\0';
+    const char *wanted = outermost && k->options ? k->options->output : NULL, *key;
+    size_t found = 0, count;
+    reference r;
+    if (read_reference(&r, outputs))
+        list = json_pack("[O]", outputs);
+    else if (json_is_array(outputs))
+        list = json_incref(outputs);
+    else
+        list = json_array();
+    json_object_foreach(outputs, key, item)
+    {
+        if (wanted && strcmp(key, wanted) == 0)
+            found = json_array_size(list) + 1;
+        json_array_append(list, item);
+    }
+    count = json_array_size(list);
+    for (size_t i = 0; i < count && wanted && !found; i++)
+        if (read_reference(&r, json_array_get(list, i)) && strcmp(r.layer, wanted) == 0)
+            found = i + 1;
+    if (wanted && !found)
+        st = fail_output(list, wanted);
+    else if (!outermost && count > 1)
+        st = keras_fail(k, SAL_ERROR_UNSUPPORTED, "a model within the network has %zu outputs", count);
+    else if (!read_reference(out, json_array_get(list, found ? found - 1 : 0)))
+        st = sal_fail(SAL_ERROR_FORMAT, "the configuration names no output");
+    else if (outermost && count > 1)
+        st = keras_format(&k->output, k, "%s", out->layer);
+    json_decref(list);
+    return st;
+}
+
 static sal_status build_functional(keras_importer *k, const keras_layer *self, const keras_tensor *inputs,
                                    size_t input_count, keras_tensor *output)
 {
@@ -441,20 +513,9 @@ static sal_status build_functional(keras_importer *k, const keras_layer *self, c
     call *calls = NULL;
     size_t count = 0;
     reference r;
-    json_t *outputs = json_object_get(self->config, "output_layers");
     TRY(list_calls(&calls, &count, k, self, inputs, input_count));
     TRY(run_calls(k, self->full_name, calls, count));
-    if (!read_reference(&r, outputs)) {
-        if (json_array_size(outputs) > 1) {
-            st = sal_fail(SAL_ERROR_UNSUPPORTED, "the network has %zu outputs; salmap explains networks of one",
-                          json_array_size(outputs));
-            goto done;
-        }
-        if (!read_reference(&r, json_array_get(outputs, 0))) {
-            st = sal_fail(SAL_ERROR_FORMAT, "the configuration names no output");
-            goto done;
-        }
-    }
+    TRY(choose_output(&r, k, self));
     const keras_tensor *found = get_tensor(k, self->full_name, r.layer, r.node, r.tensor);
     if (!found)
         st = sal_fail(SAL_ERROR_FORMAT, "the output %.200s is nowhere made", r.layer);
@@ -480,10 +541,31 @@ static sal_status build_model(keras_importer *k, const keras_layer *self, const 
     return st;
 }
 
+/* Anywhere in the configuration. */
+static int says_channels_first(json_t *value, int depth)
+{
+    size_t i;
+    const char *key;
+    json_t *inner;
+    if (depth > MOST_DEPTH)
+        return 0;
+    json_array_foreach(value, i, inner) if (says_channels_first(inner, depth + 1)) return 1;
+    json_object_foreach(value, key, inner)
+    {
+        const char *text = json_string_value(inner);
+        if (text ? (strcmp(key, "data_format") == 0 && strcmp(text, "channels_first") == 0) ||
+                       (strcmp(key, "dim_ordering") == 0 && strcmp(text, "th") == 0)
+                 : says_channels_first(inner, depth + 1))
+            return 1;
+    }
+    return 0;
+}
+
 sal_status keras_model_build(const char **output, keras_importer *k, json_t *config)
 {
     sal_status st = SAL_OK;
     keras_tensor tensor;
+    k->channels_first = says_channels_first(config, 0);
     keras_layer self = {.class_name = json_string_value(json_object_get(config, "class_name")),
                         .config = json_object_get(config, "config"),
                         .name = ""};

@@ -190,6 +190,16 @@ done:
 
 /* ---- Merges -------------------------------------------------------------- */
 
+/* Numbers have none, extents of 1 are repeated, and what is not known stays so. */
+static void join_extents(keras_tensor *out, const keras_tensor *other)
+{
+    for (int a = 0; a < 3 && other->rank > 0; a++) {
+        const int64_t here = out->extent[a], there = other->extent[a];
+        out->extent[a] = out->rank == 0 ? there : !here || !there ? 0 : here > there ? here : there;
+    }
+    out->rank = other->rank > out->rank ? other->rank : out->rank;
+}
+
 static sal_status chain(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count, const char *op)
 {
     sal_status st = SAL_OK;
@@ -198,7 +208,7 @@ static sal_status chain(keras_importer *k, keras_tensor *out, const keras_tensor
     *out = in[0];
     for (size_t i = 1; i < count; i++) {
         TRY(keras_op2(&out->name, k, op, out->name, in[i].name));
-        out->rank = in[i].rank > out->rank ? in[i].rank : out->rank;
+        join_extents(out, &in[i]);
     }
 done:
     return st;
@@ -335,6 +345,8 @@ sal_status keras_layer_reshape(keras_importer *k, keras_tensor *out, const keras
     TRY(keras_op2(&out->name, k, "Reshape", in[0].name, constant));
     out->rank = (int)rank;
     keras_forget_extent(out);
+    for (size_t i = 1; i < rank && rank == 4; i++)
+        out->extent[i - 1] = shape[i] > 0 ? shape[i] : 0;
 done:
     return st;
 }
@@ -394,7 +406,8 @@ sal_status keras_layer_zero_padding(keras_importer *k, keras_tensor *out, const 
     }
     TRY(keras_ints(&constant, k, pads, 8));
     TRY(keras_op2(&out->name, k, "Pad", in[0].name, constant));
-    keras_forget_extent(out);
+    keras_set_sides(k, out, keras_side(k, &in[0], 0) > 0 ? keras_side(k, &in[0], 0) + b[0] + b[1] : 0,
+                    keras_side(k, &in[0], 1) > 0 ? keras_side(k, &in[0], 1) + b[2] + b[3] : 0);
 done:
     return st;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DEFAULT_MAX_NODES = 1000000 };
+enum { DEFAULT_MAX_NODES = 1000000, MOST_CHANNELS_LAST = 64 };
 static const uint64_t default_max_bytes = (uint64_t)1 << 33;
 
 /* An empty message takes two bytes in a file and a struct in memory. The budget keeps the unpacked model within a
@@ -46,6 +46,16 @@ static sal_status unpack(onnx_importer *im, const unsigned char *bytes, size_t s
     return SAL_OK;
 }
 
+sal_status onnx_fix_side(int64_t *out, const sal_model_options *options, int64_t declared, int side, const char *input)
+{
+    const int64_t given = side < 0 || side > 1 || !options ? 0 : side == 0 ? options->height : options->width;
+    if (given > 0 && declared > 0 && given != declared)
+        return sal_fail(SAL_ERROR_ARGUMENT, "input %.200s: its %s is fixed to %lld, and cannot be %lld", input,
+                        side == 0 ? "height" : "width", (long long)declared, (long long)given);
+    *out = declared > 0 ? declared : given;
+    return SAL_OK;
+}
+
 /* The picture's shape with a batch of 1. */
 static sal_status input_shape(sal_shape *out, onnx_importer *im, const SalOnnx__ValueInfo *info)
 {
@@ -65,12 +75,17 @@ static sal_status input_shape(sal_shape *out, onnx_importer *im, const SalOnnx__
     out->rank = 4;
     im->batch = shape->dim[0]->dim_value > 1 ? shape->dim[0]->dim_value : 1;
     out->dim[0] = 1;
+    const int last = shape->dim[3]->dim_value > 0 && shape->dim[3]->dim_value <= MOST_CHANNELS_LAST &&
+                     shape->dim[1]->dim_value < 1; /* (?, ?, C) */
     for (int a = 1; a < 4; a++) {
-        out->dim[a] = shape->dim[a]->dim_value;
+        const int side = last ? a - 1 : a - 2;
+        sal_status st = onnx_fix_side(&out->dim[a], im->options, shape->dim[a]->dim_value, side, name);
+        if (st != SAL_OK)
+            return st;
         if (out->dim[a] < 1)
             return sal_fail(SAL_ERROR_UNSUPPORTED,
-                            "input %.200s: dimension %d (%.100s) is not fixed; export with a "
-                            "fixed size",
+                            "input %.200s: dimension %d (%.100s) is not fixed: give its size (--input-size), or export "
+                            "with a fixed one",
                             name, a, shape->dim[a]->dim_param);
         if (out->dim[a] > INT_MAX)
             return sal_fail(SAL_ERROR_LIMIT, "input %.200s: dimension %d is %lld", name, a, (long long)out->dim[a]);
@@ -145,18 +160,18 @@ done:
     return st;
 }
 
-static void describe(char *format, size_t size, const onnx_importer *im)
+static void describe(sal_import_info *info, const onnx_importer *im)
 {
     const SalOnnx__Model *m = im->model;
-    if (!format || size == 0)
+    if (!info)
         return;
-    int n = snprintf(format, size, "ONNX opset %lld", (long long)im->opset);
-    if (m->producer_name[0] && n > 0 && (size_t)n < size)
-        n += snprintf(format + n, size - (size_t)n, " (%s%s%s)", m->producer_name, m->producer_version[0] ? " " : "",
-                      m->producer_version);
-    if (m->graph[0]->n_output > 1 && n > 0 && (size_t)n < size)
-        snprintf(format + n, size - (size_t)n, ", output %s of %zu", im->values[im->output].name,
-                 m->graph[0]->n_output);
+    memset(info, 0, sizeof *info);
+    int n = snprintf(info->format, sizeof info->format, "ONNX opset %lld", (long long)im->opset);
+    if (m->producer_name[0] && n > 0 && (size_t)n < sizeof info->format)
+        snprintf(info->format + n, sizeof info->format - (size_t)n, " (%s%s%s)", m->producer_name,
+                 m->producer_version[0] ? " " : "", m->producer_version);
+    if (m->graph[0]->n_output > 1)
+        snprintf(info->output, sizeof info->output, "%s", im->values[im->output].name);
 }
 
 /* All stages after unpacking. */
@@ -173,22 +188,28 @@ done:
     return st;
 }
 
-static void importer_init(onnx_importer *im, sal_graph *graph, const char *path, const sal_limits *limits)
+static void importer_init(onnx_importer *im, sal_graph *graph, const char *path, const sal_model_options *options)
 {
-    *im = (onnx_importer){
-        .path = path, .graph = graph, .input = ONNX_ABSENT, .output = ONNX_ABSENT, .batch = 1, .fd = -1};
+    const sal_limits *limits = options ? &options->limits : NULL;
+    *im = (onnx_importer){.path = path,
+                          .options = options,
+                          .graph = graph,
+                          .input = ONNX_ABSENT,
+                          .output = ONNX_ABSENT,
+                          .batch = 1,
+                          .fd = -1};
     im->max_bytes = limits && limits->max_model_bytes ? limits->max_model_bytes : default_max_bytes;
     im->max_nodes = limits && limits->max_nodes ? limits->max_nodes : DEFAULT_MAX_NODES;
     sal_graph_init(graph);
 }
 
 /* The last stages; everything the importer holds is freed. */
-static sal_status finish(onnx_importer *im, sal_status st, char *format, size_t size)
+static sal_status finish(onnx_importer *im, sal_status st, sal_import_info *info)
 {
     if (st == SAL_OK)
         st = build(im);
     if (st == SAL_OK)
-        describe(format, size, im);
+        describe(info, im);
     else
         sal_fail_in(st, "%s", im->path);
     onnx_external_clear(&im->external);
@@ -203,35 +224,35 @@ static sal_status finish(onnx_importer *im, sal_status st, char *format, size_t 
     return st;
 }
 
-sal_status sal_onnx_parse(sal_graph *graph, char *format, size_t size, const unsigned char *bytes, size_t length,
-                          const char *path, const sal_limits *limits)
+sal_status sal_onnx_parse(sal_graph *graph, sal_import_info *info, const unsigned char *bytes, size_t length,
+                          const char *path, const sal_model_options *options)
 {
     onnx_importer im;
-    importer_init(&im, graph, path, limits);
-    return finish(&im, unpack(&im, bytes, length), format, size);
+    importer_init(&im, graph, path, options);
+    return finish(&im, unpack(&im, bytes, length), info);
 }
 
-sal_status sal_onnx_read(sal_graph *graph, char *format, size_t size, const char *path, const sal_limits *limits)
+sal_status sal_onnx_read(sal_graph *graph, sal_import_info *info, const char *path, const sal_model_options *options)
 {
     onnx_importer im;
     unsigned char *bytes = NULL;
     size_t length;
-    importer_init(&im, graph, path, limits);
+    importer_init(&im, graph, path, options);
     sal_status st = onnx_slim_read(&bytes, &length, &im);
     if (st == SAL_OK)
         st = unpack(&im, bytes, length);
     free(bytes);
-    return finish(&im, st, format, size);
+    return finish(&im, st, info);
 }
 
 sal_status onnx_build(sal_graph *graph, SalOnnx__Model *model, const onnx_source *source, const char *path,
-                      const sal_limits *limits)
+                      const sal_model_options *options)
 {
     onnx_importer im;
-    importer_init(&im, graph, path, limits);
+    importer_init(&im, graph, path, options);
     im.model = model;
     im.borrowed = 1;
     im.allocator = (ProtobufCAllocator){budget_alloc, budget_free, &im};
     im.source = source;
-    return finish(&im, SAL_OK, NULL, 0);
+    return finish(&im, SAL_OK, NULL);
 }

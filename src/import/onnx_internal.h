@@ -120,9 +120,10 @@ typedef struct onnx_source {
 
 typedef struct onnx_importer {
     const char *path;
-    const onnx_source *source; /* or NULL */
-    int borrowed;              /* 1: the model is the caller's */
-    int fd;                    /* of the model file; -1 where the model was given as bytes */
+    const onnx_source *source;        /* or NULL */
+    const sal_model_options *options; /* or NULL */
+    int borrowed;                     /* 1: the model is the caller's */
+    int fd;                           /* of the model file; -1 where the model was given as bytes */
     uint64_t max_bytes;
     uint64_t max_nodes;
     uint64_t stored_bytes; /* of the constants read so far; bounded by max_bytes */
@@ -156,7 +157,10 @@ sal_status onnx_fail(const onnx_op *op, sal_status status, const char *format, .
 
 /* A graph of a model that is in memory, and stays the caller's. Errors: as sal_onnx_read. */
 sal_status onnx_build(sal_graph *graph, SalOnnx__Model *model, const onnx_source *source, const char *path,
-                      const sal_limits *limits);
+                      const sal_model_options *options);
+/* One side of the picture (0: height, 1: width): as declared, or where that is no number as the options say; below 1
+ * where neither does. Errors: ARGUMENT, where they contradict. */
+sal_status onnx_fix_side(int64_t *out, const sal_model_options *options, int64_t declared, int side, const char *input);
 
 /* ---- onnx_values.c: names ---- */
 

@@ -26,9 +26,27 @@ static int may_be_scores(const SalOnnx__ValueInfo *info)
            (rank == 1 || rank == 2 || rank == 4 || rank == -1);
 }
 
+static sal_status fail_output(const SalOnnx__Graph *graph, const char *wanted)
+{
+    char names[512] = "";
+    size_t used = 0;
+    for (size_t k = 0; k < graph->n_output; k++) {
+        int n = snprintf(names + used, sizeof names - used, "%s%s", k ? ", " : "", graph->output[k]->name);
+        if (n > 0 && (size_t)n < sizeof names - used)
+            used += (size_t)n;
+    }
+    return sal_fail(SAL_ERROR_ARGUMENT, "it has no output %.200s; its outputs: %s", wanted, names);
+}
+
 static sal_status choose_output(onnx_importer *im)
 {
     const SalOnnx__Graph *graph = im->model->graph[0];
+    const char *wanted = im->options ? im->options->output : NULL;
+    for (size_t k = 0; k < graph->n_output && wanted; k++)
+        if (strcmp(graph->output[k]->name, wanted) == 0)
+            return onnx_intern(&im->output, im, graph->output[k]->name);
+    if (wanted)
+        return fail_output(graph, wanted);
     for (size_t k = 0; k < graph->n_output; k++)
         if (may_be_scores(graph->output[k]))
             return onnx_intern(&im->output, im, graph->output[k]->name);

@@ -63,12 +63,24 @@ static void print_number(FILE *to, const char *name, double value)
     fprintf(to, "%s %s\n", name, text);
 }
 
+/* Given or not at all: most networks have one output and a fixed size. */
+static void print_network(FILE *to, const sal_model_options *o, int *bad)
+{
+    if (o->output)
+        print_word(to, "output", o->output, bad);
+    if (o->layer)
+        print_word(to, "layer", o->layer, bad);
+    if (o->height > 0 || o->width > 0)
+        fprintf(to, "input-size %lldx%lld\n", (long long)o->height, (long long)o->width);
+}
+
 static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *engine, int *bad)
 {
     const sal_map_options *m = &o->explain.map;
     const sal_engine_options *e = sal_engine_get_options(engine);
     sal_model_info info;
     *bad |= sal_model_get_info(&info, sal_engine_model(engine)) != SAL_OK;
+    print_network(to, sal_model_get_options(sal_engine_model(engine)), bad);
     print_target(to, &o->explain, bad);
     print_word(to, "score", WORD(scores, o->explain.target.score), bad);
     print_word(to, "rule", WORD(rules, e->rule), bad);

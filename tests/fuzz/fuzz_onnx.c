@@ -8,9 +8,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     sal_graph graph;
-    char format[64];
-    const sal_limits limits = {.max_model_bytes = (uint64_t)1 << 24, .max_nodes = 10000};
-    sal_status st = sal_onnx_parse(&graph, format, sizeof format, bytes, size, "fuzz/model.onnx", &limits);
+    sal_import_info info;
+    const sal_model_options options = {.limits = {.max_model_bytes = (uint64_t)1 << 24, .max_nodes = 10000}};
+    sal_status st = sal_onnx_parse(&graph, &info, bytes, size, "fuzz/model.onnx", &options);
     if (st == SAL_OK && graph.count == 0)
         abort();
     if (st != SAL_OK && strlen(sal_last_error()) == 0)

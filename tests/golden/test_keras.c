@@ -10,6 +10,7 @@
 #include <criterion/parameterized.h>
 
 #include <dirent.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,12 +187,34 @@ static void check_refusal(const char *name, const char *words)
     sal_model_close(model);
 }
 
+/* "NAME.options" beside "NAME.k2.h5": lines of "output NAME", "layer NAME" and "input-size HxW". */
+static void read_options(sal_model_options *o, const char *name)
+{
+    static char path[4096], lines[3][128], word[32];
+    snprintf(path, sizeof path, "%s/%.*s.options", root(), (int)strcspn(name, "."), name);
+    FILE *f = fopen(path, "r");
+    *o = (sal_model_options){.output = NULL};
+    for (int i = 0; f && i < 3 && fscanf(f, "%31s %127s", word, lines[i]) == 2; i++) {
+        if (!strcmp(word, "output"))
+            o->output = lines[i];
+        else if (!strcmp(word, "layer"))
+            o->layer = lines[i];
+        else
+            cr_assert(!strcmp(word, "input-size") &&
+                      sscanf(lines[i], "%" SCNd64 "x%" SCNd64, &o->height, &o->width) == 2);
+    }
+    if (f)
+        fclose(f);
+}
+
 static void check_accepted(const char *name)
 {
     reference r = {0};
     sal_model *model;
+    sal_model_options options;
     read_reference(&r, name);
-    cr_assert_eq(sal_model_open(&model, path_of(name), NULL), SAL_OK, "%s: %s", name, sal_last_error());
+    read_options(&options, name);
+    cr_assert_eq(sal_model_open_with(&model, path_of(name), &options), SAL_OK, "%s: %s", name, sal_last_error());
     check_info(model, &r, name);
     check_results(model, &r, name);
     sal_model_close(model);

@@ -47,12 +47,12 @@ static void read_case(unsigned char **bytes, size_t *size, const char *name)
 }
 
 /* Imports the bytes as a file in the work folder; the error, if any, must have a text. */
-static sal_status import(const void *bytes, size_t size, const sal_limits *limits)
+static sal_status import(const void *bytes, size_t size, const sal_model_options *options)
 {
     char path[128];
     sal_graph graph;
     snprintf(path, sizeof path, "%s/model.onnx", work);
-    sal_status st = sal_onnx_parse(&graph, NULL, 0, bytes, size, path, limits);
+    sal_status st = sal_onnx_parse(&graph, NULL, bytes, size, path, options);
     if (st != SAL_OK)
         cr_assert_not_null(strstr(sal_last_error(), "model.onnx"), "'%s'", sal_last_error());
     sal_graph_clear(&graph);
@@ -142,12 +142,14 @@ Test(onnx_damage, limits_are_kept)
     sal_graph graph;
     snprintf(path, sizeof path, "%s/model.onnx", work);
     write_file(path, bytes, size);
-    cr_expect_eq(sal_onnx_read(&graph, NULL, 0, path, &(sal_limits){.max_model_bytes = size - 1}), SAL_ERROR_LIMIT);
-    cr_expect_eq(sal_onnx_read(&graph, NULL, 0, path, &(sal_limits){.max_model_bytes = size}), SAL_OK, "%s",
-                 sal_last_error());
+    cr_expect_eq(sal_onnx_read(&graph, NULL, path, &(sal_model_options){.limits = {.max_model_bytes = size - 1}}),
+                 SAL_ERROR_LIMIT);
+    cr_expect_eq(sal_onnx_read(&graph, NULL, path, &(sal_model_options){.limits = {.max_model_bytes = size}}), SAL_OK,
+                 "%s", sal_last_error());
     sal_graph_clear(&graph);
-    cr_expect_eq(import(bytes, size, &(sal_limits){.max_nodes = 5}), SAL_ERROR_LIMIT);
-    cr_expect_eq(import(bytes, size, &(sal_limits){.max_nodes = 100}), SAL_OK, "%s", sal_last_error());
+    cr_expect_eq(import(bytes, size, &(sal_model_options){.limits = {.max_nodes = 5}}), SAL_ERROR_LIMIT);
+    cr_expect_eq(import(bytes, size, &(sal_model_options){.limits = {.max_nodes = 100}}), SAL_OK, "%s",
+                 sal_last_error());
     sal_free(bytes);
 }
 
@@ -155,15 +157,15 @@ Test(onnx_damage, folders_missing_and_empty_files_are_named)
 {
     sal_graph graph;
     char path[128];
-    cr_expect_eq(sal_onnx_read(&graph, NULL, 0, work, NULL), SAL_ERROR_IO);
+    cr_expect_eq(sal_onnx_read(&graph, NULL, work, NULL), SAL_ERROR_IO);
     cr_expect_not_null(strstr(sal_last_error(), work));
     snprintf(path, sizeof path, "%s/none.onnx", work);
-    cr_expect_eq(sal_onnx_read(&graph, NULL, 0, path, NULL), SAL_ERROR_IO);
+    cr_expect_eq(sal_onnx_read(&graph, NULL, path, NULL), SAL_ERROR_IO);
     cr_expect_not_null(strstr(sal_last_error(), "none.onnx"));
     cr_expect_eq(import("", 0, NULL), SAL_ERROR_FORMAT);
     snprintf(path, sizeof path, "%s/empty.onnx", work);
     write_file(path, "", 0);
-    cr_expect_eq(sal_onnx_read(&graph, NULL, 0, path, NULL), SAL_ERROR_FORMAT);
+    cr_expect_eq(sal_onnx_read(&graph, NULL, path, NULL), SAL_ERROR_FORMAT);
     cr_expect_not_null(strstr(sal_last_error(), "empty"), "%s", sal_last_error());
 }
 
@@ -216,7 +218,8 @@ Test(onnx_damage, external_data_counts_against_the_limit)
     write_file(path, work, sizeof work);
     cr_assert_eq(truncate(path, 16 + 96), 0);
     read_case(&bytes, &size, "weights_external");
-    cr_expect_eq(import(bytes, size, &(sal_limits){.max_model_bytes = 96}), SAL_OK, "%s", sal_last_error());
-    cr_expect_eq(import(bytes, size, &(sal_limits){.max_model_bytes = 95}), SAL_ERROR_LIMIT);
+    cr_expect_eq(import(bytes, size, &(sal_model_options){.limits = {.max_model_bytes = 96}}), SAL_OK, "%s",
+                 sal_last_error());
+    cr_expect_eq(import(bytes, size, &(sal_model_options){.limits = {.max_model_bytes = 95}}), SAL_ERROR_LIMIT);
     sal_free(bytes);
 }

@@ -228,19 +228,52 @@ Test(cancel_transposes, a_node_along_rows_is_not_made_unsupported)
     clear(&graph, &after);
 }
 
-Test(cancel_transposes, what_cannot_be_brought_to_channels_first_is_named)
+Test(turn_axes, norms_affines_pads_and_means_on_other_axes_get_their_operand_turned)
+{
+    sal_graph graph;
+    int x = build_conv(&graph, build_input(&graph, 3, 6, 5), 4, 3, 1, 1, 1);
+    x = build_affine(&graph, build_norm(&graph, x, 3), 2);
+    x = build_pad(&graph, x, 1, 1, 2, 0.5F);
+    x = build_conv(&graph, build_activation(&graph, x, SAL_ACT_TANH, 0, 0), 4, 3, 1, 1, 1);
+    build_dense(&graph, build_flatten(&graph, build_mean(&graph, x, 1)), 2);
+    sal_graph after = after_pass(&graph, sal_pass_turn_axes);
+    cr_assert_geq(count_op(&after, SAL_OP_TRANSPOSE), 6);
+    sal_graph_clear(&after);
+    after = after_all(&graph);
+    clear(&graph, &after);
+}
+
+Test(turn_axes, a_gate_of_one_value_per_pixel_is_repeated_over_the_channels)
+{
+    const sal_op ops[] = {SAL_OP_MUL, SAL_OP_ADD};
+    for (size_t k = 0; k < 2; k++) {
+        sal_graph graph;
+        int x = build_conv(&graph, build_input(&graph, 3, 6, 5), 4, 3, 1, 1, 1);
+        int mask = build_activation(&graph, build_conv(&graph, x, 1, 3, 1, 1, 1), SAL_ACT_SIGMOID, 0, 0);
+        x = build_two(&graph, ops[k], x, mask);
+        build_dense(&graph, build_flatten(&graph, x), 2);
+        sal_graph after = after_pass(&graph, sal_pass_turn_axes);
+        cr_assert_eq(count_op(&after, SAL_OP_CONV), 3);
+        sal_graph_clear(&after);
+        after = after_all(&graph);
+        clear(&graph, &after);
+    }
+}
+
+Test(turn_axes, what_no_back_end_takes_is_named)
 {
     sal_graph graph;
     int x = build_conv(&graph, build_input(&graph, 3, 6, 6), 4, 3, 1, 1, 1);
-    int norm = build_norm(&graph, x, 3);
-    build_dense(&graph, build_flatten(&graph, norm), 2);
+    x = build_dense(&graph, build_reshape(&graph, x, 3, 4, 36, 0, 0),
+                    5); /* for each channel: (1, 4, 36) to (1, 4, 5) */
+    build_dense(&graph, build_flatten(&graph, x), 2);
     cr_assert_eq(sal_passes_run(&graph), SAL_ERROR_UNSUPPORTED);
-    cr_assert(strstr(sal_last_error(), "layer_norm_2"), "%s", sal_last_error());
+    cr_assert(strstr(sal_last_error(), "dense_3"), "%s", sal_last_error());
     sal_graph_clear(&graph);
 
     x = build_conv(&graph, build_input(&graph, 3, 6, 6), 4, 3, 1, 1, 1);
-    int mask = build_slice(&graph, x, 1, 0, 1, 1); /* (1, 1, H, W): a spatial gate */
-    x = build_two(&graph, SAL_OP_MUL, x, mask);
+    int row = build_slice(&graph, x, 2, 0, 1, 1); /* (1, C, 1, W) */
+    x = build_two(&graph, SAL_OP_MUL, x, row);
     build_dense(&graph, build_flatten(&graph, x), 2);
     cr_assert_eq(sal_passes_run(&graph), SAL_ERROR_UNSUPPORTED);
     cr_assert(strstr(sal_last_error(), "mul_3"), "%s", sal_last_error());

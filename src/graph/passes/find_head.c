@@ -2,6 +2,9 @@
 #include "base/memory.h"
 #include "graph/passes.h"
 
+#include <stdio.h>
+#include <string.h>
+
 /* Outputs of a vector, however many axes of length 1 it has; 0 for a map. */
 static int64_t vector_length(const sal_shape *shape)
 {
@@ -17,6 +20,64 @@ static int turns_into_probability(const sal_node *node)
     if (node->op == SAL_OP_SOFTMAX)
         return node->shape.dim[node->axis] == vector_length(&node->shape);
     return node->op == SAL_OP_ACTIVATION && node->activation.kind == SAL_ACT_SIGMOID && vector_length(&node->shape) > 0;
+}
+
+/* "fc" for "fc/MatMul", "/fc/Gemm" or "fc": layers of a file become one or more nodes named after them. */
+static int is_of_layer(const char *node, const char *layer)
+{
+    const size_t length = strlen(layer);
+    node += node[0] == '/' && layer[0] != '/';
+    return strncmp(node, layer, length) == 0 && (node[length] == '\0' || node[length] == '/');
+}
+
+static int is_head(const sal_node *node)
+{
+    return node->op == SAL_OP_DENSE || node->op == SAL_OP_CONV;
+}
+
+/* Names of the last layers that could be meant. */
+static sal_status fail_layer(const sal_graph *graph)
+{
+    enum { MOST = 6 };
+    char names[512] = "";
+    size_t used = 0;
+    for (size_t i = graph->count, n = 0; i-- > 0 && n < MOST;) {
+        if (!is_head(&graph->nodes[i]))
+            continue;
+        int length = snprintf(names + used, sizeof names - used, "%s%s", n++ ? ", " : "", graph->nodes[i].name);
+        if (length > 0 && (size_t)length < sizeof names - used)
+            used += (size_t)length;
+    }
+    return sal_fail(SAL_ERROR_ARGUMENT, "no dense or convolution layer is named %.200s; the last ones are: %s",
+                    graph->wanted_head, names);
+}
+
+/* The first node that reads one, or -1. */
+static int reader_of(const sal_graph *graph, int node)
+{
+    for (size_t i = 0; i < graph->count; i++)
+        for (int k = 0; k < graph->nodes[i].input_count; k++)
+            if (graph->nodes[i].inputs[k] == node)
+                return (int)i;
+    return -1;
+}
+
+/* Makes the layer that was asked for the output, and what follows it the last op, where that makes probabilities. */
+static sal_status take_layer(sal_graph *graph)
+{
+    int head = -1, next;
+    for (size_t i = 0; i < graph->count; i++)
+        if (is_head(&graph->nodes[i]) && is_of_layer(graph->nodes[i].name, graph->wanted_head))
+            head = (int)i;
+    if (head < 0)
+        return fail_layer(graph);
+    graph->output = next = head;
+    do {
+        next = reader_of(graph, next);
+    } while (next >= 0 && graph->nodes[next].op == SAL_OP_RESHAPE);
+    if (next >= 0 && turns_into_probability(&graph->nodes[next]))
+        graph->output = next;
+    return SAL_OK;
 }
 
 /* Takes the last softmax or sigmoid off. */
@@ -59,11 +120,13 @@ static sal_status flatten(sal_graph *graph)
 sal_status sal_pass_find_head(sal_graph *graph)
 {
     sal_status st = SAL_OK;
+    if (graph->wanted_head)
+        TRY(take_layer(graph));
     TRY(detach(graph));
     TRY(flatten(graph));
     int head = graph->output;
     /* Along the first input: of a sum of two heads it names one. */
-    while (graph->nodes[head].op != SAL_OP_DENSE && graph->nodes[head].op != SAL_OP_CONV) {
+    while (!is_head(&graph->nodes[head])) {
         if (graph->nodes[head].input_count == 0)
             return sal_fail(SAL_ERROR_UNSUPPORTED, "the network has no head: no dense or conv layer leads to node %s",
                             graph->nodes[graph->output].name);
