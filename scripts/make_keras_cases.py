@@ -555,6 +555,30 @@ def names_with_slashes():
                       L.GlobalAveragePooling2D(name="block/pool"), L.Dense(3, activation=ending("softmax"), name="top/scores"))
 
 
+@case(three=("keras",))
+def named_as_vgg():
+    """What speaks for a network of keras.applications, though this is none."""
+    return sequential(L.Conv2D(4, 3, activation="relu", name="block1_conv1"), L.Conv2D(4, 3, activation="relu", name="block3_conv3"),
+                      L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax"), name="predictions"))
+
+
+@case(three=("keras",), shape=(17, 16, 3), two=("h5",))
+def gate_per_pixel():
+    """Spatial attention: a value for each pixel times all of its channels."""
+    def network(x):
+        y = L.Conv2D(6, 3, padding="same", strides=2, activation="tanh")(x)
+        gate = L.Conv2D(1, 3, padding="same", activation="sigmoid")(y)
+        return head(L.Add()([L.Multiply()([y, gate]), L.Conv2D(1, 1)(y)]))
+    return functional(network)
+
+
+@case(three=("keras",), shape=(9, 8, 3), two=("h5",))
+def normalised_after_permute():
+    """Norms, scales and pads where height is the last axis."""
+    return sequential(L.Conv2D(4, 3, activation="tanh"), L.Permute((3, 1, 2)), L.LayerNormalization(), L.BatchNormalization(),
+                      L.ZeroPadding2D(1), L.Flatten(), L.Dense(3, activation=ending("softmax")))
+
+
 # ---- Building, saving, computing ------------------------------------------------------------------------------------
 
 def every_layer(model):

@@ -1,0 +1,107 @@
+"""Keras files that are as they should be: what is said of them, and which part of them is explained."""
+
+import json
+import os
+import sys
+import zipfile
+
+from harness import SCALE, SOURCE, Case, main
+
+CASES = os.path.join(SOURCE, "tests/golden/keras")
+
+
+class KerasModels(Case):
+    def unpack(self, case, ending=".keras"):
+        with zipfile.ZipFile(os.path.join(CASES, case + ".zip")) as packed:
+            return self.write(case + ending, packed.read(case + ending))
+
+    def inspect(self, path, *options, code=0):
+        done = self.run_salmap("inspect", path, *options, "--json")
+        self.assertEqual(done.returncode, code, done.err)
+        return json.loads(done.out) if code == 0 else done.err
+
+    def test_outputs_by_name(self):
+        for ending in (".keras", ".h5"):
+            model = self.unpack("outputs_two", ending)
+            first = self.inspect(model)
+            self.assertEqual((first["output"], first["outputs"], first["head"]), ("main", 4, "main"))
+            second = self.inspect(model, "--output", "a_side")
+            self.assertEqual((second["output"], second["outputs"], second["head"]), ("a_side", 2, "a_side"))
+            self.assertEqual(second["detached"], "softmax")
+            self.check(["inspect", model, "--output", "nix"], 2, "no output nix", "main, a_side")
+            done = self.run_salmap("inspect", model)
+            self.assertIn("4, of main: the file has other outputs (--output)", done.out)
+        only = self.unpack("stack_valid")
+        self.assertIsNone(self.inspect(only)["output"])
+        self.inspect(only, "--output", "dense_1")
+        self.check(["inspect", only, "--output", "dense"], 2, "no output dense", "dense_1")
+
+    def test_layers_by_name(self):
+        model = self.unpack("stack_valid")
+        whole, inner = self.inspect(model), self.inspect(model, "--layer", "dense")
+        self.assertEqual((whole["head"], whole["outputs"], whole["detached"]), ("dense_1", 5, "softmax"))
+        self.assertEqual((inner["head"], inner["outputs"], inner["detached"]), ("dense", 6, None))
+        self.assertLess(len(inner["layers"]), len(whole["layers"]))
+        # The one that makes the scores anyway: nothing changes, and there still are probabilities.
+        self.assertEqual(self.inspect(model, "--layer", "dense_1"), whole)
+        self.check(["inspect", model, "--layer", "dens"], 2, "no dense or convolution layer is named dens", "dense_1")
+        self.check(["inspect", model, "--layer", "conv2d"], 1, "conv2d", "expected one vector of scores")
+
+    def test_layers_by_name_in_onnx(self):
+        model = os.path.join(SOURCE, "data/models/scale_age_honest.onnx")
+        self.assertEqual(self.inspect(model, "--layer", "/age/Gemm"), self.inspect(model))
+        self.assertEqual(self.inspect(model, "--layer", "age"), self.inspect(model))
+
+    def test_input_sizes(self):
+        model = self.unpack("input_without_size")
+        self.check(["inspect", model], 1, model, "no fixed size", "--input-size")
+        found = self.inspect(model, "--input-size", "20x24")
+        self.assertEqual((found["channels"], found["height"], found["width"]), (3, 20, 24))
+        found = self.inspect(model, "--input-size", "18")
+        self.assertEqual((found["height"], found["width"]), (18, 18))
+        for bad in ("0", "18x", "x18", "18x18x3", "-4", "4 x 4", "18.5", "99999999"):
+            self.check(["inspect", model, "--input-size", bad], 2, "--input-size", bad)
+        fixed = self.unpack("stack_valid")
+        self.inspect(fixed, "--input-size", "16")
+        self.check(["inspect", fixed, "--input-size", "16x17"], 2, "width is fixed to 16", "17")
+
+    def test_every_command_takes_them(self):
+        model = self.unpack("outputs_two")
+        base = [model, "--output", "a_side", "--preset", "unit"]
+        done = self.check(["explain", *base, SCALE, "-o", self.out, "--target", "index:1"], 0)
+        self.check(["explain", *base, SCALE, "-o", self.out, "--target", "index:2"], 2, "index 2", "2 outputs")
+        self.check(["plan", model, "--output", "nix"], 2, "no output nix")
+        run = os.path.join(self.folder, "run")
+        self.check(["sweep", *base, SCALE, "-o", run], 0)
+        with open(os.path.join(run, "run.json")) as f:
+            self.assertIn("a_side", f.read())
+        # The other output is another run.
+        self.check(["sweep", model, "--preset", "unit", SCALE, "-o", run], 2, "was begun with another")
+        self.check(["sweep", *base, SCALE, "-o", run], 0)
+
+    def test_what_was_dropped_is_said(self):
+        found = self.inspect(self.unpack("noise"))
+        self.assertEqual(
+            sorted(found["dropped"].split(", ")),
+            ["ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout2D"],
+        )
+        self.assertIsNone(self.inspect(self.unpack("stack_valid"))["dropped"])
+        self.assertIn("for training only", self.run_salmap("inspect", self.unpack("noise")).out)
+
+    def test_presets_are_proposed_and_not_applied(self):
+        named, rescales = self.unpack("named_as_vgg"), self.unpack("rescaling_normalization")
+        self.assertEqual(self.inspect(named)["preset"], "caffe")
+        self.assertEqual(self.inspect(rescales)["preset"], "raw")
+        self.assertIsNone(self.inspect(self.unpack("stack_valid"))["preset"])
+        self.assertIn("--preset caffe", self.run_salmap("inspect", named).out)
+        self.check(["explain", named, SCALE, "-o", self.out, "--sigma", "0"], 0, "preset unit", "--preset caffe")
+        as_it_is = self.read(os.path.join(self.out, "scale_02.npy"))
+        self.check(["explain", named, SCALE, "-o", self.out, "--sigma", "0", "--preset", "unit"], 0, absent=["note"])
+        self.assertEqual(self.read(os.path.join(self.out, "scale_02.npy")), as_it_is)
+        # What is beside the model or given is nobody's guess: no proposal.
+        self.check(["explain", named, SCALE, "-o", self.out, "--preset", "tf", "--save-preprocess"], 0, absent=["note"])
+        self.assertNotIn("caffe", self.run_salmap("inspect", named).out)
+
+
+if __name__ == "__main__":
+    main(sys.modules[__name__])
