@@ -49,6 +49,18 @@ sal_status keras_fail(const keras_importer *k, sal_status status, const char *fo
     return sal_fail(status, "layer %.200s (%.80s): %s", k->layer->full_name, k->layer->class_name, text);
 }
 
+sal_status keras_fail_export(const keras_importer *k, const char *why)
+{
+    if (k->version >= 3)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED,
+                          "%s; in Python, where the network runs, export it: model.export(\"model.onnx\", "
+                          "format=\"onnx\")",
+                          why);
+    return keras_fail(k, SAL_ERROR_UNSUPPORTED,
+                      "%s; export the network: python -m tf2onnx.convert --keras %.200s --output model.onnx", why,
+                      k->path);
+}
+
 /* ---- Ops ----------------------------------------------------------------- */
 
 /* Ops that are what a layer of a name like theirs does; others are its parts. */

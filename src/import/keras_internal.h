@@ -118,6 +118,9 @@ sal_status keras_format(char **out, keras_importer *k, const char *format, ...) 
 sal_status keras_fail(const keras_importer *k, sal_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Fails as UNSUPPORTED likewise, and says how to make an ONNX file of the network. */
+sal_status keras_fail_export(const keras_importer *k, const char *why);
+
 /* An op with one output, of a name of its own; *out may be one of the inputs. */
 sal_status keras_op(const char **out, SalOnnx__Node **node, keras_importer *k, const char *type,
                     const char *const *inputs, size_t count);

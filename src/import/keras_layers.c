@@ -416,10 +416,7 @@ static sal_status python_code(keras_importer *k, keras_tensor *out, const keras_
     (void)out;
     (void)in;
     (void)count;
-    return keras_fail(k, SAL_ERROR_UNSUPPORTED,
-                      "it is Python code, which the file does not hold in a form to run; export the network to ONNX: "
-                      "python -m tf2onnx.convert --keras %.200s --output model.onnx",
-                      k->path);
+    return keras_fail_export(k, "it is Python code, which the file does not hold in a form to run");
 }
 
 typedef struct row {

@@ -124,10 +124,7 @@ static sal_status call_layer(keras_importer *k, keras_tensor *out, const keras_l
     else if (is_model(layer->class_name))
         st = build_model(k, layer, in, count, out);
     else if (!handler)
-        st = keras_fail(k, SAL_ERROR_UNSUPPORTED,
-                        "salmap does not know this class of layers; export the network to ONNX: python -m "
-                        "tf2onnx.convert --keras %.200s --output model.onnx",
-                        k->path);
+        st = keras_fail_export(k, "salmap does not know this class of layers");
     else
         st = handler(k, out, in, count);
     k->layer = before;
@@ -572,11 +569,7 @@ sal_status keras_model_build(const char **output, keras_importer *k, json_t *con
     char empty[] = "";
     self.full_name = self.group = empty;
     if (!self.class_name || !is_model(self.class_name))
-        return sal_fail(
-            SAL_ERROR_UNSUPPORTED,
-            "the network is of a class of its own (%.100s), whose code the file does not hold; export it to "
-            "ONNX",
-            self.class_name ? self.class_name : "none");
+        return keras_fail_export(k, "the network is of a class of its own, whose code the file does not hold");
     TRY(build_model(k, &self, NULL, 0, &tensor));
     *output = tensor.name;
 done:
