@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # test.sh [--quick] [--no-setup] [BUILD] [-- cmake options]: builds salmap with its tests in BUILD (default: build-test/
 # of the repository) and runs them all. The architecture tests compare with PyTorch, which first writes
-# the networks and their gradients into BUILD; --quick skips them, and with them the need for PyTorch, and sweeps that
-# are killed or split dozens of times.
+# the networks and their gradients into BUILD, and with Keras, which comes from PyPI into BUILD/keras; --quick skips them, and
+# with them the need for both, and sweeps that are killed or split dozens of times.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -47,6 +47,11 @@ if [[ $quick -eq 0 ]]; then
         touch "$stamp"
     fi
     export SAL_ARCHITECTURES=$build/architectures
+    if "$root/scripts/keras_environment.sh" "$build/keras"; then
+        export SAL_KERAS_PYTHON=$build/keras/bin/python
+    else
+        echo "test.sh: Keras cannot be had from PyPI: the tests that need it are skipped" >&2
+    fi
 fi
 which=()
 if [[ $quick -eq 1 ]]; then

@@ -1,6 +1,7 @@
 /* Keras files against Keras itself in double precision, through the public header alone: the files of
- * scripts/make_keras_cases.py or, where SAL_KERAS names a folder of scripts/check_keras_applications.py, of that.
- * Networks that refused.txt names are refused with the words that stand there. */
+ * scripts/make_keras_cases.py or, where SAL_KERAS names a folder, those that scripts/check_keras_applications.py put
+ * there; then what was measured is added to the file that SAL_KERAS_TABLE names. Networks that refused.txt names are
+ * refused with the words that stand there. */
 #include "golden/compare.h"
 #include "golden/npy_file.h"
 
@@ -20,6 +21,8 @@ enum { FILES_MOST = 1024, FILE_NAME = 96, LEAST_FILES = 150 };
 static const double tolerance = 1e-5;
 static const double half_tolerance = 5e-3; /* policies of half precision: what a reader may round */
 static const double own_error_factor = 4;  /* large networks: of the error of Keras's own float32 */
+static const double large_scores = 1e-4;   /* of which this is the most */
+static const double kinked_tolerance = 1e-2, kinked_cosine = 0.9999;
 
 typedef struct keras_file {
     char name[FILE_NAME]; /* "branches.k2.h5" */
@@ -31,6 +34,7 @@ typedef struct reference {
     npy_file gradient; /* (C, H, W) */
     double score_tolerance;
     double gradient_tolerance;
+    int kinked; /* large networks whose gradient is not continuous: a second chance, see below */
 } reference;
 
 static const char *root(void)
@@ -86,9 +90,10 @@ static void set_tolerances(reference *r, const char *name)
     if (!f)
         return;
     fclose(f);
-    cr_assert(npy_file_read(&own, path_beside(name, "float32")) && own.count == 2);
-    r->score_tolerance = fmax(tolerance, own_error_factor * own.values[0]);
+    cr_assert(npy_file_read(&own, path_beside(name, "float32")) && own.count == 3);
+    r->score_tolerance = fmin(large_scores, fmax(tolerance, own_error_factor * own.values[0]));
     r->gradient_tolerance = fmax(tolerance, own_error_factor * own.values[1]);
+    r->kinked = own.values[2] != 0;
     free(own.values);
 }
 
@@ -126,6 +131,27 @@ static int64_t largest(const npy_file *scores)
     return (int64_t)best;
 }
 
+static double cosine_of(const float *got, const npy_file *want)
+{
+    double product = 0, a = 0, b = 0;
+    for (size_t i = 0; i < want->count; i++) {
+        product += (double)got[i] * want->values[i];
+        a += (double)got[i] * (double)got[i];
+        b += want->values[i] * want->values[i];
+    }
+    return product / sqrt(a * b);
+}
+
+static void note(const char *name, double scores, double gradient, double cosine)
+{
+    const char *path = getenv("SAL_KERAS_TABLE");
+    FILE *f = path ? fopen(path, "a") : NULL;
+    if (f) {
+        fprintf(f, "%s %.3e %.3e %.12f\n", name, scores, gradient, cosine);
+        fclose(f);
+    }
+}
+
 /* Buffers start as NaN: what is not written does not pass. */
 static void check_results(sal_model *model, const reference *r, const char *name)
 {
@@ -149,8 +175,12 @@ static void check_results(sal_model *model, const reference *r, const char *name
                  (long long)largest(&r->scores));
     cr_expect(within(score_distance, r->score_tolerance), "%s: scores are off by %g of the largest (%g for %g)", name,
               score_distance, (double)scores[0], r->scores.values[0]);
-    cr_expect(within(gradient_distance, r->gradient_tolerance), "%s: the gradient is off by %g, tolerance %g", name,
-              gradient_distance, r->gradient_tolerance);
+    const double cosine = cosine_of(gradient, &r->gradient);
+    const int fine = within(gradient_distance, r->gradient_tolerance) ||
+                     (r->kinked && within(gradient_distance, kinked_tolerance) && cosine > kinked_cosine);
+    cr_expect(fine, "%s: the gradient is off by %g, tolerance %g, cosine %.9f", name, gradient_distance,
+              r->gradient_tolerance, cosine);
+    note(name, score_distance, gradient_distance, cosine);
     free(pixels);
     free(gradient);
     free(scores);

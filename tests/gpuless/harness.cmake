@@ -15,7 +15,8 @@ function(sal_caught bug file program message)
   sal_planted(${bug} ${file} ${program})
   add_test(NAME planted_${bug} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/must_fail.sh "${message}"
                                        $<TARGET_FILE:planted_${bug}> ${ARGN})
-  set_tests_properties(planted_${bug} PROPERTIES TIMEOUT 300 ENVIRONMENT "XDG_CACHE_HOME=none;HOME=none")
+  # Long: what is checked here is the checks.
+  set_tests_properties(planted_${bug} PROPERTIES TIMEOUT 300 LABELS long ENVIRONMENT "XDG_CACHE_HOME=none;HOME=none")
 endfunction()
 
 # The thread sanitizer sees threads that do not wait for each other, whatever their order, and sees none in what ships.

@@ -52,3 +52,8 @@ foreach(group IN ITEMS Equality HalfPrecision Streams Memory Faults Devices)
   set_tests_properties(emulated_${group} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900 ENVIRONMENT
                                                     "PYTHONDONTWRITEBYTECODE=1")
 endforeach()
+if(SAL_SANITIZE)
+  set_property(TEST emulated_Faults APPEND PROPERTY ENVIRONMENT SAL_FAULT_STRIDE=7)
+endif()
+# The same as other runs of theirs, with less or in another order.
+set_tests_properties(conformance_cuda_no_plans emulated_maps_11 PROPERTIES LABELS long)

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# keras_environment.sh DIR: a Python environment in DIR with the Kerases that salmap is checked against: Keras 3 on TensorFlow, and
+# Keras 2 (tf_keras) beside it, from PyPI. Done at once where it is there. DIR/bin/python then runs check_keras_applications.py,
+# make_demo_keras.py and make_keras_vis_references.py.
+set -euo pipefail
+
+directory=${1:?usage: keras_environment.sh DIR}
+packages=(keras==3.15.1 tensorflow-cpu==2.21.0 tf_keras==2.21.0 tf-keras-vis==0.8.7 h5py==3.14.0 onnx==1.23.2)
+stamp=$directory/.packages
+if [[ -f $stamp && $(cat "$stamp") == "${packages[*]}" ]]; then
+    exit 0
+fi
+echo "Making a Python environment with Keras in $directory ..."
+# Debian's: whatever else comes first on the PATH may not have the module.
+/usr/bin/python3 -m venv --clear "$directory"
+"$directory/bin/pip" install --quiet --disable-pip-version-check --retries 5 "${packages[@]}"
+echo "${packages[*]}" > "$stamp"
