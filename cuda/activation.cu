@@ -131,7 +131,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     backward_kernel(T *dx, const T *dy, const T *kept, const T *addend, int64_t elements, sal_activation a, int rule)
 {
     /* Sigmoid keeps its output, which is 1/2 where the input is 0. */
-    const float zero = a.kind == SAL_ACT_SIGMOID ? 0.5f : 0.0f;
+    const float zero = a.kind == SAL_ACT_SIGMOID ? 0.5f : a.kind == SAL_ACT_EXP ? 1.0f : 0.0f;
     for (int64_t i = first_element<V>(); i < elements; i += element_stride<V>()) {
         float g[V], k[V], add[V] = {};
         elements_load<V>(g, dy + i);

@@ -31,6 +31,13 @@ ACTIVATION_MATH float activation_clamp01(float x)
     return x < 0.0f ? 0.0f : x > 1.0f ? 1.0f : x;
 }
 
+/* The sum would lose the digits of a negative x. */
+ACTIVATION_MATH float activation_squareplus(float x, float alpha)
+{
+    const float root = sqrtf(x * x + alpha);
+    return x > 0.0f ? 0.5f * (x + root) : 0.5f * alpha / (root - x);
+}
+
 ACTIVATION_MATH float activation_value(float x, const sal_activation &a)
 {
     switch (a.kind) {
@@ -46,13 +53,17 @@ ACTIVATION_MATH float activation_value(float x, const sal_activation &a)
     case SAL_ACT_GELU_TANH: return x * activation_gelu_gate(x);
     case SAL_ACT_HARD_SIGMOID: return activation_clamp01(a.alpha * x + a.beta);
     case SAL_ACT_HARD_SWISH: return x * activation_clamp01(x * (1.0f / 6.0f) + 0.5f);
+    case SAL_ACT_EXP: return expf(x);
+    case SAL_ACT_SOFTSIGN: return x / (1.0f + fabsf(x));
+    case SAL_ACT_SQUAREPLUS: return activation_squareplus(x, a.alpha);
+    case SAL_ACT_THRESHOLD: return x > a.alpha ? x : 0.0f;
     case SAL_ACT_NONE:
     case SAL_ACT_COUNT: break;
     }
     return x;
 }
 
-/* f'(x) from x, or from y = f(x) for sigmoid and tanh (SAL_KEEP_OUTPUT). */
+/* f'(x) from x, or from y = f(x) where that is what is kept (SAL_KEEP_OUTPUT). */
 ACTIVATION_MATH float activation_slope(float v, const sal_activation &a)
 {
     switch (a.kind) {
@@ -77,6 +88,10 @@ ACTIVATION_MATH float activation_slope(float v, const sal_activation &a)
         return u > 0.0f && u < 1.0f ? a.alpha : 0.0f;
     }
     case SAL_ACT_HARD_SWISH: return v <= -3.0f ? 0.0f : v >= 3.0f ? 1.0f : v * (1.0f / 3.0f) + 0.5f;
+    case SAL_ACT_EXP: return v;
+    case SAL_ACT_SOFTSIGN: return (1.0f - fabsf(v)) * (1.0f - fabsf(v));
+    case SAL_ACT_SQUAREPLUS: return activation_squareplus(v, a.alpha) / sqrtf(v * v + a.alpha);
+    case SAL_ACT_THRESHOLD: return v > a.alpha ? 1.0f : 0.0f;
     case SAL_ACT_NONE:
     case SAL_ACT_COUNT: break;
     }

@@ -80,6 +80,7 @@ def takes_bytes(name):
 
 def build(keras, name, policy, logits):
     keras.backend.clear_session()
+    keras.utils.set_random_seed(1)
     keras.backend.set_floatx(policy)
     keras.mixed_precision.set_global_policy(policy)
     maker = FISH.get(name) or functools.partial(application, name=name)

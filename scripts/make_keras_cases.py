@@ -219,6 +219,42 @@ def outputs_two():
     return functional(network)
 
 
+def transposing(name, *arguments, **options):
+    @case(f"conv_transpose_{name}", shape=(7, 6, 3), three=("keras",))
+    def build():
+        return sequential(L.Conv2DTranspose(4, *arguments, activation="relu", **options), L.Conv2DTranspose(2, 2, use_bias=False),
+                          L.Flatten(), L.Dense(3, activation=ending("softmax")))
+
+
+transposing("valid", 3)
+transposing("same", 3, padding="same")
+transposing("valid_strided", (3, 2), strides=2)
+transposing("same_strided", (3, 4), strides=(2, 3), padding="same")
+transposing("valid_sparse", 2, strides=3)
+transposing("same_sparse", (1, 2), strides=(3, 2), padding="same")
+
+
+@case(shape=(7, 6, 2), two=("h5", "keras"))
+def up_sampling():
+    return sequential(L.UpSampling2D((2, 3)), L.Conv2D(3, 3, activation="relu"), L.UpSampling2D(), L.DepthwiseConv2D(3),
+                      L.UpSampling2D((1, 2), interpolation="bilinear"), L.Flatten(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(shape=(9, 8, 3), three=("keras",))
+def group_normalization():
+    return sequential(L.Conv2D(6, 3), L.GroupNormalization(3), L.Conv2D(4, 3, activation="tanh"),
+                      L.GroupNormalization(2, epsilon=0.01, scale=False), L.GroupNormalization(-1, center=False),
+                      L.GroupNormalization(1), L.Flatten(), L.Dense(3, activation=ending("softmax")))
+
+
+@case(shape=(2, 7, 6), runs=False, channels_first=True)
+def channels_first_spatial():
+    first = {"data_format": "channels_first"}
+    return sequential(L.ZeroPadding2D(1, **first), L.UpSampling2D(2, **first), L.Conv2D(4, 3, activation="tanh", **first),
+                      L.Cropping2D(((1, 2), (0, 1)), **first), L.Conv2DTranspose(3, 3, strides=2, **first),
+                      L.AveragePooling2D(3, strides=2, padding="same", **first), L.Flatten(), L.Dense(3, activation=ending("softmax")))
+
+
 @case(two=("h5", "keras"), options=("output a_side",))
 def output_by_name():
     def network(x):
@@ -365,6 +401,25 @@ for both in ("relu", "sigmoid", "tanh", "softplus", "softsign", "elu", "selu", "
     versions = (2,) if both == "swish" else (2, 3)
     case(f"activation_{both}", versions=versions, three=("keras",), shape=(8, 9, 2))(activating(both))
 case("activation_hard_silu", versions=(3,), three=("keras",), shape=(8, 9, 2))(activating("hard_silu"))
+for three in ("celu", "log_sigmoid", "tanh_shrink", "hard_tanh", "soft_shrink", "hard_shrink", "sparse_plus", "sparse_sigmoid",
+              "squareplus"):
+    case(f"activation_{three}", versions=(3,), three=("keras",), shape=(8, 9, 2))(activating(three))
+
+
+@case(two=("h5", "keras"))
+def activation_objects():
+    """Layers, and functions by themselves, in place of a name."""
+    return sequential(L.Conv2D(4, 3, activation=leaky(0.15)), L.Activation(keras.activations.tanh),
+                      L.Dense(5, activation=L.ELU(0.8)), L.Conv2D(4, 1, activation=keras.activations.gelu), L.GlobalAveragePooling2D(),
+                      L.Dense(3, activation=ending("softmax")))
+
+
+@case(three=("keras",))
+def relu_everything():
+    return sequential(L.Conv2D(4, 3), L.ReLU(max_value=2.0, negative_slope=0.2, threshold=0.3), L.Conv2D(4, 3),
+                      L.ReLU(negative_slope=0.1, threshold=0.1), L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax")))
+
+
 # max(0, min(1, x / 6 + 1 / 2)) in Keras 3 and max(0, min(1, x / 5 + 1 / 2)) in Keras 2.
 case("activation_hard_sigmoid", versions=(3,), shape=(8, 9, 2))(activating("hard_sigmoid"))
 case("activation_hard_sigmoid_2", versions=(2,), two=("h5", "keras"), shape=(8, 9, 2))(activating("hard_sigmoid"))

@@ -58,7 +58,7 @@ static void append_activation(line *l, const sal_activation *a)
     append(l, "%s", sal_activation_name(a->kind));
     if (a->kind == SAL_ACT_CLIP)
         append(l, " %g..%g", (double)a->alpha, (double)a->beta);
-    else if (a->kind == SAL_ACT_LEAKY_RELU || a->kind == SAL_ACT_ELU)
+    else if (a->kind == SAL_ACT_LEAKY_RELU || a->kind == SAL_ACT_ELU || a->kind == SAL_ACT_THRESHOLD)
         append(l, " %g", (double)a->alpha);
 }
 

@@ -66,6 +66,10 @@ typedef enum sal_activation_kind {
     SAL_ACT_GELU_TANH,    /* its tanh approximation */
     SAL_ACT_HARD_SIGMOID, /* min(max(alpha x + beta, 0), 1) */
     SAL_ACT_HARD_SWISH,   /* x min(max(x / 6 + 1/2, 0), 1) */
+    SAL_ACT_EXP,          /* e^x */
+    SAL_ACT_SOFTSIGN,     /* x / (1 + |x|) */
+    SAL_ACT_SQUAREPLUS,   /* (x + sqrt(x^2 + alpha)) / 2: Barron 2021 */
+    SAL_ACT_THRESHOLD,    /* x > alpha ? x : 0 */
     SAL_ACT_COUNT
 } sal_activation_kind;
 
@@ -170,7 +174,7 @@ typedef struct sal_op_row {
 
 const sal_op_row *sal_op_get(sal_op op);
 const char *sal_activation_name(sal_activation_kind kind);
-/* relu, clip: SIGN; leaky relu: SIGN; sigmoid, tanh: OUTPUT; the others: INPUT; none: NOTHING. */
+/* relu, clip: SIGN; leaky relu: SIGN; sigmoid, tanh, exp, softsign: OUTPUT; the others: INPUT; none: NOTHING. */
 sal_keep sal_activation_keep(sal_activation_kind kind);
 
 /* Elements of a shape, all axes. */

@@ -100,6 +100,10 @@ static const struct {
     [SAL_ACT_GELU_TANH] = {"gelu_tanh", SAL_KEEP_INPUT},
     [SAL_ACT_HARD_SIGMOID] = {"hard_sigmoid", SAL_KEEP_INPUT},
     [SAL_ACT_HARD_SWISH] = {"hard_swish", SAL_KEEP_INPUT},
+    [SAL_ACT_EXP] = {"exp", SAL_KEEP_OUTPUT},
+    [SAL_ACT_SOFTSIGN] = {"softsign", SAL_KEEP_OUTPUT},
+    [SAL_ACT_SQUAREPLUS] = {"squareplus", SAL_KEEP_INPUT},
+    [SAL_ACT_THRESHOLD] = {"threshold", SAL_KEEP_INPUT},
 };
 
 const sal_op_row *sal_op_get(sal_op op)

@@ -104,6 +104,8 @@ static sal_status check_activation(const sal_node *node)
     /* The backward pass knows the input's sign from the output's. */
     if (a->kind == SAL_ACT_LEAKY_RELU && a->alpha < 0.0F)
         return sal_node_fail(SAL_ERROR_UNSUPPORTED, node, "leaky relu with the negative slope %g", (double)a->alpha);
+    if (a->kind == SAL_ACT_SQUAREPLUS && !(a->alpha > 0.0F))
+        return sal_node_fail(SAL_ERROR_UNSUPPORTED, node, "squareplus with %g", (double)a->alpha);
     if (a->kind == SAL_ACT_CLIP && !(a->alpha <= a->beta))
         return sal_node_fail(SAL_ERROR_FORMAT, node, "clips to an empty range: %g to %g", (double)a->alpha,
                              (double)a->beta);

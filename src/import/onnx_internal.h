@@ -297,8 +297,8 @@ sal_status onnx_fold_math(onnx_importer *im, const onnx_op *op, onnx_math math);
 onnx_handler onnx_lower_conv, onnx_lower_max_pool, onnx_lower_average_pool, onnx_lower_global_average_pool,
     onnx_lower_global_max_pool, onnx_lower_pad;
 onnx_handler onnx_lower_gemm, onnx_lower_matmul, onnx_lower_batch_norm, onnx_lower_layer_norm;
-onnx_handler onnx_lower_activation, onnx_lower_clip, onnx_lower_prelu, onnx_lower_erf, onnx_lower_gelu, onnx_lower_mish,
-    onnx_lower_softmax;
+onnx_handler onnx_lower_activation, onnx_lower_clip, onnx_lower_prelu, onnx_lower_erf, onnx_lower_exp, onnx_lower_gelu,
+    onnx_lower_mish, onnx_lower_softmax;
 onnx_handler onnx_lower_add, onnx_lower_sub, onnx_lower_mul, onnx_lower_div, onnx_lower_pow, onnx_lower_min,
     onnx_lower_max, onnx_lower_mod, onnx_lower_sum, onnx_lower_neg, onnx_lower_sqrt, onnx_lower_reciprocal,
     onnx_lower_reduce_mean;

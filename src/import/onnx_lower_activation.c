@@ -22,7 +22,10 @@ static const struct {
     {"Selu", SAL_ACT_ELU, 1.67326319217681884765625F, 1.05070102214813232421875F},
     {"Sigmoid", SAL_ACT_SIGMOID, 0.0F, 0.0F},
     {"Softplus", SAL_ACT_SOFTPLUS, 0.0F, 0.0F},
+    {"Softsign", SAL_ACT_SOFTSIGN, 0.0F, 0.0F},
+    {"Squareplus", SAL_ACT_SQUAREPLUS, 4.0F, 0.0F}, /* no op of ONNX: what Keras files ask for */
     {"Tanh", SAL_ACT_TANH, 0.0F, 0.0F},
+    {"ThresholdedRelu", SAL_ACT_THRESHOLD, 1.0F, 0.0F},
 };
 
 sal_status onnx_lower_activation(onnx_importer *im, const onnx_op *op)
@@ -40,6 +43,20 @@ sal_status onnx_lower_activation(onnx_importer *im, const onnx_op *op)
     TRY(onnx_emit_activation(&x, im, op, x, simple[k].kind, (double)alpha, selu ? 0.0 : (double)beta));
     if (selu)
         TRY(onnx_emit_affine(&x, im, op, x, (double)beta, 0.0));
+    onnx_output_node(im, op, 0, x);
+done:
+    return st;
+}
+
+sal_status onnx_lower_exp(onnx_importer *im, const onnx_op *op)
+{
+    sal_status st = SAL_OK;
+    int constant, x;
+    TRY(onnx_is_constant(&constant, im, op, 0));
+    if (constant)
+        return onnx_fold_unary(im, op);
+    TRY(onnx_node(&x, im, op, 0));
+    TRY(onnx_emit_activation(&x, im, op, x, SAL_ACT_EXP, 0.0, 0.0));
     onnx_output_node(im, op, 0, x);
 done:
     return st;

@@ -121,7 +121,7 @@ class KerasFiles(Case):
         self.inspect("a.keras", self.configured(rename), "SeparableConv2D", codes=(1,))
 
     def test_python_code_and_unknown_classes(self):
-        for name, text in (("Lambda", "ONNX"), ("MyLayer", "ONNX"), ("Package>MyLayer", "MyLayer")):
+        for name, text in (("Lambda", "onnx"), ("MyLayer", "onnx"), ("Package>MyLayer", "MyLayer")):
 
             def change(config):
                 for layer in config["layers"]:

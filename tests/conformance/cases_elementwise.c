@@ -18,6 +18,11 @@ static const sal_activation kinds[] = {
     {SAL_ACT_HARD_SIGMOID, 0.2f, 0.5f},
     {SAL_ACT_HARD_SIGMOID, 1.0f / 6.0f, 0.5f},
     {SAL_ACT_HARD_SWISH, 0, 0},
+    {SAL_ACT_EXP, 0, 0},
+    {SAL_ACT_SOFTSIGN, 0, 0},
+    {SAL_ACT_SQUAREPLUS, 4, 0},
+    {SAL_ACT_THRESHOLD, 0.4f, 0},
+    {SAL_ACT_THRESHOLD, -0.3f, 0},
     {SAL_ACT_NONE, 0, 0},
 };
 

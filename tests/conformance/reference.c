@@ -157,6 +157,8 @@ void reference_forward(const forward_answer *out, const reference *r)
         /* No slope exceeds 1.13 (gelu, silu), save those that alpha sets. */
         double slope = 1.2 + fabs((double)a->alpha);
         out->y[i] = sal_naive_activation(NULL, a, out->y[i]);
+        if (a->kind == SAL_ACT_EXP)
+            slope = out->y[i];
         out->tolerance[i] = out->tolerance[i] * slope + (exact ? 0.0 : function_tolerance(r, out->y[i]));
     }
 }
@@ -187,7 +189,7 @@ static double through_activation(double *tolerance, const reference *r, const ba
     if (!bit && x == 0.0 && q->rule == SAL_RULE_RECTIFIED)
         dx = 0.0;
     *tolerance = bit ? 2.0 * roundoff * fabs(dx) + storage_tolerance(r, dx, 0.0)
-                     : function_tolerance(r, fabs(q->dy[i])) * (1.0 + fabs((double)a->alpha));
+                     : function_tolerance(r, fabs(q->dy[i])) * (1.0 + fabs((double)a->alpha)) * fmax(1.0, fabs(d));
     if (bit && low != high)
         *tolerance = INFINITY; /* rounding decides on which side of the edge this one lies */
     if (sal_activation_keep(a->kind) == SAL_KEEP_OUTPUT && fabs(x) < 4.0 * r->storage)

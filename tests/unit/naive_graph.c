@@ -42,6 +42,10 @@ double sal_naive_activation(double *derivative, const sal_activation *activation
     case SAL_ACT_HARD_SWISH:
         y = x * hard(x, 1.0 / 6, 0.5), d = hard(x, 1.0 / 6, 0.5) + (inside(x, -3, 3) ? x / 6 : 0);
         break;
+    case SAL_ACT_EXP: y = exp(x), d = y; break;
+    case SAL_ACT_SOFTSIGN: y = x / (1 + fabs(x)), d = 1 / ((1 + fabs(x)) * (1 + fabs(x))); break;
+    case SAL_ACT_SQUAREPLUS: y = 0.5 * (x + sqrt(x * x + a)), d = 0.5 * (1 + x / sqrt(x * x + a)); break;
+    case SAL_ACT_THRESHOLD: y = x > a ? x : 0, d = x > a; break;
     default: y = x, d = 1; break;
     }
     if (derivative)

@@ -28,6 +28,7 @@ static double to_edge(const sal_activation *a, double x)
     case SAL_ACT_CLIP: return fmin(fabs(x - (double)a->alpha), fabs(x - (double)a->beta));
     case SAL_ACT_HARD_SIGMOID: x = (double)a->alpha * x + (double)a->beta; return fmin(fabs(x), fabs(x - 1.0));
     case SAL_ACT_HARD_SWISH: return fabs(x + 3.0);
+    case SAL_ACT_THRESHOLD: return fabs(x - (double)a->alpha);
     default: return INFINITY;
     }
 }

@@ -57,11 +57,20 @@ Test(naive, activations_have_their_known_values)
         sal_activation a;
         double x, y;
     } known[] = {
-        {{SAL_ACT_GELU, 0, 0}, 1.0, 0.8413447460685429},       {{SAL_ACT_GELU_TANH, 0, 0}, 1.0, 0.8411919906082768},
-        {{SAL_ACT_SILU, 0, 0}, 1.0, 0.7310585786300049},       {{SAL_ACT_SOFTPLUS, 0, 0}, 1.0, 1.3132616875182228},
-        {{SAL_ACT_ELU, 1, 0}, -1.0, -0.6321205588285577},      {{SAL_ACT_TANH, 0, 0}, 0.5, 0.46211715726000976},
-        {{SAL_ACT_HARD_SWISH, 0, 0}, 1.0, 0.6666666666666666}, {{SAL_ACT_HARD_SIGMOID, 0.25F, 0.5F}, 1.0, 0.75},
-        {{SAL_ACT_LEAKY_RELU, 0.25F, 0}, -2.0, -0.5},          {{SAL_ACT_CLIP, -1, 6}, 7.0, 6.0},
+        {{SAL_ACT_GELU, 0, 0}, 1.0, 0.8413447460685429},
+        {{SAL_ACT_GELU_TANH, 0, 0}, 1.0, 0.8411919906082768},
+        {{SAL_ACT_SILU, 0, 0}, 1.0, 0.7310585786300049},
+        {{SAL_ACT_SOFTPLUS, 0, 0}, 1.0, 1.3132616875182228},
+        {{SAL_ACT_ELU, 1, 0}, -1.0, -0.6321205588285577},
+        {{SAL_ACT_TANH, 0, 0}, 0.5, 0.46211715726000976},
+        {{SAL_ACT_EXP, 0, 0}, 1.0, 2.718281828459045},
+        {{SAL_ACT_SOFTSIGN, 0, 0}, -3.0, -0.75},
+        {{SAL_ACT_SQUAREPLUS, 4, 0}, 1.5, 2.0},
+        {{SAL_ACT_THRESHOLD, 0.5F, 0}, 0.25, 0.0},
+        {{SAL_ACT_HARD_SWISH, 0, 0}, 1.0, 0.6666666666666666},
+        {{SAL_ACT_HARD_SIGMOID, 0.25F, 0.5F}, 1.0, 0.75},
+        {{SAL_ACT_LEAKY_RELU, 0.25F, 0}, -2.0, -0.5},
+        {{SAL_ACT_CLIP, -1, 6}, 7.0, 6.0},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         cr_assert(fabs(sal_naive_activation(NULL, &known[i].a, known[i].x) - known[i].y) < 1e-12, "%s",

@@ -89,7 +89,6 @@ Test(cancel_transposes, every_op_between_is_renamed)
     graph.nodes[joined].axis = 3;
     x = build_done(&graph, joined);
     x = build_slice(&graph, x, 3, 1, 2, 3);
-    x = build_slice(&graph, x, 1, 1, 1, 5);
     x = build_pad(&graph, x, 1, 1, 2, 0.5F);
     x = build_two(&graph, SAL_OP_MUL, x, build_activation(&graph, build_mean(&graph, x, 1), SAL_ACT_SIGMOID, 0, 0));
     x = build_softmax(&graph, x, 3);
@@ -240,6 +239,26 @@ Test(turn_axes, norms_affines_pads_and_means_on_other_axes_get_their_operand_tur
     cr_assert_geq(count_op(&after, SAL_OP_TRANSPOSE), 6);
     sal_graph_clear(&after);
     after = after_all(&graph);
+    clear(&graph, &after);
+}
+
+Test(turn_axes, joins_and_cuts_happen_along_the_channels)
+{
+    sal_graph graph;
+    int x = build_conv(&graph, build_input(&graph, 3, 6, 5), 4, 3, 1, 1, 1);
+    int a = build_slice(&graph, x, 2, 1, 2, 3), b = build_slice(&graph, x, 2, 0, 1, 2);
+    int both = build_raw(&graph, SAL_OP_CONCAT, a, b);
+    graph.nodes[both].axis = 2;
+    x = build_slice(&graph, build_done(&graph, both), 3, 1, 1, 3);
+    build_dense(&graph, build_flatten(&graph, x), 2);
+    sal_graph after = after_pass(&graph, sal_pass_turn_axes);
+    for (size_t i = 0; i < after.count; i++)
+        cr_expect(after.nodes[i].op != SAL_OP_SLICE || after.nodes[i].axis == 1);
+    sal_graph_clear(&after);
+    after = after_all(&graph);
+    for (size_t i = 0; i < after.count; i++)
+        cr_expect((after.nodes[i].op != SAL_OP_SLICE && after.nodes[i].op != SAL_OP_CONCAT) ||
+                  after.nodes[i].axis == 1);
     clear(&graph, &after);
 }
 

@@ -129,12 +129,16 @@ static void activation(float *y, const float *x, size_t n, const sal_activation 
     case SAL_ACT_GELU_TANH: EACH(v * math_gelu_tanh_gate(v));
     case SAL_ACT_HARD_SIGMOID: EACH(math_clamp01(alpha * v + beta));
     case SAL_ACT_HARD_SWISH: EACH(v * math_clamp01(v * (1.0f / 6.0f) + 0.5f));
+    case SAL_ACT_EXP: EACH(math_exp(v)); /* at most e^88: padding stays finite */
+    case SAL_ACT_SOFTSIGN: EACH(v / (1.0f + fabsf(v)));
+    case SAL_ACT_SQUAREPLUS: EACH(math_squareplus(v, alpha));
+    case SAL_ACT_THRESHOLD: EACH(v > alpha ? v : 0.0f);
     case SAL_ACT_NONE:
     case SAL_ACT_COUNT: memmove(y, x, n * sizeof *y); break;
     }
 }
 
-/* f'(x) from x, or from y = f(x) for sigmoid and tanh. */
+/* f'(x) from x, or from y = f(x) where that is what is kept. */
 static void derivative(float *y, const float *x, size_t n, const sal_activation *a)
 {
     const float alpha = a->alpha, beta = a->beta;
@@ -151,6 +155,10 @@ static void derivative(float *y, const float *x, size_t n, const sal_activation 
     case SAL_ACT_GELU_TANH: EACH(math_gelu_tanh_derivative(v));
     case SAL_ACT_HARD_SIGMOID: EACH(alpha * v + beta > 0.0f && alpha * v + beta < 1.0f ? alpha : 0.0f);
     case SAL_ACT_HARD_SWISH: EACH(v <= -3.0f ? 0.0f : v >= 3.0f ? 1.0f : v * (1.0f / 3.0f) + 0.5f);
+    case SAL_ACT_EXP: EACH(v);
+    case SAL_ACT_SOFTSIGN: EACH((1.0f - fabsf(v)) * (1.0f - fabsf(v)));
+    case SAL_ACT_SQUAREPLUS: EACH(math_squareplus(v, alpha) / sqrtf(v * v + alpha));
+    case SAL_ACT_THRESHOLD: EACH(v > alpha ? 1.0f : 0.0f);
     case SAL_ACT_NONE:
     case SAL_ACT_COUNT:
         for (size_t i = 0; i < n; i++)
@@ -164,8 +172,8 @@ static void activation_backward(float *dx, const float *dy, const float *kept, c
 {
     enum { PIECE = 256 };
     float slope[PIECE];
-    /* Sigmoid keeps its output, which is 1/2 where the input is 0. */
-    const float zero = a->kind == SAL_ACT_SIGMOID ? 0.5f : 0.0f;
+    /* What is kept where the input is 0: of sigmoid and exp it is the output. */
+    const float zero = a->kind == SAL_ACT_SIGMOID ? 0.5f : a->kind == SAL_ACT_EXP ? 1.0f : 0.0f;
     for (size_t at = 0; at < n; at += PIECE) {
         size_t m = n - at < PIECE ? n - at : PIECE;
         derivative(slope, kept + at, m, a);

@@ -99,6 +99,13 @@ static inline float math_softplus(float x)
     return (x > 0.0f ? x : 0.0f) + 2.0f * z * p;
 }
 
+/* The sum would lose the digits of a negative x. */
+static inline float math_squareplus(float x, float alpha)
+{
+    float root = sqrtf(x * x + alpha);
+    return x > 0.0f ? 0.5f * (x + root) : 0.5f * alpha / (root - x);
+}
+
 static inline float math_clamp01(float x)
 {
     x = x < 0.0f ? 0.0f : x;

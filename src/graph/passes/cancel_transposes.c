@@ -84,6 +84,8 @@ static int rename_axes(sal_node *node, const int *p)
     case SAL_OP_LAYER_NORM: return rename_channels(node, p);
     case SAL_OP_SOFTMAX: node->axis = p[node->axis]; return 1;
     case SAL_OP_SLICE:
+        if (node->axis == 1 && p[1] != 1)
+            return 0;
         extent = node->shape.dim[node->axis];
         node->axis = p[node->axis];
         node->shape.dim[node->axis] = extent;
@@ -160,8 +162,10 @@ static int can_sink_past(const sal_rewrite *rw, const sal_node *node, const int 
         if (!same_permutation(x, p) && !sal_permutation_keeps_order(&x->shape, inverse))
             return 0;
     }
-    if (node->op == SAL_OP_CONCAT || p[1] == 1)
+    if (p[1] == 1 || (node->op == SAL_OP_CONCAT && node->axis != 1))
         return 1;
+    if (node->op == SAL_OP_CONCAT)
+        return 0;
     /* A gate of one value per channel must stay one. */
     return sal_shape_equal(&sal_rewrite_input(rw, node, 1)->shape, &node->shape) ||
            !sal_node_is_canonical(rw->graph, node);

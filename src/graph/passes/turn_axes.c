@@ -15,16 +15,20 @@ static sal_status transpose(int *out, sal_rewrite *rw, int input, const int *p)
     return sal_graph_infer(rw->graph, *out);
 }
 
-/* Axis j of the turned operand is axis p[j] of the operand. */
+/* Axis j of the turned operands is axis p[j] of the operands. */
 static sal_status turn(sal_rewrite *rw, int i, const int *p, int axis)
 {
     sal_status st = SAL_OK;
     int turned, back, inverse[SAL_MAX_RANK];
     for (int j = 0; j < SAL_MAX_RANK; j++)
         inverse[p[j]] = j;
-    TRY(transpose(&turned, rw, rw->graph->nodes[i].inputs[0], p));
+    for (int k = 0; k < rw->graph->nodes[i].input_count; k++) {
+        TRY(transpose(&turned, rw, rw->graph->nodes[i].inputs[k], p));
+        sal_rewrite_set_input(rw, &rw->graph->nodes[i], k, turned);
+    }
     sal_node *node = &rw->graph->nodes[i];
-    sal_rewrite_set_input(rw, node, 0, turned);
+    if (node->op == SAL_OP_SLICE) /* how many it takes is in its shape */
+        node->shape.dim[axis] = node->shape.dim[node->axis];
     node->axis = axis;
     TRY(sal_graph_infer(rw->graph, i));
     TRY(transpose(&back, rw, i, inverse));
@@ -59,17 +63,27 @@ static int is_pixel_gate(const sal_graph *graph, const sal_node *node)
     return x->rank == 4 && b->rank == 4 && b->dim[1] == 1 && b->dim[2] == x->dim[2] && b->dim[3] == x->dim[3];
 }
 
+/* Back ends join and cut along the channels; the graph knows other axes as well. */
+static int is_fine(const sal_graph *graph, const sal_node *node)
+{
+    if (node->op == SAL_OP_CONCAT || node->op == SAL_OP_SLICE)
+        return node->axis == 1;
+    return sal_node_is_canonical(graph, node);
+}
+
 static sal_status visit(sal_rewrite *rw, int i)
 {
     int p[SAL_MAX_RANK];
     const sal_node *node = &rw->graph->nodes[i];
-    if (sal_node_is_canonical(rw->graph, node))
+    if (is_fine(rw->graph, node))
         return SAL_OK;
     for (int j = 0; j < SAL_MAX_RANK; j++)
         p[j] = j;
     switch (node->op) {
     case SAL_OP_AFFINE:
     case SAL_OP_LAYER_NORM:
+    case SAL_OP_CONCAT:
+    case SAL_OP_SLICE:
         p[1] = node->axis;
         p[node->axis] = 1;
         return turn(rw, i, p, 1);
