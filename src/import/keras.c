@@ -181,18 +181,16 @@ sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *p
                         .name_lists = json_object(),
                         .dropped = json_object()};
     json_t *config = NULL, *metadata = NULL;
-    unsigned char *image = NULL;
-    size_t image_size;
     const char *output;
     char version[32];
     sal_graph_init(graph);
     const int zip = is_zip(path);
     k.weights.archive = zip;
     if (zip) {
-        TRY(keras_archive_read(&config, &metadata, &image, &image_size, path, max_bytes));
-        TRY(keras_hdf5_open(&k.weights.file, path, image, image_size));
+        TRY(keras_archive_read(&config, &metadata, path, max_bytes));
+        TRY(keras_hdf5_open(&k.weights.file, path, keras_archive_weights));
     } else {
-        TRY(keras_hdf5_open(&k.weights.file, path, NULL, 0));
+        TRY(keras_hdf5_open(&k.weights.file, path, NULL));
         TRY(read_legacy(&config, &k, path));
     }
     TRY(find_version(version, sizeof version, &k, config, metadata));
@@ -216,6 +214,5 @@ done:
     clear(&k);
     json_decref(config);
     json_decref(metadata);
-    sal_free(image);
     return st;
 }

@@ -8,6 +8,17 @@
 #include <string.h>
 #include <zip.h>
 
+static sal_status look_at(zip_stat_t *info, zip_t *archive, const char *path, const char *name, uint64_t max_bytes)
+{
+    zip_stat_init(info);
+    if (zip_stat(archive, name, 0, info) != 0 || !(info->valid & ZIP_STAT_SIZE))
+        return sal_fail(SAL_ERROR_FORMAT, "%s: there is no %s in this archive: is it a .keras file?", path, name);
+    if (info->size > max_bytes)
+        return sal_fail(SAL_ERROR_LIMIT, "%s: %s has %llu bytes, the limit is %llu", path, name,
+                        (unsigned long long)info->size, (unsigned long long)max_bytes);
+    return SAL_OK;
+}
+
 /* Members by their exact names, wherever the archive says they would be unpacked to: nothing is written. */
 static sal_status read_member(unsigned char **out, size_t *size, zip_t *archive, const char *path, const char *name,
                               uint64_t max_bytes)
@@ -16,12 +27,7 @@ static sal_status read_member(unsigned char **out, size_t *size, zip_t *archive,
     zip_stat_t info;
     zip_file_t *member = NULL;
     unsigned char *bytes = NULL;
-    zip_stat_init(&info);
-    if (zip_stat(archive, name, 0, &info) != 0 || !(info.valid & ZIP_STAT_SIZE))
-        return sal_fail(SAL_ERROR_FORMAT, "%s: there is no %s in this archive: is it a .keras file?", path, name);
-    if (info.size > max_bytes)
-        return sal_fail(SAL_ERROR_LIMIT, "%s: %s has %llu bytes, the limit is %llu", path, name,
-                        (unsigned long long)info.size, (unsigned long long)max_bytes);
+    TRY(look_at(&info, archive, path, name, max_bytes));
     TRY(sal_alloc(&bytes, (size_t)info.size + 1, 1, name));
     member = zip_fopen(archive, name, 0);
     /* libzip checks the CRC as the last byte is read. */
@@ -45,7 +51,7 @@ static sal_status read_json(json_t **out, zip_t *archive, const char *path, cons
     static const uint64_t max_json = (uint64_t)1 << 28;
     sal_status st = SAL_OK;
     unsigned char *text = NULL;
-    size_t length;
+    size_t length = 0;
     json_error_t error;
     TRY(read_member(&text, &length, archive, path, name, max_bytes < max_json ? max_bytes : max_json));
     *out = json_loadb((const char *)text, length, 0, &error);
@@ -56,13 +62,14 @@ done:
     return st;
 }
 
-sal_status keras_archive_read(json_t **config, json_t **metadata, unsigned char **weights, size_t *size,
-                              const char *path, uint64_t max_bytes)
+const char keras_archive_weights[] = "model.weights.h5";
+
+sal_status keras_archive_read(json_t **config, json_t **metadata, const char *path, uint64_t max_bytes)
 {
     sal_status st = SAL_OK;
     int code = 0;
+    zip_stat_t weights;
     *config = *metadata = NULL;
-    *weights = NULL;
     zip_t *archive = zip_open(path, ZIP_RDONLY, &code);
     if (!archive)
         return sal_fail(code == ZIP_ER_OPEN || code == ZIP_ER_NOENT ? SAL_ERROR_IO : SAL_ERROR_FORMAT,
@@ -70,7 +77,7 @@ sal_status keras_archive_read(json_t **config, json_t **metadata, unsigned char 
     TRY(read_json(config, archive, path, "config.json", max_bytes));
     if (zip_name_locate(archive, "metadata.json", 0) >= 0)
         TRY(read_json(metadata, archive, path, "metadata.json", max_bytes));
-    TRY(read_member(weights, size, archive, path, "model.weights.h5", max_bytes));
+    TRY(look_at(&weights, archive, path, keras_archive_weights, max_bytes));
 done:
     if (st != SAL_OK) {
         json_decref(*config);

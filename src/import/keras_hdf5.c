@@ -132,12 +132,12 @@ static int answer_one(int to, hdf5_reader *reader, const request *r)
 }
 
 /* Until the other side has gone. */
-static void serve(int socket, const char *path, const unsigned char *image, size_t size)
+static void serve(int socket, const char *path, const char *member)
 {
     hdf5_reader *reader = NULL;
     static request r; /* too large for some stacks */
     const answer opened = {.status = SAL_OK};
-    sal_status st = hdf5_reader_open(&reader, path, image, size);
+    sal_status st = hdf5_reader_open(&reader, path, member);
     int going = st == SAL_OK ? reply(socket, &opened, NULL) : (reply_error(socket, st), 0);
     while (going && receive_all(socket, &r, sizeof r))
         going = answer_one(socket, reader, &r);
@@ -179,7 +179,7 @@ static sal_status ask(answer *a, keras_hdf5 *f, question which, const char *firs
     return receive_answer(a, f);
 }
 
-sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const unsigned char *image, size_t size)
+sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *member)
 {
     sal_status st = SAL_OK;
     keras_hdf5 *f = NULL;
@@ -202,7 +202,7 @@ sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const unsigned ch
         signal(SIGBUS, SIG_DFL);
         signal(SIGFPE, SIG_DFL);
         signal(SIGABRT, SIG_DFL);
-        serve(sockets[1], path, image, size);
+        serve(sockets[1], path, member);
         _exit(0);
     }
     f->socket = sockets[0];

@@ -3,6 +3,7 @@
 #include "import/keras_hdf5_reader.h"
 
 #include "base/memory.h"
+#include "import/keras_member.h"
 
 #include <hdf5.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@ static const uint64_t most_inflation = 1100, inflation_base = 4096;
 
 struct hdf5_reader {
     const char *path;
+    keras_member *member; /* of an archive, or NULL */
     hid_t file;
     hid_t *sets; /* open data sets, by index */
     size_t set_count;
@@ -27,12 +29,11 @@ static sal_status check(const hdf5_reader *f, int64_t result, const char *what)
     return result >= 0 ? SAL_OK : sal_fail(SAL_ERROR_FORMAT, "%s: HDF5: cannot read %.200s", f->path, what);
 }
 
-sal_status hdf5_reader_open(hdf5_reader **out, const char *path, const unsigned char *image, size_t size)
+sal_status hdf5_reader_open(hdf5_reader **out, const char *path, const char *member)
 {
     sal_status st = SAL_OK;
     hdf5_reader *f = NULL;
     hid_t access = H5I_INVALID_HID;
-    char *name = NULL;
     *out = NULL;
     TRY(sal_alloc(&f, 1, sizeof *f, "the weights' file"));
     f->path = path;
@@ -40,15 +41,11 @@ sal_status hdf5_reader_open(hdf5_reader **out, const char *path, const unsigned 
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* HDF5 would print its errors */
     access = H5Pcreate(H5P_FILE_ACCESS);
     TRY(check(f, access, "it"));
-    if (image) {
-        TRY(check(f, H5Pset_fapl_core(access, 1 << 16, 0), "it"));
-        TRY(check(f, H5Pset_file_image(access, (void *)(uintptr_t)image, size), "it"));
+    if (member) {
+        TRY(keras_member_open(&f->member, path, member));
+        TRY(check(f, keras_member_access(access, f->member), "it"));
     }
-    /* The name of an image must be that of no file: nothing lies below a file. */
-    const size_t room = strlen(path) + sizeof "/weights";
-    TRY(sal_alloc(&name, room, 1, "a path"));
-    snprintf(name, room, "%s%s", path, image ? "/weights" : "");
-    f->file = H5Fopen(name, H5F_ACC_RDONLY, access);
+    f->file = H5Fopen(path, H5F_ACC_RDONLY, access);
     if (f->file < 0) {
         st = sal_fail(SAL_ERROR_FORMAT, "%s: is no HDF5 file, or a damaged one", path);
         goto done;
@@ -58,7 +55,6 @@ sal_status hdf5_reader_open(hdf5_reader **out, const char *path, const unsigned 
 done:
     if (access >= 0)
         H5Pclose(access);
-    sal_free(name);
     hdf5_reader_close(f);
     return st;
 }
@@ -72,6 +68,7 @@ void hdf5_reader_close(hdf5_reader *f)
     free(f->sets);
     if (f->file >= 0)
         H5Fclose(f->file);
+    keras_member_close(f->member);
     sal_free(f);
 }
 

@@ -8,7 +8,7 @@
 
 typedef struct hdf5_reader hdf5_reader;
 
-sal_status hdf5_reader_open(hdf5_reader **out, const char *path, const unsigned char *image, size_t size);
+sal_status hdf5_reader_open(hdf5_reader **out, const char *path, const char *member);
 void hdf5_reader_close(hdf5_reader *reader); /* NULL is fine */
 int hdf5_reader_has(hdf5_reader *reader, const char *object);
 sal_status hdf5_reader_text(char **out, hdf5_reader *reader, const char *group, const char *attribute);

@@ -17,8 +17,8 @@
 
 typedef struct keras_hdf5 keras_hdf5;
 
-/* From a file, or where image is given from its bytes (borrowed until closing); path stands for it in messages. */
-sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const unsigned char *image, size_t size);
+/* A file, or where member is given that file of the zip archive. Errors: IO, FORMAT, MEMORY. */
+sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *member);
 void keras_hdf5_close(keras_hdf5 *file); /* NULL is fine */
 int keras_hdf5_has(keras_hdf5 *file, const char *object);
 /* A text attribute of a group ("/": the root). *out: free with free(), NULL where there is none. Errors: FORMAT,
@@ -33,10 +33,11 @@ sal_status keras_hdf5_read(float *out, size_t count, keras_hdf5 *file, uint64_t 
 
 /* ---- keras_archive.c: .keras ---- */
 
-/* The members config.json, metadata.json (NULL where there is none) and model.weights.h5. *weights: free with
- * sal_free(). Errors: IO, FORMAT, LIMIT, MEMORY. */
-sal_status keras_archive_read(json_t **config, json_t **metadata, unsigned char **weights, size_t *size,
-                              const char *path, uint64_t max_bytes);
+/* The members config.json and metadata.json (NULL where there is none), and a look at the weights, which stay where
+ * they are. Errors: IO, FORMAT, LIMIT, MEMORY. */
+sal_status keras_archive_read(json_t **config, json_t **metadata, const char *path, uint64_t max_bytes);
+/* The member that the weights are in. */
+extern const char keras_archive_weights[];
 
 /* ---- keras_weights.c: which data sets are a layer's ---- */
 
@@ -184,6 +185,16 @@ sal_status keras_activate_after(keras_importer *k, keras_tensor *x);
 void keras_note_layer(keras_importer *k, const keras_layer *layer);
 /* The proposal and its reason, if any, and what was dropped. */
 void keras_describe(sal_import_info *info, const keras_importer *k);
+
+/* ---- keras_input.c ---- */
+
+/* The shape that a layer's configuration gives its input, batch first; borrowed, NULL where it gives none. */
+json_t *keras_shape_of_layer(json_t *config);
+/* The network's one input. Errors: UNSUPPORTED (a second one, no picture, no fixed size), ARGUMENT (a size that the
+ * configuration contradicts), MEMORY. */
+sal_status keras_make_input(keras_importer *k, keras_tensor *out, const char *name, const json_t *shape);
+/* Whether anything in the configuration does. */
+int keras_says_channels_first(json_t *value, int depth);
 
 /* ---- keras_model.c ---- */
 

@@ -4,18 +4,38 @@
 
 #include "import/keras_internal.h"
 
-/* keras_ops.c */
+/* keras_activations.c */
 keras_handler keras_layer_activation, keras_layer_relu, keras_layer_leaky_relu, keras_layer_elu, keras_layer_softmax,
-    keras_layer_prelu, keras_layer_add, keras_layer_subtract, keras_layer_multiply, keras_layer_divide,
-    keras_layer_maximum, keras_layer_minimum, keras_layer_operator, keras_layer_average, keras_layer_concatenate,
-    keras_layer_custom_scale, keras_layer_pass, keras_layer_flatten, keras_layer_reshape, keras_layer_permute,
-    keras_layer_zero_padding, keras_layer_cropping;
+    keras_layer_prelu;
+
+/* op with a number as its second operand. */
+sal_status keras_by_scalar(keras_importer *k, keras_tensor *x, const char *op, double scalar);
+
+/* keras_ops.c */
+keras_handler keras_layer_add, keras_layer_subtract, keras_layer_multiply, keras_layer_divide, keras_layer_maximum,
+    keras_layer_minimum, keras_layer_operator, keras_layer_average, keras_layer_custom_scale, keras_layer_pass,
+    keras_layer_flatten, keras_layer_reshape, keras_layer_permute, keras_layer_zero_padding;
 
 /* Top, bottom, left and right of 1, [1, 2] or [[1, 2], [3, 4]]. */
 sal_status keras_borders(int64_t out[4], const keras_importer *k, const char *name);
 
+/* keras_resize.c */
+keras_handler keras_layer_up_sampling, keras_layer_resizing, keras_layer_center_crop, keras_layer_random_crop;
+
 /* keras_spatial.c */
-keras_handler keras_layer_up_sampling, keras_layer_resizing, keras_layer_center_crop, keras_layer_random_crop,
-    keras_layer_conv_transpose, keras_layer_group_normalization, keras_layer_cropping, keras_layer_concatenate;
+keras_handler keras_layer_conv_transpose, keras_layer_group_normalization, keras_layer_cropping,
+    keras_layer_concatenate;
+
+enum { KERAS_MOST_COPIES = 256 };
+
+/* A map with channels first, whatever the layer's order, and back; its height and width as they are then. */
+sal_status keras_enter(const char **x, keras_tensor *out, keras_importer *k, const keras_tensor *in);
+sal_status keras_leave(keras_tensor *out, keras_importer *k, const char *x, int64_t height, int64_t width);
+sal_status keras_transpose(const char **x, keras_importer *k, const int64_t *perm, size_t rank);
+/* x and, in place of further copies, `others`, woven so that each element becomes a block of f[0] x f[1] (at most
+ * KERAS_MOST_COPIES), x in its first place. */
+sal_status keras_weave(const char **x, keras_importer *k, const char *others, const int64_t f[2]);
+/* Takes so many off the beginning and the end of an axis of (N, C, H, W). */
+sal_status keras_crop(const char **x, keras_importer *k, int axis, int64_t before, int64_t after);
 
 #endif

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_DEPTH = 256 }; /* of values within values, in the configuration */
-
 static sal_status build_model(keras_importer *k, const keras_layer *self, const keras_tensor *inputs,
                               size_t input_count, keras_tensor *output);
 
@@ -131,90 +129,6 @@ static sal_status call_layer(keras_importer *k, keras_tensor *out, const keras_l
     return st;
 }
 
-/* ---- The picture --------------------------------------------------------- */
-
-static json_t *shape_of_layer(json_t *config)
-{
-    static const char *const names[] = {"batch_shape", "batch_input_shape", "build_input_shape"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        json_t *shape = json_object_get(config, names[i]);
-        /* Several inputs' shapes are a list of lists. */
-        if (json_is_array(shape) && json_array_size(shape) == 1 && json_is_array(json_array_get(shape, 0)))
-            shape = json_array_get(shape, 0);
-        if (json_is_array(shape))
-            return shape;
-    }
-    return NULL;
-}
-
-/* (H, W, C), or (C, H, W) where a layer of the configuration says so. */
-static sal_status fix_dimension(int64_t *out, keras_importer *k, const json_t *shape, size_t axis, const char *name)
-{
-    const int side = (int)axis - (k->channels_first ? 2 : 1);
-    sal_status st =
-        onnx_fix_side(out, k->options, (int64_t)json_integer_value(json_array_get(shape, axis)), side, name);
-    if (st != SAL_OK)
-        return st;
-    if (*out < 1 && (side == 0 || side == 1))
-        return sal_fail(SAL_ERROR_UNSUPPORTED,
-                        "the input %.200s has no fixed size: give it (--input-size), or save the network with it, as "
-                        "Input((224, 224, 3))",
-                        name);
-    if (*out < 1 || *out > INT_MAX)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "the input %.200s has %lld channels", name, (long long)*out);
-    return SAL_OK;
-}
-
-static sal_status make_input(keras_importer *k, keras_tensor *out, const char *name, const json_t *shape)
-{
-    sal_status st = SAL_OK;
-    SalOnnx__Type *type;
-    SalOnnx__TensorType *tensor;
-    SalOnnx__Shape *dims;
-    const size_t rank = json_array_size(shape);
-    if (k->input)
-        return sal_fail(SAL_ERROR_UNSUPPORTED,
-                        "the network has several inputs; salmap explains networks of one picture");
-    if (rank != 4)
-        return sal_fail(SAL_ERROR_UNSUPPORTED,
-                        "the input %.200s has %zu axes; a picture has 4 (batch, height, width, "
-                        "channels)",
-                        name, rank);
-    TRY(keras_alloc(&k->input, k, 1, sizeof *k->input));
-    sal_onnx__value_info__init(k->input);
-    TRY(keras_format(&k->input->name, k, "%s", name));
-    TRY(keras_alloc(&k->input->type, k, 1, sizeof *k->input->type));
-    TRY(keras_alloc(&type, k, 1, sizeof *type));
-    sal_onnx__type__init(type);
-    TRY(keras_alloc(&type->tensor_type, k, 1, sizeof *type->tensor_type));
-    TRY(keras_alloc(&tensor, k, 1, sizeof *tensor));
-    sal_onnx__tensor_type__init(tensor);
-    TRY(keras_alloc(&tensor->shape, k, 1, sizeof *tensor->shape));
-    TRY(keras_alloc(&dims, k, 1, sizeof *dims));
-    sal_onnx__shape__init(dims);
-    TRY(keras_alloc(&dims->dim, k, rank, sizeof *dims->dim));
-    for (size_t i = 0; i < rank; i++) {
-        TRY(keras_alloc(&dims->dim[i], k, 1, sizeof *dims->dim[i]));
-        sal_onnx__dimension__init(dims->dim[i]);
-        dims->dim[i]->dim_value = 1;
-        if (i > 0)
-            TRY(fix_dimension(&dims->dim[i]->dim_value, k, shape, i, name));
-    }
-    dims->n_dim = rank;
-    tensor->elem_type = ONNX_FLOAT;
-    tensor->shape[0] = dims;
-    tensor->n_shape = 1;
-    type->tensor_type[0] = tensor;
-    type->n_tensor_type = 1;
-    k->input->type[0] = type;
-    k->input->n_type = 1;
-    *out = (keras_tensor){.name = k->input->name, .rank = (int)rank};
-    for (size_t i = 1; i < rank; i++)
-        out->extent[i - 1] = dims->dim[i]->dim_value;
-done:
-    return st;
-}
-
 /* ---- Sequential ---------------------------------------------------------- */
 
 static sal_status build_sequential(keras_importer *k, const keras_layer *self, const keras_tensor *inputs,
@@ -237,12 +151,13 @@ static sal_status build_sequential(keras_importer *k, const keras_layer *self, c
         TRY(describe_layer(layer, k, self, described, used));
         last = layer->name;
         if (!at.name) {
-            json_t *shape = shape_of_layer(layer->config);
+            json_t *shape = keras_shape_of_layer(layer->config);
             /* A model in the first place may have the input in its own first place. */
             for (json_t *first = layers_of(layer->config); !shape && first;
                  first = layers_of(json_object_get(json_array_get(first, 0), "config")))
-                shape = shape_of_layer(json_object_get(json_array_get(first, 0), "config"));
-            TRY(make_input(k, &at, layer->name, shape ? shape : json_object_get(self->config, "build_input_shape")));
+                shape = keras_shape_of_layer(json_object_get(json_array_get(first, 0), "config"));
+            TRY(keras_make_input(k, &at, layer->name,
+                                 shape ? shape : json_object_get(self->config, "build_input_shape")));
         }
         if (strcmp(layer->class_name, "InputLayer") != 0) {
             keras_tensor next;
@@ -430,7 +345,7 @@ static sal_status list_calls(call **calls, size_t *count, keras_importer *k, con
         if (strcmp(layer->class_name, "InputLayer") == 0) {
             keras_tensor tensor;
             if (input_count == 0)
-                TRY(make_input(k, &tensor, layer->name, shape_of_layer(layer->config)));
+                TRY(keras_make_input(k, &tensor, layer->name, keras_shape_of_layer(layer->config)));
             else if (given < input_count)
                 tensor = inputs[given++];
             else
@@ -538,31 +453,11 @@ static sal_status build_model(keras_importer *k, const keras_layer *self, const 
     return st;
 }
 
-/* Anywhere in the configuration. */
-static int says_channels_first(json_t *value, int depth)
-{
-    size_t i;
-    const char *key;
-    json_t *inner;
-    if (depth > MOST_DEPTH)
-        return 0;
-    json_array_foreach(value, i, inner) if (says_channels_first(inner, depth + 1)) return 1;
-    json_object_foreach(value, key, inner)
-    {
-        const char *text = json_string_value(inner);
-        if (text ? (strcmp(key, "data_format") == 0 && strcmp(text, "channels_first") == 0) ||
-                       (strcmp(key, "dim_ordering") == 0 && strcmp(text, "th") == 0)
-                 : says_channels_first(inner, depth + 1))
-            return 1;
-    }
-    return 0;
-}
-
 sal_status keras_model_build(const char **output, keras_importer *k, json_t *config)
 {
     sal_status st = SAL_OK;
     keras_tensor tensor;
-    k->channels_first = says_channels_first(config, 0);
+    k->channels_first = keras_says_channels_first(config, 0);
     keras_layer self = {.class_name = json_string_value(json_object_get(config, "class_name")),
                         .config = json_object_get(config, "config"),
                         .name = ""};

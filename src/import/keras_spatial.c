@@ -1,6 +1,6 @@
-/* Layers that have no core op of their own, as what they are made of: enlarging as copies that are woven together,
- * transposed convolutions as convolutions over woven zeros, resizing as products with constant matrices, group
- * normalisation as layer normalisation of groups. All with channels first. */
+/* Layers that have no core op of their own, as what they are made of: transposed convolutions as convolutions over
+ * woven zeros, group normalisation as layer normalisation of groups, cuts and joins of rows as those of channels. All
+ * with channels first. */
 #include "import/keras_layers.h"
 
 #include <math.h>
@@ -37,16 +37,14 @@ done:
     return st;
 }
 
-static sal_status transpose(const char **x, keras_importer *k, const int64_t *perm, size_t rank)
+sal_status keras_transpose(const char **x, keras_importer *k, const int64_t *perm, size_t rank)
 {
     SalOnnx__Node *node;
     sal_status st = keras_op1(x, &node, k, "Transpose", *x);
     return st == SAL_OK ? keras_set_ints(k, node, "perm", perm, rank) : st;
 }
 
-/* x and, in place of further copies, `others`, woven so that each element becomes a block of f[0] x f[1], x in its
- * first place. */
-static sal_status weave(const char **x, keras_importer *k, const char *others, const int64_t f[2])
+sal_status keras_weave(const char **x, keras_importer *k, const char *others, const int64_t f[2])
 {
     static const int64_t perm[] = {0, 3, 4, 1, 5, 2};
     enum { AXIS_N = -1, AXIS_C = -2, AXIS_H = -3, AXIS_W = -4 };
@@ -62,7 +60,7 @@ static sal_status weave(const char **x, keras_importer *k, const char *others, c
     TRY(keras_op(x, &node, k, "Concat", parts, count));
     TRY(keras_set_int(k, node, "axis", 1));
     TRY(reshape(x, k, shape, apart, 6));
-    TRY(transpose(x, k, perm, 6));
+    TRY(keras_transpose(x, k, perm, 6));
     /* (N, C, H, f, W, f): the blocks' axes join those before them. */
     TRY(extent(&extents[0], k, shape, 0));
     TRY(extent(&extents[1], k, shape, 1));
@@ -78,7 +76,7 @@ done:
     return st;
 }
 
-static sal_status enter(const char **x, keras_tensor *out, keras_importer *k, const keras_tensor *in)
+sal_status keras_enter(const char **x, keras_tensor *out, keras_importer *k, const keras_tensor *in)
 {
     *out = in[0];
     *x = in[0].name;
@@ -87,7 +85,7 @@ static sal_status enter(const char **x, keras_tensor *out, keras_importer *k, co
     return keras_channels_first(k) ? SAL_OK : keras_to_first(x, k, *x);
 }
 
-static sal_status leave(keras_tensor *out, keras_importer *k, const char *x, int64_t height, int64_t width)
+sal_status keras_leave(keras_tensor *out, keras_importer *k, const char *x, int64_t height, int64_t width)
 {
     out->name = x;
     keras_set_sides(k, out, height, width);
@@ -106,7 +104,7 @@ static sal_status flatten_but(const char **x, const char **shape, keras_importer
     const char *constant;
     perm[1] = axis;
     perm[axis] = 1;
-    TRY(transpose(x, k, perm, 4));
+    TRY(keras_transpose(x, k, perm, 4));
     TRY(keras_op1(shape, NULL, k, "Shape", *x));
     TRY(keras_ints(&constant, k, flat, 4));
     TRY(keras_op2(x, k, "Reshape", *x, constant));
@@ -123,12 +121,12 @@ static sal_status unflatten(const char **x, keras_importer *k, const char *shape
     perm[1] = axis;
     perm[axis] = 1;
     TRY(reshape(x, k, shape, places, 4));
-    TRY(transpose(x, k, perm, 4));
+    TRY(keras_transpose(x, k, perm, 4));
 done:
     return st;
 }
 
-static sal_status crop(const char **x, keras_importer *k, int axis, int64_t before, int64_t after)
+sal_status keras_crop(const char **x, keras_importer *k, int axis, int64_t before, int64_t after)
 {
     sal_status st = SAL_OK;
     const int64_t channels = 1, end = after ? -after : INT32_MAX;
@@ -153,10 +151,10 @@ sal_status keras_layer_cropping(keras_importer *k, keras_tensor *out, const kera
     const char *x;
     (void)count;
     TRY(keras_borders(b, k, "cropping"));
-    TRY(enter(&x, out, k, in));
-    TRY(crop(&x, k, 2, b[0], b[1]));
-    TRY(crop(&x, k, 3, b[2], b[3]));
-    TRY(leave(out, k, x, keras_side(k, in, 0) - b[0] - b[1], keras_side(k, in, 1) - b[2] - b[3]));
+    TRY(keras_enter(&x, out, k, in));
+    TRY(keras_crop(&x, k, 2, b[0], b[1]));
+    TRY(keras_crop(&x, k, 3, b[2], b[3]));
+    TRY(keras_leave(out, k, x, keras_side(k, in, 0) - b[0] - b[1], keras_side(k, in, 1) - b[2] - b[3]));
 done:
     return st;
 }
@@ -194,159 +192,6 @@ sal_status keras_layer_concatenate(keras_importer *k, keras_tensor *out, const k
     }
 done:
     return st;
-}
-
-/* ---- Enlarging ----------------------------------------------------------- */
-
-enum { MOST_COPIES = 256 };
-
-/* Interpolation of one axis as a matrix (in, out): half-pixel centres, linear and clamped at the edges, or the nearest.
- */
-static sal_status interpolation(const char **out, keras_importer *k, int64_t from, int64_t to, int nearest)
-{
-    sal_status st = SAL_OK;
-    float *matrix;
-    const char *flat, *shape;
-    const int64_t dims[4] = {to, from, 1, 1};
-    TRY(keras_alloc(&matrix, k, (size_t)(from * to), sizeof *matrix));
-    for (int64_t i = 0; i < to && nearest; i++)
-        matrix[i * from + (2 * i + 1) * from / (2 * to)] = 1.0f;
-    for (int64_t i = 0; i < to && !nearest; i++) {
-        const double at = ((double)i + 0.5) * (double)from / (double)to - 0.5;
-        const double low = floor(at), weight = at - low;
-        const int64_t a = low < 0.0 ? 0 : (int64_t)low;
-        const int64_t b = (int64_t)low + 1 < from ? (int64_t)low + 1 : from - 1;
-        matrix[i * from + (low < 0.0 ? 0 : a)] += (float)(1.0 - weight);
-        matrix[i * from + b] += (float)weight;
-    }
-    TRY(keras_floats(&flat, k, matrix, from * to));
-    TRY(keras_ints(&shape, k, dims, 4));
-    TRY(keras_op2(out, k, "Reshape", flat, shape));
-done:
-    return st;
-}
-
-/* Brings an axis of channels first to another extent: it takes the channels' place for a 1x1 convolution. */
-static sal_status interpolate_axis(const char **x, keras_importer *k, int axis, int64_t from, int64_t to, int nearest)
-{
-    sal_status st = SAL_OK;
-    int64_t perm[4] = {0, 1, 2, 3};
-    const char *matrix;
-    if (from == to)
-        return SAL_OK;
-    perm[1] = axis;
-    perm[axis] = 1;
-    TRY(interpolation(&matrix, k, from, to, nearest));
-    TRY(transpose(x, k, perm, 4));
-    TRY(keras_op2(x, k, "Conv", *x, matrix));
-    TRY(transpose(x, k, perm, 4));
-done:
-    return st;
-}
-
-/* To another height and width. sides: what it has. */
-static sal_status resize(const char **x, keras_importer *k, const int64_t sides[2], int64_t height, int64_t width,
-                         int nearest)
-{
-    sal_status st = SAL_OK;
-    if (sides[0] < 1 || sides[1] < 1)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it resizes a map whose size is not known");
-    if (height < 1 || width < 1 || height > INT16_MAX || width > INT16_MAX || sides[0] > INT16_MAX ||
-        sides[1] > INT16_MAX)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it resizes %lld x %lld to %lld x %lld", (long long)sides[0],
-                          (long long)sides[1], (long long)height, (long long)width);
-    TRY(interpolate_axis(x, k, 2, sides[0], height, nearest));
-    TRY(interpolate_axis(x, k, 3, sides[1], width, nearest));
-done:
-    return st;
-}
-
-/* The largest part in the middle that has the proportions of height and width, then resized. */
-static sal_status crop_and_resize(const char **x, keras_importer *k, const int64_t sides[2], int64_t height,
-                                  int64_t width, int nearest)
-{
-    sal_status st = SAL_OK;
-    int64_t part[2] = {0, 0};
-    if (sides[0] < 1 || sides[1] < 1 || height < 1 || width < 1)
-        return resize(x, k, sides, height, width, nearest); /* which says so */
-    part[0] = (int64_t)((double)(sides[1] * height) / (double)width);
-    part[1] = (int64_t)((double)(sides[0] * width) / (double)height);
-    for (int a = 0; a < 2; a++) {
-        part[a] = part[a] > sides[a] ? sides[a] : part[a] < 1 ? 1 : part[a];
-        const int64_t before = (sides[a] - part[a]) / 2;
-        TRY(crop(x, k, 2 + a, before, sides[a] - part[a] - before));
-    }
-    TRY(resize(x, k, part, height, width, nearest));
-done:
-    return st;
-}
-
-sal_status keras_layer_up_sampling(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
-{
-    sal_status st = SAL_OK;
-    int64_t f[2];
-    const char *x;
-    const char *how = keras_text(k, "interpolation", "nearest");
-    const int64_t sides[2] = {keras_side(k, in, 0), keras_side(k, in, 1)};
-    (void)count;
-    TRY(keras_pair(f, k, "size", 2));
-    TRY(enter(&x, out, k, in));
-    if (f[0] < 1 || f[1] < 1 || f[0] > MOST_COPIES || f[1] > MOST_COPIES || f[0] * f[1] > MOST_COPIES)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it enlarges %lld x %lld times", (long long)f[0], (long long)f[1]);
-    if (strcmp(how, "nearest") == 0)
-        TRY(weave(&x, k, x, f));
-    else if (strcmp(how, "bilinear") == 0)
-        TRY(resize(&x, k, sides, sides[0] * f[0], sides[1] * f[1], 0));
-    else
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "interpolation '%.40s'", how);
-    TRY(leave(out, k, x, sides[0] * f[0], sides[1] * f[1]));
-done:
-    return st;
-}
-
-/* Layers that bring pictures to a size: Resizing, and CenterCrop and RandomCrop, which resize what is too small and,
- * of Keras 2, whatever is not being trained on. */
-static sal_status to_size(keras_importer *k, keras_tensor *out, const keras_tensor *in, int cuts, int keeps_ratio)
-{
-    sal_status st = SAL_OK;
-    const int64_t height = keras_integer(k, "height", 0), width = keras_integer(k, "width", 0);
-    const int64_t sides[2] = {keras_side(k, in, 0), keras_side(k, in, 1)};
-    const char *how = keras_text(k, "interpolation", "bilinear"), *x;
-    const int nearest = strcmp(how, "nearest") == 0;
-    TRY(enter(&x, out, k, in));
-    if ((strcmp(how, "bilinear") != 0 && !nearest) || keras_flag(k, "antialias", 0) ||
-        keras_flag(k, "pad_to_aspect_ratio", 0))
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED,
-                          "it resizes otherwise than bilinear or nearest, with antialias or pad_to_aspect_ratio");
-    if (cuts && height > 0 && width > 0 && sides[0] >= height && sides[1] >= width) {
-        const int64_t before[2] = {(sides[0] - height) / 2, (sides[1] - width) / 2};
-        TRY(crop(&x, k, 2, before[0], sides[0] - height - before[0]));
-        TRY(crop(&x, k, 3, before[1], sides[1] - width - before[1]));
-    } else if (keeps_ratio) {
-        TRY(crop_and_resize(&x, k, sides, height, width, nearest));
-    } else {
-        TRY(resize(&x, k, sides, height, width, nearest));
-    }
-    TRY(leave(out, k, x, height, width));
-done:
-    return st;
-}
-
-sal_status keras_layer_resizing(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
-{
-    (void)count;
-    return to_size(k, out, in, 0, keras_flag(k, "crop_to_aspect_ratio", 0));
-}
-
-sal_status keras_layer_center_crop(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
-{
-    (void)count;
-    return to_size(k, out, in, 1, 1);
-}
-
-sal_status keras_layer_random_crop(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
-{
-    return k->version >= 3 ? keras_layer_pass(k, out, in, count) : to_size(k, out, in, 0, 1);
 }
 
 /* ---- Transposed convolution ---------------------------------------------- */
@@ -392,7 +237,7 @@ static sal_status convolve_zeros(const char **x, keras_importer *k, const int64_
     if (s[0] * s[1] > 1) {
         TRY(keras_floats(&nothing, k, &zero, -1));
         TRY(keras_op2(&nothing, k, "Mul", *x, nothing));
-        TRY(weave(x, k, nothing, s));
+        TRY(keras_weave(x, k, nothing, s));
     }
     for (int a = 0; a < 2; a++) {
         const int64_t further = size[a] > s[a] ? size[a] - s[a] : 0, before = same ? further / 2 : 0;
@@ -424,14 +269,14 @@ sal_status keras_layer_conv_transpose(keras_importer *k, keras_tensor *out, cons
     TRY(keras_pair(size, k, "kernel_size", 1));
     TRY(keras_pair(s, k, "strides", 1));
     TRY(keras_pair(dilation, k, "dilation_rate", 1));
-    TRY(enter(&x, out, k, in));
+    TRY(keras_enter(&x, out, k, in));
     const json_t *padding = json_object_get(k->layer->config, "output_padding");
     if (dilation[0] != 1 || dilation[1] != 1 || (padding && !json_is_null(padding)) || s[0] < 1 || s[1] < 1 ||
-        size[0] < 1 || size[1] < 1 || s[0] * s[1] > MOST_COPIES)
+        size[0] < 1 || size[1] < 1 || s[0] * s[1] > KERAS_MOST_COPIES)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has a dilation, an output_padding or too large a stride");
     TRY(convolve_zeros(&x, k, size, s));
-    TRY(leave(out, k, x, transposed_side(k, keras_side(k, in, 0), size[0], s[0]),
-              transposed_side(k, keras_side(k, in, 1), size[1], s[1])));
+    TRY(keras_leave(out, k, x, transposed_side(k, keras_side(k, in, 0), size[0], s[0]),
+                    transposed_side(k, keras_side(k, in, 1), size[1], s[1])));
     TRY(keras_activate_after(k, out));
 done:
     return st;
@@ -452,7 +297,7 @@ static sal_status normalize_groups(const char **x, keras_importer *k, int64_t gr
     TRY(keras_op1(&shape, NULL, k, "Shape", *x));
     TRY(keras_ints(&constant, k, apart, 3));
     TRY(keras_op2(x, k, "Reshape", *x, constant));
-    TRY(transpose(x, k, swap, 3));
+    TRY(keras_transpose(x, k, swap, 3));
     TRY(keras_ints(&constant, k, tall, 4));
     TRY(keras_op2(x, k, "Reshape", *x, constant));
     TRY(keras_op1(&size, NULL, k, "Shape", *x));
@@ -467,7 +312,7 @@ static sal_status normalize_groups(const char **x, keras_importer *k, int64_t gr
     TRY(keras_to_first(x, k, *x));
     TRY(keras_ints(&constant, k, flat, 3));
     TRY(keras_op2(x, k, "Reshape", *x, constant));
-    TRY(transpose(x, k, swap, 3));
+    TRY(keras_transpose(x, k, swap, 3));
     TRY(reshape(x, k, shape, whole, 4));
 done:
     return st;

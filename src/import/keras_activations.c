@@ -1,0 +1,364 @@
+/* Activations: by name, as layers, and as layers in place of a name. */
+#include "import/keras_layers.h"
+
+#include <math.h>
+#include <string.h>
+
+sal_status keras_by_scalar(keras_importer *k, keras_tensor *x, const char *op, double scalar)
+{
+    sal_status st = SAL_OK;
+    const float value = (float)scalar;
+    const char *constant;
+    TRY(keras_floats(&constant, k, &value, -1));
+    TRY(keras_op2(&x->name, k, op, x->name, constant));
+done:
+    return st;
+}
+
+/* made: the op, or NULL */
+static sal_status with_alpha(keras_importer *k, keras_tensor *x, const char *op, double alpha, SalOnnx__Node **made)
+{
+    SalOnnx__Node *node;
+    sal_status st = keras_op1(&x->name, &node, k, op, x->name);
+    if (made)
+        *made = node;
+    return st == SAL_OK ? keras_set_float(k, node, "alpha", alpha) : st;
+}
+
+static sal_status clip(keras_importer *k, keras_tensor *x, double low, double high)
+{
+    sal_status st = SAL_OK;
+    const float bounds[2] = {(float)low, (float)high};
+    const char *inputs[3] = {x->name};
+    TRY(keras_floats(&inputs[1], k, &bounds[0], -1));
+    TRY(keras_floats(&inputs[2], k, &bounds[1], -1));
+    TRY(keras_op(&x->name, NULL, k, "Clip", inputs, 3));
+done:
+    return st;
+}
+
+/* x * gate(x) */
+static sal_status gated(keras_importer *k, keras_tensor *x, const char *gate, double alpha, double beta)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    const char *factor;
+    TRY(keras_op1(&factor, &node, k, gate, x->name));
+    if (alpha > 0.0) {
+        TRY(keras_set_float(k, node, "alpha", alpha));
+        TRY(keras_set_float(k, node, "beta", beta));
+    }
+    TRY(keras_op2(&x->name, k, "Mul", x->name, factor));
+done:
+    return st;
+}
+
+static sal_status hard_sigmoid(keras_importer *k, keras_tensor *x, double alpha)
+{
+    SalOnnx__Node *node;
+    sal_status st = with_alpha(k, x, "HardSigmoid", alpha, &node);
+    return st == SAL_OK ? keras_set_float(k, node, "beta", 0.5) : st;
+}
+
+/* f(x) - f(-x) */
+static sal_status odd(keras_importer *k, keras_tensor *x, sal_status (*f)(keras_importer *, keras_tensor *))
+{
+    sal_status st = SAL_OK;
+    keras_tensor there = *x, back = *x;
+    TRY(keras_op1(&back.name, NULL, k, "Neg", x->name));
+    TRY(f(k, &there));
+    TRY(f(k, &back));
+    TRY(keras_op2(&x->name, k, "Sub", there.name, back.name));
+done:
+    return st;
+}
+
+static const double shrinks = 0.5; /* where Keras's shrinking activations begin */
+
+static sal_status beyond_soft(keras_importer *k, keras_tensor *x)
+{
+    sal_status st = keras_by_scalar(k, x, "Sub", shrinks);
+    return st == SAL_OK ? keras_op1(&x->name, NULL, k, "Relu", x->name) : st;
+}
+
+static sal_status beyond_hard(keras_importer *k, keras_tensor *x)
+{
+    return with_alpha(k, x, "ThresholdedRelu", shrinks, NULL);
+}
+
+static sal_status soft_shrink(keras_importer *k, keras_tensor *x)
+{
+    return odd(k, x, beyond_soft);
+}
+
+static sal_status hard_shrink(keras_importer *k, keras_tensor *x)
+{
+    return odd(k, x, beyond_hard);
+}
+
+static sal_status tanh_shrink(keras_importer *k, keras_tensor *x)
+{
+    const char *part;
+    sal_status st = keras_op1(&part, NULL, k, "Tanh", x->name);
+    return st == SAL_OK ? keras_op2(&x->name, k, "Sub", x->name, part) : st;
+}
+
+/* -softplus(-x) */
+static sal_status log_sigmoid(keras_importer *k, keras_tensor *x)
+{
+    sal_status st = SAL_OK;
+    static const char *const ops[] = {"Neg", "Softplus", "Neg"};
+    for (int i = 0; i < 3; i++)
+        TRY(keras_op1(&x->name, NULL, k, ops[i], x->name));
+done:
+    return st;
+}
+
+/* 0 up to -1, x from 1 on, and ((x + 1) / 2)^2 between: relu(x - 1) + ((clip(x) + 1) / 2)^2. */
+static sal_status sparse_plus(keras_importer *k, keras_tensor *x)
+{
+    sal_status st = SAL_OK;
+    keras_tensor line = *x, bend = *x;
+    TRY(keras_by_scalar(k, &line, "Sub", 1.0));
+    TRY(keras_op1(&line.name, NULL, k, "Relu", line.name));
+    TRY(clip(k, &bend, -1.0, 1.0));
+    TRY(keras_by_scalar(k, &bend, "Add", 1.0));
+    TRY(keras_by_scalar(k, &bend, "Mul", 0.5));
+    TRY(keras_op2(&bend.name, k, "Mul", bend.name, bend.name));
+    TRY(keras_op2(&x->name, k, "Add", line.name, bend.name));
+done:
+    return st;
+}
+
+static sal_status silu(keras_importer *k, keras_tensor *x)
+{
+    return gated(k, x, "Sigmoid", 0.0, 0.0);
+}
+
+static sal_status hard_silu(keras_importer *k, keras_tensor *x)
+{
+    return gated(k, x, "HardSigmoid", 1.0 / 6.0, 0.5);
+}
+
+static sal_status relu6(keras_importer *k, keras_tensor *x)
+{
+    return clip(k, x, 0.0, 6.0);
+}
+
+static sal_status hard_tanh(keras_importer *k, keras_tensor *x)
+{
+    return clip(k, x, -1.0, 1.0);
+}
+
+static sal_status sparse_sigmoid(keras_importer *k, keras_tensor *x)
+{
+    return hard_sigmoid(k, x, 0.5);
+}
+
+/* Keras 3 took the slope that everybody else has. */
+static sal_status plain_hard_sigmoid(keras_importer *k, keras_tensor *x)
+{
+    return hard_sigmoid(k, x, k->version >= 3 ? 1.0 / 6.0 : 0.2);
+}
+
+static sal_status linear(keras_importer *k, keras_tensor *x)
+{
+    (void)k;
+    (void)x;
+    return SAL_OK;
+}
+
+static sal_status over_last_axis(keras_importer *k, keras_tensor *x, const char *op)
+{
+    SalOnnx__Node *node;
+    sal_status st = keras_op1(&x->name, &node, k, op, x->name);
+    return st == SAL_OK ? keras_set_int(k, node, "axis", -1) : st;
+}
+
+/* Keras's names of activations: what an ONNX op does (with Keras's alpha where it has one), or a formula here. */
+static const struct {
+    const char *name;
+    const char *op;
+    double alpha;
+    sal_status (*formula)(keras_importer *k, keras_tensor *x);
+} activations[] = {
+    {"celu", "Elu", 1.0, NULL},
+    {"elu", "Elu", 1.0, NULL},
+    {"exponential", "Exp", 0.0, NULL},
+    {"gelu", "Gelu", 0.0, NULL},
+    {"hard_shrink", NULL, 0.0, hard_shrink},
+    {"hard_sigmoid", NULL, 0.0, plain_hard_sigmoid},
+    {"hard_silu", NULL, 0.0, hard_silu},
+    {"hard_swish", NULL, 0.0, hard_silu},
+    {"hard_tanh", NULL, 0.0, hard_tanh},
+    {"leaky_relu", "LeakyRelu", 0.2, NULL},
+    {"linear", NULL, 0.0, linear},
+    {"log_sigmoid", NULL, 0.0, log_sigmoid},
+    {"mish", "Mish", 0.0, NULL},
+    {"relu", "Relu", 0.0, NULL},
+    {"relu6", NULL, 0.0, relu6},
+    {"selu", "Selu", 0.0, NULL},
+    {"sigmoid", "Sigmoid", 0.0, NULL},
+    {"silu", NULL, 0.0, silu},
+    {"soft_shrink", NULL, 0.0, soft_shrink},
+    {"softplus", "Softplus", 0.0, NULL},
+    {"softsign", "Softsign", 0.0, NULL},
+    {"sparse_plus", NULL, 0.0, sparse_plus},
+    {"sparse_sigmoid", NULL, 0.0, sparse_sigmoid},
+    {"squareplus", "Squareplus", 4.0, NULL},
+    {"swish", NULL, 0.0, silu},
+    {"tanh", "Tanh", 0.0, NULL},
+    {"tanh_shrink", NULL, 0.0, tanh_shrink},
+};
+
+sal_status keras_activate(keras_importer *k, keras_tensor *x, const char *name)
+{
+    const char *package = strrchr(name, '>'); /* "keras.activations>relu" */
+    name = package ? package + 1 : name;
+    if (strcmp(name, "softmax") == 0 || strcmp(name, "log_softmax") == 0)
+        return over_last_axis(k, x, name[0] == 's' ? "Softmax" : "LogSoftmax");
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) {
+        if (strcmp(name, activations[i].name) != 0)
+            continue;
+        if (activations[i].formula)
+            return activations[i].formula(k, x);
+        return activations[i].alpha > 0.0 ? with_alpha(k, x, activations[i].op, activations[i].alpha, NULL)
+                                          : keras_op1(&x->name, NULL, k, activations[i].op, x->name);
+    }
+    return keras_fail(k, SAL_ERROR_UNSUPPORTED, "salmap does not know the activation '%.60s'", name);
+}
+
+/* An activation that is a layer of its own, with its own configuration. */
+static sal_status activate_by_layer(keras_importer *k, keras_tensor *x, json_t *described)
+{
+    keras_layer layer = *k->layer;
+    const keras_layer *before = k->layer;
+    const keras_tensor in = *x;
+    layer.class_name = json_string_value(json_object_get(described, "class_name"));
+    layer.config = json_object_get(described, "config");
+    keras_handler *handler = layer.class_name ? keras_handler_find(layer.class_name) : NULL;
+    if (handler != keras_layer_relu && handler != keras_layer_leaky_relu && handler != keras_layer_elu &&
+        handler != keras_layer_softmax)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "salmap does not know the activation '%.60s'",
+                          layer.class_name ? layer.class_name : "?");
+    k->layer = &layer;
+    sal_status st = handler(k, x, &in, 1);
+    k->layer = before;
+    return st;
+}
+
+/* A name, or an object of a class that has one. */
+sal_status keras_activate_after(keras_importer *k, keras_tensor *x)
+{
+    json_t *value = json_object_get(k->layer->config, "activation");
+    if (json_is_object(value)) {
+        json_t *inner = json_object_get(value, "config");
+        if (json_is_object(inner))
+            return activate_by_layer(k, x, value);
+        value = json_is_string(inner) ? inner : json_object_get(value, "class_name");
+    }
+    if (!value || json_is_null(value))
+        return SAL_OK;
+    if (!json_is_string(value))
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its activation is none that has a name");
+    return keras_activate(k, x, json_string_value(value));
+}
+
+sal_status keras_layer_activation(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)count;
+    *out = in[0];
+    return keras_activate_after(k, out);
+}
+
+/* x from the threshold on, 0 before it, at most `most`, and less the slope times what x lacks of the threshold. */
+sal_status keras_layer_relu(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    const double most = keras_real(k, "max_value", INFINITY), threshold = keras_real(k, "threshold", 0.0);
+    const double slope = keras_real(k, "negative_slope", 0.0);
+    sal_status st = SAL_OK;
+    keras_tensor lacking = in[0];
+    const char *constant;
+    (void)count;
+    *out = in[0];
+    if (slope != 0.0 && threshold == 0.0 && !isfinite(most))
+        return with_alpha(k, out, "LeakyRelu", slope, NULL);
+    if (threshold != 0.0)
+        TRY(with_alpha(k, out, "ThresholdedRelu", threshold, NULL));
+    TRY(isfinite(most) ? clip(k, out, 0.0, most) : threshold == 0.0 ? keras_activate(k, out, "relu") : SAL_OK);
+    if (slope == 0.0)
+        return SAL_OK;
+    TRY(keras_floats(&constant, k, &(float){(float)threshold}, -1));
+    TRY(keras_op2(&lacking.name, k, "Sub", constant, in[0].name));
+    TRY(keras_op1(&lacking.name, NULL, k, "Relu", lacking.name));
+    TRY(keras_by_scalar(k, &lacking, "Mul", slope));
+    TRY(keras_op2(&out->name, k, "Sub", out->name, lacking.name));
+done:
+    return st;
+}
+
+sal_status keras_layer_leaky_relu(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)count;
+    *out = in[0];
+    return with_alpha(k, out, "LeakyRelu", keras_real(k, "negative_slope", keras_real(k, "alpha", 0.3)), NULL);
+}
+
+sal_status keras_layer_elu(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)count;
+    *out = in[0];
+    return with_alpha(k, out, "Elu", keras_real(k, "alpha", 1.0), NULL);
+}
+
+sal_status keras_layer_softmax(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    (void)count;
+    *out = in[0];
+    TRY(keras_op1(&out->name, &node, k, "Softmax", in[0].name));
+    TRY(keras_set_int(k, node, "axis", keras_integer(k, "axis", -1)));
+done:
+    return st;
+}
+
+/* A slope for each element of a map: both as vectors. */
+static sal_status by_element(const char **x, keras_importer *k, const char *slope, const sal_shape *shape)
+{
+    sal_status st = SAL_OK;
+    static const int64_t all[] = {-1};
+    const int64_t map[4] = {0, shape->dim[0], shape->dim[1], shape->dim[2]};
+    SalOnnx__Node *node;
+    const char *constant;
+    TRY(keras_ints(&constant, k, all, 1));
+    TRY(keras_op2(&slope, k, "Reshape", slope, constant));
+    TRY(keras_op1(x, &node, k, "Flatten", *x));
+    TRY(keras_set_int(k, node, "axis", 1));
+    TRY(keras_op2(x, k, "Mul", *x, slope));
+    TRY(keras_ints(&constant, k, map, 4));
+    TRY(keras_op2(x, k, "Reshape", *x, constant));
+done:
+    return st;
+}
+
+/* relu(x) + slope * (x - relu(x)): a slope for all, for each channel, or for each element. */
+sal_status keras_layer_prelu(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    sal_status st = SAL_OK;
+    const char *slope, *positive, *negative;
+    sal_shape shape;
+    (void)count;
+    *out = in[0];
+    TRY(keras_weight(&slope, &shape, k, "alpha", 0));
+    TRY(keras_op1(&positive, NULL, k, "Relu", in[0].name));
+    TRY(keras_op2(&negative, k, "Sub", in[0].name, positive));
+    if (shape.rank == 3 && in[0].rank == 4 && shape.dim[0] == in[0].extent[0] && shape.dim[1] == in[0].extent[1] &&
+        shape.dim[0] * shape.dim[1] > 1)
+        TRY(by_element(&negative, k, slope, &shape));
+    else
+        TRY(keras_op2(&negative, k, "Mul", negative, slope));
+    TRY(keras_op2(&out->name, k, "Add", positive, negative));
+done:
+    return st;
+}
