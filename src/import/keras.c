@@ -87,8 +87,10 @@ done:
 static sal_status read_legacy(json_t **config, keras_importer *k, const char *path)
 {
     sal_status st = SAL_OK;
-    char *text = NULL;
+    char *text = NULL, *backend = NULL;
     TRY(keras_hdf5_text(&text, k->weights.file, "/", "model_config"));
+    TRY(keras_hdf5_text(&backend, k->weights.file, "/", "backend"));
+    k->theano = backend && strcmp(backend, "theano") == 0;
     k->weights.base = keras_hdf5_has(k->weights.file, "model_weights") ? "model_weights" : "";
     /* What save_weights of Keras 3 writes is laid out as in archives. */
     if (!text && keras_hdf5_has(k->weights.file, "layers"))
@@ -99,6 +101,7 @@ static sal_status read_legacy(json_t **config, keras_importer *k, const char *pa
         TRY(read_beside(config, k, path));
 done:
     free(text);
+    free(backend);
     return st;
 }
 
@@ -156,7 +159,16 @@ static sal_status build_graph(sal_graph *graph, keras_importer *k, const char *o
     return onnx_build(graph, &model, &source, k->path, &options);
 }
 
-static void clear(keras_importer *k)
+void keras_importer_init(keras_importer *k, const char *path, const sal_model_options *options)
+{
+    *k = (keras_importer){.path = path,
+                          .options = options,
+                          .values = json_object(),
+                          .name_lists = json_object(),
+                          .dropped = json_object()};
+}
+
+void keras_importer_clear(keras_importer *k)
 {
     for (size_t i = 0; i < k->block_count; i++)
         sal_free(k->blocks[i]);
@@ -170,20 +182,25 @@ static void clear(keras_importer *k)
     keras_hdf5_close(k->weights.file);
 }
 
+sal_status keras_build(sal_graph *graph, keras_importer *k, json_t *config)
+{
+    const char *output;
+    sal_status st = keras_model_build(&output, k, config);
+    if (st == SAL_OK)
+        return build_graph(graph, k, output);
+    return strstr(sal_last_error(), k->path) ? st : sal_fail_in(st, "%s", k->path);
+}
+
 sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *path, const sal_model_options *options)
 {
     sal_status st = SAL_OK;
     const uint64_t max_bytes =
         options && options->limits.max_model_bytes ? options->limits.max_model_bytes : default_max_bytes;
-    keras_importer k = {.path = path,
-                        .options = options,
-                        .values = json_object(),
-                        .name_lists = json_object(),
-                        .dropped = json_object()};
+    keras_importer k;
     json_t *config = NULL, *metadata = NULL;
-    const char *output;
     char version[32];
     sal_graph_init(graph);
+    keras_importer_init(&k, path, options);
     const int zip = is_zip(path);
     k.weights.archive = zip;
     if (zip) {
@@ -194,13 +211,7 @@ sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *p
         TRY(read_legacy(&config, &k, path));
     }
     TRY(find_version(version, sizeof version, &k, config, metadata));
-    st = keras_model_build(&output, &k, config);
-    if (st != SAL_OK) {
-        if (!strstr(sal_last_error(), path))
-            st = sal_fail_in(st, "%s", path);
-        goto done;
-    }
-    TRY(build_graph(graph, &k, output));
+    TRY(keras_build(graph, &k, config));
     if (k.beside)
         TRY(sal_graph_add_data_file(graph, k.beside));
     if (info) {
@@ -211,7 +222,7 @@ sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *p
 done:
     if (st != SAL_OK)
         sal_graph_clear(graph);
-    clear(&k);
+    keras_importer_clear(&k);
     json_decref(config);
     json_decref(metadata);
     return st;

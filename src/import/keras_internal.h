@@ -103,6 +103,7 @@ struct keras_importer {
     SalOnnx__ValueInfo *input;
     int channels_first; /* 1: a layer of the network has */
     int version;        /* of Keras: 1, 2 or 3 */
+    int theano;         /* 1: computed by Theano, whose convolutions turn their kernels by half a circle */
     unsigned long made; /* names so far */
     int nesting;
     const keras_layer *layer; /* being translated */
@@ -110,6 +111,11 @@ struct keras_importer {
     keras_traits traits;
     char *output; /* name of the one that was taken, of several; or NULL */
 };
+
+void keras_importer_init(keras_importer *k, const char *path, const sal_model_options *options);
+void keras_importer_clear(keras_importer *k); /* closes the weights' file too */
+/* From the configuration to the graph; k's weights and version are set. Errors: as of sal_keras_read. */
+sal_status keras_build(sal_graph *graph, keras_importer *k, json_t *config);
 
 /* Memory that lives as long as the importer, zeroed. */
 sal_status keras_alloc(void *out, keras_importer *k, size_t count, size_t size);

@@ -41,6 +41,26 @@ done:
     return st;
 }
 
+/* Each (kh, kw) of a kernel (kh, kw, in, out) from its other end. */
+static sal_status turn_by_half(const char **kernel, keras_importer *k, const sal_shape *shape)
+{
+    sal_status st = SAL_OK;
+    const float *values;
+    float *turned;
+    size_t count;
+    const char *flat, *dims;
+    TRY(keras_weight_values(&values, &count, k, "kernel", 0));
+    const size_t area = (size_t)(shape->dim[0] * shape->dim[1]), maps = count ? count / area : 0;
+    TRY(keras_alloc(&turned, k, count, sizeof *turned));
+    for (size_t at = 0; at < area && maps > 0; at++)
+        memcpy(turned + (area - 1 - at) * maps, values + at * maps, maps * sizeof *turned);
+    TRY(keras_floats(&flat, k, turned, (int64_t)count));
+    TRY(keras_ints(&dims, k, shape->dim, 4));
+    TRY(keras_op2(kernel, k, "Reshape", flat, dims));
+done:
+    return st;
+}
+
 typedef struct convolution {
     const char *roles; /* of the kernel */
     int position;
@@ -60,6 +80,8 @@ static sal_status convolve(const char **x, int64_t sides[2], keras_importer *k, 
     TRY(keras_weight(&inputs[1], &shape, k, c->roles, c->position));
     if (shape.rank != 4)
         return keras_fail(k, SAL_ERROR_FORMAT, "its kernel has %d axes, not 4", shape.rank);
+    if (k->theano && strcmp(k->layer->class_name, "Conv2D") == 0)
+        TRY(turn_by_half(&inputs[1], k, &shape));
     TRY(turn_kernel(&inputs[1], k, c->depthwise, &shape));
     if (c->bias_position >= 0)
         TRY(keras_weight(&inputs[2], NULL, k, "bias", c->bias_position));
@@ -68,7 +90,7 @@ static sal_status convolve(const char **x, int64_t sides[2], keras_importer *k, 
     if (!c->window)
         return SAL_OK;
     TRY(set_window(strides, k, node, json_object_get(k->layer->config, "subsample") ? "subsample" : "strides", 1));
-    TRY(keras_pair(dilation, k, "dilation_rate", 1));
+    TRY(keras_pair(dilation, k, json_object_get(k->layer->config, "atrous_rate") ? "atrous_rate" : "dilation_rate", 1));
     TRY(keras_set_ints(k, node, "dilations", dilation, 2));
     const int theano = strcmp(keras_text(k, "dim_ordering", "tf"), "th") == 0;
     for (int i = 0; i < 2; i++)
@@ -208,6 +230,8 @@ static sal_status batch_normalization(keras_importer *k, keras_tensor *out, cons
     const char *inputs[5] = {in[0].name};
     (void)count;
     *out = in[0];
+    if (keras_integer(k, "mode", 0) == 1)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "mode 1, which normalises each picture by itself");
     if (axis != in[0].rank - 1 && axis != 1)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on axis %lld of %d", (long long)axis, in[0].rank);
     TRY(keras_weight(&inputs[3], &shape, k, "moving_mean", scale + center));
@@ -430,6 +454,7 @@ static const row rows[] = {
     {"ActivityRegularization", keras_layer_pass},
     {"Add", keras_layer_add},
     {"AlphaDropout", keras_layer_pass},
+    {"AtrousConvolution2D", conv},
     {"Average", keras_layer_average},
     {"AveragePooling2D", average_pool},
     {"BatchNormalization", batch_normalization},
@@ -458,6 +483,7 @@ static const row rows[] = {
     {"LeakyReLU", keras_layer_leaky_relu},
     {"MaxPooling2D", max_pool},
     {"Maximum", keras_layer_maximum},
+    {"Merge", keras_layer_merge},
     {"Minimum", keras_layer_minimum},
     {"Multiply", keras_layer_multiply},
     {"Normalization", normalization},
@@ -475,6 +501,7 @@ static const row rows[] = {
     {"Reshape", keras_layer_reshape},
     {"Resizing", keras_layer_resizing},
     {"SeparableConv2D", separable_conv},
+    {"SeparableConvolution2D", separable_conv},
     {"Softmax", keras_layer_softmax},
     {"SpatialDropout2D", keras_layer_pass},
     {"StochasticDepth", keras_layer_pass},

@@ -102,6 +102,24 @@ sal_status keras_layer_average(keras_importer *k, keras_tensor *out, const keras
     return st == SAL_OK ? keras_by_scalar(k, out, "Mul", 1.0 / (double)count) : st;
 }
 
+/* Of Keras 1, which had one class for all of these. */
+sal_status keras_layer_merge(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    static const struct {
+        const char *mode;
+        keras_handler *handler;
+    } modes[] = {{"sum", keras_layer_add},
+                 {"mul", keras_layer_multiply},
+                 {"concat", keras_layer_concatenate},
+                 {"ave", keras_layer_average},
+                 {"max", keras_layer_maximum}};
+    const char *mode = keras_text(k, "mode", "?");
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+        if (strcmp(mode, modes[i].mode) == 0)
+            return modes[i].handler(k, out, in, count);
+    return keras_fail(k, SAL_ERROR_UNSUPPORTED, "salmap does not know the mode '%.60s'", mode);
+}
+
 /* Of Inception-ResNet: x + scale * branch. */
 sal_status keras_layer_custom_scale(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
 {
@@ -194,6 +212,9 @@ sal_status keras_borders(int64_t out[4], const keras_importer *k, const char *na
     if (json_is_array(value) && json_array_size(value) == 2 && json_is_array(json_array_get(value, 0))) {
         for (size_t i = 0; i < 4; i++)
             out[i] = (int64_t)json_integer_value(json_array_get(json_array_get(value, i / 2), i % 2));
+    } else if (json_is_array(value) && json_array_size(value) == 4) { /* Keras 1 */
+        for (size_t i = 0; i < 4; i++)
+            out[i] = (int64_t)json_integer_value(json_array_get(value, i));
     } else {
         int64_t pair[2];
         sal_status st = keras_pair(pair, k, name, 1);

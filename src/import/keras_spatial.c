@@ -215,7 +215,7 @@ static sal_status turned_kernel(const char **out, keras_importer *k, const int64
     TRY(keras_alloc(&turned, k, count, sizeof *turned));
     for (size_t at = 0; at < area; at++)
         for (size_t m = 0; m < maps; m++)
-            turned[m * area + (area - 1 - at)] = kernel[at * maps + m];
+            turned[m * area + (k->theano ? at : area - 1 - at)] = kernel[at * maps + m];
     TRY(keras_floats(&flat, k, turned, (int64_t)count));
     TRY(keras_ints(&shape, k, dims, 4));
     TRY(keras_op2(out, k, "Reshape", flat, shape));
