@@ -13,6 +13,8 @@ static sal_status build_model(keras_importer *k, const keras_layer *self, const 
 
 /* ---- Tensors by name ----------------------------------------------------- */
 
+enum { MOST_KEY = 2048 };
+
 static const char *key_of(char *key, size_t size, const char *scope, const char *layer, int64_t node, int64_t tensor)
 {
     snprintf(key, size, "%s\n%s\n%lld\n%lld", scope, layer, (long long)node, (long long)tensor);
@@ -23,7 +25,7 @@ static sal_status put_tensor(keras_importer *k, const char *scope, const char *l
                              const keras_tensor *tensor)
 {
     sal_status st = SAL_OK;
-    char key[2048];
+    char key[MOST_KEY];
     TRY(sal_grow(&k->tensors, &k->tensor_capacity, k->tensor_count + 1, sizeof *k->tensors, "the network"));
     k->tensors[k->tensor_count] = *tensor;
     json_object_set_new_nocheck(k->values, key_of(key, sizeof key, scope, layer, node, index),
@@ -35,7 +37,7 @@ done:
 static const keras_tensor *get_tensor(const keras_importer *k, const char *scope, const char *layer, int64_t node,
                                       int64_t index)
 {
-    char key[2048];
+    char key[MOST_KEY];
     const json_t *found = json_object_get(k->values, key_of(key, sizeof key, scope, layer, node, index));
     return found ? &k->tensors[json_integer_value(found)] : NULL;
 }
@@ -199,7 +201,7 @@ typedef struct collection {
     const char *scope;
     keras_tensor *tensors;
     size_t count;
-    int waiting; /* 1: a tensor is not there yet */
+    char missing[MOST_KEY]; /* the first tensor that is not there yet; empty: all are */
 } collection;
 
 static sal_status collect_number(collection *c, double value)
@@ -216,7 +218,8 @@ static sal_status collect_one(collection *c, const reference *r)
 {
     const keras_tensor *tensor = get_tensor(c->k, c->scope, r->layer, r->node, r->tensor);
     if (!tensor) {
-        c->waiting = 1;
+        if (!c->missing[0])
+            key_of(c->missing, sizeof c->missing, c->scope, r->layer, r->node, r->tensor);
         return SAL_OK;
     }
     if (c->count == KERAS_MAX_INPUTS)
@@ -260,20 +263,55 @@ typedef struct call {
     int done;
 } call;
 
+/* Calls in a ring: those that may have their inputs. The others wait, each for one tensor. */
+typedef struct schedule {
+    call *calls;
+    size_t count;
+    size_t *ready; /* count places */
+    size_t first;
+    size_t ready_count;
+    json_t *waiting; /* a tensor's key to the calls that wait for it */
+} schedule;
+
+static void make_ready(schedule *s, size_t which)
+{
+    s->ready[(s->first + s->ready_count++) % s->count] = which;
+}
+
+static void wake(schedule *s, const char *key)
+{
+    size_t i;
+    json_t *which;
+    json_array_foreach(json_object_get(s->waiting, key), i, which) make_ready(s, (size_t)json_integer_value(which));
+    json_object_del(s->waiting, key);
+}
+
+static void wait_for(schedule *s, const char *key, size_t which)
+{
+    json_t *list = json_object_get(s->waiting, key);
+    if (!list)
+        json_object_set_new_nocheck(s->waiting, key, list = json_array());
+    json_array_append_new(list, json_integer((json_int_t)which));
+}
+
 /* In Keras 3 {"args": [...], "kwargs": {...}}, before lists of references. */
-static sal_status try_call(int *called, keras_importer *k, const char *scope, call *c, keras_tensor *tensors)
+static sal_status try_call(schedule *s, keras_importer *k, const char *scope, size_t which, keras_tensor *tensors)
 {
     sal_status st = SAL_OK;
+    call *c = &s->calls[which];
     collection inputs = {.k = k, .scope = scope, .tensors = tensors};
     const json_t *arguments = json_is_object(c->inputs) ? json_object_get(c->inputs, "args") : c->inputs;
     keras_tensor output;
-    *called = 0;
+    char key[MOST_KEY];
     TRY(collect(&inputs, arguments, 0));
-    if (inputs.waiting)
+    if (inputs.missing[0]) {
+        wait_for(s, inputs.missing, which);
         return SAL_OK;
+    }
     TRY(call_layer(k, &output, c->layer, tensors, inputs.count));
     TRY(put_tensor(k, scope, c->layer->name, c->node, 0, &output));
-    c->done = *called = 1;
+    c->done = 1;
+    wake(s, key_of(key, sizeof key, scope, c->layer->name, c->node, 0));
 done:
     return st;
 }
@@ -282,19 +320,19 @@ done:
 static sal_status run_calls(keras_importer *k, const char *scope, call *calls, size_t count)
 {
     sal_status st = SAL_OK;
-    size_t left = count, before;
     keras_tensor *tensors = NULL;
+    schedule s = {.calls = calls, .count = count, .waiting = json_object()};
     TRY(sal_alloc(&tensors, KERAS_MAX_INPUTS, sizeof *tensors, "the network"));
-    do {
-        before = left;
-        for (size_t i = 0; i < count; i++) {
-            int called = 0;
-            if (!calls[i].done)
-                TRY(try_call(&called, k, scope, &calls[i], tensors));
-            left -= (size_t)called;
-        }
-    } while (left > 0 && left < before);
-    for (size_t i = 0; i < count && left > 0; i++)
+    TRY(sal_alloc(&s.ready, count, sizeof *s.ready, "the network"));
+    for (size_t i = 0; i < count; i++)
+        make_ready(&s, i);
+    while (s.ready_count > 0) {
+        const size_t which = s.ready[s.first];
+        s.first = (s.first + 1) % count;
+        s.ready_count--;
+        TRY(try_call(&s, k, scope, which, tensors));
+    }
+    for (size_t i = 0; i < count; i++)
         if (!calls[i].done) {
             st = sal_fail(SAL_ERROR_FORMAT,
                           "layer %.200s: its inputs are nowhere made: the configuration has a cycle, or names layers "
@@ -303,6 +341,8 @@ static sal_status run_calls(keras_importer *k, const char *scope, call *calls, s
             goto done;
         }
 done:
+    json_decref(s.waiting);
+    sal_free(s.ready);
     sal_free(tensors);
     return st;
 }
