@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import struct
 import sys
 import zipfile
 
@@ -119,6 +120,59 @@ class KerasFiles(Case):
                     layer["class_name"] = "SeparableConv2D"
 
         self.inspect("a.keras", self.configured(rename), "SeparableConv2D", codes=(1,))
+
+        def enlarge(config):
+            config["layers"][0]["config"]["batch_shape"] = [None, 20, 20, 3]
+
+        self.inspect("a.keras", self.configured(enlarge, "stack_valid"), "dense", codes=(1,))
+
+    def test_absurd_dimensions(self):
+        """The extents of a kernel, where the file has them: as they are and at most."""
+        data = self.unpack("stack_valid", ".h5")
+        there = struct.pack("<4Q", 3, 3, 3, 6)
+        self.assertIn(there, data)
+        for extents in ((1 << 40, 3, 3, 6), (1 << 62, 1 << 62, 3, 6), (3, 3, 3, 1 << 20), (0, 3, 3, 6), (3, 3, 3, (1 << 64) - 1)):
+            with self.subTest(extents=extents):
+                self.inspect("a.h5", data.replace(there, struct.pack("<4Q", *extents)), codes=(1,))
+
+    def test_layers_in_any_order(self):
+        """Backwards, each layer waits for the one behind it in the file."""
+
+        def reverse(config):
+            history = config["layers"][1]["inbound_nodes"][0]["args"][0]["config"]["keras_history"]
+            chain = [config["layers"][0]]
+            for i in range(3000):
+                tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": [chain[-1]["name"], 0, 0]}}
+                inbound = [{"args": [tensor], "kwargs": {}}]
+                own = {"name": "a%d" % i, "activation": "linear"}
+                chain.append({"class_name": "Activation", "name": own["name"], "config": own, "inbound_nodes": inbound})
+            history[0] = chain[-1]["name"]
+            config["layers"] = config["layers"][1:] + chain[::-1]
+
+        self.inspect("a.keras", self.configured(reverse), codes=(0,))
+
+    def test_values_that_make_no_sense(self):
+        """One value of a configuration at a time."""
+        rng = random.Random(3)
+
+        def leaves(value, path=()):
+            if isinstance(value, (dict, list)):
+                for key in value if isinstance(value, dict) else range(len(value)):
+                    yield from leaves(value[key], (*path, key))
+            elif isinstance(value, (int, float)) and not isinstance(value, bool):
+                yield path
+
+        for case in ("stack_same_odd", "up_sampling", "conv_transpose_same_strided", "center_crop", "group_normalization"):
+            for _ in range(12):
+
+                def change(config):
+                    *way, last = rng.choice(list(leaves(config)))
+                    for key in way:
+                        config = config[key]
+                    config[last] = rng.choice((-1, 0, 1 << 15, (1 << 31) - 1, 1 << 31, (1 << 63) - 1, 1e308, None, "x", [], {}))
+
+                with self.subTest(case=case):
+                    self.inspect("a.keras", self.configured(change, case))
 
     def test_python_code_and_unknown_classes(self):
         for name, text in (("Lambda", "onnx"), ("MyLayer", "onnx"), ("Package>MyLayer", "MyLayer")):
