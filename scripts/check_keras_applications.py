@@ -42,7 +42,7 @@ BYTES_IN = ("MobileNetV3", "EfficientNet", "RegNet", "ConvNeXt")  # they rescale
 PRESETS = {"VGG": "caffe", "ResNet": "caffe", "DenseNet": "imagenet"}  # what preprocess_input does; others: tf or raw
 FISH_PRESETS = {"fish_inception_v3": "tf", "fish_vgg16": "caffe"}
 PICTURES = ("scale_00.png", "scale_05.jpg")
-HEADER = "| network | saved by | weights | input | scores | gradient | Keras's float32 | 1 − cosine |"
+HEADER = "| network | saved by | weights | input | scores | gradient | Keras's float32 | 1 − cosine | kind | passed over |"
 
 
 def application(keras, logits, name):
@@ -124,7 +124,7 @@ def check(keras, options, name):
             explain(options.salmap, folder, name)
     worst = [max((v[i] for v in measured.values()), default=float("nan")) for i in range(3)]
     print(f"| {name} | {keras.__version__} | {about['weights'] / 1e6:.1f} M | {about['input']} | {worst[0]:.1e} | {worst[1]:.1e} | "
-          f"{about['own'][1]:.1e} | {worst[2]:.0e} |{'' if passed else ' FAILED'}", flush=True)
+          f"{about['own'][1]:.1e} | {worst[2]:.0e} | {'ReLU' if about['kinked'] else 'smooth'} | {about['passed_over']} |{'' if passed else ' FAILED'}", flush=True)
     elapsed, busy = (now - then for now, then in zip(seconds(), start))
     print(f"{name}: {elapsed:.0f} s, {busy:.0f} s of processors", file=sys.stderr, flush=True)
     return passed

@@ -21,6 +21,7 @@ absl.logging.set_verbosity(absl.logging.ERROR)
 SHIFT = 1.0  # mean bias of batch norms, without which random deep networks amplify any rounding
 KINKED = ("relu", "relu6", "hard_sigmoid", "hard_silu", "hard_swish")
 STEPS = (1e-9, 1e-10, 1e-10, 1e-11)  # of the input; one that crosses a ReLU's kink says nothing
+PICTURES, CONDITION = 6, 2.5e-3  # the first of so many at which Keras's own single precision is that near, or the nearest
 SLOPE = 2e-4  # of the gradient's norm
 
 
@@ -152,6 +153,21 @@ def distance(got, want):
     return np.linalg.norm(got - want) / np.linalg.norm(want)
 
 
+def choose(network, model, double, rng):
+    """A picture where a ReLU's kink is not so near that rounding crosses it: how many were passed over, and what Keras says there.
+    What salmap computes has no part in it."""
+    tried = []
+    while len(tried) < PICTURES:
+        x = network.pictures(rng, 1, model.input_shape[1:])[0]
+        scores, gradient, chosen = scores_and_gradient(double, x.astype(np.float64))
+        single, single_gradient, _ = scores_and_gradient(model, x, chosen)
+        own = np.abs(single - scores).max() / np.abs(scores).max(), distance(single_gradient, gradient)
+        tried.append((x, scores, gradient, chosen, own))
+        if own[1] < CONDITION:
+            break
+    return len(tried) - 1, min(tried, key=lambda t: t[-1][1])
+
+
 def write(keras, folder, name, network):
     """Files and references of one network; a text about it."""
     rng = np.random.default_rng(1)
@@ -163,19 +179,17 @@ def write(keras, folder, name, network):
     model.save(folder / f"{name}.keras")
     weights = model.get_weights()
     kinked = any(is_kinked(layer) for layer in every_layer(model))
-    x = network.pictures(rng, 1, shape)[0]
     # The last layer computes what it is told to: no second network for single precision.
     if getattr(model.layers[-1], "activation", None) is keras.activations.softmax:
         model.layers[-1].activation = keras.activations.linear
     double = with_weights(keras, network, weights, "float64")
     assert_computes_in_double(double, shape)
-    scores, gradient, chosen = scores_and_gradient(double, x.astype(np.float64))
+    passed_over, (x, scores, gradient, chosen, own) = choose(network, model, double, rng)
     assert scores.dtype == gradient.dtype == np.float64
     assert np.isfinite(scores).all() and np.isfinite(gradient).all() and np.abs(gradient).max() > 0, "no finite gradient"
     assert_is_the_slope(double, x.astype(np.float64), chosen, gradient, rng)
-    single, single_gradient, _ = scores_and_gradient(model, x, chosen)
-    own = [np.abs(single - scores).max() / np.abs(scores).max(), distance(single_gradient, gradient), kinked]
+    own = [*own, kinked]
     for what, values in (("input", x.transpose(2, 0, 1)), ("scores", scores), ("gradient", gradient.transpose(2, 0, 1)),
                          ("float32", own)):
         np.save(folder / f"{name}.{what}.npy", np.ascontiguousarray(values, np.float32 if what == "input" else np.float64))
-    return {"weights": model.count_params(), "input": "×".join(str(s) for s in shape), "own": own, "kinked": kinked}
+    return {"weights": model.count_params(), "input": "×".join(str(s) for s in shape), "own": own, "kinked": kinked, "passed_over": passed_over}
