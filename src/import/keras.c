@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const uint64_t default_max_bytes = (uint64_t)1 << 33;
+static const uint64_t default_max_bytes = (uint64_t)1 << 33, default_max_nodes = 1000000;
 
 /* First bytes of HDF5 files and of zip archives. */
 static int begins_with(const char *path, const char *magic, size_t size)
@@ -159,16 +159,19 @@ static sal_status build_graph(sal_graph *graph, keras_importer *k, const char *o
     return onnx_build(graph, &model, &source, k->path, &options);
 }
 
-void keras_importer_init(keras_importer *k, const char *path, const sal_model_options *options)
+static void init(keras_importer *k, const char *path, const sal_model_options *options)
 {
+    const sal_limits limits = options ? options->limits : (sal_limits){0};
     *k = (keras_importer){.path = path,
                           .options = options,
+                          .max_bytes = limits.max_model_bytes ? limits.max_model_bytes : default_max_bytes,
+                          .max_nodes = limits.max_nodes ? limits.max_nodes : default_max_nodes,
                           .values = json_object(),
                           .name_lists = json_object(),
                           .dropped = json_object()};
 }
 
-void keras_importer_clear(keras_importer *k)
+static void clear(keras_importer *k)
 {
     for (size_t i = 0; i < k->block_count; i++)
         sal_free(k->blocks[i]);
@@ -182,7 +185,7 @@ void keras_importer_clear(keras_importer *k)
     keras_hdf5_close(k->weights.file);
 }
 
-sal_status keras_build(sal_graph *graph, keras_importer *k, json_t *config)
+static sal_status build(sal_graph *graph, keras_importer *k, json_t *config)
 {
     const char *output;
     sal_status st = keras_model_build(&output, k, config);
@@ -194,24 +197,22 @@ sal_status keras_build(sal_graph *graph, keras_importer *k, json_t *config)
 sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *path, const sal_model_options *options)
 {
     sal_status st = SAL_OK;
-    const uint64_t max_bytes =
-        options && options->limits.max_model_bytes ? options->limits.max_model_bytes : default_max_bytes;
     keras_importer k;
     json_t *config = NULL, *metadata = NULL;
     char version[32];
     sal_graph_init(graph);
-    keras_importer_init(&k, path, options);
+    init(&k, path, options);
     const int zip = is_zip(path);
     k.weights.archive = zip;
     if (zip) {
-        TRY(keras_archive_read(&config, &metadata, path, max_bytes));
+        TRY(keras_archive_read(&config, &metadata, path, k.max_bytes));
         TRY(keras_hdf5_open(&k.weights.file, path, keras_archive_weights));
     } else {
         TRY(keras_hdf5_open(&k.weights.file, path, NULL));
         TRY(read_legacy(&config, &k, path));
     }
     TRY(find_version(version, sizeof version, &k, config, metadata));
-    TRY(keras_build(graph, &k, config));
+    TRY(build(graph, &k, config));
     if (k.beside)
         TRY(sal_graph_add_data_file(graph, k.beside));
     if (info) {
@@ -222,7 +223,7 @@ sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *p
 done:
     if (st != SAL_OK)
         sal_graph_clear(graph);
-    keras_importer_clear(&k);
+    clear(&k);
     json_decref(config);
     json_decref(metadata);
     return st;

@@ -80,6 +80,8 @@ sal_status keras_op(const char **out, SalOnnx__Node **node, keras_importer *k, c
     sal_status st = SAL_OK;
     SalOnnx__Node *n;
     char *name, *output;
+    if (k->node_count >= k->max_nodes)
+        return sal_fail(SAL_ERROR_LIMIT, "more than %llu nodes", (unsigned long long)k->max_nodes);
     TRY(keras_alloc(&n, k, 1, sizeof *n));
     sal_onnx__node__init(n);
     /* The layer's name where the op is the layer, and one that can be told from it otherwise. */
@@ -256,6 +258,26 @@ static sal_status find_weight(uint64_t *index, sal_shape *shape, keras_importer 
     st = keras_hdf5_find(index, shape, k->weights.file, dataset);
     if (st != SAL_OK)
         st = keras_fail(k, st, "%s", sal_last_error());
+    for (int a = 0; st == SAL_OK && a < shape->rank; a++)
+        if (shape->dim[a] < 1)
+            st = keras_fail(k, SAL_ERROR_FORMAT, "%s is empty", dataset);
+done:
+    return st;
+}
+
+sal_status keras_new_weights(float **out, keras_importer *k, size_t rows, size_t columns)
+{
+    static const uint64_t most = (uint64_t)1 << 29;
+    const uint64_t limit = k->max_bytes < most ? k->max_bytes : most;
+    sal_status st = SAL_OK;
+    size_t count, bytes;
+    TRY(sal_size_mul(&count, rows, columns, "weights"));
+    TRY(sal_size_mul(&bytes, count, sizeof **out, "weights"));
+    if (bytes > limit || k->computed_bytes > limit - bytes)
+        return keras_fail(k, SAL_ERROR_LIMIT, "with it, weights that are computed have more than %llu bytes",
+                          (unsigned long long)limit);
+    k->computed_bytes += bytes;
+    TRY(keras_alloc(out, k, count, sizeof **out));
 done:
     return st;
 }
@@ -289,7 +311,7 @@ sal_status keras_weight_values(const float **values, size_t *count, keras_import
     *count = 1;
     for (int a = 0; a < shape.rank; a++)
         TRY(sal_size_mul(count, *count, (size_t)shape.dim[a], k->layer->full_name));
-    TRY(keras_alloc(&own, k, *count, sizeof *own));
+    TRY(keras_new_weights(&own, k, *count, 1));
     TRY(keras_hdf5_read(own, *count, k->weights.file, index));
     *values = own;
 done:

@@ -87,7 +87,7 @@ struct keras_importer {
     keras_weights weights;
     char *beside;       /* the file of the configuration, where that is another one */
     json_t *name_lists; /* group to its weight_names */
-    json_t *values;     /* "scope layer/node/tensor" to index in tensors */
+    json_t *values;     /* call of a model, layer, its call and output to index in tensors */
     keras_tensor *tensors;
     size_t tensor_count;
     size_t tensor_capacity;
@@ -101,21 +101,21 @@ struct keras_importer {
     size_t constant_count;
     size_t constant_capacity;
     SalOnnx__ValueInfo *input;
-    int channels_first; /* 1: a layer of the network has */
-    int version;        /* of Keras: 1, 2 or 3 */
-    int theano;         /* 1: computed by Theano, whose convolutions turn their kernels by half a circle */
-    unsigned long made; /* names so far */
+    int channels_first;   /* 1: a layer of the network has */
+    int version;          /* of Keras: 1, 2 or 3 */
+    int theano;           /* 1: computed by Theano, whose convolutions turn their kernels by half a circle */
+    unsigned long made;   /* names so far */
+    unsigned long scopes; /* calls of models so far */
+    uint64_t calls;       /* of layers so far */
+    uint64_t max_nodes;
+    uint64_t max_bytes;
+    uint64_t computed_bytes; /* of weights that stay in memory */
     int nesting;
     const keras_layer *layer; /* being translated */
     json_t *dropped;          /* classes of the layers that do nothing when a network is used, to how many */
     keras_traits traits;
     char *output; /* name of the one that was taken, of several; or NULL */
 };
-
-void keras_importer_init(keras_importer *k, const char *path, const sal_model_options *options);
-void keras_importer_clear(keras_importer *k); /* closes the weights' file too */
-/* From the configuration to the graph; k's weights and version are set. Errors: as of sal_keras_read. */
-sal_status keras_build(sal_graph *graph, keras_importer *k, json_t *config);
 
 /* Memory that lives as long as the importer, zeroed. */
 sal_status keras_alloc(void *out, keras_importer *k, size_t count, size_t size);
@@ -144,6 +144,10 @@ sal_status keras_ints(const char **out, keras_importer *k, const int64_t *values
 /* perm of a transpose: to channels first, and back. */
 sal_status keras_to_first(const char **out, keras_importer *k, const char *x);
 sal_status keras_to_last(const char **out, keras_importer *k, const char *x);
+
+/* Memory for weights that are computed: a few bytes of configuration can ask for any resizing matrix. Errors: LIMIT,
+ * MEMORY. */
+sal_status keras_new_weights(float **out, keras_importer *k, size_t rows, size_t columns);
 
 /* A weight of the present layer: by its role, one of "kernel|depthwise_kernel", or where the file gives no names its
  * position. *shape may be NULL. Errors: FORMAT (not there). */

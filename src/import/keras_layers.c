@@ -51,7 +51,7 @@ static sal_status turn_by_half(const char **kernel, keras_importer *k, const sal
     const char *flat, *dims;
     TRY(keras_weight_values(&values, &count, k, "kernel", 0));
     const size_t area = (size_t)(shape->dim[0] * shape->dim[1]), maps = count ? count / area : 0;
-    TRY(keras_alloc(&turned, k, count, sizeof *turned));
+    TRY(keras_new_weights(&turned, k, count, 1));
     for (size_t at = 0; at < area && maps > 0; at++)
         memcpy(turned + (area - 1 - at) * maps, values + at * maps, maps * sizeof *turned);
     TRY(keras_floats(&flat, k, turned, (int64_t)count));

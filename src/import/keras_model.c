@@ -13,7 +13,8 @@ static sal_status build_model(keras_importer *k, const keras_layer *self, const 
 
 /* ---- Tensors by name ----------------------------------------------------- */
 
-enum { MOST_KEY = 2048 };
+/* Keys of all layers that there are fit; others are cut. scope: a call of a model. */
+enum { MOST_NAME = 1024, MOST_KEY = 2048 };
 
 static const char *key_of(char *key, size_t size, const char *scope, const char *layer, int64_t node, int64_t tensor)
 {
@@ -86,6 +87,8 @@ static sal_status describe_layer(keras_layer *out, keras_importer *k, const kera
         out->name = json_string_value(json_object_get(out->config, "name"));
     if (!out->class_name || !out->name || (!json_is_object(out->config) && !is_model(out->class_name)))
         return sal_fail(SAL_ERROR_FORMAT, "a layer of the configuration has no class, name or config");
+    if (strlen(model->full_name) + strlen(out->name) > MOST_NAME)
+        return sal_fail(SAL_ERROR_LIMIT, "layer %.60s...: its name has more than %d characters", out->name, MOST_NAME);
     /* Custom classes are written as "Package>Class". */
     const char *package = strrchr(out->class_name, '>');
     if (package)
@@ -117,6 +120,9 @@ static sal_status call_layer(keras_importer *k, keras_tensor *out, const keras_l
     sal_status st = SAL_OK;
     const keras_layer *before = k->layer;
     k->layer = layer;
+    /* A model that is called often, in one that is called often: a short file can ask for any number. */
+    if (k->calls++ >= k->max_nodes)
+        return sal_fail(SAL_ERROR_LIMIT, "more than %llu layers", (unsigned long long)k->max_nodes);
     keras_note_layer(k, layer);
     keras_handler *handler = keras_handler_find(layer->class_name);
     if (count == 0)
@@ -368,7 +374,7 @@ static void note_references(json_t *least, const json_t *value, int depth)
 }
 
 /* The layers and their calls. Inputs of the model are there afterwards. */
-static sal_status list_calls(call **calls, size_t *count, keras_importer *k, const keras_layer *self,
+static sal_status list_calls(call **calls, size_t *count, keras_importer *k, const char *scope, const keras_layer *self,
                              const keras_tensor *inputs, size_t input_count)
 {
     sal_status st = SAL_OK;
@@ -390,7 +396,7 @@ static sal_status list_calls(call **calls, size_t *count, keras_importer *k, con
                 tensor = inputs[given++];
             else
                 return keras_fail(k, SAL_ERROR_FORMAT, "it has more inputs than it is given");
-            TRY(put_tensor(k, self->full_name, layer->name, 0, 0, &tensor));
+            TRY(put_tensor(k, scope, layer->name, 0, 0, &tensor));
             continue;
         }
         for (size_t n = 0; n < json_array_size(nodes); n++) {
@@ -465,10 +471,13 @@ static sal_status build_functional(keras_importer *k, const keras_layer *self, c
     call *calls = NULL;
     size_t count = 0;
     reference r;
-    TRY(list_calls(&calls, &count, k, self, inputs, input_count));
-    TRY(run_calls(k, self->full_name, calls, count));
+    char scope[32];
+    /* What an earlier call of the same model made is not this one's. */
+    snprintf(scope, sizeof scope, "%lu", k->scopes++);
+    TRY(list_calls(&calls, &count, k, scope, self, inputs, input_count));
+    TRY(run_calls(k, scope, calls, count));
     TRY(choose_output(&r, k, self));
-    const keras_tensor *found = get_tensor(k, self->full_name, r.layer, r.node, r.tensor);
+    const keras_tensor *found = get_tensor(k, scope, r.layer, r.node, r.tensor);
     if (!found)
         st = sal_fail(SAL_ERROR_FORMAT, "the output %.200s is nowhere made", r.layer);
     else

@@ -14,7 +14,7 @@ static sal_status interpolation(const char **out, keras_importer *k, int64_t fro
     float *matrix;
     const char *flat, *shape;
     const int64_t dims[4] = {to, from, 1, 1};
-    TRY(keras_alloc(&matrix, k, (size_t)(from * to), sizeof *matrix));
+    TRY(keras_new_weights(&matrix, k, (size_t)from, (size_t)to));
     for (int64_t i = 0; i < to && nearest; i++)
         matrix[i * from + (2 * i + 1) * from / (2 * to)] = 1.0f;
     for (int64_t i = 0; i < to && !nearest; i++) {

@@ -207,12 +207,12 @@ static sal_status turned_kernel(const char **out, keras_importer *k, const int64
     TRY(keras_weight_values(&kernel, &count, k, "kernel", 0));
     const size_t area = (size_t)(size[0] * size[1]);
     const int64_t outputs = keras_integer(k, "filters", 0);
-    if (outputs < 1 || count % (area * (size_t)outputs) != 0 || count == 0)
+    if (outputs < 1 || count % area != 0 || count / area % (size_t)outputs != 0)
         return keras_fail(k, SAL_ERROR_FORMAT, "its kernel has %zu weights, which are no %lld x %lld x %lld times any",
                           count, (long long)size[0], (long long)size[1], (long long)outputs);
     const size_t maps = count / area; /* pairs of an output and an input channel */
     const int64_t dims[4] = {outputs, (int64_t)maps / outputs, size[0], size[1]};
-    TRY(keras_alloc(&turned, k, count, sizeof *turned));
+    TRY(keras_new_weights(&turned, k, count, 1));
     for (size_t at = 0; at < area; at++)
         for (size_t m = 0; m < maps; m++)
             turned[m * area + (k->theano ? at : area - 1 - at)] = kernel[at * maps + m];
