@@ -7,7 +7,7 @@ if(NOT SAL_SANITIZE)
   endforeach()
   add_test(NAME planning_program COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_plan_gpu.py
                                          $<TARGET_FILE:salmap> ${PROJECT_SOURCE_DIR})
-  set_tests_properties(planning_program PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900
+  set_tests_properties(planning_program PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900 COST 200
                                                    ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
 endif()
 
@@ -57,3 +57,4 @@ if(SAL_SANITIZE)
 endif()
 # The same as other runs of theirs, with less or in another order.
 set_tests_properties(conformance_cuda_no_plans emulated_maps_11 PROPERTIES LABELS long)
+set_tests_properties(emulated_Faults conformance_cuda PROPERTIES COST 110)
