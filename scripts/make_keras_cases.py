@@ -468,6 +468,17 @@ def nested_twice():
     return functional(network)
 
 
+@case()
+def nested_sharing_twice():
+    """A model that uses one of its layers twice, called on two things: what the first call made is not the second's."""
+    def network(x):
+        a = keras.Input(Building.shape)
+        twice = L.Conv2D(3, 3, padding="same", activation="tanh")
+        inner = keras.Model(a, twice(L.AveragePooling2D(3, 1, padding="same")(twice(a))), name="inner")
+        return head(L.Subtract()([inner(x), inner(L.Conv2D(3, 1)(x))]))
+    return functional(network)
+
+
 # ---- Shapes ---------------------------------------------------------------------------------------------------------
 
 @case()
@@ -705,6 +716,7 @@ def layer_as_keras_1(layer):
     if "Pooling2D" in kind or kind in ("ZeroPadding2D", "UpSampling2D"):
         old.update({key: new[key] for key in ("pool_size", "strides", "size") if key in new}, dim_ordering=order)
         if kind == "ZeroPadding2D":
+            del old["dim_ordering"]  # Keras 1 does not save it
             old["padding"] = [new["padding"][0][0], new["padding"][1][0]]
         elif "padding" in new:
             old["border_mode"] = new["padding"]
@@ -738,9 +750,9 @@ def write_keras_1(model, path):
         weights.attrs["layer_names"] = [name.encode() for name, _ in groups]
         for name, values in groups:
             group = weights.create_group(name)
-            group.attrs["weight_names"] = [f"{name}_{end}".encode() for end, _ in values]
+            group.attrs["weight_names"] = [f"{name}_{end}:0".encode() for end, _ in values]
             for end, value in values:
-                group[f"{name}_{end}"] = value
+                group[f"{name}_{end}:0"] = value
 
 
 def write_theano(model, path):

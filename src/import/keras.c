@@ -87,10 +87,8 @@ done:
 static sal_status read_legacy(json_t **config, keras_importer *k, const char *path)
 {
     sal_status st = SAL_OK;
-    char *text = NULL, *backend = NULL;
+    char *text = NULL;
     TRY(keras_hdf5_text(&text, k->weights.file, "/", "model_config"));
-    TRY(keras_hdf5_text(&backend, k->weights.file, "/", "backend"));
-    k->theano = backend && strcmp(backend, "theano") == 0;
     k->weights.base = keras_hdf5_has(k->weights.file, "model_weights") ? "model_weights" : "";
     /* What save_weights of Keras 3 writes is laid out as in archives. */
     if (!text && keras_hdf5_has(k->weights.file, "layers"))
@@ -101,7 +99,6 @@ static sal_status read_legacy(json_t **config, keras_importer *k, const char *pa
         TRY(read_beside(config, k, path));
 done:
     free(text);
-    free(backend);
     return st;
 }
 
@@ -120,6 +117,37 @@ static sal_status find_version(char *out, size_t size, keras_importer *k, json_t
     k->version = atoi(out);
 done:
     free(text);
+    return st;
+}
+
+/* Keras 2 says under what it ran. Keras 1 does not, but TensorFlow's weights are called "convolution2d_1_W:0" and
+ * Theano's "convolution2d_1_W". */
+static sal_status find_theano(keras_importer *k)
+{
+    sal_status st = SAL_OK;
+    char *backend = NULL, *group = NULL;
+    json_t *layers = NULL, *names = NULL;
+    if (!k->weights.base)
+        return SAL_OK;
+    const char *root = k->weights.base[0] ? k->weights.base : "/";
+    TRY(keras_hdf5_text(&backend, k->weights.file, "/", "backend"));
+    if (!backend)
+        TRY(keras_hdf5_text(&backend, k->weights.file, root, "backend"));
+    k->theano = backend && strcmp(backend, "theano") == 0;
+    if (!backend)
+        TRY(keras_hdf5_texts(&layers, k->weights.file, root, "layer_names"));
+    for (size_t i = 0; i < json_array_size(layers) && json_array_size(names) == 0; i++) {
+        json_decref(names);
+        names = NULL;
+        TRY(keras_format(&group, k, "%s/%s", k->weights.base, json_string_value(json_array_get(layers, i))));
+        TRY(keras_hdf5_texts(&names, k->weights.file, group, "weight_names"));
+    }
+    if (json_array_size(names) > 0)
+        k->theano = !strpbrk(json_string_value(json_array_get(names, 0)), ":/");
+done:
+    free(backend);
+    json_decref(layers);
+    json_decref(names);
     return st;
 }
 
@@ -212,6 +240,7 @@ sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *p
         TRY(read_legacy(&config, &k, path));
     }
     TRY(find_version(version, sizeof version, &k, config, metadata));
+    TRY(find_theano(&k));
     TRY(build(graph, &k, config));
     if (k.beside)
         TRY(sal_graph_add_data_file(graph, k.beside));

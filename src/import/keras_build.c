@@ -373,9 +373,12 @@ sal_status keras_pair(int64_t out[2], const keras_importer *k, const char *name,
 
 int keras_channels_first(const keras_importer *k)
 {
-    return strcmp(keras_text(k, "data_format", keras_text(k, "dim_ordering", "channels_last")), "channels_first") ==
-               0 ||
-           strcmp(keras_text(k, "dim_ordering", "tf"), "th") == 0;
+    const char *format = keras_text(k, "data_format", NULL), *ordering = keras_text(k, "dim_ordering", NULL);
+    if (format)
+        return strcmp(format, "channels_first") == 0;
+    if (ordering)
+        return strcmp(ordering, "th") == 0;
+    return k->version == 1 && k->channels_first; /* some layers of Keras 1 do not say it */
 }
 
 int64_t keras_side(const keras_importer *k, const keras_tensor *t, int side)

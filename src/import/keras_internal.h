@@ -103,7 +103,7 @@ struct keras_importer {
     SalOnnx__ValueInfo *input;
     int channels_first;   /* 1: a layer of the network has */
     int version;          /* of Keras: 1, 2 or 3 */
-    int theano;           /* 1: computed by Theano, whose convolutions turn their kernels by half a circle */
+    int theano;           /* 1: saved under Theano, whose convolutions turn the kernel and pad in their own way */
     unsigned long made;   /* names so far */
     unsigned long scopes; /* calls of models so far */
     uint64_t calls;       /* of layers so far */

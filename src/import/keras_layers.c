@@ -27,21 +27,28 @@ done:
     return st;
 }
 
+/* begin: what Theano pads before the first element, in place of "same" as others have it; as much as is needed goes
+ * after the last. */
 static sal_status set_window(int64_t pair[2], keras_importer *k, SalOnnx__Node *node, const char *strides,
-                             int64_t otherwise)
+                             int64_t otherwise, const int64_t begin[2], const int64_t reach[2])
 {
     sal_status st = SAL_OK;
+    const int64_t pads[4] = {begin[0], begin[1], reach[0] - begin[0], reach[1] - begin[1]};
     const char *padding = keras_text(k, "padding", keras_text(k, "border_mode", "valid"));
     TRY(keras_pair(pair, k, strides, otherwise));
     TRY(keras_set_ints(k, node, "strides", pair, 2));
     if (strcmp(padding, "same") != 0 && strcmp(padding, "valid") != 0)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "padding '%.40s'", padding);
-    TRY(keras_set_text(k, node, "auto_pad", padding[0] == 's' ? "SAME_UPPER" : "VALID"));
+    if (k->theano && padding[0] == 's')
+        TRY(keras_set_ints(k, node, "pads", pads, 4));
+    else
+        TRY(keras_set_text(k, node, "auto_pad", padding[0] == 's' ? "SAME_UPPER" : "VALID"));
 done:
     return st;
 }
 
-/* Each (kh, kw) of a kernel (kh, kw, in, out) from its other end. */
+/* A kernel of true convolutions, (rows, columns, inputs, outputs) or (outputs, inputs, rows, columns): each map of it
+ * turned by half a circle. */
 static sal_status turn_by_half(const char **kernel, keras_importer *k, const sal_shape *shape)
 {
     sal_status st = SAL_OK;
@@ -49,11 +56,14 @@ static sal_status turn_by_half(const char **kernel, keras_importer *k, const sal
     float *turned;
     size_t count;
     const char *flat, *dims;
+    const int first = strcmp(keras_text(k, "dim_ordering", "tf"), "th") == 0;
     TRY(keras_weight_values(&values, &count, k, "kernel", 0));
-    const size_t area = (size_t)(shape->dim[0] * shape->dim[1]), maps = count ? count / area : 0;
     TRY(keras_new_weights(&turned, k, count, 1));
-    for (size_t at = 0; at < area && maps > 0; at++)
-        memcpy(turned + (area - 1 - at) * maps, values + at * maps, maps * sizeof *turned);
+    const size_t area = (size_t)(shape->dim[first ? 2 : 0] * shape->dim[first ? 3 : 1]), maps = count / area;
+    for (size_t i = 0; i < count; i++) {
+        const size_t at = first ? i % area : i / maps, map = first ? i / area : i % maps;
+        turned[first ? map * area + (area - 1 - at) : (area - 1 - at) * maps + map] = values[i];
+    }
     TRY(keras_floats(&flat, k, turned, (int64_t)count));
     TRY(keras_ints(&dims, k, shape->dim, 4));
     TRY(keras_op2(kernel, k, "Reshape", flat, dims));
@@ -75,12 +85,14 @@ static sal_status convolve(const char **x, int64_t sides[2], keras_importer *k, 
     sal_status st = SAL_OK;
     SalOnnx__Node *node;
     sal_shape shape;
-    int64_t dilation[2], strides[2];
+    int64_t dilation[2], strides[2], begin[2], reach[2];
     const char *inputs[3] = {*x};
     TRY(keras_weight(&inputs[1], &shape, k, c->roles, c->position));
     if (shape.rank != 4)
         return keras_fail(k, SAL_ERROR_FORMAT, "its kernel has %d axes, not 4", shape.rank);
-    if (k->theano && strcmp(k->layer->class_name, "Conv2D") == 0)
+    if (k->theano && (c->depthwise || !c->window))
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it was saved under Theano");
+    if (k->theano)
         TRY(turn_by_half(&inputs[1], k, &shape));
     TRY(turn_kernel(&inputs[1], k, c->depthwise, &shape));
     if (c->bias_position >= 0)
@@ -89,12 +101,17 @@ static sal_status convolve(const char **x, int64_t sides[2], keras_importer *k, 
     TRY(keras_set_int(k, node, "group", c->depthwise ? shape.dim[2] : c->window ? keras_integer(k, "groups", 1) : 1));
     if (!c->window)
         return SAL_OK;
-    TRY(set_window(strides, k, node, json_object_get(k->layer->config, "subsample") ? "subsample" : "strides", 1));
     TRY(keras_pair(dilation, k, json_object_get(k->layer->config, "atrous_rate") ? "atrous_rate" : "dilation_rate", 1));
+    const int rows = strcmp(keras_text(k, "dim_ordering", "tf"), "th") == 0 ? 2 : 0;
+    for (int i = 0; i < 2; i++) {
+        reach[i] = (shape.dim[rows + i] - 1) * dilation[i];
+        begin[i] = (reach[i] + 1) / 2;
+    }
+    TRY(set_window(strides, k, node, json_object_get(k->layer->config, "subsample") ? "subsample" : "strides", 1, begin,
+                   reach));
     TRY(keras_set_ints(k, node, "dilations", dilation, 2));
-    const int theano = strcmp(keras_text(k, "dim_ordering", "tf"), "th") == 0;
     for (int i = 0; i < 2; i++)
-        sides[i] = keras_window_side(k, sides[i], shape.dim[theano ? 2 + i : i], strides[i], dilation[i]);
+        sides[i] = keras_window_side(k, sides[i], shape.dim[rows + i], strides[i], dilation[i]);
 done:
     return st;
 }
@@ -230,8 +247,9 @@ static sal_status batch_normalization(keras_importer *k, keras_tensor *out, cons
     const char *inputs[5] = {in[0].name};
     (void)count;
     *out = in[0];
-    if (keras_integer(k, "mode", 0) == 1)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "mode 1, which normalises each picture by itself");
+    if (keras_integer(k, "mode", 0) != 0)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its mode %lld takes averages of the pictures at hand",
+                          (long long)keras_integer(k, "mode", 0));
     if (axis != in[0].rank - 1 && axis != 1)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on axis %lld of %d", (long long)axis, in[0].rank);
     TRY(keras_weight(&inputs[3], &shape, k, "moving_mean", scale + center));
@@ -364,7 +382,7 @@ static sal_status pool(keras_importer *k, keras_tensor *out, const keras_tensor 
 {
     sal_status st = SAL_OK;
     SalOnnx__Node *node;
-    int64_t size[2], strides[2];
+    int64_t size[2], strides[2], begin[2], reach[2];
     const int first = keras_channels_first(k);
     const char *x = in[0].name;
     *out = in[0];
@@ -374,7 +392,11 @@ static sal_status pool(keras_importer *k, keras_tensor *out, const keras_tensor 
     TRY(keras_pair(size, k, "pool_size", 2));
     TRY(keras_pair(strides, k, "strides", 0));
     TRY(keras_set_ints(k, node, "kernel_shape", size, 2));
-    TRY(set_window(strides, k, node, strides[0] ? "strides" : "pool_size", 2));
+    for (int a = 0; a < 2; a++) {
+        reach[a] = size[a] - 1;
+        begin[a] = size[a] > 2 && size[a] % 2 == 1 ? size[a] - 2 : size[a] - 1;
+    }
+    TRY(set_window(strides, k, node, strides[0] ? "strides" : "pool_size", 2, begin, reach));
     if (!first)
         TRY(keras_to_last(&x, k, x));
     out->name = x;

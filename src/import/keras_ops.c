@@ -114,6 +114,10 @@ sal_status keras_layer_merge(keras_importer *k, keras_tensor *out, const keras_t
                  {"ave", keras_layer_average},
                  {"max", keras_layer_maximum}};
     const char *mode = keras_text(k, "mode", "?");
+    if (strcmp(keras_text(k, "mode_type", "raw"), "raw") != 0)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its mode is Python code");
+    if (json_object_get(k->layer->config, "layers"))
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it joins networks with inputs of their own");
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
         if (strcmp(mode, modes[i].mode) == 0)
             return modes[i].handler(k, out, in, count);
@@ -154,7 +158,7 @@ sal_status keras_layer_flatten(keras_importer *k, keras_tensor *out, const keras
     *out = in[0];
     if (in[0].rank == 2)
         return SAL_OK;
-    if (in[0].rank == 4 && keras_channels_first(k)) /* the elements' order is that of channels last */
+    if (in[0].rank == 4 && k->version > 1 && keras_channels_first(k)) /* the elements' order is that of channels last */
         TRY(keras_to_last(&x, k, x));
     TRY(keras_op1(&out->name, &node, k, "Flatten", x));
     TRY(keras_set_int(k, node, "axis", 1));
