@@ -166,7 +166,8 @@ static void check_results(sal_model *model, const reference *r, const char *name
     cr_expect(within(score_distance, r->score_tolerance), "%s: scores are off by %g of the largest (%g for %g)", name,
               score_distance, (double)scores[0], r->scores.values[0]);
     const double cosine = cosine_distance(gradient, r->gradient.values, r->gradient.count);
-    const int fine = r->kinked ? within(gradient_distance, kinked_tolerance) && within(cosine, kinked_cosine)
+    const int fine = r->kinked ? within(gradient_distance, fmax(kinked_tolerance, r->gradient_tolerance)) &&
+                                     within(cosine, kinked_cosine)
                                : within(gradient_distance, r->gradient_tolerance);
     cr_expect(fine, "%s: the gradient is off by %g, tolerance %g, 1 - cosine %g", name, gradient_distance,
               r->gradient_tolerance, cosine);
