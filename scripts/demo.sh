@@ -19,6 +19,10 @@ for model in "$root"/data/models/*.onnx; do
 done
 
 echo
+echo "== the honest network again, as the Keras file data/models/scale_age_honest.keras"
+"$build/salmap" explain "$root/data/models/scale_age_honest.keras" "$root"/data/scales/scale_0[0-3].png -o "$out/honest_keras" --figure
+
+echo
 echo "The pictures are in"
 for folder in "$out"/*/; do
     echo "  $folder  ($(find "$folder" -name '*.png' | wc -l) pictures)"

@@ -27,7 +27,7 @@ class Case(unittest.TestCase):
     def run_salmap(self, *arguments, stdout=subprocess.PIPE):
         # Files' names may be no UTF-8, and so may what is printed of them.
         done = subprocess.run(
-            [SALMAP, *arguments], stdout=stdout, stderr=subprocess.PIPE, cwd=self.folder, timeout=120
+            [SALMAP, *arguments], stdout=stdout, stderr=subprocess.PIPE, cwd=self.folder, timeout=300
         )
         done.out = (done.stdout or b"").decode("utf-8", "surrogateescape")
         done.err = done.stderr.decode("utf-8", "surrogateescape")

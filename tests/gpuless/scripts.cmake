@@ -9,5 +9,5 @@ set_tests_properties(gpu_check PROPERTIES TIMEOUT 300)
 if(NOT SAL_SANITIZE)
   add_test(NAME kernel_resources COMMAND /usr/bin/python3 ${PROJECT_SOURCE_DIR}/scripts/kernel_resources.py
                                          --nvcc "${SAL_NVCC}" --cache ${PROJECT_BINARY_DIR}/kernel_resources)
-  set_tests_properties(kernel_resources PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800 COST 120)
+  set_tests_properties(kernel_resources PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800 PROCESSORS 2 COST 120)
 endif()
