@@ -8,7 +8,6 @@ OUT/NAME.zip holds the files of a case; the second run adds those of Keras 2 to 
 
     NAME.keras, NAME.h5            as Keras 3 saves the model
     NAME.k2.keras, NAME.k2.h5      the same network with the same weights, as Keras 2 saves it
-    NAME.k1.h5                     the same as Keras 1.2 laid it out: Keras 1 itself runs on no Python of today
     NAME.weights.h5, NAME.json     weights without a model, and its architecture
     NAME.input.npy                 (C, H, W) float32: one picture
     NAME.scores.npy                (outputs) float64: before the softmax or sigmoid that the network ends in
@@ -20,7 +19,6 @@ that moves where rounding moves the input is refused: such a case needs another 
 Input, scores and gradients are the same at every run; Keras's archives carry the time of saving."""
 import argparse
 import contextlib
-import json
 import os
 import pathlib
 import sys
@@ -648,35 +646,7 @@ def normalised_after_permute():
                       L.ZeroPadding2D(1), L.Flatten(), L.Dense(3, activation=ending("softmax")))
 
 
-# ---- As Keras 1 ----------------------------------------------------------------------------------------------------
-
-@case(shape=(17, 16, 3), versions=(2,), two=("h5", "keras1"))
-def one_stack():
-    return sequential(
-        L.ZeroPadding2D((1, 2)), L.Conv2D(4, 3, strides=2, activation="relu"), L.BatchNormalization(epsilon=0.01),
-        L.MaxPooling2D((2, 3), strides=(2, 2), padding="same"), L.Conv2D(5, (2, 3), dilation_rate=2, padding="same", use_bias=False),
-        leaky(0.2), L.Dropout(0.5), L.UpSampling2D((2, 1)), L.AveragePooling2D(2), L.Flatten(), L.Dense(6, activation="tanh"),
-        L.Dense(3, activation=ending("softmax")))
-
-
-@case(shape=(12, 11, 3), versions=(2,), two=("h5", "keras1"))
-def one_branches():
-    def network(x):
-        y = L.Conv2D(4, 3, padding="same", activation="relu")(x)
-        a, b = L.Conv2D(4, 1)(y), L.Activation("sigmoid")(L.Conv2D(4, 3, padding="same")(y))
-        merged = L.Concatenate()([L.Add()([a, b]), L.Multiply()([a, b]), L.Maximum()([a, y]), L.Average()([a, b, y])])
-        return L.Dense(3, activation=ending("softmax"))(L.GlobalAveragePooling2D()(merged))
-    return functional(network)
-
-
-@case(shape=(3, 13, 12), runs=False, channels_first=True, three=("keras",), two=("keras1",))
-def channels_first_one():
-    """Theano's order of kernels."""
-    first = {"data_format": "channels_first"}
-    return sequential(L.Conv2D(4, 3, strides=2, activation="tanh", **first), L.BatchNormalization(axis=1), L.ZeroPadding2D(1, **first),
-                      L.Conv2D(5, (3, 2), padding="same", **first), L.MaxPooling2D(2, **first), L.Flatten(),
-                      L.Dense(3, activation=ending("softmax")))
-
+# ---- Theano ---------------------------------------------------------------------------------------------------------
 
 @case(shape=(3, 13, 12), runs=False, channels_first=True, three=("keras",), two=("theano",))
 def channels_first_theano():
@@ -684,75 +654,6 @@ def channels_first_theano():
     first = {"data_format": "channels_first"}
     return sequential(L.Conv2D(4, 3, strides=2, activation="tanh", **first), L.Conv2D(3, (2, 3), **first), L.Flatten(),
                       L.Dense(3, activation=ending("softmax")))
-
-
-MERGES = {"Add": "sum", "Multiply": "mul", "Concatenate": "concat", "Average": "ave", "Maximum": "max"}
-
-
-def layer_as_keras_1(layer):
-    """Class, configuration and weights by the ends of their names, as Keras 1.2 has them."""
-    new, kind = layer.get_config(), type(layer).__name__
-    old = {"name": layer.name, "trainable": True}
-    if "batch_input_shape" in new:
-        old.update(batch_input_shape=new["batch_input_shape"], input_dtype="float32")
-    order = "th" if new.get("data_format") == "channels_first" else "tf"
-    values = layer.get_weights()
-    if kind == "Conv2D":
-        old.update(nb_filter=new["filters"], nb_row=new["kernel_size"][0], nb_col=new["kernel_size"][1], subsample=new["strides"],
-                   border_mode=new["padding"], dim_ordering=order, activation=new["activation"], bias=new["use_bias"])
-        dilated = tuple(new["dilation_rate"]) != (1, 1)
-        old.update(atrous_rate=new["dilation_rate"]) if dilated else None
-        values[0] = values[0].transpose(3, 2, 0, 1) if order == "th" else values[0]
-        return "AtrousConvolution2D" if dilated else "Convolution2D", old, list(zip("Wb", values))
-    if kind == "Dense":
-        old.update(output_dim=new["units"], activation=new["activation"], bias=new["use_bias"], input_dim=None)
-        return kind, old, list(zip("Wb", values))
-    if kind == "BatchNormalization":
-        old.update(epsilon=new["epsilon"], mode=0, axis=new["axis"][0] if isinstance(new["axis"], list) else new["axis"], momentum=0.99)
-        return kind, old, list(zip(("gamma", "beta", "running_mean", "running_std"), values))
-    if kind in MERGES:
-        old.update(mode=MERGES[kind], mode_type="raw", concat_axis=new.get("axis", -1), dot_axes=-1, output_shape=None)
-        return "Merge", old, []
-    if "Pooling2D" in kind or kind in ("ZeroPadding2D", "UpSampling2D"):
-        old.update({key: new[key] for key in ("pool_size", "strides", "size") if key in new}, dim_ordering=order)
-        if kind == "ZeroPadding2D":
-            del old["dim_ordering"]  # Keras 1 does not save it
-            old["padding"] = [new["padding"][0][0], new["padding"][1][0]]
-        elif "padding" in new:
-            old["border_mode"] = new["padding"]
-        return kind, old, []
-    old.update({key: new[key] for key in ("activation", "alpha") if key in new})
-    if kind == "Dropout":
-        old["p"] = new["rate"]
-    return kind, old, []
-
-
-def write_keras_1(model, path):
-    described, groups = [], []
-    nodes = {i["name"]: i["inbound_nodes"] for i in model.get_config()["layers"] if "inbound_nodes" in i}
-    for layer in model.layers:
-        kind, config, values = layer_as_keras_1(layer)
-        if kind == "InputLayer":
-            config.update(sparse=False, batch_input_shape=layer.get_config()["batch_input_shape"])
-        inbound = [[reference[:3] for reference in node] for node in nodes.get(layer.name, [])]
-        described.append({"class_name": kind, "config": config, "name": layer.name, "inbound_nodes": inbound})
-        groups.append((layer.name, values))
-    if isinstance(model, keras.Sequential):
-        described[0]["config"]["batch_input_shape"] = [None, *model.input_shape[1:]]
-        config = {"class_name": "Sequential", "config": [{k: i[k] for k in ("class_name", "config")} for i in described]}
-    else:
-        ends = {key: model.get_config()[key] for key in ("input_layers", "output_layers")}
-        config = {"class_name": "Model", "config": {"name": model.name, "layers": described, **ends}}
-    with h5py.File(path, "w") as f:
-        f.attrs["keras_version"] = b"1.2.2"
-        f.attrs["model_config"] = json.dumps(config).encode()
-        weights = f.create_group("model_weights")
-        weights.attrs["layer_names"] = [name.encode() for name, _ in groups]
-        for name, values in groups:
-            group = weights.create_group(name)
-            group.attrs["weight_names"] = [f"{name}_{end}:0".encode() for end, _ in values]
-            for end, value in values:
-                group[f"{name}_{end}:0"] = value
 
 
 def write_theano(model, path):
@@ -811,9 +712,7 @@ def construct(case, policy, reference):
 def write_model(model, folder, name, how):
     """Plain files; see pack."""
     infix = ".k2" if MAJOR == 2 else ""
-    if how == "keras1":
-        write_keras_1(model, folder / f"{name}.k1.h5")
-    elif how == "theano":
+    if how == "theano":
         write_theano(model, folder / f"{name}.k2.h5")
     elif how == "weights":
         (folder / f"{name}.json").write_text(model.to_json())

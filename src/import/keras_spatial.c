@@ -215,7 +215,7 @@ static sal_status turned_kernel(const char **out, keras_importer *k, const int64
     TRY(keras_new_weights(&turned, k, count, 1));
     for (size_t at = 0; at < area; at++)
         for (size_t m = 0; m < maps; m++)
-            turned[m * area + (k->theano ? at : area - 1 - at)] = kernel[at * maps + m];
+            turned[m * area + (area - 1 - at)] = kernel[at * maps + m];
     TRY(keras_floats(&flat, k, turned, (int64_t)count));
     TRY(keras_ints(&shape, k, dims, 4));
     TRY(keras_op2(out, k, "Reshape", flat, shape));
@@ -266,6 +266,8 @@ sal_status keras_layer_conv_transpose(keras_importer *k, keras_tensor *out, cons
     int64_t size[2], s[2], dilation[2];
     const char *x;
     (void)count;
+    if (k->theano)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it was saved under Theano");
     TRY(keras_pair(size, k, "kernel_size", 1));
     TRY(keras_pair(s, k, "strides", 1));
     TRY(keras_pair(dilation, k, "dilation_rate", 1));

@@ -37,7 +37,16 @@ void keras_snake_case(char *out, size_t size, const char *name)
     out[used] = '\0';
 }
 
-/* Last part of a weight's name, without ":0"; Keras 1 wrote "convolution2d_1_W". */
+/* Length of a name without the "_1" that TensorFlow appends to what there is already. */
+static size_t without_number(const char *name, size_t length)
+{
+    size_t n = length;
+    while (n > 0 && isdigit((unsigned char)name[n - 1]))
+        n--;
+    return n > 0 && n < length && name[n - 1] == '_' ? n - 1 : length;
+}
+
+/* Last part of a weight's name, without ":0"; Keras 1 wrote "convolution2d_1_W" or "convolution2d_1_W_1". */
 static int has_role(const char *weight, const char *role, size_t length)
 {
     static const char *const old[][2] = {{"kernel", "_W"},
@@ -52,9 +61,9 @@ static int has_role(const char *weight, const char *role, size_t length)
     if (n == length && strncmp(last, role, n) == 0)
         return 1;
     for (size_t i = 0; i < sizeof old / sizeof old[0] && !slash; i++) {
-        const size_t m = strlen(old[i][1]);
-        if (strlen(old[i][0]) == length && strncmp(old[i][0], role, length) == 0 && n > m &&
-            strncmp(last + n - m, old[i][1], m) == 0)
+        const size_t m = strlen(old[i][1]), end = without_number(last, n);
+        if (strlen(old[i][0]) == length && strncmp(old[i][0], role, length) == 0 && end > m &&
+            strncmp(last + end - m, old[i][1], m) == 0)
             return 1;
     }
     return 0;

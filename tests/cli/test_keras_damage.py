@@ -6,6 +6,7 @@ import os
 import random
 import struct
 import sys
+import warnings
 import zipfile
 
 from harness import SOURCE, Case, main
@@ -184,6 +185,74 @@ class KerasFiles(Case):
 
             done = self.inspect("a.keras", self.configured(change), text, codes=(1,))
             self.assertIn("layer ", done.err)
+
+    def test_hdf5_files_that_lead_astray(self):
+        """Of scripts/make_hdf5_damage.py: links out of the file, circles, extents without contents."""
+        folder = os.path.join(SOURCE, "tests/fuzz/crashers/hdf5")
+        names = sorted(os.listdir(folder))
+        self.assertGreaterEqual(len(names), 10)
+        for name in names:
+            with self.subTest(name):
+                self.inspect(name, self.read(os.path.join(folder, name)), "conv", codes=(1,))
+
+    def test_an_archive_whose_members_are_encrypted(self):
+        data = bytearray(self.unpack("stack_valid", ".keras"))
+        for magic, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            where = data.find(magic)
+            while where >= 0:
+                data[where + at] |= 1
+                where = data.find(magic, where + 4)
+        self.inspect("a.keras", bytes(data), "config.json", codes=(1,))
+
+    def test_members_that_are_there_twice(self):
+        """The one that the archive's own order puts first counts, whatever the other says; nothing is mixed."""
+        data = io.BytesIO(self.unpack("stack_valid", ".keras"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with zipfile.ZipFile(data, "a") as archive:
+                archive.writestr("config.json", b"{}")
+        self.inspect("a.keras", data.getvalue())
+
+    def test_a_member_that_is_larger_than_it_says(self):
+        data = bytearray(self.unpack("stack_valid", ".keras"))
+        for magic, at in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+            where = data.find(magic)
+            while where >= 0:
+                data[where + at : where + at + 4] = struct.pack("<I", 100)
+                where = data.find(magic, where + 4)
+        self.inspect("a.keras", bytes(data), codes=(1,))
+
+    def chain(self, names, reverse):
+        layers = [{"class_name": "InputLayer", "name": "in", "inbound_nodes": []}]
+        layers[0]["config"] = {"name": "in", "batch_input_shape": [None, 16, 16, 3]}
+        for before, name in zip(["in"] + names, names):
+            layer = {"class_name": "ReLU", "name": name, "config": {"name": name}}
+            layer["inbound_nodes"] = [[[before, 0, 0, {}]]]
+            layers.append(layer)
+        layers.append({"class_name": "GlobalAveragePooling2D", "name": "pool", "config": {"name": "pool"}})
+        layers[-1]["inbound_nodes"] = [[[names[-1], 0, 0, {}]]]
+        config = {"layers": layers[::-1] if reverse else layers, "output_layers": [["pool", 0, 0]]}
+        whole = json.dumps({"class_name": "Functional", "config": config}).encode()
+        return self.repack(self.unpack("stack_valid", ".keras"), lambda m: m.update({"config.json": whole}))
+
+    def test_names(self):
+        for names in (["../../a", "/etc/passwd"], ["%s%n%s", "a\nb"], ["x" * 900, "x" * 900 + "y"]):
+            self.inspect("a.keras", self.chain(names, False), "no head", codes=(1,))
+        self.inspect("a.keras", self.chain(["x" * 5000], False), "characters", codes=(1,))
+
+    def test_computed_weights_are_limited(self):
+        """A few bytes of configuration that ask for matrices of gigabytes."""
+        resize = {"height": 30000, "width": 30000, "interpolation": "bilinear"}
+
+        def change(config):
+            for layer in config["layers"]:
+                if layer["class_name"] == "InputLayer":
+                    layer["config"]["batch_shape"] = [None, 29000, 29000, 3]
+                elif layer["class_name"] == "Conv2D":
+                    layer["class_name"] = "Resizing"
+                    layer["config"].update(resize)
+
+        self.inspect("a.keras", self.configured(change), "weights that are computed", codes=(1,))
 
     def test_weights_without_a_network(self):
         data = self.unpack("weights_legacy", ".weights.h5")

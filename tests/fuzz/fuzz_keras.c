@@ -73,7 +73,7 @@ sal_status keras_hdf5_find(uint64_t *index, sal_shape *shape, keras_hdf5 *f, con
     *shape = (sal_shape){.rank = (int)json_array_size(dims)};
     for (int a = 0; a < shape->rank; a++) {
         shape->dim[a] = (int64_t)json_integer_value(json_array_get(dims, (size_t)a));
-        if (shape->dim[a] < 0 || (size_t)shape->dim[a] > most || (product *= (size_t)shape->dim[a]) > most)
+        if (shape->dim[a] < 0 || __builtin_mul_overflow(product, (size_t)shape->dim[a], &product) || product > most)
             return sal_fail(SAL_ERROR_FORMAT, "%.300s is too large", dataset);
     }
     f->shapes[f->count] = *shape;
