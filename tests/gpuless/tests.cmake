@@ -56,5 +56,6 @@ if(SAL_SANITIZE)
   set_property(TEST emulated_Faults APPEND PROPERTY ENVIRONMENT SAL_FAULT_STRIDE=7)
 endif()
 # The same as other runs of theirs, with less or in another order.
-set_tests_properties(conformance_cuda_no_plans emulated_maps_11 PROPERTIES LABELS long)
+set_tests_properties(conformance_cuda_no_plans conformance_cuda_bf16_unfused emulated_maps_reverse emulated_maps_11
+                     PROPERTIES LABELS long)
 set_tests_properties(emulated_Faults conformance_cuda PROPERTIES COST 110)
