@@ -563,6 +563,20 @@ def random_crop_2():
                       L.Dense(3, activation=ending("softmax")))
 
 
+@case(versions=(3,), values=(0, 255), three=("keras",))
+def augmentation():
+    return sequential(L.RandomFlip(), L.RandomRotation(0.1), L.RandomTranslation(0.1, 0.2), L.RandomZoom(0.1), L.RandomContrast(0.2),
+                      L.RandomBrightness(0.2), L.Rescaling(1 / 255), L.Conv2D(4, 3, activation="relu"), L.GlobalAveragePooling2D(),
+                      L.Dense(3, activation=ending("softmax")))
+
+
+@case(versions=(3,), three=("keras",), values=(0, 255))
+def augmentation_3():
+    return sequential(L.RandomShear(0.2), L.RandomCrop(8, 8), L.RandomErasing(), L.RandomHue(0.2), L.RandomInvert(), L.Identity(),
+                      L.Rescaling(1 / 255), L.Conv2D(4, 3, activation="relu"), L.GlobalAveragePooling2D(),
+                      L.Dense(3, activation=ending("softmax")))
+
+
 @case()
 def noise():
     return sequential(L.GaussianNoise(0.1), L.Conv2D(4, 3, activation="relu"), L.SpatialDropout2D(0.2), L.GaussianDropout(0.3),
