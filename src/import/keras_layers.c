@@ -1,7 +1,6 @@
-/* Layers with weights, pools, and the table of all classes. */
+/* Convolutions, dense layers, pools, and the table of all classes. */
 #include "import/keras_layers.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -212,170 +211,6 @@ done:
     return st;
 }
 
-/* ---- Normalisation ------------------------------------------------------- */
-
-/* An axis that may be written as [3]. */
-static int64_t axis_of(const keras_importer *k, int64_t rank)
-{
-    const json_t *value = json_object_get(k->layer->config, "axis");
-    if (json_is_array(value) && json_array_size(value) == 1)
-        value = json_array_get(value, 0);
-    const int64_t axis = json_is_integer(value) ? (int64_t)json_integer_value(value) : -1;
-    return axis < 0 ? axis + rank : axis;
-}
-
-static sal_status constant_vector(const char **out, keras_importer *k, float value, size_t count)
-{
-    sal_status st = SAL_OK;
-    float *values;
-    TRY(keras_alloc(&values, k, count, sizeof *values));
-    for (size_t i = 0; i < count; i++)
-        values[i] = value;
-    TRY(keras_floats(out, k, values, (int64_t)count));
-done:
-    return st;
-}
-
-static sal_status batch_normalization(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
-{
-    sal_status st = SAL_OK;
-    SalOnnx__Node *node;
-    sal_shape shape;
-    const int scale = keras_flag(k, "scale", 1), center = keras_flag(k, "center", 1);
-    const int64_t axis = axis_of(k, in[0].rank);
-    const int turn = in[0].rank == 4 && axis == 3;
-    const char *inputs[5] = {in[0].name};
-    (void)count;
-    *out = in[0];
-    if (keras_integer(k, "mode", 0) != 0)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its mode %lld takes averages of the pictures at hand",
-                          (long long)keras_integer(k, "mode", 0));
-    if (axis != in[0].rank - 1 && axis != 1)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on axis %lld of %d", (long long)axis, in[0].rank);
-    TRY(keras_weight(&inputs[3], &shape, k, "moving_mean", scale + center));
-    TRY(keras_weight(&inputs[4], NULL, k, "moving_variance", scale + center + 1));
-    const size_t channels = shape.rank == 1 ? (size_t)shape.dim[0] : 0;
-    TRY(scale ? keras_weight(&inputs[1], NULL, k, "gamma", 0) : constant_vector(&inputs[1], k, 1.0f, channels));
-    TRY(center ? keras_weight(&inputs[2], NULL, k, "beta", scale) : constant_vector(&inputs[2], k, 0.0f, channels));
-    if (turn)
-        TRY(keras_to_first(&inputs[0], k, in[0].name));
-    TRY(keras_op(&out->name, &node, k, "BatchNormalization", inputs, 5));
-    TRY(keras_set_float(k, node, "epsilon", keras_real(k, "epsilon", 1e-3)));
-    if (turn)
-        TRY(keras_to_last(&out->name, k, out->name));
-done:
-    return st;
-}
-
-static sal_status layer_normalization(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
-{
-    sal_status st = SAL_OK;
-    SalOnnx__Node *node;
-    sal_shape shape;
-    const int scale = keras_flag(k, "scale", 1), center = keras_flag(k, "center", 1);
-    const char *inputs[3] = {in[0].name};
-    (void)count;
-    *out = in[0];
-    if (axis_of(k, in[0].rank) != in[0].rank - 1)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on other axes than the last");
-    if (!scale && !center)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has neither scale nor centre");
-    TRY(keras_weight(&inputs[scale ? 1 : 2], &shape, k, scale ? "gamma" : "beta", 0));
-    const size_t channels = shape.rank == 1 ? (size_t)shape.dim[0] : 0;
-    if (!scale)
-        TRY(constant_vector(&inputs[1], k, 1.0f, channels));
-    else if (center)
-        TRY(keras_weight(&inputs[2], NULL, k, "beta", 1));
-    else
-        TRY(constant_vector(&inputs[2], k, 0.0f, channels));
-    TRY(keras_op(&out->name, &node, k, "LayerNormalization", inputs, 3));
-    TRY(keras_set_int(k, node, "axis", -1));
-    TRY(keras_set_float(k, node, "epsilon", keras_real(k, "epsilon", 1e-3)));
-done:
-    return st;
-}
-
-/* ---- Preprocessing inside of the network --------------------------------- */
-
-/* A number or a list of the configuration; *count 0: it is not there. */
-static sal_status config_numbers(float **values, int64_t *count, keras_importer *k, const char *name)
-{
-    sal_status st = SAL_OK;
-    json_t *value = json_object_get(k->layer->config, name);
-    while (json_is_array(value) && json_array_size(value) == 1 && json_is_array(json_array_get(value, 0)))
-        value = json_array_get(value, 0); /* (1, 1, C), as adapted layers have it */
-    *count = json_is_number(value) ? 1 : (int64_t)json_array_size(value);
-    TRY(keras_alloc(values, k, (size_t)*count, sizeof **values));
-    for (int64_t i = 0; i < *count; i++)
-        (*values)[i] = (float)json_number_value(json_is_number(value) ? value : json_array_get(value, (size_t)i));
-done:
-    return st;
-}
-
-static sal_status rescaling(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
-{
-    static const char *const names[2] = {"scale", "offset"}, *const ops[2] = {"Mul", "Add"};
-    sal_status st = SAL_OK;
-    (void)count;
-    *out = in[0];
-    for (int i = 0; i < 2; i++) {
-        float *values;
-        int64_t n;
-        const char *constant;
-        TRY(config_numbers(&values, &n, k, names[i]));
-        if (n == 0 || (n == 1 && values[0] == (i == 0 ? 1.0f : 0.0f)))
-            continue;
-        TRY(keras_floats(&constant, k, values, n == 1 ? -1 : n));
-        TRY(keras_op2(&out->name, k, ops[i], out->name, constant));
-    }
-done:
-    return st;
-}
-
-/* (x - mean) / max(sqrt(variance), 1e-7), by channel. */
-static sal_status normalization(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
-{
-    sal_status st = SAL_OK;
-    float *given[2], *deviations;
-    const float *values[2];
-    size_t sizes[2];
-    const char *constant;
-    (void)count;
-    *out = in[0];
-    if (keras_flag(k, "invert", 0) || axis_of(k, in[0].rank) != in[0].rank - 1)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it is inverted, or acts on other axes than the last");
-    for (int i = 0; i < 2; i++) {
-        int64_t n;
-        TRY(config_numbers(&given[i], &n, k, i ? "variance" : "mean"));
-        values[i] = given[i];
-        sizes[i] = (size_t)n;
-        if (n == 0)
-            TRY(keras_weight_values(&values[i], &sizes[i], k, i ? "variance" : "mean", i));
-    }
-    TRY(keras_floats(&constant, k, values[0], (int64_t)sizes[0]));
-    TRY(keras_op2(&out->name, k, "Sub", out->name, constant));
-    TRY(keras_alloc(&deviations, k, sizes[1], sizeof *deviations));
-    for (size_t i = 0; i < sizes[1]; i++)
-        deviations[i] = fmaxf(sqrtf(values[1][i]), 1e-7f);
-    TRY(keras_floats(&constant, k, deviations, (int64_t)sizes[1]));
-    TRY(keras_op2(&out->name, k, "Div", out->name, constant));
-done:
-    return st;
-}
-
-/* ConvNeXt's: x * gamma. */
-static sal_status layer_scale(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
-{
-    sal_status st = SAL_OK;
-    const char *gamma;
-    (void)count;
-    *out = in[0];
-    TRY(keras_weight(&gamma, NULL, k, "gamma|Variable|variable", 0));
-    TRY(keras_op2(&out->name, k, "Mul", in[0].name, gamma));
-done:
-    return st;
-}
-
 /* ---- Pools --------------------------------------------------------------- */
 
 static sal_status pool(keras_importer *k, keras_tensor *out, const keras_tensor *in, const char *op)
@@ -480,8 +315,8 @@ static const row rows[] = {
     {"AugMix", keras_layer_pass},
     {"Average", keras_layer_average},
     {"AveragePooling2D", average_pool},
-    {"BatchNormalization", batch_normalization},
-    {"BatchNormalizationV1", batch_normalization},
+    {"BatchNormalization", keras_layer_batch_normalization},
+    {"BatchNormalizationV1", keras_layer_batch_normalization},
     {"CenterCrop", keras_layer_center_crop},
     {"Concatenate", keras_layer_concatenate},
     {"Conv2D", conv},
@@ -503,8 +338,8 @@ static const row rows[] = {
     {"GroupNormalization", keras_layer_group_normalization},
     {"Identity", keras_layer_pass},
     {"Lambda", python_code},
-    {"LayerNormalization", layer_normalization},
-    {"LayerScale", layer_scale},
+    {"LayerNormalization", keras_layer_layer_normalization},
+    {"LayerScale", keras_layer_layer_scale},
     {"LeakyReLU", keras_layer_leaky_relu},
     {"MaxPooling2D", max_pool},
     {"Maximum", keras_layer_maximum},
@@ -512,7 +347,7 @@ static const row rows[] = {
     {"Minimum", keras_layer_minimum},
     {"MixUp", keras_layer_pass},
     {"Multiply", keras_layer_multiply},
-    {"Normalization", normalization},
+    {"Normalization", keras_layer_normalization},
     {"PReLU", keras_layer_prelu},
     {"Permute", keras_layer_permute},
     {"RandAugment", keras_layer_pass},
@@ -539,7 +374,7 @@ static const row rows[] = {
     {"RandomWidth", keras_layer_pass},
     {"RandomZoom", keras_layer_pass},
     {"ReLU", keras_layer_relu},
-    {"Rescaling", rescaling},
+    {"Rescaling", keras_layer_rescaling},
     {"Reshape", keras_layer_reshape},
     {"Resizing", keras_layer_resizing},
     {"SeparableConv2D", separable_conv},

@@ -11,6 +11,10 @@ keras_handler keras_layer_activation, keras_layer_relu, keras_layer_leaky_relu, 
 /* op with a number as its second operand. */
 sal_status keras_by_scalar(keras_importer *k, keras_tensor *x, const char *op, double scalar);
 
+/* keras_norm.c */
+keras_handler keras_layer_batch_normalization, keras_layer_layer_normalization, keras_layer_rescaling,
+    keras_layer_normalization, keras_layer_layer_scale;
+
 /* keras_ops.c */
 keras_handler keras_layer_add, keras_layer_subtract, keras_layer_multiply, keras_layer_divide, keras_layer_maximum,
     keras_layer_minimum, keras_layer_merge, keras_layer_operator, keras_layer_average, keras_layer_custom_scale,
