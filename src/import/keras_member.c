@@ -181,7 +181,7 @@ herr_t keras_member_access(hid_t access, keras_member *member)
     const hid_t id = H5FDregister(&driver);
     if (id < 0)
         return -1;
-    const herr_t result = H5Pset_driver(access, id, &info);
-    H5FDunregister(id); /* the list holds it */
-    return result;
+    /* It stays registered: a file that is the last to hold its driver frees it and calls it once more. The process
+     * reads one file. */
+    return H5Pset_driver(access, id, &info);
 }
