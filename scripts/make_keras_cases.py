@@ -57,13 +57,14 @@ AGREEMENT = 1e-6   # of Keras 2 with the references that Keras 3 wrote
 class Case:
     """versions: of Keras that can build it. three, two: how version 3 and version 2 save it. runs: whether version 2
     computes it on a CPU. policy: of the types. values: of the input, (least, most). options: lines of what the reader is
-    told, "output NAME", "layer NAME" or "input-size HxW"."""
+    told, "output NAME", "layer NAME" or "input-size HxW". refused: refused.txt says with which words, and nothing is computed."""
 
     def __init__(self, build, shape=(16, 16, 3), versions=(2, 3), three=("keras", "h5"), two=("h5",), seed=1, runs=True,
-                 policy="float32", values=(-2, 2), channels_first=False, options=()):
+                 policy="float32", values=(-2, 2), channels_first=False, options=(),
+                 refused=False):
         self.build, self.shape, self.versions, self.three, self.two = build, shape, versions, three, two
         self.seed, self.runs, self.policy, self.values = seed, runs, policy, values
-        self.channels_first, self.options = channels_first, options
+        self.channels_first, self.options, self.refused = channels_first, options, refused
 
 
 def case(name=None, **options):
@@ -683,6 +684,108 @@ def write_theano(model, path):
         layer.set_weights([v[::-1, ::-1] if v.ndim == 4 else v for v in values])
 
 
+# ---- What is easily taken for something else -----------------------------------------------------------------------
+
+@case(two=("h5", "keras"))
+def constants_of_channels():
+    """Arithmetic with a number for each channel."""
+    shift = np.array([1.0, -2.0, 0.5], np.float64 if Building.reference else np.float32)
+    return functional(lambda x: head(L.Conv2D(4, 3, activation="tanh")(x - shift)))
+
+
+@case(two=("h5", "keras"))
+def rescaling_arrays():
+    return functional(lambda x: head(L.Conv2D(4, 3, activation="tanh")(
+        L.Rescaling(np.array([0.5, 2.0, 0.1]), np.array([1.0, 2.0, -3.0]))(x))))
+
+
+def two_inputs(order, depth=0):
+    """A model whose inputs are not in the order in which its layers stand in the file."""
+    def network(x):
+        a, b = keras.Input((6, 7, 4), name="zz"), keras.Input((6, 7, 4), name="aa")
+        deep = b
+        for _ in range(depth):
+            deep = L.Conv2D(4, 3, padding="same")(deep)
+        inner = keras.Model(order(a, b), L.Subtract()([L.Activation("tanh")(a), deep]), name="inner")
+        return head(inner(order(L.Conv2D(4, 3)(x), L.Conv2D(4, 3)(x))))
+    return functional(network)
+
+
+case("nested_inputs", shape=(8, 9, 3), two=("h5", "keras"))(lambda: two_inputs(lambda a, b: [a, b]))
+case("nested_inputs_swapped", shape=(8, 9, 3), two=("h5", "keras"))(lambda: two_inputs(lambda a, b: [b, a]))
+case("nested_inputs_depth", shape=(8, 9, 3), two=("h5", "keras"))(lambda: two_inputs(lambda a, b: [a, b], depth=2))
+case("nested_inputs_by_name", shape=(8, 9, 3), versions=(3,))(lambda: two_inputs(lambda a, b: {"zz": a, "aa": b}))
+
+
+@case(shape=(8, 9, 3), versions=(2,), two=("h5", "keras"))
+def nested_names_that_end_alike():
+    def network(x):
+        a = keras.Input(Building.shape)
+        y = L.Conv2D(3, 3, padding="same", name="conv")(L.Conv2D(3, 3, padding="same", activation="tanh", name="stage/conv")(a))
+        return head(keras.Model(a, y, name="backbone")(x))
+    return functional(network)
+
+
+@case(shape=(8, 9, 3), two=("h5", "keras"))
+def rows():
+    """Norms and dense layers on three axes, of as many rows as channels."""
+    return functional(lambda x: L.Dense(3, activation=ending("softmax"))(L.Flatten()(L.Dense(5, activation="tanh")(
+        L.BatchNormalization()(L.Reshape((-1, 42))(L.Conv2D(42, 3)(x)))))))
+
+
+@case(two=("h5", "keras"))
+def merge_vector_with_map():
+    """Layers that merge give a vector the axes that it lacks."""
+    def network(x):
+        y = L.Conv2D(4, 3)(x)
+        gated = L.Multiply()([y, L.Activation("sigmoid")(L.GlobalAveragePooling2D()(y))])
+        return head(L.UpSampling2D(2, interpolation="bilinear")(L.Maximum()([L.GlobalAveragePooling2D()(y), gated])))
+    return functional(network)
+
+
+@case(versions=(3,), three=("keras",))
+def negative():
+    return functional(lambda x: head(-L.Conv2D(4, 3, activation="tanh")(x)))
+
+
+@case(versions=(3,), three=("keras",))
+def normalization_of_all():
+    return functional(lambda x: head(L.Conv2D(4, 3, activation="tanh")(L.Normalization(axis=None, mean=1.5, variance=3.0)(x))))
+
+
+@case(versions=(3,), refused=True)
+def refused_int8():
+    model = sequential(L.Flatten(), L.Dense(8, activation="relu"), L.Dense(3))
+    model.quantize("int8")
+    return model
+
+
+@keras.utils.register_keras_serializable("Addons")
+class StochasticDepth(L.Layer):
+    """Somebody's own, with the name of one of Keras's."""
+
+    def call(self, inputs):
+        return inputs[0] + 0.5 * inputs[1]
+
+    def compute_output_shape(self, shapes):
+        return shapes[0]
+
+
+@case(refused=True, two=("h5", "keras"))
+def refused_class_of_ones_own():
+    return functional(lambda x: head(StochasticDepth()([L.Conv2D(4, 3)(x), L.Conv2D(4, 3)(x)])))
+
+
+@case(versions=(3,), refused=True)
+def refused_rms():
+    return functional(lambda x: head(L.LayerNormalization(rms_scaling=True)(L.Conv2D(4, 3)(x))))
+
+
+@case(refused=True, two=("h5", "keras"))
+def refused_training():
+    return functional(lambda x: head(L.BatchNormalization()(L.Conv2D(4, 3)(x), training=True)))
+
+
 # ---- Building, saving, computing ------------------------------------------------------------------------------------
 
 def every_layer(model):
@@ -805,11 +908,12 @@ def double_precision(on=True):
 def make(folder, name, case):
     with double_precision(case.policy == "float64"):
         model = construct(case, case.policy, False)
-        randomise(name, case.seed, model)
+        if not case.refused:
+            randomise(name, case.seed, model)
         for how in case.two if MAJOR == 2 else case.three:
             write_model(model, folder, name, how)
         weights = {layer.name: layer.get_weights() for layer in every_layer(model)}
-    if MAJOR == 2 and not case.runs:
+    if case.refused or MAJOR == 2 and not case.runs:
         return "not computed"
     with double_precision():
         results = compute(name, case, weights)
@@ -843,7 +947,7 @@ def pack(out, name, work):
 def make_packed(out, name, case):
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
-        if MAJOR == 2 and 3 in case.versions and case.runs:
+        if MAJOR == 2 and 3 in case.versions and case.runs and not case.refused:
             with zipfile.ZipFile(out / f"{name}.zip") as old:
                 old.extractall(work, [i for i in old.namelist() if i.endswith(".npy")])
         text = make(work, name, case)

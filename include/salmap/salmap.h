@@ -65,16 +65,17 @@ typedef struct sal_model_info {
     int64_t channels;   /* the network's input is (channels, height, width) */
     int64_t height;
     int64_t width;
-    int channels_last;    /* 1: the file declares its input as (N, H, W, C) */
-    const char *output;   /* which output of the file is explained, where it has several; else NULL */
-    int64_t outputs;      /* number of scores: classes, or regression values */
-    size_t layers;        /* rows for sal_model_layer */
-    uint64_t parameters;  /* float weights of all layers */
-    uint64_t flops;       /* of one forward pass of one picture; a multiply-add counts 2 */
-    const char *head;     /* node that makes the scores */
-    const char *detached; /* what followed the head and was left off ("Softmax"), or NULL */
-    const char *dropped;  /* layers that do nothing when a network is used ("2 Dropout, RandomFlip"), or NULL */
-    const char *preset;   /* preprocessing that the layers speak for ("caffe"), or NULL: a proposal, never applied */
+    int channels_last;         /* 1: the file declares its input as (N, H, W, C) */
+    const char *output;        /* which output of the file is explained, where it has several; else NULL */
+    const char *other_outputs; /* the names of the others: "side, top", or NULL */
+    int64_t outputs;           /* number of scores: classes, or regression values */
+    size_t layers;             /* rows for sal_model_layer */
+    uint64_t parameters;       /* float weights of all layers */
+    uint64_t flops;            /* of one forward pass of one picture; a multiply-add counts 2 */
+    const char *head;          /* node that makes the scores */
+    const char *detached;      /* what followed the head and was left off ("Softmax"), or NULL */
+    const char *dropped;       /* layers that do nothing when a network is used ("2 Dropout, RandomFlip"), or NULL */
+    const char *preset; /* preprocessing that the layers speak for ("caffe"), or NULL: a proposal, never applied */
     const char *preset_reason; /* "layers of keras.applications' VGG", or NULL */
     int supported;             /* 1: every layer can be run and differentiated */
 } sal_model_info;

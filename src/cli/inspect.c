@@ -38,7 +38,7 @@ static void print_header(const sal_model_info *m, int sidecar)
            m->height, m->width, m->channels_last ? ", channels last in the file" : "");
     printf("  outputs        %" PRId64, m->outputs);
     if (m->output)
-        printf(", of %s: the file has other outputs (--output)", m->output);
+        printf(", of %s; other outputs (--output): %s", m->output, m->other_outputs ? m->other_outputs : "none");
     putchar('\n');
     printf("  head           %s\n", m->head);
     printf("  detached       %s\n", m->detached ? m->detached : "nothing: the outputs are the scores");
@@ -91,6 +91,7 @@ static int print_json(const sal_model *model, const sal_model_info *m, int sidec
     sal_json_text(&j, "head", m->head);
     sal_json_text(&j, "detached", m->detached);
     sal_json_text(&j, "output", m->output);
+    sal_json_text(&j, "other_outputs", m->other_outputs);
     sal_json_text(&j, "dropped", m->dropped);
     sal_json_text(&j, "preset", m->preset);
     sal_json_text(&j, "preset_reason", m->preset_reason);

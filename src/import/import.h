@@ -10,6 +10,7 @@ enum { SAL_IMPORT_TEXT = 128 };
 typedef struct sal_import_info {
     char format[SAL_IMPORT_TEXT];  /* "ONNX opset 13 (pytorch 1.13.0)", "Keras 2.15.0 (HDF5)" */
     char output[SAL_IMPORT_TEXT];  /* name of the one that was taken, of several */
+    char others[SAL_IMPORT_TEXT];  /* names of the others: "side, top" */
     char dropped[SAL_IMPORT_TEXT]; /* layers that do nothing when a network is used: "2 Dropout, RandomFlip" */
     const char *preset;            /* preprocessing that the layers speak for, or NULL; static */
     char preset_reason[SAL_IMPORT_TEXT];

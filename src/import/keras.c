@@ -43,6 +43,9 @@ int sal_keras_is(const char *path)
 static sal_status parse(json_t **out, const char *text, size_t length, const char *path)
 {
     json_error_t error;
+    if (length > KERAS_MOST_JSON)
+        return sal_fail(SAL_ERROR_LIMIT, "%s: the configuration has %zu bytes, the limit is %d", path, length,
+                        KERAS_MOST_JSON);
     *out = json_loadb(text, length, 0, &error);
     return *out ? SAL_OK
                 : sal_fail(SAL_ERROR_FORMAT, "%s: the configuration: line %d: %s", path, error.line, error.text);
@@ -52,7 +55,6 @@ static sal_status parse(json_t **out, const char *text, size_t length, const cha
 static sal_status read_beside(json_t **out, keras_importer *k, const char *path)
 {
     static const char *const endings[] = {".json", "_config.json", ".config.json"};
-    static const uint64_t max_config = (uint64_t)1 << 28;
     sal_status st = SAL_OK;
     unsigned char *bytes = NULL;
     char *name = NULL;
@@ -70,7 +72,7 @@ static sal_status read_beside(json_t **out, keras_importer *k, const char *path)
             strcat(name, endings[i]);
             if (access(name, F_OK) != 0)
                 continue;
-            TRY(sal_file_read(&bytes, &length, name, max_config));
+            TRY(sal_file_read(&bytes, &length, name, KERAS_MOST_JSON));
             TRY(parse(out, (const char *)bytes, length, name));
             TRY(keras_format(&k->beside, k, "%s", name));
             goto done;
@@ -197,6 +199,7 @@ static void init(keras_importer *k, const char *path, const sal_model_options *o
                           .values = json_object(),
                           .name_lists = json_object(),
                           .dropped = json_object()};
+    k->odd = &k->odd_value;
 }
 
 static void clear(keras_importer *k)
@@ -219,7 +222,7 @@ static sal_status build(sal_graph *graph, keras_importer *k, json_t *config)
     sal_status st = keras_model_build(&output, k, config);
     if (st == SAL_OK)
         return build_graph(graph, k, output);
-    return strstr(sal_last_error(), k->path) ? st : sal_fail_in(st, "%s", k->path);
+    return strncmp(sal_last_error(), k->path, strlen(k->path)) == 0 ? st : sal_fail_in(st, "%s", k->path);
 }
 
 sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *path, const sal_model_options *options)

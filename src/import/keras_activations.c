@@ -236,7 +236,8 @@ static sal_status activate_by_layer(keras_importer *k, keras_tensor *x, json_t *
     const keras_tensor in = *x;
     layer.class_name = json_string_value(json_object_get(described, "class_name"));
     layer.config = json_object_get(described, "config");
-    keras_handler *handler = layer.class_name ? keras_handler_find(layer.class_name) : NULL;
+    int many;
+    keras_handler *handler = layer.class_name ? keras_handler_find(&many, layer.class_name) : NULL;
     if (handler != keras_layer_relu && handler != keras_layer_leaky_relu && handler != keras_layer_elu &&
         handler != keras_layer_softmax)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "salmap does not know the activation '%.60s'",

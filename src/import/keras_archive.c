@@ -48,7 +48,7 @@ done:
 
 static sal_status read_json(json_t **out, zip_t *archive, const char *path, const char *name, uint64_t max_bytes)
 {
-    static const uint64_t max_json = (uint64_t)1 << 28;
+    static const uint64_t max_json = KERAS_MOST_JSON;
     sal_status st = SAL_OK;
     unsigned char *text = NULL;
     size_t length = 0;

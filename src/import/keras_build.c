@@ -326,16 +326,24 @@ static json_t *value_of(const keras_importer *k, const char *name)
     return json_is_null(value) ? NULL : value;
 }
 
+/* Notes a value that is there, but of another kind. */
+static int is_there(const keras_importer *k, const char *name, const json_t *value, int right)
+{
+    if (value && !right && !*k->odd)
+        *k->odd = name;
+    return value && right;
+}
+
 int keras_flag(const keras_importer *k, const char *name, int otherwise)
 {
     const json_t *value = value_of(k, name);
-    return json_is_boolean(value) ? json_is_true(value) : otherwise;
+    return is_there(k, name, value, json_is_boolean(value)) ? json_is_true(value) : otherwise;
 }
 
 int64_t keras_integer(const keras_importer *k, const char *name, int64_t otherwise)
 {
     const json_t *value = value_of(k, name);
-    return json_is_integer(value) ? (int64_t)json_integer_value(value) : otherwise;
+    return is_there(k, name, value, json_is_integer(value)) ? (int64_t)json_integer_value(value) : otherwise;
 }
 
 double keras_real(const keras_importer *k, const char *name, double otherwise)
@@ -344,13 +352,41 @@ double keras_real(const keras_importer *k, const char *name, double otherwise)
     /* Keras 2 wrote arrays of one number in places. */
     if (json_is_object(value))
         value = json_object_get(value, "value");
-    return json_is_number(value) ? json_number_value(value) : otherwise;
+    return is_there(k, name, value, json_is_number(value)) ? json_number_value(value) : otherwise;
 }
 
 const char *keras_text(const keras_importer *k, const char *name, const char *otherwise)
 {
     const json_t *value = value_of(k, name);
-    return json_is_string(value) ? json_string_value(value) : otherwise;
+    return is_there(k, name, value, json_is_string(value)) ? json_string_value(value) : otherwise;
+}
+
+sal_status keras_numbers(float **values, int64_t *count, keras_importer *k, const json_t *value)
+{
+    sal_status st = SAL_OK;
+    const char *class_name = json_string_value(json_object_get(value, "class_name"));
+    *count = 0;
+    *values = NULL;
+    if (!value || json_is_null(value))
+        return SAL_OK;
+    if (class_name && (strcmp(class_name, "__numpy__") == 0 || strcmp(class_name, "__tensor__") == 0))
+        value = json_object_get(json_object_get(value, "config"), "value");
+    else if (json_is_object(value)) /* Keras 2 */
+        value = json_object_get(value, "value");
+    while (json_is_array(value) && json_array_size(value) == 1 && json_is_array(json_array_get(value, 0)))
+        value = json_array_get(value, 0); /* (1, 1, C), as adapted layers have it */
+    const size_t size = json_is_number(value) ? 1 : json_array_size(value);
+    for (size_t i = 0; i < size && json_is_array(value); i++)
+        if (!json_is_number(json_array_get(value, i)))
+            return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has a constant of several axes");
+    if (size == 0)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has a constant that is neither a number nor a list of numbers");
+    TRY(keras_alloc(values, k, size, sizeof **values));
+    for (size_t i = 0; i < size; i++)
+        (*values)[i] = (float)json_number_value(json_is_number(value) ? value : json_array_get(value, i));
+    *count = (int64_t)size;
+done:
+    return st;
 }
 
 sal_status keras_pair(int64_t out[2], const keras_importer *k, const char *name, int64_t otherwise)

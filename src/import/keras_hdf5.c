@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -131,6 +133,17 @@ static int answer_one(int to, hdf5_reader *reader, const request *r)
     return 0;
 }
 
+/* It ends when its master does, leaves no image of its memory, and does not run for ever over a damaged file. */
+static void limit_self(pid_t master)
+{
+    static const struct rlimit none = {0, 0}, seconds = {600, 600};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != master)
+        _exit(1);
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)setrlimit(RLIMIT_CPU, &seconds);
+}
+
 /* Until the other side has gone. */
 static void serve(int socket, const char *path, const char *member)
 {
@@ -193,9 +206,11 @@ sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *membe
         st = sal_fail(SAL_ERROR_IO, "%s: cannot be read: %s", path, strerror(errno));
         goto done;
     }
+    const pid_t master = getpid();
     f->process = fork();
     if (f->process == 0) {
         close(sockets[0]);
+        limit_self(master);
         signal(SIGINT, SIG_IGN); /* the reader ends when its master does */
         /* Where it breaks down it does so in silence, whatever handlers its master has. */
         signal(SIGSEGV, SIG_DFL);
@@ -223,8 +238,11 @@ void keras_hdf5_close(keras_hdf5 *f)
 {
     if (!f)
         return;
-    if (f->socket >= 0)
+    /* Other readers that were started meanwhile hold copies of this end: closing it alone would be no end. */
+    if (f->socket >= 0) {
+        shutdown(f->socket, SHUT_RDWR);
         close(f->socket);
+    }
     if (f->process > 0)
         while (waitpid(f->process, NULL, 0) < 0 && errno == EINTR)
             ;
@@ -237,52 +255,43 @@ int keras_hdf5_has(keras_hdf5 *f, const char *object)
     return ask(&a, f, HAS, object, "") == SAL_OK && a.index != 0;
 }
 
-sal_status keras_hdf5_text(char **out, keras_hdf5 *f, const char *group, const char *attribute)
+/* An answer's text, *text NULL where there is none; its last byte is 0. free() it. */
+static sal_status ask_text(char **text, keras_hdf5 *f, question which, const char *group, const char *attribute)
 {
     sal_status st = SAL_OK;
-    char *text = NULL;
     answer a;
-    *out = NULL;
-    TRY(ask(&a, f, TEXT, group, attribute));
+    *text = NULL;
+    TRY(ask(&a, f, which, group, attribute));
     if (a.size == 0)
         return SAL_OK;
-    text = a.size <= MAX_ANSWER ? malloc(a.size) : NULL;
-    if (!text) {
+    *text = a.size <= MAX_ANSWER ? malloc(a.size) : NULL;
+    if (!*text) {
         st = sal_fail_memory(a.size, attribute);
         goto done;
     }
-    if (!receive_all(f->socket, text, a.size)) {
-        st = fail_gone(f);
-        goto done;
+    if (receive_all(f->socket, *text, a.size)) {
+        (*text)[a.size - 1] = '\0';
+        return SAL_OK;
     }
-    text[a.size - 1] = '\0';
-    *out = text;
-    text = NULL;
+    st = fail_gone(f);
 done:
-    free(text);
+    free(*text);
+    *text = NULL;
     return st;
+}
+
+sal_status keras_hdf5_text(char **out, keras_hdf5 *f, const char *group, const char *attribute)
+{
+    return ask_text(out, f, TEXT, group, attribute);
 }
 
 sal_status keras_hdf5_texts(json_t **out, keras_hdf5 *f, const char *group, const char *attribute)
 {
-    sal_status st = SAL_OK;
-    char *text = NULL;
-    answer a;
+    char *text;
     *out = NULL;
-    TRY(ask(&a, f, TEXTS, group, attribute));
-    if (a.size == 0)
-        return SAL_OK;
-    text = a.size <= MAX_ANSWER ? malloc(a.size) : NULL;
-    if (!text) {
-        st = sal_fail_memory(a.size, attribute);
-        goto done;
-    }
-    if (!receive_all(f->socket, text, a.size)) {
-        st = fail_gone(f);
-        goto done;
-    }
-    *out = json_loadb(text, a.size - 1, JSON_DECODE_ANY, NULL);
-done:
+    sal_status st = ask_text(&text, f, TEXTS, group, attribute);
+    if (text)
+        *out = json_loads(text, JSON_DECODE_ANY, NULL);
     free(text);
     return st;
 }

@@ -31,6 +31,9 @@ sal_status keras_hdf5_texts(json_t **out, keras_hdf5 *file, const char *group, c
 sal_status keras_hdf5_find(uint64_t *index, sal_shape *shape, keras_hdf5 *file, const char *dataset);
 sal_status keras_hdf5_read(float *out, size_t count, keras_hdf5 *file, uint64_t index);
 
+/* Bytes of a configuration: of the largest networks a few million, and in memory twenty times as much. */
+enum { KERAS_MOST_JSON = 1 << 24 };
+
 /* ---- keras_archive.c: .keras ---- */
 
 /* The members config.json and metadata.json (NULL where there is none), and a look at the weights, which stay where
@@ -51,6 +54,7 @@ typedef struct keras_layer {
     const char *class_name;
     const char *name; /* in its model */
     char *full_name;  /* with the models that it is in */
+    int foreign;      /* 1: somebody's own class, whatever its name */
     json_t *config;
     char *group;   /* of its weights: archive: ".../layers/conv2d_1"; else "model_weights/outermost" */
     int nested;    /* 1: the group is of a model that it is in */
@@ -67,7 +71,7 @@ sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, i
 
 /* ---- keras_build.c: writing the ONNX model ---- */
 
-enum { KERAS_MAX_INPUTS = 1024, KERAS_MAX_NESTING = 16 };
+enum { KERAS_MAX_INPUTS = 1024, KERAS_MAX_NESTING = 16, KERAS_MOST_NAME = 1024 };
 
 /* What speaks for the preprocessing that a network wants: keras_preset.c. */
 typedef struct keras_traits {
@@ -77,6 +81,7 @@ typedef struct keras_traits {
 
 typedef struct keras_tensor {
     const char *name; /* of the ONNX value */
+    const char *key;  /* of an argument that was given by name, or NULL */
     int rank;
     int64_t extent[3]; /* of a map, without the batch, in its own order; 0: not known. Layers ask for the sides only */
 } keras_tensor;
@@ -110,11 +115,16 @@ struct keras_importer {
     uint64_t max_nodes;
     uint64_t max_bytes;
     uint64_t computed_bytes; /* of weights that stay in memory */
+    int training;            /* 1: the call at hand says that it is one of training */
+    int odd_argument;        /* 1: the call at hand has an argument that is neither tensor nor constant */
+    const char **odd;        /* where the name of a value of another kind than is expected is noted: odd_value */
+    const char *odd_value;
     int nesting;
     const keras_layer *layer; /* being translated */
     json_t *dropped;          /* classes of the layers that do nothing when a network is used, to how many */
     keras_traits traits;
     char *output; /* name of the one that was taken, of several; or NULL */
+    char other_outputs[SAL_IMPORT_TEXT];
 };
 
 /* Memory that lives as long as the importer, zeroed. */
@@ -157,11 +167,15 @@ sal_status keras_weight_values(const float **values, size_t *count, keras_import
 
 /* ---- configuration ---- */
 
-/* Values of the present layer's configuration, with a default where they are null or not there. */
+/* Values of the present layer's configuration, with a default where they are null or not there. What is of another kind
+ * is noted, and the layer is refused. */
 int keras_flag(const keras_importer *k, const char *name, int otherwise);
 int64_t keras_integer(const keras_importer *k, const char *name, int64_t otherwise);
 double keras_real(const keras_importer *k, const char *name, double otherwise);
 const char *keras_text(const keras_importer *k, const char *name, const char *otherwise);
+/* A number, a list of numbers (also within lists of one element), or either as Keras 3 writes arrays. *count 0: there
+ * is no value. Errors: UNSUPPORTED (something else), MEMORY. */
+sal_status keras_numbers(float **values, int64_t *count, keras_importer *k, const json_t *value);
 /* Two whole numbers, as [3, 3] or 3. */
 sal_status keras_pair(int64_t out[2], const keras_importer *k, const char *name, int64_t otherwise);
 int keras_channels_first(const keras_importer *k);
@@ -183,7 +197,8 @@ int64_t keras_window_side(const keras_importer *k, int64_t side, int64_t kernel,
 
 typedef sal_status keras_handler(keras_importer *k, keras_tensor *out, const keras_tensor *inputs, size_t count);
 
-keras_handler *keras_handler_find(const char *class_name);
+/* many: whether such a layer takes more than one tensor. NULL: the class is not known. */
+keras_handler *keras_handler_find(int *many, const char *class_name);
 /* An activation by its name in Keras. config: of its own where it has one, else NULL. */
 sal_status keras_activate(keras_importer *k, keras_tensor *x, const char *name);
 /* The activation that a layer's configuration names, if any. */
@@ -206,7 +221,38 @@ sal_status keras_make_input(keras_importer *k, keras_tensor *out, const char *na
 /* Whether anything in the configuration does. */
 int keras_says_channels_first(json_t *value, int depth);
 
+/* ---- keras_calls.c ---- */
+
+typedef struct keras_reference {
+    const char *layer;
+    int64_t node; /* which of its calls */
+    int64_t tensor;
+} keras_reference;
+
+/* ["name", 0, 0]; 0: it is none. */
+int keras_read_reference(keras_reference *out, const json_t *value);
+
+/* scope: of one call of a model. */
+sal_status keras_put_tensor(keras_importer *k, const char *scope, const char *layer, int64_t node, int64_t index,
+                            const keras_tensor *tensor);
+const keras_tensor *keras_get_tensor(const keras_importer *k, const char *scope, const char *layer, int64_t node,
+                                     int64_t index);
+
+typedef struct keras_call {
+    keras_layer *layer;
+    const json_t *inputs;
+    int64_t node;
+    int done;
+} keras_call;
+
+/* Makes the calls, each when its inputs are there, whatever the order in the file. Errors: FORMAT (inputs that nothing
+ * makes), and those of layers. */
+sal_status keras_run_calls(keras_importer *k, const char *scope, keras_call *calls, size_t count);
+
 /* ---- keras_model.c ---- */
+
+sal_status keras_call_layer(keras_importer *k, keras_tensor *out, const keras_layer *layer, const keras_tensor *in,
+                            size_t count);
 
 /* Writes down a whole model; the graph's input and output are set. */
 sal_status keras_model_build(const char **output, keras_importer *k, json_t *config);

@@ -187,6 +187,21 @@ done:
     return st;
 }
 
+/* (N, rows, F) as a map of one column. */
+static sal_status dense_rows(const char **x, keras_importer *k, const char *const weights[2], const sal_shape *shape)
+{
+    sal_status st = SAL_OK;
+    const int64_t map[4] = {0, 0, 1, shape->dim[0]}, rows[3] = {0, 0, shape->dim[1]};
+    const char *constant;
+    TRY(keras_ints(&constant, k, map, 4));
+    TRY(keras_op2(x, k, "Reshape", *x, constant));
+    TRY(dense_map(x, k, weights, shape));
+    TRY(keras_ints(&constant, k, rows, 3));
+    TRY(keras_op2(x, k, "Reshape", *x, constant));
+done:
+    return st;
+}
+
 static sal_status dense(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
 {
     sal_status st = SAL_OK;
@@ -201,6 +216,8 @@ static sal_status dense(keras_importer *k, keras_tensor *out, const keras_tensor
         TRY(keras_weight(&weights[1], NULL, k, "bias", 1));
     if (in[0].rank == 4) {
         TRY(dense_map(&out->name, k, weights, &shape));
+    } else if (in[0].rank == 3) {
+        TRY(dense_rows(&out->name, k, weights, &shape));
     } else {
         TRY(keras_op2(&out->name, k, "MatMul", in[0].name, weights[0]));
         if (weights[1])
@@ -303,90 +320,92 @@ static sal_status python_code(keras_importer *k, keras_tensor *out, const keras_
 typedef struct row {
     const char *class_name;
     keras_handler *handler;
+    int many; /* 1: of several tensors */
 } row;
 
 /* Sorted by class (plain byte order). */
 static const row rows[] = {
-    {"Activation", keras_layer_activation},
-    {"ActivityRegularization", keras_layer_pass},
-    {"Add", keras_layer_add},
-    {"AlphaDropout", keras_layer_pass},
-    {"AtrousConvolution2D", conv},
-    {"AugMix", keras_layer_pass},
-    {"Average", keras_layer_average},
-    {"AveragePooling2D", average_pool},
-    {"BatchNormalization", keras_layer_batch_normalization},
-    {"BatchNormalizationV1", keras_layer_batch_normalization},
-    {"CenterCrop", keras_layer_center_crop},
-    {"Concatenate", keras_layer_concatenate},
-    {"Conv2D", conv},
-    {"Conv2DTranspose", keras_layer_conv_transpose},
-    {"Convolution2D", conv},
-    {"Cropping2D", keras_layer_cropping},
-    {"CustomScaleLayer", keras_layer_custom_scale},
-    {"CutMix", keras_layer_pass},
-    {"Dense", dense},
-    {"DepthwiseConv2D", depthwise_conv},
-    {"Divide", keras_layer_divide},
-    {"Dropout", keras_layer_pass},
-    {"ELU", keras_layer_elu},
-    {"Flatten", keras_layer_flatten},
-    {"GaussianDropout", keras_layer_pass},
-    {"GaussianNoise", keras_layer_pass},
-    {"GlobalAveragePooling2D", global_average_pool},
-    {"GlobalMaxPooling2D", global_max_pool},
-    {"GroupNormalization", keras_layer_group_normalization},
-    {"Identity", keras_layer_pass},
-    {"Lambda", python_code},
-    {"LayerNormalization", keras_layer_layer_normalization},
-    {"LayerScale", keras_layer_layer_scale},
-    {"LeakyReLU", keras_layer_leaky_relu},
-    {"MaxPooling2D", max_pool},
-    {"Maximum", keras_layer_maximum},
-    {"Merge", keras_layer_merge},
-    {"Minimum", keras_layer_minimum},
-    {"MixUp", keras_layer_pass},
-    {"Multiply", keras_layer_multiply},
-    {"Normalization", keras_layer_normalization},
-    {"PReLU", keras_layer_prelu},
-    {"Permute", keras_layer_permute},
-    {"RandAugment", keras_layer_pass},
-    {"RandomBrightness", keras_layer_pass},
-    {"RandomColorDegeneration", keras_layer_pass},
-    {"RandomColorJitter", keras_layer_pass},
-    {"RandomContrast", keras_layer_pass},
-    {"RandomCrop", keras_layer_random_crop},
-    {"RandomElasticTransform", keras_layer_pass},
-    {"RandomErasing", keras_layer_pass},
-    {"RandomFlip", keras_layer_pass},
-    {"RandomGaussianBlur", keras_layer_pass},
-    {"RandomGrayscale", keras_layer_pass},
-    {"RandomHeight", keras_layer_pass},
-    {"RandomHue", keras_layer_pass},
-    {"RandomInvert", keras_layer_pass},
-    {"RandomPerspective", keras_layer_pass},
-    {"RandomPosterization", keras_layer_pass},
-    {"RandomRotation", keras_layer_pass},
-    {"RandomSaturation", keras_layer_pass},
-    {"RandomSharpness", keras_layer_pass},
-    {"RandomShear", keras_layer_pass},
-    {"RandomTranslation", keras_layer_pass},
-    {"RandomWidth", keras_layer_pass},
-    {"RandomZoom", keras_layer_pass},
-    {"ReLU", keras_layer_relu},
-    {"Rescaling", keras_layer_rescaling},
-    {"Reshape", keras_layer_reshape},
-    {"Resizing", keras_layer_resizing},
-    {"SeparableConv2D", separable_conv},
-    {"SeparableConvolution2D", separable_conv},
-    {"Softmax", keras_layer_softmax},
-    {"SpatialDropout2D", keras_layer_pass},
-    {"StochasticDepth", keras_layer_pass},
-    {"Subtract", keras_layer_subtract},
-    {"TFOpLambda", keras_layer_operator},
-    {"TrueDivide", keras_layer_divide},
-    {"UpSampling2D", keras_layer_up_sampling},
-    {"ZeroPadding2D", keras_layer_zero_padding},
+    {"Activation", keras_layer_activation, 0},
+    {"ActivityRegularization", keras_layer_pass, 0},
+    {"Add", keras_layer_add, 1},
+    {"AlphaDropout", keras_layer_pass, 0},
+    {"AtrousConvolution2D", conv, 0},
+    {"AugMix", keras_layer_pass, 0},
+    {"Average", keras_layer_average, 1},
+    {"AveragePooling2D", average_pool, 0},
+    {"BatchNormalization", keras_layer_batch_normalization, 0},
+    {"BatchNormalizationV1", keras_layer_batch_normalization, 0},
+    {"CenterCrop", keras_layer_center_crop, 0},
+    {"Concatenate", keras_layer_concatenate, 1},
+    {"Conv2D", conv, 0},
+    {"Conv2DTranspose", keras_layer_conv_transpose, 0},
+    {"Convolution2D", conv, 0},
+    {"Cropping2D", keras_layer_cropping, 0},
+    {"CustomScaleLayer", keras_layer_custom_scale, 1},
+    {"CutMix", keras_layer_pass, 0},
+    {"Dense", dense, 0},
+    {"DepthwiseConv2D", depthwise_conv, 0},
+    {"Divide", keras_layer_divide, 1},
+    {"Dropout", keras_layer_pass, 0},
+    {"ELU", keras_layer_elu, 0},
+    {"Flatten", keras_layer_flatten, 0},
+    {"GaussianDropout", keras_layer_pass, 0},
+    {"GaussianNoise", keras_layer_pass, 0},
+    {"GlobalAveragePooling2D", global_average_pool, 0},
+    {"GlobalMaxPooling2D", global_max_pool, 0},
+    {"GroupNormalization", keras_layer_group_normalization, 0},
+    {"Identity", keras_layer_pass, 0},
+    {"Lambda", python_code, 0},
+    {"LayerNormalization", keras_layer_layer_normalization, 0},
+    {"LayerScale", keras_layer_layer_scale, 0},
+    {"LeakyReLU", keras_layer_leaky_relu, 0},
+    {"MaxPooling2D", max_pool, 0},
+    {"Maximum", keras_layer_maximum, 1},
+    {"Merge", keras_layer_merge, 1},
+    {"Minimum", keras_layer_minimum, 1},
+    {"MixUp", keras_layer_pass, 0},
+    {"Multiply", keras_layer_multiply, 1},
+    {"Negative", keras_layer_negative, 0},
+    {"Normalization", keras_layer_normalization, 0},
+    {"PReLU", keras_layer_prelu, 0},
+    {"Permute", keras_layer_permute, 0},
+    {"RandAugment", keras_layer_pass, 0},
+    {"RandomBrightness", keras_layer_pass, 0},
+    {"RandomColorDegeneration", keras_layer_pass, 0},
+    {"RandomColorJitter", keras_layer_pass, 0},
+    {"RandomContrast", keras_layer_pass, 0},
+    {"RandomCrop", keras_layer_random_crop, 0},
+    {"RandomElasticTransform", keras_layer_pass, 0},
+    {"RandomErasing", keras_layer_pass, 0},
+    {"RandomFlip", keras_layer_pass, 0},
+    {"RandomGaussianBlur", keras_layer_pass, 0},
+    {"RandomGrayscale", keras_layer_pass, 0},
+    {"RandomHeight", keras_layer_pass, 0},
+    {"RandomHue", keras_layer_pass, 0},
+    {"RandomInvert", keras_layer_pass, 0},
+    {"RandomPerspective", keras_layer_pass, 0},
+    {"RandomPosterization", keras_layer_pass, 0},
+    {"RandomRotation", keras_layer_pass, 0},
+    {"RandomSaturation", keras_layer_pass, 0},
+    {"RandomSharpness", keras_layer_pass, 0},
+    {"RandomShear", keras_layer_pass, 0},
+    {"RandomTranslation", keras_layer_pass, 0},
+    {"RandomWidth", keras_layer_pass, 0},
+    {"RandomZoom", keras_layer_pass, 0},
+    {"ReLU", keras_layer_relu, 0},
+    {"Rescaling", keras_layer_rescaling, 0},
+    {"Reshape", keras_layer_reshape, 0},
+    {"Resizing", keras_layer_resizing, 0},
+    {"SeparableConv2D", separable_conv, 0},
+    {"SeparableConvolution2D", separable_conv, 0},
+    {"Softmax", keras_layer_softmax, 0},
+    {"SpatialDropout2D", keras_layer_pass, 0},
+    {"StochasticDepth", keras_layer_pass, 0},
+    {"Subtract", keras_layer_subtract, 1},
+    {"TFOpLambda", keras_layer_operator, 1},
+    {"TrueDivide", keras_layer_divide, 1},
+    {"UpSampling2D", keras_layer_up_sampling, 0},
+    {"ZeroPadding2D", keras_layer_zero_padding, 0},
 };
 
 static int compare(const void *key, const void *element)
@@ -394,8 +413,9 @@ static int compare(const void *key, const void *element)
     return strcmp(key, ((const row *)element)->class_name);
 }
 
-keras_handler *keras_handler_find(const char *class_name)
+keras_handler *keras_handler_find(int *many, const char *class_name)
 {
     const row *found = bsearch(class_name, rows, sizeof rows / sizeof rows[0], sizeof rows[0], compare);
+    *many = found && found->many;
     return found ? found->handler : NULL;
 }

@@ -17,8 +17,9 @@ keras_handler keras_layer_batch_normalization, keras_layer_layer_normalization, 
 
 /* keras_ops.c */
 keras_handler keras_layer_add, keras_layer_subtract, keras_layer_multiply, keras_layer_divide, keras_layer_maximum,
-    keras_layer_minimum, keras_layer_merge, keras_layer_operator, keras_layer_average, keras_layer_custom_scale,
-    keras_layer_pass, keras_layer_flatten, keras_layer_reshape, keras_layer_permute, keras_layer_zero_padding;
+    keras_layer_minimum, keras_layer_negative, keras_layer_merge, keras_layer_operator, keras_layer_average,
+    keras_layer_custom_scale, keras_layer_pass, keras_layer_flatten, keras_layer_reshape, keras_layer_permute,
+    keras_layer_zero_padding;
 
 /* Top, bottom, left and right of 1, [1, 2] or [[1, 2], [3, 4]]. */
 sal_status keras_borders(int64_t out[4], const keras_importer *k, const char *name);

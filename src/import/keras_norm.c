@@ -6,11 +6,15 @@
 
 /* ---- Normalisation ------------------------------------------------------- */
 
-/* An axis that may be written as [3]. */
+enum { NO_AXIS = -1000 };
+
+/* An axis that may be written as [3]; NO_AXIS: several. */
 static int64_t axis_of(const keras_importer *k, int64_t rank)
 {
     const json_t *value = json_object_get(k->layer->config, "axis");
-    if (json_is_array(value) && json_array_size(value) == 1)
+    if (json_array_size(value) > 1)
+        return NO_AXIS;
+    if (json_is_array(value)) /* an empty one: all of them, with one value */
         value = json_array_get(value, 0);
     const int64_t axis = json_is_integer(value) ? (int64_t)json_integer_value(value) : -1;
     return axis < 0 ? axis + rank : axis;
@@ -35,14 +39,15 @@ sal_status keras_layer_batch_normalization(keras_importer *k, keras_tensor *out,
     sal_shape shape;
     const int scale = keras_flag(k, "scale", 1), center = keras_flag(k, "center", 1);
     const int64_t axis = axis_of(k, in[0].rank);
-    const int turn = in[0].rank == 4 && axis == 3;
+    static const int64_t swap[3] = {0, 2, 1};
+    const int turn = in[0].rank == 4 && axis == 3, turn_rows = in[0].rank == 3 && axis == 2;
     const char *inputs[5] = {in[0].name};
     (void)count;
     *out = in[0];
     if (keras_integer(k, "mode", 0) != 0)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its mode %lld takes averages of the pictures at hand",
                           (long long)keras_integer(k, "mode", 0));
-    if (axis != in[0].rank - 1 && axis != 1)
+    if ((axis != in[0].rank - 1 && axis != 1) || in[0].rank > 4)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on axis %lld of %d", (long long)axis, in[0].rank);
     TRY(keras_weight(&inputs[3], &shape, k, "moving_mean", scale + center));
     TRY(keras_weight(&inputs[4], NULL, k, "moving_variance", scale + center + 1));
@@ -51,10 +56,14 @@ sal_status keras_layer_batch_normalization(keras_importer *k, keras_tensor *out,
     TRY(center ? keras_weight(&inputs[2], NULL, k, "beta", scale) : constant_vector(&inputs[2], k, 0.0f, channels));
     if (turn)
         TRY(keras_to_first(&inputs[0], k, in[0].name));
+    if (turn_rows)
+        TRY(keras_transpose(&inputs[0], k, swap, 3));
     TRY(keras_op(&out->name, &node, k, "BatchNormalization", inputs, 5));
     TRY(keras_set_float(k, node, "epsilon", keras_real(k, "epsilon", 1e-3)));
     if (turn)
         TRY(keras_to_last(&out->name, k, out->name));
+    if (turn_rows)
+        TRY(keras_transpose(&out->name, k, swap, 3));
 done:
     return st;
 }
@@ -70,6 +79,8 @@ sal_status keras_layer_layer_normalization(keras_importer *k, keras_tensor *out,
     *out = in[0];
     if (axis_of(k, in[0].rank) != in[0].rank - 1)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on other axes than the last");
+    if (keras_flag(k, "rms_scaling", 0))
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "rms_scaling");
     if (!scale && !center)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has neither scale nor centre");
     TRY(keras_weight(&inputs[scale ? 1 : 2], &shape, k, scale ? "gamma" : "beta", 0));
@@ -89,21 +100,6 @@ done:
 
 /* ---- Preprocessing inside of the network --------------------------------- */
 
-/* A number or a list of the configuration; *count 0: it is not there. */
-static sal_status config_numbers(float **values, int64_t *count, keras_importer *k, const char *name)
-{
-    sal_status st = SAL_OK;
-    json_t *value = json_object_get(k->layer->config, name);
-    while (json_is_array(value) && json_array_size(value) == 1 && json_is_array(json_array_get(value, 0)))
-        value = json_array_get(value, 0); /* (1, 1, C), as adapted layers have it */
-    *count = json_is_number(value) ? 1 : (int64_t)json_array_size(value);
-    TRY(keras_alloc(values, k, (size_t)*count, sizeof **values));
-    for (int64_t i = 0; i < *count; i++)
-        (*values)[i] = (float)json_number_value(json_is_number(value) ? value : json_array_get(value, (size_t)i));
-done:
-    return st;
-}
-
 sal_status keras_layer_rescaling(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
 {
     static const char *const names[2] = {"scale", "offset"}, *const ops[2] = {"Mul", "Add"};
@@ -114,7 +110,7 @@ sal_status keras_layer_rescaling(keras_importer *k, keras_tensor *out, const ker
         float *values;
         int64_t n;
         const char *constant;
-        TRY(config_numbers(&values, &n, k, names[i]));
+        TRY(keras_numbers(&values, &n, k, json_object_get(k->layer->config, names[i])));
         if (n == 0 || (n == 1 && values[0] == (i == 0 ? 1.0f : 0.0f)))
             continue;
         TRY(keras_floats(&constant, k, values, n == 1 ? -1 : n));
@@ -138,7 +134,7 @@ sal_status keras_layer_normalization(keras_importer *k, keras_tensor *out, const
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it is inverted, or acts on other axes than the last");
     for (int i = 0; i < 2; i++) {
         int64_t n;
-        TRY(config_numbers(&given[i], &n, k, i ? "variance" : "mean"));
+        TRY(keras_numbers(&given[i], &n, k, json_object_get(k->layer->config, i ? "variance" : "mean")));
         values[i] = given[i];
         sizes[i] = (size_t)n;
         if (n == 0)

@@ -17,6 +17,23 @@ static void join_extents(keras_tensor *out, const keras_tensor *other)
     out->rank = other->rank > out->rank ? other->rank : out->rank;
 }
 
+/* Of two ranks, a layer that merges gives the smaller one axes of 1 behind the batch: (N, C) becomes (N, 1, 1, C). */
+static sal_status expand(keras_tensor *x, keras_importer *k, int rank)
+{
+    sal_status st = SAL_OK;
+    const int64_t shape[4] = {0, 1, 1, -1};
+    const char *constant;
+    if (x->rank != 2 || rank != 4)
+        return SAL_OK;
+    TRY(keras_ints(&constant, k, shape, 4));
+    TRY(keras_op2(&x->name, k, "Reshape", x->name, constant));
+    *x = (keras_tensor){.name = x->name, .rank = 4, .extent = {1, 1, 0}};
+    if (keras_channels_first_network(k))
+        keras_forget_extent(x);
+done:
+    return st;
+}
+
 static sal_status chain(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count, const char *op)
 {
     sal_status st = SAL_OK;
@@ -24,8 +41,11 @@ static sal_status chain(keras_importer *k, keras_tensor *out, const keras_tensor
         return keras_fail(k, SAL_ERROR_FORMAT, "it merges %zu input", count);
     *out = in[0];
     for (size_t i = 1; i < count; i++) {
-        TRY(keras_op2(&out->name, k, op, out->name, in[i].name));
-        join_extents(out, &in[i]);
+        keras_tensor other = in[i];
+        TRY(expand(out, k, other.rank));
+        TRY(expand(&other, k, out->rank));
+        TRY(keras_op2(&out->name, k, op, out->name, other.name));
+        join_extents(out, &other);
     }
 done:
     return st;
@@ -60,10 +80,14 @@ static sal_status extreme(keras_importer *k, keras_tensor *out, const keras_tens
         return keras_fail(k, SAL_ERROR_FORMAT, "it merges %zu input", count);
     *out = in[0];
     for (size_t i = 1; i < count; i++) {
-        TRY(most ? keras_op2(&more, k, "Sub", in[i].name, out->name)
-                 : keras_op2(&more, k, "Sub", out->name, in[i].name));
+        keras_tensor other = in[i];
+        TRY(expand(out, k, other.rank));
+        TRY(expand(&other, k, out->rank));
+        TRY(most ? keras_op2(&more, k, "Sub", other.name, out->name)
+                 : keras_op2(&more, k, "Sub", out->name, other.name));
         TRY(keras_op1(&more, NULL, k, "Relu", more));
         TRY(keras_op2(&out->name, k, most ? "Add" : "Sub", out->name, more));
+        join_extents(out, &other);
     }
 done:
     return st;
@@ -77,6 +101,13 @@ sal_status keras_layer_maximum(keras_importer *k, keras_tensor *out, const keras
 sal_status keras_layer_minimum(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
 {
     return extreme(k, out, in, count, 0);
+}
+
+sal_status keras_layer_negative(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)count;
+    *out = in[0];
+    return keras_op1(&out->name, NULL, k, "Neg", in[0].name);
 }
 
 /* Operators of Keras 2 on tensors. */

@@ -40,7 +40,8 @@ static int begins_with(const char *text, const char *with)
 void keras_note_layer(keras_importer *k, const keras_layer *layer)
 {
     static const double least = 1e-2; /* scales of 1/255, 1/127.5 and their like are of pictures in 0..255 */
-    if (keras_handler_find(layer->class_name) == keras_layer_pass)
+    int many;
+    if (!layer->foreign && keras_handler_find(&many, layer->class_name) == keras_layer_pass)
         json_object_set_new_nocheck(
             k->dropped, layer->class_name,
             json_integer(json_integer_value(json_object_get(k->dropped, layer->class_name)) + 1));
@@ -80,4 +81,5 @@ void keras_describe(sal_import_info *info, const keras_importer *k)
     }
     if (k->output)
         snprintf(info->output, sizeof info->output, "%s", k->output);
+    snprintf(info->others, sizeof info->others, "%s", k->other_outputs);
 }

@@ -2,6 +2,7 @@
 #include "import/keras_internal.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <string.h>
 
 static int is_lower(char c)
@@ -69,13 +70,37 @@ static int has_role(const char *weight, const char *role, size_t length)
     return 0;
 }
 
-/* Whether a weight of a model's group is of one of its layers: ".../name/kernel:0". */
-static int is_of_layer(const char *weight, const char *layer)
+/* How much stands before the layer's name in that of a weight in a model's group: 0 in "conv/kernel:0" of conv, 6 in
+ * "stage/conv/kernel:0"; -1: it is of another layer. */
+static int distance_to_layer(const char *weight, const char *layer)
 {
     const char *slash = strrchr(weight, '/');
     const size_t length = strlen(layer), before = slash ? (size_t)(slash - weight) : 0;
-    return before >= length && strncmp(weight + before - length, layer, length) == 0 &&
-           (before == length || weight[before - length - 1] == '/');
+    if (before < length || strncmp(weight + before - length, layer, length) != 0 ||
+        (before > length && weight[before - length - 1] != '/'))
+        return -1;
+    return (int)(before - length);
+}
+
+/* The nearest weight of a role. Two that are as near are told apart by nothing. Errors: FORMAT. */
+static sal_status find_named(const char **out, const keras_importer *k, const char *role, size_t length)
+{
+    const keras_layer *layer = k->layer;
+    int nearest = INT_MAX, doubtful = 0;
+    *out = NULL;
+    for (size_t i = 0; i < json_array_size(layer->names); i++) {
+        const char *weight = json_string_value(json_array_get(layer->names, i));
+        const int distance = layer->nested ? distance_to_layer(weight, layer->name) : 0;
+        if (distance < 0 || distance > nearest || !has_role(weight, role, length))
+            continue;
+        doubtful = distance == nearest && *out && strcmp(weight, *out) != 0 && layer->nested;
+        if (distance < nearest)
+            *out = weight;
+        nearest = distance;
+    }
+    if (doubtful)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its weights and those of another layer have names that end alike");
+    return SAL_OK;
 }
 
 sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, int position)
@@ -83,16 +108,17 @@ sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, i
     const keras_layer *layer = k->layer;
     if (k->weights.archive)
         return keras_format(out, k, "%s/vars/%d", layer->group, position);
-    for (const char *role = roles; *role; role += strcspn(role, "|"), role += *role == '|')
-        for (size_t i = 0; i < json_array_size(layer->names); i++) {
-            const char *weight = json_string_value(json_array_get(layer->names, i));
-            if (has_role(weight, role, strcspn(role, "|")) && (!layer->nested || is_of_layer(weight, layer->name)))
-                return keras_format(out, k, "%s/%s", layer->group, weight);
-        }
+    for (const char *role = roles; *role; role += strcspn(role, "|"), role += *role == '|') {
+        const char *weight;
+        sal_status st = find_named(&weight, k, role, strcspn(role, "|"));
+        if (st != SAL_OK || weight)
+            return st == SAL_OK ? keras_format(out, k, "%s/%s", layer->group, weight) : st;
+    }
     /* Weights without a name of their own, "variable_1", are told by their place. */
     for (size_t i = 0; i < json_array_size(layer->names); i++) {
         const char *weight = json_string_value(json_array_get(layer->names, i));
-        if ((!layer->nested || is_of_layer(weight, layer->name)) && strstr(weight, "ariable") && position-- == 0)
+        if ((!layer->nested || distance_to_layer(weight, layer->name) >= 0) && strstr(weight, "ariable") &&
+            position-- == 0)
             return keras_format(out, k, "%s/%s", layer->group, weight);
     }
     return keras_fail(k, SAL_ERROR_FORMAT, "the file has no %.*s of it", (int)strcspn(roles, "|"), roles);

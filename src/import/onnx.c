@@ -172,6 +172,7 @@ static void describe(sal_import_info *info, const onnx_importer *im)
                  m->producer_version[0] ? " " : "", m->producer_version);
     if (m->graph[0]->n_output > 1)
         snprintf(info->output, sizeof info->output, "%s", im->values[im->output].name);
+    onnx_list_outputs(info->others, sizeof info->others, m->graph[0], info->output);
 }
 
 /* All stages after unpacking. */

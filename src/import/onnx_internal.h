@@ -175,6 +175,8 @@ void onnx_values_clear(onnx_importer *im);
 /* Fills im->values and im->ops from the model. Errors: FORMAT, LIMIT, UNSUPPORTED (opset), MEMORY. */
 sal_status onnx_flatten(onnx_importer *im);
 void onnx_ops_clear(onnx_importer *im);
+/* The names of a graph's outputs but for one: "scores, features". */
+void onnx_list_outputs(char *names, size_t size, const SalOnnx__Graph *graph, const char *but);
 /* Chooses im->output; fills im->order and the values' uses. */
 sal_status onnx_order(onnx_importer *im);
 /* Chooses im->input among those that the ops in im->order read, and checks that all else they read is there. */

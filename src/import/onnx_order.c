@@ -26,15 +26,23 @@ static int may_be_scores(const SalOnnx__ValueInfo *info)
            (rank == 1 || rank == 2 || rank == 4 || rank == -1);
 }
 
-static sal_status fail_output(const SalOnnx__Graph *graph, const char *wanted)
+void onnx_list_outputs(char *names, size_t size, const SalOnnx__Graph *graph, const char *but)
 {
-    char names[512] = "";
     size_t used = 0;
+    names[0] = '\0';
     for (size_t k = 0; k < graph->n_output; k++) {
-        int n = snprintf(names + used, sizeof names - used, "%s%s", k ? ", " : "", graph->output[k]->name);
-        if (n > 0 && (size_t)n < sizeof names - used)
+        if (strcmp(graph->output[k]->name, but) == 0)
+            continue;
+        int n = snprintf(names + used, size - used, "%s%s", used ? ", " : "", graph->output[k]->name);
+        if (n > 0 && (size_t)n < size - used)
             used += (size_t)n;
     }
+}
+
+static sal_status fail_output(const SalOnnx__Graph *graph, const char *wanted)
+{
+    char names[512];
+    onnx_list_outputs(names, sizeof names, graph, "");
     return sal_fail(SAL_ERROR_ARGUMENT, "it has no output %.200s; its outputs: %s", wanted, names);
 }
 

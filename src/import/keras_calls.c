@@ -1,0 +1,241 @@
+/* Calls of layers: what their arguments refer to, and in which order they can be made. */
+#include "import/keras_internal.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- Tensors by name ----------------------------------------------------- */
+
+/* Keys of all layers that there are fit; others are cut. scope: a call of a model. */
+enum { MOST_KEY = 2 * KERAS_MOST_NAME };
+
+static const char *key_of(char *key, size_t size, const char *scope, const char *layer, int64_t node, int64_t tensor)
+{
+    snprintf(key, size, "%s\n%s\n%lld\n%lld", scope, layer, (long long)node, (long long)tensor);
+    return key;
+}
+
+sal_status keras_put_tensor(keras_importer *k, const char *scope, const char *layer, int64_t node, int64_t index,
+                            const keras_tensor *tensor)
+{
+    sal_status st = SAL_OK;
+    char key[MOST_KEY];
+    TRY(sal_grow(&k->tensors, &k->tensor_capacity, k->tensor_count + 1, sizeof *k->tensors, "the network"));
+    k->tensors[k->tensor_count] = *tensor;
+    json_object_set_new_nocheck(k->values, key_of(key, sizeof key, scope, layer, node, index),
+                                json_integer((json_int_t)k->tensor_count++));
+done:
+    return st;
+}
+
+const keras_tensor *keras_get_tensor(const keras_importer *k, const char *scope, const char *layer, int64_t node,
+                                     int64_t index)
+{
+    char key[MOST_KEY];
+    const json_t *found = json_object_get(k->values, key_of(key, sizeof key, scope, layer, node, index));
+    return found ? &k->tensors[json_integer_value(found)] : NULL;
+}
+
+/* ---- Arguments of calls --------------------------------------------------- */
+
+int keras_read_reference(keras_reference *out, const json_t *value)
+{
+    if (!json_is_array(value) || json_array_size(value) < 3 || !json_is_string(json_array_get(value, 0)))
+        return 0;
+    *out = (keras_reference){json_string_value(json_array_get(value, 0)),
+                             (int64_t)json_integer_value(json_array_get(value, 1)),
+                             (int64_t)json_integer_value(json_array_get(value, 2))};
+    return 1;
+}
+
+typedef struct collection {
+    keras_importer *k;
+    const char *scope;
+    keras_tensor *tensors;
+    size_t count;
+    char missing[MOST_KEY]; /* the first tensor that is not there yet; empty: all are */
+    int odd;                /* 1: there is something that is neither tensor nor constant */
+} collection;
+
+static sal_status add_input(collection *c, const keras_tensor *tensor)
+{
+    if (c->count == KERAS_MAX_INPUTS)
+        return sal_fail(SAL_ERROR_LIMIT, "a layer has more than %d inputs", KERAS_MAX_INPUTS);
+    c->tensors[c->count++] = *tensor;
+    return SAL_OK;
+}
+
+/* A number, or a list of numbers for the last axis. */
+static sal_status collect_constant(collection *c, const json_t *value)
+{
+    sal_status st = SAL_OK;
+    keras_tensor t = {.rank = 0};
+    float *values;
+    int64_t count;
+    TRY(keras_numbers(&values, &count, c->k, value));
+    TRY(keras_floats(&t.name, c->k, values, count == 1 ? -1 : count));
+    TRY(add_input(c, &t));
+done:
+    return st;
+}
+
+static sal_status collect_one(collection *c, const keras_reference *r)
+{
+    const keras_tensor *tensor = keras_get_tensor(c->k, c->scope, r->layer, r->node, r->tensor);
+    if (!tensor) {
+        if (!c->missing[0])
+            key_of(c->missing, sizeof c->missing, c->scope, r->layer, r->node, r->tensor);
+        return SAL_OK;
+    }
+    return add_input(c, tensor);
+}
+
+static int is_of_numbers(const json_t *array)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const json_t *value = json_array_get(array, i);
+        if (!json_is_number(value) && !(json_is_array(value) && is_of_numbers(value)))
+            return 0;
+    }
+    return json_array_size(array) > 0;
+}
+
+/* Tensors of an argument: references, in Keras 3 objects, constants among them, and objects of any of these by name. */
+static sal_status collect(collection *c, const json_t *value, int depth)
+{
+    sal_status st = SAL_OK;
+    keras_reference r;
+    const char *class_name = json_string_value(json_object_get(value, "class_name")), *key;
+    json_t *inner;
+    if (depth > KERAS_MAX_NESTING)
+        return sal_fail(SAL_ERROR_FORMAT, "the configuration nests too deep");
+    if (keras_read_reference(&r, value)) {
+        /* Of Keras 2: numbers in place of tensors, and the second operand of an operator beside the first. */
+        if (strcmp(r.layer, "_CONSTANT_VALUE") == 0)
+            TRY(collect_constant(c, json_array_get(value, 2)));
+        else
+            TRY(collect_one(c, &r));
+        TRY(collect(c, json_object_get(json_array_get(value, 3), "y"), depth + 1));
+    } else if (json_is_number(value) || is_of_numbers(value)) {
+        TRY(collect_constant(c, value));
+    } else if (json_is_array(value)) {
+        for (size_t i = 0; i < json_array_size(value); i++)
+            TRY(collect(c, json_array_get(value, i), depth + 1));
+    } else if (keras_read_reference(&r, json_object_get(json_object_get(value, "config"), "keras_history"))) {
+        TRY(collect_one(c, &r));
+    } else if (class_name && (strcmp(class_name, "__numpy__") == 0 || strcmp(class_name, "__tensor__") == 0)) {
+        TRY(collect_constant(c, value));
+    } else if (class_name) {
+        c->odd = 1;
+    } else {
+        json_object_foreach((json_t *)(uintptr_t)value, key, inner)
+        {
+            const size_t before = c->count;
+            TRY(collect(c, inner, depth + 1));
+            for (size_t i = before; i < c->count; i++)
+                c->tensors[i].key = key;
+        }
+    }
+done:
+    return st;
+}
+
+/* Whether a call says that it is one of training. In Keras 3 beside the arguments, before beside each of them. */
+static int says_training(const json_t *inputs)
+{
+    if (json_is_object(inputs))
+        return json_is_true(json_object_get(json_object_get(inputs, "kwargs"), "training"));
+    for (size_t i = 0; i < json_array_size(inputs); i++)
+        if (json_is_true(json_object_get(json_array_get(json_array_get(inputs, i), 3), "training")))
+            return 1;
+    return 0;
+}
+
+/* ---- Calls in the order of their inputs ---------------------------------- */
+
+/* Calls in a ring: those that may have their inputs. The others wait, each for one tensor. */
+typedef struct schedule {
+    keras_call *calls;
+    size_t count;
+    size_t *ready; /* count places */
+    size_t first;
+    size_t ready_count;
+    json_t *waiting; /* a tensor's key to the calls that wait for it */
+} schedule;
+
+static void make_ready(schedule *s, size_t which)
+{
+    s->ready[(s->first + s->ready_count++) % s->count] = which;
+}
+
+static void wake(schedule *s, const char *key)
+{
+    size_t i;
+    json_t *which;
+    json_array_foreach(json_object_get(s->waiting, key), i, which) make_ready(s, (size_t)json_integer_value(which));
+    json_object_del(s->waiting, key);
+}
+
+static void wait_for(schedule *s, const char *key, size_t which)
+{
+    json_t *list = json_object_get(s->waiting, key);
+    if (!list)
+        json_object_set_new_nocheck(s->waiting, key, list = json_array());
+    json_array_append_new(list, json_integer((json_int_t)which));
+}
+
+/* In Keras 3 {"args": [...], "kwargs": {...}}, before lists of references. */
+static sal_status try_call(schedule *s, keras_importer *k, const char *scope, size_t which, keras_tensor *tensors)
+{
+    sal_status st = SAL_OK;
+    keras_call *c = &s->calls[which];
+    collection inputs = {.k = k, .scope = scope, .tensors = tensors};
+    const json_t *arguments = json_is_object(c->inputs) ? json_object_get(c->inputs, "args") : c->inputs;
+    keras_tensor output;
+    char key[MOST_KEY];
+    TRY(collect(&inputs, arguments, 0));
+    if (inputs.missing[0]) {
+        wait_for(s, inputs.missing, which);
+        return SAL_OK;
+    }
+    k->training = says_training(c->inputs);
+    k->odd_argument = inputs.odd;
+    TRY(keras_call_layer(k, &output, c->layer, tensors, inputs.count));
+    TRY(keras_put_tensor(k, scope, c->layer->name, c->node, 0, &output));
+    c->done = 1;
+    wake(s, key_of(key, sizeof key, scope, c->layer->name, c->node, 0));
+done:
+    return st;
+}
+
+sal_status keras_run_calls(keras_importer *k, const char *scope, keras_call *calls, size_t count)
+{
+    sal_status st = SAL_OK;
+    keras_tensor *tensors = NULL;
+    schedule s = {.calls = calls, .count = count, .waiting = json_object()};
+    TRY(sal_alloc(&tensors, KERAS_MAX_INPUTS, sizeof *tensors, "the network"));
+    TRY(sal_alloc(&s.ready, count, sizeof *s.ready, "the network"));
+    for (size_t i = 0; i < count; i++)
+        make_ready(&s, i);
+    while (s.ready_count > 0) {
+        const size_t which = s.ready[s.first];
+        s.first = (s.first + 1) % count;
+        s.ready_count--;
+        TRY(try_call(&s, k, scope, which, tensors));
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!calls[i].done) {
+            st = sal_fail(SAL_ERROR_FORMAT,
+                          "layer %.200s: its inputs are nowhere made: the configuration has a cycle, or names layers "
+                          "that are not there",
+                          calls[i].layer->full_name);
+            goto done;
+        }
+done:
+    json_decref(s.waiting);
+    sal_free(s.ready);
+    sal_free(tensors);
+    return st;
+}
