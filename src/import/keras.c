@@ -117,6 +117,7 @@ static sal_status find_version(char *out, size_t size, keras_importer *k, json_t
     said = said ? said : text ? text : json_object_get(config, "module") ? "3" : "2";
     snprintf(out, size, "%s", said);
     k->version = atoi(out);
+    k->minor = strchr(out, '.') ? atoi(strchr(out, '.') + 1) : 0;
 done:
     free(text);
     return st;

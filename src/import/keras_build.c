@@ -250,14 +250,26 @@ done:
     return st;
 }
 
+/* The file is named once, in front of everything. */
+static const char *without_path(const keras_importer *k, const char *error)
+{
+    const size_t n = strlen(k->path);
+    return strncmp(error, k->path, n) == 0 && strncmp(error + n, ": ", 2) == 0 ? error + n + 2 : error;
+}
+
 static sal_status find_weight(uint64_t *index, sal_shape *shape, keras_importer *k, const char *roles, int position)
 {
     sal_status st = SAL_OK;
     char *dataset;
     TRY(keras_weight_path(&dataset, k, roles, position));
     st = keras_hdf5_find(index, shape, k->weights.file, dataset);
-    if (st != SAL_OK)
-        st = keras_fail(k, st, "%s", sal_last_error());
+    if (st != SAL_OK && k->weights.archive && !keras_hdf5_has(k->weights.file, dataset))
+        st =
+            keras_fail(k, SAL_ERROR_FORMAT,
+                       "the file has no %.*s of it, no %s (Keras saves a layer that two models share with one of them)",
+                       (int)strcspn(roles, "|"), roles, dataset);
+    else if (st != SAL_OK)
+        st = keras_fail(k, st, "%s", without_path(k, sal_last_error()));
     for (int a = 0; st == SAL_OK && a < shape->rank; a++)
         if (shape->dim[a] < 1)
             st = keras_fail(k, SAL_ERROR_FORMAT, "%s is empty", dataset);

@@ -193,7 +193,7 @@ static sal_status try_call(schedule *s, keras_importer *k, const char *scope, si
     keras_call *c = &s->calls[which];
     collection inputs = {.k = k, .scope = scope, .tensors = tensors};
     const json_t *arguments = json_is_object(c->inputs) ? json_object_get(c->inputs, "args") : c->inputs;
-    keras_tensor output;
+    keras_outputs outputs;
     char key[MOST_KEY];
     TRY(collect(&inputs, arguments, 0));
     if (inputs.missing[0]) {
@@ -202,10 +202,12 @@ static sal_status try_call(schedule *s, keras_importer *k, const char *scope, si
     }
     k->training = says_training(c->inputs);
     k->odd_argument = inputs.odd;
-    TRY(keras_call_layer(k, &output, c->layer, tensors, inputs.count));
-    TRY(keras_put_tensor(k, scope, c->layer->name, c->node, 0, &output));
+    TRY(keras_call_layer(k, &outputs, c->layer, tensors, inputs.count));
     c->done = 1;
-    wake(s, key_of(key, sizeof key, scope, c->layer->name, c->node, 0));
+    for (size_t i = 0; i < outputs.count; i++) {
+        TRY(keras_put_tensor(k, scope, c->layer->name, c->node, (int64_t)i, &outputs.items[i]));
+        wake(s, key_of(key, sizeof key, scope, c->layer->name, c->node, (int64_t)i));
+    }
 done:
     return st;
 }

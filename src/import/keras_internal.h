@@ -71,7 +71,7 @@ sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, i
 
 /* ---- keras_build.c: writing the ONNX model ---- */
 
-enum { KERAS_MAX_INPUTS = 1024, KERAS_MAX_NESTING = 16, KERAS_MOST_NAME = 1024 };
+enum { KERAS_MAX_INPUTS = 1024, KERAS_MAX_OUTPUTS = 64, KERAS_MAX_NESTING = 16, KERAS_MOST_NAME = 1024 };
 
 /* What speaks for the preprocessing that a network wants: keras_preset.c. */
 typedef struct keras_traits {
@@ -108,6 +108,7 @@ struct keras_importer {
     SalOnnx__ValueInfo *input;
     int channels_first;   /* 1: a layer of the network has */
     int version;          /* of Keras: 1, 2 or 3 */
+    int minor;            /* 15 of 3.15 */
     int theano;           /* 1: saved under Theano, whose convolutions turn the kernel and pad in their own way */
     unsigned long made;   /* names so far */
     unsigned long scopes; /* calls of models so far */
@@ -251,7 +252,13 @@ sal_status keras_run_calls(keras_importer *k, const char *scope, keras_call *cal
 
 /* ---- keras_model.c ---- */
 
-sal_status keras_call_layer(keras_importer *k, keras_tensor *out, const keras_layer *layer, const keras_tensor *in,
+/* What a call makes: of models within the network more than one, in the order of their outputs. */
+typedef struct keras_outputs {
+    size_t count;
+    keras_tensor items[KERAS_MAX_OUTPUTS];
+} keras_outputs;
+
+sal_status keras_call_layer(keras_importer *k, keras_outputs *out, const keras_layer *layer, const keras_tensor *in,
                             size_t count);
 
 /* Writes down a whole model; the graph's input and output are set. */

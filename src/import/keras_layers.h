@@ -36,6 +36,8 @@ enum { KERAS_MOST_COPIES = 256 };
 /* A map with channels first, whatever the layer's order, and back; its height and width as they are then. */
 sal_status keras_enter(const char **x, keras_tensor *out, keras_importer *k, const keras_tensor *in);
 sal_status keras_leave(keras_tensor *out, keras_importer *k, const char *x, int64_t height, int64_t width);
+/* As many of the value as x is long along an axis. */
+sal_status keras_filled(const char **out, keras_importer *k, const char *x, int64_t axis, float value);
 sal_status keras_transpose(const char **x, keras_importer *k, const int64_t *perm, size_t rank);
 /* x and, in place of further copies, `others`, woven so that each element becomes a block of f[0] x f[1] (at most
  * KERAS_MOST_COPIES), x in its first place. */

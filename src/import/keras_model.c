@@ -9,7 +9,7 @@
 #include <string.h>
 
 static sal_status build_model(keras_importer *k, const keras_layer *self, const keras_tensor *inputs,
-                              size_t input_count, keras_tensor *output);
+                              size_t input_count, keras_outputs *outputs);
 
 /* ---- Layers -------------------------------------------------------------- */
 
@@ -108,7 +108,7 @@ done:
     return st;
 }
 
-sal_status keras_call_layer(keras_importer *k, keras_tensor *out, const keras_layer *layer, const keras_tensor *in,
+sal_status keras_call_layer(keras_importer *k, keras_outputs *out, const keras_layer *layer, const keras_tensor *in,
                             size_t count)
 {
     sal_status st = SAL_OK;
@@ -123,6 +123,7 @@ sal_status keras_call_layer(keras_importer *k, keras_tensor *out, const keras_la
     const int model = is_model(layer->class_name), training = k->training, odd = k->odd_argument;
     k->training = k->odd_argument = 0; /* of this call, not of those within */
     k->odd_value = NULL;
+    out->count = 1;
     if (layer->foreign || (!model && !handler))
         st = keras_fail_export(k, "salmap does not know this class of layers");
     else if (training && (model || handler == keras_layer_pass || handler == keras_layer_batch_normalization))
@@ -135,10 +136,11 @@ sal_status keras_call_layer(keras_importer *k, keras_tensor *out, const keras_la
     else if (odd || (!model && !many && count != 1))
         st = keras_fail_export(k, "it is called with more than the one map that such a layer takes");
     else
-        st = model ? build_model(k, layer, in, count, out) : handler(k, out, in, count);
+        st = model ? build_model(k, layer, in, count, out) : handler(k, &out->items[0], in, count);
     if (st == SAL_OK && k->odd_value)
         st = keras_fail(k, SAL_ERROR_UNSUPPORTED, "its %.60s is of a kind that salmap does not know", k->odd_value);
-    out->key = NULL;
+    for (size_t i = 0; i < out->count && st == SAL_OK; i++)
+        out->items[i].key = NULL;
     k->layer = before;
     return st;
 }
@@ -146,7 +148,7 @@ sal_status keras_call_layer(keras_importer *k, keras_tensor *out, const keras_la
 /* ---- Sequential ---------------------------------------------------------- */
 
 static sal_status build_sequential(keras_importer *k, const keras_layer *self, const keras_tensor *inputs,
-                                   size_t input_count, keras_tensor *output)
+                                   size_t input_count, keras_outputs *outputs)
 {
     sal_status st = SAL_OK;
     json_t *layers = layers_of(self->config), *used = json_object();
@@ -174,16 +176,21 @@ static sal_status build_sequential(keras_importer *k, const keras_layer *self, c
                                  shape ? shape : json_object_get(self->config, "build_input_shape")));
         }
         if (strcmp(layer->class_name, "InputLayer") != 0) {
-            keras_tensor next;
-            TRY(keras_call_layer(k, &next, layer, &at, 1));
-            at = next;
+            keras_outputs made;
+            TRY(keras_call_layer(k, &made, layer, &at, 1));
+            if (made.count != 1) {
+                st = keras_fail(k, SAL_ERROR_FORMAT, "a Sequential with a model of %zu outputs in it", made.count);
+                goto done;
+            }
+            at = made.items[0];
         }
     }
     if (!at.name)
         st = keras_fail(k, SAL_ERROR_FORMAT, "a Sequential without layers");
     else if (wanted && strcmp(wanted, last) != 0)
         st = sal_fail(SAL_ERROR_ARGUMENT, "it has no output %.200s; its output: %s", wanted, last);
-    *output = at;
+    outputs->count = 1;
+    outputs->items[0] = at;
 done:
     json_decref(used);
     return st;
@@ -300,9 +307,9 @@ static sal_status fail_output(const json_t *outputs, const char *wanted)
     return sal_fail(SAL_ERROR_ARGUMENT, "it has no output %.200s; its outputs: %s", wanted, names);
 }
 
-/* Of the outermost model the one that the options name, else the first; models in it have to have one. Outputs are
- * ["name", 0, 0], a list of such, or an object of such, by names of its own. */
-static sal_status choose_output(keras_reference *out, keras_importer *k, const keras_layer *self)
+/* Of the outermost model the one that the options name, else the first; of models in it all. Outputs are ["name", 0,
+ * 0], a list of such, or an object of such, by names of its own. refs: KERAS_MAX_OUTPUTS places. */
+static sal_status choose_outputs(keras_reference *refs, size_t *chosen, keras_importer *k, const keras_layer *self)
 {
     sal_status st = SAL_OK;
     json_t *outputs = json_object_get(self->config, "output_layers"), *list = NULL, *item;
@@ -328,12 +335,15 @@ static sal_status choose_output(keras_reference *out, keras_importer *k, const k
             found = i + 1;
     if (wanted && !found)
         st = fail_output(list, wanted);
-    else if (!outermost && count > 1)
-        st = keras_fail(k, SAL_ERROR_UNSUPPORTED, "a model within the network has %zu outputs", count);
-    else if (!keras_read_reference(out, json_array_get(list, found ? found - 1 : 0)))
-        st = sal_fail(SAL_ERROR_FORMAT, "the configuration names no output");
-    else if (outermost && count > 1) {
-        st = keras_format(&k->output, k, "%s", out->layer);
+    else if (!outermost && count > 1 && (json_is_object(outputs) || count > KERAS_MAX_OUTPUTS))
+        st = keras_fail(k, SAL_ERROR_UNSUPPORTED, "a model within the network has %zu outputs, by names or too many",
+                        count);
+    *chosen = outermost || count == 0 ? 1 : count;
+    for (size_t i = 0; i < *chosen && st == SAL_OK; i++)
+        if (!keras_read_reference(&refs[i], json_array_get(list, found ? found - 1 : i)))
+            st = sal_fail(SAL_ERROR_FORMAT, "the configuration names no output");
+    if (st == SAL_OK && outermost && count > 1) {
+        st = keras_format(&k->output, k, "%s", refs[0].layer);
         list_outputs(k->other_outputs, sizeof k->other_outputs, list, found ? found - 1 : 0);
     }
     json_decref(list);
@@ -341,30 +351,33 @@ static sal_status choose_output(keras_reference *out, keras_importer *k, const k
 }
 
 static sal_status build_functional(keras_importer *k, const keras_layer *self, const keras_tensor *inputs,
-                                   size_t input_count, keras_tensor *output)
+                                   size_t input_count, keras_outputs *outputs)
 {
     sal_status st = SAL_OK;
     keras_call *calls = NULL;
     size_t count = 0;
-    keras_reference r;
+    keras_reference refs[KERAS_MAX_OUTPUTS];
     char scope[32];
     /* What an earlier call of the same model made is not this one's. */
     snprintf(scope, sizeof scope, "%lu", k->scopes++);
     TRY(list_calls(&calls, &count, k, scope, self, inputs, input_count));
     TRY(keras_run_calls(k, scope, calls, count));
-    TRY(choose_output(&r, k, self));
-    const keras_tensor *found = keras_get_tensor(k, scope, r.layer, r.node, r.tensor);
-    if (!found)
-        st = sal_fail(SAL_ERROR_FORMAT, "the output %.200s is nowhere made", r.layer);
-    else
-        *output = *found;
+    TRY(choose_outputs(refs, &outputs->count, k, self));
+    for (size_t i = 0; i < outputs->count; i++) {
+        const keras_tensor *found = keras_get_tensor(k, scope, refs[i].layer, refs[i].node, refs[i].tensor);
+        if (!found) {
+            st = sal_fail(SAL_ERROR_FORMAT, "the output %.200s is nowhere made", refs[i].layer);
+            goto done;
+        }
+        outputs->items[i] = *found;
+    }
 done:
     free(calls);
     return st;
 }
 
 static sal_status build_model(keras_importer *k, const keras_layer *self, const keras_tensor *inputs,
-                              size_t input_count, keras_tensor *output)
+                              size_t input_count, keras_outputs *outputs)
 {
     if (k->nesting >= KERAS_MAX_NESTING)
         return sal_fail(SAL_ERROR_LIMIT, "models within models, more than %d deep", KERAS_MAX_NESTING);
@@ -372,8 +385,8 @@ static sal_status build_model(keras_importer *k, const keras_layer *self, const 
         return sal_fail(SAL_ERROR_FORMAT, "a model of the configuration has no layers");
     k->nesting++;
     sal_status st = strcmp(self->class_name, "Sequential") == 0
-                        ? build_sequential(k, self, inputs, input_count, output)
-                        : build_functional(k, self, inputs, input_count, output);
+                        ? build_sequential(k, self, inputs, input_count, outputs)
+                        : build_functional(k, self, inputs, input_count, outputs);
     k->nesting--;
     return st;
 }
@@ -381,7 +394,7 @@ static sal_status build_model(keras_importer *k, const keras_layer *self, const 
 sal_status keras_model_build(const char **output, keras_importer *k, json_t *config)
 {
     sal_status st = SAL_OK;
-    keras_tensor tensor;
+    keras_outputs made;
     k->channels_first = keras_says_channels_first(config, 0);
     keras_layer self = {.class_name = json_string_value(json_object_get(config, "class_name")),
                         .config = json_object_get(config, "config"),
@@ -390,8 +403,8 @@ sal_status keras_model_build(const char **output, keras_importer *k, json_t *con
     self.full_name = self.group = empty;
     if (!self.class_name || !is_model(self.class_name))
         return keras_fail_export(k, "the network is of a class of its own, whose code the file does not hold");
-    TRY(build_model(k, &self, NULL, 0, &tensor));
-    *output = tensor.name;
+    TRY(build_model(k, &self, NULL, 0, &made));
+    *output = made.items[0].name;
 done:
     return st;
 }

@@ -20,23 +20,10 @@ static int64_t axis_of(const keras_importer *k, int64_t rank)
     return axis < 0 ? axis + rank : axis;
 }
 
-static sal_status constant_vector(const char **out, keras_importer *k, float value, size_t count)
-{
-    sal_status st = SAL_OK;
-    float *values;
-    TRY(keras_alloc(&values, k, count, sizeof *values));
-    for (size_t i = 0; i < count; i++)
-        values[i] = value;
-    TRY(keras_floats(out, k, values, (int64_t)count));
-done:
-    return st;
-}
-
 sal_status keras_layer_batch_normalization(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
 {
     sal_status st = SAL_OK;
     SalOnnx__Node *node;
-    sal_shape shape;
     const int scale = keras_flag(k, "scale", 1), center = keras_flag(k, "center", 1);
     const int64_t axis = axis_of(k, in[0].rank);
     static const int64_t swap[3] = {0, 2, 1};
@@ -49,11 +36,11 @@ sal_status keras_layer_batch_normalization(keras_importer *k, keras_tensor *out,
                           (long long)keras_integer(k, "mode", 0));
     if ((axis != in[0].rank - 1 && axis != 1) || in[0].rank > 4)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on axis %lld of %d", (long long)axis, in[0].rank);
-    TRY(keras_weight(&inputs[3], &shape, k, "moving_mean", scale + center));
+    TRY(keras_weight(&inputs[3], NULL, k, "moving_mean", scale + center));
     TRY(keras_weight(&inputs[4], NULL, k, "moving_variance", scale + center + 1));
-    const size_t channels = shape.rank == 1 ? (size_t)shape.dim[0] : 0;
-    TRY(scale ? keras_weight(&inputs[1], NULL, k, "gamma", 0) : constant_vector(&inputs[1], k, 1.0f, channels));
-    TRY(center ? keras_weight(&inputs[2], NULL, k, "beta", scale) : constant_vector(&inputs[2], k, 0.0f, channels));
+    TRY(scale ? keras_weight(&inputs[1], NULL, k, "gamma", 0) : keras_filled(&inputs[1], k, in[0].name, axis, 1.0f));
+    TRY(center ? keras_weight(&inputs[2], NULL, k, "beta", scale)
+               : keras_filled(&inputs[2], k, in[0].name, axis, 0.0f));
     if (turn)
         TRY(keras_to_first(&inputs[0], k, in[0].name));
     if (turn_rows)
@@ -72,25 +59,18 @@ sal_status keras_layer_layer_normalization(keras_importer *k, keras_tensor *out,
 {
     sal_status st = SAL_OK;
     SalOnnx__Node *node;
-    sal_shape shape;
     const int scale = keras_flag(k, "scale", 1), center = keras_flag(k, "center", 1);
+    const int64_t last = in[0].rank - 1;
     const char *inputs[3] = {in[0].name};
     (void)count;
     *out = in[0];
-    if (axis_of(k, in[0].rank) != in[0].rank - 1)
+    if (axis_of(k, in[0].rank) != last)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on other axes than the last");
     if (keras_flag(k, "rms_scaling", 0))
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "rms_scaling");
-    if (!scale && !center)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has neither scale nor centre");
-    TRY(keras_weight(&inputs[scale ? 1 : 2], &shape, k, scale ? "gamma" : "beta", 0));
-    const size_t channels = shape.rank == 1 ? (size_t)shape.dim[0] : 0;
-    if (!scale)
-        TRY(constant_vector(&inputs[1], k, 1.0f, channels));
-    else if (center)
-        TRY(keras_weight(&inputs[2], NULL, k, "beta", 1));
-    else
-        TRY(constant_vector(&inputs[2], k, 0.0f, channels));
+    TRY(scale ? keras_weight(&inputs[1], NULL, k, "gamma", 0) : keras_filled(&inputs[1], k, in[0].name, last, 1.0f));
+    TRY(center ? keras_weight(&inputs[2], NULL, k, "beta", scale)
+               : keras_filled(&inputs[2], k, in[0].name, last, 0.0f));
     TRY(keras_op(&out->name, &node, k, "LayerNormalization", inputs, 3));
     TRY(keras_set_int(k, node, "axis", -1));
     TRY(keras_set_float(k, node, "epsilon", keras_real(k, "epsilon", 1e-3)));

@@ -101,6 +101,10 @@ sal_status keras_layer_up_sampling(keras_importer *k, keras_tensor *out, const k
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it enlarges %lld x %lld times", (long long)f[0], (long long)f[1]);
     if (strcmp(how, "nearest") == 0)
         TRY(keras_weave(&x, k, x, f));
+    else if (k->version == 2 && k->minor < 3 && strcmp(how, "bilinear") == 0)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED,
+                          "it enlarges bilinearly, which Keras before 2.3 did in two ways that the file does not tell "
+                          "apart; load the network with a newer Keras, compare, and save it again");
     else if (strcmp(how, "bilinear") == 0)
         TRY(resize(&x, k, sides, sides[0] * f[0], sides[1] * f[1], 0));
     else
@@ -111,7 +115,7 @@ done:
 }
 
 /* Layers that bring pictures to a size: Resizing, and CenterCrop and RandomCrop, which resize what is too small and,
- * of Keras 2, whatever is not being trained on. */
+ * before Keras 3.6, whatever is not being trained on. */
 static sal_status to_size(keras_importer *k, keras_tensor *out, const keras_tensor *in, int cuts, int keeps_ratio)
 {
     sal_status st = SAL_OK;
@@ -152,5 +156,8 @@ sal_status keras_layer_center_crop(keras_importer *k, keras_tensor *out, const k
 
 sal_status keras_layer_random_crop(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
 {
-    return k->version >= 3 ? keras_layer_pass(k, out, in, count) : to_size(k, out, in, 0, 1);
+    if (k->version == 3 && (k->minor == 6 || k->minor == 7))
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED,
+                          "Keras 3.6 and 3.7 cut a part out of every picture; save the network with a newer Keras");
+    return k->version == 3 && k->minor > 7 ? keras_layer_pass(k, out, in, count) : to_size(k, out, in, 0, 1);
 }

@@ -21,6 +21,21 @@ done:
     return st;
 }
 
+sal_status keras_filled(const char **out, keras_importer *k, const char *x, int64_t axis, float value)
+{
+    sal_status st = SAL_OK;
+    const char *size, *constant;
+    TRY(keras_op1(&size, NULL, k, "Shape", x));
+    TRY(extent(&size, k, size, axis));
+    TRY(keras_op1(out, NULL, k, "ConstantOfShape", size));
+    if (value != 0.0f) {
+        TRY(keras_floats(&constant, k, &value, -1));
+        TRY(keras_op2(out, k, "Add", *out, constant));
+    }
+done:
+    return st;
+}
+
 /* x in a shape put together of numbers and of extents of `shape`: places below 0 are its axes, -1 for axis 0. */
 static sal_status reshape(const char **x, keras_importer *k, const char *shape, const int64_t *places, size_t rank)
 {
@@ -223,62 +238,98 @@ done:
     return st;
 }
 
-/* out[j] = sum over t of kernel[t] z[j + before - t], where z is x with s - 1 zeros after each element and `before` is
- * what the convolution that this is the gradient of pads: s times the input come out where `same`, and what of the
- * kernel reaches further where `valid`. */
-static sal_status convolve_zeros(const char **x, keras_importer *k, const int64_t size[2], const int64_t s[2])
+/* A transposed convolution as a plain one of z: x with stride - 1 zeros after each element. */
+typedef struct transposed {
+    int64_t size[2], stride[2], dilation[2];
+    int64_t pads[4];  /* of z: top, left, bottom, right */
+    int64_t less[2];  /* what comes out too much at the bottom and the right */
+    int64_t sides[2]; /* of what comes out; 0: not known */
+} transposed;
+
+/* out[j] = sum over t of kernel[t] z[j + before - dilation t], where `before` is what the convolution that this is the
+ * gradient of pads. more: the layer's output_padding; -1: none, and then stride times the input come out where `same`,
+ * and what of the kernel reaches further where `valid`. */
+static void transpose_axis(transposed *t, int a, int same, int64_t more, int64_t side)
+{
+    const int64_t reach = (t->size[a] - 1) * t->dilation[a], s = t->stride[a];
+    int64_t before = reach, after; /* of z without the zeros that it ends in */
+    if (same) {
+        const int64_t all = more < 0 ? s + reach - 1 : reach - 1 + (reach + 1) % 2 + more;
+        before = (all + 1) / 2 < reach ? (all + 1) / 2 : reach;
+        after = all - before;
+    } else {
+        after = reach + (more >= 0 ? more : s > reach + 1 ? s - reach - 1 : 0);
+    }
+    const int64_t end = after - (s - 1);
+    t->pads[a] = before;
+    t->pads[2 + a] = end > 0 ? end : 0;
+    t->less[a] = end < 0 ? -end : 0;
+    t->sides[a] = side < 1 ? 0 : (side - 1) * s + 1 + before + after - reach;
+}
+
+static sal_status read_transposed(transposed *t, keras_importer *k, const keras_tensor *in)
 {
     sal_status st = SAL_OK;
-    SalOnnx__Node *node;
-    const float zero = 0.0f;
-    int64_t pads[4];
-    const char *nothing, *inputs[3] = {NULL};
-    const int same = strcmp(keras_text(k, "padding", "valid"), "same") == 0, bias = keras_flag(k, "use_bias", 1);
-    if (s[0] * s[1] > 1) {
-        TRY(keras_floats(&nothing, k, &zero, -1));
-        TRY(keras_op2(&nothing, k, "Mul", *x, nothing));
-        TRY(keras_weave(x, k, nothing, s));
-    }
+    const json_t *padding = json_object_get(k->layer->config, "output_padding");
+    const char *how = keras_text(k, "padding", "valid");
+    int64_t more[2] = {-1, -1};
+    *t = (transposed){0};
+    TRY(keras_pair(t->size, k, "kernel_size", 1));
+    TRY(keras_pair(t->stride, k, "strides", 1));
+    TRY(keras_pair(t->dilation, k, "dilation_rate", 1));
+    if (padding && !json_is_null(padding))
+        TRY(keras_pair(more, k, "output_padding", 0));
+    if (strcmp(how, "same") != 0 && strcmp(how, "valid") != 0)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "padding '%.40s'", how);
     for (int a = 0; a < 2; a++) {
-        const int64_t further = size[a] > s[a] ? size[a] - s[a] : 0, before = same ? further / 2 : 0;
-        pads[a] = size[a] - 1 - before;
-        pads[2 + a] = same ? before : further;
+        if (t->stride[a] < 1 || t->size[a] < 1 || t->dilation[a] < 1 || t->stride[a] > KERAS_MOST_COPIES ||
+            t->size[a] > INT16_MAX || t->dilation[a] > INT16_MAX || more[a] >= INT16_MAX)
+            return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its kernel, stride or dilation is 0 or too large");
+        transpose_axis(t, a, how[0] == 's', more[a], keras_side(k, in, a));
     }
-    inputs[0] = *x;
-    TRY(turned_kernel(&inputs[1], k, size));
-    if (bias)
-        TRY(keras_weight(&inputs[2], NULL, k, "bias", 1));
-    TRY(keras_op(x, &node, k, "Conv", inputs, bias ? 3 : 2));
-    TRY(keras_set_ints(k, node, "pads", pads, 4));
+    if (t->stride[0] * t->stride[1] > KERAS_MOST_COPIES)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its stride is too large");
 done:
     return st;
 }
 
-static int64_t transposed_side(const keras_importer *k, int64_t side, int64_t size, int64_t stride)
+static sal_status convolve_zeros(const char **x, keras_importer *k, const transposed *t)
 {
-    const int same = strcmp(keras_text(k, "padding", "valid"), "same") == 0;
-    return side < 1 ? 0 : side * stride + (same || size < stride ? 0 : size - stride);
+    sal_status st = SAL_OK;
+    SalOnnx__Node *node;
+    const float zero = 0.0f;
+    const char *nothing, *inputs[3] = {NULL};
+    const int bias = keras_flag(k, "use_bias", 1);
+    if (t->stride[0] * t->stride[1] > 1) {
+        TRY(keras_floats(&nothing, k, &zero, -1));
+        TRY(keras_op2(&nothing, k, "Mul", *x, nothing));
+        TRY(keras_weave(x, k, nothing, t->stride));
+    }
+    inputs[0] = *x;
+    TRY(turned_kernel(&inputs[1], k, t->size));
+    if (bias)
+        TRY(keras_weight(&inputs[2], NULL, k, "bias", 1));
+    TRY(keras_op(x, &node, k, "Conv", inputs, bias ? 3 : 2));
+    TRY(keras_set_ints(k, node, "pads", t->pads, 4));
+    TRY(keras_set_ints(k, node, "dilations", t->dilation, 2));
+    for (int a = 0; a < 2; a++)
+        TRY(keras_crop(x, k, 2 + a, 0, t->less[a]));
+done:
+    return st;
 }
 
 sal_status keras_layer_conv_transpose(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
 {
     sal_status st = SAL_OK;
-    int64_t size[2], s[2], dilation[2];
+    transposed t;
     const char *x;
     (void)count;
     if (k->theano)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it was saved under Theano");
-    TRY(keras_pair(size, k, "kernel_size", 1));
-    TRY(keras_pair(s, k, "strides", 1));
-    TRY(keras_pair(dilation, k, "dilation_rate", 1));
+    TRY(read_transposed(&t, k, in));
     TRY(keras_enter(&x, out, k, in));
-    const json_t *padding = json_object_get(k->layer->config, "output_padding");
-    if (dilation[0] != 1 || dilation[1] != 1 || (padding && !json_is_null(padding)) || s[0] < 1 || s[1] < 1 ||
-        size[0] < 1 || size[1] < 1 || s[0] * s[1] > KERAS_MOST_COPIES)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has a dilation, an output_padding or too large a stride");
-    TRY(convolve_zeros(&x, k, size, s));
-    TRY(keras_leave(out, k, x, transposed_side(k, keras_side(k, in, 0), size[0], s[0]),
-                    transposed_side(k, keras_side(k, in, 1), size[1], s[1])));
+    TRY(convolve_zeros(&x, k, &t));
+    TRY(keras_leave(out, k, x, t.sides[0], t.sides[1]));
     TRY(keras_activate_after(k, out));
 done:
     return st;
@@ -292,21 +343,17 @@ static sal_status normalize_groups(const char **x, keras_importer *k, int64_t gr
 {
     static const int64_t whole[4] = {-1, -2, -3, -4}, swap[3] = {0, 2, 1};
     const int64_t apart[3] = {0, groups, -1}, tall[4] = {0, -1, groups, 1}, flat[3] = {0, -1, groups};
-    const float one = 1.0f;
     sal_status st = SAL_OK;
     SalOnnx__Node *node;
-    const char *shape, *inputs[3], *constant, *size;
+    const char *shape, *inputs[3], *constant;
     TRY(keras_op1(&shape, NULL, k, "Shape", *x));
     TRY(keras_ints(&constant, k, apart, 3));
     TRY(keras_op2(x, k, "Reshape", *x, constant));
     TRY(keras_transpose(x, k, swap, 3));
     TRY(keras_ints(&constant, k, tall, 4));
     TRY(keras_op2(x, k, "Reshape", *x, constant));
-    TRY(keras_op1(&size, NULL, k, "Shape", *x));
-    TRY(extent(&size, k, size, 1));
-    TRY(keras_op1(&inputs[2], NULL, k, "ConstantOfShape", size));
-    TRY(keras_floats(&constant, k, &one, -1));
-    TRY(keras_op2(&inputs[1], k, "Add", inputs[2], constant));
+    TRY(keras_filled(&inputs[1], k, *x, 1, 1.0f));
+    TRY(keras_filled(&inputs[2], k, *x, 1, 0.0f));
     TRY(keras_to_last(&inputs[0], k, *x));
     TRY(keras_op(x, &node, k, "LayerNormalization", inputs, 3));
     TRY(keras_set_int(k, node, "axis", -1));
@@ -325,20 +372,23 @@ sal_status keras_layer_group_normalization(keras_importer *k, keras_tensor *out,
     sal_status st = SAL_OK;
     const int scale = keras_flag(k, "scale", 1), center = keras_flag(k, "center", 1);
     const int64_t axis = keras_integer(k, "axis", -1);
+    const int first = axis == 1 && keras_channels_first_network(k);
     int64_t groups = keras_integer(k, "groups", 32);
     sal_shape shape;
     const char *x, *weight;
     (void)count;
     *out = in[0];
-    if (in[0].rank != 4 || (axis != -1 && axis != 3))
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on other axes than the last of 4");
+    if (in[0].rank != 4 || (axis != -1 && axis != 3 && !first))
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on other axes than the channels of 4");
     if (groups == -1 && (scale || center)) { /* as many as channels */
         TRY(keras_weight(&weight, &shape, k, scale ? "gamma" : "beta", 0));
         groups = shape.rank == 1 ? shape.dim[0] : 0;
     }
     if (groups < 1)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has %lld groups", (long long)groups);
-    TRY(keras_to_first(&x, k, in[0].name));
+    x = in[0].name;
+    if (!first)
+        TRY(keras_to_first(&x, k, x));
     TRY(normalize_groups(&x, k, groups));
     TRY(keras_to_last(&out->name, k, x));
     if (scale) {
@@ -349,6 +399,8 @@ sal_status keras_layer_group_normalization(keras_importer *k, keras_tensor *out,
         TRY(keras_weight(&weight, NULL, k, "beta", scale));
         TRY(keras_op2(&out->name, k, "Add", out->name, weight));
     }
+    if (first)
+        TRY(keras_to_first(&out->name, k, out->name));
 done:
     return st;
 }

@@ -93,7 +93,7 @@ static sal_status find_named(const char **out, const keras_importer *k, const ch
         const int distance = layer->nested ? distance_to_layer(weight, layer->name) : 0;
         if (distance < 0 || distance > nearest || !has_role(weight, role, length))
             continue;
-        doubtful = distance == nearest && *out && strcmp(weight, *out) != 0 && layer->nested;
+        doubtful = distance == nearest && *out && layer->nested && (doubtful || strcmp(weight, *out) != 0);
         if (distance < nearest)
             *out = weight;
         nearest = distance;

@@ -14,6 +14,8 @@ sal_status onnx_fail(const onnx_op *op, sal_status status, const char *format, .
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    if (op->written)
+        return sal_fail(status, "layer %.200s (%.100s): %s", op->name, op->type, text);
     return sal_fail(status, "node %.200s (%s%s%.100s, opset %lld): %s", op->name, op->domain, op->domain[0] ? "." : "",
                     op->type, (long long)op->opset, text);
 }

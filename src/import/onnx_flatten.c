@@ -138,6 +138,7 @@ static sal_status make_op(onnx_op *op, onnx_importer *im, const scope *in, const
     op->type = node->op_type;
     op->domain = is_core_domain(node->domain) ? "" : node->domain;
     op->opset = in->opset;
+    op->written = im->source != NULL;
     snprintf(made_up, sizeof made_up, "%.100s_%zu", node->op_type, im->op_count);
     TRY(join(&op->name, in->prefix, node->name[0] ? node->name : made_up));
     TRY(resolve_names(&op->inputs, &op->input_count, im, in, node->input, node->n_input));

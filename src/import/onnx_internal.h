@@ -94,6 +94,7 @@ typedef struct onnx_op {
     const char *domain;
     char *name; /* as in the file, or made up from type and position */
     int64_t opset;
+    int written;  /* 1: by another importer, of whose files nobody knows an opset */
     int *inputs; /* values; ONNX_ABSENT where left out */
     int input_count;
     int *outputs;
@@ -151,7 +152,7 @@ typedef struct onnx_importer {
     sal_graph *graph;
 } onnx_importer;
 
-/* sal_fail with "node NAME (TYPE, opset N): " before the text. */
+/* sal_fail with "node NAME (TYPE, opset N): " before the text, or "layer NAME (TYPE): ". */
 sal_status onnx_fail(const onnx_op *op, sal_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
