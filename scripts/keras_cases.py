@@ -760,6 +760,19 @@ def refused_class_of_ones_own():
     return functional(lambda x: head(StochasticDepth()([L.Conv2D(4, 3)(x), L.Conv2D(4, 3)(x)])))
 
 
+@keras.utils.register_keras_serializable("Mine")
+class LeakyReLU(L.Layer):
+    """Somebody's own, with the name of one of Keras's, and used as an activation."""
+
+    def call(self, inputs):
+        return 2 * inputs
+
+
+@case(refused=True, two=("h5", "keras"))
+def refused_activation_of_ones_own():
+    return functional(lambda x: head(L.Conv2D(4, 3, activation=LeakyReLU())(x)))
+
+
 @case(versions=(3,), refused=True)
 def refused_rms():
     return functional(lambda x: head(L.LayerNormalization(rms_scaling=True)(L.Conv2D(4, 3)(x))))

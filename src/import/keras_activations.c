@@ -213,8 +213,8 @@ static const struct {
 
 sal_status keras_activate(keras_importer *k, keras_tensor *x, const char *name)
 {
-    const char *package = strrchr(name, '>'); /* "keras.activations>relu" */
-    name = package ? package + 1 : name;
+    if (strncmp(name, "keras", 5) == 0 && strchr(name, '>')) /* "keras.activations>relu" */
+        name = strchr(name, '>') + 1;
     if (strcmp(name, "softmax") == 0 || strcmp(name, "log_softmax") == 0)
         return over_last_axis(k, x, name[0] == 's' ? "Softmax" : "LogSoftmax");
     for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) {
@@ -238,6 +238,8 @@ static sal_status activate_by_layer(keras_importer *k, keras_tensor *x, json_t *
     layer.config = json_object_get(described, "config");
     int many;
     keras_handler *handler = layer.class_name ? keras_handler_find(&many, layer.class_name) : NULL;
+    if (keras_is_foreign(described, layer.class_name))
+        handler = NULL;
     if (handler != keras_layer_relu && handler != keras_layer_leaky_relu && handler != keras_layer_elu &&
         handler != keras_layer_softmax)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "salmap does not know the activation '%.60s'",

@@ -252,6 +252,9 @@ sal_status keras_run_calls(keras_importer *k, const char *scope, keras_call *cal
 
 /* ---- keras_model.c ---- */
 
+/* Whether the class of a layer, as the configuration describes it, is somebody's own, whatever its name. */
+int keras_is_foreign(const json_t *described, const char *class_name);
+
 /* What a call makes: of models within the network more than one, in the order of their outputs. */
 typedef struct keras_outputs {
     size_t count;

@@ -41,9 +41,9 @@ done:
     return st;
 }
 
-/* Whether a class is somebody's own, whatever its name: those are registered as "Package>Class" or, in the newer files,
- * are of a module that is not Keras's. Keras itself registered one that way. */
-static int is_foreign(const json_t *described, const char *class_name)
+/* Those are registered as "Package>Class" or, in the newer files, are of a module that is not Keras's. Keras itself
+ * registered one that way. */
+int keras_is_foreign(const json_t *described, const char *class_name)
 {
     const json_t *module = json_object_get(described, "module");
     const char *registered = json_string_value(json_object_get(described, "registered_name"));
@@ -83,7 +83,7 @@ static sal_status describe_layer(keras_layer *out, keras_importer *k, const kera
     if (strlen(model->full_name) + strlen(out->name) > KERAS_MOST_NAME)
         return sal_fail(SAL_ERROR_LIMIT, "layer %.60s...: its name has more than %d characters", out->name,
                         KERAS_MOST_NAME);
-    out->foreign = is_foreign(described, out->class_name);
+    out->foreign = keras_is_foreign(described, out->class_name);
     const char *package = strrchr(out->class_name, '>');
     if (package)
         out->class_name = package + 1;
