@@ -778,6 +778,131 @@ def refused_rms():
     return functional(lambda x: head(L.LayerNormalization(rms_scaling=True)(L.Conv2D(4, 3)(x))))
 
 
-@case(refused=True, two=("h5", "keras"))
+@case(versions=(2,), refused=True, two=("h5", "keras"))
 def refused_training():
     return functional(lambda x: head(L.BatchNormalization()(L.Conv2D(4, 3)(x), training=True)))
+
+
+@case(versions=(3,))
+def training_said():
+    """In Keras 3 those who call the network decide, whatever the call of a layer says; augmentation layers say it always."""
+    def network(x):
+        y = L.Conv2D(4, 3, activation="tanh")(L.RandomTranslation(0.1, 0.1)(L.RandomFlip()(x)))
+        return head(L.Dropout(0.5)(L.BatchNormalization()(y, training=True), training=True))
+    return functional(network)
+
+
+@case(shape=(3, 9, 8), runs=False, channels_first=True)
+def channels_first_rows():
+    """Flatten of three axes, too, has the order of channels last."""
+    first = {"data_format": "channels_first"}
+    return sequential(L.Conv2D(4, 3, activation="tanh", **first), L.Reshape((4, -1)), L.Flatten(**first),
+                      L.Dense(3, activation=ending("softmax")))
+
+
+@case(versions=(3,), shape=(3, 9, 8), channels_first=True)
+def channels_first_norms():
+    first = {"data_format": "channels_first"}
+    return sequential(L.Normalization(axis=1, mean=[1.0, 2.0, 3.0], variance=[4.0, 0.5, 2.0]), L.Conv2D(4, 3, **first),
+                      L.LayerNormalization(axis=1), L.Conv2D(3, 3, activation="tanh", **first), L.Flatten(**first),
+                      L.Dense(3, activation=ending("softmax")))
+
+
+def block(name, names=("conv", "norm")):
+    return keras.Sequential([L.Conv2D(4, 3, padding="same", activation="tanh", name=names[0]), L.BatchNormalization(name=names[1])],
+                            name=name)
+
+
+@case(versions=(3,), shape=(8, 9, 3))
+def nested_blocks_alike():
+    """Blocks whose layers are called alike, in a model that has such a layer itself."""
+    def network(x):
+        a = keras.Input(Building.shape)
+        y = block("second")(block("first")(L.Conv2D(4, 3, name="conv")(a)))
+        return head(keras.Model(a, y, name="backbone")(x))
+    return functional(network)
+
+
+@case(versions=(3,), three=("keras",))
+def activation_arrays():
+    """Numbers that are arrays."""
+    return sequential(L.Conv2D(4, 3), L.ReLU(max_value=np.array(1.5)), L.Conv2D(4, 3), L.LeakyReLU(negative_slope=np.array([0.05])),
+                      L.Conv2D(4, 3, activation="tanh"), L.GlobalAveragePooling2D(), L.Dense(3, activation=ending("softmax")))
+
+
+def prepared(module):
+    """What preprocess_input of keras.applications does, within the network."""
+    def build():
+        prepare = getattr(keras.applications, module).preprocess_input
+        return functional(lambda x: head(L.Conv2D(4, 3, activation="tanh")(L.Rescaling(0.05)(prepare(x)))))
+    return build
+
+
+case("prepared_caffe", values=(0, 255))(prepared("resnet50"))
+case("prepared_torch", values=(0, 255), two=("h5", "keras"))(prepared("densenet"))
+case("prepared_tf", values=(0, 255), two=("h5", "keras"))(prepared("mobilenet_v2"))
+
+
+@case(versions=(2,), values=(0, 9))
+def normalization_adapted_inside():
+    """Its weights have no name but "mean" and "variance"."""
+    def network(x):
+        normalization = L.Normalization()
+        normalization.adapt(np.random.default_rng(5).normal(4, 2, (6, *Building.shape)))
+        return head(L.Conv2D(4, 3, activation="tanh")(keras.Sequential([L.RandomFlip(), normalization], name="prepare")(x)))
+    return functional(network)
+
+
+@case(versions=(3,))
+def operators():
+    """keras.ops on tensors, and an input that is given by its name."""
+    def network(x):
+        y = keras.ops.sigmoid(L.Conv2D(4, 3)(inputs=x))
+        y = L.Conv2D(4, 3)(keras.ops.multiply(y, keras.ops.silu(y)))
+        y = keras.ops.reshape(keras.ops.tanh(y), (-1, 24, 24))
+        return L.Dense(3, activation=ending("softmax"))(L.Flatten()(y))
+    return functional(network)
+
+
+@case(versions=(2,), two=("h5", "keras"))
+def functions():
+    """TensorFlow's functions on tensors, and layers of Keras 2 alone."""
+    import tensorflow as tf
+
+    def network(x):
+        y = tf.nn.silu(L.ThresholdedReLU(0.2)(L.Conv2D(4, 3)(x)))
+        y = tf.math.negative(tf.math.sigmoid(L.BatchNormalization(synchronized=True)(L.Conv2D(4, 3)(y))))
+        return head(tf.math.tanh(y))
+    return functional(network)
+
+
+def swish(x):
+    return x * keras.activations.sigmoid(1.5 * x)
+
+
+@case(versions=(3,), refused=True)
+def refused_function_of_ones_own():
+    return functional(lambda x: head(L.Conv2D(4, 3, activation=swish)(x)))
+
+
+@case(versions=(3,), three=("keras",), refused=True)
+def refused_module_of_ones_own():
+    """Of a module whose name begins as Keras's does; HDF5 files do not say whose a class is."""
+    class Dropout(L.Layer):
+        def call(self, inputs):
+            return 2 * inputs
+    Dropout.__module__ = "keras_of_mine"
+    return functional(lambda x: head(Dropout()(L.Conv2D(4, 3)(x))))
+
+
+@case(versions=(3,), three=("h5",), refused=True)
+def refused_lora():
+    model = sequential(L.Flatten(), L.Dense(8, name="low_rank"), L.Dense(3))
+    model.get_layer("low_rank").enable_lora(2)
+    return model
+
+
+@case(versions=(2,), refused=True, two=("h5", "keras"))
+def refused_beta():
+    import tensorflow as tf
+    return functional(lambda x: head(tf.nn.silu(L.Conv2D(4, 3)(x), beta=2.0)))

@@ -18,6 +18,7 @@ Weights come from random numbers that a layer's name chooses, so that both versi
 that moves where rounding moves the input is refused: such a case needs another seed.
 Input, scores and gradients are the same at every run; Keras's archives carry the time of saving."""
 import argparse
+import collections
 import contextlib
 import os
 import pathlib
@@ -53,19 +54,28 @@ MOST_MOVED = 1e-3  # of the gradient, relative
 AGREEMENT = 1e-6   # of Keras 2 with the references that Keras 3 wrote
 
 
-def every_layer(model):
+def every_layer(model, seen=None):
+    """Each once, whatever shares it."""
+    seen = set() if seen is None else seen
     for layer in model.layers:
-        yield from every_layer(layer) if hasattr(layer, "layers") else [layer]
+        if hasattr(layer, "layers"):
+            yield from every_layer(layer, seen)
+        elif id(layer) not in seen:
+            seen.add(id(layer))
+            yield layer
 
 
 def randomise(name, seed, model):
     """Nothing keeps its initial value: scales of 1 and shifts of 0 are as good as absent."""
+    namesakes = collections.Counter()
     for layer in every_layer(model):
         values = layer.get_weights()
         if not values or isinstance(layer, keras.layers.Normalization):
             continue
+        namesakes[layer.name] += 1
+        again = f" {namesakes[layer.name]}" if namesakes[layer.name] > 1 else ""
         for i, (variable, old) in enumerate(zip(layer.weights, values)):
-            rng = np.random.default_rng(zlib.crc32(f"{name} {seed} {layer.name} {i}".encode()))
+            rng = np.random.default_rng(zlib.crc32(f"{name} {seed} {layer.name} {i}{again}".encode()))
             kind = variable.name.split("/")[-1].split(":")[0]
             if kind.endswith("kernel"):
                 # Keras 2 calls it depthwise_kernel, Keras 3 kernel, and both depthwise_kernel where it is separable.
@@ -154,8 +164,8 @@ def distance(got, want):
 def compute(name, case, weights):
     """Input as the library wants it, scores and gradient in double precision."""
     model = construct(case, "float64", True)
-    for layer in every_layer(model):
-        layer.set_weights([v.astype(np.float64) if v.dtype.kind not in "iu" else v for v in weights.get(layer.name, [])])
+    for layer, values in zip(every_layer(model), weights, strict=True):
+        layer.set_weights([v.astype(np.float64) if v.dtype.kind not in "iu" else v for v in values])
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()
     rng = np.random.default_rng(zlib.crc32(f"{name} {case.seed} input".encode()))
@@ -190,7 +200,7 @@ def make(folder, name, case):
             randomise(name, case.seed, model)
         for how in case.two if MAJOR == 2 else case.three:
             write_model(model, folder, name, how)
-        weights = {layer.name: layer.get_weights() for layer in every_layer(model)}
+        weights = [layer.get_weights() for layer in every_layer(model)]
     if case.refused or MAJOR == 2 and not case.runs:
         return "not computed"
     with double_precision():

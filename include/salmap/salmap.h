@@ -76,7 +76,7 @@ typedef struct sal_model_info {
     const char *detached;      /* what followed the head and was left off ("Softmax"), or NULL */
     const char *dropped;       /* layers that do nothing when a network is used ("2 Dropout, RandomFlip"), or NULL */
     const char *preset; /* preprocessing that the layers speak for ("caffe"), or NULL: a proposal, never applied */
-    const char *preset_reason; /* "layers of keras.applications' VGG", or NULL */
+    const char *preset_reason; /* "layers of keras.applications' VGG", what speaks against any preset, or NULL */
     int supported;             /* 1: every layer can be run and differentiated */
 } sal_model_info;
 

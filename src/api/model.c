@@ -228,7 +228,7 @@ sal_status sal_model_get_info(sal_model_info *out, const sal_model *m)
     out->other_outputs = m->info.output[0] && m->info.others[0] ? m->info.others : NULL;
     out->dropped = m->info.dropped[0] ? m->info.dropped : NULL;
     out->preset = m->info.preset;
-    out->preset_reason = m->info.preset ? m->info.preset_reason : NULL;
+    out->preset_reason = m->info.preset_reason[0] ? m->info.preset_reason : NULL;
     out->channels = in->dim[1];
     out->height = in->dim[2];
     out->width = in->dim[3];

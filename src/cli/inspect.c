@@ -52,7 +52,8 @@ static void print_header(const sal_model_info *m, int sidecar)
         printf("  preprocessing  %s.salmap is not there; %s, which speaks for: --preset %s --save-preprocess\n",
                m->path, m->preset_reason, m->preset);
     else
-        printf("  preprocessing  %s.salmap is not there: give explain a --preset, and --save-preprocess\n", m->path);
+        printf("  preprocessing  %s.salmap is not there%s%s: give explain a --preset, and --save-preprocess\n", m->path,
+               m->preset_reason ? "; " : "", m->preset_reason ? m->preset_reason : "");
     printf("  supported      %s\n\n", m->supported ? "yes, every layer" : "NO, see the marked layers");
 }
 

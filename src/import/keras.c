@@ -51,32 +51,42 @@ static sal_status parse(json_t **out, const char *text, size_t length, const cha
                 : sal_fail(SAL_ERROR_FORMAT, "%s: the configuration: line %d: %s", path, error.line, error.text);
 }
 
-/* "x.json", "x_config.json" or "x.config.json" for "x.h5" or "x.weights.h5". */
+/* Where path, or path without this at its end, ends. */
+static size_t without(const char *path, size_t length, const char *ending)
+{
+    const size_t n = strlen(ending);
+    return length > n && strncmp(path + length - n, ending, n) == 0 ? length - n : length;
+}
+
+/* "x.json", "x_config.json" or "x.config.json" for "x.h5" or "x.weights.h5", and "config.json", which is what an
+ * unpacked .keras has beside "model.weights.h5". */
 static sal_status read_beside(json_t **out, keras_importer *k, const char *path)
 {
-    static const char *const endings[] = {".json", "_config.json", ".config.json"};
+    static const char *const endings[] = {".json", "_config.json", ".config.json", "config.json"};
     sal_status st = SAL_OK;
     unsigned char *bytes = NULL;
     char *name = NULL;
-    const size_t size = strlen(path) + 16;
+    const char *slash = strrchr(path, '/');
+    const size_t folder = slash ? (size_t)(slash - path) + 1 : 0, all = strlen(path), size = all + 16;
+    const size_t cut = without(path, without(path, all, ".h5"), ".hdf5"), stem = without(path, cut, ".weights");
     size_t length;
     TRY(sal_alloc(&name, size, 1, "a path"));
-    for (int cut = 1; cut <= 2; cut++)
-        for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-            snprintf(name, size, "%s", path);
-            for (int n = 0; n < cut; n++) {
-                char *dot = strrchr(name, '.');
-                if (dot && !strchr(dot, '/'))
-                    *dot = '\0';
-            }
-            strcat(name, endings[i]);
-            if (access(name, F_OK) != 0)
-                continue;
-            TRY(sal_file_read(&bytes, &length, name, KERAS_MOST_JSON));
-            TRY(parse(out, (const char *)bytes, length, name));
-            TRY(keras_format(&k->beside, k, "%s", name));
-            goto done;
-        }
+    for (size_t i = 0; i < 7; i++) {
+        const int unpacked = i == 6;
+        if (unpacked && strcmp(path + folder, "model.weights.h5") != 0)
+            continue;
+        snprintf(name, size, "%.*s%s",
+                 (int)(unpacked ? folder
+                       : i < 3  ? cut
+                                : stem),
+                 path, endings[unpacked ? 3 : i % 3]);
+        if (access(name, F_OK) != 0)
+            continue;
+        TRY(sal_file_read(&bytes, &length, name, KERAS_MOST_JSON));
+        TRY(parse(out, (const char *)bytes, length, name));
+        TRY(keras_format(&k->beside, k, "%s", name));
+        goto done;
+    }
     st = sal_fail(SAL_ERROR_FORMAT,
                   "%s: holds weights, but no network: put what model.to_json() gives beside it, as %.*s.json", path,
                   (int)(strrchr(path, '.') ? strrchr(path, '.') - path : (long)strlen(path)), path);
@@ -223,7 +233,7 @@ static sal_status build(sal_graph *graph, keras_importer *k, json_t *config)
     sal_status st = keras_model_build(&output, k, config);
     if (st == SAL_OK)
         return build_graph(graph, k, output);
-    return strncmp(sal_last_error(), k->path, strlen(k->path)) == 0 ? st : sal_fail_in(st, "%s", k->path);
+    return sal_fail(st, "%s: %s", k->path, keras_without_path(k, sal_last_error()));
 }
 
 sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *path, const sal_model_options *options)
@@ -250,7 +260,9 @@ sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *p
         TRY(sal_graph_add_data_file(graph, k.beside));
     if (info) {
         memset(info, 0, sizeof *info);
-        snprintf(info->format, sizeof info->format, "Keras %s (%s)", version, zip ? ".keras" : "HDF5");
+        const char *beside = k.beside && strrchr(k.beside, '/') ? strrchr(k.beside, '/') + 1 : k.beside;
+        snprintf(info->format, sizeof info->format, "Keras %s (%s%s%s)", version, zip ? ".keras" : "HDF5",
+                 beside ? " with " : "", beside ? beside : "");
         keras_describe(info, &k);
     }
 done:

@@ -254,12 +254,12 @@ static sal_status activate_by_layer(keras_importer *k, keras_tensor *x, json_t *
 sal_status keras_activate_after(keras_importer *k, keras_tensor *x)
 {
     json_t *value = json_object_get(k->layer->config, "activation");
-    if (json_is_object(value)) {
-        json_t *inner = json_object_get(value, "config");
-        if (json_is_object(inner))
-            return activate_by_layer(k, x, value);
-        value = json_is_string(inner) ? inner : json_object_get(value, "class_name");
-    }
+    if (json_is_object(json_object_get(value, "config")))
+        return activate_by_layer(k, x, value);
+    if (json_is_object(value) && json_is_string(json_object_get(value, "config")))
+        return keras_fail_export(k, "its activation is Python code, which the file does not hold in a form to run");
+    if (json_is_object(value))
+        value = json_object_get(value, "class_name");
     if (!value || json_is_null(value))
         return SAL_OK;
     if (!json_is_string(value))
@@ -298,6 +298,13 @@ sal_status keras_layer_relu(keras_importer *k, keras_tensor *out, const keras_te
     TRY(keras_op2(&out->name, k, "Sub", out->name, lacking.name));
 done:
     return st;
+}
+
+sal_status keras_layer_thresholded_relu(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+{
+    (void)count;
+    *out = in[0];
+    return with_alpha(k, out, "ThresholdedRelu", keras_real(k, "theta", 1.0), NULL);
 }
 
 sal_status keras_layer_leaky_relu(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)

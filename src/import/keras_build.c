@@ -250,8 +250,7 @@ done:
     return st;
 }
 
-/* The file is named once, in front of everything. */
-static const char *without_path(const keras_importer *k, const char *error)
+const char *keras_without_path(const keras_importer *k, const char *error)
 {
     const size_t n = strlen(k->path);
     return strncmp(error, k->path, n) == 0 && strncmp(error + n, ": ", 2) == 0 ? error + n + 2 : error;
@@ -269,7 +268,7 @@ static sal_status find_weight(uint64_t *index, sal_shape *shape, keras_importer 
                        "the file has no %.*s of it, no %s (Keras saves a layer that two models share with one of them)",
                        (int)strcspn(roles, "|"), roles, dataset);
     else if (st != SAL_OK)
-        st = keras_fail(k, st, "%s", without_path(k, sal_last_error()));
+        st = keras_fail(k, st, "%s", keras_without_path(k, sal_last_error()));
     for (int a = 0; st == SAL_OK && a < shape->rank; a++)
         if (shape->dim[a] < 1)
             st = keras_fail(k, SAL_ERROR_FORMAT, "%s is empty", dataset);
@@ -346,6 +345,15 @@ static int is_there(const keras_importer *k, const char *name, const json_t *val
     return value && right;
 }
 
+/* What is in an array, as Keras 3 or Keras 2 describes one; the value itself where it is none. */
+static const json_t *without_array(const json_t *value)
+{
+    const char *class_name = json_string_value(json_object_get(value, "class_name"));
+    if (class_name && (strcmp(class_name, "__numpy__") == 0 || strcmp(class_name, "__tensor__") == 0))
+        return json_object_get(json_object_get(value, "config"), "value");
+    return json_is_object(value) ? json_object_get(value, "value") : value;
+}
+
 int keras_flag(const keras_importer *k, const char *name, int otherwise)
 {
     const json_t *value = value_of(k, name);
@@ -360,11 +368,10 @@ int64_t keras_integer(const keras_importer *k, const char *name, int64_t otherwi
 
 double keras_real(const keras_importer *k, const char *name, double otherwise)
 {
-    json_t *value = value_of(k, name);
-    /* Keras 2 wrote arrays of one number in places. */
-    if (json_is_object(value))
-        value = json_object_get(value, "value");
-    return is_there(k, name, value, json_is_number(value)) ? json_number_value(value) : otherwise;
+    const json_t *value = value_of(k, name), *number = without_array(value);
+    while (json_array_size(number) == 1) /* arrays of one number */
+        number = json_array_get(number, 0);
+    return is_there(k, name, value, json_is_number(number)) ? json_number_value(number) : otherwise;
 }
 
 const char *keras_text(const keras_importer *k, const char *name, const char *otherwise)
@@ -376,15 +383,11 @@ const char *keras_text(const keras_importer *k, const char *name, const char *ot
 sal_status keras_numbers(float **values, int64_t *count, keras_importer *k, const json_t *value)
 {
     sal_status st = SAL_OK;
-    const char *class_name = json_string_value(json_object_get(value, "class_name"));
     *count = 0;
     *values = NULL;
     if (!value || json_is_null(value))
         return SAL_OK;
-    if (class_name && (strcmp(class_name, "__numpy__") == 0 || strcmp(class_name, "__tensor__") == 0))
-        value = json_object_get(json_object_get(value, "config"), "value");
-    else if (json_is_object(value)) /* Keras 2 */
-        value = json_object_get(value, "value");
+    value = without_array(value);
     while (json_is_array(value) && json_array_size(value) == 1 && json_is_array(json_array_get(value, 0)))
         value = json_array_get(value, 0); /* (1, 1, C), as adapted layers have it */
     const size_t size = json_is_number(value) ? 1 : json_array_size(value);

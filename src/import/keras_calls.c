@@ -102,6 +102,43 @@ static int is_of_numbers(const json_t *array)
     return json_array_size(array) > 0;
 }
 
+static sal_status collect(collection *c, const json_t *value, int depth);
+
+/* Whether an argument that has a name changes nothing. */
+static int is_idle(const char *name, const json_t *value)
+{
+    static const char *const idle[] = {"name", "training", "mask", "slice_spec"};
+    for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++)
+        if (strcmp(name, idle[i]) == 0)
+            return 1;
+    const char *text = json_string_value(value);
+    return !value || json_is_null(value) || json_is_false(value) ||
+           (strcmp(name, "data_format") == 0 && text && strcmp(text, "NHWC") == 0) ||
+           (strcmp(name, "beta") == 0 && json_number_value(value) == 1.0) ||
+           (strcmp(name, "axis") == 0 && json_integer_value(value) == -1);
+}
+
+/* Arguments with names: more operands, or what is none. */
+static sal_status collect_named(collection *c, const json_t *arguments, int depth)
+{
+    static const char *const operands[] = {"y", "bias", "inputs", "x", "x1", "x2"};
+    sal_status st = SAL_OK;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)arguments, key, value)
+    {
+        int is_operand = 0;
+        for (size_t i = 0; i < sizeof operands / sizeof operands[0]; i++)
+            is_operand |= strcmp(key, operands[i]) == 0 && !json_is_null(value);
+        if (is_operand)
+            TRY(collect(c, value, depth + 1));
+        else if (!is_idle(key, value))
+            c->odd = 1;
+    }
+done:
+    return st;
+}
+
 /* Tensors of an argument: references, in Keras 3 objects, constants among them, and objects of any of these by name. */
 static sal_status collect(collection *c, const json_t *value, int depth)
 {
@@ -117,7 +154,7 @@ static sal_status collect(collection *c, const json_t *value, int depth)
             TRY(collect_constant(c, json_array_get(value, 2)));
         else
             TRY(collect_one(c, &r));
-        TRY(collect(c, json_object_get(json_array_get(value, 3), "y"), depth + 1));
+        TRY(collect_named(c, json_array_get(value, 3), depth));
     } else if (json_is_number(value) || is_of_numbers(value)) {
         TRY(collect_constant(c, value));
     } else if (json_is_array(value)) {
@@ -196,12 +233,14 @@ static sal_status try_call(schedule *s, keras_importer *k, const char *scope, si
     keras_outputs outputs;
     char key[MOST_KEY];
     TRY(collect(&inputs, arguments, 0));
+    TRY(collect_named(&inputs, json_object_get(c->inputs, "kwargs"), 0));
     if (inputs.missing[0]) {
         wait_for(s, inputs.missing, which);
         return SAL_OK;
     }
     k->training = says_training(c->inputs);
     k->odd_argument = inputs.odd;
+    k->call = c->inputs;
     TRY(keras_call_layer(k, &outputs, c->layer, tensors, inputs.count));
     c->done = 1;
     for (size_t i = 0; i < outputs.count; i++) {

@@ -76,12 +76,15 @@ enum { KERAS_MAX_INPUTS = 1024, KERAS_MAX_OUTPUTS = 64, KERAS_MAX_NESTING = 16, 
 /* What speaks for the preprocessing that a network wants: keras_preset.c. */
 typedef struct keras_traits {
     const char *rescales; /* name of a layer that brings 0..255 to what the others want, or NULL */
+    const char *prepares; /* one that does something to them, whatever it is, or NULL */
+    int convolved;        /* 1: there was a layer with a kernel */
     int family;           /* of keras.applications: 1 + index in the table; 0: none */
 } keras_traits;
 
 typedef struct keras_tensor {
     const char *name; /* of the ONNX value */
     const char *key;  /* of an argument that was given by name, or NULL */
+    int picked;       /* 1: a map of one channel, whose axis it does not have in Keras: only a stack takes it */
     int rank;
     int64_t extent[3]; /* of a map, without the batch, in its own order; 0: not known. Layers ask for the sides only */
 } keras_tensor;
@@ -121,6 +124,7 @@ struct keras_importer {
     const char **odd;        /* where the name of a value of another kind than is expected is noted: odd_value */
     const char *odd_value;
     int nesting;
+    const json_t *call;       /* as the file describes it, of the layer being translated, or NULL */
     const keras_layer *layer; /* being translated */
     json_t *dropped;          /* classes of the layers that do nothing when a network is used, to how many */
     keras_traits traits;
@@ -135,6 +139,9 @@ sal_status keras_format(char **out, keras_importer *k, const char *format, ...) 
 /* Fails with "layer NAME (CLASS): text". */
 sal_status keras_fail(const keras_importer *k, sal_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* An error's text without the file's name in front: it is named once. */
+const char *keras_without_path(const keras_importer *k, const char *error);
 
 /* Fails as UNSUPPORTED likewise, and says how to make an ONNX file of the network. */
 sal_status keras_fail_export(const keras_importer *k, const char *why);
@@ -198,7 +205,7 @@ int64_t keras_window_side(const keras_importer *k, int64_t side, int64_t kernel,
 
 typedef sal_status keras_handler(keras_importer *k, keras_tensor *out, const keras_tensor *inputs, size_t count);
 
-/* many: whether such a layer takes more than one tensor. NULL: the class is not known. */
+/* many: 1: such a layer takes more than one tensor, 2: it looks at its call itself. NULL: the class is not known. */
 keras_handler *keras_handler_find(int *many, const char *class_name);
 /* An activation by its name in Keras. config: of its own where it has one, else NULL. */
 sal_status keras_activate(keras_importer *k, keras_tensor *x, const char *name);

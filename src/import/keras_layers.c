@@ -320,7 +320,7 @@ static sal_status python_code(keras_importer *k, keras_tensor *out, const keras_
 typedef struct row {
     const char *class_name;
     keras_handler *handler;
-    int many; /* 1: of several tensors */
+    int many; /* 1: of several tensors; 2: it looks at its call itself */
 } row;
 
 /* Sorted by class (plain byte order). */
@@ -351,14 +351,18 @@ static const row rows[] = {
     {"Flatten", keras_layer_flatten, 0},
     {"GaussianDropout", keras_layer_pass, 0},
     {"GaussianNoise", keras_layer_pass, 0},
+    {"GetItem", keras_layer_get_item, 2},
     {"GlobalAveragePooling2D", global_average_pool, 0},
     {"GlobalMaxPooling2D", global_max_pool, 0},
     {"GroupNormalization", keras_layer_group_normalization, 0},
+    {"HardSigmoid", keras_layer_function, 0},
+    {"HardSilu", keras_layer_function, 0},
     {"Identity", keras_layer_pass, 0},
     {"Lambda", python_code, 0},
     {"LayerNormalization", keras_layer_layer_normalization, 0},
     {"LayerScale", keras_layer_layer_scale, 0},
     {"LeakyReLU", keras_layer_leaky_relu, 0},
+    {"LogSigmoid", keras_layer_function, 0},
     {"MaxPooling2D", max_pool, 0},
     {"Maximum", keras_layer_maximum, 1},
     {"Merge", keras_layer_merge, 1},
@@ -393,16 +397,28 @@ static const row rows[] = {
     {"RandomWidth", keras_layer_pass, 0},
     {"RandomZoom", keras_layer_pass, 0},
     {"ReLU", keras_layer_relu, 0},
+    {"Relu", keras_layer_function, 0},
+    {"Relu6", keras_layer_function, 0},
     {"Rescaling", keras_layer_rescaling, 0},
     {"Reshape", keras_layer_reshape, 0},
     {"Resizing", keras_layer_resizing, 0},
+    {"Selu", keras_layer_function, 0},
     {"SeparableConv2D", separable_conv, 0},
     {"SeparableConvolution2D", separable_conv, 0},
+    {"Sigmoid", keras_layer_function, 0},
+    {"Silu", keras_layer_function, 0},
+    {"SlicingOpLambda", keras_layer_get_item, 2},
     {"Softmax", keras_layer_softmax, 0},
+    {"Softplus", keras_layer_function, 0},
+    {"Softsign", keras_layer_function, 0},
     {"SpatialDropout2D", keras_layer_pass, 0},
+    {"Stack", keras_layer_stack, 1},
     {"StochasticDepth", keras_layer_pass, 0},
     {"Subtract", keras_layer_subtract, 1},
+    {"SyncBatchNormalization", keras_layer_batch_normalization, 0},
     {"TFOpLambda", keras_layer_operator, 1},
+    {"Tanh", keras_layer_function, 0},
+    {"ThresholdedReLU", keras_layer_thresholded_relu, 0},
     {"TrueDivide", keras_layer_divide, 1},
     {"UpSampling2D", keras_layer_up_sampling, 0},
     {"ZeroPadding2D", keras_layer_zero_padding, 0},
@@ -416,6 +432,6 @@ static int compare(const void *key, const void *element)
 keras_handler *keras_handler_find(int *many, const char *class_name)
 {
     const row *found = bsearch(class_name, rows, sizeof rows / sizeof rows[0], sizeof rows[0], compare);
-    *many = found && found->many;
+    *many = found ? found->many : 0;
     return found ? found->handler : NULL;
 }

@@ -5,8 +5,8 @@
 #include "import/keras_internal.h"
 
 /* keras_activations.c */
-keras_handler keras_layer_activation, keras_layer_relu, keras_layer_leaky_relu, keras_layer_elu, keras_layer_softmax,
-    keras_layer_prelu;
+keras_handler keras_layer_activation, keras_layer_relu, keras_layer_thresholded_relu, keras_layer_leaky_relu,
+    keras_layer_elu, keras_layer_softmax, keras_layer_prelu;
 
 /* op with a number as its second operand. */
 sal_status keras_by_scalar(keras_importer *k, keras_tensor *x, const char *op, double scalar);
@@ -17,12 +17,14 @@ keras_handler keras_layer_batch_normalization, keras_layer_layer_normalization, 
 
 /* keras_ops.c */
 keras_handler keras_layer_add, keras_layer_subtract, keras_layer_multiply, keras_layer_divide, keras_layer_maximum,
-    keras_layer_minimum, keras_layer_negative, keras_layer_merge, keras_layer_operator, keras_layer_average,
-    keras_layer_custom_scale, keras_layer_pass, keras_layer_flatten, keras_layer_reshape, keras_layer_permute,
-    keras_layer_zero_padding;
+    keras_layer_minimum, keras_layer_merge, keras_layer_average, keras_layer_custom_scale, keras_layer_pass,
+    keras_layer_flatten, keras_layer_reshape, keras_layer_permute, keras_layer_zero_padding;
 
 /* Top, bottom, left and right of 1, [1, 2] or [[1, 2], [3, 4]]. */
 sal_status keras_borders(int64_t out[4], const keras_importer *k, const char *name);
+
+/* keras_operators.c; the handlers of get_item and stack look at the call itself. */
+keras_handler keras_layer_negative, keras_layer_function, keras_layer_operator, keras_layer_get_item, keras_layer_stack;
 
 /* keras_resize.c */
 keras_handler keras_layer_up_sampling, keras_layer_resizing, keras_layer_center_crop, keras_layer_random_crop;

@@ -41,6 +41,13 @@ done:
     return st;
 }
 
+/* Whether a module is a package or in it: "keras.layers" in "keras". */
+static int is_in(const char *module, const char *package)
+{
+    const size_t n = strlen(package);
+    return strncmp(module, package, n) == 0 && (module[n] == '\0' || module[n] == '.');
+}
+
 /* Those are registered as "Package>Class" or, in the newer files, are of a module that is not Keras's. Keras itself
  * registered one that way. */
 int keras_is_foreign(const json_t *described, const char *class_name)
@@ -53,7 +60,7 @@ int keras_is_foreign(const json_t *described, const char *class_name)
     if (strchr(name, '>'))
         return 1;
     const char *text = json_string_value(module);
-    return module && !(text && (strncmp(text, "keras", 5) == 0 || strncmp(text, "tf_keras", 8) == 0));
+    return module && !(text && (is_in(text, "keras") || is_in(text, "tf_keras")));
 }
 
 /* Weights of 4 or 8 bits, which mean nothing without their scales. */
@@ -64,6 +71,11 @@ static int is_quantized(const json_t *config)
     const char *name = json_string_value(policy);
     return (class_name && strstr(class_name, "Quantized")) || (name && strstr(name, "_from_")) ||
            json_is_string(mode) || json_is_object(json_object_get(config, "quantization_config"));
+}
+
+static int is_in_parts(const json_t *config)
+{
+    return json_is_integer(json_object_get(config, "lora_rank"));
 }
 
 /* A layer of a model. used: how many of each class there were before. */
@@ -121,20 +133,31 @@ sal_status keras_call_layer(keras_importer *k, keras_outputs *out, const keras_l
     int many = 0;
     keras_handler *handler = keras_handler_find(&many, layer->class_name);
     const int model = is_model(layer->class_name), training = k->training, odd = k->odd_argument;
+    int picked = 0;
+    for (size_t i = 0; i < count; i++)
+        picked |= in[i].picked;
     k->training = k->odd_argument = 0; /* of this call, not of those within */
     k->odd_value = NULL;
     out->count = 1;
     if (layer->foreign || (!model && !handler))
         st = keras_fail_export(k, "salmap does not know this class of layers");
-    else if (training && (model || handler == keras_layer_pass || handler == keras_layer_batch_normalization))
+    /* Keras 3 lets those who use a network decide. */
+    else if (training && k->version < 3 &&
+             (model || handler == keras_layer_pass || handler == keras_layer_batch_normalization))
         st = keras_fail(k, SAL_ERROR_UNSUPPORTED,
                         "it is called with training=True, and then does not do what it learned");
     else if (is_quantized(layer->config))
         st = keras_fail(k, SAL_ERROR_UNSUPPORTED, "its weights are quantised; save the network as it was before");
     else if (count == 0)
         st = keras_fail(k, SAL_ERROR_FORMAT, "it has no input");
-    else if (odd || (!model && !many && count != 1))
-        st = keras_fail_export(k, "it is called with more than the one map that such a layer takes");
+    else if (!k->weights.archive && is_in_parts(layer->config))
+        st = keras_fail(k, SAL_ERROR_UNSUPPORTED,
+                        "its weights are in parts (LoRA), which only a .keras file has together");
+    else if ((odd && many != 2) || (!model && !many && count != 1))
+        st = keras_fail_export(k, "it is called with other arguments than the one map that such a layer takes");
+    else if (picked && handler != keras_layer_stack)
+        st =
+            keras_fail_export(k, "of a channel that is picked by its number, salmap knows how to stack it with others");
     else
         st = model ? build_model(k, layer, in, count, out) : handler(k, &out->items[0], in, count);
     if (st == SAL_OK && k->odd_value)

@@ -20,6 +20,12 @@ static int64_t axis_of(const keras_importer *k, int64_t rank)
     return axis < 0 ? axis + rank : axis;
 }
 
+/* Whether the layer acts along the channels of a map that has them first. */
+static int is_along_first(const keras_importer *k, const keras_tensor *x)
+{
+    return x->rank == 4 && axis_of(k, 4) == 1 && keras_channels_first_network(k);
+}
+
 sal_status keras_layer_batch_normalization(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
 {
     sal_status st = SAL_OK;
@@ -64,16 +70,20 @@ sal_status keras_layer_layer_normalization(keras_importer *k, keras_tensor *out,
     const char *inputs[3] = {in[0].name};
     (void)count;
     *out = in[0];
-    if (axis_of(k, in[0].rank) != last)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on other axes than the last");
+    const int first = is_along_first(k, &in[0]);
+    if (axis_of(k, in[0].rank) != last && !first)
+        return keras_fail_export(k, "salmap knows layer normalisation along the channels, not along other axes");
     if (keras_flag(k, "rms_scaling", 0))
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "rms_scaling");
-    TRY(scale ? keras_weight(&inputs[1], NULL, k, "gamma", 0) : keras_filled(&inputs[1], k, in[0].name, last, 1.0f));
-    TRY(center ? keras_weight(&inputs[2], NULL, k, "beta", scale)
-               : keras_filled(&inputs[2], k, in[0].name, last, 0.0f));
+        return keras_fail_export(k, "salmap does not know rms_scaling");
+    if (first)
+        TRY(keras_to_last(&inputs[0], k, inputs[0]));
+    TRY(scale ? keras_weight(&inputs[1], NULL, k, "gamma", 0) : keras_filled(&inputs[1], k, inputs[0], last, 1.0f));
+    TRY(center ? keras_weight(&inputs[2], NULL, k, "beta", scale) : keras_filled(&inputs[2], k, inputs[0], last, 0.0f));
     TRY(keras_op(&out->name, &node, k, "LayerNormalization", inputs, 3));
     TRY(keras_set_int(k, node, "axis", -1));
     TRY(keras_set_float(k, node, "epsilon", keras_real(k, "epsilon", 1e-3)));
+    if (first)
+        TRY(keras_to_first(&out->name, k, out->name));
 done:
     return st;
 }
@@ -110,8 +120,11 @@ sal_status keras_layer_normalization(keras_importer *k, keras_tensor *out, const
     const char *constant;
     (void)count;
     *out = in[0];
-    if (keras_flag(k, "invert", 0) || axis_of(k, in[0].rank) != in[0].rank - 1)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it is inverted, or acts on other axes than the last");
+    const int first = is_along_first(k, &in[0]);
+    if (keras_flag(k, "invert", 0) || (axis_of(k, in[0].rank) != in[0].rank - 1 && !first))
+        return keras_fail_export(k, "it is inverted, or has values along other axes than the channels");
+    if (first)
+        TRY(keras_to_last(&out->name, k, out->name));
     for (int i = 0; i < 2; i++) {
         int64_t n;
         TRY(keras_numbers(&given[i], &n, k, json_object_get(k->layer->config, i ? "variance" : "mean")));
@@ -127,6 +140,8 @@ sal_status keras_layer_normalization(keras_importer *k, keras_tensor *out, const
         deviations[i] = fmaxf(sqrtf(values[1][i]), 1e-7f);
     TRY(keras_floats(&constant, k, deviations, (int64_t)sizes[1]));
     TRY(keras_op2(&out->name, k, "Div", out->name, constant));
+    if (first)
+        TRY(keras_to_first(&out->name, k, out->name));
 done:
     return st;
 }

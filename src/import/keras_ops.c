@@ -103,30 +103,6 @@ sal_status keras_layer_minimum(keras_importer *k, keras_tensor *out, const keras
     return extreme(k, out, in, count, 0);
 }
 
-sal_status keras_layer_negative(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
-{
-    (void)count;
-    *out = in[0];
-    return keras_op1(&out->name, NULL, k, "Neg", in[0].name);
-}
-
-/* Operators of Keras 2 on tensors. */
-sal_status keras_layer_operator(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
-{
-    static const char *const ops[][2] = {{"__operators__.add", "Add"}, {"math.add", "Add"},
-                                         {"math.subtract", "Sub"},     {"math.multiply", "Mul"},
-                                         {"math.truediv", "Div"},      {"math.divide", "Div"}};
-    const char *function = keras_text(k, "function", "?");
-    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
-        if (strcmp(function, ops[i][0]) == 0)
-            return chain(k, out, in, count, ops[i][1]);
-    if (strcmp(function, "nn.relu") == 0 || strcmp(function, "nn.silu") == 0) {
-        *out = in[0];
-        return keras_activate(k, out, function + 3);
-    }
-    return keras_fail(k, SAL_ERROR_UNSUPPORTED, "salmap does not know the function tf.%.60s", function);
-}
-
 sal_status keras_layer_average(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
 {
     sal_status st = chain(k, out, in, count, "Add");
@@ -189,8 +165,11 @@ sal_status keras_layer_flatten(keras_importer *k, keras_tensor *out, const keras
     *out = in[0];
     if (in[0].rank == 2)
         return SAL_OK;
-    if (in[0].rank == 4 && k->version > 1 && keras_channels_first(k)) /* the elements' order is that of channels last */
+    /* The elements' order is that of channels last. */
+    if (in[0].rank == 4 && k->version > 1 && keras_channels_first(k))
         TRY(keras_to_last(&x, k, x));
+    if (in[0].rank == 3 && k->version > 1 && keras_channels_first(k))
+        TRY(keras_transpose(&x, k, (const int64_t[]){0, 2, 1}, 3));
     TRY(keras_op1(&out->name, &node, k, "Flatten", x));
     TRY(keras_set_int(k, node, "axis", 1));
     out->rank = 2;
@@ -205,12 +184,19 @@ sal_status keras_layer_reshape(keras_importer *k, keras_tensor *out, const keras
     int64_t shape[SAL_MAX_RANK] = {0}; /* 0: the batch stays */
     const char *constant;
     const json_t *target = json_object_get(k->layer->config, "target_shape");
-    const size_t rank = json_array_size(target) + 1;
+    const json_t *whole = json_object_get(k->layer->config, "newshape"); /* of keras.ops: with the batch */
+    const size_t first = whole ? 1 : 0, rank = json_array_size(whole ? whole : target) + 1 - first;
     (void)count;
-    if (!json_is_array(target) || rank > SAL_MAX_RANK)
-        return keras_fail(k, SAL_ERROR_FORMAT, "its target_shape is no shape");
-    for (size_t i = 1; i < rank; i++)
-        shape[i] = (int64_t)json_integer_value(json_array_get(target, i - 1));
+    if (!json_is_array(whole ? whole : target) || rank > SAL_MAX_RANK || rank < 1)
+        return keras_fail(k, SAL_ERROR_FORMAT, "its %s is no shape", whole ? "newshape" : "target_shape");
+    if (whole && json_integer_value(json_array_get(whole, 0)) != -1)
+        return keras_fail(k, SAL_ERROR_UNSUPPORTED,
+                          "its newshape does not leave the batch as it is: it has to begin with -1");
+    for (size_t i = 1; i < rank; i++) {
+        shape[i] = (int64_t)json_integer_value(json_array_get(whole ? whole : target, i - 1 + first));
+        if (whole && shape[i] < 1)
+            return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its newshape has more than one side that is not said");
+    }
     TRY(keras_ints(&constant, k, shape, (int64_t)rank));
     TRY(keras_op2(&out->name, k, "Reshape", in[0].name, constant));
     out->rank = (int)rank;

@@ -1,6 +1,7 @@
 /* What is said of a Keras file beside its network: which preprocessing its layers speak for, and what was dropped. */
 #include "import/keras_layers.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,6 +38,38 @@ static int begins_with(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
+/* What networks do to their pictures before anything that has a kernel. */
+static int computes(const char *class_name)
+{
+    static const char *const classes[] = {"Add",           "Divide",          "GetItem",   "Multiply",
+                                          "Normalization", "Rescaling",       "Stack",     "Subtract",
+                                          "TFOpLambda",    "SlicingOpLambda", "TrueDivide"};
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+        if (strcmp(class_name, classes[i]) == 0)
+            return 1;
+    return 0;
+}
+
+/* Whether a call has a number that only pictures in 0..255 are divided by, or have as their mean. */
+static int has_pixel_value(const json_t *call, int depth)
+{
+    static const double least = 64.0, most = 256.0;
+    const char *key;
+    json_t *value;
+    size_t i;
+    if (json_is_number(call))
+        return fabs(json_number_value(call)) >= least && fabs(json_number_value(call)) <= most;
+    if (depth > KERAS_MAX_NESTING)
+        return 0;
+    json_array_foreach(call, i, value) if (has_pixel_value(value, depth + 1)) return 1;
+    json_object_foreach((json_t *)(uintptr_t)call, key, value)
+    {
+        if (strcmp(key, "shape") != 0 && strcmp(key, "keras_history") != 0 && has_pixel_value(value, depth + 1))
+            return 1;
+    }
+    return 0;
+}
+
 void keras_note_layer(keras_importer *k, const keras_layer *layer)
 {
     static const double least = 1e-2; /* scales of 1/255, 1/127.5 and their like are of pictures in 0..255 */
@@ -48,8 +81,15 @@ void keras_note_layer(keras_importer *k, const keras_layer *layer)
     const double scale = json_number_value(json_object_get(layer->config, "scale"));
     if (strcmp(layer->class_name, "Rescaling") == 0 && scale > 0.0 && scale < least && !k->traits.rescales)
         k->traits.rescales = layer->name;
+    if (strstr(layer->class_name, "Conv") || strcmp(layer->class_name, "Dense") == 0)
+        k->traits.convolved = 1;
+    if (!k->traits.convolved && computes(layer->class_name)) {
+        k->traits.prepares = layer->name;
+        if (!k->traits.rescales && has_pixel_value(k->call, 0))
+            k->traits.rescales = layer->name;
+    }
     /* ConvNeXt's and RegNet's own. */
-    if (strstr(layer->name, "prestem") || strstr(layer->name, "_preprocessing"))
+    if (strstr(layer->name, "prestem") || (begins_with(layer->name, "regnet") && strstr(layer->name, "_preprocessing")))
         k->traits.rescales = k->traits.rescales ? k->traits.rescales : layer->name;
     for (int i = 0; i < FAMILIES; i++)
         if (begins_with(layer->name, families[i].layer) && (k->traits.family == 0 || i + 1 < k->traits.family))
@@ -63,7 +103,11 @@ void keras_describe(sal_import_info *info, const keras_importer *k)
     size_t used = 0;
     if (k->traits.rescales) {
         info->preset = "raw";
-        snprintf(info->preset_reason, sizeof info->preset_reason, "layer %.80s rescales", k->traits.rescales);
+        snprintf(info->preset_reason, sizeof info->preset_reason, "layer %.80s prepares pictures of 0 to 255",
+                 k->traits.rescales);
+    } else if (k->traits.prepares) {
+        snprintf(info->preset_reason, sizeof info->preset_reason, "the network prepares its pictures itself (%.80s)",
+                 k->traits.prepares);
     } else if (k->traits.family > 0) {
         info->preset = families[k->traits.family - 1].preset;
         snprintf(info->preset_reason, sizeof info->preset_reason, "layers of keras.applications' %s",

@@ -2,7 +2,6 @@
 #include "import/keras_internal.h"
 
 #include <ctype.h>
-#include <limits.h>
 #include <string.h>
 
 static int is_lower(char c)
@@ -70,37 +69,69 @@ static int has_role(const char *weight, const char *role, size_t length)
     return 0;
 }
 
-/* How much stands before the layer's name in that of a weight in a model's group: 0 in "conv/kernel:0" of conv, 6 in
- * "stage/conv/kernel:0"; -1: it is of another layer. */
-static int distance_to_layer(const char *weight, const char *layer)
+/* How a weight of a model's group belongs to a layer in it. */
+typedef struct kinship {
+    int of_layer; /* 0: it is another one's; the rest is then 0 */
+    size_t same;  /* how much of the layer's whole name is the end of what stands before the weight's own */
+    size_t other; /* how much stands before that */
+} kinship;
+
+/* "backbone/stage/conv/kernel:0" of the layer conv that is called "top/stage/conv" as a whole: "stage/conv" is the
+ * same, "backbone/" the rest. */
+static kinship kinship_of(const char *weight, const keras_layer *layer)
 {
     const char *slash = strrchr(weight, '/');
-    const size_t length = strlen(layer), before = slash ? (size_t)(slash - weight) : 0;
-    if (before < length || strncmp(weight + before - length, layer, length) != 0 ||
-        (before > length && weight[before - length - 1] != '/'))
-        return -1;
-    return (int)(before - length);
+    const size_t before = slash ? (size_t)(slash - weight) : 0, whole = strlen(layer->full_name);
+    size_t same = 0;
+    for (size_t n = 1; n <= before && n <= whole && weight[before - n] == layer->full_name[whole - n]; n++)
+        if ((n == before || weight[before - n - 1] == '/') && (n == whole || layer->full_name[whole - n - 1] == '/'))
+            same = n;
+    if (same < strlen(layer->name))
+        return (kinship){0};
+    return (kinship){1, same, before - same};
 }
 
-/* The nearest weight of a role. Two that are as near are told apart by nothing. Errors: FORMAT. */
+static int is_nearer(const kinship *a, const kinship *b)
+{
+    return a->same != b->same ? a->same > b->same : a->other < b->other;
+}
+
+/* The nearest weight of a role. Two that are as near are told apart by nothing. Errors: UNSUPPORTED. */
 static sal_status find_named(const char **out, const keras_importer *k, const char *role, size_t length)
 {
     const keras_layer *layer = k->layer;
-    int nearest = INT_MAX, doubtful = 0;
+    kinship nearest = {0};
+    int doubtful = 0;
     *out = NULL;
     for (size_t i = 0; i < json_array_size(layer->names); i++) {
         const char *weight = json_string_value(json_array_get(layer->names, i));
-        const int distance = layer->nested ? distance_to_layer(weight, layer->name) : 0;
-        if (distance < 0 || distance > nearest || !has_role(weight, role, length))
+        const kinship found = layer->nested ? kinship_of(weight, layer) : (kinship){1, 0, 0};
+        if (!found.of_layer || !has_role(weight, role, length) || (*out && is_nearer(&nearest, &found)))
             continue;
-        doubtful = distance == nearest && *out && layer->nested && (doubtful || strcmp(weight, *out) != 0);
-        if (distance < nearest)
+        const int as_near = *out && !is_nearer(&found, &nearest);
+        doubtful = as_near && layer->nested && (doubtful || strcmp(weight, *out) != 0);
+        if (!as_near)
             *out = weight;
-        nearest = distance;
+        nearest = found;
     }
     if (doubtful)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its weights and those of another layer have names that end alike");
     return SAL_OK;
+}
+
+/* Adapted layers in a model of Keras 2 write "mean:0", without their own name: the only one of that name is meant. */
+static const char *find_nameless(const keras_layer *layer, const char *role, size_t length)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < json_array_size(layer->names); i++) {
+        const char *weight = json_string_value(json_array_get(layer->names, i));
+        if (!has_role(weight, role, length))
+            continue;
+        if (found || strchr(weight, '/'))
+            return NULL;
+        found = weight;
+    }
+    return found;
 }
 
 sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, int position)
@@ -111,14 +142,15 @@ sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, i
     for (const char *role = roles; *role; role += strcspn(role, "|"), role += *role == '|') {
         const char *weight;
         sal_status st = find_named(&weight, k, role, strcspn(role, "|"));
+        if (st == SAL_OK && !weight)
+            weight = find_nameless(layer, role, strcspn(role, "|"));
         if (st != SAL_OK || weight)
             return st == SAL_OK ? keras_format(out, k, "%s/%s", layer->group, weight) : st;
     }
     /* Weights without a name of their own, "variable_1", are told by their place. */
     for (size_t i = 0; i < json_array_size(layer->names); i++) {
         const char *weight = json_string_value(json_array_get(layer->names, i));
-        if ((!layer->nested || distance_to_layer(weight, layer->name) >= 0) && strstr(weight, "ariable") &&
-            position-- == 0)
+        if ((!layer->nested || kinship_of(weight, layer).of_layer) && strstr(weight, "ariable") && position-- == 0)
             return keras_format(out, k, "%s/%s", layer->group, weight);
     }
     return keras_fail(k, SAL_ERROR_FORMAT, "the file has no %.*s of it", (int)strcspn(roles, "|"), roles);
