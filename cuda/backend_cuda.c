@@ -332,6 +332,7 @@ const sal_backend sal_backend_cuda = {
     .open = device_open,
     .close = device_close,
     .describe = device_describe,
+    .check_node = sal_max_pool_check,
     .free_memory = device_free_memory,
     .place = place,
     .allocate = device_allocate,

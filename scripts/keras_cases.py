@@ -792,6 +792,12 @@ def training_said():
     return functional(network)
 
 
+@case(shape=(24, 25, 3))
+def global_max_large():
+    """More elements than a byte can tell apart."""
+    return sequential(L.Conv2D(4, 3), L.GlobalMaxPooling2D(), L.Dense(3, activation=ending("softmax")))
+
+
 @case(shape=(3, 9, 8), runs=False, channels_first=True)
 def channels_first_rows():
     """Flatten of three axes, too, has the order of channels last."""

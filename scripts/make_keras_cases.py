@@ -54,26 +54,29 @@ MOST_MOVED = 1e-3  # of the gradient, relative
 AGREEMENT = 1e-6   # of Keras 2 with the references that Keras 3 wrote
 
 
-def every_layer(model, seen=None):
-    """Each once, whatever shares it."""
-    seen = set() if seen is None else seen
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from every_layer(layer, seen)
-        elif id(layer) not in seen:
-            seen.add(id(layer))
-            yield layer
+def every_layer(model):
+    """Each once, whatever shares it, by its name and its number among those of that name."""
+    layers, seen, namesakes = {}, set(), collections.Counter()
+
+    def visit(part):
+        for layer in part.layers:
+            if hasattr(layer, "layers"):
+                visit(layer)
+            elif id(layer) not in seen:
+                seen.add(id(layer))
+                namesakes[layer.name] += 1
+                layers[layer.name, namesakes[layer.name]] = layer
+    visit(model)
+    return layers
 
 
 def randomise(name, seed, model):
     """Nothing keeps its initial value: scales of 1 and shifts of 0 are as good as absent."""
-    namesakes = collections.Counter()
-    for layer in every_layer(model):
+    for (_, number), layer in every_layer(model).items():
         values = layer.get_weights()
         if not values or isinstance(layer, keras.layers.Normalization):
             continue
-        namesakes[layer.name] += 1
-        again = f" {namesakes[layer.name]}" if namesakes[layer.name] > 1 else ""
+        again = f" {number}" if number > 1 else ""
         for i, (variable, old) in enumerate(zip(layer.weights, values)):
             rng = np.random.default_rng(zlib.crc32(f"{name} {seed} {layer.name} {i}{again}".encode()))
             kind = variable.name.split("/")[-1].split(":")[0]
@@ -164,8 +167,8 @@ def distance(got, want):
 def compute(name, case, weights):
     """Input as the library wants it, scores and gradient in double precision."""
     model = construct(case, "float64", True)
-    for layer, values in zip(every_layer(model), weights, strict=True):
-        layer.set_weights([v.astype(np.float64) if v.dtype.kind not in "iu" else v for v in values])
+    for key, layer in every_layer(model).items():
+        layer.set_weights([v.astype(np.float64) if v.dtype.kind not in "iu" else v for v in weights.get(key, [])])
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()
     rng = np.random.default_rng(zlib.crc32(f"{name} {case.seed} input".encode()))
@@ -200,7 +203,7 @@ def make(folder, name, case):
             randomise(name, case.seed, model)
         for how in case.two if MAJOR == 2 else case.three:
             write_model(model, folder, name, how)
-        weights = [layer.get_weights() for layer in every_layer(model)]
+        weights = {key: layer.get_weights() for key, layer in every_layer(model).items()}
     if case.refused or MAJOR == 2 and not case.runs:
         return "not computed"
     with double_precision():

@@ -52,7 +52,11 @@ sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_
                                                  .rule = o->rule,
                                                  .max_memory = o->max_memory,
                                                  .lean = o->lean};
-    TRY(sal_program_open(&e->program, &graph, &program_options));
+    st = sal_program_open(&e->program, &graph, &program_options);
+    if (st == SAL_ERROR_UNSUPPORTED) /* it is the network that cannot be run */
+        st = sal_fail_in(st, "%s", model->path);
+    if (st != SAL_OK)
+        goto done;
     TRY(sal_attribution_init(&e->attribution, e->program, model->graph.detached));
     snprintf(e->device, sizeof e->device, "%s", e->program->backend->describe(e->program->device));
     *out = e;

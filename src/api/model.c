@@ -68,6 +68,8 @@ static void find_problem(char *text, size_t size, const sal_backend *backend, co
             snprintf(text, size, "the %s back end has no %s", backend->name, sal_step_kind_name(kinds[k]));
             return;
         }
+    if (backend->check_node(node) != SAL_OK)
+        snprintf(text, size, "%s", sal_last_error());
 }
 
 static sal_status describe(sal_model *m)

@@ -198,13 +198,16 @@ typedef struct sal_backend {
     int (*takes_relu)(const sal_node *conv);
     const sal_map_rows *maps;                 /* NULL: the host makes them */
     const sal_step_row *rows[SAL_STEP_COUNT]; /* NULL: unsupported */
+    /* Of a node that there are rows for: UNSUPPORTED where they cannot run it all the same. */
+    sal_status (*check_node)(const sal_node *node);
 } sal_backend;
 
 /* The back end and the rest of "cpu", "cuda:0", "auto" or NULL. Errors: ARGUMENT, naming those built in. */
 sal_status sal_backend_find(const sal_backend **out, const char **spec, const char *device);
 
-/* UNSUPPORTED where a max pool's window has more elements than the bytes of SAL_VALUE_INDICES tell apart. */
-sal_status sal_max_pool_check(const sal_node *max_pool);
+/* UNSUPPORTED where a max pool's window has more elements than the bytes of SAL_VALUE_INDICES tell apart. Other nodes
+ * pass. */
+sal_status sal_max_pool_check(const sal_node *node);
 
 const char *sal_step_kind_name(sal_step_kind kind);
 

@@ -53,7 +53,7 @@ sal_status sal_backend_find(const sal_backend **out, const char **spec, const ch
 sal_status sal_max_pool_check(const sal_node *n)
 {
     const sal_window *w = &n->window;
-    if (w->kernel[0] * w->kernel[1] > UINT8_MAX + 1)
+    if (n->op == SAL_OP_MAX_POOL && w->kernel[0] * w->kernel[1] > UINT8_MAX + 1)
         return sal_fail(SAL_ERROR_UNSUPPORTED, "a max pool window of %lld x %lld has more than %d elements",
                         (long long)w->kernel[0], (long long)w->kernel[1], UINT8_MAX + 1);
     return SAL_OK;

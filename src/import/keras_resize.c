@@ -22,7 +22,7 @@ static sal_status interpolation(const char **out, keras_importer *k, int64_t fro
         const double low = floor(at), weight = at - low;
         const int64_t a = low < 0.0 ? 0 : (int64_t)low;
         const int64_t b = (int64_t)low + 1 < from ? (int64_t)low + 1 : from - 1;
-        matrix[i * from + (low < 0.0 ? 0 : a)] += (float)(1.0 - weight);
+        matrix[i * from + a] += (float)(1.0 - weight);
         matrix[i * from + b] += (float)weight;
     }
     TRY(keras_floats(&flat, k, matrix, from * to));
@@ -73,7 +73,7 @@ static sal_status crop_and_resize(const char **x, keras_importer *k, const int64
 {
     sal_status st = SAL_OK;
     int64_t part[2] = {0, 0};
-    if (sides[0] < 1 || sides[1] < 1 || height < 1 || width < 1)
+    if (sides[0] < 1 || sides[1] < 1 || height < 1 || width < 1 || height > INT16_MAX || width > INT16_MAX)
         return resize(x, k, sides, height, width, nearest); /* which says so */
     part[0] = (int64_t)((double)(sides[1] * height) / (double)width);
     part[1] = (int64_t)((double)(sides[0] * width) / (double)height);

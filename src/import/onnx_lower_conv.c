@@ -164,6 +164,25 @@ static sal_status emit_pool(int *out, onnx_importer *im, const onnx_op *op, sal_
     return onnx_finish(im, op, *out);
 }
 
+/* Maxima of large windows are taken along rows and then of these along columns: back ends keep which of at most 256
+ * elements was the largest. The first of equal ones in the order of rows stays the one. */
+static sal_status emit_max_pool(int *out, onnx_importer *im, const onnx_op *op, int x, const sal_window *w)
+{
+    enum { MOST = 256 };
+    sal_status st = SAL_OK;
+    sal_window along[2] = {*w, *w}; /* rows, columns */
+    if (w->kernel[0] <= MOST && w->kernel[1] <= MOST && w->kernel[0] * w->kernel[1] <= MOST)
+        return emit_pool(out, im, op, SAL_OP_MAX_POOL, x, w);
+    for (int i = 0; i < 2; i++) {
+        along[i].kernel[i] = along[i].stride[i] = along[i].dilation[i] = 1;
+        along[i].pad_begin[i] = along[i].pad_end[i] = 0;
+        TRY(emit_pool(&x, im, op, SAL_OP_MAX_POOL, x, &along[i]));
+    }
+    *out = x;
+done:
+    return st;
+}
+
 sal_status onnx_lower_max_pool(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
@@ -177,7 +196,7 @@ sal_status onnx_lower_max_pool(onnx_importer *im, const onnx_op *op)
     TRY(read_pool(&w, &extended, im, op, x, &ceil_mode));
     if (ceil_mode)
         extend_for_ceil(&w, &onnx_shape(im, x)->dim[2], &extended);
-    TRY(emit_pool(&node, im, op, SAL_OP_MAX_POOL, x, &w));
+    TRY(emit_max_pool(&node, im, op, x, &w));
     onnx_output_node(im, op, 0, node);
 done:
     return st;
@@ -249,7 +268,7 @@ sal_status onnx_lower_global_max_pool(onnx_importer *im, const onnx_op *op)
     TRY(need_map(&x, im, op));
     w.kernel[0] = onnx_shape(im, x)->dim[2];
     w.kernel[1] = onnx_shape(im, x)->dim[3];
-    TRY(emit_pool(&x, im, op, SAL_OP_MAX_POOL, x, &w));
+    TRY(emit_max_pool(&x, im, op, x, &w));
     onnx_output_node(im, op, 0, x);
 done:
     return st;

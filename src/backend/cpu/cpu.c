@@ -261,6 +261,12 @@ void cpu_plan_release(sal_device *d, void *plan)
 
 /* ---- The table ---------------------------------------------------------- */
 
+static sal_status check_node(const sal_node *node)
+{
+    sal_status st = sal_max_pool_check(node);
+    return st == SAL_OK ? cpu_softmax_check(node) : st;
+}
+
 const sal_backend sal_backend_cpu = {
     .name = "cpu",
     .alignment = 64,
@@ -274,6 +280,7 @@ const sal_backend sal_backend_cpu = {
     .release = device_release,
     .upload = upload,
     .download = download,
+    .check_node = check_node,
     .rows =
         {
             [SAL_STEP_CONV] = &cpu_row_conv,

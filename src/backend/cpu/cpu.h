@@ -26,6 +26,9 @@ typedef struct cpu_plan {
     float *bias;    /* owned */
 } cpu_plan;
 
+/* UNSUPPORTED where a softmax is not of vectors; other nodes pass. */
+sal_status cpu_softmax_check(const sal_node *node);
+
 /* prepare and release of such steps. */
 sal_status cpu_plan_prepare(void **plan, sal_needs *needs, sal_device *device, const sal_step *step,
                             const sal_value *values);

@@ -116,12 +116,18 @@ static sal_status run_layer_norm_backward(sal_device *d, void *plan, const sal_r
 
 /* ---- Softmax ------------------------------------------------------------ */
 
+sal_status cpu_softmax_check(const sal_node *node)
+{
+    if (node->op == SAL_OP_SOFTMAX && node->shape.rank != 2)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "softmax inside a network works on vectors (N, F) only");
+    return SAL_OK;
+}
+
 static sal_status prepare_softmax(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
                                   const sal_value *values)
 {
-    if (values[step->output].shape.rank != 2)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "softmax inside a network works on vectors (N, F) only");
-    return cpu_plan_prepare(plan, needs, d, step, values);
+    sal_status st = cpu_softmax_check(step->node);
+    return st == SAL_OK ? cpu_plan_prepare(plan, needs, d, step, values) : st;
 }
 
 static sal_status run_softmax(sal_device *d, void *plan, const sal_run *r)
