@@ -792,6 +792,18 @@ def training_said():
     return functional(network)
 
 
+def begins_with(*first):
+    """What says nothing about the picture's layout stands in front."""
+    def build():
+        return functional(lambda x: head(L.Conv2D(4, 3, activation="tanh")(keras.Sequential(list(first))(x))))
+    return build
+
+
+case("begins_with_permute", shape=(9, 14, 3))(begins_with(L.Permute((2, 1, 3))))
+case("begins_with_norm", versions=(3,), shape=(9, 14, 3))(begins_with(L.LayerNormalization()))
+case("begins_with_reshape", shape=(9, 14, 3))(begins_with(L.Reshape((14, 9, 3))))
+
+
 @case(shape=(24, 25, 3))
 def global_max_large():
     """More elements than a byte can tell apart."""

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* Backward step of each op; SAL_STEP_COUNT: the gradient passes through unchanged. */
 static sal_step_kind backward_kind(sal_op op)
@@ -101,8 +103,26 @@ static sal_status check_input(const sal_model *m)
     return SAL_OK;
 }
 
+static int is_called_keras(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && (strcmp(dot, ".h5") == 0 || strcmp(dot, ".hdf5") == 0 || strcmp(dot, ".keras") == 0);
+}
+
+/* Others have their own messages. */
+static int is_readable_file(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 && access(path, R_OK) == 0;
+}
+
 static sal_status read_graph(sal_graph *graph, sal_model *m)
 {
+    if (is_called_keras(m->path) && !sal_keras_is(m->path) && is_readable_file(m->path))
+        return sal_fail(
+            SAL_ERROR_FORMAT,
+            "%s: is called like a Keras file, but is neither HDF5 nor a zip archive: copy or download it again",
+            m->path);
     sal_status st = sal_keras_is(m->path) ? sal_keras_read(graph, &m->info, m->path, &m->options)
                                           : sal_onnx_read(graph, &m->info, m->path, &m->options);
     if (st != SAL_OK)

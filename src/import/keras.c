@@ -89,7 +89,7 @@ static sal_status read_beside(json_t **out, keras_importer *k, const char *path)
     }
     st = sal_fail(SAL_ERROR_FORMAT,
                   "%s: holds weights, but no network: put what model.to_json() gives beside it, as %.*s.json", path,
-                  (int)(strrchr(path, '.') ? strrchr(path, '.') - path : (long)strlen(path)), path);
+                  (int)stem, path);
 done:
     sal_free(bytes);
     sal_free(name);
@@ -197,7 +197,10 @@ static sal_status build_graph(sal_graph *graph, keras_importer *k, const char *o
     model.n_opset_import = 1;
     model.graph = graphs;
     model.n_graph = 1;
-    return onnx_build(graph, &model, &source, k->path, &options);
+    sal_status st = onnx_build(graph, &model, &source, k->path, &options);
+    if (st == SAL_OK)
+        graph->channels_last = !k->channels_first;
+    return st;
 }
 
 static void init(keras_importer *k, const char *path, const sal_model_options *options)
@@ -210,7 +213,6 @@ static void init(keras_importer *k, const char *path, const sal_model_options *o
                           .values = json_object(),
                           .name_lists = json_object(),
                           .dropped = json_object()};
-    k->odd = &k->odd_value;
 }
 
 static void clear(keras_importer *k)

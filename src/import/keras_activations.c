@@ -61,7 +61,7 @@ static sal_status hard_sigmoid(keras_importer *k, keras_tensor *x, double alpha)
 }
 
 /* f(x) - f(-x) */
-static sal_status odd(keras_importer *k, keras_tensor *x, sal_status (*f)(keras_importer *, keras_tensor *))
+static sal_status odd_function(keras_importer *k, keras_tensor *x, sal_status (*f)(keras_importer *, keras_tensor *))
 {
     sal_status st = SAL_OK;
     keras_tensor there = *x, back = *x;
@@ -88,12 +88,12 @@ static sal_status beyond_hard(keras_importer *k, keras_tensor *x)
 
 static sal_status soft_shrink(keras_importer *k, keras_tensor *x)
 {
-    return odd(k, x, beyond_soft);
+    return odd_function(k, x, beyond_soft);
 }
 
 static sal_status hard_shrink(keras_importer *k, keras_tensor *x)
 {
-    return odd(k, x, beyond_hard);
+    return odd_function(k, x, beyond_hard);
 }
 
 static sal_status tanh_shrink(keras_importer *k, keras_tensor *x)

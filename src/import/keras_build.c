@@ -37,7 +37,7 @@ sal_status keras_format(char **out, keras_importer *k, const char *format, ...)
     return SAL_OK;
 }
 
-sal_status keras_fail(const keras_importer *k, sal_status status, const char *format, ...)
+sal_status keras_fail(keras_importer *k, sal_status status, const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -49,7 +49,7 @@ sal_status keras_fail(const keras_importer *k, sal_status status, const char *fo
     return sal_fail(status, "layer %.200s (%.80s): %s", k->layer->full_name, k->layer->class_name, text);
 }
 
-sal_status keras_fail_export(const keras_importer *k, const char *why)
+sal_status keras_fail_export(keras_importer *k, const char *why)
 {
     if (k->version >= 3)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED,
@@ -250,7 +250,7 @@ done:
     return st;
 }
 
-const char *keras_without_path(const keras_importer *k, const char *error)
+const char *keras_without_path(keras_importer *k, const char *error)
 {
     const size_t n = strlen(k->path);
     return strncmp(error, k->path, n) == 0 && strncmp(error + n, ": ", 2) == 0 ? error + n + 2 : error;
@@ -331,17 +331,17 @@ done:
 
 /* ---- Configuration ------------------------------------------------------- */
 
-static json_t *value_of(const keras_importer *k, const char *name)
+static json_t *value_of(keras_importer *k, const char *name)
 {
     json_t *value = json_object_get(k->layer->config, name);
     return json_is_null(value) ? NULL : value;
 }
 
 /* Notes a value that is there, but of another kind. */
-static int is_there(const keras_importer *k, const char *name, const json_t *value, int right)
+static int is_there(keras_importer *k, const char *name, const json_t *value, int right)
 {
-    if (value && !right && !*k->odd)
-        *k->odd = name;
+    if (value && !right && !k->odd_setting)
+        k->odd_setting = name;
     return value && right;
 }
 
@@ -354,19 +354,19 @@ static const json_t *without_array(const json_t *value)
     return json_is_object(value) ? json_object_get(value, "value") : value;
 }
 
-int keras_flag(const keras_importer *k, const char *name, int otherwise)
+int keras_flag(keras_importer *k, const char *name, int otherwise)
 {
     const json_t *value = value_of(k, name);
     return is_there(k, name, value, json_is_boolean(value)) ? json_is_true(value) : otherwise;
 }
 
-int64_t keras_integer(const keras_importer *k, const char *name, int64_t otherwise)
+int64_t keras_integer(keras_importer *k, const char *name, int64_t otherwise)
 {
     const json_t *value = value_of(k, name);
     return is_there(k, name, value, json_is_integer(value)) ? (int64_t)json_integer_value(value) : otherwise;
 }
 
-double keras_real(const keras_importer *k, const char *name, double otherwise)
+double keras_real(keras_importer *k, const char *name, double otherwise)
 {
     const json_t *value = value_of(k, name), *number = without_array(value);
     while (json_array_size(number) == 1) /* arrays of one number */
@@ -374,7 +374,7 @@ double keras_real(const keras_importer *k, const char *name, double otherwise)
     return is_there(k, name, value, json_is_number(number)) ? json_number_value(number) : otherwise;
 }
 
-const char *keras_text(const keras_importer *k, const char *name, const char *otherwise)
+const char *keras_text(keras_importer *k, const char *name, const char *otherwise)
 {
     const json_t *value = value_of(k, name);
     return is_there(k, name, value, json_is_string(value)) ? json_string_value(value) : otherwise;
@@ -404,13 +404,14 @@ done:
     return st;
 }
 
-sal_status keras_pair(int64_t out[2], const keras_importer *k, const char *name, int64_t otherwise)
+sal_status keras_pair(int64_t out[2], keras_importer *k, const char *name, int64_t otherwise)
 {
     const json_t *value = value_of(k, name);
     out[0] = out[1] = otherwise;
     if (json_is_integer(value)) {
         out[0] = out[1] = (int64_t)json_integer_value(value);
-    } else if (json_is_array(value) && json_array_size(value) == 2) {
+    } else if (json_is_array(value) && json_array_size(value) == 2 && json_is_integer(json_array_get(value, 0)) &&
+               json_is_integer(json_array_get(value, 1))) {
         for (size_t i = 0; i < 2; i++)
             out[i] = (int64_t)json_integer_value(json_array_get(value, i));
     } else if (value) {
@@ -422,7 +423,7 @@ sal_status keras_pair(int64_t out[2], const keras_importer *k, const char *name,
     return SAL_OK;
 }
 
-int keras_channels_first(const keras_importer *k)
+int keras_channels_first(keras_importer *k)
 {
     const char *format = keras_text(k, "data_format", NULL), *ordering = keras_text(k, "dim_ordering", NULL);
     if (format)
@@ -432,12 +433,12 @@ int keras_channels_first(const keras_importer *k)
     return k->version == 1 && k->channels_first; /* some layers of Keras 1 do not say it */
 }
 
-int64_t keras_side(const keras_importer *k, const keras_tensor *t, int side)
+int64_t keras_side(keras_importer *k, const keras_tensor *t, int side)
 {
     return t->extent[side + (keras_channels_first(k) ? 1 : 0)];
 }
 
-void keras_set_sides(const keras_importer *k, keras_tensor *t, int64_t height, int64_t width)
+void keras_set_sides(keras_importer *k, keras_tensor *t, int64_t height, int64_t width)
 {
     const int first = keras_channels_first(k) ? 1 : 0;
     keras_forget_extent(t);
@@ -445,7 +446,7 @@ void keras_set_sides(const keras_importer *k, keras_tensor *t, int64_t height, i
     t->extent[first + 1] = width > 0 && width <= INT32_MAX ? width : 0;
 }
 
-int64_t keras_window_side(const keras_importer *k, int64_t side, int64_t kernel, int64_t stride, int64_t dilation)
+int64_t keras_window_side(keras_importer *k, int64_t side, int64_t kernel, int64_t stride, int64_t dilation)
 {
     const char *padding = keras_text(k, "padding", keras_text(k, "border_mode", "valid"));
     const int64_t reach = dilation * (kernel - 1);
@@ -456,7 +457,7 @@ int64_t keras_window_side(const keras_importer *k, int64_t side, int64_t kernel,
     return side > reach ? (side - reach - 1) / stride + 1 : 0;
 }
 
-int keras_channels_first_network(const keras_importer *k)
+int keras_channels_first_network(keras_importer *k)
 {
     return k->channels_first;
 }

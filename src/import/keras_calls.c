@@ -30,7 +30,7 @@ done:
     return st;
 }
 
-const keras_tensor *keras_get_tensor(const keras_importer *k, const char *scope, const char *layer, int64_t node,
+const keras_tensor *keras_get_tensor(keras_importer *k, const char *scope, const char *layer, int64_t node,
                                      int64_t index)
 {
     char key[MOST_KEY];
@@ -231,9 +231,12 @@ static sal_status try_call(schedule *s, keras_importer *k, const char *scope, si
     collection inputs = {.k = k, .scope = scope, .tensors = tensors};
     const json_t *arguments = json_is_object(c->inputs) ? json_object_get(c->inputs, "args") : c->inputs;
     keras_outputs outputs;
+    const keras_layer *within = k->layer;
     char key[MOST_KEY];
+    k->layer = c->layer;
     TRY(collect(&inputs, arguments, 0));
     TRY(collect_named(&inputs, json_object_get(c->inputs, "kwargs"), 0));
+    k->layer = within;
     if (inputs.missing[0]) {
         wait_for(s, inputs.missing, which);
         return SAL_OK;

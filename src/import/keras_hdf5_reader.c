@@ -47,7 +47,7 @@ sal_status hdf5_reader_open(hdf5_reader **out, const char *path, const char *mem
     }
     f->file = H5Fopen(path, H5F_ACC_RDONLY, access);
     if (f->file < 0) {
-        st = sal_fail(SAL_ERROR_FORMAT, "%s: is no HDF5 file, or a damaged one", path);
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: is no HDF5 file, or a damaged one: copy or download it again", path);
         goto done;
     }
     *out = f;

@@ -73,6 +73,16 @@ sal_status keras_make_input(keras_importer *k, keras_tensor *out, const char *na
         if (i > 0)
             TRY(fix_dimension(&dims->dim[i]->dim_value, k, shape, i, name));
     }
+    *out = (keras_tensor){.name = k->input->name, .rank = (int)rank};
+    for (size_t i = 1; i < rank; i++)
+        out->extent[i - 1] = dims->dim[i]->dim_value;
+    if (!k->channels_first) { /* the graph's input has channels first, and says that the file's does not */
+        SalOnnx__Dimension *channels = dims->dim[3];
+        dims->dim[3] = dims->dim[2];
+        dims->dim[2] = dims->dim[1];
+        dims->dim[1] = channels;
+        TRY(keras_to_last(&out->name, k, out->name));
+    }
     dims->n_dim = rank;
     tensor->elem_type = ONNX_FLOAT;
     tensor->shape[0] = dims;
@@ -81,14 +91,10 @@ sal_status keras_make_input(keras_importer *k, keras_tensor *out, const char *na
     type->n_tensor_type = 1;
     k->input->type[0] = type;
     k->input->n_type = 1;
-    *out = (keras_tensor){.name = k->input->name, .rank = (int)rank};
-    for (size_t i = 1; i < rank; i++)
-        out->extent[i - 1] = dims->dim[i]->dim_value;
 done:
     return st;
 }
 
-/* Anywhere in the configuration. */
 int keras_says_channels_first(json_t *value, int depth)
 {
     size_t i;

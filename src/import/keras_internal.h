@@ -116,13 +116,13 @@ struct keras_importer {
     unsigned long made;   /* names so far */
     unsigned long scopes; /* calls of models so far */
     uint64_t calls;       /* of layers so far */
+    uint64_t layers;      /* described so far; those of a model at each of its calls */
     uint64_t max_nodes;
     uint64_t max_bytes;
     uint64_t computed_bytes; /* of weights that stay in memory */
     int training;            /* 1: the call at hand says that it is one of training */
     int odd_argument;        /* 1: the call at hand has an argument that is neither tensor nor constant */
-    const char **odd;        /* where the name of a value of another kind than is expected is noted: odd_value */
-    const char *odd_value;
+    const char *odd_setting; /* of the layer being translated, of another kind than is expected; or NULL */
     int nesting;
     const json_t *call;       /* as the file describes it, of the layer being translated, or NULL */
     const keras_layer *layer; /* being translated */
@@ -137,14 +137,14 @@ sal_status keras_alloc(void *out, keras_importer *k, size_t count, size_t size);
 sal_status keras_format(char **out, keras_importer *k, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Fails with "layer NAME (CLASS): text". */
-sal_status keras_fail(const keras_importer *k, sal_status status, const char *format, ...)
+sal_status keras_fail(keras_importer *k, sal_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* An error's text without the file's name in front: it is named once. */
-const char *keras_without_path(const keras_importer *k, const char *error);
+const char *keras_without_path(keras_importer *k, const char *error);
 
 /* Fails as UNSUPPORTED likewise, and says how to make an ONNX file of the network. */
-sal_status keras_fail_export(const keras_importer *k, const char *why);
+sal_status keras_fail_export(keras_importer *k, const char *why);
 
 /* An op with one output, of a name of its own; *out may be one of the inputs. */
 sal_status keras_op(const char **out, SalOnnx__Node **node, keras_importer *k, const char *type,
@@ -177,18 +177,18 @@ sal_status keras_weight_values(const float **values, size_t *count, keras_import
 
 /* Values of the present layer's configuration, with a default where they are null or not there. What is of another kind
  * is noted, and the layer is refused. */
-int keras_flag(const keras_importer *k, const char *name, int otherwise);
-int64_t keras_integer(const keras_importer *k, const char *name, int64_t otherwise);
-double keras_real(const keras_importer *k, const char *name, double otherwise);
-const char *keras_text(const keras_importer *k, const char *name, const char *otherwise);
+int keras_flag(keras_importer *k, const char *name, int otherwise);
+int64_t keras_integer(keras_importer *k, const char *name, int64_t otherwise);
+double keras_real(keras_importer *k, const char *name, double otherwise);
+const char *keras_text(keras_importer *k, const char *name, const char *otherwise);
 /* A number, a list of numbers (also within lists of one element), or either as Keras 3 writes arrays. *count 0: there
  * is no value. Errors: UNSUPPORTED (something else), MEMORY. */
 sal_status keras_numbers(float **values, int64_t *count, keras_importer *k, const json_t *value);
 /* Two whole numbers, as [3, 3] or 3. */
-sal_status keras_pair(int64_t out[2], const keras_importer *k, const char *name, int64_t otherwise);
-int keras_channels_first(const keras_importer *k);
+sal_status keras_pair(int64_t out[2], keras_importer *k, const char *name, int64_t otherwise);
+int keras_channels_first(keras_importer *k);
 /* Whether any layer of the network says so: inputs and merges do not. */
-int keras_channels_first_network(const keras_importer *k);
+int keras_channels_first_network(keras_importer *k);
 
 /* Nobody knows the tensor's height and width, or it has none. */
 static inline void keras_forget_extent(keras_tensor *t)
@@ -196,10 +196,10 @@ static inline void keras_forget_extent(keras_tensor *t)
     t->extent[0] = t->extent[1] = t->extent[2] = 0;
 }
 /* Its height (0) or width (1), in the present layer's order; 0 where it is not known. */
-int64_t keras_side(const keras_importer *k, const keras_tensor *t, int side);
-void keras_set_sides(const keras_importer *k, keras_tensor *t, int64_t height, int64_t width);
+int64_t keras_side(keras_importer *k, const keras_tensor *t, int side);
+void keras_set_sides(keras_importer *k, keras_tensor *t, int64_t height, int64_t width);
 /* What a window of the present layer's padding leaves of one side; 0 of what is not known. */
-int64_t keras_window_side(const keras_importer *k, int64_t side, int64_t kernel, int64_t stride, int64_t dilation);
+int64_t keras_window_side(keras_importer *k, int64_t side, int64_t kernel, int64_t stride, int64_t dilation);
 
 /* ---- keras_layers.c, keras_ops.c: one function per class of layers ---- */
 
@@ -207,7 +207,7 @@ typedef sal_status keras_handler(keras_importer *k, keras_tensor *out, const ker
 
 /* many: 1: such a layer takes more than one tensor, 2: it looks at its call itself. NULL: the class is not known. */
 keras_handler *keras_handler_find(int *many, const char *class_name);
-/* An activation by its name in Keras. config: of its own where it has one, else NULL. */
+/* An activation by its name in Keras. */
 sal_status keras_activate(keras_importer *k, keras_tensor *x, const char *name);
 /* The activation that a layer's configuration names, if any. */
 sal_status keras_activate_after(keras_importer *k, keras_tensor *x);
@@ -217,7 +217,7 @@ sal_status keras_activate_after(keras_importer *k, keras_tensor *x);
 /* Looks at a layer before it is called. */
 void keras_note_layer(keras_importer *k, const keras_layer *layer);
 /* The proposal and its reason, if any, and what was dropped. */
-void keras_describe(sal_import_info *info, const keras_importer *k);
+void keras_describe(sal_import_info *info, keras_importer *k);
 
 /* ---- keras_input.c ---- */
 
@@ -226,7 +226,7 @@ json_t *keras_shape_of_layer(json_t *config);
 /* The network's one input. Errors: UNSUPPORTED (a second one, no picture, no fixed size), ARGUMENT (a size that the
  * configuration contradicts), MEMORY. */
 sal_status keras_make_input(keras_importer *k, keras_tensor *out, const char *name, const json_t *shape);
-/* Whether anything in the configuration does. */
+/* Whether any layer of a configuration has channels first. */
 int keras_says_channels_first(json_t *value, int depth);
 
 /* ---- keras_calls.c ---- */
@@ -243,7 +243,7 @@ int keras_read_reference(keras_reference *out, const json_t *value);
 /* scope: of one call of a model. */
 sal_status keras_put_tensor(keras_importer *k, const char *scope, const char *layer, int64_t node, int64_t index,
                             const keras_tensor *tensor);
-const keras_tensor *keras_get_tensor(const keras_importer *k, const char *scope, const char *layer, int64_t node,
+const keras_tensor *keras_get_tensor(keras_importer *k, const char *scope, const char *layer, int64_t node,
                                      int64_t index);
 
 typedef struct keras_call {

@@ -138,7 +138,7 @@ done:
     return st;
 }
 
-static int has_bias(const keras_importer *k)
+static int has_bias(keras_importer *k)
 {
     return keras_flag(k, "use_bias", keras_flag(k, "bias", 1));
 }

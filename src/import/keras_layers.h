@@ -21,7 +21,7 @@ keras_handler keras_layer_add, keras_layer_subtract, keras_layer_multiply, keras
     keras_layer_flatten, keras_layer_reshape, keras_layer_permute, keras_layer_zero_padding;
 
 /* Top, bottom, left and right of 1, [1, 2] or [[1, 2], [3, 4]]. */
-sal_status keras_borders(int64_t out[4], const keras_importer *k, const char *name);
+sal_status keras_borders(int64_t out[4], keras_importer *k, const char *name);
 
 /* keras_operators.c; the handlers of get_item and stack look at the call itself. */
 keras_handler keras_layer_negative, keras_layer_function, keras_layer_operator, keras_layer_get_item, keras_layer_stack;

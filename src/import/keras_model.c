@@ -78,12 +78,25 @@ static int is_in_parts(const json_t *config)
     return json_is_integer(json_object_get(config, "lora_rank"));
 }
 
+static int is_of_sequences(const char *class_name)
+{
+    static const char *const parts[] = {"LSTM",     "GRU", "RNN", "Attention", "Bidirectional", "TimeDistributed",
+                                        "Embedding"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (strstr(class_name, parts[i]))
+            return 1;
+    return 0;
+}
+
 /* A layer of a model. used: how many of each class there were before. */
 static sal_status describe_layer(keras_layer *out, keras_importer *k, const keras_layer *model, json_t *described,
                                  json_t *used)
 {
     sal_status st = SAL_OK;
     char snake[256];
+    /* A model that is called often, in one that is called often: a short file can ask for any number. */
+    if (k->layers++ >= k->max_nodes)
+        return sal_fail(SAL_ERROR_LIMIT, "more than %llu layers", (unsigned long long)k->max_nodes);
     memset(out, 0, sizeof *out);
     out->class_name = json_string_value(json_object_get(described, "class_name"));
     out->config = json_object_get(described, "config");
@@ -126,9 +139,8 @@ sal_status keras_call_layer(keras_importer *k, keras_outputs *out, const keras_l
     sal_status st = SAL_OK;
     const keras_layer *before = k->layer;
     k->layer = layer;
-    /* A model that is called often, in one that is called often: a short file can ask for any number. */
     if (k->calls++ >= k->max_nodes)
-        return sal_fail(SAL_ERROR_LIMIT, "more than %llu layers", (unsigned long long)k->max_nodes);
+        return sal_fail(SAL_ERROR_LIMIT, "more than %llu calls of layers", (unsigned long long)k->max_nodes);
     keras_note_layer(k, layer);
     int many = 0;
     keras_handler *handler = keras_handler_find(&many, layer->class_name);
@@ -137,9 +149,12 @@ sal_status keras_call_layer(keras_importer *k, keras_outputs *out, const keras_l
     for (size_t i = 0; i < count; i++)
         picked |= in[i].picked;
     k->training = k->odd_argument = 0; /* of this call, not of those within */
-    k->odd_value = NULL;
+    k->odd_setting = NULL;
     out->count = 1;
-    if (layer->foreign || (!model && !handler))
+    out->items[0] = (keras_tensor){.rank = 0};
+    if (!layer->foreign && is_of_sequences(layer->class_name))
+        st = keras_fail(k, SAL_ERROR_UNSUPPORTED, "salmap has no recurrent layers, no attention and none of texts");
+    else if (layer->foreign || (!model && !handler))
         st = keras_fail_export(k, "salmap does not know this class of layers");
     /* Keras 3 lets those who use a network decide. */
     else if (training && k->version < 3 &&
@@ -160,8 +175,8 @@ sal_status keras_call_layer(keras_importer *k, keras_outputs *out, const keras_l
             keras_fail_export(k, "of a channel that is picked by its number, salmap knows how to stack it with others");
     else
         st = model ? build_model(k, layer, in, count, out) : handler(k, &out->items[0], in, count);
-    if (st == SAL_OK && k->odd_value)
-        st = keras_fail(k, SAL_ERROR_UNSUPPORTED, "its %.60s is of a kind that salmap does not know", k->odd_value);
+    if (st == SAL_OK && k->odd_setting)
+        st = keras_fail(k, SAL_ERROR_UNSUPPORTED, "its %.60s is of a kind that salmap does not know", k->odd_setting);
     for (size_t i = 0; i < out->count && st == SAL_OK; i++)
         out->items[i].key = NULL;
     k->layer = before;

@@ -9,7 +9,7 @@
 enum { NO_AXIS = -1000 };
 
 /* An axis that may be written as [3]; NO_AXIS: several. */
-static int64_t axis_of(const keras_importer *k, int64_t rank)
+static int64_t axis_of(keras_importer *k, int64_t rank)
 {
     const json_t *value = json_object_get(k->layer->config, "axis");
     if (json_array_size(value) > 1)
@@ -21,7 +21,7 @@ static int64_t axis_of(const keras_importer *k, int64_t rank)
 }
 
 /* Whether the layer acts along the channels of a map that has them first. */
-static int is_along_first(const keras_importer *k, const keras_tensor *x)
+static int is_along_first(keras_importer *k, const keras_tensor *x)
 {
     return x->rank == 4 && axis_of(k, 4) == 1 && keras_channels_first_network(k);
 }

@@ -193,7 +193,10 @@ sal_status keras_layer_reshape(keras_importer *k, keras_tensor *out, const keras
         return keras_fail(k, SAL_ERROR_UNSUPPORTED,
                           "its newshape does not leave the batch as it is: it has to begin with -1");
     for (size_t i = 1; i < rank; i++) {
-        shape[i] = (int64_t)json_integer_value(json_array_get(whole ? whole : target, i - 1 + first));
+        const json_t *side = json_array_get(whole ? whole : target, i - 1 + first);
+        if (!json_is_integer(side))
+            return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its shape has a side that is no whole number");
+        shape[i] = (int64_t)json_integer_value(side);
         if (whole && shape[i] < 1)
             return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its newshape has more than one side that is not said");
     }
@@ -218,7 +221,10 @@ sal_status keras_layer_permute(keras_importer *k, keras_tensor *out, const keras
     if (!json_is_array(dims) || rank != (size_t)in[0].rank)
         return keras_fail(k, SAL_ERROR_FORMAT, "its dims are not those of its input");
     for (size_t i = 1; i < rank; i++)
-        perm[i] = (int64_t)json_integer_value(json_array_get(dims, i - 1));
+        if (json_is_integer(json_array_get(dims, i - 1)))
+            perm[i] = (int64_t)json_integer_value(json_array_get(dims, i - 1));
+        else
+            k->odd_setting = "dims";
     *out = in[0];
     TRY(keras_op1(&out->name, &node, k, "Transpose", in[0].name));
     TRY(keras_set_ints(k, node, "perm", perm, rank));
@@ -227,7 +233,7 @@ done:
     return st;
 }
 
-sal_status keras_borders(int64_t out[4], const keras_importer *k, const char *name)
+sal_status keras_borders(int64_t out[4], keras_importer *k, const char *name)
 {
     json_t *value = json_object_get(k->layer->config, name);
     if (json_is_array(value) && json_array_size(value) == 2 && json_is_array(json_array_get(value, 0))) {

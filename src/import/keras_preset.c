@@ -74,7 +74,8 @@ void keras_note_layer(keras_importer *k, const keras_layer *layer)
 {
     static const double least = 1e-2; /* scales of 1/255, 1/127.5 and their like are of pictures in 0..255 */
     int many;
-    if (!layer->foreign && keras_handler_find(&many, layer->class_name) == keras_layer_pass)
+    if (!layer->foreign && keras_handler_find(&many, layer->class_name) == keras_layer_pass &&
+        strcmp(layer->class_name, "Identity") != 0)
         json_object_set_new_nocheck(
             k->dropped, layer->class_name,
             json_integer(json_integer_value(json_object_get(k->dropped, layer->class_name)) + 1));
@@ -96,7 +97,7 @@ void keras_note_layer(keras_importer *k, const keras_layer *layer)
             k->traits.family = i + 1;
 }
 
-void keras_describe(sal_import_info *info, const keras_importer *k)
+void keras_describe(sal_import_info *info, keras_importer *k)
 {
     const char *name;
     json_t *count;

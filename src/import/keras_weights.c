@@ -97,7 +97,7 @@ static int is_nearer(const kinship *a, const kinship *b)
 }
 
 /* The nearest weight of a role. Two that are as near are told apart by nothing. Errors: UNSUPPORTED. */
-static sal_status find_named(const char **out, const keras_importer *k, const char *role, size_t length)
+static sal_status find_named(const char **out, keras_importer *k, const char *role, size_t length)
 {
     const keras_layer *layer = k->layer;
     kinship nearest = {0};

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -188,6 +189,13 @@ done:
     return st;
 }
 
+static int has_member(const char *folder, const char *name)
+{
+    char path[4096];
+    const int n = snprintf(path, sizeof path, "%s/%s", folder, name);
+    return n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0;
+}
+
 static sal_status open_model(onnx_importer *im, uint64_t *size)
 {
     struct stat info;
@@ -198,7 +206,11 @@ static sal_status open_model(onnx_importer *im, uint64_t *size)
     if (fstat(im->fd, &info) != 0)
         return sal_fail(SAL_ERROR_IO, "cannot stat: %s", strerror(errno));
     if (S_ISDIR(info.st_mode))
-        return sal_fail(SAL_ERROR_IO, "is a directory, expected a file");
+        return sal_fail(SAL_ERROR_IO, "is a directory, expected a file%s",
+                        has_member(im->path, "saved_model.pb")
+                            ? "; it is a SavedModel: load it in Python, and model.save(\"model.keras\")"
+                        : has_member(im->path, "model.weights.h5") ? "; give the model.weights.h5 in it"
+                                                                   : "");
     if (!S_ISREG(info.st_mode))
         return sal_fail(SAL_ERROR_IO, "is not a regular file");
     if (info.st_size == 0)

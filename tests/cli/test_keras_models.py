@@ -104,6 +104,71 @@ class KerasModels(Case):
         self.check(["explain", named, SCALE, "-o", self.out, "--preset", "tf", "--save-preprocess"], 0, absent=["note"])
         self.assertNotIn("caffe", self.run_salmap("inspect", named).out)
 
+    def test_what_prepares_pictures_itself_is_not_prepared_twice(self):
+        for case in ("prepared_caffe", "prepared_torch", "prepared_tf"):
+            for ending in (".keras", ".h5", ".k2.h5"):
+                found = self.inspect(self.unpack(case, ending))
+                self.assertEqual(found["preset"], "raw", case + ending)
+                self.assertIn("prepares pictures of 0 to 255", found["preset_reason"])
+        # It was adapted to pictures that nobody knows.
+        adapted = self.unpack("normalization_of_all")
+        self.assertIsNone(self.inspect(adapted)["preset"])
+        self.assertIn("prepares its pictures itself", self.run_salmap("inspect", adapted).out)
+
+    def test_the_configuration_beside_weights(self):
+        weights = self.unpack("weights_archive", ".weights.h5")
+        self.check(["inspect", weights], 1, weights, "model.to_json()", weights.replace(".weights.h5", ".json"))
+        other = self.write("weights.json", b"{}")
+        self.check(["inspect", weights], 1, "weights_archive.json")
+        os.remove(other)
+        self.unpack("weights_archive", ".json")
+        self.assertIn("HDF5 with weights_archive.json", self.inspect(weights)["format"])
+        # Another version's is not this one's.
+        os.rename(weights, os.path.join(self.folder, "weights_archive.2.h5"))
+        self.check(["inspect", os.path.join(self.folder, "weights_archive.2.h5")], 1, "weights_archive.2.json")
+
+    def test_an_unpacked_archive(self):
+        folder = os.path.join(self.folder, "unpacked")
+        with zipfile.ZipFile(self.unpack("stack_valid")) as archive:
+            archive.extractall(folder)
+        self.check(["inspect", folder], 1, folder, "is a directory", "model.weights.h5")
+        found = self.inspect(os.path.join(folder, "model.weights.h5"))
+        self.assertEqual((found["head"], found["outputs"]), ("dense_1", 5))
+
+    def test_files_that_are_only_called_so(self):
+        for ending in ("h5", "hdf5", "keras"):
+            self.check(["inspect", self.write("page." + ending, b"<html>not found</html>")], 1, "page." + ending, "neither HDF5 nor")
+        folder = os.path.join(self.folder, "saved")
+        os.mkdir(folder)
+        self.write("saved/saved_model.pb", b"x")
+        self.check(["inspect", folder], 1, folder, "SavedModel", "model.keras")
+
+    def test_the_file_is_named_once(self):
+        model = self.unpack("refused_class_of_ones_own")
+        error = self.inspect(model, code=1)
+        self.assertEqual(error.count(model), 1, error)
+        # Whatever it is called: here as the beginning of what is said of the layer.
+        short = os.path.join(self.folder, "layer")
+        os.rename(model, short)
+        done = self.run_salmap("inspect", "layer")
+        self.assertIn("layer: layer stochastic_depth", done.err)
+
+    def test_what_the_back_end_cannot_run_is_said(self):
+        self.assertTrue(self.inspect(self.unpack("global_max_large"))["supported"])
+        folder = os.path.join(self.folder, "unpacked")
+        with zipfile.ZipFile(self.unpack("stack_valid")) as archive:
+            archive.extractall(folder)
+        weights, config = os.path.join(folder, "model.weights.h5"), os.path.join(folder, "config.json")
+        with open(config) as f:
+            network = json.load(f)
+        relu = next(layer for layer in network["config"]["layers"] if layer["class_name"] == "ReLU")
+        relu["class_name"], relu["config"] = "Softmax", {"name": relu["config"]["name"], "axis": -1}
+        with open(config, "w") as f:
+            json.dump(network, f)
+        self.assertFalse(self.inspect(weights)["supported"])
+        self.assertIn("softmax inside a network works on vectors", self.run_salmap("inspect", weights).out)
+        self.check(["plan", weights], 1, weights, "softmax inside a network works on vectors")
+
 
 if __name__ == "__main__":
     main(sys.modules[__name__])
