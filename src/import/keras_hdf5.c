@@ -6,6 +6,8 @@
 #include "import/keras_hdf5_reader.h"
 
 #include <errno.h>
+#include <hdf5.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAX_NAME = 4096, MAX_ANSWER = 1 << 28 };
@@ -171,12 +174,30 @@ static void limit_self(pid_t master)
     (void)setrlimit(RLIMIT_CPU, &seconds);
 }
 
+/* Of the threads of its master this process has the one that forked, but any lock that another held just then is locked
+ * here for ever. Takes those that reading needs, at their first use by libraries; the master waits for no longer than
+ * that should take. */
+static void take_locks(void)
+{
+    const time_t now = time(NULL);
+    struct tm day = {.tm_year = 100};
+    (void)localtime_r(&now, &day); /* time zones: libzip */
+    (void)mktime(&day);
+    json_object_seed(0); /* jansson */
+    H5open();
+    FILE *stream = fopen("/dev/null", "rbe");
+    if (stream)
+        fclose(stream);
+}
+
 /* Until the other side has gone. */
 static void serve(int socket, const char *path, const char *member)
 {
     hdf5_reader *reader = NULL;
     static request r; /* too large for some stacks */
     const answer opened = {.status = SAL_OK};
+    if (!send_all(socket, "", 1))
+        return;
     sal_status st = hdf5_reader_open(&reader, path, member);
     int going = st == SAL_OK ? reply(socket, &opened, NULL) : (reply_error(socket, st), 0);
     while (going && receive_all(socket, &r, sizeof r))
@@ -219,20 +240,26 @@ static sal_status ask(answer *a, keras_hdf5 *f, question which, const char *firs
     return receive_answer(a, f);
 }
 
-sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *member)
+/* What a process has that runs here: f->socket and f->process. */
+static void end_process(keras_hdf5 *f)
 {
-    sal_status st = SAL_OK;
-    keras_hdf5 *f = NULL;
-    int sockets[2] = {-1, -1};
-    answer a;
-    *out = NULL;
-    TRY(sal_alloc(&f, 1, sizeof *f, "the weights' file"));
-    f->path = path;
-    f->socket = -1;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
-        st = sal_fail(SAL_ERROR_IO, "%s: cannot be read: %s", path, strerror(errno));
-        goto done;
+    /* Other readers that were started meanwhile hold copies of this end: closing it alone would be no end. */
+    if (f->socket >= 0) {
+        shutdown(f->socket, SHUT_RDWR);
+        close(f->socket);
     }
+    if (f->process > 0)
+        while (waitpid(f->process, NULL, 0) < 0 && errno == EINTR)
+            ;
+    f->socket = -1;
+    f->process = -1;
+}
+
+static sal_status start_process(keras_hdf5 *f, const char *member)
+{
+    int sockets[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+        return sal_fail(SAL_ERROR_IO, "%s: cannot be read: %s", f->path, strerror(errno));
     const pid_t master = getpid();
     f->process = fork();
     if (f->process == 0) {
@@ -244,14 +271,47 @@ sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *membe
         signal(SIGBUS, SIG_DFL);
         signal(SIGFPE, SIG_DFL);
         signal(SIGABRT, SIG_DFL);
-        serve(sockets[1], path, member);
+        take_locks();
+        serve(sockets[1], f->path, member);
         _exit(0);
     }
     f->socket = sockets[0];
     close(sockets[1]);
-    if (f->process < 0) {
-        st = sal_fail(SAL_ERROR_MEMORY, "%s: cannot start a process to read it: %s", path, strerror(errno));
-        goto done;
+    if (f->process < 0)
+        return sal_fail(SAL_ERROR_MEMORY, "%s: cannot start a process to read it: %s", f->path, strerror(errno));
+    return SAL_OK;
+}
+
+/* Whether the process says within so many seconds that it has got through take_locks(). */
+static int is_ready(keras_hdf5 *f, int seconds)
+{
+    struct pollfd ready = {.fd = f->socket, .events = POLLIN};
+    char byte;
+    int n;
+    do
+        n = poll(&ready, 1, seconds * 1000);
+    while (n < 0 && errno == EINTR);
+    return n > 0 && receive_all(f->socket, &byte, 1);
+}
+
+sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *member)
+{
+    enum { MOST_SECONDS = 64 };
+    sal_status st = SAL_OK;
+    keras_hdf5 *f = NULL;
+    answer a;
+    *out = NULL;
+    TRY(sal_alloc(&f, 1, sizeof *f, "the weights' file"));
+    *f = (keras_hdf5){.path = path, .process = -1, .socket = -1};
+    TRY(start_process(f, member));
+    for (int seconds = 2; !is_ready(f, seconds); seconds *= 2) {
+        kill(f->process, SIGKILL);
+        end_process(f);
+        if (seconds >= MOST_SECONDS) {
+            st = sal_fail(SAL_ERROR_IO, "%s: cannot be read: the process that should do it does not begin", path);
+            goto done;
+        }
+        TRY(start_process(f, member));
     }
     TRY(receive_answer(&a, f));
     *out = f;
@@ -265,14 +325,7 @@ void keras_hdf5_close(keras_hdf5 *f)
 {
     if (!f)
         return;
-    /* Other readers that were started meanwhile hold copies of this end: closing it alone would be no end. */
-    if (f->socket >= 0) {
-        shutdown(f->socket, SHUT_RDWR);
-        close(f->socket);
-    }
-    if (f->process > 0)
-        while (waitpid(f->process, NULL, 0) < 0 && errno == EINTR)
-            ;
+    end_process(f);
     sal_free(f);
 }
 

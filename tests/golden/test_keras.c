@@ -277,7 +277,7 @@ static void *open_often(void *failures)
 Test(keras, files_open_in_many_threads_at_once, .timeout = 120)
 {
 #ifdef __SANITIZE_ADDRESS__
-    cr_skip_test("the sanitizer's allocator is locked for ever in a process that another thread forks");
+    cr_skip_test("the sanitizer's allocator stays locked in a process that another thread forks");
 #endif
     enum { THREADS = 4 };
     pthread_t threads[THREADS];
