@@ -792,16 +792,14 @@ def training_said():
     return functional(network)
 
 
-def begins_with(*first):
+def begins_with(first):
     """What says nothing about the picture's layout stands in front."""
-    def build():
-        return functional(lambda x: head(L.Conv2D(4, 3, activation="tanh")(keras.Sequential(list(first))(x))))
-    return build
+    return lambda: functional(lambda x: head(L.Conv2D(4, 3, activation="tanh")(first()(x))))
 
 
-case("begins_with_permute", shape=(9, 14, 3))(begins_with(L.Permute((2, 1, 3))))
-case("begins_with_norm", versions=(3,), shape=(9, 14, 3))(begins_with(L.LayerNormalization()))
-case("begins_with_reshape", shape=(9, 14, 3))(begins_with(L.Reshape((14, 9, 3))))
+case("begins_with_permute", shape=(9, 14, 3))(begins_with(lambda: L.Permute((2, 1, 3))))
+case("begins_with_norm", shape=(9, 14, 3))(begins_with(L.LayerNormalization))
+case("begins_with_reshape", shape=(9, 14, 3))(begins_with(lambda: L.Reshape((14, 9, 3))))
 
 
 @case(shape=(24, 25, 3))
@@ -826,8 +824,8 @@ def channels_first_norms():
                       L.Dense(3, activation=ending("softmax")))
 
 
-def block(name, names=("conv", "norm")):
-    return keras.Sequential([L.Conv2D(4, 3, padding="same", activation="tanh", name=names[0]), L.BatchNormalization(name=names[1])],
+def block(name):
+    return keras.Sequential([L.Conv2D(4, 3, padding="same", activation="tanh", name="conv"), L.BatchNormalization(name="norm")],
                             name=name)
 
 
@@ -856,6 +854,11 @@ def prepared(module):
     return build
 
 
+@case(versions=(3,), three=("keras",))
+def channels_reversed():
+    return functional(lambda x: head(L.Conv2D(4, 3, activation="tanh")(x[..., ::-1])))
+
+
 case("prepared_caffe", values=(0, 255))(prepared("resnet50"))
 case("prepared_torch", values=(0, 255), two=("h5", "keras"))(prepared("densenet"))
 case("prepared_tf", values=(0, 255), two=("h5", "keras"))(prepared("mobilenet_v2"))
@@ -873,10 +876,11 @@ def normalization_adapted_inside():
 
 @case(versions=(3,))
 def operators():
-    """keras.ops on tensors, and an input that is given by its name."""
+    """keras.ops on tensors, and operands that are given by their names, in any order."""
     def network(x):
         y = keras.ops.sigmoid(L.Conv2D(4, 3)(inputs=x))
         y = L.Conv2D(4, 3)(keras.ops.multiply(y, keras.ops.silu(y)))
+        y = keras.ops.subtract(x2=keras.ops.silu(y), x1=y)
         y = keras.ops.reshape(keras.ops.tanh(y), (-1, 24, 24))
         return L.Dense(3, activation=ending("softmax"))(L.Flatten()(y))
     return functional(network)
@@ -911,6 +915,16 @@ def refused_module_of_ones_own():
             return 2 * inputs
     Dropout.__module__ = "keras_of_mine"
     return functional(lambda x: head(Dropout()(L.Conv2D(4, 3)(x))))
+
+
+@keras.utils.register_keras_serializable("Mine")
+class Sequential(keras.Sequential):
+    """Somebody's own, who may call it otherwise."""
+
+
+@case(versions=(3,), three=("keras",), refused=True)
+def refused_model_of_ones_own():
+    return Sequential([keras.Input(Building.shape), L.Conv2D(4, 3), L.GlobalAveragePooling2D(), L.Dense(3)])
 
 
 @case(versions=(3,), three=("h5",), refused=True)

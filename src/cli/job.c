@@ -55,9 +55,9 @@ static void note_default(const cli_command *self, const sal_model_info *m)
                  m->path, m->preset_reason, m->preset);
     else
         cli_note(self,
-                 "no preprocessing is given and %s.salmap is not there: pictures become 0..1 (preset unit); "
+                 "no preprocessing is given and %s.salmap is not there: pictures become 0..1 (preset unit)%s%s; "
                  "choose with --preset",
-                 m->path);
+                 m->path, m->preset_reason ? "; " : "", m->preset_reason ? m->preset_reason : "");
 }
 
 int cli_job_preprocess(sal_preprocess *p, const cli_command *self, const cli_job *s, const sal_model *model)

@@ -173,9 +173,10 @@ static sal_status make_scaling(scaling *out, const sal_preprocess *p, int64_t ch
     if (!isfinite(scale) || !isfinite(p->fill))
         return sal_fail(SAL_ERROR_ARGUMENT, "scale and fill must be finite numbers");
     if (p->value_count < 0 || (p->value_count > 1 && p->value_count != channels) || p->value_count > SAL_MAX_CHANNELS)
-        return sal_fail(SAL_ERROR_ARGUMENT,
-                        "mean and std have %d values, the network takes %lld channels; give 1 or %lld", p->value_count,
-                        (long long)channels, (long long)channels);
+        return sal_fail(
+            SAL_ERROR_ARGUMENT,
+            "mean and std have %d values, and the network takes %lld channels: give one value, or one for each",
+            p->value_count, (long long)channels);
     for (int64_t c = 0; c < channels; c++) {
         int64_t i = p->value_count > 1 ? c : 0;
         double mean = p->value_count ? (double)p->mean[i] : 0.0;

@@ -58,45 +58,52 @@ static size_t without(const char *path, size_t length, const char *ending)
     return length > n && strncmp(path + length - n, ending, n) == 0 ? length - n : length;
 }
 
-/* "x.json", "x_config.json" or "x.config.json" for "x.h5" or "x.weights.h5", and "config.json", which is what an
- * unpacked .keras has beside "model.weights.h5". */
-static sal_status read_beside(json_t **out, keras_importer *k, const char *path)
+static sal_status read_json(json_t **out, const char *path)
 {
-    static const char *const endings[] = {".json", "_config.json", ".config.json", "config.json"};
     sal_status st = SAL_OK;
     unsigned char *bytes = NULL;
-    char *name = NULL;
-    const char *slash = strrchr(path, '/');
-    const size_t folder = slash ? (size_t)(slash - path) + 1 : 0, all = strlen(path), size = all + 16;
-    const size_t cut = without(path, without(path, all, ".h5"), ".hdf5"), stem = without(path, cut, ".weights");
     size_t length;
-    TRY(sal_alloc(&name, size, 1, "a path"));
-    for (size_t i = 0; i < 7; i++) {
-        const int unpacked = i == 6;
-        if (unpacked && strcmp(path + folder, "model.weights.h5") != 0)
-            continue;
-        snprintf(name, size, "%.*s%s",
-                 (int)(unpacked ? folder
-                       : i < 3  ? cut
-                                : stem),
-                 path, endings[unpacked ? 3 : i % 3]);
-        if (access(name, F_OK) != 0)
-            continue;
-        TRY(sal_file_read(&bytes, &length, name, KERAS_MOST_JSON));
-        TRY(parse(out, (const char *)bytes, length, name));
-        TRY(keras_format(&k->beside, k, "%s", name));
-        goto done;
-    }
-    st = sal_fail(SAL_ERROR_FORMAT,
-                  "%s: holds weights, but no network: put what model.to_json() gives beside it, as %.*s.json", path,
-                  (int)stem, path);
+    TRY(sal_file_read(&bytes, &length, path, KERAS_MOST_JSON));
+    TRY(parse(out, (const char *)bytes, length, path));
 done:
     sal_free(bytes);
-    sal_free(name);
     return st;
 }
 
-static sal_status read_legacy(json_t **config, keras_importer *k, const char *path)
+/* "x.json", "x_config.json" or "x.config.json" for "x.h5" or "x.weights.h5"; and what an unpacked .keras has beside
+ * "model.weights.h5". */
+static sal_status read_beside(json_t **out, json_t **metadata, keras_importer *k, const char *path)
+{
+    static const char *const endings[] = {".json", "_config.json", ".config.json"};
+    sal_status st = SAL_OK;
+    char *name;
+    const char *slash = strrchr(path, '/');
+    const size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
+    const size_t whole = without(path, without(path, strlen(path), ".h5"), ".hdf5");
+    const size_t lengths[2] = {whole, without(path, whole, ".weights")};
+    for (size_t i = 0; i < 2; i++)
+        for (size_t e = 0; e < sizeof endings / sizeof endings[0]; e++) {
+            TRY(keras_format(&name, k, "%.*s%s", (int)lengths[i], path, endings[e]));
+            if (access(name, F_OK) != 0)
+                continue;
+            k->beside = name;
+            return read_json(out, name);
+        }
+    TRY(keras_format(&name, k, "%.*sconfig.json", (int)folder, path));
+    if (strcmp(path + folder, "model.weights.h5") == 0 && access(name, F_OK) == 0) {
+        k->beside = name;
+        TRY(read_json(out, name));
+        TRY(keras_format(&name, k, "%.*smetadata.json", (int)folder, path));
+        return read_json(metadata, name);
+    }
+    st = sal_fail(SAL_ERROR_FORMAT,
+                  "%s: holds weights, but no network: put what model.to_json() gives beside it, as %.*s.json", path,
+                  (int)lengths[1], path);
+done:
+    return st;
+}
+
+static sal_status read_legacy(json_t **config, json_t **metadata, keras_importer *k, const char *path)
 {
     sal_status st = SAL_OK;
     char *text = NULL;
@@ -108,7 +115,7 @@ static sal_status read_legacy(json_t **config, keras_importer *k, const char *pa
     if (text)
         TRY(parse(config, text, strlen(text), path));
     else
-        TRY(read_beside(config, k, path));
+        TRY(read_beside(config, metadata, k, path));
 done:
     free(text);
     return st;
@@ -120,6 +127,8 @@ static sal_status find_version(char *out, size_t size, keras_importer *k, json_t
     sal_status st = SAL_OK;
     char *text = NULL;
     const char *said = json_string_value(json_object_get(metadata, "keras_version"));
+    if (!said)
+        said = json_string_value(json_object_get(config, "keras_version")); /* to_json() of Keras 2 */
     if (!said && k->weights.base)
         TRY(keras_hdf5_text(&text, k->weights.file, "/", "keras_version"));
     if (!said && !text && k->weights.base && k->weights.base[0])
@@ -212,6 +221,8 @@ static void init(keras_importer *k, const char *path, const sal_model_options *o
                           .max_nodes = limits.max_nodes ? limits.max_nodes : default_max_nodes,
                           .values = json_object(),
                           .name_lists = json_object(),
+                          .owners = json_object(),
+                          .contested = json_array(),
                           .dropped = json_object()};
 }
 
@@ -225,6 +236,8 @@ static void clear(keras_importer *k)
     free(k->tensors);
     json_decref(k->values);
     json_decref(k->name_lists);
+    json_decref(k->owners);
+    json_decref(k->contested);
     json_decref(k->dropped);
     keras_hdf5_close(k->weights.file);
 }
@@ -253,7 +266,7 @@ sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *p
         TRY(keras_hdf5_open(&k.weights.file, path, keras_archive_weights));
     } else {
         TRY(keras_hdf5_open(&k.weights.file, path, NULL));
-        TRY(read_legacy(&config, &k, path));
+        TRY(read_legacy(&config, &metadata, &k, path));
     }
     TRY(find_version(version, sizeof version, &k, config, metadata));
     TRY(find_theano(&k));

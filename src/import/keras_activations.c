@@ -213,7 +213,7 @@ static const struct {
 
 sal_status keras_activate(keras_importer *k, keras_tensor *x, const char *name)
 {
-    if (strncmp(name, "keras", 5) == 0 && strchr(name, '>')) /* "keras.activations>relu" */
+    if (strchr(name, '>') && keras_is_own_module(name)) /* "keras.activations>relu" */
         name = strchr(name, '>') + 1;
     if (strcmp(name, "softmax") == 0 || strcmp(name, "log_softmax") == 0)
         return over_last_axis(k, x, name[0] == 's' ? "Softmax" : "LogSoftmax");

@@ -396,7 +396,7 @@ sal_status keras_numbers(float **values, int64_t *count, keras_importer *k, cons
             return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has a constant of several axes");
     if (size == 0)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has a constant that is neither a number nor a list of numbers");
-    TRY(keras_alloc(values, k, size, sizeof **values));
+    TRY(keras_new_weights(values, k, size, 1));
     for (size_t i = 0; i < size; i++)
         (*values)[i] = (float)json_number_value(json_is_number(value) ? value : json_array_get(value, i));
     *count = (int64_t)size;

@@ -57,6 +57,7 @@ typedef struct collection {
     size_t count;
     char missing[MOST_KEY]; /* the first tensor that is not there yet; empty: all are */
     int odd;                /* 1: there is something that is neither tensor nor constant */
+    int only_looks;         /* 1: for what is missing; constants are not made yet */
 } collection;
 
 static sal_status add_input(collection *c, const keras_tensor *tensor)
@@ -74,7 +75,11 @@ static sal_status collect_constant(collection *c, const json_t *value)
     keras_tensor t = {.rank = 0};
     float *values;
     int64_t count;
+    if (c->only_looks)
+        return SAL_OK;
     TRY(keras_numbers(&values, &count, c->k, value));
+    if (count == 0)
+        return keras_fail(c->k, SAL_ERROR_FORMAT, "it is called with a constant without a value");
     TRY(keras_floats(&t.name, c->k, values, count == 1 ? -1 : count));
     TRY(add_input(c, &t));
 done:
@@ -104,35 +109,55 @@ static int is_of_numbers(const json_t *array)
 
 static sal_status collect(collection *c, const json_t *value, int depth);
 
-/* Whether an argument that has a name changes nothing. */
+/* Names of operands, in the order that the layers take them in. */
+static const char *const operands[] = {"inputs", "x", "x1", "x2", "y", "bias"};
+
+static int is_operand(const char *name)
+{
+    for (size_t i = 0; i < sizeof operands / sizeof operands[0]; i++)
+        if (strcmp(name, operands[i]) == 0)
+            return 1;
+    return 0;
+}
+
+/* null, false, and lists or objects of null alone: the masks of several inputs. */
+static int is_nothing(const json_t *value)
+{
+    const char *key;
+    json_t *inner;
+    size_t i;
+    json_array_foreach(value, i, inner) if (!json_is_null(inner)) return 0;
+    json_object_foreach((json_t *)(uintptr_t)value, key, inner) if (!json_is_null(inner)) return 0;
+    return json_is_array(value) || json_is_object(value) || json_is_null(value) || json_is_false(value);
+}
+
+/* Whether another argument changes nothing, or is looked at elsewhere. */
 static int is_idle(const char *name, const json_t *value)
 {
-    static const char *const idle[] = {"name", "training", "mask", "slice_spec"};
-    for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++)
-        if (strcmp(name, idle[i]) == 0)
+    static const char *const elsewhere[] = {"name", "training", "slice_spec"};
+    for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++)
+        if (strcmp(name, elsewhere[i]) == 0)
             return 1;
     const char *text = json_string_value(value);
-    return !value || json_is_null(value) || json_is_false(value) ||
-           (strcmp(name, "data_format") == 0 && text && strcmp(text, "NHWC") == 0) ||
+    return is_nothing(value) || (strcmp(name, "data_format") == 0 && text && strcmp(text, "NHWC") == 0) ||
            (strcmp(name, "beta") == 0 && json_number_value(value) == 1.0) ||
            (strcmp(name, "axis") == 0 && json_integer_value(value) == -1);
 }
 
-/* Arguments with names: more operands, or what is none. */
+/* Arguments that are given by name. */
 static sal_status collect_named(collection *c, const json_t *arguments, int depth)
 {
-    static const char *const operands[] = {"y", "bias", "inputs", "x", "x1", "x2"};
     sal_status st = SAL_OK;
     const char *key;
     json_t *value;
+    for (size_t i = 0; i < sizeof operands / sizeof operands[0]; i++) {
+        value = json_object_get(arguments, operands[i]);
+        if (value && !json_is_null(value))
+            TRY(collect(c, value, depth + 1));
+    }
     json_object_foreach((json_t *)(uintptr_t)arguments, key, value)
     {
-        int is_operand = 0;
-        for (size_t i = 0; i < sizeof operands / sizeof operands[0]; i++)
-            is_operand |= strcmp(key, operands[i]) == 0 && !json_is_null(value);
-        if (is_operand)
-            TRY(collect(c, value, depth + 1));
-        else if (!is_idle(key, value))
+        if (!is_operand(key) && !is_idle(key, value))
             c->odd = 1;
     }
 done:
@@ -179,15 +204,17 @@ done:
     return st;
 }
 
-/* Whether a call says that it is one of training. In Keras 3 beside the arguments, before beside each of them. */
+/* Whether a call says that it is one of training. In Keras 3 beside the arguments, before beside each of them. What is
+ * no plain "no" may be one. */
 static int says_training(const json_t *inputs)
 {
-    if (json_is_object(inputs))
-        return json_is_true(json_object_get(json_object_get(inputs, "kwargs"), "training"));
-    for (size_t i = 0; i < json_array_size(inputs); i++)
-        if (json_is_true(json_object_get(json_array_get(json_array_get(inputs, i), 3), "training")))
-            return 1;
-    return 0;
+    const json_t *said = json_object_get(json_object_get(inputs, "kwargs"), "training");
+    if (json_is_string(json_array_get(inputs, 0))) /* one reference */
+        said = json_object_get(json_array_get(inputs, 3), "training");
+    for (size_t i = 0; i < json_array_size(inputs) && !said; i++)
+        said = json_object_get(json_array_get(json_array_get(inputs, i), 3), "training");
+    return said && !json_is_null(said) && !json_is_false(said) &&
+           !(json_is_integer(said) && json_integer_value(said) == 0);
 }
 
 /* ---- Calls in the order of their inputs ---------------------------------- */
@@ -228,7 +255,7 @@ static sal_status try_call(schedule *s, keras_importer *k, const char *scope, si
 {
     sal_status st = SAL_OK;
     keras_call *c = &s->calls[which];
-    collection inputs = {.k = k, .scope = scope, .tensors = tensors};
+    collection inputs = {.k = k, .scope = scope, .tensors = tensors, .only_looks = 1};
     const json_t *arguments = json_is_object(c->inputs) ? json_object_get(c->inputs, "args") : c->inputs;
     keras_outputs outputs;
     const keras_layer *within = k->layer;
@@ -236,11 +263,15 @@ static sal_status try_call(schedule *s, keras_importer *k, const char *scope, si
     k->layer = c->layer;
     TRY(collect(&inputs, arguments, 0));
     TRY(collect_named(&inputs, json_object_get(c->inputs, "kwargs"), 0));
-    k->layer = within;
     if (inputs.missing[0]) {
+        k->layer = within;
         wait_for(s, inputs.missing, which);
         return SAL_OK;
     }
+    inputs = (collection){.k = k, .scope = scope, .tensors = tensors};
+    TRY(collect(&inputs, arguments, 0));
+    TRY(collect_named(&inputs, json_object_get(c->inputs, "kwargs"), 0));
+    k->layer = within;
     k->training = says_training(c->inputs);
     k->odd_argument = inputs.odd;
     k->call = c->inputs;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <hdf5.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,15 +258,23 @@ static void end_process(keras_hdf5 *f)
 
 static sal_status start_process(keras_hdf5 *f, const char *member)
 {
+    /* One at a time, so that no reader holds the far end of another's: a reader that breaks down ends its socket. */
+    static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
     int sockets[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+    pthread_mutex_lock(&starting);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
+        pthread_mutex_unlock(&starting);
         return sal_fail(SAL_ERROR_IO, "%s: cannot be read: %s", f->path, strerror(errno));
+    }
     const pid_t master = getpid();
     f->process = fork();
     if (f->process == 0) {
         close(sockets[0]);
         limit_self(master);
-        signal(SIGINT, SIG_IGN); /* the reader ends when its master does */
+        /* The reader ends when its master does. */
+        signal(SIGINT, SIG_IGN);
+        signal(SIGTERM, SIG_IGN);
+        signal(SIGHUP, SIG_IGN);
         /* Where it breaks down it does so in silence, whatever handlers its master has. */
         signal(SIGSEGV, SIG_DFL);
         signal(SIGBUS, SIG_DFL);
@@ -277,6 +286,7 @@ static sal_status start_process(keras_hdf5 *f, const char *member)
     }
     f->socket = sockets[0];
     close(sockets[1]);
+    pthread_mutex_unlock(&starting);
     if (f->process < 0)
         return sal_fail(SAL_ERROR_MEMORY, "%s: cannot start a process to read it: %s", f->path, strerror(errno));
     return SAL_OK;
@@ -287,10 +297,11 @@ static int is_ready(keras_hdf5 *f, int seconds)
 {
     struct pollfd ready = {.fd = f->socket, .events = POLLIN};
     char byte;
+    const time_t end = time(NULL) + seconds;
     int n;
     do
         n = poll(&ready, 1, seconds * 1000);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && errno == EINTR && time(NULL) <= end);
     return n > 0 && receive_all(f->socket, &byte, 1);
 }
 

@@ -66,8 +66,12 @@ void keras_snake_case(char *out, size_t size, const char *class_name);
 
 typedef struct keras_importer keras_importer;
 
-/* The data set of a weight of the present layer. Errors: FORMAT (names layer and role). */
+/* The data set of a weight of the present layer. Errors: FORMAT (names layer and role), UNSUPPORTED (it may be another
+ * layer's). */
 sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, int position);
+
+/* Whether, now that all layers have theirs, a layer's may be another's. Errors: UNSUPPORTED. */
+sal_status keras_check_owners(keras_importer *k);
 
 /* ---- keras_build.c: writing the ONNX model ---- */
 
@@ -86,7 +90,7 @@ typedef struct keras_tensor {
     const char *key;  /* of an argument that was given by name, or NULL */
     int picked;       /* 1: a map of one channel, whose axis it does not have in Keras: only a stack takes it */
     int rank;
-    int64_t extent[3]; /* of a map, without the batch, in its own order; 0: not known. Layers ask for the sides only */
+    int64_t extent[3]; /* of a map, without the batch, in its own order; 0: not known */
 } keras_tensor;
 
 struct keras_importer {
@@ -95,6 +99,8 @@ struct keras_importer {
     keras_weights weights;
     char *beside;       /* the file of the configuration, where that is another one */
     json_t *name_lists; /* group to its weight_names */
+    json_t *owners;     /* data set to the layer, in a model within the network, whose it is */
+    json_t *contested;  /* those that several layers have */
     json_t *values;     /* call of a model, layer, its call and output to index in tensors */
     keras_tensor *tensors;
     size_t tensor_count;
@@ -259,6 +265,8 @@ sal_status keras_run_calls(keras_importer *k, const char *scope, keras_call *cal
 
 /* ---- keras_model.c ---- */
 
+/* Whether a module, or the package in front of a '>', is Keras's. */
+int keras_is_own_module(const char *module);
 /* Whether the class of a layer, as the configuration describes it, is somebody's own, whatever its name. */
 int keras_is_foreign(const json_t *described, const char *class_name);
 

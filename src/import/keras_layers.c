@@ -216,6 +216,7 @@ static sal_status dense(keras_importer *k, keras_tensor *out, const keras_tensor
         TRY(keras_weight(&weights[1], NULL, k, "bias", 1));
     if (in[0].rank == 4) {
         TRY(dense_map(&out->name, k, weights, &shape));
+        out->extent[2] = shape.dim[1];
     } else if (in[0].rank == 3) {
         TRY(dense_rows(&out->name, k, weights, &shape));
     } else {

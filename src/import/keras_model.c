@@ -41,17 +41,24 @@ done:
     return st;
 }
 
-/* Whether a module is a package or in it: "keras.layers" in "keras". */
-static int is_in(const char *module, const char *package)
+/* "keras", "keras.layers", "tf_keras.src"; a '>' ends it too. */
+int keras_is_own_module(const char *module)
 {
-    const size_t n = strlen(package);
-    return strncmp(module, package, n) == 0 && (module[n] == '\0' || module[n] == '.');
+    static const char *const packages[] = {"keras", "tf_keras"};
+    for (size_t i = 0; i < 2; i++) {
+        const size_t n = strlen(packages[i]);
+        if (strncmp(module, packages[i], n) == 0 && (module[n] == '\0' || module[n] == '.' || module[n] == '>'))
+            return 1;
+    }
+    return 0;
 }
 
 /* Those are registered as "Package>Class" or, in the newer files, are of a module that is not Keras's. Keras itself
  * registered one that way. */
 int keras_is_foreign(const json_t *described, const char *class_name)
 {
+    if (!class_name)
+        return 1;
     const json_t *module = json_object_get(described, "module");
     const char *registered = json_string_value(json_object_get(described, "registered_name"));
     const char *name = registered && strchr(registered, '>') ? registered : class_name;
@@ -60,7 +67,7 @@ int keras_is_foreign(const json_t *described, const char *class_name)
     if (strchr(name, '>'))
         return 1;
     const char *text = json_string_value(module);
-    return module && !(text && (is_in(text, "keras") || is_in(text, "tf_keras")));
+    return module && !(text && keras_is_own_module(text));
 }
 
 /* Weights of 4 or 8 bits, which mean nothing without their scales. */
@@ -80,10 +87,11 @@ static int is_in_parts(const json_t *config)
 
 static int is_of_sequences(const char *class_name)
 {
-    static const char *const parts[] = {"LSTM",     "GRU", "RNN", "Attention", "Bidirectional", "TimeDistributed",
-                                        "Embedding"};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        if (strstr(class_name, parts[i]))
+    static const char *const classes[] = {"AdditiveAttention",  "Attention", "Bidirectional",         "ConvLSTM2D",
+                                          "Embedding",          "GRU",       "GroupedQueryAttention", "LSTM",
+                                          "MultiHeadAttention", "SimpleRNN", "TimeDistributed"};
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+        if (strcmp(class_name, classes[i]) == 0)
             return 1;
     return 0;
 }
@@ -158,7 +166,8 @@ sal_status keras_call_layer(keras_importer *k, keras_outputs *out, const keras_l
         st = keras_fail_export(k, "salmap does not know this class of layers");
     /* Keras 3 lets those who use a network decide. */
     else if (training && k->version < 3 &&
-             (model || handler == keras_layer_pass || handler == keras_layer_batch_normalization))
+             (model || handler == keras_layer_pass || handler == keras_layer_random_crop ||
+              handler == keras_layer_batch_normalization))
         st = keras_fail(k, SAL_ERROR_UNSUPPORTED,
                         "it is called with training=True, and then does not do what it learned");
     else if (is_quantized(layer->config))
@@ -215,6 +224,7 @@ static sal_status build_sequential(keras_importer *k, const keras_layer *self, c
         }
         if (strcmp(layer->class_name, "InputLayer") != 0) {
             keras_outputs made;
+            k->call = NULL; /* it is not described */
             TRY(keras_call_layer(k, &made, layer, &at, 1));
             if (made.count != 1) {
                 st = keras_fail(k, SAL_ERROR_FORMAT, "a Sequential with a model of %zu outputs in it", made.count);
@@ -439,9 +449,10 @@ sal_status keras_model_build(const char **output, keras_importer *k, json_t *con
                         .name = ""};
     char empty[] = "";
     self.full_name = self.group = empty;
-    if (!self.class_name || !is_model(self.class_name))
+    if (!self.class_name || !is_model(self.class_name) || keras_is_foreign(config, self.class_name))
         return keras_fail_export(k, "the network is of a class of its own, whose code the file does not hold");
     TRY(build_model(k, &self, NULL, 0, &made));
+    TRY(keras_check_owners(k));
     *output = made.items[0].name;
 done:
     return st;

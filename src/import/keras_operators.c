@@ -3,6 +3,7 @@
 #include "import/keras_layers.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- Functions ------------------------------------------------------------ */
@@ -119,6 +120,9 @@ done:
 
 static int is_step_back(const json_t *value)
 {
+    const char *class_name = json_string_value(json_object_get(value, "class_name"));
+    if (class_name && strcmp(class_name, "__slice__") == 0)
+        value = json_object_get(value, "config");
     const json_t *step = json_object_get(value, "step"), *start = json_object_get(value, "start");
     const json_t *stop = json_object_get(value, "stop");
     return json_integer_value(step) == -1 && (!start || json_is_null(start)) && (!stop || json_is_null(stop));
@@ -143,7 +147,7 @@ sal_status keras_layer_get_item(keras_importer *k, keras_tensor *out, const kera
     if (in[0].rank == 4 && json_array_size(key) == 2 && rest && strcmp(rest, "__ellipsis__") == 0) {
         if (json_is_object(place) && is_step_back(place))
             return reverse_channels(out, k, &in[0]);
-        if (json_is_integer(place)) {
+        if (json_is_integer(place) && llabs(json_integer_value(place)) <= INT16_MAX) {
             out->picked = 1;
             return pick_channel(out, k, (int64_t)json_integer_value(place));
         }

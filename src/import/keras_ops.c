@@ -10,6 +10,8 @@
 /* Numbers have none, extents of 1 are repeated, and what is not known stays so. */
 static void join_extents(keras_tensor *out, const keras_tensor *other)
 {
+    if (other->rank == 0 && out->extent[2] == 1) /* it may be a list of numbers */
+        out->extent[2] = 0;
     for (int a = 0; a < 3 && other->rank > 0; a++) {
         const int64_t here = out->extent[a], there = other->extent[a];
         out->extent[a] = out->rank == 0 ? there : !here || !there ? 0 : here > there ? here : there;

@@ -134,6 +134,57 @@ static const char *find_nameless(const keras_layer *layer, const char *role, siz
     return found;
 }
 
+/* Notes whose a weight is. What two layers of different names have may be shared, or one of them has another that
+ * nobody found. */
+static sal_status claim(char **path, keras_importer *k, const char *weight)
+{
+    sal_status st = keras_format(path, k, "%s/%s", k->layer->group, weight);
+    if (st != SAL_OK || !k->layer->nested)
+        return st;
+    const char *owner = json_string_value(json_object_get(k->owners, *path));
+    if (!owner)
+        json_object_set_new_nocheck(k->owners, *path, json_string_nocheck(k->layer->full_name));
+    else if (strcmp(owner, k->layer->full_name) != 0)
+        json_array_append_new(k->contested, json_pack("{s:s, s:s, s:s, s:O}", "layer", k->layer->name, "group",
+                                                      k->layer->group, "weight", weight, "names", k->layer->names));
+    return SAL_OK;
+}
+
+/* "kernel:0" of "stage/conv/kernel:0" */
+static const char *last_part(const char *weight)
+{
+    const char *slash = strrchr(weight, '/');
+    return slash ? slash + 1 : weight;
+}
+
+sal_status keras_check_owners(keras_importer *k)
+{
+    sal_status st = SAL_OK;
+    size_t i, n;
+    json_t *contested, *name;
+    char *path;
+    json_array_foreach(k->contested, i, contested)
+    {
+        const char *weight = json_string_value(json_object_get(contested, "weight"));
+        const char *layer = json_string_value(json_object_get(contested, "layer"));
+        const keras_layer alike = {.name = layer, .full_name = (char *)(uintptr_t)layer};
+        json_array_foreach(json_object_get(contested, "names"), n, name)
+        {
+            const char *other = json_string_value(name);
+            if (strcmp(last_part(other), last_part(weight)) != 0 || !kinship_of(other, &alike).of_layer)
+                continue;
+            TRY(keras_format(&path, k, "%s/%s", json_string_value(json_object_get(contested, "group")), other));
+            if (!json_object_get(k->owners, path))
+                return sal_fail(SAL_ERROR_UNSUPPORTED,
+                                "two layers called %.200s have names that end alike: which weights are whose is not "
+                                "sure; save the network as .keras",
+                                layer);
+        }
+    }
+done:
+    return st;
+}
+
 sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, int position)
 {
     const keras_layer *layer = k->layer;
@@ -145,7 +196,7 @@ sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, i
         if (st == SAL_OK && !weight)
             weight = find_nameless(layer, role, strcspn(role, "|"));
         if (st != SAL_OK || weight)
-            return st == SAL_OK ? keras_format(out, k, "%s/%s", layer->group, weight) : st;
+            return st == SAL_OK ? claim(out, k, weight) : st;
     }
     /* Weights without a name of their own, "variable_1", are told by their place. */
     for (size_t i = 0; i < json_array_size(layer->names); i++) {

@@ -35,14 +35,14 @@ static int is_head(const sal_node *node)
     return node->op == SAL_OP_DENSE || node->op == SAL_OP_CONV;
 }
 
-/* Names of the last layers that could be meant. */
+/* Names of the last layers that could be meant: those that make one vector. */
 static sal_status fail_layer(const sal_graph *graph)
 {
     enum { MOST = 6 };
     char names[512] = "";
     size_t used = 0;
     for (size_t i = graph->count, n = 0; i-- > 0 && n < MOST;) {
-        if (!is_head(&graph->nodes[i]))
+        if (!is_head(&graph->nodes[i]) || vector_length(&graph->nodes[i].shape) == 0)
             continue;
         int length = snprintf(names + used, sizeof names - used, "%s%s", n++ ? ", " : "", graph->nodes[i].name);
         if (length > 0 && (size_t)length < sizeof names - used)
