@@ -247,14 +247,7 @@ static void check_accepted(const char *name)
 ParameterizedTestParameters(keras, agrees_with_keras_in_double_precision)
 {
     static keras_file list[FILES_MOST];
-    size_t count = list_files(list, FILES_MOST);
-#ifdef __SANITIZE_ADDRESS__
-    /* Each network lies there several times; half of the files is enough for what the sanitizer sees. */
-    count /= 2;
-    for (size_t i = 0; i < count; i++)
-        list[i] = list[2 * i];
-#endif
-    return cr_make_param_array(keras_file, list, count);
+    return cr_make_param_array(keras_file, list, list_files(list, FILES_MOST));
 }
 
 ParameterizedTest(keras_file *file, keras, agrees_with_keras_in_double_precision)
