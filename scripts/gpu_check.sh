@@ -84,13 +84,8 @@ if [[ $quick -eq 0 && $dry -eq 0 ]]; then
     if [[ $setup -eq 1 ]] && ! "$root/scripts/setup.sh" --references; then
         echo "gpu_check.sh: going on without PyTorch" >&2
     fi
-    stamp=$build/architectures/.done
     if /usr/bin/python3 -c 'import torch, torchvision' 2> /dev/null; then
-        if [[ ! $stamp -nt $root/scripts/make_architectures.py ]]; then
-            echo "Writing the reference networks and gradients ..."
-            /usr/bin/python3 "$root/scripts/make_architectures.py" --jobs "$(nproc)" "$build/architectures"
-            touch "$stamp"
-        fi
+        /usr/bin/python3 "$root/scripts/make_architectures.py" --once --jobs "$(nproc)" "$build/architectures"
         options+=(--architectures "$build/architectures")
     fi
 fi

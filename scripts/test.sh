@@ -1,60 +1,97 @@
 #!/usr/bin/env bash
-# test.sh [--quick] [--no-setup] [BUILD] [-- cmake options]: builds salmap with its tests in BUILD (default: build-test/
-# of the repository) and runs them all. The architecture tests compare with PyTorch, which first writes
-# the networks and their gradients into BUILD, and with Keras, which comes from PyPI into BUILD/keras; --quick skips them, and
-# with them the need for both, and sweeps that are killed or split dozens of times.
+# test.sh [OPTION]... [BUILD] [-- cmake options]: builds salmap with its tests in BUILD (default: build-test/ of the
+# repository) and runs them all.
+#   --label LABEL     only the tests with this label, and builds just what they run; several: with all of these labels
+#   --changed COMMIT  only the tests of what has changed since the commit, but for slow ones
+#   --quick           all but the slow tests, which need PyTorch or Keras, or take more than about 20 s
+#   --no-setup        installs nothing
+# tests/README.md lists the labels. Without options, PyTorch comes from Debian, and Keras from PyPI into BUILD.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build-test
-quick=0
 setup=1
+labels=()
+changed=
+quick=0
 while [[ $# -gt 0 ]]; do
     case $1 in
+    --label | --changed)
+        if [[ $# -lt 2 ]]; then
+            echo "test.sh: $1 needs a value" >&2
+            exit 2
+        fi
+        if [[ $1 == --label ]]; then
+            labels+=("$2")
+        else
+            changed=$2
+        fi
+        shift
+        ;;
     --quick) quick=1 ;;
     --no-setup) setup=0 ;;
+    --help)
+        sed -n '2,8s/^# \{0,1\}//p' "$0"
+        exit 0
+        ;;
     --)
         shift
         break
         ;;
     -*)
-        echo "test.sh: unknown option '$1'; there are --quick and --no-setup" >&2
+        echo "test.sh: unknown option '$1'; --help lists them" >&2
         exit 2
         ;;
     *) build=$1 ;;
     esac
     shift
 done
+cmake_options=("$@")
+if [[ $# -eq 0 ]]; then
+    cmake_options=(-C "$root/src/cmake/cache/dev.cmake")
+fi
 
+ctest_options=(--output-on-failure --no-tests=error --parallel "$(nproc)")
+targets=()
 wanted=(--tests)
-if [[ $quick -eq 0 ]]; then
+if [[ ${#labels[@]} -gt 0 ]]; then
+    targets=(--target "tests_${labels[0]}")
+    for label in "${labels[@]}"; do
+        ctest_options+=(--label-regex "^$label\$")
+    done
+    case " ${labels[*]} " in
+    *" slow "* | *" golden "* | *" gpu "*) wanted+=(--references) ;;
+    esac
+elif [[ -n $changed || $quick -eq 1 ]]; then
+    targets=(--target tests_quick)
+else
     wanted+=(--references)
 fi
+if [[ $quick -eq 1 ]]; then
+    ctest_options+=(--label-exclude '^slow$')
+fi
+
 if [[ $setup -eq 1 ]]; then
     "$root/scripts/setup.sh" "${wanted[@]}"
 fi
-# GPU kernels for one architecture, which later ones compile again when they run them: all take minutes. The test
-# kernel_resources compiles for all.
-"$root/scripts/build.sh" "$build" -DSAL_TESTS=ON -DSAL_CUDA_ARCHITECTURES=75 "$@"
-build=$(cd "$build" && pwd)
-
-if [[ $quick -eq 0 ]]; then
-    # Debian's Python: the modules belong to it, whatever comes first on the PATH.
-    stamp=$build/architectures/.done
-    if [[ ! $stamp -nt $root/scripts/make_architectures.py ]]; then
-        echo "Writing the reference networks and gradients ..."
-        /usr/bin/python3 "$root/scripts/make_architectures.py" --jobs "$(nproc)" "$build/architectures"
-        touch "$stamp"
+if [[ -n $changed ]]; then
+    # Which tests is told by a build; that they run is told by the next one.
+    if [[ ! -e $build/.options ]]; then
+        "$root/scripts/build.sh" "$build" "${targets[@]}" "${cmake_options[@]}"
     fi
-    export SAL_ARCHITECTURES=$build/architectures
-    if "$root/scripts/keras_environment.sh" "$build/keras"; then
-        export SAL_KERAS_PYTHON=$build/keras/bin/python
-    else
-        echo "test.sh: Keras cannot be had from PyPI: the tests that need it are skipped" >&2
+    selection=$(/usr/bin/python3 "$root/scripts/changed_tests.py" "$build" "$changed")
+    read -r -a programs <<< "$(sed -n 's/^programs //p' <<< "$selection")"
+    tests=$(sed -n 's/^tests //p' <<< "$selection")
+    sed '/^\(programs\|tests\) /d' <<< "$selection"
+    if [[ -z $tests ]]; then
+        echo "test.sh: no test depends on what has changed since $changed"
+        exit 0
     fi
+    targets=()
+    for program in "${programs[@]}"; do
+        targets+=(--target "$program")
+    done
+    ctest_options+=(--tests-regex "$tests" --fixture-exclude-any '.*')
 fi
-which=()
-if [[ $quick -eq 1 ]]; then
-    which=(--label-exclude '^long$')
-fi
-ctest --test-dir "$build" --output-on-failure --no-tests=error --parallel "$(nproc)" "${which[@]}"
+"$root/scripts/build.sh" "$build" "${targets[@]}" "${cmake_options[@]}"
+ctest --test-dir "$build" "${ctest_options[@]}"

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# keras_applications.sh SOURCE ARGUMENT...: check_keras_applications.py with the Python that SAL_KERAS_PYTHON names; a skip elsewhere.
+# keras_applications.sh ENVIRONMENT SOURCE ARGUMENT...: check_keras_applications.py with the Python of keras_environment.sh;
+# a skip where it is not there.
 set -euo pipefail
 
-if [[ -z ${SAL_KERAS_PYTHON:-} ]]; then
-    echo "SAL_KERAS_PYTHON names no Python with Keras (scripts/keras_environment.sh makes one)"
+python=$1/bin/python
+source=$2
+shift 2
+if [[ ! -x $python ]]; then
+    echo "there is no $python: scripts/keras_environment.sh makes it"
     exit 77
 fi
-source=$1
-shift
 export PYTHONDONTWRITEBYTECODE=1
-exec "$SAL_KERAS_PYTHON" "$source/scripts/check_keras_applications.py" "$@"
+exec "$python" "$source/scripts/check_keras_applications.py" "$@"

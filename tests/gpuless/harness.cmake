@@ -5,46 +5,49 @@ function(sal_planted bug file program)
   sal_rewritten(source ${file} bugs/${bug} --bug ${bug})
   add_library(planted_${bug}_source OBJECT ${source})
   sal_emulator_options(planted_${bug}_source)
-  get_target_property(sources ${program} SOURCES)
-  list(FILTER sources EXCLUDE REGEX "TARGET_OBJECTS")
-  sal_emulated_test(planted_${bug} ${sources} $<TARGET_OBJECTS:planted_${bug}_source>)
+  # Its own objects and what it shares with others: sal_emulated() gives it the rest.
+  if(program STREQUAL "emulated_maps")
+    set(objects $<TARGET_OBJECTS:test_maps_objects>)
+  else()
+    set(objects $<TARGET_OBJECTS:conformance_suite> $<TARGET_OBJECTS:naive_graph>)
+  endif()
+  sal_emulated_test(planted_${bug} ${objects} $<TARGET_OBJECTS:planted_${bug}_source>)
 endfunction()
 
 # sal_caught(BUG FILE PROGRAM MESSAGE [OPTION...]): PROGRAM with the bug fails, and prints MESSAGE.
 function(sal_caught bug file program message)
   sal_planted(${bug} ${file} ${program})
-  add_test(NAME planted_${bug} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/must_fail.sh "${message}"
-                                       $<TARGET_FILE:planted_${bug}> ${ARGN})
-  # Long: what is checked here is the checks.
-  set_tests_properties(planted_${bug} PROPERTIES TIMEOUT 300 LABELS long ENVIRONMENT "XDG_CACHE_HOME=none;HOME=none")
+  # Slow: what is checked here is the checks.
+  sal_test(planted_${bug} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/must_fail.sh "${message}" $<TARGET_FILE:planted_${bug}> ${ARGN}
+           LABELS gpu cuda slow ENVIRONMENT XDG_CACHE_HOME=none HOME=none)
 endfunction()
 
 # The thread sanitizer sees threads that do not wait for each other, whatever their order, and sees none in what ships.
-# The target `races` builds what these tests need.
 if(SAL_SANITIZE MATCHES "thread")
   set(bugs row_barrier column_barrier reused_tile)
   # More threads, OpenMP's among them, than it can tell apart would hide races: see block.cpp.
   set(tsan "OMP_NUM_THREADS=2;XDG_CACHE_HOME=none;HOME=none;TSAN_OPTIONS=ignore_noninstrumented_modules=1:exitcode=66")
-  add_custom_target(races DEPENDS emulated_maps emulated_conformance emulated_salmap)
   foreach(bug IN LISTS bugs)
     sal_planted(${bug} smooth.cu emulated_maps)
-    add_dependencies(races planted_${bug})
     foreach(order IN ITEMS forward reverse 11)
-      add_test(NAME race_${bug}_${order}
-               COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/must_fail.sh "ThreadSanitizer: data race"
-                       $<TARGET_FILE:planted_${bug}> maps/are_the_hosts)
-      set_tests_properties(race_${bug}_${order} PROPERTIES TIMEOUT 300 ENVIRONMENT
-                                                           "SAL_EMU_ORDER=${order};${tsan}:halt_on_error=1")
+      sal_test(race_${bug}_${order}
+               COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/must_fail.sh "ThreadSanitizer: data race" $<TARGET_FILE:planted_${bug}>
+                       maps/are_the_hosts
+               LABELS gpu cuda ENVIRONMENT "SAL_EMU_ORDER=${order};${tsan}:halt_on_error=1")
     endforeach()
   endforeach()
-  add_test(NAME race_none_maps COMMAND emulated_maps)
-  add_test(NAME race_none_conformance COMMAND emulated_conformance --backend cuda:0)
-  set_tests_properties(race_none_maps race_none_conformance PROPERTIES TIMEOUT 900 ENVIRONMENT
-                                                                       "SAL_EMU_OPEN=1;${tsan}")
+  foreach(program maps conformance)
+    set(options "")
+    if(program STREQUAL "conformance")
+      set(options --backend cuda:0)
+    endif()
+    sal_test(race_none_${program} COMMAND emulated_${program} ${options} LABELS gpu cuda
+             ENVIRONMENT "SAL_EMU_OPEN=1;${tsan}" PROPERTIES TIMEOUT 900)
+  endforeach()
   # Workers of several devices, with decoders and encoders beside them.
-  add_test(NAME race_none_devices COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_emulated.py
-                                          $<TARGET_FILE:emulated_salmap> ${PROJECT_SOURCE_DIR} Devices)
-  set_tests_properties(race_none_devices PROPERTIES TIMEOUT 900 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;${tsan}")
+  sal_test(race_none_devices COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_emulated.py
+                                     $<TARGET_FILE:emulated_salmap> ${PROJECT_SOURCE_DIR} Devices
+           LABELS gpu cuda sweep ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;${tsan}" PROPERTIES TIMEOUT 900)
   return()
 endif()
 

@@ -1,2 +1,1 @@
-sal_unit_test(test_dataset MODULES base dataset)
-sal_unit_test(test_digest MODULES base)
+sal_unit_test(test_dataset LABELS dataset MODULES base dataset)

@@ -1,5 +1,8 @@
-# The reference interpreter of graphs and small graphs to feed it; other modules' tests may use both.
-set(SAL_GRAPH_SUPPORT unit/graph_builder.c unit/naive_graph.c unit/naive_rules.c unit/naive_window.c)
+# The reference interpreter of graphs; the conformance suite and other modules' tests use it too.
+sal_test_objects(naive_graph unit/naive_graph.c unit/naive_rules.c unit/naive_window.c)
+# Small graphs to feed it.
+sal_test_objects(graph_builder unit/graph_builder.c)
+
 foreach(name test_graph test_graph_shapes test_graph_naive test_passes test_passes_layout test_passes_models)
-  sal_unit_test(${name} MODULES base graph SOURCES unit/${name}.c ${SAL_GRAPH_SUPPORT})
+  sal_unit_test(${name} LABELS graph MODULES base graph SUPPORT graph_builder naive_graph)
 endforeach()

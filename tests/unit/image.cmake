@@ -1,5 +1,5 @@
-foreach(test image_decode image_damage image_write preprocess_text preprocess_apply)
-  sal_unit_test(test_${test} MODULES base image)
+foreach(name image_decode image_damage image_write preprocess_text preprocess_apply)
+  sal_unit_test(test_${name} LABELS image MODULES base image)
 endforeach()
 # It opens what it wrote with libzip itself.
-sal_unit_test(test_image_encode MODULES base image LIBRARIES PkgConfig::ZIP)
+sal_unit_test(test_image_encode LABELS image MODULES base image LIBRARIES PkgConfig::ZIP)

@@ -1,3 +1,3 @@
 foreach(name test_onnx_cases test_onnx_damage)
-  sal_unit_test(${name} MODULES base graph import SOURCES unit/${name}.c ${SAL_GRAPH_SUPPORT})
+  sal_unit_test(${name} LABELS import MODULES base graph import SUPPORT graph_builder naive_graph)
 endforeach()

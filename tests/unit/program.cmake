@@ -1,9 +1,12 @@
 # Programs on the CPU, against the reference interpreter.
-set(program_modules base graph program backend kernels_baseline)
+set(modules base graph program backend kernels_baseline)
 if(TARGET sal_kernels_avx512)
-  list(APPEND program_modules kernels_avx2 kernels_avx512)
+  list(APPEND modules kernels_avx2 kernels_avx512)
 endif()
+sal_test_objects(program_nets unit/test_program_nets.c)
 foreach(name test_program test_program_plan)
-  sal_unit_test(${name} MODULES ${program_modules} SOURCES unit/${name}.c unit/test_program_nets.c ${SAL_GRAPH_SUPPORT}
+  sal_unit_test(${name} LABELS program MODULES ${modules} SUPPORT program_nets graph_builder naive_graph
                 LIBRARIES OpenMP::OpenMP_C ${DNNL_LIBRARY})
 endforeach()
+# The longest of the unit tests begins first.
+set_tests_properties(test_program PROPERTIES COST 120)

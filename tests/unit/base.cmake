@@ -1,0 +1,1 @@
+sal_unit_test(test_digest LABELS base MODULES base)

@@ -1,0 +1,3 @@
+foreach(name test_pipeline test_pipeline_names test_pipeline_ring test_top_scores)
+  sal_unit_test(${name} LABELS sweep LIBRARIES salmap_static)
+endforeach()
