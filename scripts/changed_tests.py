@@ -54,7 +54,7 @@ def changed_objects(build, changed):
 
 
 def inputs_of(build, program):
-    return set(output("ninja", "-C", build, "-t", "inputs", program, check=False).split("\n"))
+    return set(output("ninja", "-C", build, "-t", "inputs", program, check=False).split("\n")) - {""}
 
 
 def main():
@@ -70,7 +70,7 @@ def main():
     for test in json.loads(output("ctest", "--test-dir", build, "--show-only=json-v1"))["tests"]:
         labels = next((p["value"] for p in test.get("properties", []) if p["name"] == "LABELS"), [])
         words = [pathlib.Path(word) for word in test.get("command", [])]
-        own = [str(w.relative_to(build)) for w in words if w.is_relative_to(build) and w.is_file()]
+        own = [str(w.relative_to(build)) for w in words if w.is_relative_to(build) and not w.is_dir()]
         named = {str(w.relative_to(ROOT)) for w in words if w.is_relative_to(ROOT) and not w.is_relative_to(build)}
         depends = bool(rooms & set(labels) or changed & named or helpers & {str(pathlib.PurePath(n).parent) for n in named})
         for program in own:
@@ -83,7 +83,7 @@ def main():
             slow += 1
         elif depends:
             chosen.append(test["name"])
-            programs |= set(own)
+            programs |= {program for program in own if inputs[program]}
     print("rooms that have changed:", ", ".join(sorted(rooms)) or "none", f"(slow tests left out: {slow})")
     if chosen:
         print("tests ^(%s)$" % "|".join(re.escape(name) for name in chosen))

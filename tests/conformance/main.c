@@ -1,5 +1,5 @@
-/* conformance [--backend DEVICE] [--precision P] [--filter TEXT] [--refuse TEXT] [--seed N] [--threads N] [--exact]
- *             [--bench] [--list]
+/* conformance [--backend DEVICE] [--precision P] [--filter TEXT] [--shard K/N] [--refuse TEXT] [--seed N]
+ *             [--threads N] [--exact] [--bench] [--list]
  *
  * Exit status: 0 all passed, 1 some failed, 2 wrong usage, 77 the device is not to be had here. */
 #include "conformance/suite.h"
@@ -19,6 +19,7 @@ static const char usage[] = "Usage: conformance [OPTION]...\n"
                             "  --backend DEVICE  cpu, or cpu:avx512, cpu:avx2, cpu:baseline; cuda:0 [auto]\n"
                             "  --precision P     of a GPU: fp32, tf32, bf16 or fp16 [fp32]\n"
                             "  --filter TEXT     only problems whose text contains TEXT\n"
+                            "  --shard K/N       of those, one in N, from the K-th on, K from 0\n"
                             "  --refuse TEXT     steps fail whose algorithm has TEXT in its name\n"
                             "  --seed N          other numbers, the same problems [1]\n"
                             "  --threads N       threads of the device [one per core]\n"
@@ -45,6 +46,16 @@ static int take_precision(options *o, const char *name)
     return 0;
 }
 
+static int take_shard(suite *s, const char *text)
+{
+    char *slash, *end;
+    s->shard = strtoull(text, &slash, 10);
+    if (slash == text || *slash != '/')
+        return 0;
+    s->shards = strtoull(slash + 1, &end, 10);
+    return end != slash + 1 && !*end && s->shard < s->shards;
+}
+
 /* 1: taken; the value, where there is one, is the next argument. */
 static int take(options *o, const char *name, const char *value, int *used)
 {
@@ -64,6 +75,8 @@ static int take(options *o, const char *name, const char *value, int *used)
         *used = 2;
     else if (strcmp(name, "--filter") == 0 && value)
         o->suite.filter = value, *used = 2;
+    else if (strcmp(name, "--shard") == 0 && value && take_shard(&o->suite, value))
+        *used = 2;
     else if (strcmp(name, "--refuse") == 0 && value)
         o->suite.refuse = value, *used = 2;
     else if (strcmp(name, "--seed") == 0 && is_number)

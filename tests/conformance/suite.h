@@ -52,6 +52,9 @@ typedef struct suite {
     uint64_t seed;
     int bench;
     int list; /* print what passes, too */
+    uint64_t shard,
+        shards;      /* of the problems that the filter wants, each shards-th from the shard-th on; 0 shards: all */
+    uint64_t wanted; /* problems that the filter wanted so far */
     size_t passed, failed, skipped;
 } suite;
 
