@@ -1,0 +1,530 @@
+#!/usr/bin/env python3
+"""Breaks the arithmetic of some modules on purpose, one operator at a time, and lists what no test notices.
+
+    mutate.py --build BUILD [--module map] [--sample 60] [--seed 1] [--json FILE] [--minimum 90]
+
+BUILD is a folder that scripts/build.sh made with -DSAL_TESTS=ON and Ninja. The working tree stays as it is: each mutant is a
+changed copy of one file, compiled and linked with BUILD's own commands into a folder of BUILD. The tests of a module are those with its
+name among their ctest labels, without the label slow; they run quickest first until one fails. A test that
+takes several times as long as before, or too much memory, fails. Not counted:
+
+  - mutants that do not compile, or compile to the object code of the original or of an earlier mutant
+  - mutants that tests/mutants_equivalent.txt lists with the reason why nothing changes
+
+Left out by rule, and counted as "left out": arguments of allocations, since memory cannot be made to run out, and the size of a
+buffer shows under a sanitizer alone; calls that only free memory; sizes of arrays; tables between
+"clang-format off" and "on", and colormap_tables.c; lines of the preprocessor.
+
+Ends with 1 where the tests kill fewer than --minimum percent of some module's mutants."""
+import argparse
+import collections
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MODULES = ("map", "program", "attribution", "results")
+TABLES = ("src/map/colormap_tables.c",)
+EQUIVALENT = ROOT / "tests/mutants_equivalent.txt"
+MEMORY = 8 << 30  # address space of a test; oneDNN and OpenMP reserve much and use little
+
+TOKEN = re.compile(r"""(?P<comment>/\*.*?\*/|//[^\n]*)|(?P<line>^[ \t]*\#(?:\\\n|[^\n])*)|(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
+    |(?P<number>(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[uUlLfF]*)|(?P<name>[A-Za-z_]\w*)
+    |(?P<sign><<=|>>=|\.\.\.|->|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|[^\s\w])""", re.S | re.M | re.X)
+SWAPS = {"+": "-", "-": "+", "*": "/", "/": "*", "%": "*", "&": "|", "|": "&", "<<": ">>", ">>": "<<", "&&": "||", "||": "&&",
+         "+=": "-=", "-=": "+=", "*=": "/=", "/=": "*=", "%=": "*=", "&=": "|=", "|=": "&=", "++": "--", "--": "++",
+         "<": ("<=", ">="), "<=": ("<", ">"), ">": (">=", "<="), ">=": (">", "<"), "==": "!=", "!=": "=="}
+AFTER_OPERAND = ("+", "-", "*", "/", "%", "&", "|", "<<", ">>", "<")  # elsewhere they are no binary operators
+TYPE = re.compile(r"(?:(?:const|unsigned|struct|void|char|int|float|double|\w+_t|sal_\w+)\b\s*|\*\s*)+")
+KEYWORDS = ("return", "goto", "if", "else", "for", "while", "do", "switch", "case", "default", "sizeof", "typedef", "static",
+            "const", "struct", "enum", "extern")
+ALLOCATIONS = re.compile(r"sal_alloc|sal_size_mul|sal_size_add|sal_grow|calloc|malloc|realloc|sal_fail_memory")
+RELEASES = re.compile(r"(?:\w*_)?(?:free|close|clear|release|finalize|destroy)|drop_\w+|return_freed_memory|malloc_trim")
+FAILED = re.compile(r"\[FAIL\] (\S+):|^(?:FAIL|ERROR): (\w+)|^.*?(\w+(?:::\w+)): (?:Assertion|CRASH)", re.M)
+
+Token = collections.namedtuple("Token", "kind text start end")
+Mutant = collections.namedtuple("Mutant", "file line start end text kind before after")
+
+
+# ---- Finding places ----------------------------------------------------------
+
+def tokens_of(text):
+    off = [(m.start(), m.end()) for m in re.finditer(r"/\* clang-format off \*/.*?/\* clang-format on \*/", text, re.S)]
+    tokens, tables = [], 0
+    for m in TOKEN.finditer(text):
+        if m.lastgroup == "comment" or m.lastgroup == "line":
+            continue
+        if any(a <= m.start() < b for a, b in off):
+            tables += m.lastgroup == "number"
+            continue
+        tokens.append(Token(m.lastgroup, m.group(), m.start(), m.end()))
+    return tokens, tables
+
+
+def partners(tokens):
+    """Index of the bracket that belongs to the bracket at each index."""
+    pairs, open_ = {}, []
+    for i, t in enumerate(tokens):
+        if t.kind == "sign" and t.text in "([{":
+            open_.append(i)
+        elif t.kind == "sign" and t.text in ")]}" and open_:
+            pairs[i] = open_.pop()
+            pairs[pairs[i]] = i
+    return pairs
+
+
+class Source:
+    """A file's mutants."""
+
+    def __init__(self, path):
+        self.path = path
+        self.name = str(path.relative_to(ROOT))
+        self.text = path.read_text()
+        self.left_out = collections.Counter()
+        self.mutants = []
+        if self.name in TABLES:
+            return
+        self.tokens, self.left_out["tables"] = tokens_of(self.text)
+        self.pairs = partners(self.tokens)
+        self.allocations = [(i + 1, self.pairs[i + 1]) for i, t in enumerate(self.tokens)
+                            if ALLOCATIONS.fullmatch(t.text) and self.is_sign(i + 1, "(")]
+        for i in range(1, len(self.tokens)):
+            self.visit(i)
+        self.visit_statements()
+
+    def is_sign(self, i, text):
+        return 0 <= i < len(self.tokens) and self.tokens[i].text == text
+
+    def add(self, i, start, end, new, kind):
+        if any(a < i < b for a, b in self.allocations):
+            self.left_out["allocations"] += 1
+            return
+        line = self.text.count("\n", 0, start) + 1
+        first = self.text.rfind("\n", 0, start) + 1
+        last = self.text.find("\n", end)
+        self.mutants.append(Mutant(self.name, line, start, end, new + "\n" * self.text.count("\n", start, end), kind,
+                                   " ".join(self.text[first:last].split()),
+                                   " ".join((self.text[first:start] + new + self.text[end:last]).split())))
+
+    def ends_operand(self, i):
+        """Whether a binary operator may follow token i: a name, a number, or a bracket that closes no cast."""
+        t = self.tokens[i]
+        if t.text in KEYWORDS or TYPE.fullmatch(t.text):
+            return False
+        if t.text == ")" and i in self.pairs:
+            opened = self.pairs[i]
+            cast = TYPE.fullmatch(self.text[self.tokens[opened].end:t.start])
+            return not cast or self.tokens[opened - 1].kind == "name"
+        return t.kind in ("name", "number") or t.text == "]"
+
+    def visit(self, i):
+        t, before = self.tokens[i], self.tokens[i - 1]
+        if t.kind == "number":
+            if before.text == "[" and self.tokens[i - 2].kind == "name" and \
+                    (self.tokens[i - 3].kind == "name" and self.tokens[i - 3].text not in KEYWORDS[:10] or
+                     self.tokens[i - 3].text == "*" and self.tokens[i - 4].kind == "name"):
+                self.left_out["array sizes"] += 1
+                return
+            self.add(i, t.start, t.end, other_number(t.text), "constant")
+        elif t.text == "!":
+            self.add(i, t.start, t.end, "", "not")
+        elif t.text == "?":
+            self.visit_choice(i)
+        elif t.text in ("if", "while") and self.is_sign(i + 1, "("):
+            self.visit_condition(i + 1)
+        elif t.kind == "sign" and t.text in SWAPS:
+            if t.text not in AFTER_OPERAND or self.ends_operand(i - 1):
+                new = SWAPS[t.text]
+                for n in new if isinstance(new, tuple) else (new,):
+                    self.add(i, t.start, t.end, n, "operator")
+            elif t.text == "-":
+                self.add(i, t.start, t.end, "", "minus")
+
+    def visit_condition(self, i):
+        """A condition of a name alone has no operator to change: it is negated."""
+        inner = self.tokens[i + 1:self.pairs[i]]
+        if all(t.kind == "name" or t.text in ("->", ".", "[", "]", "*") for t in inner):
+            self.add(i, self.tokens[i].end, self.tokens[i].end, "!", "condition")
+
+    def visit_choice(self, i):
+        """c ? a : b becomes c ? b : a."""
+        j, colon, nested = i + 1, None, 0
+        while j < len(self.tokens):
+            text = self.tokens[j].text
+            if text in ("(", "[", "{"):
+                j = self.pairs[j]
+            elif text == "?":
+                nested += 1
+            elif text == ":" and nested:
+                nested -= 1
+            elif text == ":" and colon is None:
+                colon = j
+            elif text in (")", "]", "}", ",", ";", ":"):
+                break
+            j += 1
+        if colon is None:
+            return
+        part = lambda a, b: self.text[self.tokens[a].start:self.tokens[b].end]
+        self.add(i, self.tokens[i + 1].start, self.tokens[j - 1].end,
+                 f"{part(colon + 1, j - 1)} : {part(i + 1, colon - 1)}", "choice")
+
+    def visit_statements(self):
+        start = 0
+        for i, t in enumerate(self.tokens):
+            if t.text in ("{", "}", ":") or t.text == "else" or \
+                    t.text == ")" and self.tokens[self.pairs.get(i, 0) - 1].text in ("if", "for", "while", "switch"):
+                start = i + 1
+            elif t.text == ";":
+                self.visit_statement(start, i)
+                start = i + 1
+
+    def visit_statement(self, start, end):
+        first = self.tokens[start]
+        inside = any(self.tokens[a].text == "(" and a < start <= b for a, b in self.pairs.items())
+        second = self.tokens[start + 1]
+        declares = first.kind == "name" and (second.kind == "name" or second.text == "*") and first.text not in ("break", "continue")
+        if start >= end or inside or first.text in KEYWORDS or declares or first.text in ("++", "--") or \
+                (first.kind != "name" and first.text not in ("*", "(")):
+            return
+        called = self.tokens[start + 2] if first.text == "TRY" else first
+        if second.text == "(" and RELEASES.fullmatch(called.text):
+            self.left_out["frees"] += 1
+        elif second.text == "(" and ALLOCATIONS.fullmatch(called.text):
+            self.left_out["allocations"] += 1
+        else:
+            self.add(start, first.start, self.tokens[end - 1].end, "", "statement")
+
+
+def other_number(text):
+    """A number nearby: 0 becomes 1, n becomes n + 1, a float changes by a hundredth, a tiny one by its double."""
+    m = re.fullmatch(r"(0[xX][0-9a-fA-F]+|[0-9.]+(?:[eE][+-]?\d+)?)([uUlLfF]*)", text)
+    body, suffix = m.groups()
+    if body.lower().startswith("0x"):
+        return f"{int(body, 16) + 1:#x}{suffix}"
+    if re.fullmatch(r"\d+", body):
+        return f"{int(body) + 1}{suffix}"
+    value = float(body)
+    value = 0.01 if value == 0.0 else value * 2.0 if value < 1e-3 else value * 1.01
+    return f"{value!r}{suffix}"
+
+
+def listed_equivalents():
+    """Triples of tests/mutants_equivalent.txt: a file, a line "- before", a line "+ after"; other lines say why."""
+    found, file, before = set(), None, None
+    for line in EQUIVALENT.read_text().splitlines() if EQUIVALENT.exists() else ():
+        if line.startswith("src/"):
+            file = line.strip()
+        elif line.startswith("- "):
+            before = line[2:].strip()
+        elif line.startswith("+ "):
+            found.add((file, before, line[2:].strip()))
+    return found
+
+
+# ---- Building ----------------------------------------------------------------
+
+class Build:
+    """The commands of a build folder, run with another object in the place of one of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="mutants.", dir=folder))
+        done = subprocess.run(["ninja", "-C", folder, "-t", "compdb", "-x"], stdout=subprocess.PIPE, check=True)
+        entries = json.loads(done.stdout[done.stdout.index(b"["):])
+        self.edges = {e["output"]: e["command"] for e in entries if re.search(r" -c |(?:cc|gcc|clang|c\+\+)\S* .* -o |/ar qc ", e["command"])}
+        self.objects = {}
+        for e in entries:
+            if " -c " in e["command"]:
+                self.objects.setdefault(os.path.normpath(e["file"]), []).append(e["output"])
+
+    def objects_of(self, source):
+        """The library's objects that hold a file's code: its own, or those of the files that include it."""
+        if source.suffix == ".c":
+            return self.objects[str(source)]
+        done = subprocess.run(["ninja", "-C", self.folder, "-t", "deps"], stdout=subprocess.PIPE, text=True, check=True)
+        found, output = [], None
+        for line in done.stdout.splitlines():
+            if not line.startswith(" "):
+                output = line.split(":")[0]
+            elif line.strip() and os.path.normpath(self.folder / line.strip()) == str(source):
+                found.append(output)
+        return [o for o in found if o.startswith("src/")]
+
+    def compile(self, place, source, text, output):
+        """Object code of the file, or of one that includes it, in the folder `place`; None where it does not compile."""
+        shadow = place / "include" / source.relative_to(ROOT / "src")
+        shadow.parent.mkdir(parents=True, exist_ok=True)
+        shadow.write_text(text)
+        made = place / output
+        made.parent.mkdir(parents=True, exist_ok=True)
+        words = self.edges[output].replace(output, str(made))
+        if source.suffix == ".c":
+            words = words.replace(str(source), str(shadow))
+        else:
+            words = words.replace(" -I", f" -I{place / 'include'} -I", 1)
+        done = subprocess.run(words + f" -w -g0 -iquote {source.parent}", shell=True, cwd=self.folder, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, check=False)
+        return made if done.returncode == 0 else None
+
+    def uses(self, output, objects):
+        """Whether a program is made of one of the objects."""
+        if output in objects:
+            return True
+        words = self.edges.get(output, "").split()
+        return any(self.uses(w, objects) for w in words if w != output and w in self.edges and not w == output)
+
+    def link(self, place, output, objects):
+        """The program with the objects of `place`, in `place`; an object in front of a library replaces the library's."""
+        made = place / output
+        if made.exists():
+            return made
+        made.parent.mkdir(parents=True, exist_ok=True)
+        words = []
+        for word in self.edges[output].split(" "):
+            if word == output or word in objects:
+                word = str(place / word)
+            elif word.endswith(".a") and word in self.edges and self.uses(word, objects):
+                word = " ".join([str(place / o) for o in objects] + [word])
+            words.append(word)
+        subprocess.run(" ".join(words), shell=True, cwd=self.folder, check=True)
+        return made
+
+
+# ---- Testing -----------------------------------------------------------------
+
+class Test:
+    def __init__(self, described, folder):
+        self.name = described["name"]
+        self.command = described.get("command")
+        properties = {p["name"]: p["value"] for p in described["properties"]}
+        self.labels = properties.get("LABELS", [])
+        self.skip = properties.get("SKIP_RETURN_CODE", 0)
+        self.cwd = properties.get("WORKING_DIRECTORY", folder)
+        self.environment = dict(e.split("=", 1) for e in properties.get("ENVIRONMENT", []))
+        self.seconds = None
+
+    def programs(self, build):
+        names = [os.path.relpath(w, build.folder) for w in self.command if w.startswith(f"{build.folder}/")]
+        return [n for n in names if n in build.edges]
+
+    def run(self, build, place, objects, limit):
+        """None where it passes or is skipped; else what failed."""
+        swapped = {str(build.folder / p): str(build.link(place, p, objects)) for p in self.programs(build)
+                   if objects and build.uses(p, objects)}
+        temporary = place / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, **self.environment, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "2",
+                       "CRITERION_FAIL_FAST": "1", "CRITERION_JOBS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        process = subprocess.Popen([swapped.get(w, w) for w in self.command], cwd=self.cwd, env=environment, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=limits)
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            return "takes too long"
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+            shutil.rmtree(temporary, ignore_errors=True)
+        if process.returncode == 0 or process.returncode == self.skip:
+            return None
+        failed = FAILED.search(output.decode(errors="replace"))
+        return next((g for g in failed.groups() if g), "") if failed else f"status {process.returncode}"
+
+
+def limits():
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
+
+
+def tests_of(build, module):
+    done = subprocess.run(["ctest", "--show-only=json-v1"], cwd=build.folder, stdout=subprocess.PIPE, check=True)
+    found = [Test(d, build.folder) for d in json.loads(done.stdout)["tests"]]
+    chosen = [t for t in found if module in t.labels and "slow" not in t.labels]
+    if not any(module in t.labels for t in found):  # until every test has labels
+        chosen = [t for t in found if re.fullmatch(FALLBACK[module], t.name)]
+    if not chosen:
+        sys.exit(f"mutate.py: no test has the label {module}")
+    return chosen
+
+
+FALLBACK = {"map": "test_map|test_smooth|test_map_upsample|test_colormap|test_map_blend|test_figure",
+            "program": "test_program|test_program_plan|test_api_engine|conformance_cpu",
+            "attribution": "test_api_target|test_api_engine|test_top_scores",
+            "results": "cli_Results|sweep_(Inputs|Results|BadPictures|Refusals|Events|Safety|Stopped|Gone|Merge)"}
+
+
+def passing(build, module):
+    """The module's tests, quickest first; without mutants all of them must pass."""
+    tests = tests_of(build, module)
+    targets = sorted({p for t in tests for p in t.programs(build)} | {"libsalmap.a"})
+    subprocess.run(["ninja", "-C", build.folder, *targets], stdout=subprocess.DEVNULL, check=True)
+    for test in tests:
+        begin = time.monotonic()
+        failed = test.run(build, build.scratch / "original", (), 600)
+        test.seconds = time.monotonic() - begin
+        if failed is not None:
+            sys.exit(f"mutate.py: {test.name} fails without any mutant: {failed}")
+    return sorted(tests, key=lambda t: t.seconds)
+
+
+# ---- The check ---------------------------------------------------------------
+
+def in_random_order(mutants, seed):
+    """One mutant of every place, then a second one, ...: places with many mutants do not fill the sample."""
+    chance = random.Random(seed)
+    places = collections.defaultdict(list)
+    for m in mutants:
+        places[m.file, m.start].append(m)
+    places = list(places.values())
+    chance.shuffle(places)
+    for place in places:
+        chance.shuffle(place)
+    return [place[k] for k in range(max(map(len, places), default=0)) for place in places if k < len(place)]
+
+
+class Check:
+    def __init__(self, build, module, arguments):
+        self.build, self.module, self.arguments = build, module, arguments
+        paths = sorted(p for p in (ROOT / "src" / module).iterdir() if p.suffix in (".c", ".h"))
+        self.sources = {s.name: s for s in map(Source, paths)}
+        self.left_out = sum((s.left_out for s in self.sources.values()), collections.Counter())
+        self.equivalent = listed_equivalents()
+        self.originals = {}
+        self.ignored = collections.Counter()
+
+    def wanted(self):
+        mutants = [m for s in self.sources.values() for m in s.mutants]
+        if self.arguments.only:
+            mutants = [m for m in mutants if self.arguments.only in (m.file, f"{m.file}:{m.line}")]
+        if self.arguments.again:
+            again = json.loads(self.arguments.again.read_text())["modules"].get(self.module, {"survivors": []})
+            keys = {(m["file"], m["before"], m["after"]) for m in again["survivors"]}
+            mutants = [m for m in mutants if (m.file, m.before, m.after) in keys]
+        return in_random_order(mutants, self.arguments.seed)
+
+    def digest(self, place, source, text):
+        """The mutant's objects and a digest of them; None where it does not compile."""
+        objects = self.build.objects_of(source.path)
+        digest = hashlib.sha256()
+        for output in objects:
+            made = self.build.compile(place, source.path, text, output)
+            if not made:
+                return None
+            digest.update(made.read_bytes())
+        return tuple(objects), digest.hexdigest()
+
+    def prepare(self, number, mutant):
+        """Compiles a mutant; None where it does not count."""
+        source = self.sources[mutant.file]
+        place = self.build.scratch / f"{self.module}{number}"
+        changed = source.text[:mutant.start] + mutant.text + source.text[mutant.end:]
+        made = self.digest(place, source, changed)
+        reason = None
+        if not made:
+            reason = "do not compile"
+        elif (mutant.file, mutant.before, mutant.after) in self.equivalent:
+            reason = "listed as equivalent"
+        else:
+            if mutant.file not in self.originals:
+                self.originals[mutant.file] = {self.digest(self.build.scratch / f"{self.module}_original", source, source.text)[1]}
+            if made[1] in self.originals[mutant.file]:
+                reason = "same object code"
+            self.originals[mutant.file].add(made[1])
+        if reason:
+            self.ignored[reason] += 1
+            shutil.rmtree(place, ignore_errors=True)
+            return None
+        return mutant, place, made[0]
+
+    def test(self, prepared, tests):
+        """Which test kills the mutant, or None."""
+        mutant, place, objects = prepared
+        try:
+            for test in tests:
+                if not any(self.build.uses(p, objects) for p in test.programs(self.build)):
+                    continue
+                failed = test.run(self.build, place, objects, 5 + 4 * test.seconds)
+                if failed is not None:
+                    return f"{test.name}: {failed}"
+            return None
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def run(self):
+        tests = passing(self.build, self.module)
+        sample = []
+        for number, mutant in enumerate(self.wanted()):
+            prepared = self.prepare(number, mutant)
+            if prepared:
+                sample.append(prepared)
+            if len(sample) == self.arguments.sample and not self.arguments.only and not self.arguments.again:
+                break
+        with concurrent.futures.ThreadPoolExecutor(self.arguments.jobs) as pool:
+            killers = list(pool.map(lambda p: self.test(p, tests), sample))
+        return [(mutant, killer) for (mutant, _, _), killer in zip(sample, killers)]
+
+
+def report(module, check, results):
+    survivors = [m for m, killer in results if killer is None]
+    share = 100.0 * (len(results) - len(survivors)) / len(results) if results else 100.0
+    print(f"{module}: {len(results)} mutants, {len(results) - len(survivors)} killed, {len(survivors)} survived: {share:.1f} %")
+    print("  not counted: " + (", ".join(f"{n} {why}" for why, n in sorted(check.ignored.items())) or "none"))
+    print("  left out by rule: " + ", ".join(f"{n} {why}" for why, n in sorted(check.left_out.items())))
+    by = collections.Counter(killer.split(":")[0] for _, killer in results if killer)
+    print("  killed by: " + ", ".join(f"{test} {n}" for test, n in by.most_common()))
+    for m in survivors:
+        print(f"  {m.file}:{m.line}: {m.kind}\n    - {m.before}\n    + {m.after}")
+    sys.stdout.flush()
+    return {"share": share, "mutants": len(results), "ignored": check.ignored, "left_out": check.left_out,
+            "survivors": [m._asdict() for m in survivors],
+            "killed": [{**m._asdict(), "by": killer} for m, killer in results if killer]}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--build", type=pathlib.Path, required=True, help="folder of scripts/build.sh with -DSAL_TESTS=ON")
+    parser.add_argument("--module", action="append", choices=MODULES, help="default: all four")
+    parser.add_argument("--sample", type=int, default=60, help="mutants a module (default 60)")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample (default 1)")
+    parser.add_argument("--only", metavar="FILE[:LINE]", help="all mutants there instead of a sample")
+    parser.add_argument("--again", type=pathlib.Path, metavar="JSON", help="the survivors of an earlier run instead of a sample")
+    parser.add_argument("--jobs", type=int, default=1, help="mutants tested at a time (default 1)")
+    parser.add_argument("--minimum", type=float, default=90.0, help="percent to kill of each module's mutants (default 90)")
+    parser.add_argument("--json", type=pathlib.Path, help="writes the results there")
+    parser.add_argument("--list", action="store_true", help="print the mutants and end")
+    arguments = parser.parse_args()
+    arguments.build = arguments.build.resolve()
+    build = Build(arguments.build)
+    results = {}
+    try:
+        for module in arguments.module or MODULES:
+            check = Check(build, module, arguments)
+            if arguments.list:
+                for m in check.wanted():
+                    print(f"{m.file}:{m.line}: {m.kind}\n    - {m.before}\n    + {m.after}")
+                continue
+            results[module] = report(module, check, check.run())
+    finally:
+        shutil.rmtree(build.scratch, ignore_errors=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"seed": arguments.seed, "sample": arguments.sample, "modules": results}, indent=1) + "\n")
+    return 1 if any(r["share"] < arguments.minimum for r in results.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
