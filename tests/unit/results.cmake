@@ -17,3 +17,8 @@ endfunction()
 sal_results_test(test_results_sql)
 sal_results_test(test_results_tables)
 sal_results_test(test_results_export)
+# The store's clock, its waits and what it asks of the system.
+sal_results_test(test_results_store syncfs nanosleep clock_gettime pthread_cond_timedwait pthread_cond_wait
+                                    pthread_cond_init pthread_create malloc)
+sal_results_test(test_results_run syncfs)
+sal_results_test(test_results_remove)

@@ -1,0 +1,379 @@
+/* The run folder: names of its files, what describes the run, and whose folder it is. */
+#include "results_support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int sync_fails;
+static int syncs;
+
+int __wrap_syncfs(int fd);
+
+int __wrap_syncfs(int fd)
+{
+    syncs++;
+    if (!sync_fails && fcntl(fd, F_GETFD) >= 0)
+        return 0;
+    errno = EIO;
+    return -1;
+}
+
+TestSuite(run, .init = make_scratch, .fini = remove_scratch, .timeout = 20);
+
+/* ---- Names --------------------------------------------------------------- */
+
+static const char *path_of(const char *folder, const char *name)
+{
+    char *path;
+    must(sal_run_path(&path, folder, name));
+    const char *text = text_from("%s", path);
+    free(path);
+    return text;
+}
+
+static const char *store_of(const char *folder, int64_t shard, int64_t shards)
+{
+    char *path;
+    must(sal_run_store_path(&path, folder, shard, shards));
+    const char *text = text_from("%s", path);
+    free(path);
+    return text;
+}
+
+Test(run, paths_have_one_slash)
+{
+    cr_expect_str_eq(path_of("run", "maps"), "run/maps");
+    cr_expect_str_eq(path_of("run/", "maps"), "run/maps");
+    cr_expect_str_eq(path_of("/", "maps"), "/maps");
+    cr_expect_str_eq(path_of("", "maps"), "maps");
+    cr_expect_str_eq(path_of("x", ""), "x/");
+    cr_expect_str_eq(path_of("", ""), "");
+}
+
+/* A path is as long as it must be: a folder and a name of every length modulo 16. */
+Test(run, paths_have_room_for_all_of_it)
+{
+    char folder[40], name[40];
+    for (size_t i = 1; i < 36; i++) {
+        memset(folder, 'f', i);
+        folder[i] = '\0';
+        memset(name, 'n', 37 - i);
+        name[37 - i] = '\0';
+        cr_expect_str_eq(path_of(folder, name), text_from("%s/%s", folder, name));
+        cr_expect_str_eq(path_of(folder, "n"), text_from("%s/n", folder));
+    }
+}
+
+Test(run, result_files_are_whole_or_of_a_shard)
+{
+    cr_expect_str_eq(store_of("run", 0, 0), "run/results.sqlite");
+    cr_expect_str_eq(store_of("run", 0, 1), "run/results.sqlite");
+    cr_expect_str_eq(store_of("run", 1, 2), "run/shards/1-of-2.sqlite");
+    cr_expect_str_eq(store_of("run/", 9999999999, 10000000000), "run/shards/9999999999-of-10000000000.sqlite");
+}
+
+Test(run, names_of_shards_are_read)
+{
+    static const struct {
+        const char *name;
+        int is;
+        int64_t shard, shards;
+    } cases[] = {
+        {"0-of-2.sqlite", 1, 0, 2},
+        {"1-of-2.sqlite", 1, 1, 2},
+        {"99-of-100.sqlite", 1, 99, 100},
+        {"9999999999-of-10000000000.sqlite", 1, 9999999999, 10000000000},
+        {"2-of-2.sqlite", 0, 0, 0},
+        {"3-of-2.sqlite", 0, 0, 0},
+        {"0-of-1.sqlite", 0, 0, 0},
+        {"0-of-0.sqlite", 0, 0, 0},
+        {"-1-of-2.sqlite", 0, 0, 0},
+        {"1-of-.sqlite", 0, 0, 0},
+        {"-of-2.sqlite", 0, 0, 0},
+        {"1-of-2.sqlite-wal", 0, 0, 0},
+        {"1-of-2.sqlite.tmp-1-0", 0, 0, 0},
+        {"1-of-2.sqlit", 0, 0, 0},
+        {"1-of-2", 0, 0, 0},
+        {"1-of-2.SQLITE", 0, 0, 0},
+        {"x1-of-2.sqlite", 0, 0, 0},
+        {"results.sqlite", 0, 0, 0},
+        {"", 0, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t shard = 0, shards = 0;
+        cr_expect_eq(!!sal_run_parse_shard(&shard, &shards, cases[i].name), cases[i].is, "%s", cases[i].name);
+        if (cases[i].is) {
+            cr_expect_eq(shard, cases[i].shard, "%s", cases[i].name);
+            cr_expect_eq(shards, cases[i].shards, "%s", cases[i].name);
+        }
+    }
+}
+
+Test(run, hashes_a_text)
+{
+    char hash[65];
+    must(sal_run_hash(hash, "abc", 3));
+    cr_expect_str_eq(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    must(sal_run_hash(hash, "abcd", 3));
+    cr_expect_str_eq(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    must(sal_run_hash(hash, "", 0));
+    cr_expect_str_eq(hash, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+/* ---- Whose folder it is -------------------------------------------------- */
+
+Test(run, refuses_a_folder_with_somebody_s_files_of_these_names)
+{
+    static const char *const names[] = {"manifest.csv", "results.csv", "maps", "overlays"};
+    static const char *const signs[] = {"run.json", "results.sqlite", "shards"};
+    make_folder(scratch("a"));
+    must(sal_run_refuse_foreign(scratch("a")));
+    must(sal_run_refuse_foreign(scratch("gone")));
+    write_text(scratch("a/notes.txt"), "mine");
+    must(sal_run_refuse_foreign(scratch("a")));
+    for (size_t i = 4; i-- > 0;) {
+        /* The first of them in this order is named. */
+        write_text(scratch("a/%s", names[i]), "mine");
+        expect_error(
+            sal_run_refuse_foreign(scratch("a")), SAL_ERROR_ARGUMENT,
+            text_from("{}/a/%s: is not of a run, and results would go there: choose another folder", names[i]));
+    }
+    for (size_t i = 0; i < 3; i++) {
+        write_text(scratch("a/%s", signs[i]), "of a run");
+        must(sal_run_refuse_foreign(scratch("a")));
+        (void)remove(scratch("a/%s", signs[i]));
+        cr_expect_eq(sal_run_refuse_foreign(scratch("a")), SAL_ERROR_ARGUMENT);
+    }
+    cr_expect_str_eq(names_in(scratch("a")), "manifest.csv maps notes.txt overlays results.csv ");
+}
+
+/* ---- Settling ------------------------------------------------------------ */
+
+/* A copy of a result file whose process did not come to its end: half of what it has is in the journal. */
+static void leave_journal(const char *to)
+{
+    sqlite3 *db;
+    const char *from = scratch("whole.sqlite");
+    (void)remove(from);
+    make_folder(scratch("cut"));
+    cr_assert_eq(sqlite3_open(from, &db), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(db,
+                              "CREATE TABLE t(k); INSERT INTO t VALUES(1); PRAGMA locking_mode = EXCLUSIVE;"
+                              "PRAGMA journal_mode = WAL; INSERT INTO t VALUES(2)",
+                              NULL, NULL, NULL),
+                 SQLITE_OK);
+    cr_assert_eq(system(text_from("cp %s %s; cp %s-wal %s-wal", from, to, from, to)), 0);
+    sqlite3_close(db);
+}
+
+Test(run, settles_what_a_killed_process_left)
+{
+    leave_journal(scratch("cut/results.sqlite"));
+    cr_assert_str_eq(names_in(scratch("cut")), "results.sqlite results.sqlite-wal ");
+    must(sal_run_settle(scratch("cut/results.sqlite")));
+    cr_expect_str_eq(names_in(scratch("cut")), "results.sqlite ");
+    cr_expect_str_eq(rows_of(scratch("cut/results.sqlite"), "SELECT group_concat(k) FROM t"), "'1,2'\n");
+    cr_expect_str_eq(rows_of(scratch("cut/results.sqlite"), "PRAGMA journal_mode"), "'delete'\n");
+    must(sal_run_settle(scratch("cut/results.sqlite")));
+    must(sal_run_settle(scratch("cut/none.sqlite")));
+    cr_expect_str_eq(names_in(scratch("cut")), "results.sqlite ");
+}
+
+Test(run, does_not_settle_what_is_in_use_or_no_result)
+{
+    const sal_run run = plain_run();
+    make_results(scratch("results.sqlite"), &run, list_of_count(1), NULL, 0);
+    sqlite3 *other = hold(scratch("results.sqlite"));
+    expect_error(sal_run_settle(scratch("results.sqlite")), SAL_ERROR_IO,
+                 "{}/results.sqlite: in use by another salmap that is running");
+    let_go(other);
+    must(sal_run_settle(scratch("results.sqlite")));
+    write_text(scratch("text"), "These are no results, but they are long enough to be looked at.\n");
+    expect_error(sal_run_settle(scratch("text")), SAL_ERROR_FORMAT,
+                 "{}/text: is damaged, or no results of salmap (file is not a database)");
+    /* Nobody has it when that is over. */
+    let_go(hold(scratch("results.sqlite")));
+}
+
+static int next_descriptor(void)
+{
+    const int fd = open("/dev/null", O_RDONLY);
+    close(fd);
+    return fd;
+}
+
+Test(run, syncs_its_folder)
+{
+    const int descriptor = next_descriptor();
+    must(sal_run_sync(scratch(".")));
+    cr_expect_eq(syncs, 1);
+    sync_fails = 1;
+    expect_error(sal_run_sync(scratch(".")), SAL_ERROR_IO, "{}/.: cannot be written to the disk: Input/output error");
+    cr_expect_eq(syncs, 2);
+    sync_fails = 0;
+    expect_error(sal_run_sync(scratch("gone")), SAL_ERROR_IO,
+                 "{}/gone: cannot be written to the disk: No such file or directory");
+    write_text(scratch("file"), "x");
+    expect_error(sal_run_sync(scratch("file")), SAL_ERROR_IO,
+                 "{}/file: cannot be written to the disk: Not a directory");
+    cr_expect_eq(syncs, 2);
+    cr_expect_eq(next_descriptor(), descriptor);
+}
+
+/* ---- What describes it --------------------------------------------------- */
+
+static const char *fingerprint_of(const sal_run *run)
+{
+    char hash[65];
+    const char *all = text_from("%s%s%s", run->model_sha256, run->manifest_sha256, run->settings);
+    must(sal_run_hash(hash, all, strlen(all)));
+    return text_from("%s", hash);
+}
+
+static const char *json(void)
+{
+    return text_of(scratch("run/run.json"));
+}
+
+Test(run, is_described_by_two_files)
+{
+    static const char *const inputs[] = {"lists/a.csv", "caf\xE9 \"x\""};
+    const sal_run run = {.model = "models/m.onnx",
+                         .model_sha256 = "1111",
+                         .manifest_sha256 = "2222",
+                         .settings = "method gradient\nlabel two words\nflag yes\nother no\n",
+                         .shards = 1};
+    sal_dataset *list = list_of("label,path\n\"one, two\",a.png\n,b.png\n");
+    make_folder(scratch("run"));
+    must(sal_run_describe(scratch("run"), &run, list, inputs, 2));
+    cr_expect_str_eq(text_of(scratch("run/manifest.csv")), "label,path\n\"one, two\",a.png\n,b.png\n");
+    cr_expect_str_eq(json(), text_from("{\n"
+                                       "  \"salmap\": \"%s\",\n"
+                                       "  \"model\": \"models/m.onnx\",\n"
+                                       "  \"model_sha256\": \"1111\",\n"
+                                       "  \"inputs\": [\n"
+                                       "    \"lists/a.csv\",\n"
+                                       "    \"caf\\ufffd \\\"x\\\"\"\n"
+                                       "  ],\n"
+                                       "  \"root\": \"%s\",\n"
+                                       "  \"manifest\": \"manifest.csv\",\n"
+                                       "  \"manifest_sha256\": \"2222\",\n"
+                                       "  \"pictures\": 2,\n"
+                                       "  \"settings\": {\n"
+                                       "    \"method\": \"gradient\",\n"
+                                       "    \"label\": \"two words\",\n"
+                                       "    \"flag\": \"yes\",\n"
+                                       "    \"other\": \"no\"\n"
+                                       "  },\n"
+                                       "  \"fingerprint\": \"%s\",\n"
+                                       "  \"again\": \"salmap sweep models/m.onnx lists/a.csv 'caf\\ufffd \\\"x\\\"' "
+                                       "--root %s -o AGAIN --method gradient --label 'two words' --flag\"\n"
+                                       "}\n",
+                                       sal_version(), scratch("lists/0"), fingerprint_of(&run), scratch("lists/0")));
+    cr_expect_str_eq(names_in(scratch("run")), "manifest.csv run.json ");
+}
+
+/* The command that makes the run again. */
+static const char *again(const char *model, const char *const *inputs, size_t count, const char *settings,
+                         const sal_dataset *list)
+{
+    sal_run run = plain_run();
+    run.model = model;
+    run.settings = settings;
+    make_folder(scratch("run"));
+    (void)remove(scratch("run/run.json"));
+    must(sal_run_describe(scratch("run"), &run, list, inputs, count));
+    const char *text = strstr(json(), "\"again\": \"");
+    cr_assert_not_null(text);
+    text += strlen("\"again\": \"");
+    return text_from("%.*s", (int)(strlen(text) - strlen("\"\n}\n")), text);
+}
+
+Test(run, can_be_made_again_by_its_command)
+{
+    static const char *const plain[] = {"azAZ09_-+=:,./"};
+    static const char *const odd[] = {"", "it's", "a b", "$x", "*.png", "caf\xC3\xA9", "''"};
+    sal_dataset list = {.count = 0, .root = "", .manifest = 0, .label_column = -1};
+    sal_dataset *manifest = list_of_count(1);
+    cr_expect_str_eq(again("m.onnx", NULL, 0, "", &list), "salmap sweep m.onnx -o AGAIN");
+    cr_expect_str_eq(again("m 1.onnx", plain, 1, "a no\nb yes\nc none\nd yess\ne \nf", &list),
+                     "salmap sweep 'm 1.onnx' azAZ09_-+=:,./ -o AGAIN --b --c none --d yess --e ''");
+    cr_expect_str_eq(again("m.onnx", odd, 7, "", &list),
+                     "salmap sweep m.onnx '' 'it'\\\\''s' 'a b' '$x' '*.png' 'caf\xC3\xA9' ''\\\\'''\\\\''' -o AGAIN");
+    list.manifest = 1;
+    cr_expect_str_eq(again("m.onnx", NULL, 0, "", &list), "salmap sweep m.onnx --root . -o AGAIN");
+    list.root = "the root";
+    cr_expect_str_eq(again("m.onnx", NULL, 0, "", &list), "salmap sweep m.onnx --root 'the root' -o AGAIN");
+    cr_expect_str_eq(again("m.onnx", NULL, 0, "x y\n", manifest),
+                     text_from("salmap sweep m.onnx --root %s -o AGAIN --x y", scratch("lists/0")));
+}
+
+#define OTHER                                                                                                          \
+    "{}/run/run.json: is of a run of another model, list of pictures or options; --restart throws its results away, "  \
+    "or choose another run folder"
+
+Test(run, is_the_same_whatever_the_shard_and_the_path_of_the_model)
+{
+    sal_dataset *list = list_of_count(2);
+    sal_run run = plain_run();
+    make_folder(scratch("run"));
+    must(sal_run_check(scratch("run"), &run));
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0));
+    const char *before = json();
+    run.model = "other/path.onnx";
+    run.shard = 2;
+    run.shards = 3;
+    must(sal_run_check(scratch("run"), &run));
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0));
+    cr_expect_str_eq(json(), before);
+}
+
+Test(run, is_another_one_with_another_model_list_or_option)
+{
+    sal_dataset *list = list_of_count(2), *other = list_of_count(3);
+    sal_run run = plain_run();
+    make_folder(scratch("run"));
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0));
+    const char *before = json(), *manifest = text_of(scratch("run/manifest.csv"));
+    for (int i = 0; i < 3; i++) {
+        run = plain_run();
+        *(i == 0 ? &run.model_sha256 : i == 1 ? &run.manifest_sha256 : &run.settings) = "3333";
+        expect_error(sal_run_check(scratch("run"), &run), SAL_ERROR_ARGUMENT, OTHER);
+        expect_error(sal_run_describe(scratch("run"), &run, other, NULL, 0), SAL_ERROR_ARGUMENT, OTHER);
+    }
+    cr_expect_str_eq(json(), before);
+    cr_expect_str_eq(text_of(scratch("run/manifest.csv")), manifest);
+}
+
+Test(run, writes_only_what_is_not_there)
+{
+    sal_dataset *list = list_of_count(1);
+    const sal_run run = plain_run();
+    write_text(scratch("run/manifest.csv"), "of the first shard");
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0));
+    cr_expect_str_eq(text_of(scratch("run/manifest.csv")), "of the first shard");
+    cr_expect_not_null(strstr(json(), fingerprint_of(&run)));
+    (void)remove(scratch("run/manifest.csv"));
+    write_text(scratch("run/run.json"), text_from("of the first shard: %s", fingerprint_of(&run)));
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0));
+    cr_expect_str_eq(text_of(scratch("run/manifest.csv")), "path\na0.png\n");
+    cr_expect_str_eq(json(), text_from("of the first shard: %s", fingerprint_of(&run)));
+}
+
+Test(run, that_cannot_be_described_is_an_error)
+{
+    sal_dataset *list = list_of_count(1);
+    const sal_run run = plain_run();
+    expect_error(sal_run_describe(scratch("gone"), &run, list, NULL, 0), SAL_ERROR_IO,
+                 "{}/gone/manifest.csv: cannot create: No such file or directory");
+    make_folder(scratch("a/run.json"));
+    expect_error(sal_run_describe(scratch("a"), &run, list, NULL, 0), SAL_ERROR_IO,
+                 "{}/a/run.json: is a directory, expected a file");
+    expect_error(sal_run_check(scratch("a"), &run), SAL_ERROR_IO, "{}/a/run.json: is a directory, expected a file");
+    cr_expect_str_eq(names_in(scratch("a")), "run.json/ ");
+    write_text(scratch("b/run.json"), "");
+    expect_error(sal_run_check(scratch("b"), &run), SAL_ERROR_FORMAT, "{}/b/run.json: the file is empty");
+}
