@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TEXTS = 64 };
+enum { TEXTS = 1024 };
 
 static char folder[256];
 static char *texts[TEXTS];

@@ -11,7 +11,8 @@
 /* Of a test suite: .init and .fini. The folder is below /dev/shm, where a commit waits for no disk, or below TMPDIR. */
 void make_scratch(void);
 void remove_scratch(void);
-/* A path in the folder, from a printf format. Good until 64 more were asked for. */
+/* A path in the folder, from a printf format. This and every text below is good until
+ * 1000 more were asked for. */
 const char *scratch(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A text likewise. */
 const char *text_from(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -20,7 +21,7 @@ void make_folder(const char *path); /* with its parents */
 /* Writes a file; makes its folder. */
 void write_text(const char *path, const char *text);
 void write_bytes(const char *path, const void *bytes, size_t size);
-/* A file as text; "(none)" where there is none. Good for the rest of the test. */
+/* A file as text; "(none)" where there is none. */
 const char *text_of(const char *path);
 int exists(const char *path);
 /* Names in a folder, sorted, each with a blank after it; folders end with '/'. "" also where there is no folder. */
