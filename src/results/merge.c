@@ -477,9 +477,10 @@ static sal_status prepare_target(merge *m)
     TRY(lock_target(m));
     TRY(sal_run_settle(m->final)); /* not under the feet of a run */
     TRY(sal_run_remove_own_temporaries(m->target));
+    /* run.json first: it tells a merge that was cut off from a folder of somebody's own. */
     if (!m->in_place) {
-        TRY(take_description(m, SAL_RUN_MANIFEST));
         TRY(take_description(m, SAL_RUN_JSON));
+        TRY(take_description(m, SAL_RUN_MANIFEST));
     }
 done:
     return st;

@@ -181,7 +181,8 @@ sal_status sal_run_remove_own_temporaries(const char *folder)
 sal_status sal_run_remove(const char *folder)
 {
     static const char *const kinds[] = {SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
-    static const char *const descriptions[] = {SAL_RUN_CSV, SAL_RUN_JSON, SAL_RUN_MANIFEST};
+    /* run.json last: without it the rest would be taken for somebody's own. */
+    static const char *const descriptions[] = {SAL_RUN_CSV, SAL_RUN_MANIFEST, SAL_RUN_JSON};
     sal_status st = SAL_OK;
     TRY(remove_shards(folder));
     TRY(remove_store(folder, SAL_STORE_WHOLE));
@@ -234,8 +235,8 @@ sal_status sal_run_remove_shard(const char *folder, const sal_run *run)
     TRY(sal_run_remove_merged(folder));
     st = sal_run_check(folder, run);
     if (st == SAL_ERROR_ARGUMENT) {
-        TRY(remove_file(folder, SAL_RUN_JSON));
         TRY(remove_file(folder, SAL_RUN_MANIFEST));
+        TRY(remove_file(folder, SAL_RUN_JSON));
     }
 done:
     free(path);

@@ -22,4 +22,4 @@ sal_results_test(test_results_store syncfs nanosleep clock_gettime pthread_cond_
                                     pthread_cond_init pthread_create malloc)
 sal_results_test(test_results_run syncfs)
 sal_results_test(test_results_remove)
-sal_results_test(test_results_merge syncfs)
+sal_results_test(test_results_merge syncfs rename)

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,6 +84,17 @@ void make_scratch(void)
     const char *below = set ? set : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     snprintf(folder, sizeof folder, "%s/salmap-results-XXXXXX", below);
     cr_assert_not_null(mkdtemp(folder));
+}
+
+void make_scratch_as_nobody(void)
+{
+    enum { NOBODY = 65534 };
+    if (geteuid() == 0) {
+        cr_assert_eq(setgid(NOBODY), 0);
+        cr_assert_eq(setuid(NOBODY), 0);
+        cr_assert_eq(prctl(PR_SET_DUMPABLE, 1), 0); /* as before: a leak check looks into the process */
+    }
+    make_scratch();
 }
 
 static int remove_one(const char *path, const struct stat *info, int type, struct FTW *at)

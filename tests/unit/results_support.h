@@ -11,6 +11,8 @@
 /* Of a test suite: .init and .fini. The folder is below /dev/shm, where a commit waits for no disk, or below TMPDIR. */
 void make_scratch(void);
 void remove_scratch(void);
+/* Likewise, and the process is nobody's from then on: root writes everywhere. */
+void make_scratch_as_nobody(void);
 /* A path in the folder, from a printf format. This and every text below is good until
  * 1000 more were asked for. */
 const char *scratch(const char *format, ...) __attribute__((format(printf, 1, 2)));

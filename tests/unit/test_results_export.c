@@ -531,17 +531,9 @@ Test(export, reads_a_run_that_was_cut_off)
     cr_expect_not_null(strstr(text_of(scratch("out")), "a.png,4,\"one, two\",ok,,77,4321,480,"));
 }
 
-/* Root writes everywhere. */
-static void become_nobody(void)
-{
-    if (geteuid() == 0) {
-        cr_assert_eq(setgid(65534), 0);
-        cr_assert_eq(setuid(65534), 0);
-    }
-    make_scratch();
-}
+TestSuite(read_only, .init = make_scratch_as_nobody, .fini = remove_scratch, .timeout = 20);
 
-Test(read_only, says_where_a_run_that_was_cut_off_is_read, .init = become_nobody, .fini = remove_scratch)
+Test(read_only, says_where_a_run_that_was_cut_off_is_read)
 {
     static const char cannot[] = "{}/cut/results.sqlite: cannot open: unable to open database file";
     make_rich();
@@ -552,7 +544,7 @@ Test(read_only, says_where_a_run_that_was_cut_off_is_read, .init = become_nobody
     chmod(scratch("cut"), 0755);
 }
 
-Test(read_only, adds_nothing_to_other_errors, .init = become_nobody, .fini = remove_scratch)
+Test(read_only, adds_nothing_to_other_errors)
 {
     make_rich();
     const char *wanted = csv();

@@ -25,17 +25,29 @@ int __wrap_syncfs(int fd)
     return sync_fails ? -1 : 0;
 }
 
+/* The rename that fails, from 1. */
+static int rename_fails_at;
+static int renames;
+
+int __wrap_rename(const char *from, const char *to);
+int __real_rename(const char *from, const char *to);
+
+int __wrap_rename(const char *from, const char *to)
+{
+    errno = EIO;
+    return ++renames == rename_fails_at ? -1 : __real_rename(from, to);
+}
+
 /* ---- Shards -------------------------------------------------------------- */
 
 static sal_dataset *list;
 static sal_run run;
 static char list_hash[65];
 
-static void begin(void)
+static void begin_list(void)
 {
     char *text;
     size_t size;
-    make_scratch();
     list = list_of_count(PICTURES);
     must(sal_dataset_text(&text, &size, list));
     must(sal_run_hash(list_hash, text, size));
@@ -45,7 +57,20 @@ static void begin(void)
     run.settings = "method gradient\noverlays all\ntop-k 1\n";
 }
 
+static void begin_as_nobody(void)
+{
+    make_scratch_as_nobody();
+    begin_list();
+}
+
+static void begin(void)
+{
+    make_scratch();
+    begin_list();
+}
+
 TestSuite(merge, .init = begin, .fini = remove_scratch, .timeout = 30);
+TestSuite(merge_as_nobody, .init = begin_as_nobody, .fini = remove_scratch, .timeout = 30);
 
 /* Scores with ties; the fifth picture failed. */
 static sal_result result_of(plain_result *plain, size_t row)
@@ -716,6 +741,34 @@ Test(merge, publishes_nothing_that_is_not_on_the_disk)
     expect_whole("run");
 }
 
+/* Whichever file is the last that was finished: the same command again makes the rest. */
+Test(merge, goes_on_where_it_was_cut_off)
+{
+    const size_t files = 2 + 11 + 10; /* descriptions, maps, overlays */
+    sal_merge_info info;
+    put_shards("run", 2);
+    for (rename_fails_at = 1;; rename_fails_at++) {
+        renames = 0;
+        const sal_status st = merge_into(&info, "run", NULL);
+        if (st == SAL_OK)
+            break;
+        cr_expect_eq(st, SAL_ERROR_IO, "%s", last_error());
+        cr_expect_not_null(strstr(last_error(), ": cannot rename the finished file: Input/output error"), "%s",
+                           last_error());
+        if (rename_fails_at == (int)files + 1)
+            cr_expect_str_eq(last_error(),
+                             "{}/out/results.sqlite: cannot rename the finished file: Input/output error");
+        cr_expect_null(strstr(names_in(scratch("out")), ".tmp-"));
+        rename_fails_at = -rename_fails_at;
+        renames = 0;
+        must(merge_into(&info, "run", NULL));
+        expect_whole("out");
+        rename_fails_at = -rename_fails_at;
+        must(sal_run_remove(scratch("out")));
+    }
+    cr_expect_eq((size_t)rename_fails_at, files + 3); /* the results and their CSV */
+}
+
 /* A temporary of this very process that is left over is begun anew. */
 Test(merge, begins_its_own_temporary_file_anew)
 {
@@ -739,4 +792,17 @@ Test(merge, lets_go_of_everything)
     const int after = open("/dev/null", O_RDONLY);
     close(after);
     cr_expect_eq(before, after);
+}
+
+Test(merge_as_nobody, says_what_it_may_not_read)
+{
+    sal_merge_info info;
+    const size_t row = row_of(0, 2, 4);
+    put_shards("run", 2);
+    cr_assert_eq(chmod(scratch("run/maps/000/%zu.npy", row), 0), 0);
+    expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO,
+                 text_from("{}/run/maps/000/%zu.npy: cannot open: Permission denied", row));
+    cr_assert_eq(chmod(scratch("out"), 0333), 0);
+    expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO, "{}/out: cannot open the folder: Permission denied");
+    cr_assert_eq(chmod(scratch("out"), 0755), 0);
 }

@@ -182,6 +182,11 @@ Test(removing, keeps_the_description_where_something_is_left)
                  "{}/run/run.json.tmp-1-1: cannot remove: Is a directory");
     expect_error(sal_run_remove(folder()), SAL_ERROR_IO, "{}/run/run.json.tmp-1-1: cannot remove: Is a directory");
     (void)remove(scratch("run/run.json.tmp-1-1"));
+    (void)remove(scratch("run/manifest.csv"));
+    make_folder(scratch("run/manifest.csv"));
+    expect_error(sal_run_remove(folder()), SAL_ERROR_IO, "{}/run/manifest.csv: cannot remove: Is a directory");
+    must(sal_run_refuse_foreign(folder()));
+    (void)remove(scratch("run/manifest.csv"));
     must(sal_run_remove(folder()));
     cr_expect_str_eq(names_in(folder()), "");
 }
@@ -305,7 +310,8 @@ Test(removing, of_a_shard_fails_where_a_file_cannot_go)
     make_folder(scratch("run/manifest.csv"));
     expect_error(sal_run_remove_shard(folder(), &run), SAL_ERROR_IO,
                  "{}/run/manifest.csv: cannot remove: Is a directory");
-    cr_expect(!exists(scratch("run/run.json")));
+    must(sal_run_refuse_foreign(folder()));
+    cr_expect(exists(scratch("run/run.json")));
 }
 
 /* ---- Temporary files ----------------------------------------------------- */
