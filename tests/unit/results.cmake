@@ -23,3 +23,8 @@ sal_results_test(test_results_store syncfs nanosleep clock_gettime pthread_cond_
 sal_results_test(test_results_run syncfs)
 sal_results_test(test_results_remove)
 sal_results_test(test_results_merge syncfs rename)
+# Allocations and SQLite.
+sal_results_test(test_results_faults malloc aligned_alloc realloc strdup free open_memstream fclose newlocale syncfs sqlite3_exec
+                                     sqlite3_prepare_v2 sqlite3_step sqlite3_bind_int64 sqlite3_bind_double
+                                     sqlite3_bind_null sqlite3_bind_text sqlite3_bind_blob64
+                                     sqlite3_extended_result_codes sqlite3_reset sqlite3_close)

@@ -124,6 +124,20 @@ Test(run_rows, tell_the_first_difference)
                  "{}/results.sqlite: the run was begun with another model (by its SHA-256): 1111, now 111" ADVICE);
 }
 
+Test(run_rows, tell_long_names_of_options_apart)
+{
+    char name[120];
+    sal_run run = plain_run();
+    memset(name, 'a', sizeof name);
+    name[119] = '\0';
+    run.settings = text_from("%sb 1\n%sc 2\n", name, name);
+    make_results(store(), &run, list_of_count(1), NULL, 0);
+    must(check(&run));
+    run.settings = text_from("%sb 1\n%sc 3\n", name, name);
+    expect_error(check(&run), SAL_ERROR_ARGUMENT,
+                 text_from("{}/results.sqlite: the run was begun with another --%sc: 2, now 3" ADVICE, name));
+}
+
 Test(run_rows, of_a_file_without_them_are_an_error)
 {
     const sal_run run = plain_run();
