@@ -67,8 +67,14 @@ static int on_error(TIFF *tiff, void *user, const char *module, const char *form
     tiff_context *x = user;
     (void)tiff;
     (void)module;
-    if (!x->message[0])
-        vsnprintf(x->message, sizeof x->message, format, args);
+    if (!x->message[0]) {
+        /* Some of its texts begin with the file's name, which ours have already. */
+        char text[8192];
+        const size_t length = strlen(x->source->path);
+        vsnprintf(text, sizeof text, format, args);
+        const int named = strncmp(text, x->source->path, length) == 0 && strncmp(text + length, ": ", 2) == 0;
+        snprintf(x->message, sizeof x->message, "%.255s", named ? text + length + 2 : text);
+    }
     return 1; /* handled: the global handlers, which print, are not called */
 }
 
