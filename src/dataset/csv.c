@@ -111,6 +111,9 @@ static sal_status read_header(sal_dataset *d, reader *r)
             d->label_column = d->column_count;
         d->columns[d->column_count++] = field;
     }
+    if (d->column_count == 1 && d->columns[0][0] == '\0')
+        return sal_fail(SAL_ERROR_FORMAT, "%s: the first line is empty; it must name the columns, one of them 'path'",
+                        r->name);
     if (d->path_column < 0) {
         char names[512];
         st = sal_fail(SAL_ERROR_FORMAT, "%s: there is no column named 'path'; the columns are: %s", r->name,
@@ -154,7 +157,7 @@ sal_status sal_csv_parse(sal_dataset *d, char *text, size_t size, const char *na
 {
     sal_status st = SAL_OK;
     if (memchr(text, '\0', size))
-        return sal_fail(SAL_ERROR_FORMAT, "%s: is not a text file", name);
+        return sal_fail(SAL_ERROR_FORMAT, "%s: is not a text file, or in UTF-16: save it as UTF-8", name);
     reader r = {.name = name, .at = text, .end = text + size, .line = 1};
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
         r.at += 3;

@@ -14,7 +14,9 @@ sal_status sal_sql_check(const sal_sql *s, int code)
     switch (code & 0xFF) {
     case SQLITE_NOMEM: return sal_fail_memory(0, "SQLite");
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return sal_fail(SAL_ERROR_IO, "%s: in use by another salmap that is running", s->path);
+    case SQLITE_LOCKED:
+        return sal_fail(SAL_ERROR_IO, "%s: in use by another salmap that is running: run again when it has ended",
+                        s->path);
     case SQLITE_FULL: return sal_fail(SAL_ERROR_IO, "%s: cannot write: no space left on the disk", s->path);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:

@@ -47,11 +47,11 @@ static sal_status reconcile_list(sal_sweep_state *s)
         goto done;
     TRY(sal_dataset_added(&added, &first, s->dataset, then));
     if (s->dataset->manifest || added > 0) {
-        char what[256] = "other columns or labels";
+        char what[256] = "other columns, labels or order";
         if (added > 0)
             snprintf(what, sizeof what, "%zu new, such as %.180s", added, first);
         else if (s->dataset->count != then->count)
-            snprintf(what, sizeof what, "%zu are gone", then->count - s->dataset->count);
+            snprintf(what, sizeof what, "%zu gone", then->count - s->dataset->count);
         st = sal_fail(SAL_ERROR_ARGUMENT,
                       "%s: the list of pictures has changed since the run began: %zu then, %zu now (%s); --restart "
                       "throws its results away, or choose another run folder",
