@@ -2,22 +2,25 @@
 
 import errno
 import fcntl
+import hashlib
 import json
 import math
 import os
 import pty
 import re
 import shutil
-import signal
 import struct
 import subprocess
 import sys
 import termios
-import time
 
 import files
 from harness import MODEL, SALMAP, main
 from sweep_case import SHORTCUT, SweepCase
+
+
+NO_PICTURE = ": not a PNG, JPEG, TIFF or .npy file"
+CUT = ": PNG: the file is truncated"
 
 
 class BadPictures(SweepCase):
@@ -35,28 +38,33 @@ class BadPictures(SweepCase):
             with open(path, "wb") as f:
                 f.write(data)
         done = self.sweep(top, "--preset", "unit", model=model, code=3)
-        self.assertRegex(done.out + done.err, r"\b2 (of them )?failed")
+        self.assertRegex(done.out, r"\A200 of 200 pictures done, 2 of them failed; 200 now, in ")
         rows = self.query("SELECT id, path, status, error FROM pictures WHERE status <> 'ok' ORDER BY id")
         self.assertEqual([os.path.basename(row["path"]) for row in rows], ["p0050.png", "p0150.png"])
         self.assertEqual({row["status"] for row in rows}, {"format"})
-        self.assertTrue(all(row["error"] for row in rows))
+        self.assertEqual([row["error"] for row in rows],
+                         [os.path.join(top, "p0050.png") + NO_PICTURE, os.path.join(top, "p0150.png") + CUT])
         mine, theirs = self.snapshot(), self.snapshot(good)
         gone = sorted(set(theirs) - set(mine))
         self.assertEqual(gone, ["maps/000/p0050.npy", "maps/000/p0150.npy", "overlays/000/p0050.overlay.png",
                                 "overlays/000/p0150.overlay.png"])
-        self.assertEqual([n for n in mine if n.startswith(("maps", "overlays")) and mine[n] != theirs[n]], [])
-        for row, other in zip(self.rows(), self.rows(good)):
-            self.assertTrue(row == other or row["status"] == "format")
-        self.assertEqual(sum(row["status"] == "format" and row["error"] != "" for row in self.rows()), 2)
+        same = [n for n in mine if n.startswith(("maps", "overlays"))]
+        self.assertEqual((len(same), [n for n in same if mine[n] != theirs[n]]), (2 * 198, []))
+        mine, theirs = self.rows(), self.rows(good)
+        self.assertEqual([len(mine), len(theirs)], [200, 200])
+        self.assertEqual([i for i in range(200) if mine[i] != theirs[i]], [50, 150])
+        self.assertEqual([mine[i]["error"] for i in (50, 150)], [row["error"] for row in rows])
 
     def test_too_many_failures_stop_the_run(self):
         top = self.draw_many(40)
         for i in range(0, 40, 4):
             self.spoil(os.path.join(top, "p%04d.png" % i))
-        done = self.sweep(top, "--max-failures", "3", code=1)
-        self.assertRegex(done.err, "max-failures|more than 3|failed")
+        fourth = os.path.join(top, "p0012.png") + NO_PICTURE
+        self.sweep(top, "--max-failures", "3", code=1,
+                   texts=["sweep: 4 pictures failed, more than the 3 of --max-failures; the last one: %s\n" % fourth])
         self.assertFalse(os.path.exists(os.path.join(self.result, "results.csv")))
-        self.sweep(top, "--max-failures", "0", code=1)
+        self.sweep(top, "--max-failures", "0", code=1,
+                   texts=["sweep: 4 pictures have failed already, more than the 0 of --max-failures\n"])
         # How many may fail is no part of what was computed.
         self.sweep(top, code=3)
         self.assertEqual(self.statuses().count("ok"), 30)
@@ -66,25 +74,27 @@ class BadPictures(SweepCase):
                          self.read(os.path.join(self.result, "results.csv")))
 
     def test_a_picture_that_goes_away_and_comes_back(self):
-        top = self.draw_many(400)
-        last = os.path.join(top, "p0399.png")
-        process = self.start(top, "--json", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.assertEqual(json.loads(process.stdout.readline())["event"], "start")
+        top = self.draw_many(40)
+        self.spoil(os.path.join(top, "p0005.png"))
+        last = os.path.join(top, "p0039.png")
+        process = self.hold(top)
         os.rename(last, last + ".away")
-        process.communicate(timeout=100)
-        self.assertEqual(process.returncode, 3)
-        self.assertEqual(self.statuses(), ["ok"] * 399 + ["io"])
-        before = self.query("SELECT * FROM timings WHERE picture NOT IN (SELECT id FROM pictures WHERE status <> 'ok')")
+        said = self.let_go(process)
+        self.assertEqual(process.returncode, 3, said)
+        self.assertIn("salmap: sweep: %s: cannot open: No such file or directory\n" % last, said)
+        expected = ["ok"] * 5 + ["format"] + ["ok"] * 33
+        self.assertEqual(self.statuses(), expected + ["io"])
+        before = self.query("SELECT * FROM timings WHERE picture NOT IN (SELECT id FROM pictures WHERE status = 'io')")
+        self.assertEqual(len(before), 39)
         self.sweep(top, code=3)
         os.rename(last + ".away", last)
-        self.sweep(top)
-        self.assertEqual(self.statuses(), ["ok"] * 400)
+        self.sweep(top, code=3)
+        self.assertEqual(self.statuses(), expected + ["ok"])
         after = self.query("SELECT * FROM timings")
         self.assertEqual([row for row in before if row not in after], [])
         other = os.path.join(self.folder, "other")
-        self.sweep(top, run=other)
-        mine, theirs = self.snapshot(), self.snapshot(other)
-        self.assert_same_files(mine, theirs)
+        self.sweep(top, run=other, code=3)
+        self.assert_same_files(self.snapshot(), self.snapshot(other))
 
     def test_a_picture_that_comes_late(self):
         self.draw("a.png")
@@ -101,9 +111,11 @@ class BadPictures(SweepCase):
         self.sweep(top)
         before = {name: os.stat(os.path.join(self.result, name)).st_mtime_ns for name in self.snapshot()
                   if name.startswith(("maps", "overlays"))}
+        self.assertEqual(len(before), 40)
         timings = self.query("SELECT * FROM timings")
         done = self.sweep(top)
-        self.assertRegex((done.out + done.err).lower(), "complete|nothing|already")
+        said = "all 20 pictures are done already, 0 of them failed -> %s\n" % self.result
+        self.assertEqual((done.out, done.err), (said, ""))
         self.assertEqual({name: os.stat(os.path.join(self.result, name)).st_mtime_ns for name in before}, before)
         self.assertEqual(self.query("SELECT * FROM timings"), timings)
 
@@ -161,15 +173,25 @@ class BadPictures(SweepCase):
         os.mkdir(os.path.join(top, "e.png"))
         path = self.write("list.csv", b"path\nin/a.png\nin/b.npy\nin/c.npy\nin/d.png\nin/e.png\n/dev/null\n")
         self.sweep(path, code=3)
-        statuses = self.statuses()
-        self.assertEqual(statuses[0], "ok")
-        self.assertLessEqual(set(statuses[1:]), {"argument", "io", "format", "unsupported", "limit", "numeric"})
-        self.assertEqual([bool(row["error"]) for row in self.rows()], [False] + [True] * 5)
+        found = [(row["status"], row["error"].rpartition("/")[2]) for row in self.rows()]
+        channels = "the picture has 5 channels, the network takes 3; only pictures of 1 to 4 channels can be made gray or RGB"
+        self.assertEqual(found, [
+            ("ok", ""), ("argument", "b.npy: " + channels),
+            ("numeric", "c.npy: the picture has NaN, infinite or huge samples near row 0"),
+            ("format", "d.png: the file is empty"), ("io", "e.png: is a directory, expected a file"),
+            ("io", "null: is not a regular file")])
+
+
+BEGUN = "results.sqlite: the run was begun with another "
+IN_USE = "results.sqlite: in use by another salmap that is running: run again when it has ended\n"
+
 
 class Refusals(SweepCase):
-    def refused(self, *arguments, texts=(), **where):
+    def refused(self, text, *arguments, **where):
+        """For this reason, with what to do instead, and with nothing changed."""
         before = self.snapshot()
-        self.sweep(*arguments, code=2, texts=["--restart", *texts], **where)
+        end = "; --restart throws its results away, or choose another run folder\n"
+        self.sweep(*arguments, code=2, texts=[os.path.join(self.result, text) + end], **where)
         self.assert_same_files(self.snapshot(), before)
 
     def test_another_model(self):
@@ -180,7 +202,8 @@ class Refusals(SweepCase):
         self.sweep(top, model=model)
         before = self.read(os.path.join(self.result, "results.csv"))
         shutil.copy(SHORTCUT, model)
-        self.refused(top, texts=["model"], model=model)
+        sums = tuple(hashlib.sha256(self.read(path)).hexdigest() for path in (MODEL, SHORTCUT))
+        self.refused(BEGUN + "model (by its SHA-256): %s, now %s" % sums, top, model=model)
         self.sweep(top, "--restart", model=model)
         self.assertNotEqual(self.read(os.path.join(self.result, "results.csv")), before)
         other = os.path.join(self.folder, "other")
@@ -193,19 +216,23 @@ class Refusals(SweepCase):
         shutil.copy(MODEL, model)
         shutil.copy(MODEL + ".salmap", model + ".salmap")
         self.sweep(top, model=model)
-        self.refused(top, "--preset", "tf", model=model)
+        self.refused(BEGUN + "--order: rgb, now auto", top, "--preset", "tf", model=model)
         with open(model + ".salmap", "a") as f:
             f.write("fit letterbox\n")
-        self.refused(top, model=model)
+        self.refused(BEGUN + "--fit: stretch, now letterbox", top, model=model)
 
     def test_another_list(self):
         self.draw_many(5)
         path = self.write("in/list.csv", b"path,label\np0000.png,1\np0001.png,2\n")
         self.sweep(path)
-        for data in (b"path,label\np0000.png,1\np0001.png,2\np0002.png,1\n", b"path,label\np0000.png,1\np0001.png,3\n",
-                     b"path,label\np0001.png,2\np0000.png,1\n", b"path,label\np0000.png,1\n"):
+        for data, text in (
+            (b"path,label\np0000.png,1\np0001.png,2\np0002.png,1\n", "3 now (1 new, such as p0002.png)"),
+            (b"path,label\np0000.png,1\np0001.png,3\n", "2 now (other columns, labels or order)"),
+            (b"path,label\np0001.png,2\np0000.png,1\n", "2 now (other columns, labels or order)"),
+            (b"path,label\np0000.png,1\n", "1 now (1 gone)"),
+        ):
             self.write("in/list.csv", data)
-            self.refused(path)
+            self.refused("manifest.csv: the list of pictures has changed since the run began: 2 then, " + text, path)
         self.sweep(path, "--restart")
         self.assertEqual([row["path"] for row in self.rows()], ["p0000.png"])
         self.assertEqual(os.listdir(os.path.join(self.result, "maps/000")), ["p0000.npy"])
@@ -215,28 +242,37 @@ class Refusals(SweepCase):
         top = self.draw_many(5)
         self.sweep(top)
         self.draw("more.png")
-        self.refused(top)
+        self.refused("manifest.csv: the list of pictures has changed since the run began: 5 then, 6 now (1 new, such as "
+                     "more.png)", top)
         self.sweep(top, "--restart")
         self.assertEqual(len(self.rows()), 6)
 
     def test_other_options(self):
         top = self.draw_many(5)
         self.sweep(top)
-        for option, value in (("--sigma", "9"), ("--overlays", "top:2"), ("--maps", "png16"), ("--colormap", "jet"),
-                              ("--alpha", "0.25"), ("--normalize", "none"), ("--reduce", "mean"),
-                              ("--modifier", "relu"), ("--rule", "guided"), ("--tolerance", "2"),
-                              ("--overlay-format", "jpeg"), ("--target", "mean"), ("--shard", "0/2")):
+        for option, then, now in (("--sigma", "3.84", "9"), ("--overlays", "all", "top:2"), ("--maps", "npy", "png16"),
+                                  ("--colormap", "viridis", "jet"), ("--alpha", "0.5", "0.25"),
+                                  ("--normalize", "minmax", "none"), ("--reduce", "max", "mean"),
+                                  ("--modifier", "abs", "relu"), ("--rule", "gradient", "guided"),
+                                  ("--tolerance", "0.5", "2"), ("--overlay-format", "png", "jpeg"),
+                                  ("--target", "predicted", "mean")):
             with self.subTest(option=option):
-                self.refused(top, option, value, texts=[option[2:]])
-        self.refused(top, "--exact", texts=["exact"])
+                self.refused(BEGUN + "%s: %s, now %s" % (option, then, now), top, option, now)
+        self.refused(BEGUN + "--exact: no, now yes", top, "--exact")
+        before = self.snapshot()
+        self.sweep(top, "--shard", "0/2", code=2, texts=["RUN: holds a run that is not in shards: choose another folder, or "
+                                                         "--restart throws its results away\n"])
+        self.assert_same_files(self.snapshot(), before)
 
     def test_options_that_change_no_result(self):
         top = self.draw_many(5)
         self.sweep(top)
+        before = self.snapshot()
         for options in (["--batch", "2"], ["--threads", "1"], ["--quiet"], ["--json"], ["--max-failures", "9"],
                         ["--sigma", "3.84"]):
             with self.subTest(options=options):
                 self.sweep(top, *options)
+                self.assert_same_files(self.snapshot(), before)
 
     def test_restart_spares_what_is_not_its_own(self):
         top = self.draw_many(3)
@@ -257,16 +293,14 @@ class Refusals(SweepCase):
 
     def test_a_run_folder_that_is_a_file(self):
         path = self.write("file", b"precious")
-        for run in (path, path + "/below"):
-            done = self.run_salmap(*self.command(self.draw_many(2), run=run))
-            self.assertIn(done.returncode, (1, 2), done.err)
-            self.assertIn(path, done.err)
+        for run, reason in ((path, "is not a folder"), (path + "/below", "cannot make the folder: Not a directory")):
+            self.sweep(self.draw_many(2), run=run, code=1, texts=["sweep: %s: %s\n" % (run, reason)])
         self.assertEqual(self.read(path), b"precious")
 
     def test_folders_that_nobody_may_write(self):
         top = self.draw_many(2)
         for run in ("/proc", "/proc/self/fdinfo"):
-            self.sweep(top, code=1, texts=[run], run=run)
+            self.sweep(top, code=1, texts=["sweep: %s: the output folder is not writable: %s/" % (run, run)], run=run)
 
     def test_a_folder_that_is_mounted_to_be_read(self):
         top = self.draw_many(2)
@@ -277,33 +311,29 @@ class Refusals(SweepCase):
         if done.returncode == 99 or b"unshare" in done.stderr:
             self.skipTest("no rights to mount")
         self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertRegex(done.stderr, b"RUN.*Read-only|Read-only.*RUN|read-only|unable to open")
+        self.assertRegex(done.stderr.decode(), r"\Asalmap: sweep: %s: the output folder is not writable: %s/\S+: cannot create: "
+                         r"Read-only file system\n\Z" % (self.result, self.result))
         self.assertEqual(os.listdir(self.result), [])
 
     def test_a_database_that_is_none(self):
         top = self.draw_many(2)
         os.mkdir(self.result)
-        self.write("RUN/results.sqlite", b"this is a letter, not a database\n" * 100)
-        done = self.run_salmap(*self.command(top))
-        self.assertIn(done.returncode, (1, 2), done.err)
-        self.assertIn("results.sqlite", done.err)
+        path = self.write("RUN/results.sqlite", b"this is a letter, not a database\n" * 100)
+        self.sweep(top, code=1, texts=[path + ": is damaged, or no results of salmap (file is not a database); --restart begins "
+                                       "anew\n"])
+        self.assertEqual(self.read(path), b"this is a letter, not a database\n" * 100)
+        self.sweep(top, "--restart")
+        self.assertEqual([row["status"] for row in self.rows()], ["ok"] * 2)
 
     def test_two_at_the_same_time(self):
-        top = self.draw_many(300)
-        process = self.start(top, "--json", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        while not os.path.isdir(os.path.join(self.result, "maps/000")) and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGSTOP)
-        try:
-            for extra in ([], ["--restart"]):
-                done = self.run_salmap(*self.command(top, *extra))
-                self.assertIn(done.returncode, (1, 2), done.err)
-                self.assertIn(self.result, done.err)
-        finally:
-            process.send_signal(signal.SIGCONT)
-        process.communicate(timeout=100)
-        self.assertEqual(process.returncode, 0)
-        self.assertEqual([row["status"] for row in self.rows()], ["ok"] * 300)
+        top = self.draw_many(30)
+        self.spoil(os.path.join(top, "p0010.png"))
+        process = self.hold(top)
+        for extra in ([], ["--restart"]):
+            self.sweep(top, *extra, code=1, texts=["RUN/" + IN_USE])
+        said = self.let_go(process)
+        self.assertEqual(process.returncode, 3, said)
+        self.assertEqual([row["status"] for row in self.rows()], ["ok"] * 10 + ["format"] + ["ok"] * 19)
 
     def test_two_that_begin_together(self):
         top = self.draw_many(12)
@@ -313,27 +343,44 @@ class Refusals(SweepCase):
         for _ in range(6):
             both = [self.start(top, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
             said = [process.communicate(timeout=100)[1].decode() for process in both]
-            codes = sorted(process.returncode for process in both)
-            self.assertEqual(codes[0], 0, said)
-            self.assertIn(codes[1], (0, 1, 2), said)  # 0: it came when the first was done
+            # One of them computes. The other finds it at work, or came when all was done.
+            codes = [process.returncode for process in both]
+            self.assertIn(0, codes, said)
+            for code, text in zip(codes, said):
+                if code:
+                    self.assertEqual(code, 1, said)
+                    self.assertIn("RUN/" + IN_USE, text)
+                else:
+                    self.assertEqual(text, "")
             self.assert_same_files(self.snapshot(), expected)
             shutil.rmtree(self.result)
 
     def test_wrong_usage(self):
         top = self.draw_many(2)
-        for wrong in (["--shard", "2/2"], ["--shard", "x"], ["--shard", "-1/2"], ["--shard", "0/0"], ["--maps", "gif"],
-                      ["--overlays", "top:0"], ["--overlays", "some"], ["--top-k", "-1"], ["--overlay-format", "gif"],
-                      ["--max-failures", "-1"], ["--tolerance", "x"], ["--target", "index:7"], ["--frobnicate"]):
+        shards = " is not I/N, auto or auto/N"
+        for wrong, text in (
+            (["--shard", "2/2"], "--shard: 2/2: shards are numbered from 0, so 0 to 1 (--shard)"), (["--shard", "x"], "--shard: 'x'" + shards),
+            (["--shard", "-1/2"], "--shard: '-1/2'" + shards), (["--shard", "0/0"], "--shard: '0/0'" + shards),
+            (["--maps", "gif"], "--maps: 'gif' is not one of npy, none, npz, png16"),
+            (["--overlays", "top:0"], "--overlays: 'top:0' is not all, none, wrong or top:N"),
+            (["--overlays", "some"], "--overlays: 'some' is not all, none, wrong or top:N"),
+            (["--top-k", "-1"], "--top-k: '-1' is not a whole number from 1 to 1000"),
+            (["--overlay-format", "gif"], "--overlay-format: 'gif' is not one of png, jpeg"),
+            (["--max-failures", "-1"], "--max-failures: '-1' is not a whole number from 0 to 1e+15"),
+            (["--tolerance", "x"], "--tolerance: 'x' is not a number from 1e-30 to 1e+30"),
+            (["--target", "index:7"], "target index 7: the model has 1 output, so 0 to 0"),
+            (["--frobnicate"], "unknown option '--frobnicate'"),
+        ):
             with self.subTest(wrong=wrong):
-                done = self.run_salmap(*self.command(top, *wrong))
-                self.assertEqual(done.returncode, 2, done.err)
-                self.assertIn(wrong[0].split("=")[0].lstrip("-").split("-")[0], done.err)
-        self.check(["sweep", MODEL, top], 2, "-o RUN")
-        self.check(["sweep", MODEL], 2)
+                self.sweep(top, *wrong, code=2, texts=["salmap: sweep: %s\n" % text])
+        self.check(["sweep", MODEL, top], 2, "sweep: no run folder: give -o RUN\n")
+        self.check(["sweep", MODEL], 2, "sweep: too few operands; expected MODEL INPUT... -o RUN\n")
         self.assertFalse(os.path.exists(os.path.join(self.result, "results.csv")))
 
     def test_overlays_of_wrong_predictions_need_labels(self):
-        self.sweep(self.draw_many(2), "--overlays", "wrong", code=2, texts=["label"])
+        self.sweep(self.draw_many(2), "--overlays", "wrong", code=2,
+                   texts=["overlays wrong needs labels: a manifest with a column named label (there are: path)\n"])
+
 
 class Events(SweepCase):
     def test_events_of_a_run(self):
@@ -343,11 +390,18 @@ class Events(SweepCase):
         events = [json.loads(line) for line in done.out.splitlines()]
         kinds = [event["event"] for event in events]
         self.assertEqual((kinds[0], kinds[-1]), ("start", "end"))
-        self.assertLessEqual({"start", "progress", "failed", "end"}, set(kinds))
+        self.assertEqual(set(kinds), {"start", "progress", "failed", "end"})
+        first, last = events[0], events[-1]
+        self.assertEqual((first["model"], first["out"], first["listed"]), (MODEL, self.result, 30))
+        self.assertEqual((first["shard"], first["shards"], first["shard_from"]), (0, 1, None))
         (failed,) = [event for event in events if event["event"] == "failed"]
-        self.assertTrue(failed["path"].endswith("p0007.png"))
-        self.assertTrue(failed["error"])
-        self.assertTrue(any(30 in event.values() for event in events[:1]), events[0])
+        bad = os.path.join(top, "p0007.png")
+        self.assertEqual(failed, {"event": "failed", "path": "p0007.png", "error": bad + NO_PICTURE})
+        self.assertEqual(last["outcome"], "complete")
+        for event in ([event for event in events if event["event"] == "progress"][-1], last):
+            self.assertEqual([event[name] for name in ("pictures", "done", "failed", "done_now", "failed_now")],
+                             [30, 30, 1, 30, 1])
+            self.assertEqual([stage["name"] for stage in event["stages"]], ["decode", "compute", "encode", "store"])
 
     def test_quiet_prints_nothing(self):
         done = self.sweep(self.draw_many(3), "--quiet")
@@ -355,12 +409,15 @@ class Events(SweepCase):
 
     def test_elsewhere_lines_are_printed(self):
         done = self.sweep(self.draw_many(20))
-        self.assertNotIn("\r", done.out + done.err)
-        self.assertNotIn("\x1b", done.out + done.err)
-        text = done.out + done.err
-        self.assertRegex(text, r"\b20\b")
-        for stage in ("decode", "compute", "encode"):
-            self.assertIn(stage, text.lower())
+        self.assertEqual(done.err, "")
+        head, empty, title, *stages, end = done.out.splitlines()
+        self.assertRegex(head, r"^20 of 20 pictures done, 0 of them failed; 20 now, in \d+\.\d\d s \(\d+\.\d per second\) -> %s$"
+                         % re.escape(self.result))
+        self.assertEqual((empty, title), ("", "  stage     threads  ms/picture   busy"))
+        self.assertEqual([line.split()[0] for line in stages], ["decode", "compute", "encode", "store"])
+        for line in stages:
+            self.assertRegex(line, r"^  \w+ +\d+ +\d+\.\d\d +\d+ %$")
+        self.assertRegex(end, r"^  all cores of the processor: \d+ % busy; the speed hangs on: \w+$")
 
     def on_terminal(self, *arguments, columns=100):
         """What a terminal of that width is sent."""
@@ -382,20 +439,20 @@ class Events(SweepCase):
         return sent.decode()
 
     def test_a_bar_on_a_terminal(self):
-        top = self.draw_many(300)
-        for columns in (100, 40):
+        top = self.draw_many(60)
+        whole = r"(\[=*>? *\])? \d+/60  \d+\.\d/s  (\?|\d+:\d\d) left  (starting|\w+ \d+ %)"
+        for columns, form in ((100, whole), (40, r" \d+/60  .*")):
             sent = self.on_terminal(top, "--restart", columns=columns)
-            self.assertIn("\r", sent.replace("\r\n", "\n"))
-            drawn = [line for line in re.split(r"[\r\n]+", sent) if "/s" in line or "left" in line or "%" in line]
-            self.assertTrue(drawn, sent)
-            for line in drawn:
-                shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)
-                self.assertLessEqual(len(shown), columns, repr(shown))
-            if columns == 100:
-                bars = " ".join(drawn)
-                self.assertRegex(bars, r"\d+\s*(/|of)\s*300")
-                self.assertRegex(bars, r"\d+(\.\d+)?\s*(pictures)?(/s| per second)")
-                self.assertRegex(bars, r"left|ETA|remaining")
+            # Each is drawn over the one before, and at the end there is none.
+            *drawn, cleared, last = sent.split("\r")
+            self.assertEqual((cleared[-3:], last), ("\x1b[K", "\x1b[K"))
+            bars = [bar[:-3] for bar in [*drawn, cleared] if bar]
+            for bar in bars:
+                self.assertRegex(bar, r"\A%s\Z" % form)
+                self.assertLess(len(bar), columns)
+            self.assertIn(" 60/60  ", bars[-1])
+            counts = [int(re.search(r"(\d+)/60", bar).group(1)) for bar in bars]
+            self.assertEqual(counts, sorted(counts))
 
     def test_quiet_on_a_terminal(self):
         self.assertEqual(self.on_terminal(self.draw_many(5), "--quiet"), "")
@@ -403,10 +460,8 @@ class Events(SweepCase):
     def test_a_dry_run_computes_nothing(self):
         top = self.draw_many(7)
         done = self.sweep(top, "--dry-run", "--shard", "1/3")
-        text = done.out + done.err
-        self.assertRegex(text, r"\b7\b")
-        self.assertRegex(text, r"1\s*(/|of)\s*3")
-        self.assertIn("RUN", text)
+        self.assertEqual(done.err, "")
+        self.assertEqual(done.out, "pictures  7\nshard     1/3, from --shard: 2 pictures\nresults   %s\n" % self.result)
         self.assertFalse(os.path.exists(self.result))
 
 
