@@ -31,7 +31,7 @@ static const cli_command *const self = &cli_export_command;
 static int write_out(void *context, const char *bytes, size_t size)
 {
     (void)context;
-    return fwrite(bytes, 1, size, stdout) != size;
+    return cli_write(bytes, size) != 0;
 }
 
 int cli_export(int argc, char **argv)

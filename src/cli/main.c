@@ -55,14 +55,23 @@ void cli_note(const cli_command *command, const char *format, ...)
     va_end(args);
 }
 
+/* The errno of standard output's first failure: stdio forgets. */
+static int output_error;
+
+int cli_write(const char *bytes, size_t size)
+{
+    errno = 0;
+    if (fwrite(bytes, 1, size, stdout) != size && !output_error)
+        output_error = errno ? errno : EIO;
+    return output_error;
+}
+
 int cli_flush(void)
 {
-    /* Of the first failure: stdio forgets. */
-    static int reason;
     errno = 0;
-    if ((fflush(stdout) != 0 || ferror(stdout)) && !reason)
-        reason = errno ? errno : EIO;
-    return reason;
+    if ((fflush(stdout) != 0 || ferror(stdout)) && !output_error)
+        output_error = errno ? errno : EIO;
+    return output_error;
 }
 
 int cli_finish(const cli_command *command, int code)

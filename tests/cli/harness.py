@@ -1,6 +1,7 @@
 """What the tests of the program share: TEST SALMAP SOURCE [GROUP...] runs a file's groups."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -60,6 +61,16 @@ class Case(unittest.TestCase):
         done = self.run_salmap("explain", model, *arguments, "-o", self.out, "--json")
         self.assertEqual(done.returncode, code, done.out + done.err)
         return [json.loads(line) for line in done.out.splitlines()]
+
+    def pairs(self, *lists):
+        """Side by side what must be equally many, and some: a loop over nothing would assert nothing."""
+        self.assertEqual([len(one) for one in lists], [len(lists[0]) or 1] * len(lists))
+        return zip(*lists)
+
+    def assert_all_within(self, found, expected, most):
+        """Each number this far from its own at most; NaN is far away."""
+        worst = max(abs(a - b) if math.isfinite(a - b) else math.inf for a, b in self.pairs(found, expected))
+        self.assertLessEqual(worst, most)
 
     def write(self, name, data):
         path = os.path.join(self.folder, name)

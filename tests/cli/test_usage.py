@@ -61,21 +61,23 @@ class Usage(Case):
         self.assertEqual(self.outputs(), [])
 
     def test_devices_that_are_not_there(self):
-        self.check(["plan", MODEL, "--device", "abacus"], 2, "device 'abacus'", "cpu")
+        self.check(["plan", MODEL, "--device", "abacus"], 2, "device 'abacus': choose auto or cpu")
 
-    def test_a_reader_that_left_is_an_error(self):
+    def test_output_that_is_lost_is_an_error(self):
         with open("/dev/full", "wb") as full:
             for arguments in (["--version"], ["inspect", MODEL], ["explain", MODEL, SCALE, "-o", self.out]):
                 done = self.run_salmap(*arguments, stdout=full)
                 self.assertEqual(done.returncode, 1)
-                self.assertIn("standard output: No space left", done.err)
+                self.assertRegex(done.err, r"\Asalmap: (\w+: )?cannot write to standard output: No space left on device\n\Z")
 
 
 class Documents(Case):
     """Help, manual page and completions name the same options."""
 
     def options(self, command):
-        return set(re.findall(r"--([a-z][a-z-]+)", self.check([command, "--help"], 0).out)) - {"help"}
+        found = set(re.findall(r"--([a-z][a-z-]+)", self.check([command, "--help"], 0).out))
+        self.assertIn("help", found, command)
+        return found - {"help"}
 
     def test_the_manual_names_every_option(self):
         with open(os.path.join(SOURCE, "data/man/salmap.1")) as f:
