@@ -61,7 +61,7 @@ class Usage(Case):
         self.assertEqual(self.outputs(), [])
 
     def test_devices_that_are_not_there(self):
-        self.check(["plan", MODEL, "--device", "abacus"], 2, "device 'abacus': choose auto or cpu")
+        self.check(["plan", MODEL, "--device", "abacus"], 2, "salmap: plan: device 'abacus': choose auto", "cpu")
 
     def test_output_that_is_lost_is_an_error(self):
         with open("/dev/full", "wb") as full:
