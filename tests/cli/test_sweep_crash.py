@@ -70,18 +70,6 @@ class Interrupted(SweepCase):
             differing = [pair for pair in zip(rows, expected[1][name]) if pair[0] != pair[1]]
             self.assertEqual((len(rows), differing[:3]), (len(expected[1][name]), []), name)
 
-    def committed(self, run):
-        """Timings that a run has written down by now, looked at in a copy: nothing is mended by looking."""
-        aside = os.path.join(self.folder, "aside")
-        shutil.rmtree(aside, ignore_errors=True)
-        os.mkdir(aside)
-        for name in os.listdir(run) if os.path.isdir(run) else []:
-            if name.startswith("results.sqlite") and not name.endswith("-shm"):
-                shutil.copy(os.path.join(run, name), aside)
-        if not self.query("SELECT 1 FROM sqlite_master WHERE name = 'timings'", aside):
-            return {}
-        return {row["picture"]: row for row in self.query("SELECT * FROM timings", aside)}
-
     def finish(self, *options, run=None):
         """The same command to its end. How many pictures were written down before: they are not computed again."""
         run = run or self.result

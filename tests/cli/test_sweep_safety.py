@@ -1,14 +1,12 @@
 """What a sweep and its merge must not destroy, mix up, or call whole."""
 
+import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
 
 import files
-from harness import SALMAP, main
+from harness import main
 from sweep_case import SweepCase
 
 
@@ -16,52 +14,46 @@ class Safety(SweepCase):
     def merge(self, *arguments, code=0, texts=(), absent=()):
         return self.check(["merge", *arguments], code, *texts, absent=absent)
 
-    def shards(self, top, count, *options, run=None):
-        for i in range(count):
-            self.sweep(top, "--shard", "%d/%d" % (i, count), *options, run=run)
-
-    def kill_midway(self, top, run):
-        """A run that is killed after its first commit, with its journal left."""
-        process = subprocess.Popen([SALMAP, *self.command(top, run=run)], cwd=self.folder, stdout=subprocess.DEVNULL)
-        self.addCleanup(self.end, process)
-        journal = os.path.join(run, "results.sqlite-wal")
-        size = 0
-        while process.poll() is None and size < 40000:
-            time.sleep(0.01)
-            size = os.path.getsize(journal) if os.path.exists(journal) else 0
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return process.returncode == -signal.SIGKILL and os.path.exists(journal)
+    def shards(self, top, count, *options, run=None, code=0):
+        """code: that of each, or None where one has the broken picture and the others do not."""
+        codes = [self.run_salmap(*self.command(top, "--shard", "%d/%d" % (i, count), *options, run=run)).returncode
+                 for i in range(count)]
+        self.assertEqual(sorted(codes), [0] * (count - 1) + [3] if code is None else [code] * count)
 
     def test_a_merge_into_a_run_that_was_killed(self):
-        top = self.draw_many(400)
-        self.shards(top, 2)
+        top = self.draw_many(30)
+        self.spoil(os.path.join(top, "p0010.png"))
+        self.shards(top, 2, code=None)
         other = os.path.join(self.folder, "other")
-        if not self.kill_midway(top, other):
-            self.skipTest("the run was done before it was killed")
+        # Killed after its first commit, with its journal left.
+        process = self.hold(top, run=other)
+        journal = os.path.join(other, "results.sqlite-wal")
+        self.wait_until(lambda: len(self.committed(other)) == 11, process, "a commit")
+        process.kill()
+        process.wait()
+        self.assertTrue(os.path.exists(journal))
         # What was there is not taken for whole ...
-        self.merge(other, code=1, texts=["not finished", "of 400"])
+        self.merge(other, code=1, texts=["other/results.sqlite: is not in shards, and not finished: 11 of 30 pictures are done; run it again\n"])
         # ... and its journal is not played into the new results.
-        self.merge(self.result, "-o", other)
-        self.assertEqual(len(self.query("SELECT * FROM pictures", other)), 400)
-        self.assertEqual(len(self.rows(other)), 400)
+        self.merge(self.result, "-o", other, code=3)
+        self.assertFalse(os.path.exists(journal))
+        self.assertEqual(len(self.query("SELECT * FROM pictures", other)), 30)
+        self.assertEqual(len(self.rows(other)), 30)
 
     def test_a_merge_into_a_run_that_is_running(self):
-        top = self.draw_many(300)
-        self.shards(top, 2)
+        top = self.draw_many(30)
+        self.spoil(os.path.join(top, "p0010.png"))
+        self.shards(top, 2, code=None)
         other = os.path.join(self.folder, "other")
-        process = subprocess.Popen([SALMAP, *self.command(top, run=other)], cwd=self.folder, stdout=subprocess.DEVNULL)
-        self.addCleanup(self.end, process)
-        while process.poll() is None and not os.path.exists(os.path.join(other, "run.json")):
-            time.sleep(0.005)
-        process.send_signal(signal.SIGSTOP)
-        self.merge(self.result, "-o", other, code=1, texts=["in use"])
-        process.send_signal(signal.SIGCONT)
-        self.assertEqual(process.wait(), 0)
-        self.assertEqual(len(self.rows(other)), 300)
+        process = self.hold(top, run=other)
+        self.merge(self.result, "-o", other, code=1,
+                   texts=["other/results.sqlite: in use by another salmap that is running: run again when it has ended\n"])
+        said = self.let_go(process)
+        self.assertEqual(process.returncode, 3, said)
+        self.assertEqual([row["status"] for row in self.rows(other)], ["ok"] * 10 + ["format"] + ["ok"] * 19)
 
     def test_a_merge_of_nothing_makes_nothing(self):
-        self.merge("nowhere", code=1)
+        self.merge("nowhere", code=1, texts=["merge: nowhere"])
         self.assertFalse(os.path.exists(os.path.join(self.folder, "nowhere")))
 
     def test_a_refused_restart_keeps_everything(self):
@@ -71,41 +63,47 @@ class Safety(SweepCase):
         before = self.snapshot()
         self.write("list.csv", b"path,label\nin/p0000.png,one\n")
         for options, text in (
-            (["--overlays", "wrong"], "'one' is no number"),
-            (["--maps", "png16", "--normalize", "none"], "png16"),
+            (["--overlays", "wrong"], "in/p0000.png: its label 'one' is no number: with overlays wrong, labels are outputs or "
+             "values\n"),
+            (["--maps", "png16", "--normalize", "none"], "maps as png16 hold 0 to 1, and maps that are not normalised are not "
+             "bounded; use npy or npz\n"),
         ):
             self.sweep(listed, "--restart", *options, code=2, texts=[text])
             self.assert_same_files(self.snapshot(), before)
         run = os.path.join(self.folder, "shards")
         self.shards(top, 2, run=run)
-        self.sweep(top, "--shard", "0/3", "--restart", run=run, code=2, texts=["a shard of 2"])
+        self.sweep(top, "--shard", "0/3", "--restart", run=run, code=2, texts=[", a shard of 2, and this one is of 3: choose another folder, or "
+                                                                               "remove it\n"])
         self.merge(run)
 
     def test_a_refused_command_can_be_mended(self):
         self.draw_many(2)
         listed = self.write("list.csv", b"path,label\nin/p0000.png,one\nin/p0001.png,2\n")
-        self.sweep(listed, "--overlays", "wrong", code=2, texts=["in/p0000.png", "'one'"])
+        self.sweep(listed, "--overlays", "wrong", code=2,
+                   texts=["in/p0000.png: its label 'one' is no number: with overlays wrong, labels are outputs or values\n"])
         self.assertNotIn("results.sqlite", os.listdir(self.result))
         self.write("list.csv", b"path,label\nin/p0000.png,1\nin/p0001.png,2\n")
         self.sweep(listed, "--overlays", "wrong")
 
     def test_folders_of_other_things(self):
         top = self.draw_many(2)
+        run = os.path.join(self.folder, "run")
+        self.shards(top, 2, run=run)
         for name in ("manifest.csv", "results.csv", "maps/2019/a.png", "overlays/x"):
             with self.subTest(name=name):
                 shutil.rmtree(self.result, ignore_errors=True)
                 path = os.path.join(self.result, name)
+                foreign = "%s: is not of a run, and results would go there: choose another folder\n" % os.path.join(
+                    self.result, name.split("/")[0])
                 os.makedirs(os.path.dirname(path))
                 with open(path, "wb") as f:
                     f.write(b"mine")
                 for restart in ([], ["--restart"]):
-                    self.sweep(top, *restart, code=2, texts=["is not of a run"])
+                    self.sweep(top, *restart, code=2, texts=[foreign])
                 self.assertEqual(self.read(path), b"mine")
-                run = os.path.join(self.folder, "run")
-                shutil.rmtree(run, ignore_errors=True)
-                self.shards(top, 2, run=run)
-                self.merge(run, "-o", self.result, code=2, texts=["is not of a run"])
+                self.merge(run, "-o", self.result, code=2, texts=[foreign])
                 self.assertEqual(self.read(path), b"mine")
+        self.merge(run)
 
     def test_pictures_are_not_overwritten_by_their_maps(self):
         self.sweep(self.draw_many(1))
@@ -114,7 +112,8 @@ class Safety(SweepCase):
             f.write(files.gradient_png(32, 32, 9))
         before = self.read(picture)
         for listed in ([picture], ["RUN/maps/000/mine.png"], [os.path.join(self.folder, "in/p0000.png"), picture]):
-            self.sweep(*listed, "--restart", code=2, texts=["lies where results go"])
+            self.sweep(*listed, "--restart", code=2, texts=["RUN/maps/000/mine.png: lies where results go: choose another run "
+                                                            "folder\n"])
         self.assertEqual(self.read(picture), before)
 
     def test_other_pictures_of_the_same_names(self):
@@ -127,7 +126,9 @@ class Safety(SweepCase):
         self.draw_many(6, folder="other")
         with open(os.path.join(other, "p0000.png"), "ab") as f:
             f.write(b"longer")
-        self.sweep("other", code=2, texts=["p0000.png", "bytes then", "--restart"])
+        self.sweep("other", code=2, texts=[
+            "other/p0000.png: is not the picture that the run in %s/results.sqlite was begun with: " % self.result,
+            "--restart throws its results away, or choose another run folder\n"])
 
     def test_unfinished_files_of_another_shard(self):
         """The name of one picture may begin with that of another."""
@@ -139,7 +140,7 @@ class Safety(SweepCase):
         fresh, theirs, ours = os.path.join(self.folder, "fresh"), [], []
         for name in names:
             (ours if name in first else theirs).append(name[:-4] + ".npy.tmp-1-0")
-        self.assertTrue(ours and theirs)
+        self.assertEqual((len(ours), len(theirs)), (21, 20))
         for name in ours + theirs:
             with open(os.path.join(run, name), "wb") as f:
                 f.write(b"half")
@@ -155,7 +156,8 @@ class Safety(SweepCase):
         self.merge(self.result)
         for i in range(2):
             self.sweep(top, "--shard", "%d/2" % i, "--restart", "--maps", "npz", "--sigma", "9")
-            self.check(["export", self.result], 1, "not merged")
+            self.check(["export", self.result], 1, "%s: its shards are not merged: run 'salmap merge %s' first\n"
+                       % (self.result, self.result))
         self.merge(self.result)
         self.sweep(top, "--maps", "npz", "--sigma", "9", run=os.path.join(self.folder, "whole"))
         self.assert_same_files(self.snapshot(), self.snapshot(os.path.join(self.folder, "whole")))
@@ -164,7 +166,8 @@ class Safety(SweepCase):
         top = self.draw_many(2)
         self.sweep(top)
         done = self.sweep(top, "--sigma", "9", "--json", code=2)
-        self.assertIn('"event": "end", "outcome": "failed"', done.out)
+        events = [json.loads(line) for line in done.out.splitlines()]
+        self.assertEqual([(event["event"], event.get("outcome")) for event in events], [("start", None), ("end", "failed")])
 
     def test_columns_that_would_be_called_alike(self):
         self.draw_many(1)
