@@ -168,12 +168,6 @@ static sal_status compare_runs(merge *m, int64_t index)
     sal_status st = SAL_OK;
     sqlite3_stmt *select = NULL;
     int row;
-    if (index == 0) {
-        TRY(sal_sql_run(&m->sql,
-                        "INSERT INTO main.run SELECT key, CASE key WHEN 'shard' THEN '0' WHEN 'shards' THEN '1'"
-                        " ELSE value END FROM part.run"));
-        return SAL_OK;
-    }
     TRY(sal_sql_prepare(&select, &m->sql,
                         "SELECT key, value FROM (SELECT key, value FROM part.run EXCEPT SELECT key, value FROM"
                         " main.run) WHERE key NOT IN ('shard', 'shards', 'model', 'version') ORDER BY key"));
@@ -181,6 +175,22 @@ static sal_status compare_runs(merge *m, int64_t index)
     if (row)
         st = sal_fail(SAL_ERROR_FORMAT, "%s: is of another run than %s: %s is %s here", m->shards[index].path,
                       m->shards[0].path, sal_sql_text(select, 0), sal_sql_text(select, 1));
+done:
+    sqlite3_finalize(select);
+    return st;
+}
+
+/* An empty file is a database as well. */
+static sal_status check_tables(merge *m, int64_t index)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *select = NULL;
+    int row;
+    TRY(sal_sql_prepare(&select, &m->sql, "SELECT 1 FROM part.sqlite_master WHERE name = 'run'"));
+    TRY(sal_sql_step(&row, &m->sql, select));
+    if (!row)
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: holds no results: run that shard again with --restart",
+                      m->shards[index].path);
 done:
     sqlite3_finalize(select);
     return st;
@@ -248,13 +258,30 @@ done:
     return st;
 }
 
-static sal_status take_shard(merge *m, int64_t index)
+static sal_status check_shard(merge *m, int64_t index)
 {
     sal_status st = SAL_OK;
+    /* SQLite's messages name what the connection was opened with: the result. Here the shard is meant. */
+    char *result = m->sql.path;
+    m->sql.path = m->shards[index].path;
     TRY(attach(m, m->shards[index].path));
+    TRY(check_tables(m, index));
     TRY(check_identity(m, index));
-    TRY(compare_runs(m, index));
+    if (index > 0)
+        TRY(compare_runs(m, index));
     TRY(check_pictures(m, index));
+done:
+    m->sql.path = result;
+    return st;
+}
+
+static sal_status copy_rows(merge *m, int64_t index)
+{
+    sal_status st = SAL_OK;
+    if (index == 0)
+        TRY(sal_sql_run(&m->sql,
+                        "INSERT INTO main.run SELECT key, CASE key WHEN 'shard' THEN '0' WHEN 'shards' THEN '1'"
+                        " ELSE value END FROM part.run"));
     TRY(sal_sql_run(&m->sql,
                     "INSERT INTO main.pictures SELECT * FROM part.pictures;"
                     "INSERT INTO main.predictions SELECT * FROM part.predictions;"
@@ -264,6 +291,18 @@ static sal_status take_shard(merge *m, int64_t index)
                     "INSERT INTO main.sessions(started, ended, outcome, version, host, device, shard, shards, pictures)"
                     " SELECT started, ended, outcome, version, host, device, shard, shards, pictures FROM part.sessions"
                     " ORDER BY id"));
+done:
+    if (st == SAL_ERROR_FORMAT) /* the result was made just now: what is damaged is the shard */
+        st = sal_fail(st, "%s: is damaged, or no results of salmap (%s)", m->shards[index].path,
+                      sqlite3_errmsg(m->sql.db));
+    return st;
+}
+
+static sal_status take_shard(merge *m, int64_t index)
+{
+    sal_status st = SAL_OK;
+    TRY(check_shard(m, index));
+    TRY(copy_rows(m, index));
     TRY(sal_sql_run(&m->sql, "DETACH part"));
 done:
     return st;

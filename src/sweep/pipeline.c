@@ -151,13 +151,15 @@ static void look(sal_pipeline *p, int now_at_once)
 
 /* ---- Delivering --------------------------------------------------------- */
 
-/* Hands over what is ready, in order. */
+/* Hands over what is ready, in order; no more than was in flight, or pictures that are done as fast as they are handed
+ * over would keep the caller from looking whether it is to stop. */
 static sal_status deliver(sal_pipeline *p)
 {
     sal_status st = SAL_OK;
     sal_ring *r = &p->ring;
+    const size_t end = r->delivered + r->size < r->count ? r->delivered + r->size : r->count;
     /* Only this thread moves `delivered`, and nobody touches a slot that is DONE. */
-    while (st == SAL_OK && r->delivered < r->count) {
+    while (st == SAL_OK && r->delivered < end) {
         sal_slot *slot = sal_ring_slot(r, r->delivered);
         pthread_mutex_lock(&r->lock);
         int done = slot->state == SAL_SLOT_DONE && r->delivered < r->computed;

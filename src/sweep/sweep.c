@@ -138,8 +138,9 @@ static sal_status fail_picture(sal_sweep_state *s, sal_result *r, const sal_slot
     if (s->options.picture_failed)
         s->options.picture_failed(s->options.context, sal_dataset_path(s->dataset, r->picture), slot->error);
     if (s->options.max_failures_set && s->progress.failed > (size_t)s->options.max_failures)
-        st = sal_fail(SAL_ERROR_LIMIT, "%zu pictures failed, more than the %lld of --max-failures; the last one: %s",
-                      s->progress.failed, (long long)s->options.max_failures, slot->error);
+        st = sal_fail(SAL_ERROR_LIMIT, "%zu picture%s failed, more than the %lld of --max-failures; the last one: %s",
+                      s->progress.failed, s->progress.failed == 1 ? "" : "s", (long long)s->options.max_failures,
+                      slot->error);
 done:
     return st;
 }
@@ -262,8 +263,8 @@ static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t eng
 {
     sal_status st = SAL_OK;
     if (s->options.max_failures_set && s->count > 0 && s->progress.failed > (size_t)s->options.max_failures)
-        return sal_fail(SAL_ERROR_LIMIT, "%zu pictures have failed already, more than the %lld of --max-failures",
-                        s->progress.failed, (long long)s->options.max_failures);
+        return sal_fail(SAL_ERROR_LIMIT, "%zu picture%s failed already, more than the %lld of --max-failures",
+                        s->progress.failed, s->progress.failed == 1 ? "" : "s", (long long)s->options.max_failures);
     sal_explain_options explain = s->options.explain;
     if (explain.target.kind == SAL_TARGET_LABEL)
         explain.target.kind = SAL_TARGET_PREDICTED; /* each picture has its own */

@@ -1,5 +1,6 @@
 """What the tests of the program share: TEST SALMAP SOURCE [GROUP...] runs a file's groups."""
 
+import fcntl
 import json
 import math
 import os
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SALMAP = os.path.abspath(sys.argv[1])
@@ -15,6 +17,8 @@ MODEL = os.path.join(SOURCE, "data/models/scale_age_honest.onnx")
 SCALES = os.path.join(SOURCE, "data/scales")
 SCALE = os.path.join(SCALES, "scale_02.png")
 SIDE = 192
+# Linux's; Python names them from 3.10 on.
+F_SETPIPE_SZ, F_GETPIPE_SZ = 1031, 1032
 
 
 def scratch():
@@ -71,6 +75,56 @@ class Case(unittest.TestCase):
         """Each number this far from its own at most; NaN is far away."""
         worst = max(abs(a - b) if math.isfinite(a - b) else math.inf for a, b in self.pairs(found, expected))
         self.assertLessEqual(worst, most)
+
+    def beside(self, command, **pipes):
+        """A process that runs beside the test, and no longer."""
+        process = subprocess.Popen(command, cwd=self.folder, **pipes)
+        self.addCleanup(self.end, process)
+        return process
+
+    def end(self, process):
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
+
+    def hold_command(self, arguments, **rest):
+        """Runs until it prints the first message, and stands still there: nobody reads it. let_go() lets it go on."""
+        reading, writing = os.pipe()
+        fcntl.fcntl(writing, F_SETPIPE_SZ, 4096)
+        os.write(writing, b"\n" * fcntl.fcntl(writing, F_GETPIPE_SZ))
+        process = self.beside([SALMAP, *arguments], stdout=subprocess.DEVNULL, stderr=writing, **rest)
+        os.close(writing)
+        process.held = os.fdopen(reading, "rb")
+        self.addCleanup(process.held.close)
+        self.wait_until(lambda: self.is_held(process), process, "it was held")
+        return process
+
+    def is_held(self, process):
+        """Whether it waits for room in a pipe."""
+        if process.poll() is not None:
+            return False
+        with open("/proc/%d/wchan" % process.pid) as function:
+            return "pipe" in function.read()
+
+    def let_go(self, process):
+        """What a sweep that was held said to its end."""
+        said = process.held.read().decode("utf-8", "surrogateescape").lstrip("\n")
+        process.wait()
+        self.assertNotRegex(said, "Sanitizer|runtime error:")
+        return said
+
+    def wait_until(self, happened, process, what):
+        """Waits for something that a process is to do. The limit is no expectation: it ends a test that hangs."""
+        end = time.monotonic() + 200
+        while not happened():
+            if process.poll() is not None and not happened():
+                self.fail("it ended with %d before %s" % (process.returncode, what))
+            if time.monotonic() > end:
+                self.fail("waited in vain until " + what)
+            time.sleep(0.002)
 
     def write(self, name, data):
         path = os.path.join(self.folder, name)

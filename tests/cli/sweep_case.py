@@ -1,13 +1,10 @@
 """What the tests of sweeps share: pictures, runs, and what a run folder holds."""
 
 import csv
-import fcntl
 import os
 import shutil
 import sqlite3
 import struct
-import subprocess
-import time
 import zlib
 
 import files
@@ -16,9 +13,6 @@ from test_models import small_weights
 
 SHORTCUT = os.path.join(SOURCE, "data/models/scale_age_shortcut.onnx")
 SCALES_CSV = os.path.join(SOURCE, "data/scales/labels.csv")
-# Linux's; Python names them from 3.10 on.
-F_SETPIPE_SZ, F_GETPIPE_SZ = 1031, 1032
-
 
 def float32(value):
     return struct.unpack("<f", struct.pack("<f", value))[0]
@@ -82,56 +76,12 @@ class SweepCase(Case):
 
     def start(self, *arguments, stdout=None, stderr=None, **where):
         """A sweep that runs beside the test."""
-        pipes = {"stdout": stdout, "stderr": stderr}
-        command = self.command(*arguments, **where)
-        process = subprocess.Popen([SALMAP, *command], cwd=self.folder, **pipes)
-        self.addCleanup(self.end, process)
-        return process
+        return self.beside([SALMAP, *self.command(*arguments, **where)], stdout=stdout, stderr=stderr)
 
     def hold(self, *arguments, **where):
-        """A sweep that stands still at its first broken picture, since nobody reads what it says of that one. The
-        pictures before it are done, and so may be some of the next six. let_go() lets it go on."""
-        reading, writing = os.pipe()
-        fcntl.fcntl(writing, F_SETPIPE_SZ, 4096)
-        os.write(writing, b"\n" * fcntl.fcntl(writing, F_GETPIPE_SZ))
-        process = self.start(*arguments, "--quiet", "--batch", "2", stdout=subprocess.DEVNULL, stderr=writing, **where)
-        os.close(writing)
-        process.held = os.fdopen(reading, "rb")
-        self.addCleanup(process.held.close)
-        self.wait_until(lambda: self.is_held(process), process, "it was held")
-        return process
-
-    def is_held(self, process):
-        """Whether it waits for room in a pipe."""
-        with open("/proc/%d/wchan" % process.pid) as function:
-            return "pipe" in function.read()
-
-    def let_go(self, process):
-        """What a sweep that was held said to its end."""
-        said = process.held.read().decode("utf-8", "surrogateescape").lstrip("\n")
-        process.wait()
-        return said
-
-    def wait_until(self, happened, process, what):
-        """Waits for something that a process is to do. The limit is no expectation: it ends a test that hangs."""
-        end = time.monotonic() + 200
-        while not happened():
-            if process.poll() is not None and not happened():
-                self.fail("it ended with %d before %s" % (process.returncode, what))
-            if time.monotonic() > end:
-                self.fail("waited in vain until " + what)
-            time.sleep(0.002)
-
-    def wait_for_file(self, path, process):
-        self.wait_until(lambda: os.path.exists(path), process, path + " was there")
-
-    def end(self, process):
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        for pipe in (process.stdout, process.stderr):
-            if pipe:
-                pipe.close()
+        """A sweep that stands still at its first broken picture. The pictures before it are done, and so may be some of
+        the next six."""
+        return self.hold_command(self.command(*arguments, "--quiet", "--batch", "2", **where))
 
     def committed(self, run):
         """Timings that a run has written down by now, looked at in a copy: nothing is mended by looking."""

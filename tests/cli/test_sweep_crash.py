@@ -185,7 +185,9 @@ class Killed(Interrupted):
 
 class Stopped(Interrupted):
     BROKEN = 20
-    AHEAD = 6  # three batches of two: what is being decoded, computed and encoded
+    # Three batches of two are decoded, computed and encoded at any time. So many may be done when the run looks whether it
+    # is to stop, and so many are then finished.
+    AHEAD = 2 * 6
 
     def hold_midway(self):
         process = self.hold(self.top)

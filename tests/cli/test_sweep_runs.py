@@ -64,7 +64,7 @@ class BadPictures(SweepCase):
                    texts=["sweep: 4 pictures failed, more than the 3 of --max-failures; the last one: %s\n" % fourth])
         self.assertFalse(os.path.exists(os.path.join(self.result, "results.csv")))
         self.sweep(top, "--max-failures", "0", code=1,
-                   texts=["sweep: 4 pictures have failed already, more than the 0 of --max-failures\n"])
+                   texts=["sweep: 4 pictures failed already, more than the 0 of --max-failures\n"])
         # How many may fail is no part of what was computed.
         self.sweep(top, code=3)
         self.assertEqual(self.statuses().count("ok"), 30)
