@@ -22,6 +22,12 @@ while [[ $# -gt 0 ]]; do
             exit 2
         fi
         if [[ $1 == --label ]]; then
+            # Kinds and rooms are listed once, there.
+            known="$(sed -n 's/^set(SAL_TEST_[A-Z]* \(.*\))/\1/p' "$root/tests/testing.cmake" | xargs) slow sample"
+            if [[ " $known " != *" $2 "* ]]; then
+                echo "test.sh: there is no label '$2'; there are: $known" >&2
+                exit 2
+            fi
             labels+=("$2")
         else
             changed=$2

@@ -1,16 +1,11 @@
 # Results on the disk. What the tests share is compiled once.
-add_library(results_support OBJECT unit/results_support.c)
-target_include_directories(results_support PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include
-                                                   ${PROJECT_SOURCE_DIR}/tests)
-target_compile_options(results_support PRIVATE -Wno-pedantic -Wno-missing-prototypes -Wno-shadow -Wno-conversion)
+sal_test_objects(results_support unit/results_support.c)
 target_link_libraries(results_support PRIVATE PkgConfig::CRITERION PkgConfig::SQLITE)
 
 # sal_results_test(NAME [CALL...]): the calls go to __wrap_CALL of the test.
 function(sal_results_test name)
   list(TRANSFORM ARGN PREPEND "-Wl,--wrap=" OUTPUT_VARIABLE wraps)
-  sal_unit_test(${name} MODULES base dataset results
-                        SOURCES unit/${name}.c $<TARGET_OBJECTS:results_support>
-                        LIBRARIES PkgConfig::SQLITE ${wraps})
+  sal_unit_test(${name} LABELS results MODULES base dataset results SUPPORT results_support LIBRARIES PkgConfig::SQLITE ${wraps})
   set_tests_properties(${name} PROPERTIES TIMEOUT 60)
 endfunction()
 
