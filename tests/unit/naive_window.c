@@ -11,29 +11,34 @@ void sal_naive_conv(const sal_naive *run, int node, double *y, const double *dy,
     const int64_t *in = run->graph->nodes[n->inputs[0]].shape.dim, *out = n->shape.dim;
     const double *x = run->value[n->inputs[0]];
     double *dx = backward ? run->gradient[n->inputs[0]] : NULL;
-    int64_t per_group = in[1] / w->groups, taps = w->kernel[0] * w->kernel[1];
-    for (int64_t o = 0; o < out[1]; o++)
+    const int64_t per_group = in[1] / w->groups;
+    for (int64_t o = 0; o < out[1]; o++) {
+        const int64_t first = o / (out[1] / w->groups) * per_group; /* channel of the group */
         for (int64_t py = 0; py < out[2]; py++)
             for (int64_t px = 0; px < out[3]; px++) {
                 int64_t at = (o * out[2] + py) * out[3] + px;
                 double sum = n->bias ? (double)n->bias[o] : 0.0;
                 for (int64_t c = 0; c < per_group; c++)
-                    for (int64_t t = 0; t < taps; t++) {
-                        int64_t iy = py * w->stride[0] - w->pad_begin[0] + t / w->kernel[1] * w->dilation[0];
-                        int64_t ix = px * w->stride[1] - w->pad_begin[1] + t % w->kernel[1] * w->dilation[1];
-                        if (iy < 0 || iy >= in[2] || ix < 0 || ix >= in[3])
+                    for (int64_t ky = 0; ky < w->kernel[0]; ky++) {
+                        int64_t iy = py * w->stride[0] - w->pad_begin[0] + ky * w->dilation[0];
+                        if (iy < 0 || iy >= in[2])
                             continue;
-                        int64_t channel = o / (out[1] / w->groups) * per_group + c;
-                        int64_t from = (channel * in[2] + iy) * in[3] + ix;
-                        double weight = (double)n->weight[(o * per_group + c) * taps + t];
-                        if (backward)
-                            dx[from] += weight * dy[at];
-                        else
-                            sum += weight * x[from];
+                        const int64_t row = ((first + c) * in[2] + iy) * in[3];
+                        const float *weights = n->weight + ((o * per_group + c) * w->kernel[0] + ky) * w->kernel[1];
+                        for (int64_t kx = 0; kx < w->kernel[1]; kx++) {
+                            int64_t ix = px * w->stride[1] - w->pad_begin[1] + kx * w->dilation[1];
+                            if (ix < 0 || ix >= in[3])
+                                continue;
+                            if (backward)
+                                dx[row + ix] += (double)weights[kx] * dy[at];
+                            else
+                                sum += (double)weights[kx] * x[row + ix];
+                        }
                     }
                 if (!backward)
                     y[at] = sum;
             }
+    }
 }
 
 void sal_naive_dense(const sal_naive *run, int node, double *y, const double *dy, int backward)
