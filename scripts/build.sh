@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# build.sh DIR [--target NAME]... [cmake options]: configures salmap in DIR where needed, and builds it, or the targets alone.
+# build.sh DIR [--target NAME]... [cmake options]: configures salmap in DIR, and builds it, or the targets alone.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -15,21 +15,16 @@ while [[ ${1:-} == --target ]]; do
     shift 2
 done
 
-# Configured already, with the same options: the build itself sees what else has changed.
+# A folder that was configured before keeps its generator.
+generator=()
+if [[ ! -e $build/CMakeCache.txt ]]; then
+    generator=(-G Ninja)
+fi
 mkdir -p "$build"
 log=$build/configure.log
-if [[ ! -e $build/CMakeCache.txt || ! -e $build/.options || $(cat "$build/.options") != "$root $*" ]]; then
-    rm -f "$build/.options"
-    # A folder that was configured before keeps its generator.
-    generator=()
-    if [[ ! -e $build/CMakeCache.txt ]]; then
-        generator=(-G Ninja)
-    fi
-    if ! cmake -S "$root" -B "$build" "${generator[@]}" "$@" > "$log" 2>&1; then
-        cat "$log" >&2
-        exit 1
-    fi
-    echo "$root $*" > "$build/.options"
+if ! cmake -S "$root" -B "$build" "${generator[@]}" "$@" > "$log" 2>&1; then
+    cat "$log" >&2
+    exit 1
 fi
 grep -E '^(-- CUDA|CMake Warning)' "$log" || true
 cmake --build "$build" --parallel "$(nproc)" "${targets[@]}"

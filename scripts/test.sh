@@ -82,7 +82,7 @@ if [[ $setup -eq 1 ]]; then
 fi
 if [[ -n $changed ]]; then
     # Which tests is told by a build; that they run is told by the next one.
-    if [[ ! -e $build/.options ]]; then
+    if [[ ! -e $build/build.ninja ]]; then
         "$root/scripts/build.sh" "$build" "${targets[@]}" "${cmake_options[@]}"
     fi
     selection=$(/usr/bin/python3 "$root/scripts/changed_tests.py" "$build" "$changed")

@@ -7,11 +7,11 @@ function(sal_planted bug file program)
   sal_emulator_options(planted_${bug}_source)
   # Its own objects and what it shares with others: sal_emulated() gives it the rest.
   if(program STREQUAL "emulated_maps")
-    set(objects $<TARGET_OBJECTS:test_maps_objects>)
+    set(own $<TARGET_OBJECTS:test_maps_objects>)
   else()
-    set(objects $<TARGET_OBJECTS:conformance_suite> $<TARGET_OBJECTS:naive_graph>)
+    set(own $<TARGET_OBJECTS:conformance_suite> $<TARGET_OBJECTS:naive_graph>)
   endif()
-  sal_emulated_test(planted_${bug} ${objects} $<TARGET_OBJECTS:planted_${bug}_source>)
+  sal_emulated_test(planted_${bug} ${own} $<TARGET_OBJECTS:planted_${bug}_source>)
 endfunction()
 
 # sal_caught(BUG FILE PROGRAM MESSAGE [OPTION...]): PROGRAM with the bug fails, and prints MESSAGE.
