@@ -19,27 +19,36 @@ static const sal_shape *input_shape(const walk *w)
     return &w->r->graph->nodes[w->r->node->inputs[w->input]].shape;
 }
 
-/* Element of the input under tap t of the window of output pixel (py, px), or -1. */
-static int64_t under(const sal_window *v, const int64_t *in, int64_t channel, int64_t py, int64_t px, int64_t t)
+/* Element of the input under tap (ky, kx) of the window of output pixel (py, px), or -1. */
+static int64_t under(const sal_window *v, const int64_t *in, int64_t channel, int64_t py, int64_t px, int64_t ky,
+                     int64_t kx)
 {
-    int64_t y = py * v->stride[0] - v->pad_begin[0] + t / v->kernel[1] * v->dilation[0];
-    int64_t x = px * v->stride[1] - v->pad_begin[1] + t % v->kernel[1] * v->dilation[1];
+    int64_t y = py * v->stride[0] - v->pad_begin[0] + ky * v->dilation[0];
+    int64_t x = px * v->stride[1] - v->pad_begin[1] + kx * v->dilation[1];
     return y < 0 || y >= in[2] || x < 0 || x >= in[3] ? -1 : (channel * in[2] + y) * in[3] + x;
 }
 
 static void walk_conv(walk *w)
 {
     const sal_node *n = w->r->node;
+    const sal_window *v = &n->window;
     const int64_t *in = input_shape(w)->dim, *out = n->shape.dim;
-    int64_t taps = n->window.kernel[0] * n->window.kernel[1], share = in[1] / n->window.groups, at = 0;
-    for (int64_t o = 0; o < out[1]; o++)
-        for (int64_t p = 0; p < out[2] * out[3]; p++, at++)
-            for (int64_t k = 0; k < share * taps; k++) {
-                int64_t channel = o / (out[1] / n->window.groups) * share + k / taps;
-                int64_t from = under(&n->window, in, channel, p / out[3], p % out[3], k % taps);
-                if (from >= 0)
-                    touch(w, at, from, (double)n->weight[o * share * taps + k]);
-            }
+    const int64_t share = in[1] / v->groups;
+    int64_t at = 0;
+    for (int64_t o = 0; o < out[1]; o++) {
+        const int64_t first = o / (out[1] / v->groups) * share; /* channel of the group */
+        for (int64_t p = 0; p < out[2] * out[3]; p++, at++) {
+            const int64_t py = p / out[3], px = p % out[3];
+            const float *weight = n->weight + o * share * v->kernel[0] * v->kernel[1];
+            for (int64_t c = 0; c < share; c++)
+                for (int64_t ky = 0; ky < v->kernel[0]; ky++)
+                    for (int64_t kx = 0; kx < v->kernel[1]; kx++, weight++) {
+                        int64_t from = under(v, in, first + c, py, px, ky, kx);
+                        if (from >= 0)
+                            touch(w, at, from, (double)*weight);
+                    }
+        }
+    }
 }
 
 static void walk_dense(walk *w)
@@ -61,7 +70,7 @@ static void walk_pool(walk *w)
     for (int64_t at = 0; at < out[1] * out[2] * out[3]; at++) {
         int64_t best = -1, real = 0, c = at / (out[2] * out[3]), py = at / out[3] % out[2], px = at % out[3];
         for (int64_t t = 0; t < taps; t++) {
-            int64_t from = under(&n->window, in, c, py, px, t);
+            int64_t from = under(&n->window, in, c, py, px, t / n->window.kernel[1], t % n->window.kernel[1]);
             real += from >= 0;
             if (from >= 0 && (best < 0 || x[from] > x[best]))
                 best = from;
@@ -69,7 +78,7 @@ static void walk_pool(walk *w)
         if (n->op == SAL_OP_MAX_POOL)
             touch(w, at, best, 1.0);
         for (int64_t t = 0; t < taps && n->op == SAL_OP_AVG_POOL; t++) {
-            int64_t from = under(&n->window, in, c, py, px, t);
+            int64_t from = under(&n->window, in, c, py, px, t / n->window.kernel[1], t % n->window.kernel[1]);
             if (from >= 0)
                 touch(w, at, from, 1.0 / (double)(n->window.count_padding ? taps : real));
         }
