@@ -537,7 +537,7 @@ def refusals():
         bad = w.copy()
         bad[1, 0, 0, 2] = value
         refuse(f"weights_{name}", model(conv, {"w": bad}), "numeric", "tensor w holds " + ("NaN" if name == "nan" else "infinity") + " at 20")
-    refuse("weights_empty", model(conv, {"w": np.zeros((0, 2, 3, 3), np.float32)}), "format", "")
+    refuse("weights_empty", model(conv, {"w": np.zeros((0, 2, 3, 3), np.float32)}), "format", "input 1 (w) holds no elements")
     stored = lambda **k: TensorProto(**{"name": "w", "data_type": 1, "dims": w.shape, "raw_data": w.tobytes(), **k})
     refuse("weights_short", model(conv, {"w": stored(raw_data=w.tobytes()[:-4])}), "format", "tensor w")
     refuse("weights_overflow", model(conv, {"w": stored(dims=[2 ** 62, 2 ** 62, 16, 1])}), "format", "overflow")
@@ -583,7 +583,8 @@ def refusals():
     refuse("reshape_batch", model(node("Reshape", "x s"), {"s": i64(2, 30)}), "unsupported", "batch axis first")
     refuse("reshape_wrong", model(node("Reshape", "x s"), {"s": i64(1, 7)}), "format", "cannot become")
     refuse("reshape_free_twice", model(node("Reshape", "x s"), {"s": i64(1, -1, -1)}), "format", "two dimensions")
-    refuse("reshape_overflow", model(node("Reshape", "x s"), {"s": i64(1, 2 ** 62, 2 ** 62)}), "format", "")
+    refuse("reshape_overflow", model(node("Reshape", "x s"), {"s": i64(1, 2 ** 62, 2 ** 62)}), "format",
+           "dimension 2 of the new shape is 4611686018427387904")
     refuse("reshape_rank_9", model(node("Reshape", "x s"), {"s": i64(1, 60, 1, 1, 1, 1, 1, 1, 1)}), "unsupported", "new rank 9")
     refuse("transpose_batch", model(node("Transpose", "x")), "unsupported", "batch")
     refuse("transpose_twice", model(node("Transpose", "x", perm=[0, 1, 1, 2])), "format", "no permutation")
@@ -599,10 +600,11 @@ def refusals():
     refuse("pad_negative", model(node("Pad", "x p"), {"p": i64(0, 0, -1, 0, 0, 0, 0, 0)}), "unsupported", "padding")
     refuse("fold_bomb", model([node("ConstantOfShape", "s", "c"), node("Mul", "x c")], {"s": i64(2 ** 20, 2 ** 20)}), "limit", "limit of")
     refuse("fold_range_bomb", model([node("Range", "a b c", "r"), node("Reshape", "x r")],
-                                    {"a": np.int64(0), "b": np.int64(2 ** 60), "c": np.int64(1)}), "limit", "")
+                                    {"a": np.int64(0), "b": np.int64(2 ** 60), "c": np.int64(1)}),
+           "limit", "9223372036854775808 bytes, with those before more than the limit")
     refuse("fold_division_by_zero", model([node("Div", "a b", "c"), node("Reshape", "x c")], {"a": i64(1), "b": i64(0)}), "format",
            "overflow")
-    refuse("expand_picture", model(node("Expand", "x s"), {"s": i64(1, 2, 5, 6, 6)}), "format", "")
+    refuse("expand_picture", model(node("Expand", "x s"), {"s": i64(1, 2, 5, 6, 6)}), "format", "2 elements cannot become 5")
     body = helper.make_graph([node("Relu", "x")], "then", [], [helper.make_tensor_value_info("y", 1, None)])
     refuse("subgraph", model(node("If", "c", then_branch=body, else_branch=body), {"c": np.array(True)}), "unsupported", "If, opset 13")
     sparse = model(conv, {"w": w})

@@ -17,7 +17,10 @@ enum { DOS_DATE = 1 << 5 | 1, DOS_TIME = 12 << 11 };
 
 static sal_status fail_zip(const char *path, zip_error_t *error)
 {
-    sal_status st = zip_error_code_zip(error) == ZIP_ER_MEMORY ? SAL_ERROR_MEMORY : SAL_ERROR_IO;
+    const int code = zip_error_code_zip(error);
+    sal_status st = code == ZIP_ER_MEMORY  ? SAL_ERROR_MEMORY
+                    : code == ZIP_ER_INVAL ? SAL_ERROR_ARGUMENT /* a name that is not UTF-8 */
+                                           : SAL_ERROR_IO;
     return sal_fail(st, "%s: .npz: %s", path, zip_error_strerror(error));
 }
 

@@ -53,7 +53,7 @@ typedef struct resize_case {
 } resize_case;
 
 /* Calls check for each line of resize.txt. */
-static void for_each_resize(void (*check)(const resize_case *, const sal_picture *), size_t at_least)
+static void for_each_resize(void (*check)(const resize_case *, const sal_picture *), size_t count)
 {
     FILE *f = fopen(GOLDEN "resize.txt", "r");
     cr_assert_not_null(f);
@@ -66,7 +66,7 @@ static void for_each_resize(void (*check)(const resize_case *, const sal_picture
     }
     fclose(f);
     sal_picture_clear(&source);
-    cr_assert_geq(n, at_least);
+    cr_assert_eq(n, count, "%zu cases", n);
 }
 
 static sal_preprocess options_of(const resize_case *c)
