@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import struct
 import sys
 
@@ -159,20 +160,24 @@ class Targets(Case):
 
     def test_scores_that_make_no_sense_are_refused(self):
         base = ["explain", self.models["Softmax"], self.picture, "-o", self.out, "--score", "probability"]
-        self.check([*base, "--target", "mean"], 2, "mean", "constant")
-        self.check([*base, "--target", "index:5"], 2, "index 5", "5 outputs", "0 to 4")
-        self.check([*base, "--target", "top:6"], 2, "top 6", "5 outputs")
+        self.check([*base, "--target", "mean"], 2, "explain: target mean with score probability: the mean of all softmax "
+                   "outputs is constant, its gradient would be rounding noise; use the logit\n")
+        self.check([*base, "--target", "index:5"], 2, "explain: target index 5: the model has 5 outputs, so 0 to 4\n")
+        self.check([*base, "--target", "top:6"], 2, "explain: target top 6: the model has 5 outputs\n")
         base[1] = self.models[None]
-        self.check(base, 2, "neither softmax nor sigmoid")
+        self.check(base, 2, "explain: score probability: the model ends in neither softmax nor sigmoid; explain the logit "
+                   "instead\n")
+        self.assertEqual(self.outputs(), [])
 
     def test_overflowing_scores_cost_the_picture(self):
         weights = small_weights(scale=1e30)
         model = self.write("huge.onnx", files.onnx_classifier(weights))
         black = self.write("black.png", files.png(16, 16, [bytes(48)] * 16))
         done = self.check(
-            ["explain", model, self.picture, "-o", self.out, "--preset", "raw"], 3, self.picture, "NaN or infinite"
+            ["explain", model, self.picture, "-o", self.out, "--preset", "raw"], 3,
+            "explain: %s: the network's scores for it are NaN or infinite\n" % self.picture,
         )
-        self.assertIn("0 of 1", done.out)
+        self.assertRegex(done.out, r"\A0 of 1 picture in ")
         # Without bias overflow a black picture is fine, beside one that is not.
         weights[1], weights[3] = [0.0] * 4, [0.0] * 5
         model = self.write("huge.onnx", files.onnx_classifier(weights))
@@ -192,8 +197,14 @@ class Targets(Case):
 class Inspect(Case):
     def test_inspect_lists_input_head_and_layers(self):
         done = self.check(["inspect", MODEL], 0)
-        for text in ("3 x 192 x 192", "supported", "yes", "conv", "dense", "relu", MODEL + ".salmap"):
-            self.assertIn(text, done.out)
+        lines = [re.sub(" +", " ", line.strip()) for line in done.out.splitlines()]
+        for line in (MODEL, "format ONNX opset 13 (pytorch 1.13.0)", "input 3 x 192 x 192 (channels, height, width)",
+                     "outputs 1", "head /age/Gemm", "detached nothing: the outputs are the scores", "parameters 322 k",
+                     "preprocessing %s.salmap" % MODEL, "supported yes, every layer"):
+            self.assertIn(line, lines)
+        layers = [line.split(" ")[:3] for line in lines if re.match(r"\d", line)]
+        self.assertEqual([row[2] for row in layers], ["input"] + ["conv"] * 11 + ["reduce_mean", "reshape", "dense"])
+        self.assertEqual(layers[-1], ["14", "/age/Gemm", "dense"])
 
     def test_inspect_json_adds_up(self):
         info = json.loads(self.check(["inspect", MODEL, "--json"], 0).out)
@@ -201,17 +212,22 @@ class Inspect(Case):
         self.assertEqual(info["flops"], sum(layer["flops"] for layer in info["layers"]))
         self.assertEqual((info["channels"], info["height"], info["width"]), (3, SIDE, SIDE))
         self.assertTrue(info["supported"])
-        self.assertTrue(all(layer["problem"] is None for layer in info["layers"]))
+        self.assertEqual([layer["problem"] for layer in info["layers"]], [None] * 15)
+        self.assertEqual(info["parameters"], 322209)
 
     def test_plan_grows_with_the_batch_and_fits_its_arena(self):
         plans = [json.loads(self.check(["plan", MODEL, "--json", "--batch", b], 0).out) for b in ("1", "4")]
         self.assertEqual([p["batch"] for p in plans], [1, 4])
         self.assertGreater(plans[1]["arena_bytes"], plans[0]["arena_bytes"])
         for p in plans:
+            # Twelve layers with weights and two without: forward, and all of them back; a ReLU behind each of eleven.
+            self.assertEqual(len(p["steps"]), 14 + 14 + 11)
             for step in p["steps"]:
                 self.assertLessEqual(step["arena_offset"] + step["output_bytes"], p["arena_bytes"])
             self.assertLess(p["kept_bytes"], p["arena_bytes"])
-        self.assertIn("arena", self.check(["plan", MODEL, "--steps"], 0).out)
+        text = self.check(["plan", MODEL, "--steps"], 0).out
+        self.assertRegex(text, r"(?m)^  arena    \d.* [KM]iB, allocated once:$")
+        self.assertEqual(len(re.findall(r"(?m)^ *\d+  /\S", text)), 39)
 
 
 if __name__ == "__main__":

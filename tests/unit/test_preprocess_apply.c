@@ -187,7 +187,7 @@ Test(placement, maps_net_pixels_to_the_source_they_show)
                     cr_expect(fabs(found_x - sx) < slack(at.scale_x), "option %zu, %dx%d: x %g, placed at %g", o, h, w,
                               found_x, sx);
                 }
-            cr_expect_gt(inside, 50);
+            cr_expect_gt(inside, 200);
             free(out);
         }
     sal_picture_clear(&ramp);
