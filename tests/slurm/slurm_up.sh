@@ -209,13 +209,13 @@ slurm_start() {
         --pid-file="$slurm_folder/munge/pid" --log-file="$slurm_folder/munge/log" \
         --seed-file="$slurm_folder/munge/seed" > "$slurm_folder/munged.log" 2>&1 &
     slurm_daemons+=($!)
-    if ! slurm_within 10 munge --no-input --socket="$slurm_folder/munge/socket"; then
+    if ! slurm_within 60 munge --no-input --socket="$slurm_folder/munge/socket"; then
         slurm_failed munge "$slurm_folder/munged.log"
         return
     fi
     slurmctld -D -i > "$slurm_folder/slurmctld.out" 2>&1 &
     slurm_daemons+=($!)
-    if ! slurm_within 15 slurm_controller_up; then
+    if ! slurm_within 60 slurm_controller_up; then
         slurm_failed slurmctld "$slurm_folder/slurmctld.out"
         return
     fi
@@ -223,7 +223,7 @@ slurm_start() {
         slurmd -D -N "$node" -d "$slurm_folder/bin/slurmstepd" > "$slurm_folder/slurmd-$node.out" 2>&1 &
         slurm_daemons+=($!)
     done
-    if ! slurm_within 15 slurm_two_nodes_idle; then
+    if ! slurm_within 60 slurm_two_nodes_idle; then
         slurm_failed slurmd "$slurm_folder/slurmd-left.out"
         return
     fi
@@ -238,7 +238,7 @@ slurm_stop() {
     # Jobs end before their nodes: a node that is gone leaves its jobs running.
     if [[ ${#slurm_daemons[@]} -gt 1 ]]; then
         scancel --quiet --user="$(id -un)" 2> /dev/null || true
-        slurm_within 15 slurm_empty || true
+        slurm_within 60 slurm_empty || true
     fi
     for ((i = ${#slurm_daemons[@]} - 1; i >= 0; i--)); do
         kill "${slurm_daemons[i]}" 2> /dev/null || true
