@@ -30,7 +30,7 @@ const char *sal_status_name(sal_status status)
     return "unknown";
 }
 
-sal_status sal_fail(sal_status status, const char *format, ...)
+sal_status(sal_fail)(sal_status status, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -42,7 +42,7 @@ sal_status sal_fail(sal_status status, const char *format, ...)
     return status;
 }
 
-sal_status sal_fail_in(sal_status status, const char *format, ...)
+sal_status(sal_fail_in)(sal_status status, const char *format, ...)
 {
     char context[TEXT_SIZE / 2];
     va_list args;
@@ -52,7 +52,7 @@ sal_status sal_fail_in(sal_status status, const char *format, ...)
     return sal_fail(status, "%s: %s", context, text);
 }
 
-sal_status sal_fail_memory(size_t bytes, const char *what)
+sal_status(sal_fail_memory)(size_t bytes, const char *what)
 {
     return sal_fail(SAL_ERROR_MEMORY, "out of memory: %zu bytes for %s", bytes, what);
 }

@@ -19,4 +19,17 @@ sal_status sal_fail_in(sal_status status, const char *format, ...) __attribute__
 /* Out of memory while asking for `bytes` for `what`. */
 sal_status sal_fail_memory(size_t bytes, const char *what);
 
+/* clang's analyzer looks at one source at a time, and would go on with a failure as if it might return SAL_OK: it is
+ * told what these functions return. The names of their definitions stand in parentheses, which keeps macros off. */
+#ifdef __clang_analyzer__
+static inline sal_status sal_returned(sal_status status, sal_status returned)
+{
+    (void)returned;
+    return status;
+}
+#define sal_fail(status, ...) sal_returned(status, sal_fail(status, __VA_ARGS__))
+#define sal_fail_in(status, ...) sal_returned(status, sal_fail_in(status, __VA_ARGS__))
+#define sal_fail_memory(bytes, what) sal_returned(SAL_ERROR_MEMORY, sal_fail_memory(bytes, what))
+#endif
+
 #endif

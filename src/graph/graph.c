@@ -304,7 +304,7 @@ done:
     return st;
 }
 
-sal_status sal_node_fail(sal_status status, const sal_node *node, const char *format, ...)
+sal_status(sal_node_fail)(sal_status status, const sal_node *node, const char *format, ...)
 {
     char message[512];
     va_list args;

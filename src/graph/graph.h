@@ -182,6 +182,9 @@ int64_t sal_shape_elements(const sal_shape *shape);
 /* Fails with `status` and "node NAME (OP): text". */
 sal_status sal_node_fail(sal_status status, const sal_node *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__
+#define sal_node_fail(status, ...) sal_returned(status, sal_node_fail(status, __VA_ARGS__))
+#endif
 int sal_shape_equal(const sal_shape *a, const sal_shape *b);
 /* "(1, 64, 56, 56)" into text; returns text. */
 const char *sal_shape_text(char *text, size_t size, const sal_shape *shape);

@@ -37,7 +37,7 @@ sal_status keras_format(char **out, keras_importer *k, const char *format, ...)
     return SAL_OK;
 }
 
-sal_status keras_fail(keras_importer *k, sal_status status, const char *format, ...)
+sal_status(keras_fail)(keras_importer *k, sal_status status, const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -49,7 +49,7 @@ sal_status keras_fail(keras_importer *k, sal_status status, const char *format, 
     return sal_fail(status, "layer %.200s (%.80s): %s", k->layer->full_name, k->layer->class_name, text);
 }
 
-sal_status keras_fail_export(keras_importer *k, const char *why)
+sal_status(keras_fail_export)(keras_importer *k, const char *why)
 {
     if (k->version >= 3)
         return keras_fail(k, SAL_ERROR_UNSUPPORTED,

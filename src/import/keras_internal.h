@@ -145,12 +145,18 @@ sal_status keras_format(char **out, keras_importer *k, const char *format, ...) 
 /* Fails with "layer NAME (CLASS): text". */
 sal_status keras_fail(keras_importer *k, sal_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__
+#define keras_fail(k, status, ...) sal_returned(status, keras_fail(k, status, __VA_ARGS__))
+#endif
 
 /* An error's text without the file's name in front: it is named once. */
 const char *keras_without_path(keras_importer *k, const char *error);
 
 /* Fails as UNSUPPORTED likewise, and says how to make an ONNX file of the network. */
 sal_status keras_fail_export(keras_importer *k, const char *why);
+#ifdef __clang_analyzer__
+#define keras_fail_export(k, why) sal_returned(SAL_ERROR_UNSUPPORTED, keras_fail_export(k, why))
+#endif
 
 /* An op with one output, of a name of its own; *out may be one of the inputs. */
 sal_status keras_op(const char **out, SalOnnx__Node **node, keras_importer *k, const char *type,

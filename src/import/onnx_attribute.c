@@ -7,7 +7,7 @@
 /* Kinds of attributes in the file format. */
 enum { KIND_UNSET = 0, KIND_FLOAT = 1, KIND_INT = 2, KIND_STRING = 3, KIND_INTS = 7 };
 
-sal_status onnx_fail(const onnx_op *op, sal_status status, const char *format, ...)
+sal_status(onnx_fail)(const onnx_op *op, sal_status status, const char *format, ...)
 {
     char text[512];
     va_list args;

@@ -155,6 +155,9 @@ typedef struct onnx_importer {
 /* sal_fail with "node NAME (TYPE, opset N): " before the text, or "layer NAME (TYPE): ". */
 sal_status onnx_fail(const onnx_op *op, sal_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__
+#define onnx_fail(op, status, ...) sal_returned(status, onnx_fail(op, status, __VA_ARGS__))
+#endif
 
 /* A graph of a model that is in memory, and stays the caller's. Errors: as sal_onnx_read. */
 sal_status onnx_build(sal_graph *graph, SalOnnx__Model *model, const onnx_source *source, const char *path,
