@@ -55,7 +55,7 @@ static sal_status read_at(int fd, void *out, size_t size, uint64_t offset)
 static sal_status append(buffer *out, const void *bytes, size_t size)
 {
     sal_status st = sal_grow(&out->bytes, &out->capacity, out->size + size, 1, "the model");
-    if (st == SAL_OK)
+    if (st == SAL_OK && size > 0)
         memcpy(out->bytes + out->size, bytes, size);
     out->size += st == SAL_OK ? size : 0;
     return st;

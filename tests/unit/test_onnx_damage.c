@@ -169,6 +169,19 @@ Test(onnx_damage, folders_missing_and_empty_files_are_named)
     cr_expect_not_null(strstr(sal_last_error(), "empty"), "%s", sal_last_error());
 }
 
+/* Neither names its operator set. Under the undefined behaviour sanitizer this sees copies from a null pointer, too. */
+Test(onnx_damage, empty_messages_in_a_file_are_refused)
+{
+    static const unsigned char graph[] = {7 << 3 | 2, 0}, initializer[] = {7 << 3 | 2, 2, 5 << 3 | 2, 0};
+    char path[128];
+    sal_graph read;
+    snprintf(path, sizeof path, "%s/empty_messages.onnx", work);
+    write_file(path, graph, sizeof graph);
+    cr_expect_eq(sal_onnx_read(&read, NULL, path, NULL), SAL_ERROR_UNSUPPORTED, "%s", sal_last_error());
+    write_file(path, initializer, sizeof initializer);
+    cr_expect_eq(sal_onnx_read(&read, NULL, path, NULL), SAL_ERROR_UNSUPPORTED, "%s", sal_last_error());
+}
+
 /* weights_external wants weights.data beside it. */
 static sal_status import_external(void)
 {
