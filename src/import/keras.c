@@ -135,8 +135,8 @@ static sal_status find_version(char *out, size_t size, keras_importer *k, json_t
         TRY(keras_hdf5_text(&text, k->weights.file, k->weights.base, "keras_version"));
     said = said ? said : text ? text : json_object_get(config, "module") ? "3" : "2";
     snprintf(out, size, "%s", said);
-    k->version = atoi(out);
-    k->minor = strchr(out, '.') ? atoi(strchr(out, '.') + 1) : 0;
+    k->version = k->minor = 0;
+    (void)sscanf(out, "%5d.%5d", &k->version, &k->minor);
 done:
     free(text);
     return st;

@@ -36,7 +36,7 @@ int sal_run_parse_shard(int64_t *shard, int64_t *shards, const char *name)
 {
     long long i, n;
     int end = 0;
-    if (sscanf(name, "%lld-of-%lld.sqlite%n", &i, &n, &end) != 2 || end == 0 || name[end] != '\0')
+    if (sscanf(name, "%18lld-of-%18lld.sqlite%n", &i, &n, &end) != 2 || end == 0 || name[end] != '\0')
         return 0;
     *shard = i;
     *shards = n;
