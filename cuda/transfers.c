@@ -126,7 +126,7 @@ sal_status cuda_upload(sal_device *d, void *memory, const sal_value *v, const fl
         d->scale.pictures = 0;
     if (v->gradient && v->seed && d->scale.full != 1.0f)
         TRY(cuda_loss_scale_seeds(&host, &d->scale, host, pictures, (size_t)sal_shape_elements(&v->shape), d->compute));
-    if (s->ahead == host && s->ahead_bytes == bytes)
+    if (s->ahead && s->ahead == host && s->ahead_bytes == bytes)
         s->ahead = NULL;
     else
         TRY(stage(&k, d, host, bytes));

@@ -296,7 +296,7 @@ sal_status keras_run_calls(keras_importer *k, const char *scope, keras_call *cal
         make_ready(&s, i);
     while (s.ready_count > 0) {
         const size_t which = s.ready[s.first];
-        s.first = (s.first + 1) % count;
+        s.first = s.first + 1 < count ? s.first + 1 : 0;
         s.ready_count--;
         TRY(try_call(&s, k, scope, which, tensors));
     }

@@ -80,18 +80,18 @@ void keras_note_layer(keras_importer *k, const keras_layer *layer)
             k->dropped, layer->class_name,
             json_integer(json_integer_value(json_object_get(k->dropped, layer->class_name)) + 1));
     const double scale = json_number_value(json_object_get(layer->config, "scale"));
-    if (strcmp(layer->class_name, "Rescaling") == 0 && scale > 0.0 && scale < least && !k->traits.rescales)
-        k->traits.rescales = layer->name;
+    int rescales = strcmp(layer->class_name, "Rescaling") == 0 && scale > 0.0 && scale < least;
     if (strstr(layer->class_name, "Conv") || strcmp(layer->class_name, "Dense") == 0)
         k->traits.convolved = 1;
     if (!k->traits.convolved && computes(layer->class_name)) {
         k->traits.prepares = layer->name;
-        if (!k->traits.rescales && has_pixel_value(k->call, 0))
-            k->traits.rescales = layer->name;
+        rescales = rescales || has_pixel_value(k->call, 0);
     }
     /* ConvNeXt's and RegNet's own. */
     if (strstr(layer->name, "prestem") || (begins_with(layer->name, "regnet") && strstr(layer->name, "_preprocessing")))
-        k->traits.rescales = k->traits.rescales ? k->traits.rescales : layer->name;
+        rescales = 1;
+    if (rescales && !k->traits.rescales)
+        k->traits.rescales = layer->name;
     for (int i = 0; i < FAMILIES; i++)
         if (begins_with(layer->name, families[i].layer) && (k->traits.family == 0 || i + 1 < k->traits.family))
             k->traits.family = i + 1;

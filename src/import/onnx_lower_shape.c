@@ -219,7 +219,7 @@ static sal_status axis_set(unsigned *out, int *given, onnx_importer *im, const o
     TRY(onnx_int_list_either(&axes, &count, im, op, 1, "axes"));
     *out = 0;
     *given = axes != NULL;
-    for (size_t k = 0; k < count; k++) {
+    for (size_t k = 0; axes && k < count; k++) {
         int axis;
         TRY(onnx_axis(&axis, op, axes[k], rank));
         if (*out >> axis & 1U)

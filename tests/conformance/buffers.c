@@ -80,7 +80,7 @@ done:
 sal_status buffer_check(int *intact, const buffer *b, const suite *s)
 {
     sal_status st = SAL_OK;
-    uint32_t words[2][GUARD_BYTES / 4];
+    uint32_t words[2][GUARD_BYTES / 4] = {{0}};
     *intact = 1;
     TRY(transfer(s, b->memory, words[0], GUARD_BYTES / 4, 0));
     TRY(transfer(s, b->memory + GUARD_BYTES + b->bytes, words[1], GUARD_BYTES / 4, 0));

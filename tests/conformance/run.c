@@ -297,7 +297,7 @@ void suite_try(suite *s, const problem *p)
         return;
     trial t = {.s = s, .p = p, .dice = {dice_seed(s->seed, text)}, .accuracy = 1.0};
     answers a = {0};
-    int inputs[SUITE_MAX_INPUTS];
+    int inputs[SUITE_MAX_INPUTS] = {0};
     sal_status st = trial_make_node(&t);
     if (st == SAL_OK)
         st = add_inputs(&t, inputs);

@@ -116,7 +116,7 @@ static void walk_moved(walk *w)
 {
     const sal_node *n = w->r->node;
     const sal_shape *from = input_shape(w);
-    int64_t first = 0, index[SAL_MAX_RANK];
+    int64_t first = 0, index[SAL_MAX_RANK] = {0};
     for (int k = 0; k < w->input && n->op == SAL_OP_CONCAT; k++)
         first += w->r->graph->nodes[n->inputs[k]].shape.dim[n->axis];
     for (int64_t at = 0; at < sal_shape_elements(&n->shape); at++) {

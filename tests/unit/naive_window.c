@@ -72,7 +72,7 @@ static void pool_window(const sal_node *n, const int64_t *in, const double *x, d
     int64_t taps = w->kernel[0] * w->kernel[1], best = -1, real = 0;
     double sum = 0.0;
     for (int pass = 0; pass < (dx ? 2 : 1); pass++) {
-        double share = dy ? *dy / (double)(w->count_padding ? taps : real ? real : 1) : 0.0;
+        double share = pass == 1 ? *dy / (double)(w->count_padding ? taps : real ? real : 1) : 0.0;
         for (int64_t t = 0; t < taps; t++) {
             int64_t iy = py * w->stride[0] - w->pad_begin[0] + t / w->kernel[1] * w->dilation[0];
             int64_t ix = px * w->stride[1] - w->pad_begin[1] + t % w->kernel[1] * w->dilation[1];

@@ -17,7 +17,7 @@ static size_t load(const char *name)
     cr_assert_not_null(f, "%s", path);
     size_t size = fread(bytes, 1, sizeof bytes, f);
     fclose(f);
-    cr_assert_lt(size, sizeof bytes);
+    cr_assert(size > 0 && size < sizeof bytes, "%s: %zu bytes", path, size);
     return size;
 }
 

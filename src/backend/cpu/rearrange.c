@@ -124,7 +124,7 @@ static void gather_block(const gather_plan *p, const sal_run *r, int64_t n, int6
     int64_t block = p->block, floats = p->pixels * block;
     size_t at = (size_t)n * cpu_stride(p->out) + (size_t)(b * floats);
     float *to = (float *)r->output + at;
-    int consecutive = 1;
+    int consecutive = block > 0;
     for (int64_t l = 0; l < block; l++) {
         source[l] = lane_source(p, r, n, b, l);
         consecutive &= source[l] && source[0] && source[l] == source[0] + l;

@@ -195,7 +195,7 @@ static sal_status visit_many_inputs(sal_rewrite *rw, int i)
     sal_status st = SAL_OK;
     const sal_node *node = &rw->graph->nodes[i];
     const sal_node *transpose = choose_transpose(rw, node);
-    int p[SAL_MAX_RANK], inverse[SAL_MAX_RANK], rank = node->shape.rank;
+    int p[SAL_MAX_RANK], inverse[SAL_MAX_RANK] = {0}, rank = node->shape.rank;
     if (!transpose)
         return SAL_OK;
     memcpy(p, transpose->permutation, sizeof p);
