@@ -254,7 +254,7 @@ sal_status cuda_maps_make(float *host, sal_map_stats *stats, cuda_maps *m, const
 {
     sal_status st = SAL_OK;
     double sigma;
-    const cudaStream_t compute = m->device->compute;
+    cudaStream_t compute = m->device->compute;
     const int64_t pixels = e.height * e.width;
     const size_t pictures = (size_t)e.pictures, floats = pictures * (size_t)pixels;
     TRY(CUDA_CHECK(cudaSetDevice(m->device->ordinal)));

@@ -70,10 +70,11 @@ sal_status sal_grow(void *array, size_t *capacity, size_t need, size_t size, con
 
 sal_status sal_strdup(char **out, const char *s)
 {
-    char *copy = malloc(strlen(s) + 1);
+    const size_t size = strlen(s) + 1;
+    char *copy = malloc(size);
     if (!copy)
-        return sal_fail_memory(strlen(s) + 1, "a name");
-    strcpy(copy, s);
+        return sal_fail_memory(size, "a name");
+    memcpy(copy, s, size);
     *out = copy;
     return SAL_OK;
 }

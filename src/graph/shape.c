@@ -146,7 +146,7 @@ static sal_status window_extent(int64_t *out, sal_node *node, int i, int64_t ext
     if (room < 0)
         return sal_node_fail(
             SAL_ERROR_FORMAT, node, "its kernel of %lld (dilation %lld) is larger than the padded input of %lld",
-            (long long)w->kernel[i], (long long)w->dilation[i], (long long)(extent + w->pad_begin[i] + w->pad_end[i]));
+            (long long)w->kernel[i], (long long)w->dilation[i], (long long)extent + w->pad_begin[i] + w->pad_end[i]);
     *out = room / w->stride[i] + 1;
     return SAL_OK;
 }

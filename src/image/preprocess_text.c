@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,10 +34,9 @@ static sal_status set_word(int *out, const char *const *words, const char *key, 
         return SAL_OK;
     }
     char list[128] = "";
-    for (int i = 0; words[i]; i++) {
-        strcat(list, i ? ", " : "");
-        strcat(list, words[i]);
-    }
+    size_t length = 0;
+    for (int i = 0; words[i] && length < sizeof list; i++)
+        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s", i ? ", " : "", words[i]);
     return sal_fail(SAL_ERROR_ARGUMENT, "%s \"%s\" is unknown; known are %s", key, value, list);
 }
 

@@ -285,10 +285,10 @@ static sal_status read_strips(sal_picture *out, const sal_tiff_page *page, tiff_
     if (rows == 0 || row_bytes < sal_tiff_row_bytes(page, page->width) || size / rows < row_bytes)
         return fail_page(x, "corrupt strip sizes");
     TRY(sal_alloc(&buffer, (size_t)size, 1, "a strip of a picture"));
-    for (uint16_t plane = 0; plane < (page->planar ? page->samples : 1); plane++)
+    for (int plane = 0; plane < (page->planar ? page->samples : 1); plane++)
         for (int64_t y = 0; y < page->height; y += rows) {
             int64_t count = page->height - y < rows ? page->height - y : rows;
-            uint32_t strip = TIFFComputeStrip(x->tiff, (uint32_t)y, plane);
+            uint32_t strip = TIFFComputeStrip(x->tiff, (uint32_t)y, (uint16_t)plane);
             if (TIFFReadEncodedStrip(x->tiff, strip, buffer, size) < count * row_bytes) {
                 st = fail_page(x, "cannot read the pixels");
                 goto done;
@@ -318,10 +318,10 @@ static sal_status read_tiles(sal_picture *out, const sal_tiff_page *page, tiff_c
     if (size > MAX_TILE_BYTES && size / 4 / page->height > sal_tiff_row_bytes(page, page->width))
         return fail_page(x, "tiles far larger than the page");
     TRY(sal_alloc(&buffer, (size_t)size, 1, "a tile of a picture"));
-    for (uint16_t plane = 0; plane < (page->planar ? page->samples : 1); plane++)
+    for (int plane = 0; plane < (page->planar ? page->samples : 1); plane++)
         for (int64_t y = 0; y < page->height; y += rows)
             for (int64_t left = 0; left < page->width; left += columns) {
-                uint32_t tile = TIFFComputeTile(x->tiff, (uint32_t)left, (uint32_t)y, 0, plane);
+                uint32_t tile = TIFFComputeTile(x->tiff, (uint32_t)left, (uint32_t)y, 0, (uint16_t)plane);
                 if (TIFFReadEncodedTile(x->tiff, tile, buffer, size) < size) {
                     st = fail_page(x, "cannot read the pixels");
                     goto done;

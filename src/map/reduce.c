@@ -77,7 +77,7 @@ static sal_status not_finite(const float *g, int64_t channel, int64_t first)
     while (isfinite(g[i]))
         i++;
     return sal_fail(SAL_ERROR_NUMERIC, "gradient is %s at channel %lld, pixel %lld: no map can be made of it",
-                    isnan(g[i]) ? "NaN" : "infinite", (long long)channel, (long long)(first + i));
+                    isnan(g[i]) ? "NaN" : "infinite", (long long)channel, (long long)first + i);
 }
 
 sal_status sal_map_reduce(float *map, const float *gradient, int64_t channels, int64_t pixels, sal_modifier modifier,

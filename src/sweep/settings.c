@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* The word of an option's value, or NULL beyond the list. */
-#define WORD(words, value) ((size_t)(value) < sizeof words / sizeof *words ? words[value] : NULL)
+#define WORD(words, value) ((size_t)(value) < sizeof(words) / sizeof *(words) ? (words)[value] : NULL)
 
 static const char *const scores[] = {"logit", "probability"};
 static const char *const rules[] = {"gradient", "guided", "deconvnet", "rectified"};

@@ -150,7 +150,7 @@ static int bench_maps(bench *b, int64_t side, int64_t pictures)
     if (ok) {
         printf("smooth %lldx%lldx%lld %.2f %.4f %.1f\n", (long long)side, (long long)side, (long long)pictures, m.sigma,
                smoothing, 8e-6 * pixels / smoothing);
-        printf("blend %lldx%lldx%lld 0 %.4f %.1f\n", (long long)(2 * side), (long long)(2 * side), (long long)pictures,
+        printf("blend %lldx%lldx%lld 0 %.4f %.1f\n", 2 * (long long)side, 2 * (long long)side, (long long)pictures,
                blending, 28e-6 * pixels / blending);
     }
     return OK(cudaFree(memory)) && ok;

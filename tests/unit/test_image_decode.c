@@ -153,7 +153,7 @@ static void expect_npy_refused(const char *dict, sal_status wanted)
     unsigned char file[256] = "\x93NUMPY\x01";
     size_t length = strlen(dict);
     file[8] = (unsigned char)length;
-    memcpy(file + 10, dict, length);
+    memcpy(file + 10, dict, length + 1);
     const char *path = scratch_path("test_image_dict.npy");
     write_file(path, file, 10 + length + 16);
     expect_refused(path, NULL, wanted);

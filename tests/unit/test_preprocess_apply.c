@@ -325,7 +325,7 @@ Test(values, of_the_padding_are_those_of_fill_in_every_channel)
         double fill = (100 - p.mean[c]) / p.std[c];
         for (int x = 0; x < 2; x++) {
             cr_expect(fabs(out[c * 6 + x] - fill) < 1e-5);
-            cr_expect(fabs(out[c * 6 + 2 + x] - (row[x * 3 + c] - p.mean[c]) / p.std[c]) < 1e-5);
+            cr_expect(fabsf(out[c * 6 + 2 + x] - (row[x * 3 + c] - p.mean[c]) / p.std[c]) < 1e-5);
             cr_expect(fabs(out[c * 6 + 4 + x] - fill) < 1e-5);
         }
     }

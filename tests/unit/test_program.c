@@ -12,7 +12,7 @@ enum { BATCHES = sizeof batches / sizeof *batches };
 static void one_hot(float *seeds, int64_t count, int64_t outputs, int64_t k)
 {
     for (int64_t i = 0; i < count * outputs; i++)
-        seeds[i] = i % outputs == k;
+        seeds[i] = i % outputs == k ? 1.0F : 0.0F;
 }
 
 /* Scores and gradients of `count` pictures from `first` on, against the reference. */
