@@ -6,7 +6,6 @@ target_link_libraries(results_support PRIVATE PkgConfig::CRITERION PkgConfig::SQ
 function(sal_results_test name)
   list(TRANSFORM ARGN PREPEND "-Wl,--wrap=" OUTPUT_VARIABLE wraps)
   sal_unit_test(${name} LABELS results MODULES base dataset results SUPPORT results_support LIBRARIES PkgConfig::SQLITE ${wraps})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 60)
 endfunction()
 
 sal_results_test(test_results_sql)

@@ -8,7 +8,7 @@
 
 #include <criterion/criterion.h>
 
-/* Of a test suite: .init and .fini. The folder is below /dev/shm, where a commit waits for no disk, or below TMPDIR. */
+/* Of a test suite: .init and .fini. The folder is below TMPDIR, where that is set, or below /dev/shm. */
 void make_scratch(void);
 void remove_scratch(void);
 /* Likewise, and the process is nobody's from then on: root writes everywhere. */
@@ -25,6 +25,8 @@ void write_text(const char *path, const char *text);
 void write_bytes(const char *path, const void *bytes, size_t size);
 /* A file as text; "(none)" where there is none. */
 const char *text_of(const char *path);
+/* A result file that is open, with its journal: as a process leaves it that is killed now. */
+void copy_with_journal(const char *from, const char *to);
 int exists(const char *path);
 /* Names in a folder, sorted, each with a blank after it; folders end with '/'. "" also where there is no folder. */
 const char *names_in(const char *folder);

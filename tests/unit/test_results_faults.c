@@ -257,7 +257,7 @@ static void begin(void)
     results[1] = (sal_result){.picture = 1, .status = SAL_ERROR_IO, .error = "gone", .correct = -1};
 }
 
-TestSuite(faults, .init = begin, .fini = remove_scratch, .timeout = 30);
+TestSuite(faults, .init = begin, .fini = remove_scratch, .timeout = 120);
 
 static const char *path(void)
 {

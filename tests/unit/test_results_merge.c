@@ -69,8 +69,8 @@ static void begin(void)
     begin_list();
 }
 
-TestSuite(merge, .init = begin, .fini = remove_scratch, .timeout = 30);
-TestSuite(merge_as_nobody, .init = begin_as_nobody, .fini = remove_scratch, .timeout = 30);
+TestSuite(merge, .init = begin, .fini = remove_scratch, .timeout = 120);
+TestSuite(merge_as_nobody, .init = begin_as_nobody, .fini = remove_scratch, .timeout = 120);
 
 /* Scores with ties; the fifth picture failed. */
 static sal_result result_of(plain_result *plain, size_t row)
@@ -282,8 +282,7 @@ Test(merge, goes_on_from_a_shard_whose_process_was_killed)
                      " WHERE status = 'ok'; UPDATE pictures SET width = NULL WHERE status <> 'ok'",
                      NULL, NULL, NULL),
         SQLITE_OK);
-    cr_assert_eq(
-        system(text_from("cp %s %s; cp %s-wal %s-wal", scratch("cut.sqlite"), path, scratch("cut.sqlite"), path)), 0);
+    copy_with_journal(scratch("cut.sqlite"), path);
     sqlite3_close(db);
     must(merge_in_place(&info));
     expect_whole("run");
@@ -304,8 +303,7 @@ Test(merge, replaces_what_was_merged_before)
                               "UPDATE pictures SET width = 99",
                               NULL, NULL, NULL),
                  SQLITE_OK);
-    cr_assert_eq(
-        system(text_from("cp %s %s; cp %s-wal %s-wal", scratch("old.sqlite"), path, scratch("old.sqlite"), path)), 0);
+    copy_with_journal(scratch("old.sqlite"), path);
     sqlite3_close(db);
     write_text(scratch("run/results.sqlite.tmp-1-0"), "of a merge that was killed");
     write_text(scratch("run/results.csv.tmp-1-0"), "likewise");
@@ -560,11 +558,11 @@ Test(merge, names_a_shard_that_is_damaged)
                                    "predictions.picture, predictions.rank",
                                    temporary));
     change(shard_in("run", 1, 2), text_from("DELETE FROM predictions WHERE picture = %zu; DROP TABLE timings", theirs));
-    refuse(SAL_ERROR_FORMAT, text_from("{}/run/shards/1-of-2.sqlite: %s: no such table: part.timings", temporary));
+    refuse(SAL_ERROR_FORMAT,
+           text_from("{}/run/shards/1-of-2.sqlite: is damaged, or no results of salmap (no such table: part.timings)"));
     write_text(shard_in("run", 0, 2), "These are no results, but they are long enough to be looked at.\n");
-    refuse(SAL_ERROR_FORMAT, text_from("{}/run/shards/0-of-2.sqlite: %s: is damaged, or no results of salmap (file is "
-                                       "not a database)",
-                                       temporary));
+    refuse(SAL_ERROR_FORMAT, text_from("{}/run/shards/0-of-2.sqlite: is damaged, or no results of salmap (file is not "
+                                       "a database)"));
     cr_expect_str_eq(names_in(scratch("run")), "manifest.csv maps/ overlays/ run.json shards/ ");
 }
 
@@ -572,9 +570,8 @@ Test(merge, waits_for_no_shard_that_is_running)
 {
     put_shards("run", 2);
     sqlite3 *other = hold(shard_in("run", 1, 2));
-    refuse(SAL_ERROR_IO, text_from("{}/run/shards/1-of-2.sqlite: {}/run/results.sqlite.tmp-%ld-0: in use by another "
-                                   "salmap that is running",
-                                   (long)getpid()));
+    refuse(SAL_ERROR_IO, text_from("{}/run/shards/1-of-2.sqlite: in use by another salmap that is running: run again "
+                                   "when it has ended"));
     let_go(other);
 }
 
@@ -719,7 +716,8 @@ Test(merge, leaves_results_that_are_in_use)
     put_shards("run", 2);
     must(merge_in_place(&info));
     sqlite3 *other = hold(scratch("run/results.sqlite"));
-    refuse(SAL_ERROR_IO, "{}/run/results.sqlite: in use by another salmap that is running");
+    refuse(SAL_ERROR_IO,
+           "{}/run/results.sqlite: in use by another salmap that is running: run again when it has ended");
     let_go(other);
     expect_whole("run");
     cr_expect_str_eq(names_in(scratch("run")),

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-TestSuite(removing, .init = make_scratch, .fini = remove_scratch, .timeout = 20);
+TestSuite(removing, .init = make_scratch, .fini = remove_scratch, .timeout = 120);
 
 /* Where the run is, and a run of one picture that lies there. */
 static const char *folder(void)
@@ -134,9 +134,9 @@ Test(removing, takes_nothing_while_the_results_are_in_use)
     const char *before = names_in(folder()), *maps = names_in(scratch("run/maps/000"));
     sqlite3 *other = hold(scratch("run/results.sqlite"));
     expect_error(sal_run_remove(folder()), SAL_ERROR_IO,
-                 "{}/run/results.sqlite: in use by another salmap that is running");
+                 "{}/run/results.sqlite: in use by another salmap that is running: run again when it has ended");
     expect_error(sal_run_remove_merged(folder()), SAL_ERROR_IO,
-                 "{}/run/results.sqlite: in use by another salmap that is running");
+                 "{}/run/results.sqlite: in use by another salmap that is running: run again when it has ended");
     let_go(other);
     cr_expect_str_eq(names_in(folder()), before);
     cr_expect_str_eq(names_in(scratch("run/maps/000")), maps);
@@ -153,7 +153,9 @@ Test(removing, takes_all_shards_or_none)
         sqlite3 *other = hold(scratch("run/shards/%d-of-4.sqlite", i == 1 ? 0 : i));
         expect_error(
             sal_run_remove(folder()), SAL_ERROR_IO,
-            text_from("{}/run/shards/%d-of-4.sqlite: in use by another salmap that is running", i == 1 ? 0 : i));
+            text_from(
+                "{}/run/shards/%d-of-4.sqlite: in use by another salmap that is running: run again when it has ended",
+                i == 1 ? 0 : i));
         let_go(other);
         cr_expect_str_eq(names_in(scratch("run/shards")), before);
         cr_expect(exists(scratch("run/results.sqlite")));
@@ -286,7 +288,7 @@ Test(removing, takes_nothing_of_a_shard_that_is_in_use)
     const sal_run run = put_shard();
     sqlite3 *other = hold(scratch("run/shards/1-of-2.sqlite"));
     expect_error(sal_run_remove_shard(folder(), &run), SAL_ERROR_IO,
-                 "{}/run/shards/1-of-2.sqlite: in use by another salmap that is running");
+                 "{}/run/shards/1-of-2.sqlite: in use by another salmap that is running: run again when it has ended");
     let_go(other);
     cr_expect_str_eq(names_in(folder()), "manifest.csv maps/ overlays/ results.csv results.sqlite run.json shards/ ");
     cr_expect_str_eq(names_in(scratch("run/maps/000")), "0.npy 1.npy 2.npy ");

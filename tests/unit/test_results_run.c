@@ -21,7 +21,7 @@ int __wrap_syncfs(int fd)
     return -1;
 }
 
-TestSuite(run, .init = make_scratch, .fini = remove_scratch, .timeout = 20);
+TestSuite(run, .init = make_scratch, .fini = remove_scratch, .timeout = 120);
 
 /* ---- Names --------------------------------------------------------------- */
 
@@ -157,15 +157,13 @@ static void leave_journal(const char *to)
 {
     sqlite3 *db;
     const char *from = scratch("whole.sqlite");
-    (void)remove(from);
-    make_folder(scratch("cut"));
     cr_assert_eq(sqlite3_open(from, &db), SQLITE_OK);
     cr_assert_eq(sqlite3_exec(db,
                               "CREATE TABLE t(k); INSERT INTO t VALUES(1); PRAGMA locking_mode = EXCLUSIVE;"
                               "PRAGMA journal_mode = WAL; INSERT INTO t VALUES(2)",
                               NULL, NULL, NULL),
                  SQLITE_OK);
-    cr_assert_eq(system(text_from("cp %s %s; cp %s-wal %s-wal", from, to, from, to)), 0);
+    copy_with_journal(from, to);
     sqlite3_close(db);
 }
 
@@ -188,7 +186,7 @@ Test(run, does_not_settle_what_is_in_use_or_no_result)
     make_results(scratch("results.sqlite"), &run, list_of_count(1), NULL, 0);
     sqlite3 *other = hold(scratch("results.sqlite"));
     expect_error(sal_run_settle(scratch("results.sqlite")), SAL_ERROR_IO,
-                 "{}/results.sqlite: in use by another salmap that is running");
+                 "{}/results.sqlite: in use by another salmap that is running: run again when it has ended");
     let_go(other);
     must(sal_run_settle(scratch("results.sqlite")));
     write_text(scratch("text"), "These are no results, but they are long enough to be looked at.\n");

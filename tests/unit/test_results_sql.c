@@ -21,7 +21,7 @@ static void close_memory(void)
     remove_scratch();
 }
 
-TestSuite(sql, .init = open_memory, .fini = close_memory, .timeout = 20);
+TestSuite(sql, .init = open_memory, .fini = close_memory, .timeout = 120);
 
 /* ---- Errors -------------------------------------------------------------- */
 
@@ -41,10 +41,13 @@ Test(sql, names_the_file_and_what_happened)
     } cases[] = {
         {SQLITE_NOMEM, SAL_ERROR_MEMORY, "out of memory: 0 bytes for SQLite"},
         {SQLITE_IOERR_NOMEM, SAL_ERROR_IO, ":memory:: SQLite: not an error"},
-        {SQLITE_BUSY, SAL_ERROR_IO, ":memory:: in use by another salmap that is running"},
-        {SQLITE_BUSY_SNAPSHOT, SAL_ERROR_IO, ":memory:: in use by another salmap that is running"},
-        {SQLITE_LOCKED, SAL_ERROR_IO, ":memory:: in use by another salmap that is running"},
-        {SQLITE_LOCKED_SHAREDCACHE, SAL_ERROR_IO, ":memory:: in use by another salmap that is running"},
+        {SQLITE_BUSY, SAL_ERROR_IO, ":memory:: in use by another salmap that is running: run again when it has ended"},
+        {SQLITE_BUSY_SNAPSHOT, SAL_ERROR_IO,
+         ":memory:: in use by another salmap that is running: run again when it has ended"},
+        {SQLITE_LOCKED, SAL_ERROR_IO,
+         ":memory:: in use by another salmap that is running: run again when it has ended"},
+        {SQLITE_LOCKED_SHAREDCACHE, SAL_ERROR_IO,
+         ":memory:: in use by another salmap that is running: run again when it has ended"},
         {SQLITE_FULL, SAL_ERROR_IO, ":memory:: cannot write: no space left on the disk"},
         {SQLITE_CORRUPT, SAL_ERROR_FORMAT, ":memory:: is damaged, or no results of salmap (not an error)"},
         {SQLITE_CORRUPT_VTAB, SAL_ERROR_FORMAT, ":memory:: is damaged, or no results of salmap (not an error)"},
@@ -117,7 +120,7 @@ Test(sql, tells_a_file_that_is_none_and_one_in_use)
     sqlite3 *other = hold(scratch("busy.sqlite"));
     must(sal_sql_open(&file, scratch("busy.sqlite"), SQLITE_OPEN_READWRITE));
     expect_error(sal_sql_run(&file, "BEGIN IMMEDIATE"), SAL_ERROR_IO,
-                 "{}/busy.sqlite: in use by another salmap that is running");
+                 "{}/busy.sqlite: in use by another salmap that is running: run again when it has ended");
     let_go(other);
     must(sal_sql_run(&file, "BEGIN IMMEDIATE; ROLLBACK"));
     sal_sql_close(&file);

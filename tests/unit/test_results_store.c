@@ -238,7 +238,7 @@ static int next_descriptor(void)
     return fd;
 }
 
-TestSuite(store, .init = begin, .fini = remove_scratch, .timeout = 30);
+TestSuite(store, .init = begin, .fini = remove_scratch, .timeout = 120);
 
 /* ---- Opening ------------------------------------------------------------- */
 
@@ -368,13 +368,13 @@ Test(store, is_of_one_process_at_a_time)
     make_results(path(), &run, list, NULL, 0);
     at.holder = hold(path());
     expect_error(sal_store_open(&s, path(), scratch("run"), &run, list, "cpu"), SAL_ERROR_IO,
-                 "{}/run/results.sqlite: in use by another salmap that is running");
+                 "{}/run/results.sqlite: in use by another salmap that is running: run again when it has ended");
     expect_sleeps(7);
     let_go(at.holder);
     s = open_store();
     at.sleeps = 0;
     expect_error(sal_store_open(&second, path(), scratch("run"), &run, list, "cpu"), SAL_ERROR_IO,
-                 "{}/run/results.sqlite: in use by another salmap that is running");
+                 "{}/run/results.sqlite: in use by another salmap that is running: run again when it has ended");
     cr_expect_null(second);
     expect_sleeps(7);
     must(sal_store_close(s, "complete"));

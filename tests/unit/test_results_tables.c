@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-TestSuite(tables, .init = make_scratch, .fini = remove_scratch, .timeout = 20);
-TestSuite(run_rows, .init = make_scratch, .fini = remove_scratch, .timeout = 20);
-TestSuite(rows, .init = make_scratch, .fini = remove_scratch, .timeout = 20);
+TestSuite(tables, .init = make_scratch, .fini = remove_scratch, .timeout = 120);
+TestSuite(run_rows, .init = make_scratch, .fini = remove_scratch, .timeout = 120);
+TestSuite(rows, .init = make_scratch, .fini = remove_scratch, .timeout = 120);
 
 static const char *store(void)
 {
