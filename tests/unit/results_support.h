@@ -31,6 +31,9 @@ int exists(const char *path);
 /* Names in a folder, sorted, each with a blank after it; folders end with '/'. "" also where there is no folder. */
 const char *names_in(const char *folder);
 
+/* How many descriptors are open, of the first 256. */
+int open_files(void);
+
 /* Text that failed last, with the scratch folder's own path taken out: "{}/results.sqlite: ...". */
 const char *last_error(void);
 #define expect_error(call, status, text)                                                                               \

@@ -196,16 +196,9 @@ Test(run, does_not_settle_what_is_in_use_or_no_result)
     let_go(hold(scratch("results.sqlite")));
 }
 
-static int next_descriptor(void)
-{
-    const int fd = open("/dev/null", O_RDONLY);
-    close(fd);
-    return fd;
-}
-
 Test(run, syncs_its_folder)
 {
-    const int descriptor = next_descriptor();
+    const int files = open_files();
     must(sal_run_sync(scratch(".")));
     cr_expect_eq(syncs, 1);
     sync_fails = 1;
@@ -218,7 +211,7 @@ Test(run, syncs_its_folder)
     expect_error(sal_run_sync(scratch("file")), SAL_ERROR_IO,
                  "{}/file: cannot be written to the disk: Not a directory");
     cr_expect_eq(syncs, 2);
-    cr_expect_eq(next_descriptor(), descriptor);
+    cr_expect_eq(open_files(), files);
 }
 
 /* ---- What describes it --------------------------------------------------- */

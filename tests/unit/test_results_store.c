@@ -4,7 +4,6 @@
 #include "results_support.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -230,14 +229,6 @@ static const char *session_counts(void)
     return rows_of(path(), "SELECT group_concat(pictures, ' ') FROM sessions");
 }
 
-/* The lowest descriptor that is free. */
-static int next_descriptor(void)
-{
-    const int fd = open("/dev/null", O_RDONLY);
-    close(fd);
-    return fd;
-}
-
 TestSuite(store, .init = begin, .fini = remove_scratch, .timeout = 120);
 
 /* ---- Opening ------------------------------------------------------------- */
@@ -247,11 +238,11 @@ Test(store, begins_and_ends_a_session_in_one_file)
     char host[256] = "";
     run.shard = 1;
     run.shards = 3;
-    const int descriptor = next_descriptor();
+    const int files = open_files();
     sal_store *s = open_store();
     cr_expect_str_eq(names_in(scratch("run")), "results.sqlite results.sqlite-wal ");
     must(sal_store_close(s, "complete"));
-    cr_expect_eq(next_descriptor(), descriptor);
+    cr_expect_eq(open_files(), files);
     cr_expect_str_eq(names_in(scratch("run")), "results.sqlite ");
     cr_expect_str_eq(rows_of(path(), "PRAGMA journal_mode"), "'delete'\n");
     cr_expect_eq(gethostname(host, sizeof host - 1), 0);
@@ -290,13 +281,13 @@ Test(store, refuses_another_run)
     must(sal_store_close(s, "complete"));
     run.settings = "method gradient\ntop-k 3\n";
     s = (sal_store *)&s;
-    const int descriptor = next_descriptor();
+    const int files = open_files();
     expect_error(
         sal_store_open(&s, path(), scratch("run"), &run, list, "cpu"), SAL_ERROR_ARGUMENT,
         "{}/run/results.sqlite: the run was begun with another --top-k: 2, now 3; --restart throws its results "
         "away, or choose another run folder");
     cr_expect_null(s);
-    cr_expect_eq(next_descriptor(), descriptor);
+    cr_expect_eq(open_files(), files);
     cr_expect_eq(at.sleeps, 0);
     cr_expect_str_eq(session_counts(), "'0'\n");
 }
