@@ -82,6 +82,18 @@ static void size_values(sal_program *p)
     }
 }
 
+/* What the forward pass leaves for the backward pass; before blocks are shared, so that each value speaks for itself. */
+static void count_kept(sal_program *p)
+{
+    p->kept_bytes = 0;
+    for (size_t v = 0; v < p->value_count; v++) {
+        const sal_value *value = &p->values[v];
+        if ((int)v != p->scores && value->first >= 0 && value->first < (int)p->forward_count &&
+            value->last >= (int)p->step_count)
+            p->kept_bytes += value->bytes * (size_t)value->pictures;
+    }
+}
+
 /* ---- Sharing memory ----------------------------------------------------- */
 
 /* The input whose memory the output may take over when the step is its last reader, or -1. */
@@ -205,6 +217,7 @@ static sal_status assign_offsets(size_t *total, size_t *peak, sal_program *p)
     TRY(sal_alloc(&placed, p->value_count + p->step_count, sizeof *placed, "the memory plan"));
     find_lifetimes(p);
     size_values(p);
+    count_kept(p);
     share_blocks(owner, p);
     size_t count = 0;
     for (size_t v = 0; v < p->value_count; v++) {
@@ -296,23 +309,11 @@ done:
     return st;
 }
 
-static void count_kept(sal_program *p)
-{
-    p->kept_bytes = 0;
-    for (size_t v = 0; v < p->value_count; v++) {
-        const sal_value *value = &p->values[v];
-        if ((int)v != p->scores && value->first >= 0 && value->first < (int)p->forward_count &&
-            value->last >= (int)p->step_count)
-            p->kept_bytes += value->bytes * (size_t)value->pictures;
-    }
-}
-
 sal_status sal_program_place(sal_program *p)
 {
     size_t total = 0;
     sal_status st = assign_offsets(&total, &p->peak_bytes, p);
     p->arena_bytes = round_up(p, total);
-    count_kept(p);
     return st;
 }
 

@@ -10,3 +10,9 @@ foreach(name test_program test_program_plan)
 endforeach()
 # The longest of the unit tests begins first.
 set_tests_properties(test_program PROPERTIES COST 120)
+
+# Programs of a device that computes nothing.
+sal_test_objects(fake_device unit/fake_device.c)
+foreach(name test_program_place)
+  sal_unit_test(${name} LABELS program MODULES base graph program SUPPORT fake_device program_nets graph_builder naive_graph)
+endforeach()

@@ -1,0 +1,273 @@
+#include "unit/fake_device.h"
+
+#include <criterion/criterion.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+fake_device fake;
+
+struct sal_device {
+    int unused;
+};
+
+__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
+{
+    size_t used = strlen(fake.log);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(fake.log + used, sizeof fake.log - used, format, arguments);
+    va_end(arguments);
+}
+
+void fake_expect(const char *text)
+{
+    cr_expect_str_eq(fake.log, text);
+    fake.log[0] = '\0';
+}
+
+/* ---- Steps -------------------------------------------------------------- */
+
+static sal_status prepare(void **plan, sal_needs *needs, sal_device *device, const sal_step *step,
+                          const sal_value *values)
+{
+    (void)device;
+    (void)values;
+    *plan = malloc(sizeof(sal_step_kind));
+    cr_assert_not_null(*plan);
+    *(sal_step_kind *)*plan = step->kind;
+    fake.prepared++;
+    fake.prepares++;
+    if (step->kind == SAL_STEP_CONV || step->kind == SAL_STEP_CONV_BACKWARD)
+        needs->scratch_bytes = fake.scratch_bytes;
+    needs->weight_bytes = step->kind == SAL_STEP_CONV ? 1000 : 0;
+    needs->weights_borrowed = step->kind == SAL_STEP_DENSE_BACKWARD;
+    return SAL_OK;
+}
+
+static sal_status run(sal_device *device, void *plan, const sal_run *r)
+{
+    (void)device;
+    const sal_step_kind kind = *(sal_step_kind *)plan;
+    cr_expect(r->inputs[0] && r->output && r->scratch);
+    note("run %s\n", sal_step_kind_name(kind));
+    return kind == fake.failing ? sal_fail(SAL_ERROR_DEVICE, "it broke") : SAL_OK;
+}
+
+static void release_plan(sal_device *device, void *plan)
+{
+    (void)device;
+    fake.prepared--;
+    free(plan);
+}
+
+static const sal_step_row row = {prepare, run, release_plan};
+
+/* ---- The device --------------------------------------------------------- */
+
+static sal_status open_device(sal_device **out, const char *spec, const sal_device_options *options)
+{
+    *out = malloc(sizeof **out);
+    cr_assert_not_null(*out);
+    fake.options = *options;
+    snprintf(fake.spec, sizeof fake.spec, "%s", spec ? spec : "none");
+    fake.opened++;
+    return SAL_OK;
+}
+
+static void close_device(sal_device *device)
+{
+    free(device);
+    fake.opened--;
+}
+
+static const char *describe(const sal_device *device)
+{
+    (void)device;
+    return "fake: of this test";
+}
+
+static sal_status free_memory(size_t *bytes, sal_device *device)
+{
+    (void)device;
+    *bytes = fake.free_bytes;
+    return SAL_OK;
+}
+
+static void place(sal_device *device, sal_value *value)
+{
+    (void)device;
+    size_t elements = (size_t)sal_shape_elements(&value->shape);
+    size_t bytes = value->type == SAL_VALUE_FLOATS ? 4 * elements
+                   : value->type == SAL_VALUE_MASK ? elements / 8
+                                                   : elements;
+    value->layout = SAL_LAYOUT_PLAIN;
+    value->bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static sal_status allocate(void **out, sal_device *device, size_t bytes)
+{
+    (void)device;
+    fake.asked_bytes = bytes;
+    if (fake.failing_allocations > 0) {
+        fake.failing_allocations--;
+        return sal_fail(SAL_ERROR_MEMORY, "others have it");
+    }
+    *out = malloc(bytes);
+    cr_assert_not_null(*out);
+    fake.allocated += 1;
+    return SAL_OK;
+}
+
+static void release(sal_device *device, void *memory)
+{
+    (void)device;
+    free(memory);
+    fake.allocated -= 1;
+}
+
+static sal_status reserve(sal_device *device, const sal_value *input, int64_t batch)
+{
+    (void)device;
+    cr_expect(input->picture && input->pictures == batch, "%ld of %ld", (long)input->pictures, (long)batch);
+    if (fake.failing_reservations <= 0)
+        return SAL_OK;
+    fake.failing_reservations--;
+    return sal_fail(SAL_ERROR_MEMORY, "others have it");
+}
+
+static const char *name_of(const sal_value *v)
+{
+    return v->seed ? "seeds" : v->picture ? v->gradient ? "gradients" : "pictures" : "scores";
+}
+
+static sal_status upload(sal_device *device, void *memory, const sal_value *value, const float *host, int64_t pictures,
+                         int64_t batch)
+{
+    (void)device;
+    cr_expect(memory && host);
+    note("upload %s %ld of %ld, from %g\n", name_of(value), (long)pictures, (long)batch, (double)host[0]);
+    return SAL_OK;
+}
+
+/* Numbers that tell which call filled them: 1000, 1001, ... for the first. */
+static sal_status download(sal_device *device, float *host, const void *memory, const sal_value *value,
+                           int64_t pictures)
+{
+    (void)device;
+    cr_expect(memory != NULL);
+    note("download %s %ld\n", name_of(value), (long)pictures);
+    fake.downloads++;
+    for (int64_t i = 0; i < pictures * sal_shape_elements(&value->shape); i++)
+        host[i] = (float)(1000 * fake.downloads + i);
+    return SAL_OK;
+}
+
+static sal_status prefetch(sal_device *device, const sal_value *value, const float *host, int64_t pictures)
+{
+    (void)device;
+    if (host)
+        note("prefetch %s %ld, from %g\n", name_of(value), (long)pictures, (double)host[0]);
+    else
+        note("forget %s\n", name_of(value));
+    return SAL_OK;
+}
+
+static sal_status repeat(sal_device *device, int slot, sal_enqueue *enqueue, void *context)
+{
+    (void)device;
+    note("slot %d\n", slot);
+    return enqueue(context);
+}
+
+static sal_status rescale(int *again, sal_device *device, int failed)
+{
+    (void)device;
+    *again = fake.rescales > 0;
+    fake.rescales -= *again;
+    note("rescale %d\n", failed);
+    return SAL_OK;
+}
+
+static sal_status make_maps(float *maps, sal_map_stats *stats, sal_device *device, const void *gradient,
+                            const sal_value *value, int64_t pictures, const sal_map_options *options)
+{
+    (void)device;
+    cr_expect(gradient && options);
+    note("maps of %s %ld\n", name_of(value), (long)pictures);
+    if (maps)
+        maps[0] = (float)fake.maps_made;
+    stats[0].peak = (float)fake.maps_made;
+    sal_status st = fake.maps_status[fake.maps_made++ % 4];
+    return st == SAL_OK ? st : sal_fail(st, "no map");
+}
+
+static int takes_relu(const sal_node *conv)
+{
+    return conv->op == SAL_OP_CONV;
+}
+
+void fake_reset(void)
+{
+    fake = (fake_device){.free_bytes = (size_t)1 << 34, .failing = SAL_STEP_COUNT};
+    fake.backend = (sal_backend){.name = "fake",
+                                 .alignment = ALIGNMENT,
+                                 .chunks = 1,
+                                 .open = open_device,
+                                 .close = close_device,
+                                 .describe = describe,
+                                 .free_memory = free_memory,
+                                 .place = place,
+                                 .allocate = allocate,
+                                 .release = release,
+                                 .upload = upload,
+                                 .download = download};
+    for (int k = 0; k < SAL_STEP_COUNT; k++)
+        fake.backend.rows[k] = &row;
+}
+
+void fake_add_all(void)
+{
+    static const sal_map_rows maps = {.make = make_maps};
+    fake.backend.distinct_memory = 1;
+    fake.backend.reserve = reserve;
+    fake.backend.prefetch = prefetch;
+    fake.backend.repeat = repeat;
+    fake.backend.rescale = rescale;
+    fake.backend.maps = &maps;
+}
+
+void fake_take_relus(void)
+{
+    fake.backend.takes_relu = takes_relu;
+}
+
+/* ---- In the place of src/backend/backends.c ----------------------------- */
+
+sal_status sal_backend_find(const sal_backend **out, const char **spec, const char *device)
+{
+    *out = &fake.backend;
+    *spec = device;
+    return SAL_OK;
+}
+
+const char *sal_step_kind_name(sal_step_kind kind)
+{
+    static const char *const names[] = {"conv",           "dense",         "affine",
+                                        "activation",     "add",           "mul",
+                                        "concat",         "slice",         "max pool",
+                                        "average pool",   "mean",          "reshape",
+                                        "transpose",      "shuffle",       "pad",
+                                        "softmax",        "layer norm",    "back conv",
+                                        "back dense",     "back affine",   "back activation",
+                                        "back mul",       "sum",           "back concat",
+                                        "back slice",     "back max pool", "back average pool",
+                                        "back mean",      "back reshape",  "back transpose",
+                                        "back shuffle",   "back pad",      "back softmax",
+                                        "back layer norm"};
+    _Static_assert(sizeof names / sizeof *names == SAL_STEP_COUNT, "a name per kind");
+    return names[kind];
+}
