@@ -94,6 +94,43 @@ Test(target, a_certain_softmax_keeps_its_tiny_gradient)
     cr_expect(fabs((double)seed[1] + expected) <= 1e-6 * expected, "%g, not %g", (double)seed[1], -expected);
 }
 
+Test(target, probabilities_are_those_of_the_definition_for_every_output)
+{
+    /* Both branches of the sigmoid, and both sides of where they meet. */
+    const float scores[N] = {0.005f, -0.005f, 0.0f, 3.5f, -7.25f, 20.0f};
+    double sum = 0.0;
+    for (int i = 0; i < N; i++)
+        sum += exp((double)scores[i]);
+    for (int i = 0; i < N; i++) {
+        const double x = (double)scores[i], expected[2] = {exp(x) / sum, 1.0 / (1.0 + exp(-x))};
+        const sal_scores_kind kinds[2] = {softmax, sigmoid};
+        for (int k = 0; k < 2; k++) {
+            float p[N], seed[N];
+            sal_choice choice;
+            const sal_target t = {SAL_TARGET_INDEX, i, SAL_SCORE_PROBABILITY};
+            cr_assert_eq(sal_target_probabilities(p, scores, &kinds[k]), SAL_OK);
+            cr_expect(fabs((double)p[i] - expected[k]) <= 1e-7 * expected[k], "%d: %.9g, not %.9g", i, (double)p[i],
+                      expected[k]);
+            cr_assert_eq(sal_target_seed(seed, &choice, &t, &kinds[k], scores, 0), SAL_OK);
+            const double slope = expected[k] * (1.0 - expected[k]);
+            cr_expect(choice.score == p[i] && fabs((double)seed[i] - slope) <= 2e-7 * slope, "%d: seed %.9g, not %.9g",
+                      i, (double)seed[i], slope);
+        }
+    }
+}
+
+Test(target, probabilities_may_take_the_place_of_their_scores)
+{
+    for (int k = 0; k < 2; k++) {
+        const sal_scores_kind *kind = k ? &softmax : &sigmoid;
+        float p[N], in_place[N];
+        memcpy(in_place, logits, sizeof in_place);
+        cr_assert_eq(sal_target_probabilities(p, logits, kind), SAL_OK);
+        cr_assert_eq(sal_target_probabilities(in_place, in_place, kind), SAL_OK);
+        cr_expect_arr_eq(p, in_place, sizeof p);
+    }
+}
+
 Test(target, large_logits_do_not_overflow)
 {
     const float scores[N] = {3e38f, -3e38f, 1e30f, 0.0f, -1.0f, 700.0f};
@@ -143,6 +180,17 @@ Test(target, contradictions_are_refused)
     check_refused((sal_target){SAL_TARGET_PREDICTED, 0, SAL_SCORE_PROBABILITY}, &plain, "neither softmax nor sigmoid");
     check_refused((sal_target){SAL_TARGET_MEAN, 0, SAL_SCORE_PROBABILITY}, &softmax, "constant");
     check_refused((sal_target){.kind = (sal_target_kind)9}, &plain, "unknown target kind 9");
+    check_refused((sal_target){.kind = (sal_target_kind)(SAL_TARGET_MEAN + 1)}, &plain, "unknown target kind");
+    check_refused((sal_target){.score = (sal_score)(SAL_SCORE_PROBABILITY + 1)}, &softmax, "or score 2");
+    check_refused((sal_target){.kind = SAL_TARGET_INDEX, .index = N}, &plain,
+                  "target index 6: the model has 6 outputs, so 0 to 5");
+    check_refused((sal_target){.kind = SAL_TARGET_TOP, .index = 1}, &(sal_scores_kind){1, SAL_OP_COUNT},
+                  "target rank 1: the model has 1 output, so 0 to 0");
+    /* What no index is asked of may have any. */
+    cr_expect_eq(sal_target_check(&(sal_target){.kind = SAL_TARGET_MEAN, .index = N}, &plain), SAL_OK);
+    cr_expect_eq(sal_target_check(&(sal_target){.kind = SAL_TARGET_PREDICTED, .index = -1}, &plain), SAL_OK);
+    cr_expect_eq(sal_target_check(&(sal_target){.kind = SAL_TARGET_MEAN}, &softmax), SAL_OK);
+    cr_expect_eq(sal_target_check(&(sal_target){SAL_TARGET_INDEX, 0, SAL_SCORE_PROBABILITY}, &softmax), SAL_OK);
     float p[N];
     cr_expect_eq(sal_target_probabilities(p, logits, &plain), SAL_ERROR_ARGUMENT);
 }
