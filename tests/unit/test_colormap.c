@@ -59,8 +59,10 @@ Test(colorize, gives_an_rgb_picture_of_the_map)
 Test(colorize, refuses_unknown_colour_maps_and_empty_maps)
 {
     float map[1] = {0};
-    sal_picture picture;
+    sal_picture picture = {1, 1, 3, SAL_SAMPLE_U8, map};
     cr_assert_eq(sal_map_colorize(&picture, map, 1, 1, (sal_colormap)17), SAL_ERROR_ARGUMENT);
-    cr_assert_null(picture.samples);
+    cr_assert(!picture.samples && picture.height == 0);
     cr_assert_eq(sal_map_colorize(&picture, map, 0, 1, SAL_COLORMAP_GRAY), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_map_colorize(&picture, map, 1, 0, SAL_COLORMAP_GRAY), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_map_colorize(&picture, map, 1, 1, (sal_colormap)5), SAL_ERROR_ARGUMENT);
 }

@@ -31,6 +31,77 @@ Test(resize, is_within_one_level_of_pillow)
     cr_assert_eq(cases, 6);
 }
 
+/* Weight of input j in output i: a triangle as wide as an output, or as an input where that is wider. */
+static double triangle(int64_t i, int64_t j, int64_t outputs, int64_t inputs)
+{
+    double scale = (double)inputs / (double)outputs, away = fabs((double)j + 0.5 - ((double)i + 0.5) * scale);
+    return fmax(0.0, 1.0 - away / fmax(scale, 1.0));
+}
+
+/* Straight from the definition: the mean of all inputs, weighted by both triangles. */
+static double naive_resize(const uint8_t *rgb, int64_t height, int64_t width, int64_t h, int64_t w, int64_t i)
+{
+    int64_t y = i / 3 / w, x = i / 3 % w, c = i % 3;
+    double sum = 0.0, total = 0.0;
+    for (int64_t v = 0; v < height; v++)
+        for (int64_t u = 0; u < width; u++) {
+            double weight = triangle(y, v, h, height) * triangle(x, u, w, width);
+            sum += weight * rgb[3 * (v * width + u) + c];
+            total += weight;
+        }
+    return sum / total;
+}
+
+Test(resize, is_the_nearest_level_to_the_definition_at_every_pixel)
+{
+    static const int64_t shapes[][4] = {{7, 5, 3, 2},    {5, 4, 9, 11},   {8, 9, 8, 9},     {1, 1, 3, 4}, {9, 1, 2, 3},
+                                        {13, 17, 4, 30}, {60, 50, 7, 49}, {101, 3, 100, 3}, {4, 64, 4, 1}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        int64_t height = shapes[s][0], width = shapes[s][1], h = shapes[s][2], w = shapes[s][3];
+        uint8_t *rgb = hashed_levels((uint32_t)s + 60, (size_t)(height * width * 3));
+        sal_picture picture = {height, width, 3, SAL_SAMPLE_U8, rgb}, out;
+        cr_assert_eq(sal_resize_rgb(&out, &picture, h, w), SAL_OK);
+        for (int64_t i = 0; i < h * w * 3; i++) {
+            double expected = naive_resize(rgb, height, width, h, w, i), got = ((uint8_t *)out.samples)[i];
+            cr_assert(is_near(got, expected, 0.5 + 1e-4), "%ldx%ld to %ldx%ld index %ld: %g, expected %g", (long)height,
+                      (long)width, (long)h, (long)w, (long)i, got, expected);
+        }
+        sal_free(out.samples);
+        free(rgb);
+    }
+}
+
+Test(resize, keeps_black_and_white_and_shades_what_is_no_8_bit_rgb)
+{
+    uint16_t words[6] = {0, 65535, 65535, 0, 65535, 65535};
+    sal_picture picture = {2, 3, 1, SAL_SAMPLE_U16, words}, out;
+    cr_assert_eq(sal_resize_rgb(&out, &picture, 4, 9), SAL_OK);
+    for (int y = 0; y < 4; y++) {
+        const uint8_t *row = (const uint8_t *)out.samples + 27 * y;
+        for (int c = 0; c < 3; c++)
+            cr_assert(row[c] == 0 && row[26 - c] == 255, "row %d: %d to %d", y, row[c], row[26 - c]);
+    }
+    sal_free(out.samples);
+}
+
+Test(resize, refuses_pictures_without_pixels)
+{
+    uint8_t rgb[3] = {0};
+    sal_picture good = {1, 1, 3, SAL_SAMPLE_U8, rgb}, picture = good, out = good;
+    cr_assert_eq(sal_resize_rgb(&out, &good, 0, 1), SAL_ERROR_ARGUMENT);
+    cr_assert_not_null(strstr(sal_last_error(), "picture of 1 x 1 pixels cannot become 1 x 0"), "%s", sal_last_error());
+    cr_assert_eq(sal_resize_rgb(&out, &good, 1, 0), SAL_ERROR_ARGUMENT);
+    picture.height = 0;
+    cr_assert_eq(sal_resize_rgb(&out, &picture, 1, 1), SAL_ERROR_ARGUMENT);
+    picture = good;
+    picture.width = 0;
+    cr_assert_eq(sal_resize_rgb(&out, &picture, 1, 1), SAL_ERROR_ARGUMENT);
+    picture = good;
+    picture.channels = 0;
+    cr_assert_eq(sal_resize_rgb(&out, &picture, 1, 1), SAL_ERROR_ARGUMENT);
+    cr_assert(!out.samples && out.height == 0);
+}
+
 static const uint8_t *pixel(const sal_picture *p, int64_t x, int64_t y)
 {
     return (const uint8_t *)p->samples + 3 * (y * p->width + x);
@@ -101,6 +172,243 @@ Test(figure, has_a_colour_bar_from_0_at_the_foot_to_1_at_the_top)
     sal_free(f.samples);
 }
 
+/* A figure's measures by hand: from margins of 24, gaps of 28, panels 448 high and at most 896 wide, text at twice its
+ * size, and a bar of 18 that stands 12 beside the map, 5 of tick and 6 of space before its labels. */
+typedef struct measures {
+    int64_t height, width;             /* of the figure */
+    int64_t panel_height, panel_width; /* of picture, map and overlay */
+    int64_t left[3];
+    int64_t slot, slots[3]; /* what captions are centred in */
+    int64_t bar, bar_height;
+    const char *labels[3];
+    const char *captions[3];
+    const char *note;
+} measures;
+
+enum { TOP = 24 + 18 + 8 };
+static const uint8_t text_color[3] = {38, 38, 38}, line_color[3] = {150, 150, 150};
+
+static void box(sal_picture *f, int64_t x, int64_t y, int64_t width, int64_t height, const uint8_t *color)
+{
+    for (int64_t i = 0; i < width * height; i++)
+        memcpy((uint8_t *)f->samples + 3 * ((y + i / width) * f->width + x + i % width), color, 3);
+}
+
+static void centred(sal_picture *f, int64_t x, int64_t y, int64_t room, const char *text)
+{
+    sal_text_draw(f, x + (room - sal_text_width(text, 2)) / 2, y, text, 2, text_color);
+}
+
+static sal_picture drawn_by_hand(const measures *m, const sal_picture *panels, const uint8_t (*table)[3])
+{
+    sal_picture f = {m->height, m->width, 3, SAL_SAMPLE_U8, malloc((size_t)(m->height * m->width) * 3)};
+    cr_assert_not_null(f.samples);
+    memset(f.samples, 255, (size_t)(m->height * m->width) * 3);
+    for (int k = 0; k < 3; k++) {
+        box(&f, m->left[k] - 1, TOP - 1, m->panel_width + 2, m->panel_height + 2, line_color);
+        for (int64_t i = 0; i < m->panel_height * m->panel_width; i++)
+            box(&f, m->left[k] + i % m->panel_width, TOP + i / m->panel_width, 1, 1,
+                (const uint8_t *)panels[k].samples + 3 * i);
+        centred(&f, m->slots[k], 24, m->slot, m->captions[k]);
+    }
+    box(&f, m->bar - 1, TOP - 1, 20, m->bar_height + 2, line_color);
+    for (int64_t y = 0; y < m->bar_height; y++)
+        box(&f, m->bar, TOP + y, 18, 1, table[sal_color_index(1.0f - (float)y / (float)(m->bar_height - 1))]);
+    for (int k = 0; k < 3; k++) {
+        int64_t y = TOP + (m->bar_height - 1) * (2 - k) / 2;
+        box(&f, m->bar + 18, y, 5, 1, text_color);
+        sal_text_draw(&f, m->bar + 18 + 5 + 6, y - 7, m->labels[k], 2, text_color);
+    }
+    if (m->note)
+        centred(&f, 24, TOP + m->bar_height + 20, m->width - 48, m->note);
+    return f;
+}
+
+static void check_figure(int64_t height, int64_t width, sal_figure_options options, const measures *m)
+{
+    uint8_t *rgb = hashed_levels(77, (size_t)(height * width * 3));
+    float *map = uniform_floats(78, 12);
+    sal_picture picture = {height, width, 3, SAL_SAMPLE_U8, rgb}, panels[3], out;
+    /* The network saw three quarters of the picture. */
+    sal_placement p = {
+        height, width, 3, 4, (double)height / 4.0, (double)height / 8.0, (double)width / 5.0, (double)width / 10.0};
+    sal_placement panel = {m->panel_height,
+                           m->panel_width,
+                           3,
+                           4,
+                           (double)m->panel_height / 4.0,
+                           (double)m->panel_height / 8.0,
+                           (double)m->panel_width / 5.0,
+                           (double)m->panel_width / 10.0};
+    cr_assert_eq(sal_figure_make(&out, &picture, map, &p, &options), SAL_OK, "%s", sal_last_error());
+    cr_assert_eq(sal_resize_rgb(&panels[0], &picture, m->panel_height, m->panel_width), SAL_OK);
+    cr_assert_eq(sal_overlay_make(&panels[1], NULL, map, &panel, &options.style), SAL_OK);
+    cr_assert_eq(sal_overlay_make(&panels[2], &panels[0], map, &panel, &options.style), SAL_OK);
+    sal_picture expected = drawn_by_hand(m, panels, sal_colormap_table(options.style.colormap));
+    cr_assert(out.height == m->height && out.width == m->width, "%ldx%ld: figure of %ld x %ld", (long)height,
+              (long)width, (long)out.width, (long)out.height);
+    for (int64_t i = 0; i < m->height * m->width; i++) {
+        const uint8_t *a = (const uint8_t *)out.samples + 3 * i, *b = (const uint8_t *)expected.samples + 3 * i;
+        /* A level apart where a value of the map lies on the border of two colours. */
+        for (int c = 0; c < 3; c++)
+            cr_assert(abs(a[c] - b[c]) <= 1, "%ldx%ld, at %ld, %ld: %d %d %d, expected %d %d %d", (long)height,
+                      (long)width, (long)(i % m->width), (long)(i / m->width), a[0], a[1], a[2], b[0], b[1], b[2]);
+    }
+    for (int k = 0; k < 3; k++)
+        sal_free(panels[k].samples);
+    sal_free(out.samples);
+    free(expected.samples);
+    free(rgb);
+    free(map);
+}
+
+Test(figure, of_a_square_has_everything_in_its_place)
+{
+    measures m = {522,
+                  1523,
+                  448,
+                  448,
+                  {24, 500, 1051},
+                  448,
+                  {24, 500, 1051},
+                  960,
+                  448,
+                  {"0", "0.5", "1"},
+                  {"picture", "map", "overlay"},
+                  NULL};
+    check_figure(100, 100, (sal_figure_options){.style = {SAL_COLORMAP_GRAY, 0.5}}, &m);
+    m.height += 20 + 14;
+    m.note = "a note";
+    m.captions[1] = "why";
+    sal_figure_options options = {
+        .style = {SAL_COLORMAP_GRAY, 0.25}, .captions = {NULL, "why", NULL}, .note = "a note"};
+    check_figure(30, 30, options, &m);
+    options.note = "";
+    m.note = NULL;
+    m.height = 522;
+    check_figure(448, 448, options, &m);
+}
+
+Test(figure, of_a_wide_picture_is_lower_and_its_bar_still_has_room_for_labels)
+{
+    const measures m = {146,
+                        2867,
+                        16,
+                        896,
+                        {24, 948, 1947},
+                        896,
+                        {24, 948, 1947},
+                        1856,
+                        72,
+                        {"0", "0.5", "1"},
+                        {"picture", "map", "overlay"},
+                        NULL};
+    check_figure(20, 2000, (sal_figure_options){.style = {SAL_COLORMAP_GRAY, 0.5}}, &m);
+    const measures twice = {522,
+                            2867,
+                            448,
+                            896,
+                            {24, 948, 1947},
+                            896,
+                            {24, 948, 1947},
+                            1856,
+                            448,
+                            {"0", "0.5", "1"},
+                            {"picture", "map", "overlay"},
+                            NULL};
+    check_figure(50, 100, (sal_figure_options){.style = {SAL_COLORMAP_GRAY, 0.5}}, &twice);
+    const measures third = {373,
+                            2867,
+                            299,
+                            896,
+                            {24, 948, 1947},
+                            896,
+                            {24, 948, 1947},
+                            1856,
+                            299,
+                            {"0", "0.5", "1"},
+                            {"picture", "map", "overlay"},
+                            NULL};
+    check_figure(20, 60, (sal_figure_options){.style = {SAL_COLORMAP_GRAY, 0.5}}, &third);
+}
+
+Test(figure, of_a_narrow_picture_has_slots_as_wide_as_a_caption)
+{
+    const measures m = {556,
+                        413,
+                        448,
+                        45,
+                        {42, 152, 325},
+                        82,
+                        {24, 134, 307},
+                        209,
+                        448,
+                        {"-2", "2", "6"},
+                        {"picture", "map", "overlay"},
+                        "of"};
+    sal_figure_options options = {.style = {SAL_COLORMAP_GRAY, 0.5}, .note = "of", .bar_low = -2.0, .bar_high = 6.0};
+    check_figure(300, 30, options, &m);
+}
+
+Test(figure, panels_are_as_large_as_the_nearest_pixel_says)
+{
+    /* Panels 93.4957 wide and 93.4957 high. */
+    static const int64_t shapes[2][4] = {{115, 24, 522, 24 + 93 + 28 + 93 + 75 + 28 + 93 + 24}, {12, 115, 167, 2867}};
+    for (int k = 0; k < 2; k++) {
+        sal_picture f = figure_of(shapes[k][0], shapes[k][1], (sal_figure_options){.style = {SAL_COLORMAP_GRAY, 0.5}});
+        cr_expect(f.height == shapes[k][2] && f.width == shapes[k][3], "%ld x %ld", (long)f.width, (long)f.height);
+        sal_free(f.samples);
+    }
+}
+
+Test(figure, bar_ends_may_be_any_two_numbers)
+{
+    measures m = {522,
+                  1523 + 2 * 12,
+                  448,
+                  448,
+                  {24, 500, 1075},
+                  448,
+                  {24, 500, 1075},
+                  960,
+                  448,
+                  {"0", "0.002", "0.004"},
+                  {"picture", "map", "overlay"},
+                  NULL};
+    check_figure(64, 64, (sal_figure_options){.style = {SAL_COLORMAP_GRAY, 0.5}, .bar_high = 0.004}, &m);
+    m = (measures){522,
+                   1523 + 2 * 12,
+                   448,
+                   448,
+                   {24, 500, 1075},
+                   448,
+                   {24, 500, 1075},
+                   960,
+                   448,
+                   {"-0.01", "-0.005", "0"},
+                   {"picture", "map", "overlay"},
+                   NULL};
+    m.width += 12;
+    m.left[2] += 12;
+    m.slots[2] += 12;
+    check_figure(64, 64, (sal_figure_options){.style = {SAL_COLORMAP_GRAY, 0.5}, .bar_low = -0.01}, &m);
+}
+
+Test(figure, captions_of_37_letters_fit_a_square_panel_and_longer_ones_end_in_dots)
+{
+    char whole[38], longer[39], cut[38];
+    memset(whole, 'n', 37);
+    memset(longer, 'n', 38);
+    whole[37] = longer[38] = '\0';
+    memcpy(cut, longer, 34);
+    memcpy(cut + 34, "...", 4);
+    measures m = {
+        522, 1523, 448, 448, {24, 500, 1051}, 448, {24, 500, 1051}, 960, 448, {"0", "0.5", "1"}, {whole, cut, "...."},
+        NULL};
+    sal_figure_options options = {.style = {SAL_COLORMAP_GRAY, 0.5}, .captions = {whole, longer, "...."}};
+    check_figure(64, 64, options, &m);
+}
+
 Test(figure, is_made_for_any_shape)
 {
     static const int64_t shapes[][2] = {{1, 1}, {1, 3000}, {3000, 1}, {20, 2000}, {700, 90}, {448, 448}, {3, 2}};
@@ -135,13 +443,21 @@ Test(figure, refuses_pictures_of_another_size_and_wrong_styles)
 {
     uint8_t rgb[12] = {0};
     float map[1] = {0};
-    sal_picture picture = {2, 2, 3, SAL_SAMPLE_U8, rgb}, out;
-    sal_placement p = stretch(1, 1, 2, 2), other = stretch(1, 1, 3, 2);
+    sal_picture picture = {2, 2, 3, SAL_SAMPLE_U8, rgb}, out = picture;
+    sal_placement p = stretch(1, 1, 2, 2), other = stretch(1, 1, 3, 2), third = stretch(1, 1, 2, 3);
     sal_figure_options options = {.style = {SAL_COLORMAP_GRAY, 0.5}};
+    cr_assert_eq(sal_figure_make(&out, &picture, map, &third, &options), SAL_ERROR_ARGUMENT);
+    cr_assert_str_eq(sal_last_error(), "picture of 2 x 2 pixels, but its placement says 3 x 2");
+    for (int k = 0; k < 2; k++) {
+        const sal_picture none = {k, !k, 3, SAL_SAMPLE_U8, rgb};
+        const sal_placement nowhere = {k, !k, 1, 1, 1.0, 0.0, 1.0, 0.0};
+        cr_assert_eq(sal_figure_make(&out, &none, map, &nowhere, &options), SAL_ERROR_ARGUMENT);
+        cr_assert_not_null(strstr(sal_last_error(), "picture of"), "%s", sal_last_error());
+    }
     cr_assert_eq(sal_figure_make(&out, &picture, map, &other, &options), SAL_ERROR_ARGUMENT);
     options.style.colormap = (sal_colormap)99;
     cr_assert_eq(sal_figure_make(&out, &picture, map, &p, &options), SAL_ERROR_ARGUMENT);
-    cr_assert_null(out.samples);
+    cr_assert(!out.samples && out.height == 0);
 }
 
 Test(text, is_clipped_at_every_border)
@@ -173,4 +489,84 @@ Test(text, width_counts_characters_not_bytes)
     cr_assert_eq(sal_text_width("a", 1), 5);
     cr_assert_eq(sal_text_width("ab", 2), 22);
     cr_assert_eq(sal_text_width("caf\xc3\xa9", 1), sal_text_width("cafe", 1));
+}
+
+/* Where the dot at (row, column) is lit, of letters at their own size. */
+static void dots_of(int dots[11][7], char letter)
+{
+    uint8_t rgb[9 * 5 * 3] = {0};
+    sal_picture canvas = {9, 5, 3, SAL_SAMPLE_U8, rgb};
+    sal_text_draw(&canvas, 0, 0, (char[]){letter, '\0'}, 1, (uint8_t[]){255, 255, 255});
+    memset(dots, 0, 11 * sizeof *dots);
+    for (int i = 0; i < 45; i++)
+        dots[1 + i / 5][1 + i % 5] = rgb[3 * i] == 255;
+}
+
+Test(text, letters_are_drawn_dot_by_dot)
+{
+    static const char *const g_and_A[9] = {".....  .###.", ".....  #...#", ".####  #...#",
+                                           "#...#  #####", "#...#  #...#", "#...#  #...#",
+                                           ".####  #...#", "....#  .....", ".###.  ....."};
+    int g[11][7], a[11][7];
+    dots_of(g, 'g');
+    dots_of(a, 'A');
+    for (int i = 0; i < 45; i++) {
+        cr_expect_eq(g[1 + i / 5][1 + i % 5], g_and_A[i / 5][i % 5] == '#', "g, row %d column %d", i / 5, i % 5);
+        cr_expect_eq(a[1 + i / 5][1 + i % 5], g_and_A[i / 5][7 + i % 5] == '#', "A, row %d column %d", i / 5, i % 5);
+    }
+}
+
+/* The level of one quarter: half ink where the dots beside and above it agree and both differ from those across. */
+static int quarter_level(int dots[11][7], int row, int column, int lower, int right)
+{
+    int y = row + 1, x = column + 1, beside = dots[y][right ? x + 1 : x - 1], above = dots[lower ? y + 1 : y - 1][x];
+    int across_x = dots[y][right ? x - 1 : x + 1], across_y = dots[lower ? y - 1 : y + 1][x];
+    if (beside == above && across_x == !beside && across_y == !above)
+        return 60; /* of 100 and 20 */
+    return dots[y][x] ? 20 : 100;
+}
+
+Test(text, enlarged_letters_have_half_ink_at_their_slants)
+{
+    for (int64_t magnify = 2; magnify <= 5; magnify++)
+        for (int letter = ' '; letter <= '~'; letter++) {
+            enum { SIDE = 9 * 5 };
+            uint8_t rgb[SIDE * SIDE * 3];
+            int dots[11][7];
+            sal_picture canvas = {SIDE, SIDE, 3, SAL_SAMPLE_U8, rgb};
+            memset(rgb, 100, sizeof rgb);
+            dots_of(dots, (char)letter);
+            sal_text_draw(&canvas, 0, 0, (char[]){(char)letter, '\0'}, magnify, (uint8_t[]){20, 20, 20});
+            for (int i = 0; i < SIDE * SIDE; i++) {
+                int64_t y = i / SIDE, x = i % SIDE;
+                int expected = y / magnify < 9 && x / magnify < 5
+                                   ? quarter_level(dots, (int)(y / magnify), (int)(x / magnify),
+                                                   y % magnify >= magnify / 2, x % magnify >= magnify / 2)
+                                   : 100;
+                for (int c = 0; c < 3; c++)
+                    cr_assert_eq(rgb[3 * i + c], expected, "'%c' times %ld at %ld, %ld: %d, expected %d", letter,
+                                 (long)magnify, (long)x, (long)y, rgb[3 * i + c], expected);
+            }
+        }
+}
+
+Test(text, letters_follow_each_other_and_borders_only_cut)
+{
+    enum { H = 30, W = 60, SMALL_H = 14, SMALL_W = 19 };
+    static const uint8_t color[3] = {10, 120, 250};
+    for (int64_t magnify = 1; magnify <= 2; magnify++)
+        for (int64_t y = -3; y <= 3; y++)
+            for (int64_t x = -5; x <= 5; x++) {
+                uint8_t whole[H * W * 3] = {0}, part[SMALL_H * SMALL_W * 3] = {0};
+                sal_picture large = {H, W, 3, SAL_SAMPLE_U8, whole}, small = {SMALL_H, SMALL_W, 3, SAL_SAMPLE_U8, part};
+                const char *text = "g\xc3\xa9j";
+                sal_text_draw(&small, x, y, text, magnify, color);
+                for (int64_t k = 0; k < 3; k++)
+                    sal_text_draw(&large, x + 10 + 6 * magnify * k, y + 10, (const char *[]){"g", "?", "j"}[k], magnify,
+                                  color);
+                for (int64_t row = 0; row < SMALL_H; row++)
+                    cr_assert_arr_eq(part + row * SMALL_W * 3, whole + 3 * ((row + 10) * W + 10), SMALL_W * 3,
+                                     "magnified %ld at %ld, %ld: row %ld differs", (long)magnify, (long)x, (long)y,
+                                     (long)row);
+            }
 }

@@ -219,6 +219,47 @@ Test(map_make, refuses_nan_and_sizes_that_overflow)
     cr_assert_eq(sal_map_make(map, NULL, g, 1, 2, 2, &unknown), SAL_ERROR_ARGUMENT);
 }
 
+Test(map_make, needs_both_arrays_and_sides_of_at_least_1)
+{
+    float g[2] = {1, 2}, map[2];
+    cr_assert_eq(sal_map_make(NULL, NULL, g, 1, 1, 2, NULL), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_map_make(map, NULL, NULL, 1, 1, 2, NULL), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_map_make(map, NULL, g, 1, 2, 0, NULL), SAL_ERROR_ARGUMENT);
+    cr_assert_str_eq(sal_last_error(), "map of 0 x 2 pixels: both sides must be at least 1");
+    cr_assert_eq(sal_map_make(map, NULL, g, 1, -1, -1, NULL), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_map_make(map, NULL, g, 2, INT64_MAX / 4, 4, NULL), SAL_ERROR_ARGUMENT);
+    cr_assert_not_null(strstr(sal_last_error(), "gradient of 2 x"), "%s", sal_last_error());
+    sal_map_options unknown = {.normalize = (sal_normalize)(SAL_NORMALIZE_NONE + 1)};
+    cr_assert_eq(sal_map_make(map, NULL, g, 1, 1, 2, &unknown), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_map_make(map, NULL, g, 1, 1, 1, NULL), SAL_OK);
+}
+
+Test(map_make, measures_the_map_whether_or_not_it_is_normalised)
+{
+    const float g[6] = {-3.0f, 1.0f, 2.0f, 0.5f, -0.25f, 2.5f};
+    for (int none = 0; none < 2; none++) {
+        float map[6];
+        sal_map_stats stats;
+        sal_map_options options = {.modifier = SAL_MODIFIER_NONE,
+                                   .sigma_set = 1,
+                                   .normalize = none ? SAL_NORMALIZE_NONE : SAL_NORMALIZE_MINMAX};
+        cr_assert_eq(sal_map_make(map, &stats, g, 1, 2, 3, &options), SAL_OK);
+        cr_expect(stats.low == -3.0f && stats.peak == 2.5f && stats.flat == 0);
+        cr_expect(is_near((double)stats.mean, 2.75 / 6.0, 1e-7), "mean %g", (double)stats.mean);
+        for (int i = 0; i < 6; i++) {
+            double expected = none ? (double)g[i] : ((double)g[i] + 3.0) / 5.5;
+            cr_expect(is_near((double)map[i], expected, 1e-7), "%d: %g, expected %g", i, (double)map[i], expected);
+        }
+    }
+}
+
+Test(map_make, default_sigma_is_of_the_shorter_side)
+{
+    cr_expect(is_near(sal_map_default_sigma(100, 250), 2.0, 1e-12));
+    cr_expect(is_near(sal_map_default_sigma(250, 100), 2.0, 1e-12));
+    cr_expect(is_near(sal_map_default_sigma(224, 224), 4.48, 1e-12));
+}
+
 /* The comparator that the other tests lean on. */
 Test(comparator, nan_and_infinity_are_near_nothing)
 {
@@ -242,4 +283,47 @@ Test(summary, is_mean_deviation_and_centre_of_mass)
     cr_expect_float_eq(s.center_y, (0.5f * 1.0f + 1.5f * 0.5f) / 1.5f / 2.0f, 1e-7f);
     sal_map_summarize(&s, nothing, 1, 2);
     cr_expect(s.mean == 0.0f && s.deviation == 0.0f && isnan(s.center_x) && isnan(s.center_y));
+}
+
+Test(summary, matches_a_naive_loop_over_maps_of_any_shape)
+{
+    static const int64_t shapes[][2] = {{1, 1}, {1, 9}, {9, 1}, {7, 12}, {40, 31}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        const int64_t height = shapes[s][0], width = shapes[s][1], n = height * width;
+        float *map = uniform_floats((uint32_t)s + 30, (size_t)n);
+        double sum = 0.0, x = 0.0, y = 0.0, spread = 0.0;
+        for (int64_t i = 0; i < n; i++) {
+            sum += (double)map[i];
+            x += (double)map[i] * ((double)(i % width) + 0.5) / (double)width;
+            y += (double)map[i] * ((double)(i / width) + 0.5) / (double)height;
+        }
+        for (int64_t i = 0; i < n; i++)
+            spread += ((double)map[i] - sum / (double)n) * ((double)map[i] - sum / (double)n);
+        sal_map_summary got;
+        sal_map_summarize(&got, map, height, width);
+        cr_expect(is_near((double)got.mean, sum / (double)n, 1e-7));
+        cr_expect(is_near((double)got.deviation, sqrt(spread / (double)n), 1e-6), "%g", (double)got.deviation);
+        cr_expect(is_near((double)got.center_x, x / sum, 1e-7) && is_near((double)got.center_y, y / sum, 1e-7));
+        free(map);
+    }
+}
+
+Test(summary, of_one_value_everywhere_has_no_deviation_and_of_a_negative_map_no_centre)
+{
+    float map[50];
+    sal_map_summary s;
+    for (int i = 0; i < 50; i++)
+        map[i] = 0.1f;
+    sal_map_summarize(&s, map, 5, 10);
+    cr_expect(s.deviation >= 0.0f && is_near((double)s.deviation, 0.0, 1e-8), "%g", (double)s.deviation);
+    for (int i = 0; i < 50; i++)
+        map[i] = -0.005f;
+    sal_map_summarize(&s, map, 5, 10);
+    cr_expect(isnan(s.center_x) && isnan(s.center_y));
+    cr_expect(is_near((double)s.mean, -0.005, 1e-9));
+    /* However little there is of it, mass has a centre. */
+    memset(map, 0, sizeof map);
+    map[49] = 1e-4f;
+    sal_map_summarize(&s, map, 5, 10);
+    cr_expect(is_near((double)s.center_x, 0.95, 1e-6) && is_near((double)s.center_y, 0.9, 1e-6));
 }

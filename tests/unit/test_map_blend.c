@@ -72,7 +72,7 @@ Test(overlay, refuses_pictures_of_another_size_and_wrong_styles)
 {
     uint8_t rgb[12] = {0};
     float map[1] = {0};
-    sal_picture picture = {2, 2, 3, SAL_SAMPLE_U8, rgb}, out;
+    sal_picture picture = {2, 2, 3, SAL_SAMPLE_U8, rgb}, out = picture;
     sal_placement p = stretch(1, 1, 2, 2), other = stretch(1, 1, 2, 3);
     sal_overlay_style style = {SAL_COLORMAP_GRAY, 0.5};
     cr_assert_eq(sal_overlay_make(&out, &picture, map, &other, &style), SAL_ERROR_ARGUMENT);
@@ -82,7 +82,103 @@ Test(overlay, refuses_pictures_of_another_size_and_wrong_styles)
     cr_assert_eq(sal_overlay_make(&out, &picture, map, &p, &style), SAL_ERROR_ARGUMENT);
     style = (sal_overlay_style){(sal_colormap)99, 0.5};
     cr_assert_eq(sal_overlay_make(&out, &picture, map, &p, &style), SAL_ERROR_ARGUMENT);
-    cr_assert_null(out.samples);
+    cr_assert(!out.samples && out.height == 0);
+}
+
+static void check_overlay(sal_status expected, sal_picture picture, sal_placement placement, double alpha)
+{
+    float map[1] = {0.5f};
+    sal_picture out;
+    cr_expect_eq(sal_overlay_make(&out, &picture, map, &placement, &(sal_overlay_style){SAL_COLORMAP_GRAY, alpha}),
+                 expected, "%ld x %ld, %ld channels of type %d, alpha %g", (long)picture.height, (long)picture.width,
+                 (long)picture.channels, (int)picture.type, alpha);
+    sal_free(out.samples);
+}
+
+Test(overlay, looks_at_every_field_of_picture_and_style)
+{
+    float samples[4 * 2 * 3] = {0};
+    const sal_placement p = stretch(1, 1, 2, 3);
+    check_overlay(SAL_OK, (sal_picture){2, 3, 1, SAL_SAMPLE_F32, samples}, p, 1.0);
+    check_overlay(SAL_OK, (sal_picture){2, 3, 4, SAL_SAMPLE_U8, samples}, p, 0.0);
+    check_overlay(SAL_ERROR_ARGUMENT, (sal_picture){2, 3, 1, SAL_SAMPLE_F32, samples}, p, 1.005);
+    check_overlay(SAL_ERROR_ARGUMENT, (sal_picture){2, 3, 1, SAL_SAMPLE_F32, samples}, p, -0.005);
+    check_overlay(SAL_ERROR_ARGUMENT, (sal_picture){2, 2, 1, SAL_SAMPLE_F32, samples}, p, 0.5);
+    check_overlay(SAL_ERROR_ARGUMENT, (sal_picture){1, 3, 1, SAL_SAMPLE_F32, samples}, p, 0.5);
+    check_overlay(SAL_ERROR_ARGUMENT, (sal_picture){2, 3, 0, SAL_SAMPLE_F32, samples}, p, 0.5);
+    check_overlay(SAL_ERROR_ARGUMENT, (sal_picture){2, 3, 1, (sal_sample_type)3, samples}, p, 0.5);
+    cr_expect_str_eq(sal_last_error(), "picture with 1 channels of sample type 3");
+}
+
+/* Samples at all channel counts and types, pixel by pixel from the words of map.h. */
+static int naive_level(const double *v, int64_t channels, int c, double low, double scale, double full_alpha)
+{
+    double sample = channels == 3 || channels == 4 ? v[c] : v[0], alpha = 1.0;
+    if (channels > 4) {
+        sample = 0.0;
+        for (int64_t k = 0; k < channels; k++)
+            sample += v[k] / (double)channels;
+    }
+    if (full_alpha > 0.0 && (channels == 2 || channels == 4))
+        alpha = v[channels - 1] / full_alpha;
+    double level = alpha * (sample - low) * scale + (1.0 - alpha) * 255.0;
+    return (int)floor(fmin(fmax(level, 0.0), 255.0) + 0.5);
+}
+
+Test(shade, of_any_row_follows_its_words_for_every_type_and_channel_count)
+{
+    enum { H = 3, W = 11, MOST = 7 };
+    static const double tops[] = {255.0, 65535.0, 1.0, 255.0, 1000.0};
+    for (int kind = 0; kind < 5; kind++)
+        for (int64_t channels = 1; channels <= MOST; channels++) {
+            uint8_t bytes[H * W * MOST], rgb[3 * W];
+            uint16_t words[H * W * MOST];
+            float floats[H * W * MOST];
+            double values[H * W * MOST], low = kind == 4 ? -300.0 : 0.0;
+            for (int64_t i = 0; i < H * W * channels; i++) {
+                /* The range is reached at both ends, in the middle of the picture. */
+                double u = i == 17 ? 0.0 : i == 19 ? 1.0 : (double)uniform_at((uint32_t)channels + 90, (size_t)i);
+                bytes[i] = (uint8_t)(255.0 * u);
+                words[i] = (uint16_t)(65535.0 * u);
+                floats[i] = (float)(low + (tops[kind] - low) * u);
+                values[i] = kind == 0 ? (double)bytes[i] : kind == 1 ? (double)words[i] : (double)floats[i];
+            }
+            void *samples[] = {bytes, words, floats, floats, floats};
+            sal_picture picture = {H, W, channels, kind < 2 ? (sal_sample_type)kind : SAL_SAMPLE_F32, samples[kind]};
+            sal_shade shade = sal_shade_of(&picture);
+            double scale = 255.0 / (tops[kind] - low), full = kind < 2 ? tops[kind] : 0.0;
+            cr_expect(is_near(shade.low, low, 0.0) && is_near(shade.scale, scale, 1e-12 * scale),
+                      "kind %d, %ld channels: %g %g", kind, (long)channels, shade.low, shade.scale);
+            for (int64_t y = 0; y < H; y++) {
+                sal_shade_row(rgb, &picture, &shade, y);
+                for (int64_t i = 0; i < 3 * W; i++) {
+                    const double *v = values + (y * W + i / 3) * channels;
+                    int expected = naive_level(v, channels, (int)(i % 3), low, scale, full);
+                    cr_expect_eq(rgb[i], expected, "kind %d, %ld channels, row %ld, index %ld: %d, expected %d", kind,
+                                 (long)channels, (long)y, (long)i, rgb[i], expected);
+                }
+            }
+        }
+}
+
+Test(shade, of_floats_is_what_their_range_says)
+{
+    static const struct {
+        float samples[2];
+        double low, scale;
+    } cases[] = {
+        {{0.0f, 1.0f}, 0.0, 255.0},     {{0.0f, 1.005f}, 0.0, 1.0},   {{0.005f, 0.5f}, 0.0, 255.0},
+        {{0.005f, 9.0f}, 0.0, 1.0},     {{3.0f, 255.0f}, 0.0, 1.0},   {{0.0f, 256.0f}, 0.0, 255.0 / 256.0},
+        {{-1.0f, 0.0f}, -1.0, 255.0},   {{-1.0f, 1.0f}, -1.0, 127.5}, {{256.0f, 256.0f}, 256.0, 0.0},
+        {{256.0f, 766.0f}, 256.0, 0.5}, {{1.0f, 1.0f}, 0.0, 255.0},   {{-5.0f, -4.0f}, -5.0, 255.0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int turned = 0; turned < 2; turned++) {
+            float samples[4] = {cases[i].samples[turned], NAN, INFINITY, cases[i].samples[!turned]};
+            sal_shade shade = sal_shade_of(&(sal_picture){2, 2, 1, SAL_SAMPLE_F32, samples});
+            cr_expect(shade.low == cases[i].low && is_near(shade.scale, cases[i].scale, 1e-12), "case %zu: %g %g", i,
+                      shade.low, shade.scale);
+        }
 }
 
 static void check_shade(sal_picture picture, const uint8_t *expected)

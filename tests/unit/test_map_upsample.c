@@ -87,19 +87,76 @@ Test(upsample, of_the_same_size_is_the_map)
     free(map);
 }
 
+/* Whether the placement is refused for a map of one value. */
+static void check_placement(sal_placement p, sal_status expected, const char *field)
+{
+    float map[1] = {0}, out[4];
+    cr_expect_eq(sal_map_upsample(out, map, &p), expected, "%s", field);
+}
+
 Test(upsample, refuses_placements_that_are_none)
 {
-    float map[1] = {0}, out[1];
-    sal_placement good = stretch(1, 1, 1, 1), p = good;
-    p.scale_x = 0.0;
-    cr_assert_eq(sal_map_upsample(out, map, &p), SAL_ERROR_ARGUMENT);
-    p = good;
-    p.scale_y = NAN;
-    cr_assert_eq(sal_map_upsample(out, map, &p), SAL_ERROR_ARGUMENT);
-    p = good;
-    p.offset_x = INFINITY;
-    cr_assert_eq(sal_map_upsample(out, map, &p), SAL_ERROR_ARGUMENT);
+    const sal_placement good = stretch(1, 1, 2, 2);
+    static const double no_scales[] = {0.0, -1.0, NAN, INFINITY}, no_offsets[] = {NAN, INFINITY, -INFINITY};
+    sal_placement p;
+    check_placement(good, SAL_OK, "good");
+    for (int k = 0; k < 4; k++) {
+        p = good;
+        p.scale_x = no_scales[k];
+        check_placement(p, SAL_ERROR_ARGUMENT, "scale_x");
+        p = good;
+        p.scale_y = no_scales[k];
+        check_placement(p, SAL_ERROR_ARGUMENT, "scale_y");
+    }
+    for (int k = 0; k < 3; k++) {
+        p = good;
+        p.offset_x = no_offsets[k];
+        check_placement(p, SAL_ERROR_ARGUMENT, "offset_x");
+        p = good;
+        p.offset_y = no_offsets[k];
+        check_placement(p, SAL_ERROR_ARGUMENT, "offset_y");
+    }
     p = good;
     p.source_height = 0;
-    cr_assert_eq(sal_map_upsample(out, map, &p), SAL_ERROR_ARGUMENT);
+    check_placement(p, SAL_ERROR_ARGUMENT, "source_height");
+    p = good;
+    p.source_width = 0;
+    check_placement(p, SAL_ERROR_ARGUMENT, "source_width");
+    p = good;
+    p.net_height = 0;
+    check_placement(p, SAL_ERROR_ARGUMENT, "net_height");
+    p = good;
+    p.net_width = 0;
+    check_placement(p, SAL_ERROR_ARGUMENT, "net_width");
+    cr_expect_str_eq(sal_last_error(), "placement of 0 x 1 on 2 x 2: all sides must be at least 1");
+    /* Any positive scale will do. */
+    p = good;
+    p.scale_x = 1e-3;
+    check_placement(p, SAL_OK, "small scale_x");
+    p = good;
+    p.scale_y = 1e-3;
+    check_placement(p, SAL_OK, "small scale_y");
+}
+
+/* The contract of a tap in double, from the pixel's centre. */
+Test(upsample, taps_are_the_two_values_around_the_centre)
+{
+    static const double scales[] = {0.3, 1.0, 2.0, 3.7}, offsets[] = {0.0, -1.5, -0.005, 4.25};
+    for (int64_t n = 1; n <= 5; n++)
+        for (int k = 0; k < 16; k++)
+            for (int64_t i = 0; i < 30; i++) {
+                const double scale = scales[k / 4], offset = offsets[k % 4];
+                const sal_upsample_tap tap = sal_upsample_at(i, scale, offset, n);
+                const double v = ((double)i + 0.5 - offset) / scale;
+                const double t = fmin(fmax(v - 0.5, 0.0), (double)(n - 1));
+                cr_assert_eq(tap.visible, v >= 0.0 && v <= (double)n, "n %ld, %ld at %g %g", (long)n, (long)i, scale,
+                             offset);
+                if (!tap.visible)
+                    continue;
+                cr_assert(tap.lo >= 0 && tap.lo <= tap.hi && tap.hi <= n - 1 && tap.hi - tap.lo <= 1);
+                cr_assert(tap.weight >= 0.0f && tap.weight <= 1.0f);
+                cr_assert(is_near((double)tap.lo + (double)tap.weight * (double)(tap.hi - tap.lo), t, 1e-6),
+                          "n %ld, %ld at %g %g: %ld to %ld by %g, expected %g", (long)n, (long)i, scale, offset,
+                          (long)tap.lo, (long)tap.hi, (double)tap.weight, t);
+            }
 }
