@@ -4,18 +4,15 @@
     mutate.py --build BUILD [--module map] [--sample 60] [--seed 1] [--json FILE] [--minimum 90]
 
 BUILD is a folder that scripts/build.sh made with -DSAL_TESTS=ON and Ninja. The working tree stays as it is: each mutant is a
-changed copy of one file, compiled and linked with BUILD's own commands into a folder of BUILD. The tests of a module are those with its
-name among their ctest labels, without the label slow; they run quickest first until one fails. A test that
-takes several times as long as before, or too much memory, fails. Not counted:
+changed copy of one file, compiled and linked with BUILD's own commands in a folder of its own there. The tests of a module are
+those with its name among their ctest labels, but for the slow ones; they run quickest first until one fails. A test fails, too,
+where it takes several times as long as without a mutant, or far too much memory. Not counted are mutants
 
-  - mutants that do not compile, or compile to the object code of the original or of an earlier mutant
-  - mutants that tests/mutants_equivalent.txt lists with the reason why nothing changes
+  - that do not compile, or compile to the object code of the original or of an earlier mutant
+  - that tests/mutants_equivalent.txt lists with the reason why nothing changes
 
-Left out by rule, and counted as "left out": arguments of allocations, since memory cannot be made to run out, and the size of a
-buffer shows under a sanitizer alone; calls that only free memory; sizes of arrays; tables between
-"clang-format off" and "on", and colormap_tables.c; lines of the preprocessor.
-
-Ends with 1 where the tests kill fewer than --minimum percent of some module's mutants."""
+mutants.py says what is changed, and what is left out by rule. Ends with 1 where the tests kill fewer than --minimum percent of
+the mutants of some module."""
 import argparse
 import collections
 import concurrent.futures
@@ -33,190 +30,14 @@ import sys
 import tempfile
 import time
 
+from mutants import Source
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODULES = ("map", "program", "attribution", "results")
-TABLES = ("src/map/colormap_tables.c",)
 EQUIVALENT = ROOT / "tests/mutants_equivalent.txt"
 MEMORY = 8 << 30  # address space of a test; oneDNN and OpenMP reserve much and use little
 
-TOKEN = re.compile(r"""(?P<comment>/\*.*?\*/|//[^\n]*)|(?P<line>^[ \t]*\#(?:\\\n|[^\n])*)|(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
-    |(?P<number>(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[uUlLfF]*)|(?P<name>[A-Za-z_]\w*)
-    |(?P<sign><<=|>>=|\.\.\.|->|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|[^\s\w])""", re.S | re.M | re.X)
-SWAPS = {"+": "-", "-": "+", "*": "/", "/": "*", "%": "*", "&": "|", "|": "&", "<<": ">>", ">>": "<<", "&&": "||", "||": "&&",
-         "+=": "-=", "-=": "+=", "*=": "/=", "/=": "*=", "%=": "*=", "&=": "|=", "|=": "&=", "++": "--", "--": "++",
-         "<": ("<=", ">="), "<=": ("<", ">"), ">": (">=", "<="), ">=": (">", "<"), "==": "!=", "!=": "=="}
-AFTER_OPERAND = ("+", "-", "*", "/", "%", "&", "|", "<<", ">>", "<")  # elsewhere they are no binary operators
-TYPE = re.compile(r"(?:(?:const|unsigned|struct|void|char|int|float|double|\w+_t|sal_\w+)\b\s*|\*\s*)+")
-KEYWORDS = ("return", "goto", "if", "else", "for", "while", "do", "switch", "case", "default", "sizeof", "typedef", "static",
-            "const", "struct", "enum", "extern")
-ALLOCATIONS = re.compile(r"sal_alloc|sal_size_mul|sal_size_add|sal_grow|calloc|malloc|realloc|sal_fail_memory")
-RELEASES = re.compile(r"(?:\w*_)?(?:free|close|clear|release|finalize|destroy)|drop_\w+|return_freed_memory|malloc_trim")
 FAILED = re.compile(r"\[FAIL\] (\S+):|^(?:FAIL|ERROR): (\w+)|^.*?(\w+(?:::\w+)): (?:Assertion|CRASH)", re.M)
-
-Token = collections.namedtuple("Token", "kind text start end")
-Mutant = collections.namedtuple("Mutant", "file line start end text kind before after")
-
-
-# ---- Finding places ----------------------------------------------------------
-
-def tokens_of(text):
-    off = [(m.start(), m.end()) for m in re.finditer(r"/\* clang-format off \*/.*?/\* clang-format on \*/", text, re.S)]
-    tokens, tables = [], 0
-    for m in TOKEN.finditer(text):
-        if m.lastgroup == "comment" or m.lastgroup == "line":
-            continue
-        if any(a <= m.start() < b for a, b in off):
-            tables += m.lastgroup == "number"
-            continue
-        tokens.append(Token(m.lastgroup, m.group(), m.start(), m.end()))
-    return tokens, tables
-
-
-def partners(tokens):
-    """Index of the bracket that belongs to the bracket at each index."""
-    pairs, open_ = {}, []
-    for i, t in enumerate(tokens):
-        if t.kind == "sign" and t.text in "([{":
-            open_.append(i)
-        elif t.kind == "sign" and t.text in ")]}" and open_:
-            pairs[i] = open_.pop()
-            pairs[pairs[i]] = i
-    return pairs
-
-
-class Source:
-    """A file's mutants."""
-
-    def __init__(self, path):
-        self.path = path
-        self.name = str(path.relative_to(ROOT))
-        self.text = path.read_text()
-        self.left_out = collections.Counter()
-        self.mutants = []
-        if self.name in TABLES:
-            return
-        self.tokens, self.left_out["tables"] = tokens_of(self.text)
-        self.pairs = partners(self.tokens)
-        self.allocations = [(i + 1, self.pairs[i + 1]) for i, t in enumerate(self.tokens)
-                            if ALLOCATIONS.fullmatch(t.text) and self.is_sign(i + 1, "(")]
-        for i in range(1, len(self.tokens)):
-            self.visit(i)
-        self.visit_statements()
-
-    def is_sign(self, i, text):
-        return 0 <= i < len(self.tokens) and self.tokens[i].text == text
-
-    def add(self, i, start, end, new, kind):
-        if any(a < i < b for a, b in self.allocations):
-            self.left_out["allocations"] += 1
-            return
-        line = self.text.count("\n", 0, start) + 1
-        first = self.text.rfind("\n", 0, start) + 1
-        last = self.text.find("\n", end)
-        self.mutants.append(Mutant(self.name, line, start, end, new + "\n" * self.text.count("\n", start, end), kind,
-                                   " ".join(self.text[first:last].split()),
-                                   " ".join((self.text[first:start] + new + self.text[end:last]).split())))
-
-    def ends_operand(self, i):
-        """Whether a binary operator may follow token i: a name, a number, or a bracket that closes no cast."""
-        t = self.tokens[i]
-        if t.text in KEYWORDS or TYPE.fullmatch(t.text):
-            return False
-        if t.text == ")" and i in self.pairs:
-            opened = self.pairs[i]
-            cast = TYPE.fullmatch(self.text[self.tokens[opened].end:t.start])
-            return not cast or self.tokens[opened - 1].kind == "name"
-        return t.kind in ("name", "number") or t.text == "]"
-
-    def visit(self, i):
-        t, before = self.tokens[i], self.tokens[i - 1]
-        if t.kind == "number":
-            if before.text == "[" and self.tokens[i - 2].kind == "name" and \
-                    (self.tokens[i - 3].kind == "name" and self.tokens[i - 3].text not in KEYWORDS[:10] or
-                     self.tokens[i - 3].text == "*" and self.tokens[i - 4].kind == "name"):
-                self.left_out["array sizes"] += 1
-                return
-            self.add(i, t.start, t.end, other_number(t.text), "constant")
-        elif t.text == "!":
-            self.add(i, t.start, t.end, "", "not")
-        elif t.text == "?":
-            self.visit_choice(i)
-        elif t.text in ("if", "while") and self.is_sign(i + 1, "("):
-            self.visit_condition(i + 1)
-        elif t.kind == "sign" and t.text in SWAPS:
-            if t.text not in AFTER_OPERAND or self.ends_operand(i - 1):
-                new = SWAPS[t.text]
-                for n in new if isinstance(new, tuple) else (new,):
-                    self.add(i, t.start, t.end, n, "operator")
-            elif t.text == "-":
-                self.add(i, t.start, t.end, "", "minus")
-
-    def visit_condition(self, i):
-        """A condition of a name alone has no operator to change: it is negated."""
-        inner = self.tokens[i + 1:self.pairs[i]]
-        if all(t.kind == "name" or t.text in ("->", ".", "[", "]", "*") for t in inner):
-            self.add(i, self.tokens[i].end, self.tokens[i].end, "!", "condition")
-
-    def visit_choice(self, i):
-        """c ? a : b becomes c ? b : a."""
-        j, colon, nested = i + 1, None, 0
-        while j < len(self.tokens):
-            text = self.tokens[j].text
-            if text in ("(", "[", "{"):
-                j = self.pairs[j]
-            elif text == "?":
-                nested += 1
-            elif text == ":" and nested:
-                nested -= 1
-            elif text == ":" and colon is None:
-                colon = j
-            elif text in (")", "]", "}", ",", ";", ":"):
-                break
-            j += 1
-        if colon is None:
-            return
-        part = lambda a, b: self.text[self.tokens[a].start:self.tokens[b].end]
-        self.add(i, self.tokens[i + 1].start, self.tokens[j - 1].end,
-                 f"{part(colon + 1, j - 1)} : {part(i + 1, colon - 1)}", "choice")
-
-    def visit_statements(self):
-        start = 0
-        for i, t in enumerate(self.tokens):
-            if t.text in ("{", "}", ":") or t.text == "else" or \
-                    t.text == ")" and self.tokens[self.pairs.get(i, 0) - 1].text in ("if", "for", "while", "switch"):
-                start = i + 1
-            elif t.text == ";":
-                self.visit_statement(start, i)
-                start = i + 1
-
-    def visit_statement(self, start, end):
-        first = self.tokens[start]
-        inside = any(self.tokens[a].text == "(" and a < start <= b for a, b in self.pairs.items())
-        second = self.tokens[start + 1]
-        declares = first.kind == "name" and (second.kind == "name" or second.text == "*") and first.text not in ("break", "continue")
-        if start >= end or inside or first.text in KEYWORDS or declares or first.text in ("++", "--") or \
-                (first.kind != "name" and first.text not in ("*", "(")):
-            return
-        called = self.tokens[start + 2] if first.text == "TRY" else first
-        if second.text == "(" and RELEASES.fullmatch(called.text):
-            self.left_out["frees"] += 1
-        elif second.text == "(" and ALLOCATIONS.fullmatch(called.text):
-            self.left_out["allocations"] += 1
-        else:
-            self.add(start, first.start, self.tokens[end - 1].end, "", "statement")
-
-
-def other_number(text):
-    """A number nearby: 0 becomes 1, n becomes n + 1, a float changes by a hundredth, a tiny one by its double."""
-    m = re.fullmatch(r"(0[xX][0-9a-fA-F]+|[0-9.]+(?:[eE][+-]?\d+)?)([uUlLfF]*)", text)
-    body, suffix = m.groups()
-    if body.lower().startswith("0x"):
-        return f"{int(body, 16) + 1:#x}{suffix}"
-    if re.fullmatch(r"\d+", body):
-        return f"{int(body) + 1}{suffix}"
-    value = float(body)
-    value = 0.01 if value == 0.0 else value * 2.0 if value < 1e-3 else value * 1.01
-    return f"{value!r}{suffix}"
 
 
 def listed_equivalents():
@@ -242,7 +63,9 @@ class Build:
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="mutants.", dir=folder))
         done = subprocess.run(["ninja", "-C", folder, "-t", "compdb", "-x"], stdout=subprocess.PIPE, check=True)
         entries = json.loads(done.stdout[done.stdout.index(b"["):])
-        self.edges = {e["output"]: e["command"] for e in entries if re.search(r" -c |(?:cc|gcc|clang|c\+\+)\S* .* -o |/ar qc ", e["command"])}
+        self.edges = {e["output"]: e["command"] for e in entries if re.search(r"(?:cc|clang)\S* .* -o |/ar qc ", e["command"])}
+        cache = (folder / "CMakeCache.txt").read_text()
+        self.memory = None if re.search(r"^SAL_SANITIZE:STRING=.", cache, re.M) else MEMORY
         self.objects = {}
         for e in entries:
             if " -c " in e["command"]:
@@ -282,7 +105,7 @@ class Build:
         if output in objects:
             return True
         words = self.edges.get(output, "").split()
-        return any(self.uses(w, objects) for w in words if w != output and w in self.edges and not w == output)
+        return any(self.uses(w, objects) for w in words if w != output and w in self.edges)
 
     def link(self, place, output, objects):
         """The program with the objects of `place`, in `place`; an object in front of a library replaces the library's."""
@@ -310,6 +133,7 @@ class Test:
         properties = {p["name"]: p["value"] for p in described["properties"]}
         self.labels = properties.get("LABELS", [])
         self.skip = properties.get("SKIP_RETURN_CODE", 0)
+        self.skip_text = properties.get("SKIP_REGULAR_EXPRESSION", [])
         self.cwd = properties.get("WORKING_DIRECTORY", folder)
         self.environment = dict(e.split("=", 1) for e in properties.get("ENVIRONMENT", []))
         self.seconds = None
@@ -326,8 +150,9 @@ class Test:
         temporary.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, **self.environment, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "2",
                        "CRITERION_FAIL_FAST": "1", "CRITERION_JOBS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        process = subprocess.Popen([swapped.get(w, w) for w in self.command], cwd=self.cwd, env=environment, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=limits)
+        process = subprocess.Popen([swapped.get(w, w) for w in self.command], cwd=self.cwd, env=environment,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   start_new_session=True, preexec_fn=lambda: limits(build.memory))
         try:
             output, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
@@ -339,14 +164,16 @@ class Test:
                 pass
             process.wait()
             shutil.rmtree(temporary, ignore_errors=True)
-        if process.returncode == 0 or process.returncode == self.skip:
+        text = output.decode(errors="replace")
+        if process.returncode in (0, self.skip) or any(re.search(skip, text) for skip in self.skip_text):
             return None
-        failed = FAILED.search(output.decode(errors="replace"))
+        failed = FAILED.search(text)
         return next((g for g in failed.groups() if g), "") if failed else f"status {process.returncode}"
 
 
-def limits():
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+def limits(memory):
+    if memory:  # the sanitizers reserve terabytes
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
 
@@ -363,8 +190,8 @@ def tests_of(build, module):
 
 
 FALLBACK = {"map": "test_map|test_smooth|test_map_upsample|test_colormap|test_map_blend|test_figure",
-            "program": "test_program|test_program_plan|test_api_engine|conformance_cpu",
-            "attribution": "test_api_target|test_api_engine|test_top_scores",
+            "program": r"test_program(_\w+)?|test_api_engine",
+            "attribution": "test_api_target|test_api_engine|test_gradient",
             "results": "cli_Results|sweep_(Inputs|Results|BadPictures|Refusals|Events|Safety|Stopped|Gone|Merge)"}
 
 
@@ -401,7 +228,7 @@ class Check:
     def __init__(self, build, module, arguments):
         self.build, self.module, self.arguments = build, module, arguments
         paths = sorted(p for p in (ROOT / "src" / module).iterdir() if p.suffix in (".c", ".h"))
-        self.sources = {s.name: s for s in map(Source, paths)}
+        self.sources = {s.name: s for s in (Source(ROOT, p) for p in paths)}
         self.left_out = sum((s.left_out for s in self.sources.values()), collections.Counter())
         self.equivalent = listed_equivalents()
         self.originals = {}
@@ -441,7 +268,8 @@ class Check:
             reason = "listed as equivalent"
         else:
             if mutant.file not in self.originals:
-                self.originals[mutant.file] = {self.digest(self.build.scratch / f"{self.module}_original", source, source.text)[1]}
+                original = self.digest(self.build.scratch / f"{self.module}_original", source, source.text)
+                self.originals[mutant.file] = {original[1]}
             if made[1] in self.originals[mutant.file]:
                 reason = "same object code"
             self.originals[mutant.file].add(made[1])
@@ -521,8 +349,11 @@ def main():
             results[module] = report(module, check, check.run())
     finally:
         shutil.rmtree(build.scratch, ignore_errors=True)
+    if not arguments.list and not any(r["mutants"] for r in results.values()):
+        sys.exit("mutate.py: no mutants there")
     if arguments.json:
-        arguments.json.write_text(json.dumps({"seed": arguments.seed, "sample": arguments.sample, "modules": results}, indent=1) + "\n")
+        everything = {"seed": arguments.seed, "sample": arguments.sample, "modules": results}
+        arguments.json.write_text(json.dumps(everything, indent=1) + "\n")
     return 1 if any(r["share"] < arguments.minimum for r in results.values()) else 0
 
 
