@@ -5,6 +5,12 @@
 
 #include "program/program.h"
 
+/* One run of a step. */
+typedef struct fake_run {
+    const void *inputs[70];
+    const void *output, *kept, *scratch;
+} fake_run;
+
 typedef struct fake_device {
     sal_backend backend; /* what sal_backend_find finds; tests may take rows and functions away */
     size_t free_bytes;
@@ -20,6 +26,9 @@ typedef struct fake_device {
     int maps_made, downloads;                      /* calls so far */
     sal_device_options options;                    /* it was opened with */
     char spec[32];
+    const void *uploaded_to, *downloaded_from;
+    fake_run runs[40]; /* the first ones */
+    int run_count;
     char log[8192]; /* what was asked for while a program ran */
 } fake_device;
 

@@ -304,6 +304,80 @@ Test(program_device, the_first_layers_run_a_part_of_the_batch_at_a_time)
     sal_program_close(p);
 }
 
+/* Where picture number `picture` of a value lies. */
+static const void *place_of(const sal_program *p, int value, int64_t picture)
+{
+    const sal_value *v = &p->values[value];
+    return p->arena + v->offset + (v->pictures == p->batch ? picture * (int64_t)v->bytes : 0);
+}
+
+/* Every run from the fake device's first on, of steps [first, last) in their segments; the number of runs. */
+static int check_runs(const sal_program *p, int first, int last)
+{
+    int run = 0;
+    for (int k = 0; k < p->segment_count; k++)
+        for (int64_t picture = 0; picture < p->batch; picture += p->segments[k].chunk)
+            for (int s = p->segments[k].first; s < p->segments[k].last; s++) {
+                if (s < first || s >= last)
+                    continue;
+                const fake_run *r = &fake.runs[run++];
+                const sal_step *step = &p->steps[s];
+                for (int i = 0; i < step->input_count; i++)
+                    cr_expect_eq(r->inputs[i], place_of(p, step->inputs[i], picture), "step %d, input %d", s, i);
+                cr_expect_eq(r->output, place_of(p, step->output, picture), "step %d", s);
+                cr_expect_eq(r->kept, step->kept < 0 ? NULL : place_of(p, step->kept, picture), "step %d", s);
+                cr_expect_eq(r->scratch, p->arena + p->scratch_offsets[s], "step %d", s);
+            }
+    return run;
+}
+
+Test(program_device, everything_is_read_and_written_where_it_was_planned)
+{
+    float pictures[4 * 2 * 64 * 64] = {0}, seeds[4 * 4] = {0}, scores[16];
+    fake.scratch_bytes = 1000;
+    sal_program *p = open_graph((sal_program_options){.batch = 4});
+    cr_assert_eq(p->segment_count, 4);
+    cr_expect_eq(sal_program_forward(p, scores, pictures, 4), SAL_OK);
+    cr_expect_eq(fake.run_count, check_runs(p, 0, (int)p->forward_count));
+    cr_expect_eq(fake.uploaded_to, place_of(p, p->input, 0));
+    cr_expect_eq(fake.downloaded_from, place_of(p, p->scores, 0));
+    fake.run_count = 0;
+    cr_expect_eq(sal_program_backward(p, pictures, seeds, 4), SAL_OK);
+    cr_expect_eq(fake.run_count, check_runs(p, (int)p->forward_count, (int)p->step_count));
+    cr_expect_eq(fake.uploaded_to, place_of(p, p->seed, 0));
+    cr_expect_eq(fake.downloaded_from, place_of(p, p->gradient, 0));
+    fake.downloaded_from = NULL;
+    cr_expect_eq(sal_program_download(p, pictures, 1), SAL_OK);
+    cr_expect_eq(fake.downloaded_from, place_of(p, p->gradient, 0));
+    sal_program_close(p);
+}
+
+Test(program_device, a_step_may_have_any_number_of_inputs)
+{
+    float pictures[70 * 2 * 2] = {0};
+    for (int count = 63; count <= 66; count++) {
+        int parts[70], node;
+        sal_graph_clear(&graph);
+        const int x = build_input(&graph, 70, 2, 2);
+        for (int k = 0; k < count; k++)
+            parts[k] = build_slice(&graph, x, 1, k, 1, 1);
+        cr_assert_eq(sal_graph_add(&node, &graph, SAL_OP_CONCAT, NULL, parts, count), SAL_OK);
+        graph.nodes[node].axis = 1;
+        build_dense(&graph, build_flatten(&graph, build_done(&graph, node)), 1);
+        sal_program *p = open_graph((sal_program_options){.batch = 1});
+        fake.run_count = 0;
+        memset(&p->segments[0], 0, sizeof p->segments);
+        p->segment_count = 1;
+        p->segments[0] = (sal_segment){count, count + 1, 1}; /* the concat alone */
+        cr_assert_eq(p->steps[count].kind, SAL_STEP_CONCAT);
+        p->forward_count = (size_t)count + 1;
+        cr_expect_eq(sal_program_forward(p, NULL, pictures, 1), SAL_OK);
+        cr_assert_eq(fake.run_count, 1);
+        cr_expect_eq(check_runs(p, count, count + 1), 1);
+        sal_program_close(p);
+    }
+}
+
 Test(program_device, a_described_one_runs_nothing)
 {
     float pictures[2 * 64 * 64] = {0};
