@@ -64,6 +64,7 @@ class Build:
         done = subprocess.run(["ninja", "-C", folder, "-t", "compdb", "-x"], stdout=subprocess.PIPE, check=True)
         entries = json.loads(done.stdout[done.stdout.index(b"["):])
         self.edges = {e["output"]: e["command"] for e in entries if re.search(r"(?:cc|clang)\S* .* -o |/ar qc ", e["command"])}
+        self.parts = {o: [w for w in c.split() if w in self.edges and w != o] for o, c in self.edges.items()}
         cache = (folder / "CMakeCache.txt").read_text()
         self.memory = None if re.search(r"^SAL_SANITIZE:STRING=.", cache, re.M) else MEMORY
         self.objects = {}
@@ -71,8 +72,8 @@ class Build:
             if " -c " in e["command"]:
                 self.objects.setdefault(os.path.normpath(e["file"]), []).append(e["output"])
 
-    def objects_of(self, source):
-        """The library's objects that hold a file's code: its own, or those of the files that include it."""
+    def objects_of(self, source, programs):
+        """The objects that hold a file's code: its own, or those of the programs that include it."""
         if source.suffix == ".c":
             return self.objects[str(source)]
         done = subprocess.run(["ninja", "-C", self.folder, "-t", "deps"], stdout=subprocess.PIPE, text=True, check=True)
@@ -82,7 +83,7 @@ class Build:
                 output = line.split(":")[0]
             elif line.strip() and os.path.normpath(self.folder / line.strip()) == str(source):
                 found.append(output)
-        return [o for o in found if o.startswith("src/")]
+        return [o for o in found if any(self.uses(p, (o,)) for p in programs)]
 
     def compile(self, place, source, text, output):
         """Object code of the file, or of one that includes it, in the folder `place`; None where it does not compile."""
@@ -96,16 +97,15 @@ class Build:
             words = words.replace(str(source), str(shadow))
         else:
             words = words.replace(" -I", f" -I{place / 'include'} -I", 1)
-        done = subprocess.run(words + f" -w -g0 -iquote {source.parent}", shell=True, cwd=self.folder, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, check=False)
+        done = subprocess.run(words + f" -w -g0 -iquote {source.parent}", shell=True, cwd=self.folder,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         return made if done.returncode == 0 else None
 
     def uses(self, output, objects):
         """Whether a program is made of one of the objects."""
         if output in objects:
             return True
-        words = self.edges.get(output, "").split()
-        return any(self.uses(w, objects) for w in words if w != output and w in self.edges)
+        return any(self.uses(w, objects) for w in self.parts[output])
 
     def link(self, place, output, objects):
         """The program with the objects of `place`, in `place`; an object in front of a library replaces the library's."""
@@ -117,8 +117,8 @@ class Build:
         for word in self.edges[output].split(" "):
             if word == output or word in objects:
                 word = str(place / word)
-            elif word.endswith(".a") and word in self.edges and self.uses(word, objects):
-                word = " ".join([str(place / o) for o in objects] + [word])
+            elif word.endswith(".a") and word in self.edges:
+                word = " ".join([str(place / o) for o in objects if self.uses(word, (o,))] + [word])
             words.append(word)
         subprocess.run(" ".join(words), shell=True, cwd=self.folder, check=True)
         return made
@@ -178,12 +178,13 @@ def limits(memory):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
 
 
-def tests_of(build, module):
+def tests_of(build, module, pattern):
     done = subprocess.run(["ctest", "--show-only=json-v1"], cwd=build.folder, stdout=subprocess.PIPE, check=True)
     found = [Test(d, build.folder) for d in json.loads(done.stdout)["tests"]]
     chosen = [t for t in found if module in t.labels and "slow" not in t.labels]
     if not any(module in t.labels for t in found):  # until every test has labels
         chosen = [t for t in found if re.fullmatch(FALLBACK[module], t.name)]
+    chosen = [t for t in chosen if re.search(pattern, t.name)]
     if not chosen:
         sys.exit(f"mutate.py: no test has the label {module}")
     return chosen
@@ -195,9 +196,9 @@ FALLBACK = {"map": "test_map|test_smooth|test_map_upsample|test_colormap|test_ma
             "results": "cli_Results|sweep_(Inputs|Results|BadPictures|Refusals|Events|Safety|Stopped|Gone|Merge)"}
 
 
-def passing(build, module):
+def passing(build, module, pattern):
     """The module's tests, quickest first; without mutants all of them must pass."""
-    tests = tests_of(build, module)
+    tests = tests_of(build, module, pattern)
     targets = sorted({p for t in tests for p in t.programs(build)} | {"libsalmap.a"})
     subprocess.run(["ninja", "-C", build.folder, *targets], stdout=subprocess.DEVNULL, check=True)
     for test in tests:
@@ -231,7 +232,7 @@ class Check:
         self.sources = {s.name: s for s in (Source(ROOT, p) for p in paths)}
         self.left_out = sum((s.left_out for s in self.sources.values()), collections.Counter())
         self.equivalent = listed_equivalents()
-        self.originals = {}
+        self.originals, self.objects, self.programs = {}, {}, set()
         self.ignored = collections.Counter()
 
     def wanted(self):
@@ -246,7 +247,9 @@ class Check:
 
     def digest(self, place, source, text):
         """The mutant's objects and a digest of them; None where it does not compile."""
-        objects = self.build.objects_of(source.path)
+        if source.name not in self.objects:
+            self.objects[source.name] = self.build.objects_of(source.path, self.programs)
+        objects = self.objects[source.name]
         digest = hashlib.sha256()
         for output in objects:
             made = self.build.compile(place, source.path, text, output)
@@ -294,7 +297,8 @@ class Check:
             shutil.rmtree(place, ignore_errors=True)
 
     def run(self):
-        tests = passing(self.build, self.module)
+        tests = passing(self.build, self.module, self.arguments.tests)
+        self.programs = {p for t in tests for p in t.programs(self.build)}
         sample = []
         for number, mutant in enumerate(self.wanted()):
             prepared = self.prepare(number, mutant)
@@ -330,7 +334,8 @@ def main():
     parser.add_argument("--sample", type=int, default=60, help="mutants a module (default 60)")
     parser.add_argument("--seed", type=int, default=1, help="of the sample (default 1)")
     parser.add_argument("--only", metavar="FILE[:LINE]", help="all mutants there instead of a sample")
-    parser.add_argument("--again", type=pathlib.Path, metavar="JSON", help="the survivors of an earlier run instead of a sample")
+    parser.add_argument("--again", type=pathlib.Path, metavar="JSON", help="what survived an earlier run instead of a sample")
+    parser.add_argument("--tests", default="", metavar="REGEX", help="only those of the module's tests with such a name")
     parser.add_argument("--jobs", type=int, default=1, help="mutants tested at a time (default 1)")
     parser.add_argument("--minimum", type=float, default=90.0, help="percent to kill of each module's mutants (default 90)")
     parser.add_argument("--json", type=pathlib.Path, help="writes the results there")
