@@ -107,7 +107,8 @@ class Source:
                      self.tokens[i - 3].text == "*" and self.tokens[i - 4].kind == "name"):
                 self.left_out["array sizes"] += 1
                 return
-            self.add(i, t.start, t.end, other_number(t.text), "constant")
+            negative = before.text == "-" and not self.ends_operand(i - 2)
+            self.add(i, t.start, t.end, "0" if negative else other_number(t.text), "constant")
         elif t.text == "!":
             self.add(i, t.start, t.end, "", "not")
         elif t.text == "?":

@@ -284,6 +284,7 @@ class Check:
                 failed = test.run(self.build, place, objects, 5 + 4 * test.seconds)
                 if failed is not None:
                     return f"{test.name}: {failed}"
+            print(f"  survived: {mutant.file}:{mutant.line}: {mutant.after}", file=sys.stderr, flush=True)
             return None
         finally:
             shutil.rmtree(place, ignore_errors=True)

@@ -183,16 +183,20 @@ static size_t total_of(const sal_program *p, const sal_segment *segments, int co
     return l.total;
 }
 
-/* The first step whose node comes after `node`, of the forward steps; of the backward ones, the first whose node does
- * not. */
+/* Forward steps up to that of the node, and backward steps from its own on: what is made again for a node counts as
+ * its. */
 static void cut_after(sal_segment *segments, const sal_program *p, int node, int64_t chunk)
 {
     const int end = (int)p->step_count, forward = (int)p->forward_count;
     int first = 0, second = forward;
     while (first < forward && p->steps[first].node - p->graph.nodes <= node)
         first++;
-    while (second < end && p->steps[second].node - p->graph.nodes > node)
-        second++;
+    for (int s = forward; s < end; s++)
+        if (p->values[p->steps[s].output].gradient) {
+            if (p->steps[s].node - p->graph.nodes <= node)
+                break;
+            second = s + 1;
+        }
     segments[0] = (sal_segment){0, first, chunk};
     segments[1] = (sal_segment){first, forward, p->batch};
     segments[2] = (sal_segment){forward, second, p->batch};
@@ -307,17 +311,21 @@ Test(program_place, long_networks_are_cut_at_one_of_a_hundred_places)
     }
 }
 
-Test(program_place, layers_with_32_MiB_of_weights_run_the_whole_batch)
+Test(program_place, layers_behind_32_MiB_of_weights_run_the_whole_batch)
 {
-    /* The dense layer: 1024 x 8192 weights are 32 MiB, and its biases are too much. */
-    for (int fits = 0; fits < 2; fits++) {
+    /* The dense layer: 1024 x 8191 weights and its biases are 32 MiB to the byte. */
+    for (int above = 0; above < 2; above++) {
         sal_graph graph;
-        int x = build_input(&graph, 1, 64, 128);
-        x = build_activation(&graph, build_activation(&graph, x, SAL_ACT_SIGMOID, 0, 0), SAL_ACT_GELU, 0, 0);
-        x = build_dense(&graph, build_flatten(&graph, x), fits ? 1023 : 1024);
+        int x = build_input(&graph, 1, 1, 8191 + above);
+        for (int k = 0; k < 6; k++)
+            x = build_activation(&graph, x, SAL_ACT_GELU, 0, 0);
+        x = build_dense(&graph, build_flatten(&graph, x), 1024);
         build_dense(&graph, build_activation(&graph, x, SAL_ACT_SIGMOID, 0, 0), 2);
         sal_program *p = net_open(&graph, &(sal_program_options){.batch = 4});
         check_plan(p, "many weights", 2, 1);
+        cr_expect_eq(p->segment_count, 4);
+        cr_expect(above ? p->segments[0].last <= 7 : p->segments[0].last > 7, "cut after %d steps",
+                  p->segments[0].last);
         sal_program_close(p);
         sal_graph_clear(&graph);
     }

@@ -61,8 +61,13 @@ static void check_steps(const sal_program_options *options, const char *const *s
         cr_assert_not_null(steps[s], "step %d, %s, is too many", s, text);
         cr_expect_str_eq(text, steps[s], "step %d is '%s', expected '%s'", s, text, steps[s]);
         cr_expect_eq(p->steps[s].rule, (int)options->rule);
-        if (p->steps[s].kept >= 0)
+        if (p->steps[s].kept >= 0) {
+            const sal_value *v = &p->values[p->steps[s].kept];
             snprintf(keeping + strlen(keeping), sizeof keeping - strlen(keeping), " %d", s);
+            cr_expect_eq(v->type, p->steps[s].kind == SAL_STEP_MAX_POOL ? SAL_VALUE_INDICES : SAL_VALUE_MASK);
+            cr_expect(sal_shape_equal(&v->shape, &p->steps[s].node->shape));
+        }
+        cr_expect_eq(p->values[p->steps[s].output].type, SAL_VALUE_FLOATS);
         cr_expect(s >= (int)p->forward_count || !p->values[p->steps[s].output].gradient);
     }
     cr_expect_null(steps[p->step_count], "%s is missing", steps[p->step_count]);
@@ -288,6 +293,26 @@ Test(program_steps, convolutions_that_are_not_depthwise_are_not_made_again)
     x = act(build_conv(&graph, input(), 1, 3, 1, 1, 1), SAL_ACT_SILU);
     head(act(build_conv(&graph, x, 1, 3, 1, 1, 1), SAL_ACT_SILU));
     expect_middle_kept(); /* one channel, and so one group */
+}
+
+Test(program_steps, depthwise_convolutions_that_do_more_are_not_made_again)
+{
+    /* An activation in them; the mask is theirs. */
+    int x = act(conv(input()), SAL_ACT_SILU);
+    x = build_conv(&graph, x, 3, 3, 1, 1, 3);
+    graph.nodes[x].activation.kind = SAL_ACT_RELU;
+    head(act(x, SAL_ACT_SILU));
+    CHECK(" 2", "conv x", "activation s0", "conv s1", "activation s2", "mean s3", "reshape s4", "dense s5",
+          "back dense seed", "back reshape s7", "back mean s8", "back activation s9 s2", "back activation s10 k2",
+          "back conv s11", "back activation s12 s0", "back conv s13");
+    /* A residual. */
+    sal_graph_clear(&graph);
+    x = act(conv(input()), SAL_ACT_SILU);
+    head(act(build_two(&graph, SAL_OP_ADD, build_conv(&graph, x, 3, 3, 1, 1, 3), x), SAL_ACT_SILU));
+    cr_assert_eq(sal_passes_run(&graph), SAL_OK);
+    CHECK("", "conv x", "activation s0", "conv s1 s1", "activation s2", "mean s3", "reshape s4", "dense s5",
+          "back dense seed", "back reshape s7", "back mean s8", "back activation s9 s2", "back conv s10 add s10",
+          "back activation s11 s0", "back conv s12");
 }
 
 Test(program_steps, values_of_one_pixel_are_kept)
