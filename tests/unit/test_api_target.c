@@ -31,8 +31,9 @@ static double score_of(const sal_target *t, const sal_scores_kind *kind, int64_t
 /* Scores and seeds against the formula and its central differences. */
 static void check_target(sal_target t, const sal_scores_kind *kind, int64_t expected)
 {
-    float seed[N];
+    float seed[N + 1] = {0};
     sal_choice choice;
+    seed[N] = -5.0f;
     cr_assert_eq(sal_target_check(&t, kind), SAL_OK, "%s", sal_last_error());
     cr_assert_eq(sal_target_seed(seed, &choice, &t, kind, logits, 0), SAL_OK, "%s", sal_last_error());
     cr_expect_eq(choice.index, expected, "kind %d index %lld: chose %lld", t.kind, (long long)t.index,
@@ -40,6 +41,7 @@ static void check_target(sal_target t, const sal_scores_kind *kind, int64_t expe
     double z[N];
     for (int i = 0; i < N; i++)
         z[i] = (double)logits[i];
+    cr_expect_eq(seed[N], -5.0f, "wrote %g behind the end", (double)seed[N]);
     double score = score_of(&t, kind, expected, z);
     cr_expect(fabs((double)choice.score - score) <= 1e-7 * fmax(1.0, fabs(score)), "score %.9g, not %.9g",
               (double)choice.score, score);
@@ -97,7 +99,8 @@ Test(target, a_certain_softmax_keeps_its_tiny_gradient)
 Test(target, probabilities_are_those_of_the_definition_for_every_output)
 {
     /* Both branches of the sigmoid, and both sides of where they meet. */
-    const float scores[N] = {0.005f, -0.005f, 0.0f, 3.5f, -7.25f, 20.0f};
+    /* What lies behind the scores is not looked at, and what lies behind the results is left alone. */
+    const float scores[N + 1] = {0.005f, -0.005f, 0.0f, 3.5f, -7.25f, 20.0f, NAN};
     double sum = 0.0;
     for (int i = 0; i < N; i++)
         sum += exp((double)scores[i]);
@@ -105,13 +108,16 @@ Test(target, probabilities_are_those_of_the_definition_for_every_output)
         const double x = (double)scores[i], expected[2] = {exp(x) / sum, 1.0 / (1.0 + exp(-x))};
         const sal_scores_kind kinds[2] = {softmax, sigmoid};
         for (int k = 0; k < 2; k++) {
-            float p[N], seed[N];
+            float p[N + 1], seed[N + 1];
             sal_choice choice;
             const sal_target t = {SAL_TARGET_INDEX, i, SAL_SCORE_PROBABILITY};
+            p[N] = seed[N] = -5.0f;
             cr_assert_eq(sal_target_probabilities(p, scores, &kinds[k]), SAL_OK);
             cr_expect(fabs((double)p[i] - expected[k]) <= 1e-7 * expected[k], "%d: %.9g, not %.9g", i, (double)p[i],
                       expected[k]);
             cr_assert_eq(sal_target_seed(seed, &choice, &t, &kinds[k], scores, 0), SAL_OK);
+            cr_expect(p[N] == -5.0f && seed[N] == -5.0f, "wrote %g and %g behind the end", (double)p[N],
+                      (double)seed[N]);
             const double slope = expected[k] * (1.0 - expected[k]);
             cr_expect(choice.score == p[i] && fabs((double)seed[i] - slope) <= 2e-7 * slope, "%d: seed %.9g, not %.9g",
                       i, (double)seed[i], slope);
