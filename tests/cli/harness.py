@@ -117,10 +117,11 @@ class Case(unittest.TestCase):
         return said
 
     def wait_until(self, happened, process, what):
-        """Waits for something that a process is to do. The limit is no expectation: it ends a test that hangs."""
+        """Waits for something that a process, if there is one, is to do before it ends. The limit is no expectation: it
+        ends a test that hangs."""
         end = time.monotonic() + 200
         while not happened():
-            if process.poll() is not None and not happened():
+            if process and process.poll() is not None and not happened():
                 self.fail("it ended with %d before %s" % (process.returncode, what))
             if time.monotonic() > end:
                 self.fail("waited in vain until " + what)

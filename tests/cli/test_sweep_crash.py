@@ -136,14 +136,19 @@ class Killed(Interrupted):
         _, expected = self.undisturbed()
         runs = [os.path.join(self.folder, "RUN%d" % i) for i in range(4)]
         held = [self.hold(self.top, run=run) for run in runs]
-        journals = {os.path.join(run, "results.sqlite-wal"): process for run, process in zip(runs, held)}
-        sizes = {path: os.path.getsize(path) for path in journals}
-        while sizes:
-            for path in [path for path in sizes if os.path.getsize(path) > sizes[path]]:
-                journals[path].kill()
-                del sizes[path]
+        journals = [os.path.join(run, "results.sqlite-wal") for run in runs]
+        sizes = [os.path.getsize(path) for path in journals]
+
+        def kill_those_that_commit():
+            for run, process, path, size in zip(runs, held, journals, sizes):
+                # On a slow machine one may have committed before its size was looked at.
+                if os.path.getsize(path) > size or self.committed(run):
+                    process.kill()
+            return all(process.poll() is not None for process in held)
+
+        self.wait_until(kill_those_that_commit, None, "all committed")
         for run, process in zip(runs, held):
-            self.assertEqual(process.wait(), -signal.SIGKILL)
+            self.assertEqual(process.returncode, -signal.SIGKILL)
             # All of a commit or nothing.
             self.assertIn(self.finish(run=run), (0, self.BROKEN + 1))
             self.assert_as_undisturbed(run, expected)
