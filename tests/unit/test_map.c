@@ -295,7 +295,8 @@ Test(summary, matches_a_naive_loop_over_maps_of_any_shape)
         for (int64_t i = 0; i < n; i++) {
             sum += (double)map[i];
             x += (double)map[i] * ((double)(i % width) + 0.5) / (double)width;
-            y += (double)map[i] * ((double)(i / width) + 0.5) / (double)height;
+            const int64_t row = i / width;
+            y += (double)map[i] * ((double)row + 0.5) / (double)height;
         }
         for (int64_t i = 0; i < n; i++)
             spread += ((double)map[i] - sum / (double)n) * ((double)map[i] - sum / (double)n);

@@ -116,7 +116,8 @@ static int meet(const thing *a, const thing *b)
 /* The largest first, of equals the earlier, each as low as it can be. */
 static void put_all(layout *l)
 {
-    char *placed = calloc(l->count, 1);
+    char *placed = calloc(l->count + 1, 1);
+    cr_assert_not_null(placed);
     for (;;) {
         thing *next = NULL;
         for (size_t i = 0; i < l->count; i++)
@@ -145,6 +146,7 @@ static layout plan_by_hand(const sal_program *p, const sal_segment *segments, in
 {
     const int end = (int)p->step_count;
     layout l = {.count = p->value_count + p->step_count};
+    cr_assert_gt(l.count, 0);
     l.things = calloc(l.count, sizeof *l.things);
     cr_assert_not_null(l.things);
     live(&l, p, segments, count);
