@@ -27,7 +27,7 @@ ALLOCATIONS = re.compile(r"sal_alloc|sal_size_mul|sal_size_add|sal_grow|calloc|m
 RELEASES = re.compile(r"(?:\w*_)?(?:free|close|clear|release|finalize|destroy)|drop_\w+|return_freed_memory|malloc_trim")
 
 Token = collections.namedtuple("Token", "kind text start end")
-Mutant = collections.namedtuple("Mutant", "file line start end text kind before after")
+Mutant = collections.namedtuple("Mutant", "file line function start end text kind before after")
 
 
 def tokens_of(text):
@@ -84,7 +84,8 @@ class Source:
         line = self.text.count("\n", 0, start) + 1
         first = self.text.rfind("\n", 0, start) + 1
         last = self.text.find("\n", end)
-        self.mutants.append(Mutant(self.name, line, start, end, new + "\n" * self.text.count("\n", start, end), kind,
+        named = re.findall(r"^\w[^\n;]*?(\w+)\(", self.text[:first], re.M)
+        self.mutants.append(Mutant(self.name, line, named[-1] if named else "", start, end, new + "\n" * self.text.count("\n", start, end), kind,
                                    " ".join(self.text[first:last].split()),
                                    " ".join((self.text[first:start] + new + self.text[end:last]).split())))
 

@@ -41,15 +41,15 @@ FAILED = re.compile(r"\[FAIL\] (\S+):|^(?:FAIL|ERROR): (\w+)|^.*?(\w+(?:::\w+)):
 
 
 def listed_equivalents():
-    """Triples of tests/mutants_equivalent.txt: a file, a line "- before", a line "+ after"; other lines say why."""
-    found, file, before = set(), None, None
+    """Entries of tests/mutants_equivalent.txt: a file and a function, a line "- before", a line "+ after"; other lines say why."""
+    found, place, before = set(), None, None
     for line in EQUIVALENT.read_text().splitlines() if EQUIVALENT.exists() else ():
         if line.startswith("src/"):
-            file = line.strip()
+            place = tuple(line.split())
         elif line.startswith("- "):
             before = line[2:].strip()
         elif line.startswith("+ "):
-            found.add((file, before, line[2:].strip()))
+            found.add((*place, before, line[2:].strip()))
     return found
 
 
@@ -259,7 +259,7 @@ class Check:
         reason = None
         if not made:
             reason = "do not compile"
-        elif (mutant.file, mutant.before, mutant.after) in self.equivalent:
+        elif (mutant.file, mutant.function, mutant.before, mutant.after) in self.equivalent:
             reason = "listed as equivalent"
         else:
             if mutant.file not in self.originals:

@@ -119,6 +119,13 @@ static void place(sal_device *device, sal_value *value)
                                                    : elements;
     value->layout = SAL_LAYOUT_PLAIN;
     value->bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (value->picture && !value->gradient)
+        fake.placed = 0;
+    if (fake.varied && fake.placed % 7 == 3)
+        value->layout = SAL_LAYOUT_CHANNELS_LAST;
+    if (fake.varied && fake.placed % 5 == 2)
+        value->bytes += ALIGNMENT;
+    fake.placed++;
 }
 
 static sal_status allocate(void **out, sal_device *device, size_t bytes)

@@ -98,7 +98,8 @@ static void share(layout *l, const sal_program *p)
             reads += step->inputs[k] == from;
         thing *in = &l->things[from], *out = &l->things[step->output];
         if (reads == 1 && in->last == s && out->first == s && in->bytes == out->bytes &&
-            in->pictures == out->pictures && l->things[in->block].pictures == out->pictures)
+            p->values[from].layout == p->values[step->output].layout && in->pictures == out->pictures &&
+            l->things[in->block].pictures == out->pictures)
             out->block = in->block;
     }
     for (size_t v = 0; v < p->value_count; v++) {
@@ -276,6 +277,7 @@ Test(program_place, everything_is_where_the_words_say)
             fake.backend.chunks = kind / 4 != 1;
             fake.backend.distinct_convs = kind / 4 == 2;
             fake.scratch_bytes = (size_t)kind * 500;
+            fake.varied = i % 2 == 1;
             if (kind / 4 == 2)
                 fake_take_relus();
             sal_program *p = net_open(&graph, &(sal_program_options){.batch = batch});

@@ -74,8 +74,8 @@ static void check_steps(const sal_program_options *options, const char *const *s
     cr_expect_str_eq(keeping, kept, "kept are those of%s, expected%s", keeping, kept);
     name_of(text, sizeof text, p, p->gradient);
     cr_expect_eq(atoi(text + 1), (int)p->step_count - 1, "the gradient is %s", text);
-    cr_expect(p->values[p->gradient].picture && p->values[p->input].picture && p->values[p->seed].seed);
-    cr_expect(p->values[p->seed].gradient && !p->values[p->input].gradient);
+    cr_expect(p->values[p->gradient].picture == 1 && p->values[p->input].picture == 1 && p->values[p->seed].seed == 1);
+    cr_expect(p->values[p->seed].gradient == 1 && !p->values[p->input].gradient);
     sal_program_close(p);
 }
 
@@ -342,6 +342,32 @@ Test(program_steps, of_a_product_read_the_other_factor)
     CHECK("", "conv x", "activation s0", "mul s0 s1", "mean s2", "reshape s3", "dense s4", "back dense seed",
           "back reshape s6", "back mean s7", "activation s0 again", "back mul s8 s9 of 0", "back mul s8 s0 of 1",
           "back activation s11 s9 add s10", "back conv s12");
+}
+
+/* A sigmoid is made again from a factor of a product, which is kept for the other factor's sake. */
+Test(program_steps, factors_of_a_product_are_kept_on_either_side)
+{
+    int x = input(), a = conv(x), q = conv(x);
+    int m = build_two(&graph, SAL_OP_MUL, a, q);
+    head(build_two(&graph, SAL_OP_ADD, m, act(q, SAL_ACT_SIGMOID)));
+    CHECK("", "conv x", "conv x", "mul s0 s1", "activation s1", "add s2 s3", "mean s4", "reshape s5", "dense s6",
+          "back dense seed", "back reshape s8", "back mean s9", "activation s1 again", "back activation s10 s11",
+          "back mul s10 s1 of 0", "back mul s10 s0 add s12 of 1", "back conv s14", "back conv s13 add s15");
+    sal_graph_clear(&graph);
+    x = input(), a = conv(x), q = conv(x);
+    m = build_two(&graph, SAL_OP_MUL, q, a);
+    head(build_two(&graph, SAL_OP_ADD, m, act(q, SAL_ACT_SIGMOID)));
+    CHECK("", "conv x", "conv x", "mul s1 s0", "activation s1", "add s2 s3", "mean s4", "reshape s5", "dense s6",
+          "back dense seed", "back reshape s8", "back mean s9", "activation s1 again", "back activation s10 s11",
+          "back mul s10 s0 add s12 of 0", "back mul s10 s1 of 1", "back conv s13", "back conv s14 add s15");
+}
+
+Test(program_steps, what_follows_a_kept_softmax_is_made_again)
+{
+    head(act(build_softmax(&graph, conv(input()), 1), SAL_ACT_SIGMOID));
+    CHECK("", "conv x", "softmax s0", "activation s1", "mean s2", "reshape s3", "dense s4", "back dense seed",
+          "back reshape s6", "back mean s7", "activation s1 again", "back activation s8 s9", "back softmax s10 s1",
+          "back conv s11");
 }
 
 Test(program_steps, of_a_sigmoid_read_its_own_output)
