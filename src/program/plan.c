@@ -82,7 +82,8 @@ static void size_values(sal_program *p)
     }
 }
 
-/* What the forward pass leaves for the backward pass; before blocks are shared, so that each value speaks for itself. */
+/* What the forward pass leaves for the backward pass; before blocks are shared, so that each value speaks for itself.
+ */
 static void count_kept(sal_program *p)
 {
     p->kept_bytes = 0;
