@@ -3,14 +3,15 @@
 
     changed_tests.py BUILD COMMIT
 
-BUILD was built with Ninja, which knows what each object was made from. A test is chosen where
+BUILD is configured for Ninja, and was built before: Ninja remembers what each object was made from. A test is chosen where
 
-  - its program is made from a changed file, through modules that it links by themselves; or
-  - it has the label of a room (a folder of src/, cuda, scripts) of which an object or a script has changed; or
-  - its command names a changed file, or a changed file that is no test itself lies beside one that it names.
+  - its programs are made from a changed file: from any, if it is a unit test of modules that it links by themselves; from
+    one of tests/ elsewhere, where programs are made from everything
+  - it has the label of a room (a folder of src/, cuda, scripts) with a changed file in it, or with an object made from one
+  - its command names a changed file or a folder above it, or a program of tests/ beside a changed one that it may import
 
-Programs that link the whole library depend on every file of it: there the labels alone decide. Slow tests are left out.
-Prints "tests REGEX" and "programs TARGET..." for scripts/test.sh, and what was left out for its reader.
+Slow tests are left out. A changed file that says nothing of tests (CMake's, for one) chooses every test. Prints
+"tests REGEX" and "target NAME" lines for scripts/test.sh, and for its reader what was chosen and why.
 """
 import json
 import pathlib
@@ -19,75 +20,82 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Files that a test reads, and whose room their place does not say.
+DATA = {"tests/golden/onnx": "import", "tests/golden/keras": "import", "tests/golden/image": "image", "tests/golden/map": "map",
+        "data": "cli"}
+SILENT = re.compile(r"\.md$|^LICENSE$|^\.|^data/figures/")
 
 
 def output(*command, check=True):
     return subprocess.run([str(c) for c in command], capture_output=True, text=True, check=check).stdout
 
 
+def lines(*command, check=True):
+    return set(output(*command, check=check).split("\n")) - {""}
+
+
 def changed_files(commit):
     git = ("git", "-C", ROOT, "-c", "safe.directory=*")
-    tracked = output(*git, "diff", "--name-only", commit)
-    new = output(*git, "ls-files", "--others", "--exclude-standard")
-    return set(tracked.split("\n") + new.split("\n")) - {""}
+    return lines(*git, "diff", "--name-only", commit) | lines(*git, "ls-files", "--others", "--exclude-standard")
 
 
 def room_of(path):
     """src/map/smooth.c: map; an object of it likewise."""
     parts = pathlib.PurePath(path).parts
-    if parts[:1] == ("src",) and len(parts) > 2:
-        return parts[1]
-    return parts[0] if parts[:1] in (("cuda",), ("scripts",)) else None
+    if parts[0] == "src" and len(parts) > 2:
+        return None if parts[1] == "cmake" else parts[1]
+    if parts[0] in ("cuda", "scripts"):
+        return parts[0]
+    return next((room for folder, room in DATA.items() if pathlib.PurePath(path).is_relative_to(folder)), None)
 
 
-def changed_objects(build, changed):
-    """Objects that were made from a changed file, as the last build saw it."""
-    found, current = set(), None
+def objects_of(build, changed):
+    """{changed file: objects that were made from it, as the last build saw it}"""
+    found, current = {}, None
     for line in output("ninja", "-C", build, "-t", "deps").split("\n"):
         if line and not line.startswith(" "):
             current = line.split(":")[0]
         elif line.strip():
             path = pathlib.Path(build, line.strip()).resolve()
             if path.is_relative_to(ROOT) and str(path.relative_to(ROOT)) in changed:
-                found.add(current)
+                found.setdefault(str(path.relative_to(ROOT)), set()).add(current)
     return found
 
 
-def inputs_of(build, program):
-    return set(output("ninja", "-C", build, "-t", "inputs", program, check=False).split("\n")) - {""}
+class Test:
+    def __init__(self, build, described):
+        self.name = described["name"]
+        self.labels = next((set(p["value"]) for p in described.get("properties", []) if p["name"] == "LABELS"), set())
+        self.inputs = lines("ninja", "-C", build, "-t", "inputs", f"needs_{self.name}", check=False)
+        self.whole = "unit" not in self.labels or any(re.search(r"libsalmap\.(a|so)|sal_api\.dir", i) for i in self.inputs)
+        words = (pathlib.Path(word) for word in described.get("command", []))
+        self.named = {str(w.relative_to(ROOT)) for w in words
+                      if w.is_relative_to(ROOT) and w != ROOT and not w.is_relative_to(build)}
+
+    def depends(self, path, objects):
+        own = {o for o in objects if not self.whole or o.startswith("tests/")}
+        rooms = {room_of(path), *map(room_of, objects)}
+        imports = path.endswith((".py", ".sh")) and path.startswith("tests/") and not pathlib.PurePath(path).name.startswith("test_")
+        return bool(rooms & self.labels or self.inputs & own
+                    or any(pathlib.PurePath(path).is_relative_to(n) for n in self.named)
+                    or imports and any(pathlib.PurePath(n).parent == pathlib.PurePath(path).parent for n in self.named))
 
 
 def main():
     build, commit = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
-    changed = changed_files(commit)
-    objects = changed_objects(build, changed)
-    rooms = {room_of(path) for path in changed | objects} - {None}
-    helpers = {str(pathlib.PurePath(p).parent) for p in changed if p.startswith("tests/") and p.endswith((".py", ".sh"))
-               and not pathlib.PurePath(p).name.startswith("test_")}
-
-    chosen, programs, slow = [], set(), 0
-    inputs = {}
-    for test in json.loads(output("ctest", "--test-dir", build, "--show-only=json-v1"))["tests"]:
-        labels = next((p["value"] for p in test.get("properties", []) if p["name"] == "LABELS"), [])
-        words = [pathlib.Path(word) for word in test.get("command", [])]
-        own = [str(w.relative_to(build)) for w in words if w.is_relative_to(build) and not w.is_dir()]
-        named = {str(w.relative_to(ROOT)) for w in words if w.is_relative_to(ROOT) and not w.is_relative_to(build)}
-        depends = bool(rooms & set(labels) or changed & named or helpers & {str(pathlib.PurePath(n).parent) for n in named})
-        for program in own:
-            if program not in inputs:
-                inputs[program] = inputs_of(build, program)
-            whole = any(re.search(r"libsalmap\.(a|so)|sal_api\.dir", i) for i in inputs[program])
-            mine = {o for o in objects if not whole or o.startswith("tests/")}
-            depends |= bool(inputs[program] & mine)
-        if depends and "slow" in labels:
-            slow += 1
-        elif depends:
-            chosen.append(test["name"])
-            programs |= {program for program in own if inputs[program]}
-    print("rooms that have changed:", ", ".join(sorted(rooms)) or "none", f"(slow tests left out: {slow})")
+    changed = {path for path in changed_files(commit) if not SILENT.search(path)}
+    objects = objects_of(build, changed)
+    tests = [Test(build, t) for t in json.loads(output("ctest", "--test-dir", build, "--show-only=json-v1"))["tests"]]
+    chosen, slow = set(), set()
+    for path in sorted(changed):
+        found = {t for t in tests if t.depends(path, objects.get(path, set()))}
+        print(f"{path}: {len(found)} tests" if found else f"{path}: may change any test")
+        for test in found or tests:
+            (slow if "slow" in test.labels else chosen).add(test.name)
+    print(f"{len(chosen)} tests depend on it, and {len(slow)} slow ones, which are left out")
     if chosen:
-        print("tests ^(%s)$" % "|".join(re.escape(name) for name in chosen))
-        print("programs", *sorted(programs))
+        print("tests ^(%s)$" % "|".join(map(re.escape, sorted(chosen))))
+        print("\n".join(f"target needs_{name}" for name in sorted(chosen)))
 
 
 if __name__ == "__main__":

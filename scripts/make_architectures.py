@@ -291,7 +291,8 @@ def main():
     made_by = f"{hashlib.sha256(pathlib.Path(__file__).read_bytes()).hexdigest()} {torch.__version__} {torchvision.__version__}"
     if arguments.once and stamp.is_file() and stamp.read_text() == made_by:
         return
-    stamp.unlink(missing_ok=True)
+    if not arguments.survey:
+        stamp.unlink(missing_ok=True)
     with concurrent.futures.ProcessPoolExecutor(arguments.jobs) as pool:
         jobs = [pool.submit(work, name, arguments.out, arguments.survey) for name in arguments.only]
         for job in jobs:

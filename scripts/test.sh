@@ -52,10 +52,7 @@ while [[ $# -gt 0 ]]; do
     esac
     shift
 done
-cmake_options=("$@")
-if [[ $# -eq 0 ]]; then
-    cmake_options=(-C "$root/src/cmake/cache/dev.cmake")
-fi
+cmake_options=(-C "$root/src/cmake/cache/dev.cmake" "$@")
 
 ctest_options=(--output-on-failure --no-tests=error --parallel "$(nproc)")
 targets=()
@@ -81,22 +78,19 @@ if [[ $setup -eq 1 ]]; then
     "$root/scripts/setup.sh" "${wanted[@]}"
 fi
 if [[ -n $changed ]]; then
-    # Which tests is told by a build; that they run is told by the next one.
+    # What was built last tells which tests depend on what.
     if [[ ! -e $build/build.ninja ]]; then
         "$root/scripts/build.sh" "$build" "${targets[@]}" "${cmake_options[@]}"
+    else
+        "$root/scripts/build.sh" "$build" --target sal_generated "${cmake_options[@]}" > /dev/null
     fi
     selection=$(/usr/bin/python3 "$root/scripts/changed_tests.py" "$build" "$changed")
-    read -r -a programs <<< "$(sed -n 's/^programs //p' <<< "$selection")"
     tests=$(sed -n 's/^tests //p' <<< "$selection")
-    sed '/^\(programs\|tests\) /d' <<< "$selection"
+    mapfile -t targets < <(sed -n 's/^target /--target\n/p' <<< "$selection")
+    sed '/^\(tests\|target\) /d' <<< "$selection"
     if [[ -z $tests ]]; then
-        echo "test.sh: no test depends on what has changed since $changed"
         exit 0
     fi
-    targets=()
-    for program in "${programs[@]}"; do
-        targets+=(--target "$program")
-    done
     ctest_options+=(--tests-regex "$tests" --fixture-exclude-any '.*')
 fi
 "$root/scripts/build.sh" "$build" "${targets[@]}" "${cmake_options[@]}"

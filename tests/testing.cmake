@@ -4,17 +4,19 @@ set(SAL_TEST_KINDS unit conformance golden cli gpu package)
 set(SAL_TEST_ROOMS base graph import image map program backend attribution api dataset results sweep cli cuda scripts)
 
 # sal_test(NAME COMMAND word... LABELS kind... room... [slow] [sample] [PROGRAMS target...] [ENVIRONMENT NAME=value...]
-#          [PROPERTIES name value...])
+#          [PROPERTIES name value...] [MAY_SKIP])
 #   kind     what the test compares with: see SAL_TEST_KINDS and tests/README.md
 #   room     whose behaviour it shows: a folder of src/, cuda or scripts
-#   slow     takes more than about 20 s, or needs PyTorch or Keras: scripts/test.sh --quick leaves it out
+#   slow     runs for long, or needs PyTorch or Keras: left out of scripts/test.sh --quick, and so of the sanitizers
 #   sample   stands for its kind in `.ci/run quick`
 #   PROGRAMS what has to be built first, beside the command's own targets
-# A test that exits with 77 is skipped. OpenMP's threads sleep while they wait: tests run side by side, and threads that spin
-# take the cores from the others (test_program took five times as long). Each label L gets a target tests_L that builds what its tests run; tests_quick is
-# all but the slow ones.
+#   MAY_SKIP exit status 77 is a skip; elsewhere it is a failure like any other
+# OpenMP's threads sleep while they wait: tests run side by side, and threads that spin take the cores from the others
+# (test_program took five times as long).
+# The target needs_NAME builds what the test runs, tests_LABEL what the tests with a label run, tests_quick what all but the
+# slow ones run.
 function(sal_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "COMMAND;LABELS;PROGRAMS;ENVIRONMENT;PROPERTIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "MAY_SKIP" "" "COMMAND;LABELS;PROGRAMS;ENVIRONMENT;PROPERTIES")
   foreach(label IN LISTS arg_LABELS)
     if(NOT label IN_LIST SAL_TEST_KINDS AND NOT label IN_LIST SAL_TEST_ROOMS AND NOT label MATCHES "^(slow|sample)$")
       message(FATAL_ERROR "test ${name}: there is no label '${label}'; tests/testing.cmake has the list")
@@ -27,10 +29,16 @@ function(sal_test name)
   if(kinds STREQUAL "${SAL_TEST_KINDS}" OR rooms STREQUAL "${SAL_TEST_ROOMS}")
     message(FATAL_ERROR "test ${name}: LABELS wants a kind (${SAL_TEST_KINDS}) and a room (${SAL_TEST_ROOMS})")
   endif()
+  if("" IN_LIST arg_COMMAND)
+    message(FATAL_ERROR "test ${name}: an empty word of a command is lost on its way to add_test()")
+  endif()
 
   add_test(NAME ${name} COMMAND ${arg_COMMAND})
-  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" SKIP_RETURN_CODE 77 TIMEOUT 300
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 900
                                           ENVIRONMENT "OMP_WAIT_POLICY=passive;${arg_ENVIRONMENT}" ${arg_PROPERTIES})
+  if(arg_MAY_SKIP)
+    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
+  endif()
 
   set(programs ${arg_PROGRAMS})
   foreach(word IN LISTS arg_COMMAND)
@@ -39,6 +47,7 @@ function(sal_test name)
       list(APPEND programs ${word})
     endif()
   endforeach()
+  add_custom_target(needs_${name} DEPENDS ${programs})
   if(NOT "slow" IN_LIST arg_LABELS)
     list(APPEND arg_LABELS quick)
   endif()

@@ -157,7 +157,7 @@ sal_status sal_csv_parse(sal_dataset *d, char *text, size_t size, const char *na
 {
     sal_status st = SAL_OK;
     if (memchr(text, '\0', size))
-        return sal_fail(SAL_ERROR_FORMAT, "%s: is not a text file, or in UTF-16: save it as UTF-8", name);
+        return sal_fail(SAL_ERROR_FORMAT, "%s: holds null bytes: it is UTF-16 or no text; save it as UTF-8", name);
     reader r = {.name = name, .at = text, .end = text + size, .line = 1};
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
         r.at += 3;

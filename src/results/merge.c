@@ -402,25 +402,42 @@ done:
 /* ---- The whole ----------------------------------------------------------- */
 
 /* The same file of the first shard's run folder, unless it is there already, byte for byte. */
-static sal_status take_description(const merge *m, const char *name)
+static sal_status compare_files(const char *from, const char *to)
 {
     sal_status st = SAL_OK;
-    char *from = NULL, *to = NULL;
     unsigned char *ours = NULL, *theirs = NULL;
     size_t our_size, their_size;
-    TRY(sal_run_path(&from, m->shards[0].folder, name));
-    TRY(sal_run_path(&to, m->target, name));
-    if (access(to, F_OK) == 0) {
-        TRY(sal_file_read(&ours, &our_size, from, (uint64_t)1 << 32));
-        TRY(sal_file_read(&theirs, &their_size, to, (uint64_t)1 << 32));
-        if (our_size != their_size || memcmp(ours, theirs, our_size) != 0)
-            st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is of another run; choose another folder to merge into", to);
-        goto done;
-    }
-    TRY(copy_file(from, to));
+    TRY(sal_file_read(&ours, &our_size, from, (uint64_t)1 << 32));
+    TRY(sal_file_read(&theirs, &their_size, to, (uint64_t)1 << 32));
+    if (our_size != their_size || memcmp(ours, theirs, our_size) != 0)
+        st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is of another run; choose another folder to merge into", to);
 done:
     sal_free(ours);
     sal_free(theirs);
+    return st;
+}
+
+/* run.json and manifest.csv of the shards. Both are compared with what is there before one is written: a folder of
+ * another run gets nothing. run.json comes first: it tells a merge that was cut off from a folder of somebody's own. */
+static sal_status take_descriptions(const merge *m)
+{
+    static const char *const names[] = {SAL_RUN_JSON, SAL_RUN_MANIFEST};
+    sal_status st = SAL_OK;
+    char *from = NULL, *to = NULL;
+    for (int k = 0; k < 4; k++) {
+        const int copy = k >= 2;
+        TRY(sal_run_path(&from, m->shards[0].folder, names[k % 2]));
+        TRY(sal_run_path(&to, m->target, names[k % 2]));
+        const int there = access(to, F_OK) == 0;
+        if (!copy && there)
+            TRY(compare_files(from, to));
+        if (copy && !there)
+            TRY(copy_file(from, to));
+        free(from);
+        free(to);
+        from = to = NULL;
+    }
+done:
     free(from);
     free(to);
     return st;
@@ -516,11 +533,8 @@ static sal_status prepare_target(merge *m)
     TRY(lock_target(m));
     TRY(sal_run_settle(m->final)); /* not under the feet of a run */
     TRY(sal_run_remove_own_temporaries(m->target));
-    /* run.json first: it tells a merge that was cut off from a folder of somebody's own. */
-    if (!m->in_place) {
-        TRY(take_description(m, SAL_RUN_JSON));
-        TRY(take_description(m, SAL_RUN_MANIFEST));
-    }
+    if (!m->in_place)
+        TRY(take_descriptions(m));
 done:
     return st;
 }

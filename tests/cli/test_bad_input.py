@@ -70,10 +70,12 @@ UNKNOWN = "not a PNG, JPEG, TIFF or .npy file"
 
 class BadPictures(Case):
     def check_picture(self, name, data, reason):
-        """Costs that picture, with its name and this reason; the good one beside it is done."""
+        """Costs that picture, with its name and this reason; the good one beside it is done. "..." stands for the words
+        of a library, which its versions change."""
         path = self.write(name, data) if data is not None else os.path.join(self.folder, name)
         done = self.check(["explain", MODEL, path, SCALE, "-o", self.out], 3)
-        self.assertEqual(done.err, "salmap: explain: %s: %s\n" % (path, reason))
+        wanted = re.escape("salmap: explain: %s: %s" % (path, reason)).replace(re.escape("..."), r"\w.*")
+        self.assertRegex(done.err, r"\A%s\n\Z" % wanted)
         self.assertRegex(done.out, r"(?m)^1 of 2 pictures in ")
         self.assertEqual(self.outputs(), ["scale_02.npy", "scale_02.overlay.png", "scale_02.saliency.png"])
 
@@ -97,8 +99,8 @@ class BadPictures(Case):
         npy = files.npy((48, 64), [0.5] * (48 * 64))
         for name, data, reason in (
             ("a.png", picture, "PNG: the file is truncated"),
-            ("a.jpg", jpeg, "JPEG: Premature end of JPEG file"),
-            ("a.tif", tiff, "TIFF: Can not read TIFF directory count"),
+            ("a.jpg", jpeg, "JPEG: ..."),
+            ("a.tif", tiff, "TIFF: ..."),
             ("a.npy", npy, ".npy: truncated: %d bytes of values where 12288 are declared"),
         ):
             for share in (0.02, 0.5, 0.9):
@@ -108,12 +110,12 @@ class BadPictures(Case):
     def test_corrupt_pictures(self):
         picture = bytearray(files.gradient_png(64, 48))
         picture[60] ^= 0x55
-        self.check_picture("bits.png", picture, "PNG: IDAT: invalid bit length repeat")
+        self.check_picture("bits.png", picture, "PNG: IDAT: ...")
         jpeg = bytearray(self.read(os.path.join(SCALES, "scale_05.jpg")))
         jpeg[2:40] = bytes(38)
         self.check_picture("bits.jpg", jpeg, UNKNOWN)
         self.check_picture("bits.tif", b"II*\0" + struct.pack("<I", 0xFFFFFFF0) + bytes(64),
-                           "TIFF: Can not read TIFF directory count")
+                           "TIFF: ...")
         self.check_picture("bits.npy", b"\x93NUMPY\x01\0\xff\xff" + bytes(100), ".npy: the file is truncated")
 
     def test_huge_declared_sizes_cost_no_memory(self):

@@ -169,7 +169,7 @@ class Inputs(SweepCase):
         text = "path,label\na.png,1\n"
         for data in (text.replace("a", "a\0").encode(), text.encode("utf-16")):
             path = self.write("list.csv", data)
-            self.sweep(path, code=1, texts=[path + ": is not a text file, or in UTF-16: save it as UTF-8\n"])
+            self.sweep(path, code=1, texts=[path + ": holds null bytes: it is UTF-16 or no text; save it as UTF-8\n"])
 
     def test_a_picture_twice(self):
         top = self.draw("a.png", "b.png", "c.png")

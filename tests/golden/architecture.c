@@ -10,7 +10,8 @@
 static const char *root(void)
 {
     const char *folder = getenv("SAL_ARCHITECTURES");
-    return folder && *folder ? folder : NULL;
+    struct stat info;
+    return folder && stat(folder, &info) == 0 ? folder : NULL;
 }
 
 static int by_name(const void *a, const void *b)

@@ -248,7 +248,7 @@ ParameterizedTestParameters(keras, agrees_with_keras_in_double_precision)
 {
     static keras_file list[FILES_MOST];
     size_t count = list_files(list, FILES_MOST);
-    /* A sample: each so manieth file. */
+    /* A sample: every Nth file. */
     const char *text = getenv("SAL_KERAS_EVERY");
     const size_t every = text && atoi(text) > 1 ? (size_t)atoi(text) : 1;
     for (size_t i = 0; i * every < count; i++)

@@ -42,12 +42,12 @@ if(SAL_SANITIZE MATCHES "thread")
       set(options --backend cuda:0)
     endif()
     sal_test(race_none_${program} COMMAND emulated_${program} ${options} LABELS gpu cuda
-             ENVIRONMENT "SAL_EMU_OPEN=1;${tsan}" PROPERTIES TIMEOUT 900)
+             ENVIRONMENT "SAL_EMU_OPEN=1;${tsan}")
   endforeach()
   # Workers of several devices, with decoders and encoders beside them.
   sal_test(race_none_devices COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_emulated.py
                                      $<TARGET_FILE:emulated_salmap> ${PROJECT_SOURCE_DIR} Devices
-           LABELS gpu cuda sweep ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;${tsan}" PROPERTIES TIMEOUT 900)
+           LABELS gpu cuda sweep ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;${tsan}")
   return()
 endif()
 

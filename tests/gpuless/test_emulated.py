@@ -351,7 +351,7 @@ class Faults(Emulated):
 
     def test_the_device_is_lost(self):
         # From a call on all fail: neighbours among them show the same.
-        self.run_faults(7, sticky=True)
+        self.run_faults(3, sticky=True)
 
     def test_failed_plans_are_not_kept(self):
         recovered = 0

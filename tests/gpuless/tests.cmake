@@ -3,11 +3,11 @@ if(NOT SAL_SANITIZE)
   foreach(gpu IN ITEMS t4 a100 rtx4090 h100 b200)
     sal_test(planning_${gpu} COMMAND test_planning ${gpu} ${CMAKE_CURRENT_SOURCE_DIR}/conv_shapes.csv
                                      ${CMAKE_CURRENT_SOURCE_DIR}/unfused.csv
-             LABELS gpu cuda slow PROPERTIES TIMEOUT 900)
+             LABELS gpu cuda slow MAY_SKIP)
   endforeach()
   sal_test(planning_program COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_plan_gpu.py $<TARGET_FILE:salmap>
                                     ${PROJECT_SOURCE_DIR}
-           LABELS gpu cuda cli slow ENVIRONMENT PYTHONDONTWRITEBYTECODE=1 PROPERTIES TIMEOUT 900 COST 200)
+           LABELS gpu cuda cli slow ENVIRONMENT PYTHONDONTWRITEBYTECODE=1 PROPERTIES COST 200 MAY_SKIP)
 endif()
 
 # What runs on the emulated device. Closing device memory to the host at every step costs time, so one run of the
@@ -15,7 +15,7 @@ endif()
 function(sal_emulated_conformance name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "ENVIRONMENT;OPTIONS;LABELS")
   sal_test(${name} COMMAND emulated_conformance --backend cuda:0 ${arg_OPTIONS} LABELS gpu conformance cuda ${arg_LABELS}
-           ENVIRONMENT XDG_CACHE_HOME=none HOME=none ${arg_ENVIRONMENT} PROPERTIES TIMEOUT 900)
+           ENVIRONMENT XDG_CACHE_HOME=none HOME=none ${arg_ENVIRONMENT})
 endfunction()
 sal_emulated_conformance(conformance_cuda OPTIONS --refuse direct)
 sal_emulated_conformance(conformance_cuda_fp16 OPTIONS --precision fp16
@@ -47,7 +47,7 @@ sal_test(emulated_demo_networks
 foreach(group IN ITEMS Equality HalfPrecision Streams Memory Faults Devices)
   sal_test(emulated_${group} COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_emulated.py
                                      $<TARGET_FILE:emulated_salmap> ${PROJECT_SOURCE_DIR} ${group}
-           LABELS gpu cuda ENVIRONMENT PYTHONDONTWRITEBYTECODE=1 PROPERTIES TIMEOUT 900)
+           LABELS gpu cuda ENVIRONMENT PYTHONDONTWRITEBYTECODE=1 MAY_SKIP)
 endforeach()
 if(SAL_SANITIZE)
   set_property(TEST emulated_Faults APPEND PROPERTY ENVIRONMENT SAL_FAULT_STRIDE=7)

@@ -695,6 +695,19 @@ Test(merge, refuses_a_folder_of_another_run)
                  "{}/run/run.json: cannot open: No such file or directory");
 }
 
+/* It was killed before it wrote its run.json, and must not get ours. */
+Test(merge, leaves_no_description_in_a_folder_of_another_run)
+{
+    sal_merge_info info;
+    put_shards("run", 2);
+    must(merge_into(&info, "run", NULL));
+    (void)remove(scratch("out/run.json"));
+    write_text(scratch("out/manifest.csv"), "path\nanother.png\n");
+    expect_error(merge_into(&info, "run", NULL), SAL_ERROR_ARGUMENT,
+                 "{}/out/manifest.csv: is of another run; choose another folder to merge into");
+    cr_expect_eq(access(scratch("out/run.json"), F_OK), -1);
+}
+
 Test(merge, is_alone_in_its_folder)
 {
     sal_merge_info info;
