@@ -85,9 +85,10 @@ class Source:
         first = self.text.rfind("\n", 0, start) + 1
         last = self.text.find("\n", end)
         named = re.findall(r"^\w[^\n;]*?(\w+)\(", self.text[:first], re.M)
-        self.mutants.append(Mutant(self.name, line, named[-1] if named else "", start, end, new + "\n" * self.text.count("\n", start, end), kind,
-                                   " ".join(self.text[first:last].split()),
-                                   " ".join((self.text[first:start] + new + self.text[end:last]).split())))
+        after = self.text[first:start] + new + self.text[end:last]
+        self.mutants.append(Mutant(self.name, line, named[-1] if named else "", start, end,
+                                   new + "\n" * self.text.count("\n", start, end), kind,
+                                   " ".join(self.text[first:last].split()), " ".join(after.split())))
 
     def ends_operand(self, i):
         """Whether a binary operator may follow token i: a name, a number, or a bracket that closes no cast."""

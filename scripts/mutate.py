@@ -41,7 +41,7 @@ FAILED = re.compile(r"\[FAIL\] (\S+):|^(?:FAIL|ERROR): (\w+)|^.*?(\w+(?:::\w+)):
 
 
 def listed_equivalents():
-    """Entries of tests/mutants_equivalent.txt: a file and a function, a line "- before", a line "+ after"; other lines say why."""
+    """Entries of tests/mutants_equivalent.txt: file and function, a line "- before", a line "+ after"; others say why."""
     found, place, before = set(), None, None
     for line in EQUIVALENT.read_text().splitlines() if EQUIVALENT.exists() else ():
         if line.startswith("src/"):

@@ -56,6 +56,15 @@ Test(colorize, gives_an_rgb_picture_of_the_map)
     sal_free(picture.samples);
 }
 
+Test(colorize, of_a_row_writes_three_bytes_a_value)
+{
+    const float values[3] = {0.0f, 1.0f, 0.5f};
+    uint8_t rgb[9] = {7, 7, 7, 7, 7, 7, 7, 7, 7};
+    sal_color_row(rgb, values, 2, sal_colormap_table(SAL_COLORMAP_GRAY));
+    static const uint8_t expected[9] = {0, 0, 0, 255, 255, 255, 7, 7, 7};
+    cr_assert_arr_eq(rgb, expected, 9);
+}
+
 Test(colorize, refuses_unknown_colour_maps_and_empty_maps)
 {
     float map[1] = {0};

@@ -238,7 +238,7 @@ Test(program_device, masks_take_the_place_of_relus_before_the_batch_is_halved)
     sal_program_close(p);
     p = open_graph((sal_program_options){.lean = 1});
     cr_expect(p->lean == 1 && p->batch == 8);
-    const size_t lean = p->arena_bytes;
+    const size_t lean = p->arena_bytes, steps = p->step_count, values = p->value_count;
     sal_program_close(p);
     cr_assert_lt(lean, fat);
     p = open_graph((sal_program_options){.max_memory = fat});
@@ -246,6 +246,8 @@ Test(program_device, masks_take_the_place_of_relus_before_the_batch_is_halved)
     sal_program_close(p);
     p = open_graph((sal_program_options){.max_memory = fat - 1});
     cr_expect(p->lean == 1 && p->batch == 8 && p->arena_bytes == lean);
+    cr_expect(p->step_count == steps && p->value_count == values, "%zu steps, %zu values", p->step_count,
+              p->value_count);
     sal_program_close(p);
     for (int failing = 1; failing <= 2; failing++) {
         fake.failing_allocations = failing;

@@ -248,6 +248,7 @@ static void check_plan(const sal_program *p, const char *name, int64_t chunk, in
                   segments[k].last, (long)segments[k].chunk);
     layout l = plan_by_hand(p, segments, count, p->needs);
     for (size_t v = 0; v < p->value_count; v++) {
+        cr_assert_gt(p->values[v].bytes, 0, "%s: value %zu was not placed", name, v);
         cr_assert_eq(p->values[v].offset, l.things[v].offset, "%s, batch %ld: value %zu at %zu, expected %zu", name,
                      (long)p->batch, v, p->values[v].offset, l.things[v].offset);
         cr_assert_eq(p->values[v].pictures, l.things[v].pictures, "%s: value %zu", name, v);
