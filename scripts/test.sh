@@ -70,6 +70,10 @@ elif [[ -n $changed || $quick -eq 1 ]]; then
 else
     wanted+=(--references)
 fi
+# Parts of other tests, for `.ci/run quick` alone.
+if [[ ${#labels[@]} -eq 0 && -z $changed ]]; then
+    ctest_options+=(--exclude-regex '_sample$')
+fi
 if [[ $quick -eq 1 ]]; then
     ctest_options+=(--label-exclude '^slow$')
 fi

@@ -1,5 +1,5 @@
 /* conformance [--backend DEVICE] [--precision P] [--filter TEXT] [--shard K/N] [--refuse TEXT] [--seed N]
- *             [--threads N] [--exact] [--bench] [--list]
+ *             [--threads N] [--exact] [--until-failure] [--bench] [--list]
  *
  * Exit status: 0 all passed, 1 some failed, 2 wrong usage, 77 the device is not to be had here. */
 #include "conformance/suite.h"
@@ -24,6 +24,7 @@ static const char usage[] = "Usage: conformance [OPTION]...\n"
                             "  --seed N          other numbers, the same problems [1]\n"
                             "  --threads N       threads of the device [one per core]\n"
                             "  --exact           direct convolution algorithms only\n"
+                            "  --until-failure   ends with the first failure\n"
                             "  --bench           also time each problem, and some large ones\n"
                             "  --list            name what passes, too\n";
 
@@ -65,6 +66,8 @@ static int take(options *o, const char *name, const char *value, int *used)
     *used = 1;
     if (strcmp(name, "--exact") == 0)
         o->device.exact = 1;
+    else if (strcmp(name, "--until-failure") == 0)
+        o->suite.until_failure = 1;
     else if (strcmp(name, "--bench") == 0)
         o->suite.bench = 1;
     else if (strcmp(name, "--list") == 0)

@@ -293,6 +293,8 @@ void suite_try(suite *s, const problem *p)
     if ((s->filter && !strstr(text, s->filter)) || (p->large && !s->bench) ||
         (conv && p->in_place && s->backend->distinct_convs))
         return;
+    if (s->until_failure && s->failed > 0)
+        return;
     if (s->shards > 0 && s->wanted++ % s->shards != s->shard)
         return;
     trial t = {.s = s, .p = p, .dice = {dice_seed(s->seed, text)}, .accuracy = 1.0};

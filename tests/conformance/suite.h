@@ -51,7 +51,8 @@ typedef struct suite {
     const char *refuse; /* algorithms that must not be chosen have this in their name; or NULL */
     uint64_t seed;
     int bench;
-    int list; /* print what passes, too */
+    int list;          /* print what passes, too */
+    int until_failure; /* nothing is tried after the first failure */
     uint64_t shard,
         shards;      /* of the problems that the filter wants, each shards-th from the shard-th on; 0 shards: all */
     uint64_t wanted; /* problems that the filter wanted so far */

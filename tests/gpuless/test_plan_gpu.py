@@ -10,6 +10,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../cli"))
 
 import harness  # noqa: E402
+import models  # noqa: E402
 from harness import MODEL, SOURCE, Case  # noqa: E402
 
 GPUS = ("t4", "a100", "rtx4090", "h100", "b200")
@@ -28,8 +29,8 @@ class Plans(Case):
     def tearDownClass(cls):
         shutil.rmtree(cls.cache, ignore_errors=True)
 
-    def plan(self, gpu, *arguments):
-        return json.loads(self.check(["plan", MODEL, "--gpu", gpu, "--json", *arguments], 0).out)
+    def plan(self, gpu, *arguments, model=MODEL):
+        return json.loads(self.check(["plan", model, "--gpu", gpu, "--json", *arguments], 0).out)
 
     def description(self, name, change):
         with open(os.path.join(SOURCE, "data/gpus/h100.json")) as f:
@@ -82,7 +83,8 @@ class Plans(Case):
 
     def test_descriptions_of_others(self):
         slow = self.description("slow.json", lambda g: g["peak"].update(memory_bytes_per_second=1e9))
-        self.assertGreater(self.plan(slow)["seconds"], 10 * self.plan("h100")["seconds"])
+        small = self.write("small.onnx", models.small_classifier(64))
+        self.assertGreater(self.plan(slow, model=small)["seconds"], 10 * self.plan("h100", model=small)["seconds"])
 
     def test_what_is_wrong_with_a_description_is_named(self):
         def without(part, key):
