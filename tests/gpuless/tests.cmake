@@ -49,7 +49,12 @@ foreach(group IN ITEMS Equality HalfPrecision Streams Memory Faults Devices)
                                      $<TARGET_FILE:emulated_salmap> ${PROJECT_SOURCE_DIR} ${group}
            LABELS gpu cuda ENVIRONMENT PYTHONDONTWRITEBYTECODE=1 MAY_SKIP)
 endforeach()
+# That the host stays away from device memory is seen without a sanitizer, and in emulated_maps with one.
 if(SAL_SANITIZE)
   set_property(TEST emulated_Faults APPEND PROPERTY ENVIRONMENT SAL_FAULT_STRIDE=7)
+  foreach(name emulated_Equality emulated_HalfPrecision emulated_Streams emulated_Memory emulated_Faults emulated_Devices
+               conformance_cuda)
+    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT SAL_EMU_OPEN=1)
+  endforeach()
 endif()
 set_tests_properties(emulated_Faults conformance_cuda PROPERTIES COST 110)
