@@ -15,8 +15,13 @@ submit=$source/scripts/slurm/submit.sh
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/salmap-slurm.XXXXXX")
 chmod 711 "$work"
+reader=
 finish() {
     local rc=$?
+    # Whoever waits for this script waits for all that hold its output.
+    if [[ -n $reader ]]; then
+        kill "$reader" 2> /dev/null || true
+    fi
     slurm_stop
     rm -rf "$work"
     exit "$rc"
