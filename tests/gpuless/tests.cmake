@@ -57,4 +57,6 @@ if(SAL_SANITIZE)
     set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT SAL_EMU_OPEN=1)
   endforeach()
 endif()
+# Costs, here and elsewhere: the longest begin first, or one core waits for them at the end.
 set_tests_properties(emulated_Faults conformance_cuda PROPERTIES COST 110)
+set_tests_properties(emulated_maps_forward PROPERTIES COST 15)
