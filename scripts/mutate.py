@@ -148,8 +148,9 @@ class Test:
         """None where it passes or is skipped; else what failed."""
         swapped = {str(build.folder / p): str(build.link(place, p, objects)) for p in self.programs(build)
                    if objects and build.uses(p, objects)}
-        temporary = place / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
+        # Some tests become another user, who must get at it too.
+        temporary = pathlib.Path(tempfile.mkdtemp(prefix="mutant."))
+        temporary.chmod(0o1777)
         environment = {**os.environ, **self.environment, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "2",
                        "CRITERION_FAIL_FAST": "1", "CRITERION_JOBS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         process = subprocess.Popen([swapped.get(w, w) for w in self.command], cwd=self.cwd, env=environment,
