@@ -31,6 +31,10 @@ while [[ $# -gt 0 ]]; do
             labels+=("$2")
         else
             changed=$2
+            if ! git -C "$root" -c safe.directory='*' rev-parse --quiet --verify "$2^{commit}" > /dev/null; then
+                echo "test.sh: --changed: git knows no commit '$2' here" >&2
+                exit 2
+            fi
         fi
         shift
         ;;
