@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tidy.sh [--changed COMMIT] [BUILD]: clang-tidy over the C sources of src/, cuda/ and tests/ that BUILD compiles
-# (default: build-test/ of the repository). BUILD must have been built: some headers are made there. Every finding is an
+# (default: build-test/ of the repository), once the headers that are generated there have been. Every finding is an
 # error, and is printed once, however many sources include its header. A clean source is looked at again only when
 # something that it is made of, its compiler options or a .clang-tidy changed; BUILD/tidy/ remembers.
 # --changed looks only at what differs from COMMIT: at changed sources, and at ten of the sources that include a changed
@@ -13,7 +13,11 @@ commit=
 while [[ $# -gt 0 ]]; do
     case $1 in
     --changed)
-        commit=${2:?"--changed needs a commit"}
+        commit=${2:-}
+        if ! git -C "$root" -c safe.directory='*' rev-parse --quiet --verify "$commit^{commit}" > /dev/null; then
+            echo "tidy.sh: --changed: git knows no commit '$commit' here" >&2
+            exit 2
+        fi
         shift
         ;;
     -*)
@@ -35,6 +39,7 @@ if [[ ! -e $build/compile_commands.json ]]; then
     exit 2
 fi
 build=$(cd "$build" && pwd)
+cmake --build "$build" --target sal_generated > /dev/null
 work=$build/tidy
 export root work
 

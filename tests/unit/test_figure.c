@@ -191,45 +191,23 @@ Test(figure, of_a_square_has_everything_in_its_place)
 
 Test(figure, of_a_wide_picture_is_lower_and_its_bar_still_has_room_for_labels)
 {
-    const measures m = {146,
-                        2867,
-                        16,
-                        896,
-                        {24, 948, 1947},
-                        896,
-                        {24, 948, 1947},
-                        1856,
-                        72,
-                        {"0", "0.5", "1"},
-                        {"picture", "map", "overlay"},
-                        NULL};
-    check_figure(20, 2000, (sal_figure_options){.style = {SAL_COLORMAP_GRAY, 0.5}}, &m);
-    const measures twice = {522,
-                            2867,
-                            448,
-                            896,
-                            {24, 948, 1947},
-                            896,
-                            {24, 948, 1947},
-                            1856,
-                            448,
-                            {"0", "0.5", "1"},
-                            {"picture", "map", "overlay"},
-                            NULL};
-    check_figure(50, 100, (sal_figure_options){.style = {SAL_COLORMAP_GRAY, 0.5}}, &twice);
-    const measures third = {373,
-                            2867,
-                            299,
-                            896,
-                            {24, 948, 1947},
-                            896,
-                            {24, 948, 1947},
-                            1856,
-                            299,
-                            {"0", "0.5", "1"},
-                            {"picture", "map", "overlay"},
-                            NULL};
-    check_figure(20, 60, (sal_figure_options){.style = {SAL_COLORMAP_GRAY, 0.5}}, &third);
+    static const struct {
+        int64_t height, width, figure_height, panel_height, bar_height;
+    } cases[] = {{20, 2000, 146, 16, 72}, {50, 100, 522, 448, 448}, {20, 60, 373, 299, 299}};
+    measures m = {.width = 2867,
+                  .panel_width = 896,
+                  .left = {24, 948, 1947},
+                  .slot = 896,
+                  .slots = {24, 948, 1947},
+                  .bar = 1856,
+                  .labels = {"0", "0.5", "1"},
+                  .captions = {"picture", "map", "overlay"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        m.height = cases[i].figure_height;
+        m.panel_height = cases[i].panel_height;
+        m.bar_height = cases[i].bar_height;
+        check_figure(cases[i].height, cases[i].width, (sal_figure_options){.style = {SAL_COLORMAP_GRAY, 0.5}}, &m);
+    }
 }
 
 Test(figure, of_a_narrow_picture_has_slots_as_wide_as_a_caption)
