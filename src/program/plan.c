@@ -130,9 +130,8 @@ static void share_blocks(int *owner, sal_program *p)
         for (int k = 0; k < step->input_count; k++)
             times += step->inputs[k] == u;
         const sal_value *in = &p->values[u], *out = &p->values[step->output];
-        const sal_value *block = &p->values[owner[u]];
         if (times != 1 || in->last != s || in->bytes != out->bytes || in->layout != out->layout ||
-            in->pictures != out->pictures || block->pictures != out->pictures || out->first != s)
+            in->pictures != out->pictures || out->first != s)
             continue;
         owner[step->output] = owner[u];
     }
