@@ -115,12 +115,17 @@ def precisions(args):
     return tuple(p for p in PRECISIONS if p != "bf16" or capability >= 8)
 
 
+def commit():
+    if not shutil.which("git"):
+        return "unknown"
+    done = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
 def machine(report):
     args = report.args
     rows = [("date", datetime.date.today().isoformat()), ("salmap", run([args.salmap, "--version"]).split("\n")[0])]
-    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
-                            check=False).stdout.strip()
-    rows.append(("commit", commit or "unknown"))
+    rows.append(("commit", commit()))
     if not args.dry_run:
         fields = ("name", "driver_version", "compute_cap", "memory.total", "clocks.max.sm", "power.limit")
         rows += zip(fields, nvidia_smi(args.device, *fields))

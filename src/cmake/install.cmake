@@ -38,9 +38,8 @@ foreach(dir pc_libdir pc_includedir)
     set(${dir} "\${prefix}/${${dir}}")
   endif()
 endforeach()
-# What has a .pc file of its own is named in Requires.private.
+# By their names, not as Requires.private: that asks for the development packages of all that the shared libraries were built with.
 set(pc_libs_private ${SAL_PRIVATE_LIBRARIES})
-list(REMOVE_ITEM pc_libs_private png jpeg tiff protobuf-c sqlite3 crypto zip ${hdf5_library} jansson)
 list(TRANSFORM pc_libs_private PREPEND "-l" REGEX "^[^/]")
 list(TRANSFORM SAL_CUDA_RPATH PREPEND "-Wl,-rpath," OUTPUT_VARIABLE pc_rpath)
 list(APPEND pc_libs_private ${pc_rpath})

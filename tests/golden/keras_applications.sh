@@ -6,8 +6,9 @@ set -euo pipefail
 python=$1/bin/python
 source=$2
 shift 2
-if [[ ! -x $python ]]; then
-    echo "there is no $python: scripts/keras_environment.sh makes it"
+# Written last: where PyPI has no Keras for this Python, there is an environment without it.
+if [[ ! -f $1/.packages ]]; then
+    echo "there is no Keras in $1: scripts/keras_environment.sh makes it"
     exit 77
 fi
 export PYTHONDONTWRITEBYTECODE=1
