@@ -101,12 +101,19 @@ class Source:
             return not cast or self.tokens[opened - 1].kind == "name"
         return t.kind in ("name", "number") or t.text == "]"
 
+    def declares_array(self, i):
+        """Whether the bracket at token i opens the size of a declared array, in any of its dimensions."""
+        i -= 1
+        while self.tokens[i].text == "]":
+            i = self.pairs[i] - 1
+        return self.tokens[i].kind == "name" and \
+            (self.tokens[i - 1].kind == "name" and self.tokens[i - 1].text not in KEYWORDS[:10] or
+             self.tokens[i - 1].text == "*" and self.tokens[i - 2].kind == "name")
+
     def visit(self, i):
         t, before = self.tokens[i], self.tokens[i - 1]
         if t.kind == "number":
-            if before.text == "[" and self.tokens[i - 2].kind == "name" and \
-                    (self.tokens[i - 3].kind == "name" and self.tokens[i - 3].text not in KEYWORDS[:10] or
-                     self.tokens[i - 3].text == "*" and self.tokens[i - 4].kind == "name"):
+            if before.text == "[" and self.declares_array(i - 1):
                 self.left_out["array sizes"] += 1
                 return
             negative = before.text == "-" and not self.ends_operand(i - 2)
