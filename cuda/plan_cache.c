@@ -69,8 +69,10 @@ static int load(sal_status *st, cudnn_graph **out, const char *path, const cudnn
     if (sal_alloc(&text, size + 1, 1, "a plan") == SAL_OK) {
         memcpy(text, bytes, size);
         if (strncmp(text, unsupported, sizeof unsupported - 1) == 0) {
-            *st = sal_fail(SAL_ERROR_UNSUPPORTED, "%s", text + sizeof unsupported - 1);
-            good = 1;
+            const char *reason = text + sizeof unsupported - 1;
+            good = *reason != '\0'; /* none: the file was cut short */
+            if (good)
+                *st = sal_fail(SAL_ERROR_UNSUPPORTED, "%s", reason);
         } else if (cudnn_graph_load(out, target, problem, text) == SAL_OK) {
             good = cudnn_graph_workspace(*out) <= limit;
             *st = SAL_OK;
