@@ -1,10 +1,9 @@
 /* Runs a fuzz target on the files and folders named, without libFuzzer: what once went wrong goes well. */
+#include "support.h"
+
 #include <dirent.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static int replay(const char *path)
 {

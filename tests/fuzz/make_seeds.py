@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Inputs to begin fuzzing with: make_seeds.py OUT writes OUT/TARGET/..., mostly out of what the tests compare with.
+
+The corpora in corpus/ are such inputs and what fuzzing added, minimised: scripts/fuzz.sh uses those alone. Needs Pillow
+and NumPy; with h5py there are seeds of the target keras as well.
+"""
+
+import io
+import pathlib
+import sys
+import zipfile
+
+import numpy
+from PIL import Image, features
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+MOST_BYTES = 16384  # of a seed: mutations of longer ones rarely hit what matters
+
+
+def onnx():
+    for path in sorted(ROOT.glob("tests/golden/onnx/*/*.onnx")):
+        yield path.name, path.read_bytes()
+
+
+def keras_members():
+    for case in sorted(ROOT.glob("tests/golden/keras/*.zip")):
+        with zipfile.ZipFile(case) as packed:
+            for name in packed.namelist():
+                if name.endswith((".keras", ".h5")):
+                    yield name, packed.read(name)
+
+
+def keras():
+    try:
+        import h5py  # noqa: F401
+    except ImportError:
+        print("make_seeds.py: without h5py there are no seeds of keras", file=sys.stderr)
+        return
+    import json
+
+    import keras_seeds
+
+    for name, data in keras_members():
+        made = keras_seeds.seed(name, data)
+        if made:
+            yield f"{name}.json", json.dumps(made).encode()
+
+
+def keras_file():
+    yield from keras_members()
+    for path in sorted(ROOT.glob("tests/fuzz/crashers/hdf5/*.h5")):
+        yield path.name, path.read_bytes()
+
+
+def encoded(picture, kind, **options):
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+def picture():
+    shades = numpy.arange(7 * 5 * 4, dtype=numpy.uint8).reshape(7, 5, 4)
+    colour = Image.fromarray(shades[..., :3])
+    modes = {mode: colour.convert(mode) for mode in ("RGB", "RGBA", "L", "LA", "P", "1", "CMYK")}
+    modes["I;16"] = Image.fromarray(shades[..., 0].astype(numpy.uint16) * 257)
+    for mode, p in modes.items():
+        name = mode.replace(";", "")
+        if mode != "CMYK":
+            yield f"{name}.png", encoded(p, "PNG")
+        if mode in ("RGB", "L", "CMYK"):
+            yield f"{name}.jpg", encoded(p, "JPEG", quality=60)
+        for packing in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"):
+            if features.check("libtiff") and mode not in ("LA", "P"):
+                yield f"{name}_{packing}.tif", encoded(p, "TIFF", compression=packing)
+    yield "grey_alpha.png", encoded(modes["P"], "PNG", transparency=3)
+    yield "progressive.jpg", encoded(colour, "JPEG", progressive=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation
+    yield "turned.jpg", encoded(colour, "JPEG", exif=exif)
+    yield "turned.tif", encoded(colour, "TIFF", tiffinfo={0x0112: 8})
+    yield "jpeg_in.tif", encoded(colour, "TIFF", compression="jpeg")
+    yield "group4.tif", encoded(modes["1"], "TIFF", compression="group4")
+    for kind in ("u1", "<u2", ">u2", "<f4", ">f4", "<f8"):
+        for name, array in (("flat", shades[..., 0]), ("deep", shades), ("fortran", numpy.asfortranarray(shades[..., :3]))):
+            out = io.BytesIO()
+            numpy.save(out, array.astype(kind))
+            yield f"{name}_{kind.replace('<', 'l').replace('>', 'b')}.npy", out.getvalue()
+
+
+def csv():
+    yield "plain.csv", b"path,label\na.png,1\nb.png,0\n"
+    yield "quoted.csv", b'"path";"a ""note"""\r\n"a;b.png";"x\r\ny"\r\n'
+    yield "tabs.tsv", b"\xef\xbb\xbfname\tPATH\n x \ta.png\n\n"
+
+
+def sidecar():
+    yield "all", b"# text\nfit letterbox\norder bgr\ncrop-resize 256\nfill 114\nscale 1/255\nmean 1,2,3\nstd 1,2,3.5\n"
+    yield "preset", b"preset imagenet\r\nfit center-crop\n"
+    yield "uniform", b"\n  mean\t0.5\nstd 0.5,0.5,0.5\norder gray\n"
+
+
+def gpu_profile():
+    for path in sorted(ROOT.glob("data/gpus/*.json")):
+        yield path.name, path.read_bytes()
+    yield "small.json", (
+        b'{"cudnn": {"a": [1, {"b": "}\\""}]}, "peak": {"memory_bytes_per_second": 1e12, "fp32_flops_per_second": 2e13,'
+        b' "tf32_flops_per_second": 0, "bf16_flops_per_second": 0, "fp16_flops_per_second": 0}}'
+    )
+
+
+def plan_cache():
+    yield "plan", b'!{"engine": 3, "knobs": [1, 2]}'
+    yield "refused", b"!x"
+    yield "unsupported", b"unsupported\ncuDNN: no engine"
+    yield "file", (
+        b'{"problem":"n1c16h8w8k16r3s1p1 fp16 forward","engine":7,"hash":"cbf29ce484222325","plan":\n}\n'
+    )
+
+
+def databases():
+    yield "good", b""
+    for name, text in (
+        ("values", "UPDATE maps SET score = NULL\nUPDATE pictures SET path = x'ff00', width = 'wide'\n"),
+        ("rows", "DELETE FROM manifest WHERE salmap_id = 1\nINSERT INTO predictions VALUES(-1, 9e999, '', NULL, 1)\n"),
+        ("columns", "ALTER TABLE maps DROP COLUMN peak\nALTER TABLE pictures RENAME COLUMN error TO path2\n"),
+        ("tables", "DROP TABLE timings\nCREATE TABLE timings AS SELECT 1 AS picture\n"),
+        ("ids", "UPDATE pictures SET id = 9223372036854775807 WHERE id = 0\nUPDATE maps SET picture = -5\n"),
+        ("run", "UPDATE run SET value = 5000 WHERE key = 'option.top-k'\nDELETE FROM run WHERE key = 'shard'\n"),
+        ("schema", "CREATE TABLE extra(a)\nCREATE INDEX i ON maps(score)\n"),
+        ("bytes", "@100 0d000000\n@512 ff\n"),
+    ):
+        yield name, text.encode()
+
+
+TARGETS = {
+    "onnx": onnx,
+    "keras": keras,
+    "keras_file": keras_file,
+    "picture": picture,
+    "csv": csv,
+    "sidecar": sidecar,
+    "gpu_profile": gpu_profile,
+    "plan_cache": plan_cache,
+    "export": databases,
+    "merge": databases,
+    "resume": databases,
+}
+
+
+def main():
+    out = pathlib.Path(*sys.argv[1:2])
+    for target, seeds in TARGETS.items():
+        folder = out / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in seeds():
+            if len(data) <= MOST_BYTES:
+                (folder / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: make_seeds.py OUT")
+    main()

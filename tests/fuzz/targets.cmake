@@ -1,0 +1,24 @@
+# Every fuzz target, for whoever defines sal_fuzz_program(NAME LABELS room... [SOURCES ...] [MODULES a b ...]
+# [OBJECTS ...] [LIBRARIES ...] [CRASHERS folder...]): fuzz_NAME.c and support.c with the modules named, nothing else.
+#   LABELS    rooms of the test that replays the crashers
+#   CRASHERS  folders below crashers/ beside NAME
+sal_fuzz_program(onnx LABELS import MODULES base graph import)
+# Without what reads the files: the target has functions of its own of the same names.
+sal_fuzz_program(keras LABELS import MODULES base graph LIBRARIES PkgConfig::PROTOBUF_C PkgConfig::JANSSON
+                 OBJECTS "$<FILTER:$<TARGET_OBJECTS:sal_import>,EXCLUDE,keras_(hdf5|archive|member)>")
+sal_fuzz_program(keras_file LABELS import MODULES base graph import CRASHERS hdf5)
+sal_fuzz_program(picture LABELS image MODULES base image)
+sal_fuzz_program(sidecar LABELS image MODULES base image)
+sal_fuzz_program(csv LABELS dataset MODULES base dataset)
+sal_fuzz_program(gpu_profile LABELS api MODULES base OBJECTS "$<FILTER:$<TARGET_OBJECTS:sal_api>,INCLUDE,gpu_(profile|texts)>")
+set(run_database SOURCES run_database.c MODULES base dataset results LIBRARIES PkgConfig::SQLITE PkgConfig::JANSSON)
+sal_fuzz_program(export LABELS results ${run_database})
+sal_fuzz_program(merge LABELS results ${run_database})
+sal_fuzz_program(resume LABELS results ${run_database})
+# cuDNN's functions are the target's own: its headers are enough.
+if(SAL_HAVE_CUDA)
+  sal_fuzz_program(plan_cache LABELS cuda MODULES base graph
+                   OBJECTS "$<FILTER:$<TARGET_OBJECTS:sal_cuda>,INCLUDE,(plan_cache|cudnn_graph|cudnn_describe)>")
+  target_include_directories(${SAL_FUZZ_LAST} PRIVATE ${PROJECT_SOURCE_DIR}/cuda)
+  target_include_directories(${SAL_FUZZ_LAST} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR})
+endif()
