@@ -50,7 +50,8 @@ static sal_status prepare(void **plan, sal_needs *needs, sal_device *device, con
     if (step->kind == SAL_STEP_CONV || step->kind == SAL_STEP_CONV_BACKWARD)
         needs->scratch_bytes = fake.scratch_bytes;
     needs->weight_bytes = step->kind == SAL_STEP_CONV ? 1000 : 0;
-    needs->weights_borrowed = step->kind == SAL_STEP_DENSE_BACKWARD;
+    needs->weights_borrowed =
+        step->kind == SAL_STEP_DENSE_BACKWARD || (fake.convs_borrow && step->kind == SAL_STEP_CONV);
     return SAL_OK;
 }
 

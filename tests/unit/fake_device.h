@@ -15,6 +15,7 @@ typedef struct fake_device {
     sal_backend backend; /* what sal_backend_find finds; tests may take rows and functions away */
     size_t free_bytes;
     size_t scratch_bytes;                          /* of the steps of convolutions */
+    int convs_borrow;                              /* 1: they read their weights where the model has them */
     int varied;                                    /* 1: values differ in layout and padding, each by its number */
     int placed;                                    /* the number of the next one */
     int failing_allocations, failing_reservations; /* so many to come fail */

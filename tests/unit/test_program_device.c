@@ -96,6 +96,15 @@ Test(program_device, keeps_only_weights_that_steps_borrow_and_counts_all)
     sal_program_close(p);
 }
 
+Test(program_device, keeps_the_weights_that_its_first_step_borrows)
+{
+    fake.convs_borrow = 1;
+    sal_program *p = open_graph((sal_program_options){.batch = 2});
+    cr_expect_eq(p->steps[0].kind, SAL_STEP_CONV);
+    cr_expect_not_null(p->steps[0].node->weight);
+    sal_program_close(p);
+}
+
 Test(program_device, names_the_step_that_it_lacks)
 {
     fake.backend.rows[SAL_STEP_REDUCE_MEAN_BACKWARD] = NULL;

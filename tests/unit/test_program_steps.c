@@ -263,14 +263,19 @@ Test(program_steps, parts_of_a_concat_begin_where_the_earlier_ones_end)
 
 /* ---- Values that are kept, and made again --------------------------------- */
 
+static void expect_all_made_again(void)
+{
+    CHECK("", "conv x", "activation s0", "conv s1", "activation s2", "mean s3", "reshape s4", "dense s5",
+          "back dense seed", "back reshape s7", "back mean s8", "activation s0 again", "conv s10 again",
+          "back activation s9 s11", "back conv s12", "back activation s13 s0", "back conv s14");
+}
+
 Test(program_steps, cheap_values_are_made_again_from_what_is_kept)
 {
     int x = act(conv(input()), SAL_ACT_SILU);
     x = build_conv(&graph, x, 3, 3, 1, 1, 3);
     head(act(x, SAL_ACT_SILU));
-    CHECK("", "conv x", "activation s0", "conv s1", "activation s2", "mean s3", "reshape s4", "dense s5",
-          "back dense seed", "back reshape s7", "back mean s8", "activation s0 again", "conv s10 again",
-          "back activation s9 s11", "back conv s12", "back activation s13 s0", "back conv s14");
+    expect_all_made_again();
 }
 
 /* The same with another convolution in the middle: its value is kept. */
@@ -279,6 +284,19 @@ static void expect_middle_kept(void)
     CHECK("", "conv x", "activation s0", "conv s1", "activation s2", "mean s3", "reshape s4", "dense s5",
           "back dense seed", "back reshape s7", "back mean s8", "back activation s9 s2", "back conv s10",
           "back activation s11 s0", "back conv s12");
+}
+
+Test(program_steps, maps_of_one_pixel_are_not_made_again)
+{
+    for (int width = 1; width <= 2; width++) {
+        int x = act(conv(build_input(&graph, 3, 1, width)), SAL_ACT_SILU);
+        head(act(build_conv(&graph, x, 3, 3, 1, 1, 3), SAL_ACT_SILU));
+        if (width == 1)
+            expect_middle_kept();
+        else
+            expect_all_made_again();
+        sal_graph_clear(&graph);
+    }
 }
 
 Test(program_steps, convolutions_that_are_not_depthwise_are_not_made_again)
