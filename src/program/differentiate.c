@@ -25,7 +25,6 @@ typedef struct tape {
     int *kept;        /* per node: its mask or indices, or -1 while nobody wants them */
     int *gradients;   /* per node: gradient so far, or -1 */
     int *again;       /* per node: its output made again in the backward pass, or -1 */
-    char *active;     /* per node: depends on the picture */
     char *required;   /* per node: its output is read by the backward pass */
     char *repeatable; /* per node: cheap to make again from what is kept */
 } tape;
@@ -169,8 +168,8 @@ static void require_inputs(tape *t, const sal_node *n)
     if (n->op == SAL_OP_LAYER_NORM)
         t->required[in[0]] = 1;
     if (n->op == SAL_OP_MUL) {
-        t->required[in[0]] |= t->active[in[1]];
-        t->required[in[1]] |= t->active[in[0]];
+        t->required[in[0]] = 1;
+        t->required[in[1]] = 1;
     }
 }
 
@@ -179,8 +178,6 @@ static void choose_kept(tape *t)
     const sal_graph *g = t->graph;
     for (int i = 0; i < (int)g->count; i++) {
         const sal_node *n = &g->nodes[i];
-        if (!t->active[i])
-            continue;
         require_inputs(t, n);
         int own = n->op == SAL_OP_SOFTMAX ||
                   (n->op == SAL_OP_ACTIVATION && sal_activation_keep(n->activation.kind) == SAL_KEEP_OUTPUT);
@@ -334,8 +331,6 @@ static sal_status back_mul(tape *t, int i, int dy)
     sal_status st = SAL_OK;
     const sal_node *n = &t->graph->nodes[i];
     for (int k = 0; k < 2; k++) {
-        if (!t->active[n->inputs[k]])
-            continue;
         int inputs[2] = {dy, -1};
         TRY(backward_value(&inputs[1], t, n->inputs[1 - k]));
         TRY(contribute(t, SAL_STEP_MUL_BACKWARD, n, n->inputs[k], inputs, 2, k));
@@ -351,8 +346,6 @@ static sal_status back_add(tape *t, int i, int dy)
     const sal_node *n = &g->nodes[i];
     for (int k = 0; k < 2; k++) {
         int to = n->inputs[k];
-        if (!t->active[to])
-            continue;
         if (sal_shape_equal(&g->nodes[to].shape, &n->shape))
             TRY(contribute_same(t, n, to, dy));
         else
@@ -367,11 +360,10 @@ static sal_status back_conv(tape *t, int i, int dy)
     sal_status st = SAL_OK;
     const sal_node *n = &t->graph->nodes[i];
     TRY(through_fused_activation(&dy, t, i));
-    if (n->input_count > 1 && t->active[n->inputs[1]])
+    if (n->input_count > 1)
         TRY(contribute_same(t, n, n->inputs[1], dy));
     sal_step_kind kind = n->op == SAL_OP_CONV ? SAL_STEP_CONV_BACKWARD : SAL_STEP_DENSE_BACKWARD;
-    if (t->active[n->inputs[0]])
-        TRY(contribute(t, kind, n, n->inputs[0], &dy, 1, 0));
+    TRY(contribute(t, kind, n, n->inputs[0], &dy, 1, 0));
 done:
     return st;
 }
@@ -383,10 +375,8 @@ static sal_status back_concat(tape *t, int i, int dy)
     int64_t first = 0;
     for (int k = 0; k < n->input_count; k++) {
         const sal_node *part = &t->graph->nodes[n->inputs[k]];
-        if (t->active[n->inputs[k]]) {
-            TRY(contribute(t, SAL_STEP_CONCAT_BACKWARD, n, n->inputs[k], &dy, 1, k));
-            t->program->steps[t->program->step_count - 1].first_channel = first;
-        }
+        TRY(contribute(t, SAL_STEP_CONCAT_BACKWARD, n, n->inputs[k], &dy, 1, k));
+        t->program->steps[t->program->step_count - 1].first_channel = first;
         first += part->shape.dim[n->axis];
     }
 done:
@@ -453,7 +443,7 @@ static sal_status backward(tape *t)
     t->gradients[g->output] = p->seed;
     for (int i = (int)g->count - 1; i >= 0; i--) {
         p->backward_start[i] = (int)p->step_count;
-        if (t->active[i] && t->gradients[i] >= 0)
+        if (t->gradients[i] >= 0)
             TRY(backward_node(t, i, t->gradients[i]));
     }
     p->gradient = t->gradients[g->input];
@@ -472,18 +462,11 @@ static sal_status tape_open(tape *t, size_t count)
     TRY(sal_alloc(&t->kept, count, sizeof *t->kept, "the tape"));
     TRY(sal_alloc(&t->gradients, count, sizeof *t->gradients, "the tape"));
     TRY(sal_alloc(&t->again, count, sizeof *t->again, "the tape"));
-    TRY(sal_alloc(&t->active, count, 1, "the tape"));
     TRY(sal_alloc(&t->required, count, 1, "the tape"));
     TRY(sal_alloc(&t->repeatable, count, 1, "the tape"));
     TRY(sal_alloc(&t->program->backward_start, count, sizeof *t->program->backward_start, "the tape"));
     for (size_t i = 0; i < count; i++)
         t->kept[i] = t->gradients[i] = t->again[i] = -1;
-    for (size_t i = 0; i < count; i++) {
-        const sal_node *n = &t->graph->nodes[i];
-        t->active[i] = n->op == SAL_OP_INPUT;
-        for (int k = 0; k < n->input_count; k++)
-            t->active[i] |= t->active[n->inputs[k]];
-    }
 done:
     return st;
 }
@@ -495,7 +478,6 @@ static void tape_close(tape *t)
     sal_free(t->kept);
     sal_free(t->gradients);
     sal_free(t->again);
-    sal_free(t->active);
     sal_free(t->required);
     sal_free(t->repeatable);
 }
