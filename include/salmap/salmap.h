@@ -4,6 +4,28 @@
  * 0 (SAL_OK) or a negative sal_status and leaves a text in a thread-local
  * buffer, see sal_last_error(). The library never prints and never exits.
  * Option structs are usable when zeroed: zero selects the documented default.
+ * A pointer that must be given and is NULL, in an array too, is SAL_ERROR_ARGUMENT; "may be NULL" says which need not
+ * be given. Functions that return no status then return NULL or 0.
+ *
+ * Which thread may call what:
+ *
+ *   calls                                         on one object                         on several objects
+ *   sal_model_get_*, _check_target,               any threads at once                   any threads at once
+ *     _probabilities; sal_engine_model, _get_*;
+ *     sal_dataset_* but _open and _close;
+ *     sal_gpu_plan_get_*
+ *   sal_engine_open, sal_gpu_plan_open            of one model, one thread at a time:   any threads at once
+ *                                                 the second is refused (ARGUMENT)
+ *   sal_engine_forward, _gradient, _gradients,    of one engine, one call at a time:    any threads at once
+ *     sal_explain_files, _files_on, sal_sweep     the second is refused (ARGUMENT)
+ *   sal_sweep, _merge, _export                    of one run folder: one call at a      any threads at once
+ *                                                 time, but for shards of a sweep
+ *   sal_*_close, sal_picture_clear                when no other call uses the object    any threads at once
+ *   all others                                    any threads at once, each with        any threads at once
+ *                                                 results of its own
+ *
+ * An engine counts as used until the call returns, so call-backs cannot use it either. Call-backs come on the thread
+ * that made the call. Threads that call need a stack of 256 KiB; the library's own have the system's default size.
  */
 #ifndef SALMAP_SALMAP_H
 #define SALMAP_SALMAP_H
@@ -138,7 +160,7 @@ SAL_API sal_status sal_picture_read(sal_picture *out, const char *path, const sa
 /* Writes an 8- or 16-bit picture with 1 to 4 channels as PNG: to a temporary
  * name beside path, then renamed, so that path is whole or absent. */
 SAL_API sal_status sal_picture_write_png(const char *path, const sal_picture *picture);
-SAL_API void sal_picture_clear(sal_picture *picture);
+SAL_API void sal_picture_clear(sal_picture *picture); /* NULL is fine */
 
 /* ---- Preprocessing ------------------------------------------------------ */
 
@@ -223,11 +245,11 @@ SAL_API int sal_device_count(const char *kind);
 
 /* Compiles the model for one device, batch and rule. The model must outlive the
  * engine, and hands it the weights: a further engine of the same model reads the
- * file again. Not for two threads at once with one model. Errors: UNSUPPORTED (names node and op), MEMORY, DEVICE,
- * ARGUMENT. */
+ * file again. options may be NULL. Errors: UNSUPPORTED (names node and op), MEMORY, DEVICE, ARGUMENT (also: another
+ * thread is opening an engine of this model). */
 SAL_API sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_options *options);
-SAL_API void sal_engine_close(sal_engine *engine);
-/* The model it was opened with. Borrowed. */
+SAL_API void sal_engine_close(sal_engine *engine); /* NULL is fine */
+/* The model it was opened with. Borrowed. NULL for NULL. */
 SAL_API const sal_model *sal_engine_model(const sal_engine *engine);
 
 typedef struct sal_plan_info {
@@ -329,7 +351,7 @@ typedef struct sal_check {
 } sal_check;
 
 /* Looks at the CPU, at what salmap was built with, at the driver and at every GPU: one row each into out, at most
- * `capacity` (64 are enough for 58 GPUs). Returns the number of rows. Row 0 is the CPU. */
+ * `capacity` (64 are enough for 58 GPUs). Returns the number of rows, 0 where out is NULL. Row 0 is the CPU. */
 SAL_API size_t sal_system_check(sal_check *out, size_t capacity);
 
 /* ---- Targets: which score is explained ---------------------------------- */
@@ -355,12 +377,13 @@ typedef struct sal_target {
 SAL_API sal_status sal_model_check_target(const sal_model *model, const sal_target *target);
 
 /* Forward pass of `count` <= batch pictures. inputs: (count, C, H, W) floats,
- * preprocessed; scores: (count, outputs) floats, logits, or NULL. */
+ * preprocessed; scores: (count, outputs) floats, logits, or NULL. Errors: ARGUMENT (also: the engine is in use by
+ * another call), DEVICE, MEMORY. */
 SAL_API sal_status sal_engine_forward(sal_engine *engine, float *scores, const float *inputs, int64_t count);
 /* Forward and backward: gradients (count, C, H, W) of the target's score with
  * respect to each input. targets: one per picture. scores (logits) and chosen
  * (output index, -1 for the mean) may be NULL.
- * Errors: ARGUMENT (index out of range), NUMERIC (NaN scores), DEVICE, MEMORY. */
+ * Errors: ARGUMENT (index out of range; the engine is in use by another call), NUMERIC (NaN scores), DEVICE, MEMORY. */
 SAL_API sal_status sal_engine_gradient(sal_engine *engine, float *gradients, float *scores, int64_t *chosen,
                                        const float *inputs, const sal_target *targets, int64_t count);
 
@@ -416,7 +439,7 @@ typedef struct sal_map_stats {
 } sal_map_stats;
 
 /* map (H,W) from gradient (C,H,W): modify, reduce over channels, smooth, normalise.
- * Errors: MEMORY, NUMERIC (NaN or infinite gradient), ARGUMENT. */
+ * stats and options may be NULL. Errors: MEMORY, NUMERIC (NaN or infinite gradient), ARGUMENT. */
 SAL_API sal_status sal_map_make(float *map, sal_map_stats *stats, const float *gradient, int64_t channels,
                                 int64_t height, int64_t width, const sal_map_options *options);
 /* RGB picture of a map through a colour table; values are clipped to 0..1.
@@ -472,13 +495,13 @@ typedef struct sal_explain_result {
  * sal_explain_files; not 0 stops early (SAL_ERROR_CANCELLED). */
 typedef int (*sal_explain_callback)(void *context, const sal_explain_result *result);
 
-/* Explains pictures: decoding, computing and encoding overlap. A bad picture is
+/* Explains pictures: decoding, computing and encoding overlap. failed and callback may be NULL. A bad picture is
  * reported to the callback and does not stop the rest; *failed counts those.
  * Two pictures of the same stem get distinct outputs: the second is <stem>-2 and so on.
  * Errors of the whole run: IO (out_dir), ARGUMENT, MEMORY, DEVICE, CANCELLED. */
 SAL_API sal_status sal_explain_files(size_t *failed, sal_engine *engine, const char *const *paths, size_t count,
                                      const sal_explain_options *options, sal_explain_callback callback, void *context);
-/* The same with several engines of one model, each on a device of its own: a free one takes the next batch. What a
+/* The same with several engines of one model, none of them twice: a free one takes the next batch. What a
  * device that fails had in hand goes to the others; the error is returned when none is left. */
 SAL_API sal_status sal_explain_files_on(size_t *failed, sal_engine *const *engines, size_t engine_count,
                                         const char *const *paths, size_t count, const sal_explain_options *options,
@@ -503,7 +526,7 @@ SAL_API sal_status sal_dataset_open(sal_dataset **out, const char *const *inputs
                                     const sal_dataset_options *options);
 SAL_API void sal_dataset_close(sal_dataset *dataset); /* NULL is fine */
 SAL_API size_t sal_dataset_count(const sal_dataset *dataset);
-/* Borrowed; they live as long as the data set. row < count. */
+/* Borrowed; they live as long as the data set. NULL: there is no such row. */
 SAL_API const char *sal_dataset_path(const sal_dataset *dataset, size_t row);  /* as it was listed */
 SAL_API const char *sal_dataset_file(const sal_dataset *dataset, size_t row);  /* what is opened */
 SAL_API const char *sal_dataset_label(const sal_dataset *dataset, size_t row); /* NULL: no such column */

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "program/program.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ struct sal_engine {
     sal_program *program;
     sal_attribution attribution;
     sal_method *method;
+    atomic_flag in_use; /* by one call at a time */
     char device[192];
 };
 
@@ -35,10 +37,13 @@ sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_
     sal_status st = SAL_OK;
     sal_engine *e = NULL;
     sal_graph graph;
-    *out = NULL;
     sal_graph_init(&graph);
+    TRY(sal_require(out, "out", __func__));
+    *out = NULL;
+    TRY(sal_require(model, "model", __func__));
     TRY(check_options(o));
     TRY(sal_alloc(&e, 1, sizeof *e, "the engine"));
+    atomic_flag_clear(&e->in_use);
     e->model = model;
     e->options = *o;
     e->options.device = NULL; /* the caller's text */
@@ -78,7 +83,7 @@ void sal_engine_close(sal_engine *e)
 
 const sal_model *sal_engine_model(const sal_engine *e)
 {
-    return e->model;
+    return e ? e->model : NULL;
 }
 
 const sal_engine_options *sal_engine_get_options(const sal_engine *e)
@@ -95,6 +100,9 @@ static uint64_t value_bytes(const sal_program *p, int value)
 
 sal_status sal_engine_get_plan(sal_plan_info *out, const sal_engine *e)
 {
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(e, "engine", __func__));
     const sal_program *p = e->program;
     memset(out, 0, sizeof *out);
     out->device = e->device;
@@ -108,11 +116,15 @@ sal_status sal_engine_get_plan(sal_plan_info *out, const sal_engine *e)
     out->steps = p->step_count;
     for (size_t i = 0; i < p->step_count; i++)
         out->flops += sal_step_flops(p, &p->steps[i]);
-    return SAL_OK;
+done:
+    return st;
 }
 
 sal_status sal_engine_get_step(sal_step_info *out, const sal_engine *e, size_t index)
 {
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(e, "engine", __func__));
     const sal_program *p = e->program;
     if (index >= p->step_count)
         return sal_fail(SAL_ERROR_ARGUMENT, "step %zu of a program of %zu", index, p->step_count);
@@ -129,24 +141,59 @@ sal_status sal_engine_get_step(sal_step_info *out, const sal_engine *e, size_t i
     if (index < p->forward_count && step->output != p->scores && p->values[step->output].last >= (int)p->step_count)
         out->kept_bytes += out->output_bytes;
     out->flops = sal_step_flops(p, step);
-    return SAL_OK;
+done:
+    return st;
 }
 
 /* ---- Running ------------------------------------------------------------ */
 
+sal_status sal_engine_take(sal_engine *e)
+{
+    if (atomic_flag_test_and_set(&e->in_use))
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "the engine (%s) is in use by another call: an engine does one at a time; "
+                        "open one for each thread",
+                        e->device);
+    return SAL_OK;
+}
+
+void sal_engine_give_back(sal_engine *e)
+{
+    atomic_flag_clear(&e->in_use);
+}
+
 sal_status sal_engine_forward(sal_engine *e, float *scores, const float *inputs, int64_t count)
 {
-    if (!inputs || count < 1 || count > e->program->batch)
+    sal_status st = SAL_OK;
+    TRY(sal_require(e, "engine", __func__));
+    TRY(sal_require(inputs, "inputs", __func__));
+    if (count < 1 || count > e->program->batch)
         return sal_fail(SAL_ERROR_ARGUMENT, "%lld pictures in a batch of %lld", (long long)count,
                         (long long)e->program->batch);
-    return sal_program_forward(e->program, scores ? scores : e->attribution.scores, inputs, count);
+    TRY(sal_engine_take(e));
+    st = sal_program_forward(e->program, scores ? scores : e->attribution.scores, inputs, count);
+    sal_engine_give_back(e);
+done:
+    return st;
+}
+
+sal_status sal_engine_run(sal_engine *e, const sal_gradient_job *job)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_attribution_check(&e->attribution, job));
+    TRY(e->method(&e->attribution, job));
+done:
+    return st;
 }
 
 sal_status sal_engine_gradients(sal_engine *e, const sal_gradient_job *job)
 {
     sal_status st = SAL_OK;
-    TRY(sal_attribution_check(&e->attribution, job));
-    TRY(e->method(&e->attribution, job));
+    TRY(sal_require(e, "engine", __func__));
+    TRY(sal_require(job, "job", __func__));
+    TRY(sal_engine_take(e));
+    st = sal_engine_run(e, job);
+    sal_engine_give_back(e);
 done:
     return st;
 }
@@ -178,7 +225,7 @@ void sal_engine_prefetch(sal_engine *e, const float *inputs, int64_t count)
 sal_status sal_engine_device_maps(sal_engine *e, const sal_gradient_job *job, const sal_attribution_maps *maps)
 {
     e->attribution.maps = maps;
-    sal_status st = sal_engine_gradients(e, job);
+    sal_status st = sal_engine_run(e, job);
     e->attribution.maps = NULL;
     return st;
 }

@@ -90,7 +90,11 @@ sal_status sal_gpu_plan_open(sal_gpu_plan **out, sal_model *model, const sal_gpu
 {
     sal_status st = SAL_OK;
     sal_gpu_plan *p = NULL;
+    TRY(sal_require(out, "out", __func__));
     *out = NULL;
+    TRY(sal_require(model, "model", __func__));
+    TRY(sal_require(options, "options", __func__));
+    TRY(sal_require(options->gpu, "options->gpu", __func__));
     TRY(check_options(options));
     TRY(sal_alloc(&p, 1, sizeof *p, "the plan"));
     p->precision = options->precision;
@@ -154,6 +158,9 @@ static void count_ways(sal_gpu_plan_info *out, const sal_program *g)
 
 sal_status sal_gpu_plan_get_info(sal_gpu_plan_info *out, const sal_gpu_plan *p)
 {
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(p, "plan", __func__));
     const sal_program *g = p->program;
     const sal_value *input = &g->values[g->input];
     uint64_t bytes = 0;
@@ -183,11 +190,15 @@ sal_status sal_gpu_plan_get_info(sal_gpu_plan_info *out, const sal_gpu_plan *p)
     out->memory_seconds = memory_seconds / (double)g->batch;
     out->pictures_per_second = 1 / out->seconds;
     count_ways(out, g);
-    return SAL_OK;
+done:
+    return st;
 }
 
 sal_status sal_gpu_plan_get_step(sal_gpu_step_info *out, const sal_gpu_plan *p, size_t index)
 {
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(p, "plan", __func__));
     const sal_program *g = p->program;
     sal_roof roof;
     if (index >= g->step_count)
@@ -206,5 +217,6 @@ sal_status sal_gpu_plan_get_step(sal_gpu_step_info *out, const sal_gpu_plan *p, 
     out->bytes = roof.bytes / (uint64_t)g->batch;
     out->seconds = roof.seconds / (double)g->batch;
     out->bound = roof.bound;
-    return SAL_OK;
+done:
+    return st;
 }

@@ -133,12 +133,24 @@ static sal_status read_graph(sal_graph *graph, sal_model *m)
     return st == SAL_OK ? st : sal_fail_in(st, "%s", m->path);
 }
 
-sal_status sal_model_take_graph(sal_graph *out, sal_model *m)
+static sal_status take_graph(sal_graph *out, sal_model *m)
 {
     if (m->weights_taken)
         return read_graph(out, m);
     sal_status st = sal_graph_take_weights(out, &m->graph);
     m->weights_taken = st == SAL_OK;
+    return st;
+}
+
+sal_status sal_model_take_graph(sal_graph *out, sal_model *m)
+{
+    if (atomic_flag_test_and_set(&m->being_taken))
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "%s: another thread is opening an engine of this model: open one after the other, or open the "
+                        "model twice",
+                        m->path);
+    sal_status st = take_graph(out, m);
+    atomic_flag_clear(&m->being_taken);
     return st;
 }
 
@@ -174,8 +186,11 @@ sal_status sal_model_open_with(sal_model **out, const char *path, const sal_mode
 {
     sal_status st = SAL_OK;
     sal_model *m = NULL;
+    TRY(sal_require(out, "out", __func__));
     *out = NULL;
+    TRY(sal_require(path, "path", __func__));
     TRY(sal_alloc(&m, 1, sizeof *m, "the model"));
+    atomic_flag_clear(&m->being_taken);
     sal_graph_init(&m->graph);
     TRY(sal_strdup(&m->path, path));
     TRY(copy_options(m, options));
@@ -241,6 +256,9 @@ static const char *detached_name(const sal_graph *g)
 
 sal_status sal_model_get_info(sal_model_info *out, const sal_model *m)
 {
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(m, "model", __func__));
     const sal_graph *g = &m->graph;
     const sal_shape *in = &g->nodes[g->input].shape;
     memset(out, 0, sizeof *out);
@@ -265,11 +283,15 @@ sal_status sal_model_get_info(sal_model_info *out, const sal_model *m)
         out->flops += sal_op_get(g->nodes[i].op)->flops(g, &g->nodes[i]);
         out->supported &= m->problems[i][0] == '\0';
     }
-    return SAL_OK;
+done:
+    return st;
 }
 
 sal_status sal_model_get_layer(sal_layer_info *out, const sal_model *m, size_t index)
 {
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(m, "model", __func__));
     if (index >= m->graph.count)
         return sal_fail(SAL_ERROR_ARGUMENT, "layer %zu of a model of %zu", index, m->graph.count);
     const sal_node *node = &m->graph.nodes[index];
@@ -283,7 +305,8 @@ sal_status sal_model_get_layer(sal_layer_info *out, const sal_model *m, size_t i
     out->parameters = node->weight_count + node->bias_count;
     out->flops = sal_op_get(node->op)->flops(&m->graph, node);
     out->problem = m->problems[index][0] ? m->problems[index] : NULL;
-    return SAL_OK;
+done:
+    return st;
 }
 
 static sal_scores_kind scores_kind(const sal_model *m)
@@ -293,13 +316,23 @@ static sal_scores_kind scores_kind(const sal_model *m)
 
 sal_status sal_model_check_target(const sal_model *m, const sal_target *target)
 {
+    sal_status st = SAL_OK;
+    TRY(sal_require(m, "model", __func__));
+    TRY(sal_require(target, "target", __func__));
     const sal_scores_kind kind = scores_kind(m);
-    return sal_target_check(target, &kind);
+    TRY(sal_target_check(target, &kind));
+done:
+    return st;
 }
 
 sal_status sal_model_probabilities(float *probabilities, const sal_model *m, const float *scores, int64_t count)
 {
     sal_status st = SAL_OK;
+    TRY(sal_require(probabilities, "probabilities", __func__));
+    TRY(sal_require(m, "model", __func__));
+    TRY(sal_require(scores, "scores", __func__));
+    if (count < 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%s: %lld rows of scores", __func__, (long long)count);
     const sal_scores_kind kind = scores_kind(m);
     for (int64_t i = 0; i < count; i++)
         TRY(sal_target_probabilities(probabilities + i * kind.outputs, scores + i * kind.outputs, &kind));

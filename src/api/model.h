@@ -5,6 +5,8 @@
 #include "graph/graph.h"
 #include "import/import.h"
 
+#include <stdatomic.h>
+
 enum { SAL_DETAIL_SIZE = 128 };
 
 struct sal_model {
@@ -13,6 +15,7 @@ struct sal_model {
     char *output;              /* its strings */
     char *layer;
     int weights_taken;
+    atomic_flag being_taken; /* by one thread at a time */
     char *path;
     sal_import_info info;
     char (*details)[SAL_DETAIL_SIZE];  /* one per node */
@@ -20,7 +23,8 @@ struct sal_model {
 };
 
 /* The graph with its weights, for an engine: moved out of the model, since a second copy would double
- * the memory. The next engine of the same model reads the file again. Errors: as of sal_model_open. */
+ * the memory. The next engine of the same model reads the file again. Errors: as of sal_model_open; ARGUMENT while
+ * another thread is at it. */
 sal_status sal_model_take_graph(sal_graph *out, sal_model *model);
 
 /* What a layer does, in an expert's words: "64 3x3 stride 2 pad 1 groups 4, relu". */

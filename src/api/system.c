@@ -37,7 +37,7 @@ size_t sal_system_check(sal_check *out, size_t capacity)
 {
     const sal_backend *backend;
     const char *spec;
-    if (capacity == 0)
+    if (!out || capacity == 0)
         return 0;
     out[0] = check_cpu();
     if (capacity == 1)

@@ -56,3 +56,8 @@ sal_status(sal_fail_memory)(size_t bytes, const char *what)
 {
     return sal_fail(SAL_ERROR_MEMORY, "out of memory: %zu bytes for %s", bytes, what);
 }
+
+sal_status sal_require(const void *argument, const char *name, const char *function)
+{
+    return argument ? SAL_OK : sal_fail(SAL_ERROR_ARGUMENT, "%s: %s is NULL, and must be given", function, name);
+}

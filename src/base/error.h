@@ -19,6 +19,9 @@ sal_status sal_fail_in(sal_status status, const char *format, ...) __attribute__
 /* Out of memory while asking for `bytes` for `what`. */
 sal_status sal_fail_memory(size_t bytes, const char *what);
 
+/* SAL_ERROR_ARGUMENT, naming both, where an argument that `function` (__func__) must be given is NULL. */
+sal_status sal_require(const void *argument, const char *name, const char *function);
+
 /* clang's analyzer looks at one source at a time, and would go on with a failure as if it might return SAL_OK: it is
  * told what these functions return. The names of their definitions stand in parentheses, which keeps macros off. */
 #ifdef __clang_analyzer__

@@ -37,22 +37,22 @@ const char *sal_dataset_field(const sal_dataset *d, size_t row, int column)
 
 size_t sal_dataset_count(const sal_dataset *d)
 {
-    return d->count;
+    return d ? d->count : 0;
 }
 
 const char *sal_dataset_path(const sal_dataset *d, size_t row)
 {
-    return sal_dataset_field(d, row, d->path_column);
+    return row < sal_dataset_count(d) ? sal_dataset_field(d, row, d->path_column) : NULL;
 }
 
 const char *sal_dataset_file(const sal_dataset *d, size_t row)
 {
-    return d->files[row];
+    return row < sal_dataset_count(d) ? d->files[row] : NULL;
 }
 
 const char *sal_dataset_label(const sal_dataset *d, size_t row)
 {
-    return d->label_column < 0 ? NULL : sal_dataset_field(d, row, d->label_column);
+    return row < sal_dataset_count(d) && d->label_column >= 0 ? sal_dataset_field(d, row, d->label_column) : NULL;
 }
 
 static uint64_t hash(const char *s)
@@ -73,7 +73,7 @@ int64_t sal_dataset_shard(const sal_dataset *d, size_t row, int64_t count)
 
 int sal_dataset_in_shard(const sal_dataset *d, size_t row, int64_t index, int64_t count)
 {
-    return count <= 1 || sal_dataset_shard(d, row, count) == index;
+    return row < sal_dataset_count(d) && (count <= 1 || sal_dataset_shard(d, row, count) == index);
 }
 
 const char *sal_dataset_columns(char *text, size_t size, const sal_dataset *d)
@@ -342,9 +342,12 @@ sal_status sal_dataset_open(sal_dataset **out, const char *const *inputs, size_t
     const sal_dataset_options *o = options ? options : &defaults;
     sal_status st = SAL_OK;
     sal_dataset *d = NULL;
+    TRY(sal_require(out, "out", __func__));
     *out = NULL;
     if (!inputs || count == 0)
         return sal_fail(SAL_ERROR_ARGUMENT, "no pictures are given");
+    for (size_t i = 0; i < count; i++)
+        TRY(sal_require(inputs[i], "an input", __func__));
     TRY(sal_alloc(&d, 1, sizeof *d, "the list of pictures"));
     TRY(fill(d, inputs, count, o));
     if (!o->as_named)

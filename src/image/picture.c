@@ -97,15 +97,17 @@ static uint64_t max_file_bytes(uint64_t max_pixels)
 
 sal_status sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits)
 {
+    sal_status st = SAL_OK;
     unsigned char *bytes = NULL;
     sal_image_source source = {.path = path,
                                .max_pixels = limits && limits->max_pixels ? limits->max_pixels : default_max_pixels};
+    TRY(sal_require(out, "out", __func__));
     memset(out, 0, sizeof *out);
-    sal_status st = sal_file_read(&bytes, &source.size, path, max_file_bytes(source.max_pixels));
-    if (st != SAL_OK)
-        return st;
+    TRY(sal_require(path, "path", __func__));
+    TRY(sal_file_read(&bytes, &source.size, path, max_file_bytes(source.max_pixels)));
     source.bytes = bytes;
-    st = sal_picture_decode(out, &source);
+    TRY(sal_picture_decode(out, &source));
+done:
     sal_free(bytes);
     return st;
 }

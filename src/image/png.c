@@ -281,6 +281,8 @@ sal_status sal_picture_write_png(const char *path, const sal_picture *picture)
     sal_status st = SAL_OK;
     sal_file_out file = {0};
     png_context x = {.path = path};
+    TRY(sal_require(path, "path", __func__));
+    TRY(sal_require(picture, "picture", __func__));
     if (picture->type != SAL_SAMPLE_U8 && picture->type != SAL_SAMPLE_U16)
         return sal_fail(SAL_ERROR_ARGUMENT, "%s: PNG has no float samples", path);
     if (picture->channels < 1 || picture->channels > 4)

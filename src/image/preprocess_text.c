@@ -195,8 +195,13 @@ static sal_status set_preset(sal_preprocess *p, const char *name)
 
 sal_status sal_preprocess_preset(sal_preprocess *out, const char *name)
 {
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(name, "name", __func__));
     memset(out, 0, sizeof *out);
-    return set_preset(out, name);
+    TRY(set_preset(out, name));
+done:
+    return st;
 }
 
 static sal_status set_option(sal_preprocess *p, const char *key, const char *value)
@@ -233,12 +238,15 @@ static sal_status set_option(sal_preprocess *p, const char *key, const char *val
 
 sal_status sal_preprocess_set(sal_preprocess *p, const char *key, const char *value)
 {
+    sal_status st = SAL_OK;
     sal_plain_locale plain = {0};
-    sal_status st = sal_plain_locale_enter(&plain);
-    if (st != SAL_OK)
-        return st;
+    TRY(sal_require(p, "p", __func__));
+    TRY(sal_require(key, "key", __func__));
+    TRY(sal_require(value, "value", __func__));
+    TRY(sal_plain_locale_enter(&plain));
     st = set_option(p, key, value);
     sal_plain_locale_leave(&plain);
+done:
     return st;
 }
 
@@ -295,6 +303,9 @@ sal_status sal_preprocess_load(sal_preprocess *out, int *found, const char *mode
     char *text = NULL;
     size_t size;
     sal_preprocess p = {0};
+    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(found, "found", __func__));
+    TRY(sal_require(model_path, "model_path", __func__));
     memset(out, 0, sizeof *out);
     *found = 0;
     TRY(sidecar_path(&path, model_path));
@@ -356,6 +367,8 @@ sal_status sal_preprocess_save(const char *model_path, const sal_preprocess *p)
     char *path = NULL;
     sal_file_out file = {0};
     sal_plain_locale plain = {0};
+    TRY(sal_require(model_path, "model_path", __func__));
+    TRY(sal_require(p, "p", __func__));
     TRY(check_writable(p));
     TRY(sidecar_path(&path, model_path));
     TRY(sal_file_create(&file, path));

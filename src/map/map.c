@@ -43,7 +43,9 @@ sal_status sal_map_colorize(sal_picture *out, const float *map, int64_t height, 
     sal_status st = SAL_OK;
     uint8_t *rgb = NULL;
     size_t row_bytes;
+    TRY(sal_require(out, "out", __func__));
     *out = (sal_picture){0};
+    TRY(sal_require(map, "map", __func__));
     const uint8_t(*table)[3] = sal_colormap_table(colormap);
     if (!table)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown colour map %d", (int)colormap);

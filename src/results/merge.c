@@ -575,6 +575,9 @@ sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t
         return sal_fail(SAL_ERROR_ARGUMENT, "no run folders are given");
     if (count > 1 && !out)
         return sal_fail(SAL_ERROR_ARGUMENT, "several run folders are merged into another one: name it with -o");
+    for (size_t i = 0; i < count; i++)
+        if (!runs[i])
+            return sal_fail(SAL_ERROR_ARGUMENT, "no run folders are given");
     merge m = {.runs = runs, .run_count = count, .target = out ? out : runs[0], .in_place = !out, .lock = -1};
     memset(info, 0, sizeof *info);
     sal_status st = merge_all(info, &m);

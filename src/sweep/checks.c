@@ -56,6 +56,39 @@ done:
     return st;
 }
 
+/* All there, and none twice: workers of one engine would write over each other's pictures. */
+static sal_status check_given(sal_engine *const *engines, size_t count)
+{
+    if (!engines || count == 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "engines and options must be given");
+    for (size_t k = 0; k < count; k++) {
+        if (!engines[k])
+            return sal_fail(SAL_ERROR_ARGUMENT, "engines and options must be given");
+        for (size_t i = 0; i < k; i++)
+            if (engines[i] == engines[k])
+                return sal_fail(SAL_ERROR_ARGUMENT, "engine %zu is engine %zu again: open another one of the model", k,
+                                i);
+    }
+    return SAL_OK;
+}
+
+sal_status sal_engines_take(sal_engine *const *engines, size_t count)
+{
+    sal_status st = check_given(engines, count);
+    for (size_t k = 0; st == SAL_OK && k < count; k++) {
+        st = sal_engine_take(engines[k]);
+        if (st != SAL_OK)
+            sal_engines_give_back(engines, k);
+    }
+    return st;
+}
+
+void sal_engines_give_back(sal_engine *const *engines, size_t count)
+{
+    for (size_t k = 0; k < count; k++)
+        sal_engine_give_back(engines[k]);
+}
+
 /* Of one model, and of one kind of device. */
 static sal_status check_engines(const sal_model_info *first, sal_engine *const *engines, size_t count)
 {
@@ -76,11 +109,8 @@ sal_status sal_pipeline_check(sal_engine *const *engines, size_t engine_count, c
 {
     sal_status st = SAL_OK;
     sal_model_info info;
-    if (!engines || engine_count == 0 || !options)
+    if (!options)
         return sal_fail(SAL_ERROR_ARGUMENT, "engines and options must be given");
-    for (size_t k = 0; k < engine_count; k++)
-        if (!engines[k])
-            return sal_fail(SAL_ERROR_ARGUMENT, "engines and options must be given");
     const sal_model *model = sal_engine_model(engines[0]);
     TRY(sal_model_get_info(&info, model));
     TRY(check_engines(&info, engines, engine_count));

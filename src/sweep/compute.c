@@ -143,7 +143,7 @@ static sal_status run(sal_worker *w, int64_t from, int64_t n)
                                   .chosen = w->chosen,
                                   .chosen_scores = w->chosen_scores};
     if (!w->device_maps)
-        return sal_engine_gradients(w->engine, &job);
+        return sal_engine_run(w->engine, &job);
     const sal_attribution_maps device = {
         .options = &p->options->map, .maps = w->map_values, .stats = w->stats, .made = draw_all, .context = w};
     w->first = from;

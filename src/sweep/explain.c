@@ -47,17 +47,14 @@ static sal_output_layout layout_of(const sal_explain_options *o)
     return layout;
 }
 
-sal_status sal_explain_files_on(size_t *failed, sal_engine *const *engines, size_t engine_count,
-                                const char *const *paths, size_t count, const sal_explain_options *options,
-                                sal_explain_callback callback, void *context)
+/* With engines that were taken. */
+static sal_status explain(size_t *failed, sal_engine *const *engines, size_t engine_count, const char *const *paths,
+                          size_t count, const sal_explain_options *options, sal_explain_callback callback,
+                          void *context)
 {
     sal_status st = SAL_OK;
     sal_names names = {0};
     delivery d = {.paths = paths, .callback = callback, .context = context};
-    if (failed)
-        *failed = 0;
-    if (!paths && count > 0)
-        return sal_fail(SAL_ERROR_ARGUMENT, "paths must be given");
     TRY(sal_pipeline_check(engines, engine_count, options));
     if (count == 0)
         return SAL_OK;
@@ -79,6 +76,29 @@ done:
         *failed = d.failed;
     sal_names_clear(&names);
     sal_free(d.maps);
+    return st;
+}
+
+static sal_status check_paths(const char *const *paths, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!paths || !paths[i])
+            return sal_fail(SAL_ERROR_ARGUMENT, "paths must be given");
+    return SAL_OK;
+}
+
+sal_status sal_explain_files_on(size_t *failed, sal_engine *const *engines, size_t engine_count,
+                                const char *const *paths, size_t count, const sal_explain_options *options,
+                                sal_explain_callback callback, void *context)
+{
+    sal_status st = SAL_OK;
+    if (failed)
+        *failed = 0;
+    TRY(check_paths(paths, count));
+    TRY(sal_engines_take(engines, engine_count));
+    st = explain(failed, engines, engine_count, paths, count, options, callback, context);
+    sal_engines_give_back(engines, engine_count);
+done:
     return st;
 }
 

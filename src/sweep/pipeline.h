@@ -37,9 +37,12 @@ typedef struct sal_pipeline_job {
     void *lost_context; /* of options->device_lost */
 } sal_pipeline_job;
 
+/* Takes all engines for a run, or none: each must be there, once, and in no other call's use. Error: ARGUMENT. */
+sal_status sal_engines_take(sal_engine *const *engines, size_t count);
+void sal_engines_give_back(sal_engine *const *engines, size_t count);
 /* Checks what can be checked of engines and options before the first picture. Errors: ARGUMENT. */
 sal_status sal_pipeline_check(sal_engine *const *engines, size_t engine_count, const sal_explain_options *options);
-/* Errors of the whole run: ARGUMENT, MEMORY, DEVICE, and those of deliver. */
+/* With engines that were taken. Errors of the whole run: ARGUMENT, MEMORY, DEVICE, and those of deliver. */
 sal_status sal_pipeline_run(const sal_pipeline_job *job, sal_engine *const *engines, size_t engine_count);
 
 /* A batch: which pictures, and what the network is given of them. */

@@ -19,6 +19,10 @@ static sal_status check_options(sal_sweep_state *s)
     char columns[512];
     if (o->shards < 1)
         o->shards = 1;
+    for (size_t i = 0; i < o->input_count; i++)
+        if (!o->inputs || !o->inputs[i])
+            return sal_fail(SAL_ERROR_ARGUMENT, "%zu inputs are counted, and number %zu is not there", o->input_count,
+                            i);
     if (o->predictions == 0)
         o->predictions = DEFAULT_PREDICTIONS;
     if (o->tolerance == 0.0)
@@ -324,14 +328,11 @@ static void release(sal_sweep_state *s)
     sal_top_scores_clear(&s->top);
 }
 
-sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_t engine_count,
-                     const sal_dataset *dataset, const sal_sweep_options *options)
+/* With engines that were taken. */
+static sal_status sweep(sal_sweep_progress *last, sal_engine *const *engines, size_t engine_count,
+                        const sal_dataset *dataset, const sal_sweep_options *options)
 {
     sal_status st = SAL_OK;
-    if (last)
-        memset(last, 0, sizeof *last);
-    if (!dataset || !options)
-        return sal_fail(SAL_ERROR_ARGUMENT, "a data set and options must be given");
     sal_sweep_state s = {.options = *options, .dataset = dataset};
     TRY(prepare(&s, engines, engine_count));
     TRY(run(&s, engines, engine_count));
@@ -346,5 +347,20 @@ done:
     if (last)
         *last = s.progress;
     release(&s);
+    return st;
+}
+
+sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_t engine_count,
+                     const sal_dataset *dataset, const sal_sweep_options *options)
+{
+    sal_status st = SAL_OK;
+    if (last)
+        memset(last, 0, sizeof *last);
+    if (!dataset || !options)
+        return sal_fail(SAL_ERROR_ARGUMENT, "a data set and options must be given");
+    TRY(sal_engines_take(engines, engine_count));
+    st = sweep(last, engines, engine_count, dataset, options);
+    sal_engines_give_back(engines, engine_count);
+done:
     return st;
 }

@@ -1,0 +1,306 @@
+/* Every function of the public header without an argument that it must be given: ARGUMENT and a text, whatever else is
+ * right. Each call has a process of its own, so that one which crashes is one failure. */
+#include "salmap/salmap.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char model_path[] = SAL_TEST_SOURCE_DIR "/data/models/scale_age_honest.onnx";
+static const char picture_path[] = SAL_TEST_SOURCE_DIR "/data/scales/scale_05.jpg";
+static const char folder[] = SAL_TEST_BINARY_DIR "/test_api_arguments_out";
+enum { SIDE = 192, ELEMENTS = 3 * SIDE * SIDE };
+
+/* What calls are given that is right. */
+static sal_model *model;
+static sal_engine *engine;
+static sal_dataset *dataset;
+static float *inputs, *gradients;
+static const sal_target target;
+static const char *const paths[] = {picture_path};
+static const char *const no_paths[] = {picture_path, NULL};
+static const sal_explain_options explain = {.out_dir = folder};
+static const sal_explain_options explain_nowhere;
+static const sal_sweep_options sweep = {.explain.out_dir = folder};
+static const sal_sweep_options sweep_nowhere;
+static const sal_sweep_options sweep_no_inputs = {.explain.out_dir = folder, .input_count = 1};
+static const sal_gpu_plan_options gpu_options = {.gpu = "h100"}, no_gpu;
+static const sal_picture empty_picture;
+
+/* Results that nothing is left in. */
+static sal_model *no_model;
+static sal_engine *no_engine;
+static sal_dataset *no_dataset;
+static sal_gpu_plan *no_plan;
+static sal_model_info model_info;
+static sal_layer_info layer_info;
+static sal_plan_info plan_info;
+static sal_step_info step_info;
+static sal_gpu_plan_info gpu_info;
+static sal_gpu_step_info gpu_step;
+static sal_picture picture;
+static sal_preprocess preprocess;
+static sal_merge_info merge_info;
+static sal_check check_row;
+static float number;
+static size_t failed;
+static int found;
+
+static int write_nothing(void *context, const char *bytes, size_t size)
+{
+    return context || !bytes || !size;
+}
+
+static void open_all(void)
+{
+    const sal_engine_options options = {.batch = 1, .threads = 1};
+    cr_assert_eq(sal_model_open(&model, model_path, NULL), SAL_OK, "%s", sal_last_error());
+    cr_assert_eq(sal_engine_open(&engine, model, &options), SAL_OK, "%s", sal_last_error());
+    cr_assert_eq(sal_dataset_open(&dataset, paths, 1, NULL), SAL_OK, "%s", sal_last_error());
+    inputs = calloc(ELEMENTS, sizeof *inputs);
+    gradients = calloc(ELEMENTS, sizeof *gradients);
+}
+
+static void close_all(void)
+{
+    free(inputs);
+    free(gradients);
+    sal_dataset_close(dataset);
+    sal_engine_close(engine);
+    sal_model_close(model);
+}
+
+static sal_engine *const *one(void)
+{
+    static sal_engine *list[1];
+    list[0] = engine;
+    return list;
+}
+
+static sal_engine *const *with_none(void)
+{
+    static sal_engine *list[2];
+    list[0] = engine;
+    return list;
+}
+
+static sal_status job_without(int argument)
+{
+    const sal_gradient_job job = {.inputs = argument == 0 ? NULL : inputs,
+                                  .count = argument == 3 ? 0 : 1,
+                                  .targets = argument == 1 ? NULL : &target,
+                                  .gradients = argument == 2 ? NULL : gradients};
+    return sal_engine_gradients(engine, &job);
+}
+
+/* X(function, what is missing, the call) */
+#define CALLS(X)                                                                                                       \
+    X(sal_model_open, out, sal_model_open(NULL, model_path, NULL))                                                     \
+    X(sal_model_open, path, sal_model_open(&no_model, NULL, NULL))                                                     \
+    X(sal_model_open_with, out, sal_model_open_with(NULL, model_path, NULL))                                           \
+    X(sal_model_open_with, path, sal_model_open_with(&no_model, NULL, NULL))                                           \
+    X(sal_model_get_info, out, sal_model_get_info(NULL, model))                                                        \
+    X(sal_model_get_info, model, sal_model_get_info(&model_info, NULL))                                                \
+    X(sal_model_get_layer, out, sal_model_get_layer(NULL, model, 0))                                                   \
+    X(sal_model_get_layer, model, sal_model_get_layer(&layer_info, NULL, 0))                                           \
+    X(sal_model_probabilities, out, sal_model_probabilities(NULL, model, inputs, 1))                                   \
+    X(sal_model_probabilities, model, sal_model_probabilities(&number, NULL, inputs, 1))                               \
+    X(sal_model_probabilities, scores, sal_model_probabilities(&number, model, NULL, 1))                               \
+    X(sal_model_check_target, model, sal_model_check_target(NULL, &target))                                            \
+    X(sal_model_check_target, target, sal_model_check_target(model, NULL))                                             \
+    X(sal_picture_read, out, sal_picture_read(NULL, picture_path, NULL))                                               \
+    X(sal_picture_read, path, sal_picture_read(&picture, NULL, NULL))                                                  \
+    X(sal_picture_write_png, path, sal_picture_write_png(NULL, &empty_picture))                                        \
+    X(sal_picture_write_png, picture, sal_picture_write_png("none.png", NULL))                                         \
+    X(sal_picture_write_png, pixels, sal_picture_write_png("none.png", &empty_picture))                                \
+    X(sal_preprocess_preset, out, sal_preprocess_preset(NULL, "unit"))                                                 \
+    X(sal_preprocess_preset, name, sal_preprocess_preset(&preprocess, NULL))                                           \
+    X(sal_preprocess_set, p, sal_preprocess_set(NULL, "fill", "0"))                                                    \
+    X(sal_preprocess_set, key, sal_preprocess_set(&preprocess, NULL, "0"))                                             \
+    X(sal_preprocess_set, value, sal_preprocess_set(&preprocess, "fill", NULL))                                        \
+    X(sal_preprocess_load, out, sal_preprocess_load(NULL, &found, model_path))                                         \
+    X(sal_preprocess_load, found, sal_preprocess_load(&preprocess, NULL, model_path))                                  \
+    X(sal_preprocess_load, path, sal_preprocess_load(&preprocess, &found, NULL))                                       \
+    X(sal_preprocess_save, path, sal_preprocess_save(NULL, &preprocess))                                               \
+    X(sal_preprocess_save, p, sal_preprocess_save("none.onnx", NULL))                                                  \
+    X(sal_engine_open, out, sal_engine_open(NULL, model, NULL))                                                        \
+    X(sal_engine_open, model, sal_engine_open(&no_engine, NULL, NULL))                                                 \
+    X(sal_engine_get_plan, out, sal_engine_get_plan(NULL, engine))                                                     \
+    X(sal_engine_get_plan, engine, sal_engine_get_plan(&plan_info, NULL))                                              \
+    X(sal_engine_get_step, out, sal_engine_get_step(NULL, engine, 0))                                                  \
+    X(sal_engine_get_step, engine, sal_engine_get_step(&step_info, NULL, 0))                                           \
+    X(sal_engine_forward, engine, sal_engine_forward(NULL, &number, inputs, 1))                                        \
+    X(sal_engine_forward, inputs, sal_engine_forward(engine, &number, NULL, 1))                                        \
+    X(sal_engine_forward, count, sal_engine_forward(engine, &number, inputs, 0))                                       \
+    X(sal_engine_gradient, engine, sal_engine_gradient(NULL, gradients, NULL, NULL, inputs, &target, 1))               \
+    X(sal_engine_gradient, gradients, sal_engine_gradient(engine, NULL, NULL, NULL, inputs, &target, 1))               \
+    X(sal_engine_gradient, inputs, sal_engine_gradient(engine, gradients, NULL, NULL, NULL, &target, 1))               \
+    X(sal_engine_gradient, targets, sal_engine_gradient(engine, gradients, NULL, NULL, inputs, NULL, 1))               \
+    X(sal_engine_gradient, count, sal_engine_gradient(engine, gradients, NULL, NULL, inputs, &target, 0))              \
+    X(sal_engine_gradients, engine, sal_engine_gradients(NULL, &(const sal_gradient_job){0}))                          \
+    X(sal_engine_gradients, job, sal_engine_gradients(engine, NULL))                                                   \
+    X(sal_engine_gradients, inputs, job_without(0))                                                                    \
+    X(sal_engine_gradients, targets, job_without(1))                                                                   \
+    X(sal_engine_gradients, gradients, job_without(2))                                                                 \
+    X(sal_engine_gradients, count, job_without(3))                                                                     \
+    X(sal_gpu_plan_open, out, sal_gpu_plan_open(NULL, model, &gpu_options))                                            \
+    X(sal_gpu_plan_open, model, sal_gpu_plan_open(&no_plan, NULL, &gpu_options))                                       \
+    X(sal_gpu_plan_open, options, sal_gpu_plan_open(&no_plan, model, NULL))                                            \
+    X(sal_gpu_plan_open, gpu, sal_gpu_plan_open(&no_plan, model, &no_gpu))                                             \
+    X(sal_gpu_plan_get_info, plan, sal_gpu_plan_get_info(&gpu_info, NULL))                                             \
+    X(sal_gpu_plan_get_info, out, sal_gpu_plan_get_info(NULL, NULL))                                                   \
+    X(sal_gpu_plan_get_step, plan, sal_gpu_plan_get_step(&gpu_step, NULL, 0))                                          \
+    X(sal_gpu_plan_get_step, out, sal_gpu_plan_get_step(NULL, NULL, 0))                                                \
+    X(sal_map_make, map, sal_map_make(NULL, NULL, inputs, 3, SIDE, SIDE, NULL))                                        \
+    X(sal_map_make, gradient, sal_map_make(gradients, NULL, NULL, 3, SIDE, SIDE, NULL))                                \
+    X(sal_map_make, channels, sal_map_make(gradients, NULL, inputs, 0, SIDE, SIDE, NULL))                              \
+    X(sal_map_make, height, sal_map_make(gradients, NULL, inputs, 3, 0, SIDE, NULL))                                   \
+    X(sal_map_make, width, sal_map_make(gradients, NULL, inputs, 3, SIDE, 0, NULL))                                    \
+    X(sal_map_colorize, out, sal_map_colorize(NULL, inputs, SIDE, SIDE, SAL_COLORMAP_JET))                             \
+    X(sal_map_colorize, map, sal_map_colorize(&picture, NULL, SIDE, SIDE, SAL_COLORMAP_JET))                           \
+    X(sal_map_colorize, height, sal_map_colorize(&picture, inputs, 0, SIDE, SAL_COLORMAP_JET))                         \
+    X(sal_map_colorize, width, sal_map_colorize(&picture, inputs, SIDE, 0, SAL_COLORMAP_JET))                          \
+    X(sal_explain_files, engine, sal_explain_files(&failed, NULL, paths, 1, &explain, NULL, NULL))                     \
+    X(sal_explain_files, paths, sal_explain_files(&failed, engine, NULL, 1, &explain, NULL, NULL))                     \
+    X(sal_explain_files, a_path, sal_explain_files(&failed, engine, no_paths, 2, &explain, NULL, NULL))                \
+    X(sal_explain_files, options, sal_explain_files(&failed, engine, paths, 1, NULL, NULL, NULL))                      \
+    X(sal_explain_files, out_dir, sal_explain_files(&failed, engine, paths, 1, &explain_nowhere, NULL, NULL))          \
+    X(sal_explain_files_on, engines, sal_explain_files_on(&failed, NULL, 1, paths, 1, &explain, NULL, NULL))           \
+    X(sal_explain_files_on, count, sal_explain_files_on(&failed, one(), 0, paths, 1, &explain, NULL, NULL))            \
+    X(sal_explain_files_on, engine, sal_explain_files_on(&failed, with_none(), 2, paths, 1, &explain, NULL, NULL))     \
+    X(sal_dataset_open, out, sal_dataset_open(NULL, paths, 1, NULL))                                                   \
+    X(sal_dataset_open, inputs, sal_dataset_open(&no_dataset, NULL, 1, NULL))                                          \
+    X(sal_dataset_open, input, sal_dataset_open(&no_dataset, no_paths, 2, NULL))                                       \
+    X(sal_dataset_open, count, sal_dataset_open(&no_dataset, paths, 0, NULL))                                          \
+    X(sal_sweep, engines, sal_sweep(NULL, NULL, 1, dataset, &sweep))                                                   \
+    X(sal_sweep, engine, sal_sweep(NULL, with_none(), 2, dataset, &sweep))                                             \
+    X(sal_sweep, count, sal_sweep(NULL, one(), 0, dataset, &sweep))                                                    \
+    X(sal_sweep, dataset, sal_sweep(NULL, one(), 1, NULL, &sweep))                                                     \
+    X(sal_sweep, options, sal_sweep(NULL, one(), 1, dataset, NULL))                                                    \
+    X(sal_sweep, out_dir, sal_sweep(NULL, one(), 1, dataset, &sweep_nowhere))                                          \
+    X(sal_sweep, inputs, sal_sweep(NULL, one(), 1, dataset, &sweep_no_inputs))                                         \
+    X(sal_sweep_merge, info, sal_sweep_merge(NULL, paths, 1, NULL))                                                    \
+    X(sal_sweep_merge, runs, sal_sweep_merge(&merge_info, NULL, 1, NULL))                                              \
+    X(sal_sweep_merge, run, sal_sweep_merge(&merge_info, no_paths, 2, folder))                                         \
+    X(sal_sweep_merge, count, sal_sweep_merge(&merge_info, paths, 0, NULL))                                            \
+    X(sal_sweep_export, run, sal_sweep_export(NULL, NULL, write_nothing, NULL, NULL))                                  \
+    X(sal_sweep_export, write, sal_sweep_export(folder, NULL, NULL, NULL, NULL))
+
+#define DEFINE(function, missing, call)                                                                                \
+    static sal_status function##_without_##missing(void)                                                               \
+    {                                                                                                                  \
+        return call;                                                                                                   \
+    }
+CALLS(DEFINE)
+
+#define ROW(function, missing, call) {#function, #missing, function##_without_##missing},
+static const struct {
+    const char *function;
+    const char *missing;
+    sal_status (*call)(void);
+} calls[] = {CALLS(ROW)};
+enum { CALL_COUNT = sizeof calls / sizeof *calls };
+
+TestSuite(arguments, .init = open_all, .fini = close_all);
+
+ParameterizedTestParameters(arguments, that_are_missing_are_refused)
+{
+    static size_t numbers[CALL_COUNT];
+    for (size_t i = 0; i < CALL_COUNT; i++)
+        numbers[i] = i;
+    return cr_make_param_array(size_t, numbers, CALL_COUNT);
+}
+
+ParameterizedTest(size_t *number, arguments, that_are_missing_are_refused)
+{
+    const sal_status st = calls[*number].call();
+    cr_expect_eq(st, SAL_ERROR_ARGUMENT, "%s without its %s: %s", calls[*number].function, calls[*number].missing,
+                 sal_status_name(st));
+    cr_expect(sal_last_error()[0] != '\0', "%s without its %s says nothing", calls[*number].function,
+              calls[*number].missing);
+    cr_expect(!no_model && !no_engine && !no_dataset && !no_plan);
+}
+
+Test(arguments, without_a_status_to_return_nothing_is_returned)
+{
+    cr_expect_null(sal_engine_model(NULL));
+    cr_expect_eq(sal_dataset_count(NULL), 0);
+    cr_expect_null(sal_dataset_path(NULL, 0));
+    cr_expect_null(sal_dataset_file(NULL, 0));
+    cr_expect_null(sal_dataset_label(NULL, 0));
+    cr_expect_eq(sal_dataset_in_shard(NULL, 0, 0, 1), 0);
+    cr_expect_eq(sal_device_count(NULL), 0);
+    cr_expect_eq(sal_system_check(NULL, 64), 0);
+    cr_expect_eq(sal_system_check(&check_row, 0), 0);
+    cr_expect_str_eq(sal_status_name((sal_status)77), "unknown");
+    cr_expect_not_null(sal_version());
+    cr_expect_not_null(sal_last_error());
+    sal_model_close(NULL);
+    sal_engine_close(NULL);
+    sal_gpu_plan_close(NULL);
+    sal_dataset_close(NULL);
+    sal_picture_clear(NULL);
+}
+
+Test(arguments, rows_beyond_the_list_are_none)
+{
+    cr_assert_eq(sal_dataset_count(dataset), 1);
+    cr_expect_null(sal_dataset_path(dataset, 1));
+    cr_expect_null(sal_dataset_file(dataset, 1));
+    cr_expect_null(sal_dataset_label(dataset, 1));
+    cr_expect_eq(sal_dataset_in_shard(dataset, 1, 0, 1), 0);
+    cr_expect_eq(sal_dataset_in_shard(dataset, 0, 0, 0), 1);
+}
+
+Test(arguments, that_may_be_missing_may)
+{
+    sal_engine *plain = NULL;
+    sal_model_options options = {0};
+    sal_model *again = NULL;
+    cr_expect_eq(sal_engine_open(&plain, model, NULL), SAL_OK, "%s", sal_last_error());
+    cr_expect_eq(sal_model_open_with(&again, model_path, &options), SAL_OK, "%s", sal_last_error());
+    cr_expect_eq(sal_engine_forward(engine, NULL, inputs, 1), SAL_OK, "%s", sal_last_error());
+    cr_expect_eq(sal_engine_gradient(engine, gradients, NULL, NULL, inputs, &target, 1), SAL_OK);
+    cr_expect_eq(sal_map_make(gradients, NULL, inputs, 3, SIDE, SIDE, NULL), SAL_OK);
+    cr_expect_eq(sal_explain_files(NULL, engine, NULL, 0, &explain, NULL, NULL), SAL_OK, "%s", sal_last_error());
+    cr_expect_eq(sal_explain_files(NULL, engine, paths, 1, &explain, NULL, NULL), SAL_OK, "%s", sal_last_error());
+    sal_engine_close(plain);
+    sal_model_close(again);
+}
+
+/* In `calls`, or in the test of those that return no status. */
+static int is_tried(const char *function, size_t length)
+{
+    static const char *const others[] = {
+        "sal_last_error",    "sal_status_name",    "sal_version",       "sal_model_close",
+        "sal_picture_clear", "sal_device_count",   "sal_engine_close",  "sal_engine_model",
+        "sal_system_check",  "sal_gpu_plan_close", "sal_dataset_close", "sal_dataset_count",
+        "sal_dataset_path",  "sal_dataset_file",   "sal_dataset_label", "sal_dataset_in_shard"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strlen(others[i]) == length && strncmp(others[i], function, length) == 0)
+            return 1;
+    for (size_t i = 0; i < CALL_COUNT; i++)
+        if (strlen(calls[i].function) == length && strncmp(calls[i].function, function, length) == 0)
+            return 1;
+    return 0;
+}
+
+Test(header, has_no_function_that_is_not_tried_here)
+{
+    static char text[1 << 17];
+    size_t functions = 0;
+    FILE *header = fopen(SAL_TEST_SOURCE_DIR "/include/salmap/salmap.h", "r");
+    cr_assert_not_null(header);
+    cr_assert_lt(fread(text, 1, sizeof text - 1, header), sizeof text - 1, "the header no longer fits");
+    fclose(header);
+    for (const char *at = text; (at = strstr(at, "\nSAL_API ")) != NULL; functions++) {
+        const char *end = strchr(++at, '(');
+        const char *name = end;
+        while (name[-1] != ' ' && name[-1] != '*')
+            name--;
+        cr_expect(is_tried(name, (size_t)(end - name)), "%.*s", (int)(end - name), name);
+    }
+    cr_expect_gt(functions, 40);
+}
