@@ -25,7 +25,8 @@ function(sal_library target kind)
                       $<BUILD_INTERFACE:PkgConfig::SQLITE> $<BUILD_INTERFACE:PkgConfig::CRYPTO>
                       $<BUILD_INTERFACE:PkgConfig::ZIP> $<BUILD_INTERFACE:PkgConfig::HDF5>
                       $<BUILD_INTERFACE:PkgConfig::JANSSON> $<BUILD_INTERFACE:${DEFLATE_LIBRARY}>
-                      $<BUILD_INTERFACE:OpenMP::OpenMP_C> $<BUILD_INTERFACE:Threads::Threads> $<BUILD_INTERFACE:m>)
+                      $<BUILD_INTERFACE:OpenMP::OpenMP_C> $<BUILD_INTERFACE:Threads::Threads> $<BUILD_INTERFACE:stdc++>
+                      $<BUILD_INTERFACE:m>)
   if(SAL_HAVE_CUDA)
     list(TRANSFORM SAL_CUDA_LIBRARIES REPLACE "(.+)" "$<BUILD_INTERFACE:\\1>" OUTPUT_VARIABLE cuda_libraries)
     target_link_libraries(${target} PRIVATE ${cuda_libraries})
@@ -51,7 +52,7 @@ foreach(library IN LISTS HDF5_LINK_LIBRARIES)
     set(hdf5_library ${library})
   endif()
 endforeach()
-set(SAL_PRIVATE_LIBRARIES png jpeg tiff protobuf-c sqlite3 crypto zip ${hdf5_library} jansson deflate dnnl ${openmp_libraries} ${SAL_CUDA_INSTALLED} m)
+set(SAL_PRIVATE_LIBRARIES png jpeg tiff protobuf-c sqlite3 crypto zip ${hdf5_library} jansson deflate dnnl ${openmp_libraries} ${SAL_CUDA_INSTALLED} stdc++ m)
 list(REMOVE_DUPLICATES SAL_PRIVATE_LIBRARIES)
 
 sal_library(salmap_static STATIC)

@@ -23,7 +23,9 @@ static void *budget_alloc(void *context, size_t size)
     if (size > im->unpack_budget)
         return NULL;
     im->unpack_budget -= size;
-    return malloc(size ? size : 1);
+    void *p = malloc(size ? size : 1);
+    im->unpack_failed |= p == NULL;
+    return p;
 }
 
 static void budget_free(void *context, void *p)
@@ -39,6 +41,8 @@ static sal_status unpack(onnx_importer *im, const unsigned char *bytes, size_t s
         im->unpack_budget = UINT64_MAX - budget_base;
     im->unpack_budget += budget_base;
     im->model = sal_onnx__model__unpack(&im->allocator, size, bytes);
+    if (im->unpack_failed)
+        return sal_fail_memory(size, "the model");
     if (!im->model)
         return sal_fail(SAL_ERROR_FORMAT, "not an ONNX model, or truncated");
     if (im->model->n_graph != 1)

@@ -131,6 +131,7 @@ typedef struct onnx_importer {
     uint64_t folded_bytes; /* of the constants computed from them */
     ProtobufCAllocator allocator;
     uint64_t unpack_budget;
+    int unpack_failed; /* 1: there was no memory for a message */
     SalOnnx__Model *model;
     int64_t opset;
     onnx_value *values;

@@ -1,6 +1,7 @@
 /* What the threads of the pipeline do with one picture. */
 #include "sweep/pipeline.h"
 
+#include "base/threads.h"
 #include "image/image.h"
 #include "image/preprocess.h"
 
@@ -14,10 +15,12 @@ static const size_t max_shown_bytes = (size_t)512 << 20;
  * milliseconds before they sleep, unless it knows of more threads than cores; the
  * threads of the pipeline do want the cores that spinning would take: with them
  * unknown, runs take up to eight times as long. A team of two does it, whose second
- * thread sleeps. */
+ * thread sleeps. The runtime ends the process where it cannot start that thread: better slow than that. */
 void sal_pipeline_announce_thread(void)
 {
     int members = 0;
+    if (sal_threads_try(1) != SAL_OK)
+        return;
 #pragma omp parallel num_threads(2) reduction(+ : members)
     members++;
     (void)members;

@@ -2,6 +2,7 @@
 #include "backend/cpu/cpu.h"
 
 #include "base/memory.h"
+#include "base/threads.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -60,6 +61,24 @@ sal_status cpu_kernels_select(const cpu_kernels **out, const char *spec)
                     spec);
 }
 
+/* The OpenMP runtime ends the process where it cannot start the threads of a team. A calling thread's first team of a
+ * size is therefore started where that can be refused: at opening, and before the first step of a pass. */
+static sal_status start_team(const sal_device *d)
+{
+    static _Thread_local int team = 1;
+    sal_status st = SAL_OK;
+    int members = 0;
+    if (d->threads == team)
+        return SAL_OK;
+    TRY(sal_threads_try(d->threads - 1));
+#pragma omp parallel num_threads(d->threads) reduction(+ : members)
+    members++;
+    (void)members;
+    team = d->threads;
+done:
+    return st;
+}
+
 static void device_close(sal_device *d)
 {
     if (!d)
@@ -80,6 +99,7 @@ static sal_status device_open(sal_device **out, const char *spec, const sal_devi
     TRY(cpu_kernels_select(&d->kernels, spec));
     d->threads = options->threads > 0 ? options->threads : omp_get_num_procs();
     d->exact = options->exact;
+    TRY(start_team(d));
     TRY(dnn_engine_open(&d->dnn, d->threads));
     processor_name(name, sizeof name);
     snprintf(d->description, sizeof d->description, "cpu: %s, %s, oneDNN %s, %d thread%s", name, d->kernels->name,
@@ -188,6 +208,9 @@ void cpu_from_plain(const sal_device *d, float *memory, const float *plain, cons
 static sal_status upload(sal_device *d, void *memory, const sal_value *v, const float *host, int64_t pictures,
                          int64_t batch)
 {
+    sal_status st = start_team(d);
+    if (st != SAL_OK)
+        return st;
     size_t elements = (size_t)sal_shape_elements(&v->shape);
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t n = 0; n < batch; n++) {

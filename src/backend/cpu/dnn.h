@@ -1,5 +1,4 @@
-/* Convolutions by oneDNN. The only file that knows oneDNN's API, which changed between
- * versions 2 and 3; everything above sees this header. */
+/* Convolutions by oneDNN. Only dnn.c and dnn_calls.cpp know its API; everything above sees this header. */
 #ifndef SAL_BACKEND_CPU_DNN_H
 #define SAL_BACKEND_CPU_DNN_H
 
