@@ -8,6 +8,7 @@
 #include "graph/passes.h"
 #include "import/import.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,10 +124,11 @@ static sal_status read_graph(sal_graph *graph, sal_model *m)
             SAL_ERROR_FORMAT,
             "%s: is called like a Keras file, but is neither HDF5 nor a zip archive: copy or download it again",
             m->path);
+    errno = 0;
     sal_status st = sal_keras_is(m->path) ? sal_keras_read(graph, &m->info, m->path, &m->options)
                                           : sal_onnx_read(graph, &m->info, m->path, &m->options);
     if (st != SAL_OK)
-        return st;
+        return sal_fail_memory_if(st, m->path);
     graph->wanted_head = m->options.layer;
     st = sal_passes_run(graph);
     graph->wanted_head = NULL;

@@ -14,7 +14,7 @@ struct sal_digest {
 /* Every call of libcrypto goes through here. */
 static sal_status check(int done)
 {
-    return done == 1 ? SAL_OK : sal_fail(SAL_ERROR_MEMORY, "libcrypto: cannot compute a SHA-256");
+    return done == 1 ? SAL_OK : sal_fail(SAL_ERROR_MEMORY, "out of memory: libcrypto cannot compute a SHA-256");
 }
 
 sal_status sal_digest_open(sal_digest **out)

@@ -1,5 +1,6 @@
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +56,13 @@ sal_status(sal_fail_in)(sal_status status, const char *format, ...)
 sal_status(sal_fail_memory)(size_t bytes, const char *what)
 {
     return sal_fail(SAL_ERROR_MEMORY, "out of memory: %zu bytes for %s", bytes, what);
+}
+
+sal_status sal_fail_memory_if(sal_status status, const char *path)
+{
+    if (status == SAL_OK || status == SAL_ERROR_MEMORY || errno != ENOMEM)
+        return status;
+    return sal_fail(SAL_ERROR_MEMORY, "%s: out of memory: the file asks for more than there is", path);
 }
 
 sal_status sal_require(const void *argument, const char *name, const char *function)

@@ -19,6 +19,9 @@ sal_status sal_fail_in(sal_status status, const char *format, ...) __attribute__
 /* Out of memory while asking for `bytes` for `what`. */
 sal_status sal_fail_memory(size_t bytes, const char *what);
 
+/* For calls of libraries that take memory that is missing for a damaged file, and errno to be 0 before them: a failure
+ * becomes MEMORY where malloc() left ENOMEM. path: the file that was read. */
+sal_status sal_fail_memory_if(sal_status status, const char *path);
 /* SAL_ERROR_ARGUMENT, naming both, where an argument that `function` (__func__) must be given is NULL. */
 sal_status sal_require(const void *argument, const char *name, const char *function);
 

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -125,10 +126,12 @@ done:
 
 sal_status sal_dataset_text(char **out, size_t *size, const sal_dataset *d)
 {
+    sal_text text;
     *out = NULL;
-    FILE *to = open_memstream(out, size);
-    if (!to)
-        return sal_fail_memory(0, "the manifest");
+    sal_status st = sal_text_open(&text);
+    if (st != SAL_OK)
+        return st;
+    FILE *to = text.stream;
     for (int k = 0; k < d->column_count; k++) {
         fputs(k ? "," : "", to);
         sal_csv_print(to, d->columns[k]);
@@ -139,13 +142,7 @@ sal_status sal_dataset_text(char **out, size_t *size, const sal_dataset *d)
             sal_csv_print(to, sal_dataset_field(d, i, k));
             fputc(k + 1 < d->column_count ? ',' : '\n', to);
         }
-    const int failed = ferror(to);
-    if (fclose(to) != 0 || failed) {
-        free(*out);
-        *out = NULL;
-        return sal_fail_memory(*size, "the manifest");
-    }
-    return SAL_OK;
+    return sal_text_close(out, size, &text, SAL_OK, "the manifest");
 }
 
 /* ---- Inputs -------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 
+#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -106,7 +107,8 @@ sal_status sal_picture_read(sal_picture *out, const char *path, const sal_limits
     TRY(sal_require(path, "path", __func__));
     TRY(sal_file_read(&bytes, &source.size, path, max_file_bytes(source.max_pixels)));
     source.bytes = bytes;
-    TRY(sal_picture_decode(out, &source));
+    errno = 0;
+    TRY(sal_fail_memory_if(sal_picture_decode(out, &source), path));
 done:
     sal_free(bytes);
     return st;

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "import/keras_internal.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +17,10 @@ static const uint64_t default_max_bytes = (uint64_t)1 << 33, default_max_nodes =
 static int begins_with(const char *path, const char *magic, size_t size)
 {
     char first[8] = {0};
-    FILE *stream = fopen(path, "rbe");
-    const int same = stream && fread(first, 1, size, stream) == size && memcmp(first, magic, size) == 0;
-    if (stream)
-        fclose(stream);
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const int same = file >= 0 && read(file, first, size) == (ssize_t)size && memcmp(first, magic, size) == 0;
+    if (file >= 0)
+        close(file);
     return same;
 }
 
@@ -40,17 +41,6 @@ int sal_keras_is(const char *path)
 
 /* ---- The configuration --------------------------------------------------- */
 
-static sal_status parse(json_t **out, const char *text, size_t length, const char *path)
-{
-    json_error_t error;
-    if (length > KERAS_MOST_JSON)
-        return sal_fail(SAL_ERROR_LIMIT, "%s: the configuration has %zu bytes, the limit is %d", path, length,
-                        KERAS_MOST_JSON);
-    *out = json_loadb(text, length, 0, &error);
-    return *out ? SAL_OK
-                : sal_fail(SAL_ERROR_FORMAT, "%s: the configuration: line %d: %s", path, error.line, error.text);
-}
-
 /* Where path, or path without this at its end, ends. */
 static size_t without(const char *path, size_t length, const char *ending)
 {
@@ -64,7 +54,7 @@ static sal_status read_json(json_t **out, const char *path)
     unsigned char *bytes = NULL;
     size_t length;
     TRY(sal_file_read(&bytes, &length, path, KERAS_MOST_JSON));
-    TRY(parse(out, (const char *)bytes, length, path));
+    TRY(keras_parse(out, (const char *)bytes, length, path, "the configuration"));
 done:
     sal_free(bytes);
     return st;
@@ -107,13 +97,16 @@ static sal_status read_legacy(json_t **config, json_t **metadata, keras_importer
 {
     sal_status st = SAL_OK;
     char *text = NULL;
+    int has;
     TRY(keras_hdf5_text(&text, k->weights.file, "/", "model_config"));
-    k->weights.base = keras_hdf5_has(k->weights.file, "model_weights") ? "model_weights" : "";
+    TRY(keras_hdf5_has(&has, k->weights.file, "model_weights"));
+    k->weights.base = has ? "model_weights" : "";
     /* What save_weights of Keras 3 writes is laid out as in archives. */
-    if (!text && keras_hdf5_has(k->weights.file, "layers"))
+    TRY(keras_hdf5_has(&has, k->weights.file, "layers"));
+    if (!text && has)
         k->weights.archive = 1;
     if (text)
-        TRY(parse(config, text, strlen(text), path));
+        TRY(keras_parse(config, text, strlen(text), path, "the configuration"));
     else
         TRY(read_beside(config, metadata, k, path));
 done:

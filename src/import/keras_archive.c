@@ -52,11 +52,8 @@ static sal_status read_json(json_t **out, zip_t *archive, const char *path, cons
     sal_status st = SAL_OK;
     unsigned char *text = NULL;
     size_t length = 0;
-    json_error_t error;
     TRY(read_member(&text, &length, archive, path, name, max_bytes < max_json ? max_bytes : max_json));
-    *out = json_loadb((const char *)text, length, 0, &error);
-    if (!*out)
-        st = sal_fail(SAL_ERROR_FORMAT, "%s: %s: line %d: %s", path, name, error.line, error.text);
+    TRY(keras_parse(out, (const char *)text, length, path, name));
 done:
     sal_free(text);
     return st;

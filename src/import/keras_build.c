@@ -260,9 +260,12 @@ static sal_status find_weight(uint64_t *index, sal_shape *shape, keras_importer 
 {
     sal_status st = SAL_OK;
     char *dataset;
+    int has = 1;
     TRY(keras_weight_path(&dataset, k, roles, position));
     st = keras_hdf5_find(index, shape, k->weights.file, dataset);
-    if (st != SAL_OK && k->weights.archive && !keras_hdf5_has(k->weights.file, dataset))
+    if (st == SAL_ERROR_FORMAT && k->weights.archive)
+        TRY(keras_hdf5_has(&has, k->weights.file, dataset));
+    if (!has)
         st =
             keras_fail(k, SAL_ERROR_FORMAT,
                        "the file has no %.*s of it, no %s (Keras saves a layer that two models share with one of them)",

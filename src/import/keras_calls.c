@@ -24,8 +24,9 @@ sal_status keras_put_tensor(keras_importer *k, const char *scope, const char *la
     char key[MOST_KEY];
     TRY(sal_grow(&k->tensors, &k->tensor_capacity, k->tensor_count + 1, sizeof *k->tensors, "the network"));
     k->tensors[k->tensor_count] = *tensor;
-    json_object_set_new_nocheck(k->values, key_of(key, sizeof key, scope, layer, node, index),
-                                json_integer((json_int_t)k->tensor_count++));
+    TRY(keras_put(k->values, key_of(key, sizeof key, scope, layer, node, index),
+                  json_integer((json_int_t)k->tensor_count)));
+    k->tensor_count++;
 done:
     return st;
 }
@@ -242,12 +243,15 @@ static void wake(schedule *s, const char *key)
     json_object_del(s->waiting, key);
 }
 
-static void wait_for(schedule *s, const char *key, size_t which)
+static sal_status wait_for(schedule *s, const char *key, size_t which)
 {
+    sal_status st = SAL_OK;
     json_t *list = json_object_get(s->waiting, key);
     if (!list)
-        json_object_set_new_nocheck(s->waiting, key, list = json_array());
-    json_array_append_new(list, json_integer((json_int_t)which));
+        TRY(keras_put(s->waiting, key, list = json_array()));
+    TRY(keras_append(list, json_integer((json_int_t)which)));
+done:
+    return st;
 }
 
 /* In Keras 3 {"args": [...], "kwargs": {...}}, before lists of references. */
@@ -265,8 +269,7 @@ static sal_status try_call(schedule *s, keras_importer *k, const char *scope, si
     TRY(collect_named(&inputs, json_object_get(c->inputs, "kwargs"), 0));
     if (inputs.missing[0]) {
         k->layer = within;
-        wait_for(s, inputs.missing, which);
-        return SAL_OK;
+        return wait_for(s, inputs.missing, which);
     }
     inputs = (collection){.k = k, .scope = scope, .tensors = tensors};
     TRY(collect(&inputs, arguments, 0));

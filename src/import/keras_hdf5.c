@@ -81,42 +81,63 @@ static int reply(int to, const answer *a, const void *bytes)
     return send_all(to, a, sizeof *a) && (a->size == 0 || send_all(to, bytes, a->size));
 }
 
-static int reply_error(int to, sal_status st)
+static int reply_error(int to, sal_status st, const char *path)
 {
+    st = sal_fail_memory_if(st, path);
     const answer a = {.status = st, .size = strlen(sal_last_error()) + 1};
     return reply(to, &a, sal_last_error());
 }
 
-static int answer_text(int to, hdf5_reader *reader, const request *r)
+/* What is not there may only be what there was no memory to look for. */
+static sal_status check_absence(int absent)
 {
+    return absent && errno == ENOMEM ? sal_fail_memory(0, "reading HDF5") : SAL_OK;
+}
+
+static int answer_has(int to, hdf5_reader *reader, const request *r, const char *path)
+{
+    const answer a = {.status = SAL_OK, .index = (uint64_t)hdf5_reader_has(reader, r->names[0])};
+    const sal_status st = check_absence(a.index == 0);
+    return st == SAL_OK ? reply(to, &a, NULL) : reply_error(to, st, path);
+}
+
+static int answer_text(int to, hdf5_reader *reader, const request *r, const char *path)
+{
+    sal_status st = SAL_OK;
     char *text = NULL;
-    sal_status st = hdf5_reader_text(&text, reader, r->names[0], r->names[1]);
+    TRY(hdf5_reader_text(&text, reader, r->names[0], r->names[1]));
+    TRY(check_absence(!text));
+done:;
     const answer a = {.status = SAL_OK, .size = text ? strlen(text) + 1 : 0};
-    const int sent = st == SAL_OK ? reply(to, &a, text) : reply_error(to, st);
+    const int sent = st == SAL_OK ? reply(to, &a, text) : reply_error(to, st, path);
     free(text);
     return sent;
 }
 
-static int answer_texts(int to, hdf5_reader *reader, const request *r)
+static int answer_texts(int to, hdf5_reader *reader, const request *r, const char *path)
 {
+    sal_status st = SAL_OK;
     json_t *list = NULL;
-    sal_status st = hdf5_reader_texts(&list, reader, r->names[0], r->names[1]);
-    char *text = list ? json_dumps(list, JSON_COMPACT) : NULL;
+    char *text = NULL;
+    TRY(hdf5_reader_texts(&list, reader, r->names[0], r->names[1]));
+    text = list ? json_dumps(list, JSON_COMPACT) : NULL;
+    TRY(check_absence(!text));
+done:;
     const answer a = {.status = SAL_OK, .size = text ? strlen(text) + 1 : 0};
-    const int sent = st == SAL_OK ? reply(to, &a, text) : reply_error(to, st);
+    const int sent = st == SAL_OK ? reply(to, &a, text) : reply_error(to, st, path);
     free(text);
     json_decref(list);
     return sent;
 }
 
-static int answer_read(int to, hdf5_reader *reader, const request *r)
+static int answer_read(int to, hdf5_reader *reader, const request *r, const char *path)
 {
     float *values = NULL;
     sal_status st = sal_alloc(&values, r->count, sizeof *values, "weights");
     if (st == SAL_OK)
         st = hdf5_reader_read(values, r->count, reader, r->index);
     const answer a = {.status = SAL_OK, .size = r->count * sizeof *values};
-    const int sent = st == SAL_OK ? reply(to, &a, values) : reply_error(to, st);
+    const int sent = st == SAL_OK ? reply(to, &a, values) : reply_error(to, st, path);
     sal_free(values);
     return sent;
 }
@@ -146,20 +167,21 @@ static void limit_memory(uint64_t needed)
 #endif
 }
 
-static int answer_one(int to, hdf5_reader *reader, const request *r)
+static int answer_one(int to, hdf5_reader *reader, const request *r, const char *path)
 {
     answer a = {.status = SAL_OK};
     sal_status st;
     /* Values as they are asked for, as they are stored, and a chunk of them. */
     limit_memory(r->question == READ && r->count < SIZE_MAX / 32 ? (uint64_t)r->count * 24 : 0);
+    errno = 0;
     switch (r->question) {
-    case HAS: a.index = (uint64_t)hdf5_reader_has(reader, r->names[0]); return reply(to, &a, NULL);
-    case TEXT: return answer_text(to, reader, r);
-    case TEXTS: return answer_texts(to, reader, r);
+    case HAS: return answer_has(to, reader, r, path);
+    case TEXT: return answer_text(to, reader, r, path);
+    case TEXTS: return answer_texts(to, reader, r, path);
     case FIND:
         st = hdf5_reader_find(&a.index, &a.shape, reader, r->names[0]);
-        return st == SAL_OK ? reply(to, &a, NULL) : reply_error(to, st);
-    case READ: return answer_read(to, reader, r);
+        return st == SAL_OK ? reply(to, &a, NULL) : reply_error(to, st, path);
+    case READ: return answer_read(to, reader, r, path);
     }
     return 0;
 }
@@ -199,10 +221,11 @@ static void serve(int socket, const char *path, const char *member)
     const answer opened = {.status = SAL_OK};
     if (!send_all(socket, "", 1))
         return;
+    errno = 0;
     sal_status st = hdf5_reader_open(&reader, path, member);
-    int going = st == SAL_OK ? reply(socket, &opened, NULL) : (reply_error(socket, st), 0);
+    int going = st == SAL_OK ? reply(socket, &opened, NULL) : (reply_error(socket, st, path), 0);
     while (going && receive_all(socket, &r, sizeof r))
-        going = answer_one(socket, reader, &r);
+        going = answer_one(socket, reader, &r, path);
     hdf5_reader_close(reader);
 }
 
@@ -340,10 +363,12 @@ void keras_hdf5_close(keras_hdf5 *f)
     sal_free(f);
 }
 
-int keras_hdf5_has(keras_hdf5 *f, const char *object)
+sal_status keras_hdf5_has(int *has, keras_hdf5 *f, const char *object)
 {
     answer a;
-    return ask(&a, f, HAS, object, "") == SAL_OK && a.index != 0;
+    sal_status st = ask(&a, f, HAS, object, "");
+    *has = st == SAL_OK && a.index != 0;
+    return st;
 }
 
 /* An answer's text, *text NULL where there is none; its last byte is 0. free() it. */
@@ -381,8 +406,11 @@ sal_status keras_hdf5_texts(json_t **out, keras_hdf5 *f, const char *group, cons
     char *text;
     *out = NULL;
     sal_status st = ask_text(&text, f, TEXTS, group, attribute);
-    if (text)
+    if (text) {
         *out = json_loads(text, JSON_DECODE_ANY, NULL);
+        if (!*out)
+            st = sal_fail_memory(strlen(text), attribute);
+    }
     free(text);
     return st;
 }

@@ -3,6 +3,7 @@
 #include "import/keras_hdf5_reader.h"
 
 #include "base/memory.h"
+#include "import/keras_internal.h"
 #include "import/keras_member.h"
 
 #include <hdf5.h>
@@ -125,7 +126,8 @@ static sal_status read_texts(json_t *list, hdf5_reader *f, hid_t attribute, cons
         memory = H5Tcopy(type);
         TRY(check(f, H5Aread(attribute, memory, texts), name));
         for (hssize_t i = 0; i < count; i++)
-            json_array_append_new(list, json_string_nocheck(texts[i] ? texts[i] : ""));
+            if (st == SAL_OK)
+                st = keras_append(list, json_string_nocheck(texts[i] ? texts[i] : ""));
         (void)H5Dvlen_reclaim(memory, space, H5P_DEFAULT, texts);
     } else {
         const size_t size = H5Tget_size(type);
@@ -139,7 +141,7 @@ static sal_status read_texts(json_t *list, hdf5_reader *f, hid_t attribute, cons
         TRY(check(f, H5Aread(attribute, type, fixed), name));
         for (hssize_t i = 0; i < count; i++) {
             const char *text = fixed + (size_t)i * size;
-            json_array_append_new(list, json_stringn_nocheck(text, strnlen(text, size)));
+            TRY(keras_append(list, json_stringn_nocheck(text, strnlen(text, size))));
         }
     }
 done:

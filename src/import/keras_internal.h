@@ -20,7 +20,7 @@ typedef struct keras_hdf5 keras_hdf5;
 /* A file, or where member is given that file of the zip archive. Errors: IO, FORMAT, MEMORY. */
 sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *member);
 void keras_hdf5_close(keras_hdf5 *file); /* NULL is fine */
-int keras_hdf5_has(keras_hdf5 *file, const char *object);
+sal_status keras_hdf5_has(int *has, keras_hdf5 *file, const char *object);
 /* A text attribute of a group ("/": the root). *out: free with free(), NULL where there is none. Errors: FORMAT,
  * MEMORY. */
 sal_status keras_hdf5_text(char **out, keras_hdf5 *file, const char *group, const char *attribute);
@@ -224,10 +224,18 @@ sal_status keras_activate(keras_importer *k, keras_tensor *x, const char *name);
 /* The activation that a layer's configuration names, if any. */
 sal_status keras_activate_after(keras_importer *k, keras_tensor *x);
 
+/* ---- keras_json.c ---- */
+
+/* A text that path has, as JSON; *out is the caller's. `what` is for messages. Errors: LIMIT, FORMAT, MEMORY. */
+sal_status keras_parse(json_t **out, const char *text, size_t length, const char *path, const char *what);
+/* Takes a value, which is NULL where there was no memory to make it. Error: MEMORY. */
+sal_status keras_put(json_t *object, const char *key, json_t *value);
+sal_status keras_append(json_t *list, json_t *value);
+
 /* ---- keras_preset.c ---- */
 
 /* Looks at a layer before it is called. */
-void keras_note_layer(keras_importer *k, const keras_layer *layer);
+sal_status keras_note_layer(keras_importer *k, const keras_layer *layer);
 /* The proposal and its reason, if any, and what was dropped. */
 void keras_describe(sal_import_info *info, keras_importer *k);
 

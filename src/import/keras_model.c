@@ -34,7 +34,7 @@ static sal_status names_of(json_t **out, keras_importer *k, const char *group)
         TRY(keras_hdf5_texts(&names, k->weights.file, group, "weight_names"));
         if (!names)
             names = json_array();
-        json_object_set_new_nocheck(k->name_lists, group, names);
+        TRY(keras_put(k->name_lists, group, names));
     }
     *out = names;
 done:
@@ -132,7 +132,7 @@ static sal_status describe_layer(keras_layer *out, keras_importer *k, const kera
     }
     keras_snake_case(snake, sizeof snake, out->class_name);
     const json_int_t before = json_integer_value(json_object_get(used, snake));
-    json_object_set_new_nocheck(used, snake, json_integer(before + 1));
+    TRY(keras_put(used, snake, json_integer(before + 1)));
     if (before == 0)
         TRY(keras_format(&out->group, k, "%s/layers/%s", model->group, snake));
     else
@@ -149,7 +149,9 @@ sal_status keras_call_layer(keras_importer *k, keras_outputs *out, const keras_l
     k->layer = layer;
     if (k->calls++ >= k->max_nodes)
         return sal_fail(SAL_ERROR_LIMIT, "more than %llu calls of layers", (unsigned long long)k->max_nodes);
-    keras_note_layer(k, layer);
+    st = keras_note_layer(k, layer);
+    if (st != SAL_OK)
+        return st;
     int many = 0;
     keras_handler *handler = keras_handler_find(&many, layer->class_name);
     const int model = is_model(layer->class_name), training = k->training, odd = k->odd_argument;
@@ -248,22 +250,25 @@ done:
 
 /* How a layer's calls are counted: from 0, but from 1 where making it counted as one, as for models of Keras 2: from
  * the least number that anything refers to. */
-static void note_references(json_t *least, const json_t *value, int depth)
+static sal_status note_references(json_t *least, const json_t *value, int depth)
 {
+    sal_status st = SAL_OK;
     keras_reference r;
     if (depth > KERAS_MAX_NESTING)
-        return;
+        return SAL_OK;
     if (keras_read_reference(&r, value)) {
         const json_t *known = json_object_get(least, r.layer);
         if (!known || json_integer_value(known) > r.node)
-            json_object_set_new_nocheck(least, r.layer, json_integer(r.node));
-        return;
+            TRY(keras_put(least, r.layer, json_integer(r.node)));
+        return SAL_OK;
     }
     for (size_t i = 0; i < json_array_size(value); i++)
-        note_references(least, json_array_get(value, i), depth + 1);
+        TRY(note_references(least, json_array_get(value, i), depth + 1));
     const char *key;
     json_t *inner;
-    json_object_foreach((json_t *)(uintptr_t)value, key, inner) note_references(least, inner, depth + 1);
+    json_object_foreach((json_t *)(uintptr_t)value, key, inner) TRY(note_references(least, inner, depth + 1));
+done:
+    return st;
 }
 
 static int is_of(const json_t *value, const char *layer)
@@ -301,9 +306,9 @@ static sal_status list_calls(keras_call **calls, size_t *count, keras_importer *
     sal_status st = SAL_OK;
     json_t *layers = layers_of(self->config), *used = json_object(), *least = json_object();
     size_t capacity = 0, given = 0;
-    note_references(least, json_object_get(self->config, "output_layers"), 0);
+    TRY(note_references(least, json_object_get(self->config, "output_layers"), 0));
     for (size_t i = 0; i < json_array_size(layers); i++)
-        note_references(least, json_object_get(json_array_get(layers, i), "inbound_nodes"), 0);
+        TRY(note_references(least, json_object_get(json_array_get(layers, i), "inbound_nodes"), 0));
     for (size_t i = 0; i < json_array_size(layers); i++) {
         json_t *described = json_array_get(layers, i), *nodes = json_object_get(described, "inbound_nodes");
         keras_layer *layer;
@@ -375,7 +380,11 @@ static sal_status choose_outputs(keras_reference *refs, size_t *chosen, keras_im
     {
         if (wanted && strcmp(key, wanted) == 0)
             found = json_array_size(list) + 1;
-        json_array_append(list, item);
+        TRY(keras_append(list, json_incref(item)));
+    }
+    if (!list) {
+        st = sal_fail_memory(0, "the network's outputs");
+        goto done;
     }
     count = json_array_size(list);
     for (size_t i = 0; i < count && wanted && !found; i++)
@@ -394,6 +403,7 @@ static sal_status choose_outputs(keras_reference *refs, size_t *chosen, keras_im
         st = keras_format(&k->output, k, "%s", refs[0].layer);
         list_outputs(k->other_outputs, sizeof k->other_outputs, list, found ? found - 1 : 0);
     }
+done:
     json_decref(list);
     return st;
 }

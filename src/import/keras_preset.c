@@ -70,15 +70,15 @@ static int has_pixel_value(const json_t *call, int depth)
     return 0;
 }
 
-void keras_note_layer(keras_importer *k, const keras_layer *layer)
+sal_status keras_note_layer(keras_importer *k, const keras_layer *layer)
 {
     static const double least = 1e-2; /* scales of 1/255, 1/127.5 and their like are of pictures in 0..255 */
+    sal_status st = SAL_OK;
     int many;
     if (!layer->foreign && keras_handler_find(&many, layer->class_name) == keras_layer_pass &&
         strcmp(layer->class_name, "Identity") != 0)
-        json_object_set_new_nocheck(
-            k->dropped, layer->class_name,
-            json_integer(json_integer_value(json_object_get(k->dropped, layer->class_name)) + 1));
+        TRY(keras_put(k->dropped, layer->class_name,
+                      json_integer(json_integer_value(json_object_get(k->dropped, layer->class_name)) + 1)));
     const double scale = json_number_value(json_object_get(layer->config, "scale"));
     int rescales = strcmp(layer->class_name, "Rescaling") == 0 && scale > 0.0 && scale < least;
     if (strstr(layer->class_name, "Conv") || strcmp(layer->class_name, "Dense") == 0)
@@ -95,6 +95,8 @@ void keras_note_layer(keras_importer *k, const keras_layer *layer)
     for (int i = 0; i < FAMILIES; i++)
         if (begins_with(layer->name, families[i].layer) && (k->traits.family == 0 || i + 1 < k->traits.family))
             k->traits.family = i + 1;
+done:
+    return st;
 }
 
 void keras_describe(sal_import_info *info, keras_importer *k)

@@ -143,10 +143,10 @@ static sal_status claim(char **path, keras_importer *k, const char *weight)
         return st;
     const char *owner = json_string_value(json_object_get(k->owners, *path));
     if (!owner)
-        json_object_set_new_nocheck(k->owners, *path, json_string_nocheck(k->layer->full_name));
-    else if (strcmp(owner, k->layer->full_name) != 0)
-        json_array_append_new(k->contested, json_pack("{s:s, s:s, s:s, s:O}", "layer", k->layer->name, "group",
-                                                      k->layer->group, "weight", weight, "names", k->layer->names));
+        return keras_put(k->owners, *path, json_string_nocheck(k->layer->full_name));
+    if (strcmp(owner, k->layer->full_name) != 0)
+        return keras_append(k->contested, json_pack("{s:s, s:s, s:s, s:O}", "layer", k->layer->name, "group",
+                                                    k->layer->group, "weight", weight, "names", k->layer->names));
     return SAL_OK;
 }
 

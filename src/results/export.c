@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/plain_locale.h"
+#include "base/text.h"
 #include "dataset/dataset.h"
 #include "results/run.h"
 
@@ -181,12 +182,13 @@ static void print_picture(export *e)
 static sal_status collect_predictions(char **out, export *e, int64_t id)
 {
     sal_status st = SAL_OK;
-    size_t size;
+    sal_text text;
     int64_t found = 0;
     *out = NULL;
-    FILE *to = open_memstream(out, &size);
-    if (!to)
-        return sal_fail_memory(0, "an export");
+    st = sal_text_open(&text);
+    if (st != SAL_OK)
+        return st;
+    FILE *to = text.stream;
     for (; e->prediction_row && sqlite3_column_int64(e->predictions, 0) == id; found++) {
         print_columns(to, e->predictions, 2, 5);
         TRY(sal_sql_step(&e->prediction_row, e->sql, e->predictions));
@@ -194,9 +196,7 @@ static sal_status collect_predictions(char **out, export *e, int64_t id)
     for (; found < e->predictions_kept; found++)
         fputs(",,,", to);
 done:
-    if (fclose(to) != 0 && st == SAL_OK)
-        st = sal_fail_memory(size, "an export");
-    return st;
+    return sal_text_close(out, NULL, &text, st, "an export");
 }
 
 static sal_status print_csv(export *e, int64_t id)

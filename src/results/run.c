@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -147,11 +148,12 @@ static sal_status put_option(void *context, const char *name, const char *value)
 static sal_status make_command(char **out, const sal_run *run, const sal_dataset *dataset, const char *const *inputs,
                                size_t input_count)
 {
-    size_t size;
+    sal_text text;
     *out = NULL;
-    FILE *to = open_memstream(out, &size);
-    if (!to)
-        return sal_fail_memory(0, "a command");
+    sal_status st = sal_text_open(&text);
+    if (st != SAL_OK)
+        return st;
+    FILE *to = text.stream;
     fputs("salmap sweep ", to);
     print_quoted(to, run->model);
     for (size_t i = 0; i < input_count; i++) {
@@ -163,10 +165,8 @@ static sal_status make_command(char **out, const sal_run *run, const sal_dataset
         print_quoted(to, dataset->root[0] ? dataset->root : ".");
     }
     fputs(" -o AGAIN", to);
-    sal_status st = sal_settings_each(run->settings, put_option, to);
-    if (fclose(to) != 0 && st == SAL_OK)
-        st = sal_fail_memory(size, "a command");
-    return st;
+    st = sal_settings_each(run->settings, put_option, to);
+    return sal_text_close(out, NULL, &text, st, "a command");
 }
 
 /* The same for all shards of a run. */

@@ -2,6 +2,8 @@
 #include "results/settings.h"
 #include "results/store.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,17 +42,20 @@ static void print_identifier(FILE *to, const char *name)
 static sal_status make_manifest_table(sal_sql *sql, const sal_dataset *d)
 {
     char *text = NULL;
-    size_t size;
-    FILE *to = open_memstream(&text, &size);
-    if (!to)
-        return sal_fail_memory(0, "a table");
+    sal_text printed;
+    sal_status st = sal_text_open(&printed);
+    if (st != SAL_OK)
+        return st;
+    FILE *to = printed.stream;
     fputs("CREATE TABLE manifest(" SAL_ID_COLUMN " INTEGER PRIMARY KEY", to);
     for (int k = 0; k < d->column_count; k++) {
         fputs(", ", to);
         print_identifier(to, d->columns[k]);
     }
     fputs(")", to);
-    sal_status st = fclose(to) == 0 ? sal_sql_run(sql, text) : sal_fail_memory(size, "a table");
+    st = sal_text_close(&text, NULL, &printed, SAL_OK, "a table");
+    if (st == SAL_OK)
+        st = sal_sql_run(sql, text);
     free(text);
     return st;
 }

@@ -2,6 +2,7 @@
 
 #include "api/identity.h"
 #include "base/plain_locale.h"
+#include "base/text.h"
 #include "image/preprocess.h"
 #include "map/map.h"
 
@@ -103,24 +104,18 @@ sal_status sal_settings_make(char **out, const sal_sweep_options *options, const
 {
     sal_status st = SAL_OK;
     sal_plain_locale plain = {0};
-    size_t size;
+    sal_text text;
     int bad = 0;
     *out = NULL;
-    FILE *to = open_memstream(out, &size);
-    if (!to)
-        return sal_fail_memory(0, "settings");
+    TRY(sal_text_open(&text));
     st = sal_plain_locale_enter(&plain);
     if (st == SAL_OK) {
-        print_all(to, options, engine, &bad);
+        print_all(text.stream, options, engine, &bad);
         sal_plain_locale_leave(&plain);
     }
-    if (fclose(to) != 0 && st == SAL_OK)
-        st = sal_fail_memory(size, "settings");
     if (st == SAL_OK && bad)
         st = sal_fail(SAL_ERROR_ARGUMENT, "an option of the sweep has a value that is none of its values");
-    if (st != SAL_OK) {
-        free(*out);
-        *out = NULL;
-    }
+    st = sal_text_close(out, NULL, &text, st, "settings");
+done:
     return st;
 }

@@ -38,16 +38,21 @@ LIMIT_STEP = 256  # KiB
 
 
 def read_endings():
-    """Where a process may end although nobody could catch it: kinds, library, what is seen of the end; and why."""
+    """Where a process may end although nobody could catch it: kinds, caller, what is seen of the end; and why."""
     with open(os.path.join(HERE, "endings.txt")) as lines:
         rows = [re.split(r"\s*\|\s*", line.strip()) for line in lines if line.strip() and not line.startswith("#")]
-    return [(kinds.split(), library, sign) for kinds, library, sign, _ in rows]
+    return [(kinds.split(), caller, sign) for kinds, caller, sign, _ in rows]
 
 
-def library_of(where):
-    """The library that made the call, whatever of the C and C++ libraries lies between."""
-    names = [frame.split("!")[0] for frame in where.split(" < ")]
-    return next((name for name in names if not re.match(r"libc\.|libstdc\+\+|ld-", name)), "")
+def comes_from(caller, where):
+    """Whether LIBRARY made the call, or LIBRARY!FUNCTION of the C library, whatever lies between."""
+    frames = where.split(" < ")
+    others = [at for at, frame in enumerate(frames) if not re.match(r"libc\.|libstdc\+\+|ld-", frame)]
+    first = others[0] if others else len(frames)
+    if "!" in caller:
+        library, function = caller.split("!")
+        return any(f.startswith(library) and "!%s+" % function in f for f in frames[:first])
+    return first < len(frames) and frames[first].startswith(caller)
 
 
 class Server:
@@ -152,10 +157,9 @@ class Faults:
 
     def is_listed(self, kind, status, err, where):
         seen = signal.Signals(-status).name if status < 0 else err
-        caller = library_of(where)
         return any(
-            kind in kinds and (kind == "limit" or caller.startswith(library)) and sign in seen
-            for kinds, library, sign in self.endings
+            kind in kinds and (kind == "limit" or comes_from(caller, where)) and sign in seen
+            for kinds, caller, sign in self.endings
         )
 
     def judge(self, command, reference, kind, result):
@@ -251,16 +255,18 @@ def make_commands(options, work):
     results = ("maps", "overlays", "results.csv")
     batch = ["--batch", "2", "--threads", str(options.threads)]
     commands = [
-        Command("inspect", [salmap, "inspect", model]),
-        Command("inspect-keras", [salmap, "inspect", keras]),
-        Command("inspect-hdf5", [salmap, "inspect", hdf5]),
+        Command("inspect", [salmap, "inspect", model], repeats=False),
+        Command("inspect-keras", [salmap, "inspect", keras], repeats=False),
+        Command("inspect-hdf5", [salmap, "inspect", hdf5], repeats=False),
         Command("explain", [salmap, "explain", model, *files, "-q", "-o", "out", *batch], results=("",)),
         Command("sweep", [salmap, "sweep", model, pictures, "-q", "-o", "out", *batch], results=results),
         Command("merge", [salmap, "merge", "-q", "out"], begin=shards, results=results),
-        Command("export", [salmap, "export", "out"], begin=run),
+        Command("export", [salmap, "export", "out"], begin=run, repeats=False),
         Command("export-json", [salmap, "export", "--json", "-o", "out/rows.json", "out"], begin=run,
                 results=("rows.json",)),
     ]
+    if options.again:
+        commands.append(Command("again", [os.path.abspath(options.again), model], repeats=False))
     return [c for c in commands if not options.commands or c.name in options.commands]
 
 
@@ -269,6 +275,7 @@ def main():
     parser.add_argument("salmap")
     parser.add_argument("shim")
     parser.add_argument("source")
+    parser.add_argument("--again", metavar="PROGRAM", help="of again.c, which becomes a command")
     parser.add_argument("--commands", nargs="*", help="of them all")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), help="of calls (default: all)")
     parser.add_argument("--stride", type=int, default=1, help="every so many calls")

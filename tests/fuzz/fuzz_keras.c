@@ -36,10 +36,11 @@ void keras_hdf5_close(keras_hdf5 *f)
     sal_free(f);
 }
 
-int keras_hdf5_has(keras_hdf5 *f, const char *object)
+sal_status keras_hdf5_has(int *has, keras_hdf5 *f, const char *object)
 {
     (void)f;
-    return strcmp(object, "model_weights") == 0;
+    *has = strcmp(object, "model_weights") == 0;
+    return SAL_OK;
 }
 
 sal_status keras_hdf5_text(char **out, keras_hdf5 *f, const char *group, const char *attribute)

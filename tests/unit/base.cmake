@@ -1,1 +1,2 @@
 sal_unit_test(test_digest LABELS base MODULES base)
+sal_unit_test(test_base_limits LABELS base MODULES base)
