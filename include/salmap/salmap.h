@@ -2,7 +2,8 @@
  *
  * The only public header. Handles are opaque; every call that can fail returns
  * 0 (SAL_OK) or a negative sal_status and leaves a text in a thread-local
- * buffer, see sal_last_error(). The library never prints and never exits.
+ * buffer, see sal_last_error(). The library never prints and never exits; where
+ * memory or threads run out, some libraries below it do: tests/faults/endings.txt.
  * Option structs are usable when zeroed: zero selects the documented default.
  * A pointer that must be given and is NULL, in an array too, is SAL_ERROR_ARGUMENT; "may be NULL" says which need not
  * be given. Functions that return no status then return NULL or 0.

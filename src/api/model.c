@@ -117,7 +117,8 @@ static int is_readable_file(const char *path)
     return stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 && access(path, R_OK) == 0;
 }
 
-static sal_status read_graph(sal_graph *graph, sal_model *m)
+/* info may be NULL. */
+static sal_status read_graph(sal_graph *graph, sal_import_info *info, const sal_model *m)
 {
     if (is_called_keras(m->path) && !sal_keras_is(m->path) && is_readable_file(m->path))
         return sal_fail(
@@ -125,8 +126,8 @@ static sal_status read_graph(sal_graph *graph, sal_model *m)
             "%s: is called like a Keras file, but is neither HDF5 nor a zip archive: copy or download it again",
             m->path);
     errno = 0;
-    sal_status st = sal_keras_is(m->path) ? sal_keras_read(graph, &m->info, m->path, &m->options)
-                                          : sal_onnx_read(graph, &m->info, m->path, &m->options);
+    sal_status st = sal_keras_is(m->path) ? sal_keras_read(graph, info, m->path, &m->options)
+                                          : sal_onnx_read(graph, info, m->path, &m->options);
     if (st != SAL_OK)
         return sal_fail_memory_if(st, m->path);
     graph->wanted_head = m->options.layer;
@@ -138,7 +139,7 @@ static sal_status read_graph(sal_graph *graph, sal_model *m)
 static sal_status take_graph(sal_graph *out, sal_model *m)
 {
     if (m->weights_taken)
-        return read_graph(out, m);
+        return read_graph(out, NULL, m); /* others may be reading the model's info */
     sal_status st = sal_graph_take_weights(out, &m->graph);
     m->weights_taken = st == SAL_OK;
     return st;
@@ -196,7 +197,7 @@ sal_status sal_model_open_with(sal_model **out, const char *path, const sal_mode
     sal_graph_init(&m->graph);
     TRY(sal_strdup(&m->path, path));
     TRY(copy_options(m, options));
-    TRY(read_graph(&m->graph, m));
+    TRY(read_graph(&m->graph, &m->info, m));
     TRY(check_input(m));
     TRY(describe(m));
     *out = m;
