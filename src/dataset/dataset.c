@@ -147,22 +147,27 @@ sal_status sal_dataset_text(char **out, size_t *size, const sal_dataset *d)
 
 /* ---- Inputs -------------------------------------------------------------- */
 
-static int is_folder(const char *path)
+typedef enum input_kind { INPUT_ABSENT, INPUT_FILE, INPUT_FOLDER } input_kind;
+
+/* A link that leads nowhere is a file, which cannot be read. Where a disk fails, that is not taken for absence: the
+ * list would be another one. */
+static sal_status look_at(input_kind *kind, const char *path)
 {
     struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    *kind = INPUT_ABSENT;
+    if (stat(path, &info) == 0)
+        *kind = S_ISDIR(info.st_mode) ? INPUT_FOLDER : INPUT_FILE;
+    else if (errno != ENOENT && errno != ENOTDIR && errno != EACCES && errno != ELOOP && errno != ENAMETOOLONG)
+        return sal_fail(SAL_ERROR_IO, "%s: cannot look at it: %s", path, strerror(errno));
+    else if (lstat(path, &info) == 0)
+        *kind = INPUT_FILE;
+    return SAL_OK;
 }
 
-static int exists(const char *path)
-{
-    struct stat info;
-    return lstat(path, &info) == 0;
-}
-
-static int is_manifest_name(const char *path)
+static int is_manifest(const char *path, input_kind kind)
 {
     const char *dot = strrchr(path, '.');
-    return dot && (strcasecmp(dot, ".csv") == 0 || strcasecmp(dot, ".tsv") == 0) && !is_folder(path);
+    return dot && (strcasecmp(dot, ".csv") == 0 || strcasecmp(dot, ".tsv") == 0) && kind != INPUT_FOLDER;
 }
 
 /* One column, path. */
@@ -203,19 +208,21 @@ static sal_status add_glob(sal_dataset *d, const char *pattern)
                                     : sal_fail_memory(0, "the list of pictures");
         goto done;
     }
-    for (size_t i = 0; i < found.gl_pathc; i++)
-        TRY(is_folder(found.gl_pathv[i]) ? add_folder(d, found.gl_pathv[i], 1)
-                                         : sal_dataset_add_path(d, found.gl_pathv[i]));
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        input_kind kind;
+        TRY(look_at(&kind, found.gl_pathv[i]));
+        TRY(kind == INPUT_FOLDER ? add_folder(d, found.gl_pathv[i], 1) : sal_dataset_add_path(d, found.gl_pathv[i]));
+    }
 done:
     globfree(&found);
     return st;
 }
 
-static sal_status add_input(sal_dataset *d, const char *input, int as_named)
+static sal_status add_input(sal_dataset *d, const char *input, input_kind kind, int as_named)
 {
-    if (is_folder(input))
+    if (kind == INPUT_FOLDER)
         return add_folder(d, input, !as_named);
-    if (as_named || exists(input))
+    if (as_named || kind == INPUT_FILE)
         return sal_dataset_add_path(d, input);
     if (strpbrk(input, "*?["))
         return add_glob(d, input);
@@ -313,20 +320,23 @@ done:
 static sal_status fill(sal_dataset *d, const char *const *inputs, size_t count, const sal_dataset_options *o)
 {
     sal_status st = SAL_OK;
-    if (!o->as_named && count == 1 && is_manifest_name(inputs[0]))
+    input_kind kind;
+    TRY(look_at(&kind, inputs[0]));
+    if (!o->as_named && count == 1 && is_manifest(inputs[0], kind))
         return read_manifest(d, inputs[0], o->root);
     if (o->root)
         return sal_fail(SAL_ERROR_ARGUMENT, "a root (%s) goes with a manifest, and %s is none", o->root, inputs[0]);
-    if (!o->as_named && count == 1 && is_folder(inputs[0])) {
+    if (!o->as_named && count == 1 && kind == INPUT_FOLDER) {
         TRY(begin_list(d, inputs[0]));
         TRY(sal_folder_list(d, inputs[0], "", 1));
         return SAL_OK;
     }
     TRY(begin_list(d, ""));
     for (size_t i = 0; i < count; i++) {
-        if (!o->as_named && is_manifest_name(inputs[i]))
+        TRY(look_at(&kind, inputs[i]));
+        if (!o->as_named && is_manifest(inputs[i], kind))
             return sal_fail(SAL_ERROR_ARGUMENT, "%s: a manifest is given alone", inputs[i]);
-        TRY(add_input(d, inputs[i], o->as_named));
+        TRY(add_input(d, inputs[i], kind, o->as_named));
     }
 done:
     return st;

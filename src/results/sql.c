@@ -11,6 +11,8 @@ sal_status sal_sql_check(const sal_sql *s, int code)
 {
     if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
         return SAL_OK;
+    if (code == SQLITE_IOERR_NOMEM)
+        return sal_fail_memory(0, "SQLite");
     switch (code & 0xFF) {
     case SQLITE_NOMEM: return sal_fail_memory(0, "SQLite");
     case SQLITE_BUSY:

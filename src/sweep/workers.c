@@ -5,6 +5,7 @@
 #include "image/image.h"
 #include "image/preprocess.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -48,7 +49,9 @@ static sal_status decode(sal_pipeline *p, sal_slot *slot, const char *path)
     const sal_model_info *m = &p->model;
     struct stat file;
     slot->bytes = 0;
-    slot->file_bytes = stat(path, &file) == 0 ? (int64_t)file.st_size : 0;
+    if (stat(path, &file) != 0)
+        return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+    slot->file_bytes = (int64_t)file.st_size;
     TRY(sal_picture_read(&picture, path, &p->options->limits));
     st = sal_preprocess_apply(slot->data, &slot->placement, &picture, &p->options->preprocess, m->channels, m->height,
                               m->width);

@@ -30,8 +30,13 @@ KINDS = {
     "mkdir": [28],
     "truncate": [5],
     "unlink": [5],
+    "list": [5],
+    "stat": [5],
+    "seek": [5],
+    "lock": [37],
+    "close": [5],
 }
-NAMES = {5: "EIO", 11: "EAGAIN", 12: "ENOMEM", 24: "EMFILE", 28: "ENOSPC"}
+NAMES = {5: "EIO", 11: "EAGAIN", 12: "ENOMEM", 24: "EMFILE", 28: "ENOSPC", 37: "ENOLCK"}
 GOOD = ("same", "clean", "listed")
 HANGS_AFTER = 60
 LIMIT_STEP = 256  # KiB

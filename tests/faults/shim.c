@@ -52,6 +52,11 @@ static const struct {
     {"mkdir", {SYS_mkdir, SYS_mkdirat}},
     {"truncate", {SYS_ftruncate}},
     {"unlink", {SYS_unlink, SYS_unlinkat}},
+    {"list", {SYS_getdents64}},
+    {"stat", {SYS_newfstatat, SYS_fstat, SYS_stat, SYS_lstat}},
+    {"seek", {SYS_lseek}},
+    {"lock", {SYS_fcntl, SYS_flock}},
+    {"close", {SYS_close}},
 };
 enum { MEMORY, THREAD, LIMIT, FIRST_SYSTEM_CALL, KINDS = sizeof kinds / sizeof *kinds, DEPTH = 40 };
 

@@ -40,7 +40,7 @@ Test(sql, names_the_file_and_what_happened)
         const char *text;
     } cases[] = {
         {SQLITE_NOMEM, SAL_ERROR_MEMORY, "out of memory: 0 bytes for SQLite"},
-        {SQLITE_IOERR_NOMEM, SAL_ERROR_IO, ":memory:: SQLite: not an error"},
+        {SQLITE_IOERR_NOMEM, SAL_ERROR_MEMORY, "out of memory: 0 bytes for SQLite"},
         {SQLITE_BUSY, SAL_ERROR_IO, ":memory:: in use by another salmap that is running: run again when it has ended"},
         {SQLITE_BUSY_SNAPSHOT, SAL_ERROR_IO,
          ":memory:: in use by another salmap that is running: run again when it has ended"},
