@@ -51,8 +51,12 @@ def read_endings():
 
 
 def comes_from(caller, where):
-    """Whether LIBRARY made the call, or LIBRARY!FUNCTION of the C library, whatever lies between."""
+    """Whether LIBRARY made the call, or LIBRARY!FUNCTION of the C library, whatever lies between; with "< OTHER", from
+    within another one."""
     frames = where.split(" < ")
+    caller, _, within = caller.partition(" < ")
+    if within and not any(frame.startswith(within) for frame in frames):
+        return False
     others = [at for at, frame in enumerate(frames) if not re.match(r"libc\.|libstdc\+\+|ld-", frame)]
     first = others[0] if others else len(frames)
     if "!" in caller:
