@@ -23,8 +23,9 @@ void empty_cache() noexcept
     }
 }
 
-/* More than any of its calls takes. Where oneDNN makes its own objects and buffers of code it does not look whether
- * there was memory for them, and would write to address 0: what is missing is found out here, before. */
+/* More than any of its calls takes that make something. Where oneDNN makes its own objects and buffers of code it does
+ * not look whether there was memory for them, and would write to address 0: what is missing is found out here, before.
+ */
 const std::size_t reserve = std::size_t{16} << 20;
 
 bool has_reserve() noexcept
@@ -44,8 +45,6 @@ dnnl_status_t tell(dnnl_status_t status)
 
 template <typename Call> dnnl_status_t attempt(Call call) noexcept
 {
-    if (!has_reserve())
-        return dnnl_out_of_memory;
     errno = 0;
     try {
         return tell(call());
@@ -59,18 +58,23 @@ template <typename Call> dnnl_status_t attempt(Call call) noexcept
     }
 }
 
+template <typename Call> dnnl_status_t make(Call call) noexcept
+{
+    return has_reserve() ? attempt(call) : dnnl_out_of_memory;
+}
+
 } // namespace
 
 /* ---- The same in all versions -------------------------------------------- */
 
 dnnl_status_t dnn_try_engine_create(dnnl_engine_t *out, dnnl_engine_kind_t kind, size_t index)
 {
-    return attempt([=] { return dnnl_engine_create(out, kind, index); });
+    return make([=] { return dnnl_engine_create(out, kind, index); });
 }
 
 dnnl_status_t dnn_try_stream_create(dnnl_stream_t *out, dnnl_engine_t engine)
 {
-    return attempt([=] { return dnnl_stream_create(out, engine, dnnl_stream_default_flags); });
+    return make([=] { return dnnl_stream_create(out, engine, dnnl_stream_default_flags); });
 }
 
 dnnl_status_t dnn_try_stream_wait(dnnl_stream_t stream)
@@ -80,34 +84,34 @@ dnnl_status_t dnn_try_stream_wait(dnnl_stream_t stream)
 
 dnnl_status_t dnn_try_attr_create(dnnl_primitive_attr_t *out)
 {
-    return attempt([=] { return dnnl_primitive_attr_create(out); });
+    return make([=] { return dnnl_primitive_attr_create(out); });
 }
 
 dnnl_status_t dnn_try_attr_set_post_ops(dnnl_primitive_attr_t attributes, const_dnnl_post_ops_t ops)
 {
-    return attempt([=] { return dnnl_primitive_attr_set_post_ops(attributes, ops); });
+    return make([=] { return dnnl_primitive_attr_set_post_ops(attributes, ops); });
 }
 
 dnnl_status_t dnn_try_post_ops_create(dnnl_post_ops_t *out)
 {
-    return attempt([=] { return dnnl_post_ops_create(out); });
+    return make([=] { return dnnl_post_ops_create(out); });
 }
 
 dnnl_status_t dnn_try_reorder_create(dnnl_primitive_desc_t *out, dnn_const_descriptor from, dnn_const_descriptor to,
                                      dnnl_engine_t engine)
 {
-    return attempt([=] { return dnnl_reorder_primitive_desc_create(out, from, engine, to, engine, nullptr); });
+    return make([=] { return dnnl_reorder_primitive_desc_create(out, from, engine, to, engine, nullptr); });
 }
 
 dnnl_status_t dnn_try_primitive_create(dnnl_primitive_t *out, const_dnnl_primitive_desc_t description)
 {
-    return attempt([=] { return dnnl_primitive_create(out, description); });
+    return make([=] { return dnnl_primitive_create(out, description); });
 }
 
 dnnl_status_t dnn_try_memory_create(dnnl_memory_t *out, dnn_const_descriptor descriptor, dnnl_engine_t engine,
                                     void *data)
 {
-    return attempt([=] { return dnnl_memory_create(out, descriptor, engine, data); });
+    return make([=] { return dnnl_memory_create(out, descriptor, engine, data); });
 }
 
 dnnl_status_t dnn_try_memory_set_data_handle(dnnl_memory_t memory, void *data)
@@ -127,7 +131,7 @@ dnnl_status_t dnn_try_primitive_execute(const_dnnl_primitive_t primitive, dnnl_s
 
 dnnl_status_t dnn_try_describe(dnn_descriptor *out, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
 {
-    return attempt([=] { return dnnl_memory_desc_create_with_tag(out, rank, dims, dnnl_f32, tag); });
+    return make([=] { return dnnl_memory_desc_create_with_tag(out, rank, dims, dnnl_f32, tag); });
 }
 
 void dnn_forget(dnn_descriptor *descriptor)
@@ -143,18 +147,18 @@ dnn_const_descriptor dnn_given(const dnn_descriptor *descriptor)
 
 dnnl_status_t dnn_try_append_sum(dnnl_post_ops_t ops)
 {
-    return attempt([=] { return dnnl_post_ops_append_sum(ops, 1.0F, 0, dnnl_data_type_undef); });
+    return make([=] { return dnnl_post_ops_append_sum(ops, 1.0F, 0, dnnl_data_type_undef); });
 }
 
 dnnl_status_t dnn_try_append_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t kind, float alpha, float beta)
 {
-    return attempt([=] { return dnnl_post_ops_append_eltwise(ops, kind, alpha, beta); });
+    return make([=] { return dnnl_post_ops_append_eltwise(ops, kind, alpha, beta); });
 }
 
 dnnl_status_t dnn_try_forward_create(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dnn_conv_description *d,
                                      int with_bias, const_dnnl_primitive_attr_t attributes)
 {
-    return attempt([=] {
+    return make([=] {
         return dnnl_convolution_forward_primitive_desc_create(
             out, engine, dnnl_forward_training, d->algorithm, d->source, d->weights, with_bias ? d->bias : nullptr,
             d->destination, d->stride, d->dilation, d->pad_begin, d->pad_end, attributes);
@@ -165,7 +169,7 @@ dnnl_status_t dnn_try_backward_data_create(dnnl_primitive_desc_t *out, dnnl_engi
                                            const dnn_conv_description *d, const_dnnl_primitive_desc_t forward,
                                            const_dnnl_primitive_attr_t attributes)
 {
-    return attempt([=] {
+    return make([=] {
         return dnnl_convolution_backward_data_primitive_desc_create(out, engine, d->algorithm, d->source, d->weights,
                                                                     d->destination, d->stride, d->dilation,
                                                                     d->pad_begin, d->pad_end, forward, attributes);
@@ -178,7 +182,7 @@ dnnl_status_t dnn_try_backward_data_create(dnnl_primitive_desc_t *out, dnnl_engi
 
 dnnl_status_t dnn_try_describe(dnn_descriptor *out, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
 {
-    return attempt([=] { return dnnl_memory_desc_init_by_tag(out, rank, dims, dnnl_f32, tag); });
+    return make([=] { return dnnl_memory_desc_init_by_tag(out, rank, dims, dnnl_f32, tag); });
 }
 
 void dnn_forget(dnn_descriptor *descriptor)
@@ -193,18 +197,18 @@ dnn_const_descriptor dnn_given(const dnn_descriptor *descriptor)
 
 dnnl_status_t dnn_try_append_sum(dnnl_post_ops_t ops)
 {
-    return attempt([=] { return dnnl_post_ops_append_sum(ops, 1.0F); });
+    return make([=] { return dnnl_post_ops_append_sum(ops, 1.0F); });
 }
 
 dnnl_status_t dnn_try_append_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t kind, float alpha, float beta)
 {
-    return attempt([=] { return dnnl_post_ops_append_eltwise(ops, 1.0F, kind, alpha, beta); });
+    return make([=] { return dnnl_post_ops_append_eltwise(ops, 1.0F, kind, alpha, beta); });
 }
 
 dnnl_status_t dnn_try_forward_create(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const dnn_conv_description *d,
                                      int with_bias, const_dnnl_primitive_attr_t attributes)
 {
-    return attempt([=] {
+    return make([=] {
         dnnl_convolution_desc_t c;
         const dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
             &c, dnnl_forward_training, d->algorithm, &d->source, &d->weights, with_bias ? &d->bias : nullptr,
@@ -217,7 +221,7 @@ dnnl_status_t dnn_try_backward_data_create(dnnl_primitive_desc_t *out, dnnl_engi
                                            const dnn_conv_description *d, const_dnnl_primitive_desc_t forward,
                                            const_dnnl_primitive_attr_t attributes)
 {
-    return attempt([=] {
+    return make([=] {
         dnnl_convolution_desc_t c;
         const dnnl_status_t status =
             dnnl_dilated_convolution_backward_data_desc_init(&c, d->algorithm, &d->source, &d->weights, &d->destination,
