@@ -20,8 +20,10 @@ static void begin(void)
     static const char *const folders[] = {SAL_STORE_SHARDS, SAL_RUN_MAPS, "maps/000", SAL_RUN_OVERLAYS, "overlays/000"};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
         fuzz_write(fuzz_path("%s", folders[i]), NULL, 0);
-    fuzz_write(fuzz_path("maps/000/a.npy"), "map", 3);
-    fuzz_write(fuzz_path("overlays/000/a.png"), "overlay", 7);
+    for (char name = 'a'; name <= 'b'; name++) {
+        fuzz_write(fuzz_path("maps/000/%c.npy", name), "map", 3);
+        fuzz_write(fuzz_path("overlays/000/%c.overlay.png", name), "overlay", 7);
+    }
     FUZZ_REQUIRE(sal_run_describe(fuzz_folder(), &run, run_database_list(), NULL, 0) == SAL_OK);
 }
 
@@ -30,9 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     static int begun;
     sal_merge_info info;
     const sal_export_options options = {.format = SAL_EXPORT_CSV};
-    const char *folder = fuzz_folder(), *out = fuzz_path("merged");
     if (!begun++)
         begin();
+    const char *folder = fuzz_folder();
     /* Either shard may be the damaged one, the first and the later ones are not read alike. */
     for (int64_t damaged = 0; damaged < SHARDS; damaged++) {
         for (int64_t k = 0; k < SHARDS; k++) {
@@ -42,6 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
             else
                 run_database_write(path, k, SHARDS);
         }
+        const char *out = fuzz_path("merged");
         if (fuzz_is_ok(sal_sweep_merge(&info, &folder, 1, out)))
             FUZZ_REQUIRE(sal_sweep_export(out, NULL, ignore, NULL, &options) == SAL_OK);
         fuzz_remove(out);

@@ -2,7 +2,7 @@
 include(fuzz/program.cmake)
 
 function(sal_fuzz_program name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LABELS;SOURCES;MODULES;OBJECTS;LIBRARIES;CRASHERS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "MUTATOR" "LABELS;SOURCES;MODULES;OBJECTS;LIBRARIES;CRASHERS")
   set(folder ${PROJECT_SOURCE_DIR}/tests/fuzz)
   sal_fuzz_executable(replay_${name} ${name} ${folder}/replay.c)
   set(SAL_FUZZ_LAST replay_${name} PARENT_SCOPE)

@@ -15,7 +15,7 @@ const sal_dataset *run_database_list(void)
     static sal_dataset *list;
     static const char text[] = "path,label,\"a \"\"note\"\"\"\na.png,1,x\nb.png,0,\nsub/c.png,1,\"y,z\"\n";
     if (!list) {
-        const char *path = fuzz_path("manifest.csv");
+        const char *path = fuzz_path("list.csv");
         fuzz_write(path, text, sizeof text - 1);
         FUZZ_REQUIRE(sal_dataset_open(&list, &path, 1, NULL) == SAL_OK);
     }
@@ -43,13 +43,16 @@ sal_run run_database_run(int64_t shard, int64_t shards)
 static void put(sal_rows *rows, size_t row)
 {
     const sal_prediction predictions[2] = {{1, 2.5F + (float)row, 0.75F}, {0, -1.5F, 0.25F}};
+    char map_file[32], overlay_file[40];
+    snprintf(map_file, sizeof map_file, "maps/000/%c.npy", 'a' + (int)row);
+    snprintf(overlay_file, sizeof overlay_file, "overlays/000/%c.overlay.png", 'a' + (int)row);
     const sal_result_map map = {.target = 1,
                                 .score = 2.5F + (float)row,
                                 .probability = 0.75F,
                                 .stats = {.peak = 4, .mean = 2, .low = 1},
                                 .summary = {.mean = 0.25F, .deviation = 0.125F, .center_x = 0.5F, .center_y = 0.75F},
-                                .map_file = "maps/000/a.npy",
-                                .overlay_file = "overlays/000/a.png"};
+                                .map_file = map_file,
+                                .overlay_file = overlay_file};
     const int failed = row + 1 == PICTURES;
     const sal_result result = {.picture = row,
                                .status = failed ? SAL_ERROR_FORMAT : SAL_OK,

@@ -9,7 +9,8 @@
 
 #include "results/run.h"
 
-/* Of three pictures: the first done with a map and two predictions, the second with a map as well, the third failed. */
+/* Of three pictures: two are done, with the files maps/000/a.npy, maps/000/b.npy and overlays likewise, the third
+ * failed. */
 const sal_dataset *run_database_list(void);
 /* Of this list; shard of shards, 1 for a run that is not split. */
 sal_run run_database_run(int64_t shard, int64_t shards);

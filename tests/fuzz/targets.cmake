@@ -1,7 +1,9 @@
 # Every fuzz target, for whoever defines sal_fuzz_program(NAME LABELS room... [SOURCES ...] [MODULES a b ...]
-# [OBJECTS ...] [LIBRARIES ...] [CRASHERS folder...]): fuzz_NAME.c and support.c with the modules named, nothing else.
+# [OBJECTS ...] [LIBRARIES ...] [CRASHERS folder...] [MUTATOR source]): fuzz_NAME.c and support.c with the modules named,
+# nothing else.
 #   LABELS    rooms of the test that replays the crashers
 #   CRASHERS  folders below crashers/ beside NAME
+#   MUTATOR   for libFuzzer alone
 sal_fuzz_program(onnx LABELS import MODULES base graph import)
 # Without what reads the files: the target has functions of its own of the same names.
 sal_fuzz_program(keras LABELS import MODULES base graph LIBRARIES PkgConfig::PROTOBUF_C PkgConfig::JANSSON
@@ -11,7 +13,8 @@ sal_fuzz_program(picture LABELS image MODULES base image)
 sal_fuzz_program(sidecar LABELS image MODULES base image)
 sal_fuzz_program(csv LABELS dataset MODULES base dataset)
 sal_fuzz_program(gpu_profile LABELS api MODULES base OBJECTS "$<FILTER:$<TARGET_OBJECTS:sal_api>,INCLUDE,gpu_(profile|texts)>")
-set(run_database SOURCES run_database.c MODULES base dataset results LIBRARIES PkgConfig::SQLITE PkgConfig::JANSSON)
+set(run_database SOURCES run_database.c MODULES base dataset results LIBRARIES PkgConfig::SQLITE PkgConfig::JANSSON
+                 MUTATOR run_mutator.c)
 sal_fuzz_program(export LABELS results ${run_database})
 sal_fuzz_program(merge LABELS results ${run_database})
 sal_fuzz_program(resume LABELS results ${run_database})
