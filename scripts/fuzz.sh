@@ -37,35 +37,36 @@ options_of() {
 # What a target begins with is laid out anew; what it found before stays.
 prepare() {
     local work=$build/fuzz/$1
-    rm -rf "$work/seeds" "$work/findings"
+    rm -rf "$work/seeds"
     mkdir -p "$work/seeds" "$work/found" "$work/findings"
     /usr/bin/python3 "$own/corpus.py" unpack "$own/corpus/$1.zip" "$work/seeds"
 }
 
 # Runs the program of a target with libFuzzer's options and folders; its files go to a folder of its own that is removed.
-run_program() {
-    local name=$1 rc=0
+run_program() (
+    name=$1
     shift
-    local below=/dev/shm
+    below=/dev/shm
     [[ -w $below ]] || below=/tmp
-    local scratch
-    scratch=$(mktemp -d -p "$below" salmap-fuzz-XXXXXX)
-    local common=(-print_final_stats=1)
-    mapfile -t -O 1 common < <(options_of libfuzzer -)
+    TMPDIR=$(mktemp -d -p "$below" salmap-fuzz-XXXXXX)
+    trap 'rm -rf "$TMPDIR"' EXIT
+    export TMPDIR OMP_NUM_THREADS=1 UBSAN_OPTIONS=print_stacktrace=1
+    ASAN_OPTIONS=$(options_of asan '' | paste -sd :)
+    export ASAN_OPTIONS
+    mapfile -t common < <(options_of libfuzzer -)
     if [[ -e $own/dictionaries/$name.dict ]]; then
         common+=("-dict=$own/dictionaries/$name.dict")
     fi
-    TMPDIR=$scratch OMP_NUM_THREADS=1 ASAN_OPTIONS=$(options_of asan '' | paste -sd :) UBSAN_OPTIONS=print_stacktrace=1 \
-        "$build/tests/fuzz/fuzz_$name" "${common[@]}" "$@" || rc=$?
-    rm -rf "$scratch"
-    return "$rc"
-}
+    "$build/tests/fuzz/fuzz_$name" -print_final_stats=1 "${common[@]}" "$@"
+)
 
 # Prints a line of the table; the log and the findings lie in the target's folder.
 run_target() {
     local name=$1 seconds=$2 work=$build/fuzz/$1 rc=0
     shift 2
     prepare "$name"
+    local before
+    before=$(find "$work/findings" -type f | wc -l)
     local folders=("$work/found" "$work/seeds")
     if [[ -d $own/crashers/$name ]]; then
         folders+=("$own/crashers/$name")
@@ -73,13 +74,13 @@ run_target() {
     run_program "$name" "-max_total_time=$seconds" "-artifact_prefix=$work/findings/" "$@" "${folders[@]}" \
         > "$work/log" 2>&1 || rc=$?
     local findings executions
-    findings=$(find "$work/findings" -type f | wc -l)
+    findings=$(($(find "$work/findings" -type f | wc -l) - before))
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
     printf '%-12s %12s %10s %8s %9s\n' "$name" "${executions:-?}" "$((${executions:-0} / seconds))" \
         "$(find "$work/found" "$work/seeds" -type f | wc -l)" "$findings"
     if [[ $rc -ne 0 || $findings -ne 0 ]]; then
         tail -n 60 "$work/log" >&2
-        echo "fuzz.sh: $name ended with $rc; try again with: $build/tests/fuzz/fuzz_$name $work/findings/*" >&2
+        echo "fuzz.sh: $name ended with $rc; what it found lies in $work/findings" >&2
         return 1
     fi
 }
@@ -102,7 +103,8 @@ run_all() {
         [[ -x $build/tests/fuzz/fuzz_$name ]] && names+=("$name")
     done
     print_head
-    printf '%s\n' "${names[@]}" | xargs -P "$(nproc)" -I '{}' bash "$0" --build "$build" --run '{}' "$seconds" -- "$@"
+    printf '%s\n' "${names[@]}" | xargs -P "$(nproc)" -I '{}' bash "$0" --build "$build" --run '{}' "$seconds" -- "$@" ||
+        exit 1
 }
 
 # Few inputs that cover together what all do; of them the shortest that there is room for.
