@@ -15,6 +15,14 @@ typedef struct reader {
     size_t line; /* from 1 */
 } reader;
 
+static const char byte_order_mark[] = "\xEF\xBB\xBF";
+
+static int begins_with_mark(const char *text, size_t size)
+{
+    const size_t length = sizeof byte_order_mark - 1;
+    return size >= length && memcmp(text, byte_order_mark, length) == 0;
+}
+
 /* The one of comma, semicolon and tab that the first line has most of. */
 static char find_separator(const char *text, const char *end)
 {
@@ -159,8 +167,8 @@ sal_status sal_csv_parse(sal_dataset *d, char *text, size_t size, const char *na
     if (memchr(text, '\0', size))
         return sal_fail(SAL_ERROR_FORMAT, "%s: holds null bytes: it is UTF-16 or no text; save it as UTF-8", name);
     reader r = {.name = name, .at = text, .end = text + size, .line = 1};
-    if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
-        r.at += 3;
+    if (begins_with_mark(text, size))
+        r.at += sizeof byte_order_mark - 1;
     r.separator = find_separator(r.at, r.end);
     r.out = text;
     TRY(read_header(d, &r));
@@ -178,7 +186,8 @@ done:
 
 void sal_csv_print(FILE *to, const char *field)
 {
-    if (!strpbrk(field, ",;\t\"\r\n") && field[0] != ' ') {
+    /* The first field of a list must not begin with what is taken for the file's mark. */
+    if (!strpbrk(field, ",;\t\"\r\n") && field[0] != ' ' && !begins_with_mark(field, strlen(field))) {
         fputs(field, to);
         return;
     }
