@@ -2,16 +2,22 @@
 """Inputs to begin fuzzing with: make_seeds.py OUT writes OUT/TARGET/..., mostly out of what the tests compare with.
 
 The corpora in corpus/ are such inputs and what fuzzing added, minimised: scripts/fuzz.sh uses those alone. Needs Pillow
-and NumPy; with h5py there are seeds of the target keras as well.
+and NumPy; seeds of Keras' configurations and of small HDF5 files also need h5py.
 """
 
 import io
+import json
 import pathlib
 import sys
 import zipfile
 
 import numpy
 from PIL import Image, features
+
+try:
+    import h5py
+except ImportError:
+    h5py = None
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MOST_BYTES = 16384  # of a seed: mutations of longer ones rarely hit what matters
@@ -31,13 +37,8 @@ def keras_members():
 
 
 def keras():
-    try:
-        import h5py  # noqa: F401
-    except ImportError:
-        print("make_seeds.py: without h5py there are no seeds of keras", file=sys.stderr)
+    if not h5py:
         return
-    import json
-
     import keras_seeds
 
     for name, data in keras_members():
@@ -46,7 +47,60 @@ def keras():
             yield f"{name}.json", json.dumps(made).encode()
 
 
+def small_hdf5(libver, text_type, fill):
+    """A network of one layer, with texts and weights stored one way of many."""
+    layers = [
+        {"class_name": "Conv2D", "config": {"name": "c", "batch_input_shape": [None, 4, 4, 1], "filters": 2, "kernel_size": 1}},
+        {"class_name": "GlobalAveragePooling2D", "config": {"name": "p"}},
+    ]
+    out = io.BytesIO()
+    with h5py.File(out, "w", libver=libver) as f:
+        texts = {
+            "model_config": json.dumps({"class_name": "Sequential", "config": layers}),
+            "keras_version": "2.15.0",
+            "backend": "tensorflow",
+        }
+        for name, text in texts.items():
+            f.attrs.create(name, text if text_type is None else text.encode(), dtype=text_type)
+        weights = f.create_group("model_weights")
+        weights.attrs["layer_names"] = [b"c", b"p"]
+        group = weights.create_group("c")
+        group.attrs["weight_names"] = [b"kernel:0", b"bias:0"]
+        fill(group, "kernel:0", numpy.arange(2.0).reshape(1, 1, 1, 2))
+        fill(group, "bias:0", numpy.arange(2.0))
+    return out.getvalue()
+
+
+def compact(group, name, data):
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_layout(h5py.h5d.COMPACT)
+    space = h5py.h5s.create_simple(data.shape)
+    made = h5py.h5d.create(group.id, name.encode(), h5py.h5t.IEEE_F32LE, space, plan)
+    made.write(h5py.h5s.ALL, h5py.h5s.ALL, data.astype("<f4"))
+
+
+def hdf5():
+    fills = {
+        "plain": lambda g, n, d: g.create_dataset(n, data=d.astype("<f4")),
+        "half": lambda g, n, d: g.create_dataset(n, data=d.astype(">f2")),
+        "double": lambda g, n, d: g.create_dataset(n, data=d.astype(">f8")),
+        "bytes": lambda g, n, d: g.create_dataset(n, data=d.astype("u1")),
+        "bfloat": lambda g, n, d: g.create_dataset(n, data=d.astype("<u2").view("V2")),
+        "deflated": lambda g, n, d: g.create_dataset(n, data=d.astype("<f4"), chunks=d.shape, compression="gzip", shuffle=True,
+                                                     fletcher32=True),
+        "growing": lambda g, n, d: g.create_dataset(n, data=d.astype("<f4"), chunks=True, maxshape=(None,) * d.ndim),
+        "compact": compact,
+    }
+    for name, fill in fills.items():
+        yield f"{name}.h5", small_hdf5("earliest", None, fill)
+        yield f"{name}_latest.h5", small_hdf5("latest", None, fill)
+    yield "fixed_texts.h5", small_hdf5("earliest", "S700", fills["plain"])
+    yield "fixed_texts_latest.h5", small_hdf5("latest", "S700", fills["compact"])
+
+
 def keras_file():
+    if h5py:
+        yield from hdf5()
     yield from keras_members()
     for path in sorted(ROOT.glob("tests/fuzz/crashers/hdf5/*.h5")):
         yield path.name, path.read_bytes()
