@@ -4,7 +4,7 @@
 
 #include "image/placement.h"
 #include "map/map.h"
-#include "sweep/names.h"
+#include "results/names.h"
 
 typedef struct sal_output_job {
     const sal_explain_options *options;

@@ -1,5 +1,5 @@
 /* Names of output files. */
-#include "sweep/names.h"
+#include "results/names.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Names of output files: distinct for every picture, and never those of an input. */
-#ifndef SAL_SWEEP_NAMES_H
-#define SAL_SWEEP_NAMES_H
+#ifndef SAL_RESULTS_NAMES_H
+#define SAL_RESULTS_NAMES_H
 
 #include "base/error.h"
 

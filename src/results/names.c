@@ -1,4 +1,4 @@
-#include "sweep/names.h"
+#include "results/names.h"
 
 #include "base/memory.h"
 
