@@ -9,9 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static sal_status read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes)
+sal_status sal_file_read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes)
 {
     struct stat info;
+    *out = NULL;
+    *size = 0;
     if (fstat(fd, &info) != 0)
         return sal_fail(SAL_ERROR_IO, "%s: cannot stat: %s", path, strerror(errno));
     if (S_ISDIR(info.st_mode))
@@ -52,20 +54,20 @@ sal_status sal_file_read(unsigned char **out, size_t *size, const char *path, ui
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a named pipe must not hang us */
     if (fd < 0)
         return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
-    sal_status st = read_all(out, size, fd, path, max_bytes);
+    sal_status st = sal_file_read_all(out, size, fd, path, max_bytes);
     close(fd);
     return st;
 }
 
 /* Not mkstemp: its files are private, and asking for the umask to undo that disturbs other threads. */
-static int create_temporary(char *name, size_t size, const char *path)
+static int create_temporary(char *temporary, size_t size, int folder, const char *name)
 {
     static _Atomic unsigned counter;
     enum { ATTEMPTS = 1000 };
     int fd = -1;
     for (int k = 0; k < ATTEMPTS && fd < 0; k++) {
-        snprintf(name, size, "%s.tmp-%ld-%u", path, (long)getpid(), counter++);
-        fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+        snprintf(temporary, size, "%s.tmp-%ld-%u", name, (long)getpid(), counter++);
+        fd = openat(folder, temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
         if (fd < 0 && errno != EEXIST)
             break;
     }
@@ -74,16 +76,22 @@ static int create_temporary(char *name, size_t size, const char *path)
 
 sal_status sal_file_create(sal_file_out *out, const char *path)
 {
+    return sal_file_create_at(out, AT_FDCWD, path, path);
+}
+
+sal_status sal_file_create_at(sal_file_out *out, int folder, const char *name, const char *path)
+{
     sal_status st = SAL_OK;
-    memset(out, 0, sizeof *out);
+    *out = (sal_file_out){.folder = folder};
     TRY(sal_strdup(&out->path, path));
-    size_t size = strlen(path) + 48;
+    TRY(sal_strdup(&out->name, name));
+    size_t size = strlen(name) + 48;
     out->temporary = malloc(size);
     if (!out->temporary) {
         st = sal_fail_memory(size, "a temporary name");
         goto done;
     }
-    int fd = create_temporary(out->temporary, size, path);
+    int fd = create_temporary(out->temporary, size, folder, name);
     if (fd < 0) {
         st = sal_fail(SAL_ERROR_IO, "%s: cannot create: %s", path, strerror(errno));
         free(out->temporary);
@@ -122,7 +130,7 @@ sal_status sal_file_commit(sal_file_out *out)
     out->stream = NULL;
     if (failed)
         st = fail_write(out->path);
-    else if (rename(out->temporary, out->path) != 0)
+    else if (renameat(out->folder, out->temporary, out->folder, out->name) != 0)
         st = sal_fail(SAL_ERROR_IO, "%s: cannot rename the finished file: %s", out->path, strerror(errno));
     if (st == SAL_OK) {
         free(out->temporary);
@@ -137,8 +145,9 @@ void sal_file_discard(sal_file_out *out)
     if (out->stream)
         fclose(out->stream);
     if (out->temporary)
-        unlink(out->temporary);
+        unlinkat(out->folder, out->temporary, 0);
     free(out->temporary);
+    free(out->name);
     free(out->path);
     memset(out, 0, sizeof *out);
 }

@@ -10,14 +10,21 @@
  * over max_bytes (LIMIT) and empty ones (FORMAT); messages name the path. */
 sal_status sal_file_read(unsigned char **out, size_t *size, const char *path, uint64_t max_bytes);
 
+/* The same of a file that is open, which stays so. path: for messages. */
+sal_status sal_file_read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes);
+
 /* A file being written to a temporary name beside its final one. */
 typedef struct sal_file_out {
     FILE *stream;
-    char *path;
-    char *temporary;
+    char *path;      /* for messages */
+    char *name;      /* the same file, as the folder has it */
+    char *temporary; /* likewise */
+    int folder;      /* a descriptor, the caller's, or AT_FDCWD */
 } sal_file_out;
 
 sal_status sal_file_create(sal_file_out *out, const char *path);
+/* In the folder of a descriptor that stays open until the file is committed or discarded. path: for messages. */
+sal_status sal_file_create_at(sal_file_out *out, int folder, const char *name, const char *path);
 /* Error: IO, with the reason. */
 sal_status sal_file_write(FILE *stream, const void *bytes, size_t size, const char *path);
 /* Flushes, checks for write errors (a full disk), closes and renames; on failure
