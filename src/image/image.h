@@ -14,6 +14,8 @@ typedef struct sal_image_source {
 
 /* Decodes by content. On success the samples belong to *out; on failure *out is zeroed. */
 sal_status sal_picture_decode(sal_picture *out, const sal_image_source *source);
+/* sal_picture_read, and how many bytes the file had. */
+sal_status sal_picture_read_sized(sal_picture *out, size_t *size, const char *path, const sal_limits *limits);
 
 /* One decoder per format, each for sal_picture_decode alone: on failure they may
  * leave samples in *out, which the caller clears. */

@@ -99,14 +99,26 @@ static uint64_t max_file_bytes(uint64_t max_pixels)
 sal_status sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits)
 {
     sal_status st = SAL_OK;
-    unsigned char *bytes = NULL;
-    sal_image_source source = {.path = path,
-                               .max_pixels = limits && limits->max_pixels ? limits->max_pixels : default_max_pixels};
+    size_t size;
     TRY(sal_require(out, "out", __func__));
     memset(out, 0, sizeof *out);
     TRY(sal_require(path, "path", __func__));
+    st = sal_picture_read_sized(out, &size, path, limits);
+done:
+    return st;
+}
+
+sal_status sal_picture_read_sized(sal_picture *out, size_t *size, const char *path, const sal_limits *limits)
+{
+    sal_status st = SAL_OK;
+    unsigned char *bytes = NULL;
+    sal_image_source source = {.path = path,
+                               .max_pixels = limits && limits->max_pixels ? limits->max_pixels : default_max_pixels};
+    memset(out, 0, sizeof *out);
+    *size = 0;
     TRY(sal_file_read(&bytes, &source.size, path, max_file_bytes(source.max_pixels)));
     source.bytes = bytes;
+    *size = source.size;
     errno = 0;
     TRY(sal_fail_memory_if(sal_picture_decode(out, &source), path));
 done:

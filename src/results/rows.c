@@ -47,7 +47,7 @@ static sal_status put_picture(sal_rows *s, const sal_result *r)
     TRY(sal_sql_bind_text(q, t, 2, sal_dataset_path(s->dataset, r->picture)));
     TRY(sal_sql_bind_text(q, t, 3, r->status == SAL_OK ? "ok" : sal_status_name(r->status)));
     TRY(sal_sql_bind_text(q, t, 4, r->error));
-    TRY(best ? sal_sql_bind_integer(q, t, 5, r->bytes) : sal_sql_bind_null(q, t, 5));
+    TRY(best && r->bytes > 0 ? sal_sql_bind_integer(q, t, 5, r->bytes) : sal_sql_bind_null(q, t, 5));
     TRY(best ? sal_sql_bind_integer(q, t, 6, r->width) : sal_sql_bind_null(q, t, 6));
     TRY(best ? sal_sql_bind_integer(q, t, 7, r->height) : sal_sql_bind_null(q, t, 7));
     TRY(best ? sal_sql_bind_integer(q, t, 8, best->output) : sal_sql_bind_null(q, t, 8));

@@ -5,9 +5,7 @@
 #include "image/image.h"
 #include "image/preprocess.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* Shown pictures in flight before decoding waits; one picture may go beyond. */
 static const size_t max_shown_bytes = (size_t)512 << 20;
@@ -47,12 +45,10 @@ static sal_status decode(sal_pipeline *p, sal_slot *slot, const char *path)
     sal_status st = SAL_OK;
     sal_picture picture = {0};
     const sal_model_info *m = &p->model;
-    struct stat file;
+    size_t size;
     slot->bytes = 0;
-    if (stat(path, &file) != 0)
-        return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
-    slot->file_bytes = (int64_t)file.st_size;
-    TRY(sal_picture_read(&picture, path, &p->options->limits));
+    TRY(sal_picture_read_sized(&picture, &size, path, &p->options->limits));
+    slot->file_bytes = (int64_t)size;
     st = sal_preprocess_apply(slot->data, &slot->placement, &picture, &p->options->preprocess, m->channels, m->height,
                               m->width);
     if (st == SAL_OK)
