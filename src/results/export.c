@@ -29,6 +29,7 @@ typedef struct export
     int map_row;           /* 1: maps stands on a row */
     int prediction_row;
     int64_t predictions_kept;
+    int64_t picture; /* the last one; -1 at first */
     FILE *to;
 }
 export;
@@ -60,6 +61,7 @@ static sal_status open_all(export *e, const sal_export_options *o)
     sal_status st = SAL_OK;
     sqlite3_stmt *option = NULL;
     int row;
+    TRY(sal_store_check_tables(e->sql, "main"));
     TRY(sal_sql_prepare(&e->pictures, e->sql, "SELECT * FROM pictures ORDER BY id"));
     TRY(sal_sql_prepare(&e->manifest, e->sql, "SELECT * FROM manifest ORDER BY " SAL_ID_COLUMN));
     TRY(sal_sql_prepare(&e->maps, e->sql, "SELECT * FROM maps ORDER BY picture, rank"));
@@ -288,6 +290,53 @@ done:
     return st;
 }
 
+/* ---- Rows that cannot be ---------------------------------------------------- */
+
+static sal_status fail_row(const export *e, const char *table, int64_t id, const char *what)
+{
+    return sal_fail(SAL_ERROR_FORMAT, "%s: is damaged: table %s, picture %lld: %s", e->sql->path, table, (long long)id,
+                    what);
+}
+
+/* Pictures are numbered, in their order, and have a path and a status. */
+static sal_status check_picture(export *e)
+{
+    const int64_t id = sqlite3_column_int64(e->pictures, 0);
+    if (sqlite3_column_type(e->pictures, 0) != SQLITE_INTEGER || id <= e->picture)
+        return fail_row(e, "pictures", id, "its number is none, or there twice");
+    for (int k = PATH; k <= STATUS; k++)
+        if (sqlite3_column_type(e->pictures, k) == SQLITE_NULL)
+            return fail_row(e, "pictures", id, k == PATH ? "it has no path" : "it has no status");
+    e->picture = id;
+    return SAL_OK;
+}
+
+/* A row that no picture took, before the one whose turn it is, or after the last. */
+static sal_status check_taken(const export *e, int row, sqlite3_stmt *s, const char *table, int64_t id)
+{
+    const int64_t owner = row ? sqlite3_column_int64(s, 0) : id;
+    return row && owner < id ? fail_row(e, table, owner, "there is no such picture") : SAL_OK;
+}
+
+static sal_status check_all_taken(const export *e, int64_t id)
+{
+    sal_status st = SAL_OK;
+    TRY(check_taken(e, e->map_row, e->maps, "maps", id));
+    TRY(check_taken(e, e->prediction_row, e->predictions, "predictions", id));
+done:
+    return st;
+}
+
+/* The end: whatever is left is of no picture. */
+static sal_status check_rest(const export *e)
+{
+    if (e->map_row)
+        return fail_row(e, "maps", sqlite3_column_int64(e->maps, 0), "there is no such picture");
+    if (e->prediction_row)
+        return fail_row(e, "predictions", sqlite3_column_int64(e->predictions, 0), "there is no such picture");
+    return SAL_OK;
+}
+
 /* ---- Both ---------------------------------------------------------------- */
 
 /* The other statements that have one row per picture, brought to the same one. */
@@ -307,7 +356,7 @@ sal_status sal_export_print(FILE *to, sal_sql *sql, const sal_export_options *o)
 {
     sal_status st = SAL_OK;
     sal_plain_locale plain = {0};
-    export e = {.sql = sql, .to = to};
+    export e = {.sql = sql, .to = to, .picture = -1};
     int row;
     TRY(sal_plain_locale_enter(&plain));
     TRY(open_all(&e, o));
@@ -317,11 +366,15 @@ sal_status sal_export_print(FILE *to, sal_sql *sql, const sal_export_options *o)
         TRY(sal_sql_step(&row, sql, e.pictures));
         if (!row || ferror(to))
             break;
-        const int64_t id = sqlite3_column_int64(e.pictures, 0);
+        TRY(check_picture(&e));
+        const int64_t id = e.picture;
+        TRY(check_all_taken(&e, id));
         TRY(step_with(&e, e.manifest, id));
         TRY(step_with(&e, e.timings, id));
         TRY(o->format == SAL_EXPORT_CSV ? print_csv(&e, id) : print_json(&e, id));
     }
+    if (!row)
+        TRY(check_rest(&e));
 done:
     close_all(&e);
     if (plain.c)
@@ -372,15 +425,18 @@ done:
 static sal_status find_results(char **path, const char *run)
 {
     sal_status st = SAL_OK;
-    char *shards = NULL;
+    sal_run_folder folder = {.fd = -1};
+    int whole, shards;
     TRY(sal_run_store_path(path, run, 0, 1));
-    TRY(sal_run_path(&shards, run, SAL_STORE_SHARDS));
-    if (access(*path, F_OK) != 0 && access(shards, F_OK) == 0)
+    TRY(sal_run_folder_open(&folder, run));
+    TRY(sal_run_file_exists(&whole, &folder, SAL_STORE_WHOLE));
+    TRY(sal_run_file_exists(&shards, &folder, SAL_STORE_SHARDS));
+    if (!whole && shards)
         st = sal_fail(SAL_ERROR_IO, "%s: its shards are not merged: run 'salmap merge %s' first", run, run);
-    else if (access(*path, F_OK) != 0)
+    else if (!whole)
         st = sal_fail(SAL_ERROR_IO, "%s: is no run folder: there is no " SAL_STORE_WHOLE " in it", run);
 done:
-    free(shards);
+    sal_run_folder_close(&folder);
     return st;
 }
 
@@ -406,6 +462,8 @@ sal_status sal_sweep_export(const char *run, const char *path,
         return sal_fail(SAL_ERROR_ARGUMENT, "an export needs a run folder, and a path or a function to write");
     TRY(find_results(&store, run));
     st = sal_sql_open(&sql, store, SQLITE_OPEN_READWRITE);
+    if (st == SAL_ERROR_MEMORY)
+        goto done;
     if (st != SAL_OK)
         TRY(sal_sql_open(&sql, store, SQLITE_OPEN_READONLY));
     st = path ? print_to_file(path, &sql, o) : print_to_sink(&sql, &s, o);

@@ -1,10 +1,8 @@
 /* One run out of its shards. Whatever a launcher says of them: they are counted. */
-#include "base/file.h"
 #include "base/memory.h"
 #include "results/export.h"
 #include "results/run.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -15,18 +13,22 @@
 enum { MAX_SHARDS = 1 << 20 };
 
 typedef struct shard {
-    char *path;         /* of its result file; NULL: not found */
-    const char *folder; /* the run folder that it was found in */
+    char *path;                   /* of its result file; NULL: not found */
+    const sal_run_folder *folder; /* the run folder that it was found in */
 } shard;
 
 typedef struct merge {
     const char *const *runs;
     size_t run_count;
-    const char *target; /* folder of the result */
+    sal_run_folder *folders; /* of the runs */
+    size_t folder_count;     /* that are open */
+    const char *target;      /* folder of the result */
+    sal_run_folder target_folder;
     int in_place;
     shard *shards;
     int64_t count; /* of shards; 0: none was found yet */
     sal_dataset *dataset;
+    sal_run_names names; /* of the files of its pictures */
     char manifest_sha256[65];
     int lock; /* a descriptor of the target folder */
     sal_sql sql;
@@ -36,14 +38,11 @@ typedef struct merge {
 
 /* ---- Finding the shards -------------------------------------------------- */
 
-static sal_status add_shard(merge *m, const char *folder, const char *name, int64_t index, int64_t count)
+static sal_status add_shard(merge *m, const sal_run_folder *folder, const char *name, int64_t index, int64_t count)
 {
     sal_status st = SAL_OK;
-    char *path = NULL, *below = NULL;
-    size_t size = strlen(SAL_STORE_SHARDS) + strlen(name) + 2;
-    TRY(sal_alloc(&below, size, 1, "a path"));
-    snprintf(below, size, SAL_STORE_SHARDS "/%s", name);
-    TRY(sal_run_path(&path, folder, below));
+    char *path = NULL;
+    TRY(sal_run_path(&path, folder->path, name));
     if (m->count == 0) {
         TRY(sal_alloc(&m->shards, (size_t)count, sizeof *m->shards, "shards"));
         m->count = count;
@@ -63,29 +62,31 @@ static sal_status add_shard(merge *m, const char *folder, const char *name, int6
     path = NULL;
 done:
     free(path);
-    sal_free(below);
     return st;
 }
 
-static sal_status find_in(merge *m, const char *folder)
+static sal_status visit_shard(void *context, const sal_run_folder *folder, const char *name)
+{
+    int64_t index, count;
+    if (!sal_run_parse_shard(&index, &count, name + strlen(SAL_STORE_SHARDS "/")) || count > MAX_SHARDS)
+        return SAL_OK;
+    return add_shard(context, folder, name, index, count);
+}
+
+static sal_status find_in(merge *m, const char *run)
 {
     sal_status st = SAL_OK;
-    char *path = NULL;
-    DIR *directory = NULL;
-    int64_t index, count;
-    TRY(sal_run_path(&path, folder, SAL_STORE_SHARDS));
-    directory = opendir(path);
-    if (!directory) {
-        st = sal_fail(SAL_ERROR_IO, "%s: there are no shards in this folder: %s: %s", folder, path, strerror(errno));
-        goto done;
-    }
-    for (struct dirent *e; (e = readdir(directory)) != NULL;)
-        if (sal_run_parse_shard(&index, &count, e->d_name) && count <= MAX_SHARDS)
-            TRY(add_shard(m, folder, e->d_name, index, count));
+    int there;
+    sal_run_folder *folder = &m->folders[m->folder_count];
+    TRY(sal_run_folder_open(folder, run));
+    m->folder_count++;
+    TRY(sal_run_file_exists(&there, folder, SAL_STORE_SHARDS));
+    if (!there)
+        st = sal_fail(SAL_ERROR_IO, "%s: there are no shards in this folder: %s/" SAL_STORE_SHARDS ": %s", run, run,
+                      strerror(ENOENT));
+    else
+        st = sal_run_files_each(folder, SAL_STORE_SHARDS, visit_shard, m);
 done:
-    if (directory)
-        closedir(directory);
-    free(path);
     return st;
 }
 
@@ -94,6 +95,7 @@ static sal_status find_shards(merge *m)
     sal_status st = SAL_OK;
     char missing[512] = "";
     size_t used = 0, gone = 0;
+    TRY(sal_alloc(&m->folders, m->run_count, sizeof *m->folders, "run folders"));
     for (size_t i = 0; i < m->run_count; i++)
         TRY(find_in(m, m->runs[i]));
     if (m->count == 0) {
@@ -116,16 +118,35 @@ done:
 
 /* ---- The list ------------------------------------------------------------ */
 
+static sal_status make_names(merge *m)
+{
+    sal_status st = SAL_OK;
+    sal_run_description d;
+    const sal_run_folder *folder = m->shards[0].folder;
+    TRY(sal_run_description_read(&d, folder));
+    if (d.sign == SAL_RUN_UNSIGNED)
+        st = sal_fail(SAL_ERROR_IO, "%s/" SAL_RUN_JSON ": cannot open: %s", folder->path, strerror(ENOENT));
+    else if (d.sign == SAL_RUN_FOREIGN)
+        st = sal_fail(SAL_ERROR_FORMAT, "%s/" SAL_RUN_JSON ": is damaged, or of no run: its fingerprint is another one",
+                      folder->path);
+    else
+        st = sal_run_names_make(&m->names, m->dataset, d.settings);
+    sal_run_description_clear(&d);
+done:
+    return st;
+}
+
 static sal_status open_manifest(merge *m)
 {
     sal_status st = SAL_OK;
     char *path = NULL, *text = NULL;
     size_t size;
-    TRY(sal_run_path(&path, m->shards[0].folder, SAL_RUN_MANIFEST));
+    TRY(sal_run_path(&path, m->shards[0].folder->path, SAL_RUN_MANIFEST));
     const char *const inputs[] = {path};
     TRY(sal_dataset_open(&m->dataset, inputs, 1, NULL));
     TRY(sal_dataset_text(&text, &size, m->dataset));
     TRY(sal_run_hash(m->manifest_sha256, text, size));
+    TRY(make_names(m));
 done:
     free(text);
     free(path);
@@ -136,10 +157,10 @@ done:
 static sal_status begin_result(merge *m)
 {
     sal_status st = SAL_OK;
-    size_t size = strlen(m->final) + 32;
-    TRY(sal_alloc(&m->temporary, size, 1, "a path"));
-    snprintf(m->temporary, size, "%s.tmp-%ld-0", m->final, (long)getpid());
-    (void)unlink(m->temporary);
+    char name[64];
+    snprintf(name, sizeof name, SAL_STORE_WHOLE ".tmp-%ld-0", (long)getpid());
+    TRY(sal_run_path(&m->temporary, m->target, name));
+    TRY(sal_run_file_remove(&m->target_folder, name));
     TRY(sal_sql_open(&m->sql, m->temporary, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
     /* Nobody sees it before it is whole. */
     TRY(sal_sql_run(&m->sql, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF"));
@@ -157,6 +178,7 @@ static sal_status attach(merge *m, const char *path)
     TRY(sal_sql_prepare(&statement, &m->sql, "ATTACH ?1 AS part"));
     TRY(sal_sql_bind_text(&m->sql, statement, 1, path));
     TRY(sal_sql_step_done(&m->sql, statement));
+    m->sql.part = path;
 done:
     sqlite3_finalize(statement);
     return st;
@@ -212,7 +234,7 @@ static sal_status check_identity(merge *m, int64_t index)
         st = sal_fail(SAL_ERROR_FORMAT, "%s: is not the shard that its name says", m->shards[index].path);
     else if (strcmp(hash, m->manifest_sha256) != 0)
         st = sal_fail(SAL_ERROR_FORMAT, "%s: is of another list of pictures than %s/" SAL_RUN_MANIFEST,
-                      m->shards[index].path, m->shards[0].folder);
+                      m->shards[index].path, m->shards[0].folder->path);
 done:
     sqlite3_finalize(select);
     return st;
@@ -230,7 +252,8 @@ static sal_status check_pictures(merge *m, int64_t index)
     TRY(sal_sql_prepare(&select, &m->sql, "SELECT id, path FROM part.pictures ORDER BY id"));
     while (row) {
         TRY(sal_sql_step(&row, &m->sql, select));
-        const size_t id = row ? (size_t)sqlite3_column_int64(select, 0) : m->dataset->count;
+        const int64_t told = row ? sqlite3_column_int64(select, 0) : 0;
+        const size_t id = row && told >= 0 ? (size_t)told : m->dataset->count;
         for (; next < id && next < m->dataset->count; next++)
             if (sal_dataset_in_shard(m->dataset, next, index, m->count)) {
                 if (missing++ == 0)
@@ -240,10 +263,10 @@ static sal_status check_pictures(merge *m, int64_t index)
         if (!row)
             break;
         const char *name = sal_sql_text(select, 1);
-        if (id >= m->dataset->count || !name || strcmp(name, sal_dataset_path(m->dataset, id)) != 0 ||
+        if (id >= m->dataset->count || id < next || !name || strcmp(name, sal_dataset_path(m->dataset, id)) != 0 ||
             !sal_dataset_in_shard(m->dataset, id, index, m->count)) {
-            st = sal_fail(SAL_ERROR_FORMAT, "%s: picture %zu (%s) does not belong to this shard", path, id,
-                          name ? name : "?");
+            st = sal_fail(SAL_ERROR_FORMAT, "%s: picture %lld (%s) does not belong to this shard", path,
+                          (long long)told, name ? name : "?");
             goto done;
         }
         wanted++;
@@ -258,6 +281,80 @@ done:
     return st;
 }
 
+/* Rows of the other tables are of pictures that the shard has. */
+static sal_status check_owners(merge *m, int64_t index)
+{
+    static const char *const tables[][2] = {
+        {"predictions", "picture"}, {"maps", "picture"}, {"timings", "picture"}, {"manifest", SAL_ID_COLUMN}};
+    sal_status st = SAL_OK;
+    sqlite3_stmt *select = NULL;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        char text[256];
+        int row;
+        snprintf(text, sizeof text,
+                 "SELECT %s FROM part.%s WHERE %s IS NULL OR %s NOT IN (SELECT id FROM part.pictures) LIMIT 1",
+                 tables[i][1], tables[i][0], tables[i][1], tables[i][1]);
+        TRY(sal_sql_prepare(&select, &m->sql, text));
+        TRY(sal_sql_step(&row, &m->sql, select));
+        if (row) {
+            const char *id = sal_sql_text(select, 0);
+            st = sal_fail(SAL_ERROR_FORMAT, "%s: table %s has a row of picture %s, which is none of this shard",
+                          m->shards[index].path, tables[i][0], id ? id : "NULL");
+            goto done;
+        }
+        sqlite3_finalize(select);
+        select = NULL;
+    }
+done:
+    sqlite3_finalize(select);
+    return st;
+}
+
+/* A row names the file that the run makes of that map, or none. */
+static sal_status check_name(const merge *m, int64_t index, int64_t picture, int64_t rank, const char *name)
+{
+    sal_status st = SAL_OK;
+    char *wanted = NULL;
+    const int64_t maps = m->names.layout.top > 0 ? m->names.layout.top : 1;
+    int same = !name;
+    for (int file = 0; file < SAL_FILE_COUNT && !same && rank >= 1 && rank <= maps; file++) {
+        if (!(m->names.layout.files & SAL_FILE_BIT(file)))
+            continue;
+        TRY(sal_names_path(&wanted, m->names.names.stems[picture], (sal_output_file)file, (size_t)picture, rank - 1,
+                           &m->names.layout));
+        same = strcmp(wanted, name) == 0;
+        free(wanted);
+        wanted = NULL;
+    }
+    if (!same)
+        st = sal_fail(SAL_ERROR_FORMAT,
+                      "%s: table maps, picture %lld, rank %lld: '%s' is no file that the run can have made: run that "
+                      "shard again with --restart",
+                      m->shards[index].path, (long long)picture, (long long)rank, name);
+done:
+    free(wanted);
+    return st;
+}
+
+static sal_status check_names(merge *m, int64_t index)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *select = NULL;
+    int row;
+    TRY(sal_sql_prepare(&select, &m->sql, "SELECT picture, rank, map_file, overlay_file FROM part.maps"));
+    for (;;) {
+        TRY(sal_sql_step(&row, &m->sql, select));
+        if (!row)
+            break;
+        for (int k = 2; k < 4; k++)
+            TRY(check_name(m, index, sqlite3_column_int64(select, 0), sqlite3_column_int64(select, 1),
+                           sal_sql_text(select, k)));
+    }
+done:
+    sqlite3_finalize(select);
+    return st;
+}
+
 static sal_status check_shard(merge *m, int64_t index)
 {
     sal_status st = SAL_OK;
@@ -266,10 +363,13 @@ static sal_status check_shard(merge *m, int64_t index)
     m->sql.path = m->shards[index].path;
     TRY(attach(m, m->shards[index].path));
     TRY(check_tables(m, index));
+    TRY(sal_store_check_tables(&m->sql, "part"));
     TRY(check_identity(m, index));
     if (index > 0)
         TRY(compare_runs(m, index));
     TRY(check_pictures(m, index));
+    TRY(check_owners(m, index));
+    TRY(check_names(m, index));
 done:
     m->sql.path = result;
     return st;
@@ -304,57 +404,27 @@ static sal_status take_shard(merge *m, int64_t index)
     TRY(check_shard(m, index));
     TRY(copy_rows(m, index));
     TRY(sal_sql_run(&m->sql, "DETACH part"));
+    m->sql.part = NULL;
 done:
     return st;
 }
 
 /* ---- Their files --------------------------------------------------------- */
 
-static sal_status copy_file(const char *from, const char *to)
-{
-    enum { PIECE = 1 << 16 };
-    sal_status st = SAL_OK;
-    sal_file_out out = {0};
-    unsigned char piece[PIECE];
-    FILE *in = fopen(from, "rbe");
-    if (!in)
-        return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", from, strerror(errno));
-    TRY(sal_directory_make_for(to));
-    TRY(sal_file_create(&out, to));
-    for (size_t n; (n = fread(piece, 1, PIECE, in)) > 0;)
-        if (fwrite(piece, 1, n, out.stream) != n)
-            break;
-    if (ferror(in)) {
-        st = sal_fail(SAL_ERROR_IO, "%s: cannot read: %s", from, strerror(errno));
-        goto done;
-    }
-    st = sal_file_commit(&out);
-done:
-    sal_file_discard(&out);
-    fclose(in);
-    return st;
-}
-
 /* One file of a picture's results: there, or copied. */
 static sal_status take_file(const merge *m, int64_t index, const char *name)
 {
     sal_status st = SAL_OK;
-    char *from = NULL, *to = NULL;
+    const sal_run_folder *from = m->shards[index].folder;
+    int there;
     if (!name)
         return SAL_OK;
-    TRY(sal_run_path(&from, m->shards[index].folder, name));
-    if (access(from, F_OK) != 0) {
-        st = sal_fail(SAL_ERROR_FORMAT, "%s: is gone, and %s names it: run that shard again with --restart", from,
-                      m->shards[index].path);
-        goto done;
-    }
-    if (!m->in_place) {
-        TRY(sal_run_path(&to, m->target, name));
-        TRY(copy_file(from, to));
-    }
+    TRY(m->in_place ? sal_run_file_exists(&there, from, name)
+                    : sal_run_file_copy(&there, &m->target_folder, from, name));
+    if (!there)
+        st = sal_fail(SAL_ERROR_FORMAT, "%s/%s: is gone, and %s names it: run that shard again with --restart",
+                      from->path, name, m->shards[index].path);
 done:
-    free(from);
-    free(to);
     return st;
 }
 
@@ -392,7 +462,7 @@ static sal_status keep_top(merge *m)
     TRY(sal_sql_bind_integer(&m->sql, update, 1, sqlite3_column_int64(select, 0)));
     TRY(sal_sql_step_done(&m->sql, update));
     if (m->in_place)
-        TRY(sal_run_remove_overlays(m->target, &m->sql));
+        TRY(sal_run_remove_overlays(m->target, &m->sql, &m->names));
 done:
     sqlite3_finalize(select);
     sqlite3_finalize(update);
@@ -402,15 +472,20 @@ done:
 /* ---- The whole ----------------------------------------------------------- */
 
 /* The same file of the first shard's run folder, unless it is there already, byte for byte. */
-static sal_status compare_files(const char *from, const char *to)
+static sal_status compare_file(int *there, const merge *m, const char *name)
 {
+    static const uint64_t max_bytes = (uint64_t)1 << 32;
     sal_status st = SAL_OK;
     unsigned char *ours = NULL, *theirs = NULL;
     size_t our_size, their_size;
-    TRY(sal_file_read(&ours, &our_size, from, (uint64_t)1 << 32));
-    TRY(sal_file_read(&theirs, &their_size, to, (uint64_t)1 << 32));
-    if (our_size != their_size || memcmp(ours, theirs, our_size) != 0)
-        st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is of another run; choose another folder to merge into", to);
+    TRY(sal_run_file_exists(there, &m->target_folder, name));
+    if (!*there)
+        goto done;
+    TRY(sal_run_file_read(&ours, &our_size, m->shards[0].folder, name, max_bytes));
+    st = sal_run_file_read(&theirs, &their_size, &m->target_folder, name, max_bytes);
+    if (st == SAL_ERROR_FORMAT || (st == SAL_OK && (our_size != their_size || memcmp(ours, theirs, our_size) != 0)))
+        st = sal_fail(SAL_ERROR_ARGUMENT, "%s/%s: is of another run; choose another folder to merge into", m->target,
+                      name);
 done:
     sal_free(ours);
     sal_free(theirs);
@@ -423,23 +498,16 @@ static sal_status take_descriptions(const merge *m)
 {
     static const char *const names[] = {SAL_RUN_JSON, SAL_RUN_MANIFEST};
     sal_status st = SAL_OK;
-    char *from = NULL, *to = NULL;
-    for (int k = 0; k < 4; k++) {
-        const int copy = k >= 2;
-        TRY(sal_run_path(&from, m->shards[0].folder, names[k % 2]));
-        TRY(sal_run_path(&to, m->target, names[k % 2]));
-        const int there = access(to, F_OK) == 0;
-        if (!copy && there)
-            TRY(compare_files(from, to));
-        if (copy && !there)
-            TRY(copy_file(from, to));
-        free(from);
-        free(to);
-        from = to = NULL;
+    int there[2], copied;
+    for (int k = 0; k < 2; k++)
+        TRY(compare_file(&there[k], m, names[k]));
+    for (int k = 0; k < 2; k++) {
+        if (there[k])
+            continue;
+        TRY(sal_run_file_copy(&copied, &m->target_folder, m->shards[0].folder, names[k]));
+        TRY(sal_run_sync(m->target));
     }
 done:
-    free(from);
-    free(to);
     return st;
 }
 
@@ -467,11 +535,8 @@ static sal_status publish(merge *m)
     /* What was there before goes with its journal, which would be taken for the new one's. */
     TRY(sal_run_settle(m->final));
     TRY(sal_run_sync(m->target));
-    if (rename(m->temporary, m->final) != 0) {
-        st = sal_fail(SAL_ERROR_IO, "%s: cannot rename the finished file: %s", m->final, strerror(errno));
-        goto done;
-    }
-    sal_free(m->temporary);
+    TRY(sal_run_file_rename(&m->target_folder, sal_names_base(m->temporary), SAL_STORE_WHOLE));
+    free(m->temporary);
     m->temporary = NULL;
     TRY(sal_run_path(&csv, m->target, SAL_RUN_CSV));
     TRY(sal_sweep_export(m->target, csv, NULL, NULL, &as_csv));
@@ -526,15 +591,19 @@ static sal_status lock_target(merge *m)
 static sal_status prepare_target(merge *m)
 {
     sal_status st = SAL_OK;
-    if (!m->in_place) {
+    const sal_run whole = {.shards = 1};
+    if (!m->in_place)
         TRY(sal_directory_make(m->target));
-        TRY(sal_run_refuse_foreign(m->target));
-    }
+    TRY(sal_run_refuse_foreign(m->target, m->dataset->count));
+    TRY(sal_run_refuse_table(m->target));
     TRY(lock_target(m));
+    TRY(sal_run_folder_open(&m->target_folder, m->target));
     TRY(sal_run_settle(m->final)); /* not under the feet of a run */
     TRY(sal_run_remove_own_temporaries(m->target));
-    if (!m->in_place)
+    if (!m->in_place) {
         TRY(take_descriptions(m));
+        TRY(sal_run_remove_temporaries(m->target, &whole, &m->names));
+    }
 done:
     return st;
 }
@@ -579,15 +648,21 @@ sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t
         if (!runs[i])
             return sal_fail(SAL_ERROR_ARGUMENT, "no run folders are given");
     merge m = {.runs = runs, .run_count = count, .target = out ? out : runs[0], .in_place = !out, .lock = -1};
+    m.target_folder.fd = -1;
     memset(info, 0, sizeof *info);
     sal_status st = merge_all(info, &m);
     sal_sql_close(&m.sql);
     if (m.temporary)
-        (void)unlink(m.temporary);
-    sal_free(m.temporary);
+        (void)sal_run_file_remove(&m.target_folder, sal_names_base(m.temporary));
+    free(m.temporary);
     for (int64_t i = 0; i < m.count; i++)
         free(m.shards[i].path);
     sal_free(m.shards);
+    for (size_t i = 0; i < m.folder_count; i++)
+        sal_run_folder_close(&m.folders[i]);
+    sal_free(m.folders);
+    sal_run_folder_close(&m.target_folder);
+    sal_run_names_clear(&m.names);
     sal_dataset_close(m.dataset);
     free(m.final);
     if (m.lock >= 0)

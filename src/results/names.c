@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 enum {
-    PICTURES_OF_A_FOLDER = 1000,
     /* What is left of a file name's 255 bytes for rank, kind and the ending of a temporary name. */
     MAX_STEM = 180
 };
@@ -175,7 +174,7 @@ sal_status sal_names_path(char **out, const char *stem, sal_output_file file, si
     const size_t length = strlen(layout->out_dir), size = length + 64;
     TRY(sal_alloc(&folder, size, 1, "an output name"));
     snprintf(folder, size, "%s%s%s/%03zu", layout->out_dir, length && layout->out_dir[length - 1] != '/' ? "/" : "",
-             kinds[file].folder, picture / PICTURES_OF_A_FOLDER);
+             kinds[file].folder, picture / SAL_NAMES_OF_A_FOLDER);
     TRY(file_name(out, folder, stem, file, map, layout->top));
 done:
     sal_free(folder);
@@ -217,18 +216,32 @@ typedef struct chooser {
     name_set stems; /* as the pictures have them */
 } chooser;
 
-static sal_status choose_stem(char **out, chooser *c, const char *path, const sal_output_layout *layout)
+const char *sal_names_suffix(const char **folder, sal_output_file file)
 {
-    sal_status st = SAL_OK;
+    *folder = kinds[file].folder;
+    return kinds[file].suffix;
+}
+
+const char *sal_names_stem(size_t *out, const char *path, int spread)
+{
     const char *base = sal_names_base(path);
     const char *dot = strrchr(base, '.');
     size_t length = dot && dot > base ? (size_t)(dot - base) : strlen(base);
-    if (layout->spread && length > MAX_STEM) {
+    if (spread && length > MAX_STEM) {
         length = MAX_STEM;
         while (length > 0 && ((unsigned char)base[length] & 0xC0) == 0x80) /* within a character of UTF-8 */
             length--;
     }
-    size_t size = length + 32;
+    *out = length;
+    return base;
+}
+
+static sal_status choose_stem(char **out, chooser *c, const char *path, const sal_output_layout *layout)
+{
+    sal_status st = SAL_OK;
+    size_t length;
+    const char *base = sal_names_stem(&length, path, layout->spread);
+    const size_t size = length + 32;
     int taken;
     entry *known;
     char *stem = malloc(size);

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 
+enum { SAL_NAMES_OF_A_FOLDER = 1000 }; /* pictures, where files are spread */
+
 typedef enum sal_output_file {
     SAL_FILE_MAP,
     SAL_FILE_OVERLAY,
@@ -45,6 +47,11 @@ sal_status sal_names_path(char **out, const char *stem, sal_output_file file, si
                           const sal_output_layout *layout);
 /* What comes after "<out_dir>/" in such a path. Borrowed. */
 const char *sal_names_below(const char *path, const sal_output_layout *layout);
+
+/* ".npy" and "maps": how a file's name ends, and the folder of its kind where files are spread. */
+const char *sal_names_suffix(const char **folder, sal_output_file file);
+/* Where a picture's stem begins in its path, before any number; *length: its own. */
+const char *sal_names_stem(size_t *length, const char *path, int spread);
 
 /* Last part of a path. Borrowed. */
 const char *sal_names_base(const char *path);

@@ -1,12 +1,7 @@
-#define _GNU_SOURCE /* memmem, syncfs */
+#define _GNU_SOURCE /* syncfs */
 #include "results/run.h"
-#include "results/settings.h"
 
-#include "base/digest.h"
-#include "base/file.h"
-#include "base/json.h"
 #include "base/memory.h"
-#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,12 +19,19 @@ sal_status sal_run_path(char **out, const char *folder, const char *name)
     return SAL_OK;
 }
 
+void sal_run_store_name(char name[SAL_RUN_STORE_NAME], int64_t shard, int64_t shards)
+{
+    if (shards <= 1)
+        snprintf(name, SAL_RUN_STORE_NAME, SAL_STORE_WHOLE);
+    else
+        snprintf(name, SAL_RUN_STORE_NAME, SAL_STORE_SHARDS "/%lld-of-%lld.sqlite", (long long)shard,
+                 (long long)shards);
+}
+
 sal_status sal_run_store_path(char **out, const char *folder, int64_t shard, int64_t shards)
 {
-    char name[96];
-    if (shards <= 1)
-        return sal_run_path(out, folder, SAL_STORE_WHOLE);
-    snprintf(name, sizeof name, SAL_STORE_SHARDS "/%lld-of-%lld.sqlite", (long long)shard, (long long)shards);
+    char name[SAL_RUN_STORE_NAME];
+    sal_run_store_name(name, shard, shards);
     return sal_run_path(out, folder, name);
 }
 
@@ -56,29 +58,92 @@ done:
     return st;
 }
 
-sal_status sal_run_refuse_foreign(const char *folder)
+static sal_status refuse(const char *folder, const char *name)
 {
-    static const char *const signs[] = {SAL_RUN_JSON, SAL_STORE_WHOLE, SAL_STORE_SHARDS};
-    static const char *const names[] = {SAL_RUN_MANIFEST, SAL_RUN_CSV, SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
+    return sal_fail(SAL_ERROR_ARGUMENT, "%s%s%s: is not of a run, and results would go there: choose another folder",
+                    folder, folder[0] && folder[strlen(folder) - 1] != '/' ? "/" : "", name);
+}
+
+/* The files are looked for first: whoever makes a run writes run.json before any of them. */
+static sal_status check_signed(int *run, const sal_run_folder *f)
+{
+    static const char *const names[] = {SAL_STORE_WHOLE, SAL_STORE_SHARDS, SAL_RUN_MANIFEST,
+                                        SAL_RUN_CSV,     SAL_RUN_MAPS,     SAL_RUN_OVERLAYS};
     sal_status st = SAL_OK;
-    char *path = NULL;
-    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
-        free(path);
-        TRY(sal_run_path(&path, folder, signs[i]));
-        if (access(path, F_OK) == 0)
-            goto done;
+    sal_run_description d = {.sign = SAL_RUN_UNSIGNED};
+    const char *found = NULL;
+    for (size_t i = 0; !found && i < sizeof names / sizeof names[0]; i++) {
+        int there;
+        TRY(sal_run_file_exists(&there, f, names[i]));
+        if (there)
+            found = names[i];
     }
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        free(path);
-        TRY(sal_run_path(&path, folder, names[i]));
-        if (access(path, F_OK) == 0) {
-            st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is not of a run, and results would go there: choose another folder",
-                          path);
-            goto done;
-        }
-    }
+    TRY(sal_run_description_read(&d, f));
+    *run = d.sign == SAL_RUN_SIGNED;
+    if (d.sign == SAL_RUN_FOREIGN)
+        st = refuse(f->path, SAL_RUN_JSON);
+    else if (d.sign == SAL_RUN_UNSIGNED && found)
+        st = refuse(f->path, found);
 done:
-    free(path);
+    sal_run_description_clear(&d);
+    return st;
+}
+
+/* A folder below the run's that is one, or is not there. */
+static sal_status check_folder(const sal_run_folder *f, const char *name)
+{
+    int fd;
+    sal_status st = sal_run_folder_enter(&fd, f, name);
+    if (fd >= 0)
+        close(fd);
+    return st;
+}
+
+sal_status sal_run_refuse_foreign(const char *folder, size_t pictures)
+{
+    static const char *const kinds[] = {SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
+    sal_status st = SAL_OK;
+    sal_run_folder f = {.fd = -1};
+    int run;
+    TRY(sal_run_folder_open(&f, folder));
+    TRY(check_signed(&run, &f));
+    if (run)
+        TRY(check_folder(&f, SAL_STORE_SHARDS));
+    for (size_t k = 0; run && k < 2; k++)
+        for (size_t n = 0; n * SAL_NAMES_OF_A_FOLDER < pictures; n++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s/%03zu", kinds[k], n);
+            TRY(check_folder(&f, name));
+        }
+done:
+    sal_run_folder_close(&f);
+    return st;
+}
+
+sal_status sal_run_refuse_table(const char *folder)
+{
+    sal_status st = SAL_OK;
+    sal_run_folder f = {.fd = -1};
+    int table, whole;
+    TRY(sal_run_folder_open(&f, folder));
+    TRY(sal_run_file_exists(&table, &f, SAL_RUN_CSV));
+    TRY(sal_run_file_exists(&whole, &f, SAL_STORE_WHOLE));
+    if (table && !whole)
+        st = refuse(folder, SAL_RUN_CSV);
+done:
+    sal_run_folder_close(&f);
+    return st;
+}
+
+sal_status sal_run_exists(int *there, const char *folder, const char *name)
+{
+    sal_status st = SAL_OK;
+    sal_run_folder f = {.fd = -1};
+    *there = 0;
+    TRY(sal_run_folder_open(&f, folder));
+    TRY(sal_run_file_exists(there, &f, name));
+done:
+    sal_run_folder_close(&f);
     return st;
 }
 
@@ -108,140 +173,14 @@ sal_status sal_run_sync(const char *folder)
 
 /* ---- What describes it --------------------------------------------------- */
 
-/* As a shell reads it back. */
-static void print_quoted(FILE *to, const char *text)
-{
-    if (text[0] &&
-        strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./") == strlen(text)) {
-        fputs(text, to);
-        return;
-    }
-    fputc('\'', to);
-    for (; *text; text++)
-        if (*text == '\'')
-            fputs("'\\''", to);
-        else
-            fputc(*text, to);
-    fputc('\'', to);
-}
-
-static sal_status put_setting(void *context, const char *name, const char *value)
-{
-    sal_json_text(context, name, value);
-    return SAL_OK;
-}
-
-static sal_status put_option(void *context, const char *name, const char *value)
-{
-    FILE *to = context;
-    if (strcmp(value, "no") == 0)
-        return SAL_OK;
-    fprintf(to, " --%s", name);
-    if (strcmp(value, "yes") != 0) {
-        fputc(' ', to);
-        print_quoted(to, value);
-    }
-    return SAL_OK;
-}
-
-/* The command that makes the run again, in a folder of its own. */
-static sal_status make_command(char **out, const sal_run *run, const sal_dataset *dataset, const char *const *inputs,
-                               size_t input_count)
-{
-    sal_text text;
-    *out = NULL;
-    sal_status st = sal_text_open(&text);
-    if (st != SAL_OK)
-        return st;
-    FILE *to = text.stream;
-    fputs("salmap sweep ", to);
-    print_quoted(to, run->model);
-    for (size_t i = 0; i < input_count; i++) {
-        fputc(' ', to);
-        print_quoted(to, inputs[i]);
-    }
-    if (dataset->manifest) {
-        fputs(" --root ", to);
-        print_quoted(to, dataset->root[0] ? dataset->root : ".");
-    }
-    fputs(" -o AGAIN", to);
-    st = sal_settings_each(run->settings, put_option, to);
-    return sal_text_close(out, NULL, &text, st, "a command");
-}
-
-/* The same for all shards of a run. */
-static sal_status fingerprint(char sha256[65], const sal_run *run)
-{
-    sal_status st = SAL_OK;
-    sal_digest *digest = NULL;
-    TRY(sal_digest_open(&digest));
-    TRY(sal_digest_add(digest, run->model_sha256, strlen(run->model_sha256)));
-    TRY(sal_digest_add(digest, run->manifest_sha256, strlen(run->manifest_sha256)));
-    TRY(sal_digest_add(digest, run->settings, strlen(run->settings)));
-    TRY(sal_digest_finish(sha256, digest));
-done:
-    sal_digest_close(digest);
-    return st;
-}
-
-static sal_status write_json(const char *path, const sal_run *run, const sal_dataset *dataset,
-                             const char *const *inputs, size_t input_count, const char *mark)
-{
-    sal_status st = SAL_OK;
-    sal_file_out file = {0};
-    char *command = NULL;
-    TRY(make_command(&command, run, dataset, inputs, input_count));
-    TRY(sal_file_create(&file, path));
-    sal_json j = {.stream = file.stream, .lines = 1};
-    sal_json_begin(&j, NULL, '{');
-    sal_json_text(&j, "salmap", sal_version());
-    sal_json_text(&j, "model", run->model);
-    sal_json_text(&j, "model_sha256", run->model_sha256);
-    sal_json_begin(&j, "inputs", '[');
-    for (size_t i = 0; i < input_count; i++)
-        sal_json_text(&j, NULL, inputs[i]);
-    sal_json_end(&j, ']');
-    sal_json_text(&j, "root", dataset->root);
-    sal_json_text(&j, "manifest", SAL_RUN_MANIFEST);
-    sal_json_text(&j, "manifest_sha256", run->manifest_sha256);
-    sal_json_count(&j, "pictures", dataset->count);
-    sal_json_begin(&j, "settings", '{');
-    TRY(sal_settings_each(run->settings, put_setting, &j));
-    sal_json_end(&j, '}');
-    sal_json_text(&j, "fingerprint", mark);
-    sal_json_text(&j, "again", command);
-    sal_json_end(&j, '}');
-    fputc('\n', file.stream);
-    st = sal_file_commit(&file);
-done:
-    sal_file_discard(&file);
-    free(command);
-    return st;
-}
-
-/* *same: 1 it contains the text, 0 not, -1 there is no such file. */
-static sal_status file_has(int *same, const char *path, const char *text)
-{
-    unsigned char *bytes = NULL;
-    size_t size;
-    *same = -1;
-    if (access(path, F_OK) != 0)
-        return SAL_OK;
-    sal_status st = sal_file_read(&bytes, &size, path, (uint64_t)1 << 32);
-    if (st == SAL_OK)
-        *same = memmem(bytes, size, text, strlen(text)) != NULL;
-    sal_free(bytes);
-    return st;
-}
-
-static sal_status write_manifest(const char *path, const sal_dataset *dataset)
+static sal_status write_manifest(const sal_run_folder *f, const sal_dataset *dataset)
 {
     sal_status st = SAL_OK;
     sal_file_out file = {0};
     char *text = NULL;
     size_t size;
     TRY(sal_dataset_text(&text, &size, dataset));
-    TRY(sal_file_create(&file, path));
+    TRY(sal_run_file_create(&file, f, SAL_RUN_MANIFEST));
     (void)fwrite(text, 1, size, file.stream);
     st = sal_file_commit(&file);
 done:
@@ -250,51 +189,72 @@ done:
     return st;
 }
 
-static sal_status check_json(int *there, char mark[SAL_DIGEST_SIZE], const char *path, const sal_run *run)
+/* *same: 0 where it is of another run, which is an error unless it may be replaced. */
+static sal_status check_json(int *there, int *same, const sal_run_folder *f, const sal_run *run, int replace)
 {
     sal_status st = SAL_OK;
-    int same;
-    TRY(fingerprint(mark, run));
-    TRY(file_has(&same, path, mark));
-    *there = same >= 0;
-    if (same == 0)
+    sal_run_description d = {.sign = SAL_RUN_UNSIGNED};
+    char mark[SAL_DIGEST_SIZE];
+    TRY(sal_run_fingerprint(mark, run->model_sha256, run->manifest_sha256, run->settings));
+    TRY(sal_run_description_read(&d, f));
+    *there = d.sign != SAL_RUN_UNSIGNED;
+    *same = *there && strcmp(d.fingerprint, mark) == 0;
+    if (d.sign == SAL_RUN_FOREIGN)
+        st = refuse(f->path, SAL_RUN_JSON);
+    else if (*there && !*same && !replace)
         st = sal_fail(SAL_ERROR_ARGUMENT,
-                      "%s: is of a run of another model, list of pictures or options; --restart throws its results "
+                      "%s/" SAL_RUN_JSON
+                      ": is of a run of another model, list of pictures or options; --restart throws its results "
                       "away, or choose another run folder",
-                      path);
+                      f->path);
 done:
+    sal_run_description_clear(&d);
     return st;
 }
 
 sal_status sal_run_check(const char *folder, const sal_run *run)
 {
     sal_status st = SAL_OK;
-    char *json = NULL;
-    char mark[SAL_DIGEST_SIZE];
-    int there;
-    TRY(sal_run_path(&json, folder, SAL_RUN_JSON));
-    TRY(check_json(&there, mark, json, run));
+    sal_run_folder f = {.fd = -1};
+    int there, same;
+    TRY(sal_run_folder_open(&f, folder));
+    TRY(check_json(&there, &same, &f, run, 0));
 done:
-    free(json);
+    sal_run_folder_close(&f);
     return st;
 }
 
+/* Of two that begin at the same moment, one may take the other's unfinished file away: what counts is that it is there.
+ */
+static sal_status write_json(const sal_run_folder *f, const sal_run *run, const sal_dataset *dataset,
+                             const char *const *inputs, size_t input_count)
+{
+    int there, same = 0;
+    sal_status st = sal_run_description_write(f, run, dataset, inputs, input_count);
+    if (st == SAL_ERROR_IO) {
+        char error[1024];
+        snprintf(error, sizeof error, "%s", sal_last_error());
+        if (check_json(&there, &same, f, run, 0) != SAL_OK || !same)
+            return sal_fail(st, "%s", error);
+        st = SAL_OK;
+    }
+    return st == SAL_OK ? sal_run_sync(f->path) : st;
+}
+
 sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_dataset *dataset,
-                            const char *const *inputs, size_t input_count)
+                            const char *const *inputs, size_t input_count, int anew)
 {
     sal_status st = SAL_OK;
-    char *json = NULL, *manifest = NULL;
-    char mark[SAL_DIGEST_SIZE];
-    int there;
-    TRY(sal_run_path(&json, folder, SAL_RUN_JSON));
-    TRY(sal_run_path(&manifest, folder, SAL_RUN_MANIFEST));
-    TRY(check_json(&there, mark, json, run));
-    if (access(manifest, F_OK) != 0)
-        TRY(write_manifest(manifest, dataset));
-    if (!there)
-        TRY(write_json(json, run, dataset, inputs, input_count, mark));
+    sal_run_folder f = {.fd = -1};
+    int there, same, listed;
+    TRY(sal_run_folder_open(&f, folder));
+    TRY(check_json(&there, &same, &f, run, anew));
+    if (!there || (anew && (!same || run->shards == 1)))
+        TRY(write_json(&f, run, dataset, inputs, input_count));
+    TRY(sal_run_file_exists(&listed, &f, SAL_RUN_MANIFEST));
+    if (!listed)
+        TRY(write_manifest(&f, dataset));
 done:
-    free(json);
-    free(manifest);
+    sal_run_folder_close(&f);
     return st;
 }

@@ -2,16 +2,16 @@
 #ifndef SAL_RESULTS_RUN_H
 #define SAL_RESULTS_RUN_H
 
-#include "results/store.h"
+#include "results/run_json.h"
+#include "results/run_names.h"
 
-#define SAL_RUN_MANIFEST "manifest.csv"
-#define SAL_RUN_JSON "run.json"
 #define SAL_RUN_CSV "results.csv"
-#define SAL_RUN_MAPS "maps"
-#define SAL_RUN_OVERLAYS "overlays"
 
 /* "<folder>/<name>". *out: free with free(). Error: MEMORY. */
 sal_status sal_run_path(char **out, const char *folder, const char *name);
+/* The name below the folder of the result file of a run or shard, "shards/1-of-4.sqlite". */
+enum { SAL_RUN_STORE_NAME = 96 };
+void sal_run_store_name(char name[SAL_RUN_STORE_NAME], int64_t shard, int64_t shards);
 /* The result file of a run or shard: "<folder>/results.sqlite", "<folder>/shards/1-of-4.sqlite". Likewise. */
 sal_status sal_run_store_path(char **out, const char *folder, int64_t shard, int64_t shards);
 
@@ -23,35 +23,40 @@ int sal_run_parse_shard(int64_t *shard, int64_t *shards, const char *name);
 
 /* Where there is a run.json, is it of the same run? Errors: ARGUMENT (it is not), IO, MEMORY. */
 sal_status sal_run_check(const char *folder, const sal_run *run);
-/* Writes manifest.csv and run.json where another shard did not do so before; else as sal_run_check.
- * inputs: as the user named the pictures. */
+/* Writes run.json and manifest.csv where another shard did not do so before; else as sal_run_check. run.json comes
+ * first and is on the disk before anything else is: at every moment, the folder is a run or has nothing of one.
+ * inputs: as the user named the pictures. anew: 1, in place of the run.json of a run that was removed. */
 sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_dataset *dataset,
-                            const char *const *inputs, size_t input_count);
+                            const char *const *inputs, size_t input_count, int anew);
 
-/* A folder that has files of the names that a run's have, and is none: they are somebody's own. Errors: ARGUMENT. */
-sal_status sal_run_refuse_foreign(const char *folder);
+/* A folder is a run if its run.json has the fingerprint of its own fields. One that is none and has files of the names
+ * that a run's have is somebody's own, and a run has no links below it, but for maps and overlays themselves. pictures:
+ * how many results there will be. Errors: ARGUMENT (names what is in the way), IO. */
+sal_status sal_run_refuse_foreign(const char *folder, size_t pictures);
+/* Shards have a results.csv only beside what they were merged into: one that is alone is somebody's own. Likewise. */
+sal_status sal_run_refuse_table(const char *folder);
+/* *there: 1 where the folder has a file, a folder or a link of the name. Errors: IO. */
+sal_status sal_run_exists(int *there, const char *folder, const char *name);
 /* Takes a result file from whoever wrote it last: recovers what a killed process left, and makes it one file again.
  * Fine where there is none. Errors: IO (in use). */
 sal_status sal_run_settle(const char *path);
 /* Until everything that was written there is on the disk. Errors: IO. */
 sal_status sal_run_sync(const char *folder);
 
-/* Removes every file of a run: results, maps, overlays and what describes it; other files stay. Cut short, it leaves
- * what describes the run, so that no other run mixes with the rest.
- * Errors: IO (a file that cannot be removed, results that are in use). */
+/* Removes every file of a run but its run.json: results, maps, overlays and the list; other files stay. Cut short, it
+ * leaves run.json as well, so that no other run mixes with the rest. A folder that is no run is left as it is.
+ * Errors: IO (a file that cannot be removed, results that are in use), ARGUMENT (a file that is not the run's). */
 sal_status sal_run_remove(const char *folder);
-/* Removes the results of one shard, its files, what the shards were merged into, and what describes the run where that
- * is another one: the other shards may be running. Likewise. */
+/* Removes the results of one shard, its files, what the shards were merged into, and the list where that is of another
+ * run: the other shards may be running. Likewise. */
 sal_status sal_run_remove_shard(const char *folder, const sal_run *run);
 /* Removes what shards were merged into. Likewise. */
 sal_status sal_run_remove_merged(const char *folder);
 /* Removes unfinished files of the run folder itself, which only one process may use at the time. */
 sal_status sal_run_remove_own_temporaries(const char *folder);
-/* Removes what a process that was killed left unfinished: temporary files beside those that `is_ours` says may be
- * ours. row: of the list, as far as the folder tells: [first, first + 1000). */
-sal_status sal_run_remove_temporaries(const char *folder, int (*is_ours)(void *context, size_t first, const char *file),
-                                      void *context);
-/* Removes overlays that no row of the results names. Errors: IO. */
-sal_status sal_run_remove_overlays(const char *folder, sal_sql *sql);
+/* Removes what a process that was killed left unfinished: temporary files beside those of the run's shard. */
+sal_status sal_run_remove_temporaries(const char *folder, const sal_run *run, const sal_run_names *names);
+/* Removes overlays of the run's pictures that no row of the results names. Errors: IO. */
+sal_status sal_run_remove_overlays(const char *folder, sal_sql *sql, const sal_run_names *names);
 
 #endif

@@ -1,316 +1,430 @@
-/* Taking a run's files away: all of them, or what is left over. */
+/* Taking a run's files away: all of them, or what is left over. Only what the run can have made goes: files of its
+ * fixed names, and those that its list and settings, or the rows of its results, say are of its pictures. */
 #include "results/run.h"
 
 #include "base/memory.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-static int ends_with(const char *name, const char *ending)
+static const char *const kinds[] = {SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
+
+/* A run that goes. */
+typedef struct removal {
+    sal_run_folder folder;
+    sal_run_description description;
+    sal_dataset *list; /* of its manifest.csv; NULL: there is none, and no file of a picture either */
+    sal_run_names names;
+    int64_t shard; /* whose files are meant */
+    int64_t shards;
+    char **recorded; /* files that are in its results and not in its names: of options that were changed since */
+    size_t recorded_count;
+    size_t recorded_room;
+} removal;
+
+/* ---- What is there --------------------------------------------------------- */
+
+/* Its manifest.csv is the one that run.json tells of, or it is somebody's own. */
+static sal_status open_list(removal *r)
 {
-    size_t n = strlen(name), m = strlen(ending);
-    return n > m && strcmp(name + n - m, ending) == 0;
-}
-
-static int is_output(const char *name)
-{
-    static const char *const endings[] = {".npy", ".npz", ".png", ".overlay.png", ".overlay.jpg"};
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
-        if (ends_with(name, endings[i]))
-            return 1;
-    return 0;
-}
-
-/* Where sal_file_create's temporary suffix begins in a file name, or NULL. */
-static const char *temporary_suffix(const char *name)
-{
-    const char *at = NULL;
-    for (const char *next = name; (next = strstr(next, ".tmp-")) != NULL; next++)
-        at = next;
-    if (!at || at[5 + strspn(at + 5, "0123456789-")] != '\0')
-        return NULL;
-    return at;
-}
-
-typedef sal_status (*file_visitor)(void *context, size_t first, const char *folder, const char *name);
-
-/* Every file of <folder>/<kind>/NNN/. */
-static sal_status each_file(const char *folder, const char *kind, file_visitor visit, void *context)
-{
+    static const uint64_t max_bytes = (uint64_t)1 << 32;
     sal_status st = SAL_OK;
-    char *top = NULL, *sub = NULL;
-    DIR *outer = NULL, *inner = NULL;
-    TRY(sal_run_path(&top, folder, kind));
-    outer = opendir(top);
-    for (struct dirent *e; outer && (e = readdir(outer)) != NULL;) {
-        if (strspn(e->d_name, "0123456789") != strlen(e->d_name))
-            continue;
-        TRY(sal_run_path(&sub, top, e->d_name));
-        inner = opendir(sub);
-        for (struct dirent *f; inner && (f = readdir(inner)) != NULL;)
-            if (f->d_name[0] != '.')
-                TRY(visit(context, strtoul(e->d_name, NULL, 10) * 1000, sub, f->d_name));
-        if (inner)
-            closedir(inner);
-        inner = NULL;
-        free(sub);
-        sub = NULL;
-    }
+    unsigned char *bytes = NULL;
+    size_t size;
+    char *path = NULL, sha256[SAL_DIGEST_SIZE];
+    st = sal_run_file_read(&bytes, &size, &r->folder, SAL_RUN_MANIFEST, max_bytes);
+    if (st == SAL_OK && !bytes)
+        goto done;
+    if (st == SAL_OK)
+        TRY(sal_run_hash(sha256, (const char *)bytes, size));
+    if (st == SAL_ERROR_FORMAT || (st == SAL_OK && strcmp(sha256, r->description.manifest_sha256) != 0))
+        st = sal_fail(SAL_ERROR_ARGUMENT,
+                      "%s/" SAL_RUN_MANIFEST ": is not the list that the run was begun with: move it away, or choose "
+                      "another run folder",
+                      r->folder.path);
+    if (st != SAL_OK)
+        goto done;
+    TRY(sal_run_path(&path, r->folder.path, SAL_RUN_MANIFEST));
+    const char *const inputs[] = {path};
+    TRY(sal_dataset_open(&r->list, inputs, 1, NULL));
+    TRY(sal_run_names_make(&r->names, r->list, r->description.settings));
 done:
-    if (inner)
-        closedir(inner);
-    if (outer)
-        closedir(outer);
-    free(sub);
-    free(top);
+    sal_free(bytes);
+    free(path);
     return st;
 }
 
-static sal_status remove_file(const char *folder, const char *name)
+/* *is_run: 0, there is none, and nothing to remove. */
+static sal_status open_removal(int *is_run, removal *r, const char *folder)
+{
+    sal_status st = SAL_OK;
+    *r = (removal){.folder.fd = -1, .shards = 1};
+    *is_run = 0;
+    TRY(sal_run_folder_open(&r->folder, folder));
+    TRY(sal_run_description_read(&r->description, &r->folder));
+    *is_run = r->description.sign == SAL_RUN_SIGNED;
+    if (*is_run)
+        TRY(open_list(r));
+done:
+    return st;
+}
+
+static void close_removal(removal *r)
+{
+    for (size_t i = 0; i < r->recorded_count; i++)
+        free(r->recorded[i]);
+    free(r->recorded);
+    sal_run_names_clear(&r->names);
+    sal_dataset_close(r->list);
+    sal_run_description_clear(&r->description);
+    sal_run_folder_close(&r->folder);
+}
+
+/* A file of one of the pictures meant, finished or not. */
+static int is_ours(const removal *r, const char *name)
+{
+    const int64_t finished = sal_run_names_find(&r->names, name);
+    const int64_t row = finished >= 0 ? finished : sal_run_names_find_unfinished(&r->names, name);
+    return row >= 0 && sal_dataset_in_shard(r->list, (size_t)row, r->shard, r->shards);
+}
+
+static sal_status record(removal *r, const char *file, int64_t picture, const char *path)
+{
+    sal_status st = SAL_OK;
+    if (!file || !path || !sal_run_names_fit(file, picture, path) || is_ours(r, file))
+        return SAL_OK;
+    TRY(sal_grow(&r->recorded, &r->recorded_room, r->recorded_count + 1, sizeof *r->recorded, "files"));
+    TRY(sal_strdup(&r->recorded[r->recorded_count], file));
+    r->recorded_count++;
+done:
+    return st;
+}
+
+/* Opens a result file that is to go; sql->db NULL: it is so damaged that there is nothing to open. */
+static sal_status open_doomed(sal_sql *sql, const sal_run_folder *folder, const char *name)
 {
     sal_status st = SAL_OK;
     char *path = NULL;
-    TRY(sal_run_path(&path, folder, name));
-    if (unlink(path) != 0 && errno != ENOENT)
-        st = sal_fail(SAL_ERROR_IO, "%s: cannot remove: %s", path, strerror(errno));
+    int there;
+    memset(sql, 0, sizeof *sql);
+    TRY(sal_run_file_exists(&there, folder, name));
+    if (!there)
+        goto done;
+    TRY(sal_run_path(&path, folder->path, name));
+    st = sal_sql_open(sql, path, SQLITE_OPEN_READWRITE);
+    st = st == SAL_ERROR_MEMORY ? st : SAL_OK;
 done:
     free(path);
     return st;
 }
 
-static sal_status remove_output(void *context, size_t first, const char *folder, const char *name)
-{
-    (void)context;
-    (void)first;
-    return is_output(name) || temporary_suffix(name) ? remove_file(folder, name) : SAL_OK;
-}
-
-/* Folders that are empty now. */
-static void remove_folders(const char *folder, const char *kind)
-{
-    char *top = NULL;
-    DIR *outer = NULL;
-    if (sal_run_path(&top, folder, kind) == SAL_OK)
-        outer = opendir(top);
-    for (struct dirent *e; outer && (e = readdir(outer)) != NULL;)
-        if (e->d_name[0] != '.')
-            (void)unlinkat(dirfd(outer), e->d_name, AT_REMOVEDIR);
-    if (outer)
-        closedir(outer);
-    if (top)
-        (void)rmdir(top);
-    free(top);
-}
-
-/* Damaged results are no reason to keep them, results that are being written are. */
-static sal_status check_unused(const char *path)
+static sal_status record_rows(removal *r, sal_sql *sql)
 {
     sal_status st = SAL_OK;
-    sal_sql sql = {0};
-    if (access(path, F_OK) == 0 && sal_sql_open(&sql, path, SQLITE_OPEN_READWRITE) == SAL_OK)
-        st = sal_sql_run(&sql, "BEGIN IMMEDIATE; ROLLBACK");
+    sqlite3_stmt *select = NULL;
+    int row = 1;
+    TRY(sal_store_check_tables(sql, "main"));
+    TRY(sal_sql_prepare(&select, sql,
+                        "SELECT picture, path, map_file, overlay_file FROM maps JOIN pictures ON id = picture"));
+    for (;;) {
+        TRY(sal_sql_step(&row, sql, select));
+        if (!row)
+            break;
+        for (int k = 2; k < 4; k++)
+            TRY(record(r, sal_sql_text(select, k), sqlite3_column_int64(select, 0), sal_sql_text(select, 1)));
+    }
+done:
+    sqlite3_finalize(select);
+    return st;
+}
+
+/* The files that the rows of a result file name; damaged ones name none. */
+static sal_status record_files(removal *r, const char *store)
+{
+    sal_status st = SAL_OK;
+    sal_sql sql;
+    TRY(open_doomed(&sql, &r->folder, store));
+    if (sql.db)
+        st = record_rows(r, &sql);
+    st = st == SAL_ERROR_MEMORY ? st : SAL_OK;
+done:
     sal_sql_close(&sql);
-    return st == SAL_ERROR_IO ? st : SAL_OK;
+    return st;
+}
+
+/* ---- Result files ---------------------------------------------------------- */
+
+/* Damaged results are no reason to keep them, results that are being written are. */
+static sal_status check_unused(const sal_run_folder *folder, const char *name)
+{
+    sal_status st = SAL_OK;
+    sal_sql sql;
+    TRY(open_doomed(&sql, folder, name));
+    if (sql.db)
+        st = sal_sql_run(&sql, "BEGIN IMMEDIATE; ROLLBACK");
+    st = st == SAL_ERROR_IO || st == SAL_ERROR_MEMORY ? st : SAL_OK;
+done:
+    sal_sql_close(&sql);
+    return st;
 }
 
 /* Results with their journals. */
-static sal_status remove_store(const char *folder, const char *name)
+static sal_status remove_store(const sal_run_folder *folder, const char *name)
 {
     static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
     sal_status st = SAL_OK;
-    char *path = NULL, file[96];
-    TRY(sal_run_path(&path, folder, name));
-    TRY(check_unused(path));
+    TRY(check_unused(folder, name));
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        char file[128];
         snprintf(file, sizeof file, "%s%s", name, endings[i]);
-        TRY(remove_file(folder, file));
+        TRY(sal_run_file_remove(folder, file));
     }
 done:
-    free(path);
     return st;
 }
 
-/* All of them or none: looks first whether one is in use. */
-static sal_status remove_shards(const char *folder)
+/* The table first: one that stands alone is somebody's own. */
+static sal_status remove_merged(const sal_run_folder *folder)
 {
     sal_status st = SAL_OK;
-    char *path = NULL, *file = NULL;
-    DIR *directory = NULL;
-    int64_t index, count;
-    TRY(sal_run_path(&path, folder, SAL_STORE_SHARDS));
-    directory = opendir(path);
-    for (int pass = 0; directory && pass < 2; pass++) {
-        rewinddir(directory);
-        for (struct dirent *e; (e = readdir(directory)) != NULL;) {
-            if (!sal_run_parse_shard(&index, &count, e->d_name))
-                continue;
-            free(file);
-            TRY(sal_run_path(&file, path, e->d_name));
-            TRY(pass == 0 ? check_unused(file) : remove_store(path, e->d_name));
-        }
-    }
-    (void)rmdir(path);
+    int there;
+    TRY(check_unused(folder, SAL_STORE_WHOLE));
+    TRY(sal_run_file_exists(&there, folder, SAL_STORE_WHOLE));
+    if (there)
+        TRY(sal_run_file_remove(folder, SAL_RUN_CSV));
+    TRY(remove_store(folder, SAL_STORE_WHOLE));
 done:
-    if (directory)
-        closedir(directory);
-    free(file);
-    free(path);
     return st;
+}
+
+static int is_shard(const char *name)
+{
+    int64_t index, count;
+    return sal_run_parse_shard(&index, &count, name + strlen(SAL_STORE_SHARDS "/"));
+}
+
+static sal_status check_shard(void *context, const sal_run_folder *folder, const char *name)
+{
+    (void)context;
+    return is_shard(name) ? check_unused(folder, name) : SAL_OK;
+}
+
+static sal_status record_shard(void *context, const sal_run_folder *folder, const char *name)
+{
+    (void)folder;
+    return is_shard(name) ? record_files(context, name) : SAL_OK;
+}
+
+static sal_status remove_shard(void *context, const sal_run_folder *folder, const char *name)
+{
+    (void)context;
+    return is_shard(name) ? remove_store(folder, name) : SAL_OK;
+}
+
+/* All of them or none: looks first whether one is in use. */
+static sal_status remove_stores(removal *r)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_run_files_each(&r->folder, SAL_STORE_SHARDS, check_shard, NULL));
+    TRY(check_unused(&r->folder, SAL_STORE_WHOLE));
+    TRY(sal_run_files_each(&r->folder, SAL_STORE_SHARDS, record_shard, r));
+    TRY(record_files(r, SAL_STORE_WHOLE));
+    TRY(sal_run_file_remove(&r->folder, SAL_RUN_CSV));
+    TRY(sal_run_files_each(&r->folder, SAL_STORE_SHARDS, remove_shard, NULL));
+    TRY(sal_run_folder_remove(&r->folder, SAL_STORE_SHARDS));
+    TRY(remove_store(&r->folder, SAL_STORE_WHOLE));
+done:
+    return st;
+}
+
+/* ---- Files of pictures ------------------------------------------------------ */
+
+/* Visits every file of maps/NNN and overlays/NNN, as far as the run goes. */
+static sal_status each_file(const sal_run_folder *folder, const sal_run_names *names, size_t first_kind,
+                            sal_status (*visit)(void *context, const sal_run_folder *folder, const char *name),
+                            void *context)
+{
+    sal_status st = SAL_OK;
+    for (size_t k = first_kind; k < sizeof kinds / sizeof *kinds; k++)
+        for (size_t n = 0; n < sal_run_names_folders(names); n++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s/%03zu", kinds[k], n);
+            TRY(sal_run_files_each(folder, name, visit, context));
+        }
+done:
+    return st;
+}
+
+/* Folders that are empty now. */
+static sal_status remove_folders(const sal_run_folder *folder, const sal_run_names *names, size_t first_kind)
+{
+    sal_status st = SAL_OK;
+    for (size_t k = first_kind; k < sizeof kinds / sizeof *kinds; k++) {
+        for (size_t n = 0; n < sal_run_names_folders(names); n++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s/%03zu", kinds[k], n);
+            TRY(sal_run_folder_remove(folder, name));
+        }
+        TRY(sal_run_folder_remove(folder, kinds[k]));
+    }
+done:
+    return st;
+}
+
+static sal_status remove_output(void *context, const sal_run_folder *folder, const char *name)
+{
+    return is_ours(context, name) ? sal_run_file_remove(folder, name) : SAL_OK;
+}
+
+static sal_status remove_outputs(removal *r)
+{
+    sal_status st = SAL_OK;
+    TRY(each_file(&r->folder, &r->names, 0, remove_output, r));
+    for (size_t i = 0; i < r->recorded_count; i++)
+        TRY(sal_run_file_remove(&r->folder, r->recorded[i]));
+done:
+    return st;
+}
+
+/* ---- The whole and its parts ------------------------------------------------ */
+
+static sal_status remove_own_temporary(void *context, const sal_run_folder *folder, const char *name)
+{
+    static const char *const names[] = {SAL_STORE_WHOLE, SAL_RUN_CSV, SAL_RUN_JSON, SAL_RUN_MANIFEST};
+    const char *suffix = sal_run_temporary_suffix(name);
+    (void)context;
+    for (size_t i = 0; suffix && i < sizeof names / sizeof names[0]; i++)
+        if (strlen(names[i]) == (size_t)(suffix - name) && strncmp(name, names[i], strlen(names[i])) == 0)
+            return sal_run_file_remove(folder, name);
+    return SAL_OK;
 }
 
 sal_status sal_run_remove_own_temporaries(const char *folder)
 {
-    static const char *const names[] = {SAL_STORE_WHOLE, SAL_RUN_CSV, SAL_RUN_JSON, SAL_RUN_MANIFEST};
     sal_status st = SAL_OK;
-    DIR *directory = opendir(folder);
-    for (struct dirent *e; directory && st == SAL_OK && (e = readdir(directory)) != NULL;) {
-        const char *suffix = temporary_suffix(e->d_name);
-        for (size_t i = 0; suffix && i < sizeof names / sizeof names[0]; i++)
-            if (strncmp(e->d_name, names[i], (size_t)(suffix - e->d_name)) == 0 && names[i][suffix - e->d_name] == '\0')
-                st = remove_file(folder, e->d_name);
-    }
-    if (directory)
-        closedir(directory);
+    sal_run_folder f = {.fd = -1};
+    TRY(sal_run_folder_open(&f, folder));
+    TRY(sal_run_files_each(&f, "", remove_own_temporary, NULL));
+done:
+    sal_run_folder_close(&f);
     return st;
 }
 
 sal_status sal_run_remove(const char *folder)
 {
-    static const char *const kinds[] = {SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
-    /* run.json last: without it the rest would be taken for somebody's own. */
-    static const char *const descriptions[] = {SAL_RUN_CSV, SAL_RUN_MANIFEST, SAL_RUN_JSON};
     sal_status st = SAL_OK;
-    TRY(remove_shards(folder));
-    TRY(remove_store(folder, SAL_STORE_WHOLE));
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        TRY(each_file(folder, kinds[i], remove_output, NULL));
-        remove_folders(folder, kinds[i]);
-    }
-    TRY(sal_run_remove_own_temporaries(folder));
-    for (size_t i = 0; i < sizeof descriptions / sizeof descriptions[0]; i++)
-        TRY(remove_file(folder, descriptions[i]));
+    removal r;
+    int is_run;
+    TRY(open_removal(&is_run, &r, folder));
+    if (!is_run)
+        goto done;
+    TRY(remove_stores(&r));
+    TRY(remove_outputs(&r));
+    TRY(remove_folders(&r.folder, &r.names, 0));
+    TRY(sal_run_files_each(&r.folder, "", remove_own_temporary, NULL));
+    TRY(sal_run_file_remove(&r.folder, SAL_RUN_MANIFEST));
 done:
+    close_removal(&r);
     return st;
 }
 
 sal_status sal_run_remove_merged(const char *folder)
 {
     sal_status st = SAL_OK;
-    TRY(remove_store(folder, SAL_STORE_WHOLE));
-    TRY(remove_file(folder, SAL_RUN_CSV));
+    sal_run_folder f = {.fd = -1};
+    TRY(sal_run_folder_open(&f, folder));
+    TRY(remove_merged(&f));
 done:
+    sal_run_folder_close(&f);
     return st;
-}
-
-/* The files that the rows of a result file name; damaged ones name none. */
-static void remove_named(const char *folder, const char *path)
-{
-    sal_sql sql = {0};
-    sqlite3_stmt *select = NULL;
-    int row = 1;
-    if (sal_sql_open(&sql, path, SQLITE_OPEN_READWRITE) == SAL_OK &&
-        sal_sql_prepare(&select, &sql, "SELECT map_file, overlay_file FROM maps") == SAL_OK)
-        while (sal_sql_step(&row, &sql, select) == SAL_OK && row)
-            for (int k = 0; k < 2; k++)
-                if (sal_sql_text(select, k))
-                    (void)remove_file(folder, sal_sql_text(select, k));
-    sqlite3_finalize(select);
-    sal_sql_close(&sql);
 }
 
 sal_status sal_run_remove_shard(const char *folder, const sal_run *run)
 {
     sal_status st = SAL_OK;
-    char *path = NULL, name[96];
-    snprintf(name, sizeof name, SAL_STORE_SHARDS "/%lld-of-%lld.sqlite", (long long)run->shard, (long long)run->shards);
-    TRY(sal_run_path(&path, folder, name));
-    TRY(check_unused(path));
-    if (access(path, F_OK) == 0)
-        remove_named(folder, path);
-    TRY(remove_store(folder, name));
-    TRY(sal_run_remove_merged(folder));
-    st = sal_run_check(folder, run);
-    if (st == SAL_ERROR_ARGUMENT) {
-        TRY(remove_file(folder, SAL_RUN_MANIFEST));
-        TRY(remove_file(folder, SAL_RUN_JSON));
-    }
+    removal r;
+    char name[SAL_RUN_STORE_NAME], mark[SAL_DIGEST_SIZE];
+    int is_run;
+    TRY(open_removal(&is_run, &r, folder));
+    if (!is_run)
+        goto done;
+    r.shard = run->shard;
+    r.shards = run->shards;
+    sal_run_store_name(name, run->shard, run->shards);
+    TRY(check_unused(&r.folder, name));
+    TRY(record_files(&r, name));
+    TRY(remove_store(&r.folder, name));
+    TRY(remove_merged(&r.folder));
+    TRY(remove_outputs(&r));
+    TRY(sal_run_fingerprint(mark, run->model_sha256, run->manifest_sha256, run->settings));
+    if (strcmp(mark, r.description.fingerprint) != 0)
+        TRY(sal_run_file_remove(&r.folder, SAL_RUN_MANIFEST));
 done:
-    free(path);
+    close_removal(&r);
     return st;
 }
 
-typedef struct ownership {
-    int (*is_ours)(void *context, size_t first, const char *file);
-    void *context;
-} ownership;
+/* ---- What is left over ------------------------------------------------------ */
 
-static sal_status remove_temporary(void *context, size_t first, const char *folder, const char *name)
-{
-    sal_status st = SAL_OK;
-    const ownership *o = context;
-    const char *suffix = temporary_suffix(name);
-    char *final = NULL;
-    if (!suffix)
-        return SAL_OK;
-    TRY(sal_strdup(&final, name));
-    final[suffix - name] = '\0';
-    if (o->is_ours(o->context, first, final))
-        TRY(remove_file(folder, name));
-done:
-    free(final);
-    return st;
-}
-
-sal_status sal_run_remove_temporaries(const char *folder, int (*is_ours)(void *context, size_t first, const char *file),
-                                      void *context)
-{
-    sal_status st = SAL_OK;
-    ownership o = {is_ours, context};
-    TRY(each_file(folder, SAL_RUN_MAPS, remove_temporary, &o));
-    TRY(each_file(folder, SAL_RUN_OVERLAYS, remove_temporary, &o));
-done:
-    return st;
-}
-
-typedef struct orphan_search {
+typedef struct leftovers {
+    const sal_run_names *names;
+    const sal_run *run;
     sal_sql *sql;
     sqlite3_stmt *find;
-} orphan_search;
+} leftovers;
 
-static sal_status remove_orphan(void *context, size_t first, const char *folder, const char *name)
+static sal_status remove_temporary(void *context, const sal_run_folder *folder, const char *name)
+{
+    const leftovers *l = context;
+    const int64_t row = sal_run_names_find_unfinished(l->names, name);
+    if (row < 0 || !sal_dataset_in_shard(l->names->dataset, (size_t)row, l->run->shard, l->run->shards))
+        return SAL_OK;
+    return sal_run_file_remove(folder, name);
+}
+
+sal_status sal_run_remove_temporaries(const char *folder, const sal_run *run, const sal_run_names *names)
 {
     sal_status st = SAL_OK;
-    orphan_search *o = context;
-    char path[4096];
+    leftovers l = {.names = names, .run = run};
+    sal_run_folder f = {.fd = -1};
+    TRY(sal_run_folder_open(&f, folder));
+    TRY(each_file(&f, names, 0, remove_temporary, &l));
+done:
+    sal_run_folder_close(&f);
+    return st;
+}
+
+static sal_status remove_orphan(void *context, const sal_run_folder *folder, const char *name)
+{
+    sal_status st = SAL_OK;
+    const leftovers *l = context;
     int row;
-    (void)first;
-    const char *number = strrchr(folder, '/');
-    if (!number || snprintf(path, sizeof path, SAL_RUN_OVERLAYS "%s/%s", number, name) >= (int)sizeof path)
+    if (sal_run_names_find(l->names, name) < 0)
         return SAL_OK;
-    TRY(sal_sql_bind_text(o->sql, o->find, 1, path));
-    TRY(sal_sql_step(&row, o->sql, o->find));
-    TRY(sal_sql_check(o->sql, sqlite3_reset(o->find)));
-    if (!row && is_output(name))
-        TRY(remove_file(folder, name));
+    TRY(sal_sql_bind_text(l->sql, l->find, 1, name));
+    TRY(sal_sql_step(&row, l->sql, l->find));
+    TRY(sal_sql_check(l->sql, sqlite3_reset(l->find)));
+    if (!row)
+        TRY(sal_run_file_remove(folder, name));
 done:
     return st;
 }
 
-sal_status sal_run_remove_overlays(const char *folder, sal_sql *sql)
+sal_status sal_run_remove_overlays(const char *folder, sal_sql *sql, const sal_run_names *names)
 {
+    enum { OVERLAYS = 1 };
     sal_status st = SAL_OK;
-    orphan_search o = {.sql = sql};
+    leftovers l = {.names = names, .sql = sql};
+    sal_run_folder f = {.fd = -1};
+    TRY(sal_run_folder_open(&f, folder));
     TRY(sal_sql_run(sql,
                     "CREATE TEMP TABLE IF NOT EXISTS named AS SELECT overlay_file FROM maps"
                     " WHERE overlay_file IS NOT NULL; CREATE INDEX IF NOT EXISTS temp.by_name ON named(overlay_file)"));
-    TRY(sal_sql_prepare(&o.find, sql, "SELECT 1 FROM named WHERE overlay_file = ?1"));
-    TRY(each_file(folder, SAL_RUN_OVERLAYS, remove_orphan, &o));
-    remove_folders(folder, SAL_RUN_OVERLAYS);
+    TRY(sal_sql_prepare(&l.find, sql, "SELECT 1 FROM named WHERE overlay_file = ?1"));
+    TRY(each_file(&f, names, OVERLAYS, remove_orphan, &l));
+    TRY(remove_folders(&f, names, OVERLAYS));
 done:
-    sqlite3_finalize(o.find);
+    sqlite3_finalize(l.find);
+    sal_run_folder_close(&f);
     return st;
 }

@@ -2,6 +2,7 @@
 #include "results/settings.h"
 #include "results/store.h"
 
+#include "base/memory.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -68,6 +69,89 @@ sal_status sal_store_make_tables(sal_sql *sql, const sal_dataset *dataset)
 done:
     return st;
 }
+
+/* ---- Are they salmap's? ---------------------------------------------------- */
+
+/* Names of the columns, each with what kind it is: one that is computed is none of ours. */
+#define COLUMNS_OF "SELECT group_concat(name || ' ' || hidden, ', ') FROM pragma_table_xinfo(?1, ?2)"
+
+static sal_status columns_of(char **out, sal_sql *sql, const char *schema, const char *table)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *select = NULL;
+    int row;
+    *out = NULL;
+    TRY(sal_sql_prepare(&select, sql, COLUMNS_OF));
+    TRY(sal_sql_bind_text(sql, select, 1, table));
+    TRY(sal_sql_bind_text(sql, select, 2, schema));
+    TRY(sal_sql_step(&row, sql, select));
+    const char *text = row ? sal_sql_text(select, 0) : NULL;
+    TRY(sal_strdup(out, text ? text : ""));
+done:
+    sqlite3_finalize(select);
+    return st;
+}
+
+static sal_status fail_table(const sal_sql *sql, const char *table, const char *what)
+{
+    return sal_fail(SAL_ERROR_FORMAT, "%s: is damaged, or no results of salmap (%s: %s)", sql->path, what, table);
+}
+
+/* A table of its own, on pages: no view, and nothing that a module makes up. */
+static sal_status check_table(sal_sql *sql, const char *schema, const char *table)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *select = NULL;
+    char text[128];
+    int row;
+    snprintf(text, sizeof text, "SELECT type = 'table' AND rootpage > 0 FROM %s.sqlite_master WHERE name = ?1", schema);
+    TRY(sal_sql_prepare(&select, sql, text));
+    TRY(sal_sql_bind_text(sql, select, 1, table));
+    TRY(sal_sql_step(&row, sql, select));
+    if (!row)
+        st = fail_table(sql, table, "no such table");
+    else if (!sqlite3_column_int(select, 0))
+        st = fail_table(sql, table, "not a table");
+done:
+    sqlite3_finalize(select);
+    return st;
+}
+
+static sal_status check_columns(sal_sql *sql, const char *schema, const char *table, sal_sql *plain)
+{
+    sal_status st = SAL_OK;
+    char *found = NULL, *wanted = NULL;
+    TRY(columns_of(&found, sql, schema, table));
+    TRY(columns_of(&wanted, plain, "main", table));
+    const int manifest = strcmp(table, "manifest") == 0; /* whose other columns are the user's */
+    const size_t length = strlen(wanted);
+    if (strncmp(found, wanted, length) != 0 || (found[length] && !(manifest && found[length] == ',')))
+        st = fail_table(sql, table, "other columns in table");
+done:
+    free(found);
+    free(wanted);
+    return st;
+}
+
+sal_status sal_store_check_tables(sal_sql *sql, const char *schema)
+{
+    static const char *const names[] = {"pictures", "manifest", "maps", "predictions", "timings", "run", "sessions"};
+    sal_status st = SAL_OK;
+    sal_sql plain = {0};
+    TRY(sal_sql_check_pages(sql, schema));
+    TRY(sal_sql_open(&plain, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
+    TRY(sal_sql_run(&plain, tables));
+    TRY(sal_sql_run(&plain, "CREATE TABLE manifest(" SAL_ID_COLUMN " INTEGER PRIMARY KEY)"));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        TRY(check_table(sql, schema, names[i]));
+        TRY(check_columns(sql, schema, names[i], &plain));
+    }
+done:
+    sal_sql_close(&plain);
+    return st;
+}
+
+/* ---- What the run is of ---------------------------------------------------- */
 
 static sal_status write_value(sal_sql *sql, sqlite3_stmt *insert, const char *key, const char *value)
 {

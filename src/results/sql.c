@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 sal_status sal_sql_check(const sal_sql *s, int code)
 {
@@ -26,9 +27,74 @@ sal_status sal_sql_check(const sal_sql *s, int code)
                         sqlite3_errmsg(s->db));
     case SQLITE_CANTOPEN: return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", s->path, sqlite3_errmsg(s->db));
     case SQLITE_READONLY: return sal_fail(SAL_ERROR_IO, "%s: is not writable", s->path);
+    case SQLITE_INTERRUPT:
+        return sal_fail(SAL_ERROR_FORMAT, "%s: is damaged: reading it does not come to an end", s->path);
     case SQLITE_ERROR: return sal_fail(SAL_ERROR_FORMAT, "%s: %s", s->path, sqlite3_errmsg(s->db));
     default: return sal_fail(SAL_ERROR_IO, "%s: SQLite: %s", s->path, sqlite3_errmsg(s->db));
     }
+}
+
+/* ---- Files from anywhere --------------------------------------------------- */
+
+enum { INSTRUCTIONS_OF_A_LOOK = 100000, LONGEST_VALUE = 1 << 26 };
+
+static int64_t size_of(const char *path)
+{
+    struct stat info;
+    return path && stat(path, &info) == 0 ? (int64_t)info.st_size : 0;
+}
+
+/* Sorting and joining rows takes some dozens of instructions for each byte that they have. */
+static int is_endless(void *context)
+{
+    static const int64_t least = 20000000, of_a_byte = 1000;
+    sal_sql *s = context;
+    s->work_done += INSTRUCTIONS_OF_A_LOOK;
+    return s->work_done > least && (s->work_done - least) / of_a_byte > size_of(s->path) + size_of(s->part);
+}
+
+static sal_status check_link(const char *path)
+{
+    struct stat info;
+    if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode))
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "%s: is a link, and a run has none there: remove it, or choose another folder", path);
+    return SAL_OK;
+}
+
+static sal_status harden(sal_sql *s)
+{
+    static const int off[] = {SQLITE_DBCONFIG_TRUSTED_SCHEMA, SQLITE_DBCONFIG_ENABLE_VIEW,
+                              SQLITE_DBCONFIG_ENABLE_TRIGGER};
+    sal_status st = SAL_OK;
+    for (size_t i = 0; i < sizeof off / sizeof *off; i++)
+        TRY(sal_sql_check(s, sqlite3_db_config(s->db, off[i], 0, NULL)));
+    (void)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, LONGEST_VALUE);
+    (void)sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 1);
+    sqlite3_progress_handler(s->db, INSTRUCTIONS_OF_A_LOOK, is_endless, s);
+done:
+    return st;
+}
+
+sal_status sal_sql_check_pages(sal_sql *s, const char *schema)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *check = NULL;
+    char text[64];
+    int row;
+    snprintf(text, sizeof text, "PRAGMA %s.quick_check(1)", schema);
+    TRY(sal_sql_prepare(&check, s, text));
+    TRY(sal_sql_step(&row, s, check));
+    const char *found = row ? sal_sql_text(check, 0) : NULL;
+    const char *line = found ? strrchr(found, '\n') : NULL; /* the first is a title */
+    if (!found || strcmp(found, "ok") != 0)
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: is damaged, or no results of salmap (%s)", s->path,
+                      line    ? line + 1
+                      : found ? found
+                              : "cannot be checked");
+done:
+    sqlite3_finalize(check);
+    return st;
 }
 
 sal_status sal_sql_open(sal_sql *out, const char *path, int flags)
@@ -36,8 +102,10 @@ sal_status sal_sql_open(sal_sql *out, const char *path, int flags)
     sal_status st = SAL_OK;
     memset(out, 0, sizeof *out);
     TRY(sal_strdup(&out->path, path));
+    TRY(check_link(path));
     TRY(sal_sql_check(out, sqlite3_open_v2(path, &out->db, flags, NULL)));
     TRY(sal_sql_check(out, sqlite3_extended_result_codes(out->db, 1)));
+    TRY(harden(out));
 done:
     if (st != SAL_OK)
         sal_sql_close(out);
@@ -54,6 +122,7 @@ void sal_sql_close(sal_sql *s)
 
 sal_status sal_sql_run(sal_sql *s, const char *statements)
 {
+    s->work_done = 0;
     return sal_sql_check(s, sqlite3_exec(s->db, statements, NULL, NULL, NULL));
 }
 
@@ -64,6 +133,7 @@ sal_status sal_sql_prepare(sqlite3_stmt **out, sal_sql *s, const char *statement
 
 sal_status sal_sql_step(int *row, sal_sql *s, sqlite3_stmt *statement)
 {
+    s->work_done = 0;
     const int code = sqlite3_step(statement);
     *row = code == SQLITE_ROW;
     return sal_sql_check(s, code);
@@ -104,7 +174,8 @@ sal_status sal_sql_bind_null(sal_sql *s, sqlite3_stmt *statement, int at)
 
 const char *sal_sql_text(sqlite3_stmt *statement, int column)
 {
-    return (const char *)sqlite3_column_text(statement, column);
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    return !text && sqlite3_column_type(statement, column) != SQLITE_NULL ? "" : text; /* a BLOB of no bytes */
 }
 
 double sal_sql_real(sqlite3_stmt *statement, int column)

@@ -8,11 +8,16 @@
 
 typedef struct sal_sql {
     sqlite3 *db;
-    char *path; /* for messages */
+    char *path;        /* for messages */
+    const char *part;  /* path of a database that was attached, or NULL; borrowed */
+    int64_t work_done; /* in a step so far, in some instructions of SQLite's */
 } sal_sql;
 
-/* flags: SQLITE_OPEN_... On failure *out is closed. Errors: IO (also: in use by another process, disk full),
- * FORMAT (no database, or a damaged one), MEMORY. */
+/* flags: SQLITE_OPEN_... On failure *out is closed. *out must stay where it is until then. Nothing that a database
+ * brings with it is run: neither views nor triggers nor functions in its schema. A step that works longer than the
+ * size of the files can explain is an error.
+ * Errors: IO (also: in use by another process, disk full), FORMAT (no database, or a damaged one), ARGUMENT (a link),
+ * MEMORY. */
 sal_status sal_sql_open(sal_sql *out, const char *path, int flags);
 void sal_sql_close(sal_sql *sql); /* fine on a zeroed struct */
 /* SAL_OK for SQLITE_OK, _ROW and _DONE; else what went wrong, naming the file. */
@@ -31,6 +36,9 @@ sal_status sal_sql_bind_text(sal_sql *sql, sqlite3_stmt *statement, int at, cons
 sal_status sal_sql_bind_integer(sal_sql *sql, sqlite3_stmt *statement, int at, int64_t value);
 sal_status sal_sql_bind_real(sal_sql *sql, sqlite3_stmt *statement, int at, double value);
 sal_status sal_sql_bind_null(sal_sql *sql, sqlite3_stmt *statement, int at);
+
+/* Are the pages sound (PRAGMA quick_check) of "main", or of what was attached? Errors: FORMAT, and as above. */
+sal_status sal_sql_check_pages(sal_sql *sql, const char *schema);
 
 /* A column as text, BLOBs included; NULL where it is NULL. Borrowed until the next step. */
 const char *sal_sql_text(sqlite3_stmt *statement, int column);

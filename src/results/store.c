@@ -75,6 +75,7 @@ static sal_status make_or_check(sal_store *s, const sal_run *run)
                              "BEGIN IMMEDIATE"));
     TRY(has_tables(&there, &s->sql));
     if (there) {
+        TRY(sal_store_check_tables(&s->sql, "main"));
         TRY(sal_store_check_run(&s->sql, run));
     } else {
         TRY(sal_store_make_tables(&s->sql, s->dataset));
@@ -179,6 +180,13 @@ done:
 
 /* ---- What is there already ----------------------------------------------- */
 
+static sal_status check_id(const sal_store *s, int64_t id)
+{
+    if (id >= 0 && (size_t)id < s->dataset->count)
+        return SAL_OK;
+    return sal_fail(SAL_ERROR_FORMAT, "%s: picture %lld is not in the list", s->sql.path, (long long)id);
+}
+
 sal_status sal_store_known(unsigned char *known, sal_store *s)
 {
     sal_status st = SAL_OK;
@@ -191,8 +199,9 @@ sal_status sal_store_known(unsigned char *known, sal_store *s)
             break;
         const int64_t id = sqlite3_column_int64(select, 0);
         const char *status = sal_sql_text(select, 1);
-        if (id < 0 || (size_t)id >= s->dataset->count || !status) {
-            st = sal_fail(SAL_ERROR_FORMAT, "%s: picture %lld is not in the list", s->sql.path, (long long)id);
+        TRY(check_id(s, id));
+        if (!status) {
+            st = sal_fail(SAL_ERROR_FORMAT, "%s: picture %lld has no status", s->sql.path, (long long)id);
             goto done;
         }
         known[id] = strcmp(status, "ok") == 0 ? SAL_KNOWN_DONE
@@ -215,13 +224,14 @@ sal_status sal_store_check_files(sal_store *s)
     TRY(sal_sql_prepare(
         &select, &s->sql,
         "SELECT id, bytes FROM (SELECT id, bytes, row_number() OVER (ORDER BY id) AS n, count(*) OVER ()"
-        " AS all_n FROM pictures WHERE status = 'ok') WHERE n % (all_n / ?1 + 1) = 0 OR n = 1"));
+        " AS all_n FROM pictures WHERE status = 'ok' AND bytes > 0) WHERE n % (all_n / ?1 + 1) = 0 OR n = 1"));
     TRY(sal_sql_bind_integer(&s->sql, select, 1, LOOKED_AT));
     for (;;) {
         struct stat now;
         TRY(sal_sql_step(&row, &s->sql, select));
         if (!row)
             break;
+        TRY(check_id(s, sqlite3_column_int64(select, 0)));
         const char *file = sal_dataset_file(s->dataset, (size_t)sqlite3_column_int64(select, 0));
         if (stat(file, &now) == 0 && now.st_size != sqlite3_column_int64(select, 1)) {
             st = sal_fail(SAL_ERROR_ARGUMENT,
@@ -253,7 +263,7 @@ done:
     return st;
 }
 
-sal_status sal_store_keep_top(sal_store *s, int64_t n, const char *folder)
+sal_status sal_store_keep_top(sal_store *s, int64_t n, const char *folder, const sal_run_names *names)
 {
     sal_status st = SAL_OK;
     sqlite3_stmt *update = NULL;
@@ -261,7 +271,7 @@ sal_status sal_store_keep_top(sal_store *s, int64_t n, const char *folder)
     TRY(sal_sql_bind_integer(&s->sql, update, 1, n));
     TRY(sal_sql_step_done(&s->sql, update));
     if (folder)
-        TRY(sal_run_remove_overlays(folder, &s->sql));
+        TRY(sal_run_remove_overlays(folder, &s->sql, names));
 done:
     sqlite3_finalize(update);
     return st;

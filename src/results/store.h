@@ -8,6 +8,7 @@
 
 #include "dataset/dataset.h"
 #include "results/result.h"
+#include "results/run_names.h"
 #include "results/sql.h"
 
 #define SAL_STORE_WHOLE "results.sqlite"
@@ -50,11 +51,14 @@ sal_status sal_store_flush(sal_store *store);
 /* Seconds that the committing thread was at work. */
 double sal_store_busy(sal_store *store);
 /* Of a store that was flushed: no overlay but those of the n highest scores; ties go to the earlier picture. folder:
- * of the run, whose other overlays are removed; or NULL. */
-sal_status sal_store_keep_top(sal_store *store, int64_t n, const char *folder);
+ * of the run, whose other overlays are removed, as far as they are files of `names`; or NULL. */
+sal_status sal_store_keep_top(sal_store *store, int64_t n, const char *folder, const sal_run_names *names);
 
 /* The tables, in a database that has none. */
 sal_status sal_store_make_tables(sal_sql *sql, const sal_dataset *dataset);
+/* Are the pages sound, and the tables those of salmap? schema: "main", or "part" of what was attached.
+ * Errors: FORMAT (names the table). */
+sal_status sal_store_check_tables(sal_sql *sql, const char *schema);
 /* The rows of table run. */
 sal_status sal_store_write_run(sal_sql *sql, const sal_run *run, size_t pictures);
 /* Is what is asked for now what the results were begun with? Errors: ARGUMENT (names the first difference). */

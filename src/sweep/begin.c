@@ -7,7 +7,7 @@
 #include "base/plain_locale.h"
 #include "sweep/settings.h"
 
-#include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,9 +36,11 @@ static sal_status reconcile_list(sal_sweep_state *s)
     char sha256[SAL_DIGEST_SIZE];
     const char *first;
     size_t added;
-    TRY(sal_run_path(&path, s->folder, SAL_RUN_MANIFEST));
-    if (access(path, F_OK) != 0)
+    int there;
+    TRY(sal_run_exists(&there, s->folder, SAL_RUN_MANIFEST));
+    if (!there)
         goto done;
+    TRY(sal_run_path(&path, s->folder, SAL_RUN_MANIFEST));
     const char *const inputs[] = {path};
     const sal_dataset_options options = {.root = s->dataset->root};
     TRY(sal_dataset_open(&then, inputs, 1, &options));
@@ -102,29 +104,28 @@ static sal_status check_labels(const sal_sweep_state *s)
 /* ---- The run folder ------------------------------------------------------ */
 
 /* Shards of one run are all of the same number. */
-static sal_status check_shards(const sal_sweep_state *s, const char *path)
+static sal_status check_shard(void *context, const sal_run_folder *folder, const char *name)
 {
-    sal_status st = SAL_OK;
+    const sal_sweep_state *s = context;
+    const char *file = sal_names_base(name);
     int64_t index, count;
-    DIR *directory = opendir(path);
-    for (struct dirent *e; directory && st == SAL_OK && (e = readdir(directory)) != NULL;)
-        if (sal_run_parse_shard(&index, &count, e->d_name) && count != s->options.shards)
-            st = sal_fail(SAL_ERROR_ARGUMENT,
-                          "%s: holds %s, a shard of %lld, and this one is of %lld: choose another folder, or remove it",
-                          path, e->d_name, (long long)count, (long long)s->options.shards);
-    if (directory)
-        closedir(directory);
-    return st;
+    if (!sal_run_parse_shard(&index, &count, file) || count == s->options.shards)
+        return SAL_OK;
+    return sal_fail(SAL_ERROR_ARGUMENT,
+                    "%s/" SAL_STORE_SHARDS
+                    ": holds %s, a shard of %lld, and this one is of %lld: choose another folder, or remove it",
+                    folder->path, file, (long long)count, (long long)s->options.shards);
 }
 
 /* Parts and a whole do not mix in one folder. */
-static sal_status check_kind(const sal_sweep_state *s)
+static sal_status check_kind(sal_sweep_state *s)
 {
     sal_status st = SAL_OK;
-    char *shards = NULL, *whole = NULL;
-    TRY(sal_run_path(&shards, s->folder, SAL_STORE_SHARDS));
-    TRY(sal_run_store_path(&whole, s->folder, 0, 1));
-    const int has_shards = access(shards, F_OK) == 0, has_whole = access(whole, F_OK) == 0;
+    sal_run_folder folder = {.fd = -1};
+    int has_shards, has_whole;
+    TRY(sal_run_folder_open(&folder, s->folder));
+    TRY(sal_run_file_exists(&has_shards, &folder, SAL_STORE_SHARDS));
+    TRY(sal_run_file_exists(&has_whole, &folder, SAL_STORE_WHOLE));
     if (s->options.shards == 1 && has_shards)
         st = sal_fail(SAL_ERROR_ARGUMENT,
                       "%s: holds a run in shards: go on with --shard, or 'salmap merge' it; --restart throws its "
@@ -136,38 +137,10 @@ static sal_status check_kind(const sal_sweep_state *s)
                       "away",
                       s->folder);
     else if (s->options.shards > 1)
-        st = check_shards(s, shards);
+        st = sal_run_files_each(&folder, SAL_STORE_SHARDS, check_shard, s);
 done:
-    free(shards);
-    free(whole);
+    sal_run_folder_close(&folder);
     return st;
-}
-
-/* Whether a file name is one of those of a picture. */
-static int is_file_of(const sal_sweep_state *s, size_t row, const char *name)
-{
-    const int64_t maps = s->layout.top > 0 ? s->layout.top : 1;
-    int found = 0;
-    for (int64_t map = 0; map < maps && !found; map++)
-        for (int file = 0; file < SAL_FILE_COUNT && !found; file++) {
-            char *path = NULL;
-            if ((s->layout.files & SAL_FILE_BIT(file)) &&
-                sal_names_path(&path, s->names.stems[row], (sal_output_file)file, row, map, &s->layout) == SAL_OK)
-                found = strcmp(sal_names_base(path), name) == 0;
-            free(path);
-        }
-    return found;
-}
-
-/* Other shards may be writing theirs. */
-static int is_ours(void *context, size_t first, const char *file)
-{
-    const sal_sweep_state *s = context;
-    for (size_t i = first; i < first + 1000 && i < s->dataset->count; i++)
-        if (sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards) &&
-            strncmp(file, s->names.stems[i], strlen(s->names.stems[i])) == 0 && is_file_of(s, i, file))
-            return 1;
-    return 0;
 }
 
 /* Pictures that lie where results go, as ".../maps/000/x.npy" of the run folder itself, would be overwritten. */
@@ -182,6 +155,10 @@ static sal_status check_inputs(const sal_sweep_state *s)
         free(path);
         TRY(sal_run_path(&path, s->folder, kinds[k]));
         there[k] = stat(path, &ours[k]) == 0;
+        if (!there[k] && errno != ENOENT) {
+            st = sal_fail(SAL_ERROR_IO, "%s: cannot be looked at: %s", path, strerror(errno));
+            goto done;
+        }
     }
     for (size_t i = 0; (there[0] || there[1]) && i < s->dataset->count; i++) {
         const char *file = sal_dataset_file(s->dataset, i), *name = sal_names_base(file), *at = name;
@@ -210,11 +187,13 @@ done:
 static sal_status check_command(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
-    TRY(sal_run_refuse_foreign(s->folder));
+    TRY(sal_run_refuse_foreign(s->folder, s->dataset->count));
     TRY(check_inputs(s));
     TRY(check_labels(s));
     TRY(sal_model_hash(s->model_sha256, s->model));
     TRY(sal_settings_make(&s->settings, &s->options, engine));
+    TRY(sal_run_layout(&s->layout, s->settings));
+    s->layout.out_dir = s->folder;
     TRY(hash_list(s->manifest_sha256, s->dataset));
     TRY(sal_run_store_path(&s->store_path, s->folder, s->options.shard, s->options.shards));
     if (!s->options.restart || s->options.shards > 1)
@@ -231,13 +210,15 @@ done:
     return st;
 }
 
+static sal_status describe(sal_sweep_state *s, int anew)
+{
+    return sal_run_describe(s->folder, &s->run, s->dataset, s->options.inputs, s->options.input_count, anew);
+}
+
 static sal_status open_store(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
     sal_plan_info plan;
-    /* Results that are there say best what differs; without them, a refused command is to leave none. */
-    if (access(s->store_path, F_OK) != 0)
-        TRY(sal_run_check(s->folder, &s->run));
     TRY(sal_directory_make_for(s->store_path));
     TRY(sal_engine_get_plan(&plan, engine));
     st = sal_store_open(&s->store, s->store_path, s->folder, &s->run, s->dataset, plan.device);
@@ -252,17 +233,24 @@ done:
 static sal_status open_run(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
-    TRY(sal_output_folder(s->folder));
+    char name[SAL_RUN_STORE_NAME];
+    int known;
+    sal_run_store_name(name, s->options.shard, s->options.shards);
+    TRY(sal_output_folder(s->folder, SAL_RUN_JSON));
     TRY(check_command(s, engine));
     if (s->options.restart)
         TRY(s->options.shards > 1 ? sal_run_remove_shard(s->folder, &s->run) : sal_run_remove(s->folder));
-    TRY(sal_names_make(&s->names, (const char *const *)s->dataset->files, s->dataset->count, &s->layout));
+    TRY(sal_run_names_make(&s->names, s->dataset, s->settings));
+    /* Results that are there say best what differs; before there are any, the folder is to be a run. */
+    TRY(sal_run_exists(&known, s->folder, name));
+    if (!known)
+        TRY(describe(s, s->options.restart));
     TRY(open_store(s, engine));
-    TRY(sal_run_describe(s->folder, &s->run, s->dataset, s->options.inputs, s->options.input_count));
+    TRY(describe(s, 0));
     TRY(sal_run_sync(s->folder));
     if (s->options.shards == 1)
         TRY(sal_run_remove_own_temporaries(s->folder));
-    TRY(sal_run_remove_temporaries(s->folder, is_ours, s));
+    TRY(sal_run_remove_temporaries(s->folder, &s->run, &s->names));
     s->has_root = stat(s->dataset->root[0] ? s->dataset->root : ".", &s->root) == 0;
 done:
     return st;
@@ -296,7 +284,7 @@ static sal_status list_pending(sal_sweep_state *s)
                                                 s->options.explain.target.score};
         s->rows[s->count] = i;
         s->paths[s->count] = sal_dataset_file(s->dataset, i);
-        s->stems[s->count++] = s->names.stems[i];
+        s->stems[s->count++] = s->names.names.stems[i];
     }
 done:
     sal_free(known);

@@ -60,7 +60,7 @@ static sal_status explain(size_t *failed, sal_engine *const *engines, size_t eng
         return SAL_OK;
     d.map_count = options->top > 0 ? (size_t)options->top : 1;
     TRY(sal_alloc(&d.maps, d.map_count, sizeof *d.maps, "results"));
-    TRY(sal_output_folder(options->out_dir));
+    TRY(sal_output_folder(options->out_dir, "writable"));
     sal_pipeline_job job = {.paths = paths,
                             .count = count,
                             .options = options,

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "image/image.h"
 #include "map/map.h"
+#include "results/run_files.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -154,7 +155,7 @@ static sal_status name_files(sal_output *out, const sal_output_job *job)
         TRY(sal_names_path(&out->paths[file], job->stem, (sal_output_file)file, job->picture, job->number,
                            job->layout));
         if (job->layout->spread)
-            TRY(sal_directory_make_for(out->paths[file]));
+            TRY(sal_run_place_make(out->paths[file]));
     }
 done:
     return st;
@@ -212,7 +213,7 @@ void sal_output_clear(sal_output *out)
     memset(out, 0, sizeof *out);
 }
 
-sal_status sal_output_folder(const char *out_dir)
+sal_status sal_output_folder(const char *out_dir, const char *name)
 {
     sal_status st = SAL_OK;
     sal_file_out probe = {0};
@@ -220,13 +221,13 @@ sal_status sal_output_folder(const char *out_dir)
     if (!out_dir || !*out_dir)
         return sal_fail(SAL_ERROR_ARGUMENT, "no output folder is given");
     TRY(sal_directory_make(out_dir));
-    size_t size = strlen(out_dir) + sizeof "/writable";
+    size_t size = strlen(out_dir) + strlen(name) + 2;
     path = malloc(size);
     if (!path) {
         st = sal_fail_memory(size, "a path");
         goto done;
     }
-    snprintf(path, size, "%s/writable", out_dir);
+    snprintf(path, size, "%s/%s", out_dir, name);
     st = sal_file_create(&probe, path);
     if (st != SAL_OK)
         st = sal_fail_in(st, "%s: the output folder is not writable", out_dir);

@@ -38,8 +38,8 @@ sal_overlay_style sal_output_style(const sal_explain_options *options);
 sal_status sal_output_write(sal_output *out, const sal_output_job *job);
 void sal_output_clear(sal_output *out); /* fine on a zeroed struct */
 
-/* Makes the output folder, and makes sure that files can be made in it: better before the first picture than after
- * it. Errors: ARGUMENT (none is given), IO. */
-sal_status sal_output_folder(const char *out_dir);
+/* Makes the output folder, and makes sure that files can be made in it, such as `name`: better before the first picture
+ * than after it. Errors: ARGUMENT (none is given), IO. */
+sal_status sal_output_folder(const char *out_dir, const char *name);
 
 #endif

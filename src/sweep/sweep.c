@@ -55,19 +55,6 @@ static sal_status check_options(sal_sweep_state *s)
     return SAL_OK;
 }
 
-static void choose_files(sal_sweep_state *s)
-{
-    static const unsigned formats[] = {[SAL_MAPS_NPY] = SAL_FILE_BIT(SAL_FILE_NPY),
-                                       [SAL_MAPS_NONE] = 0,
-                                       [SAL_MAPS_NPZ] = SAL_FILE_BIT(SAL_FILE_NPZ),
-                                       [SAL_MAPS_PNG16] = SAL_FILE_BIT(SAL_FILE_PNG16)};
-    const sal_sweep_options *o = &s->options;
-    s->layout =
-        (sal_output_layout){.files = formats[o->maps], .top = o->explain.top, .out_dir = s->folder, .spread = 1};
-    if (o->overlays != SAL_OVERLAYS_NONE)
-        s->layout.files |= SAL_FILE_BIT(o->overlay_jpeg ? SAL_FILE_OVERLAY_JPEG : SAL_FILE_OVERLAY);
-}
-
 /* ---- Right and wrong ----------------------------------------------------- */
 
 /* Whether the prediction is the label: -1 where that cannot be said. */
@@ -246,7 +233,8 @@ static sal_status finish(sal_sweep_state *s)
         goto done;
     }
     if (s->top.heap)
-        TRY(sal_store_keep_top(s->store, s->options.overlay_count, s->options.shards == 1 ? s->folder : NULL));
+        TRY(sal_store_keep_top(s->store, s->options.overlay_count, s->options.shards == 1 ? s->folder : NULL,
+                               &s->names));
 done:
     if (st == SAL_OK || st == SAL_ERROR_CANCELLED) {
         sal_status closed = sal_store_close(s->store, outcome);
@@ -308,7 +296,6 @@ static sal_status prepare(sal_sweep_state *s, sal_engine *const *engines, size_t
     TRY(sal_model_get_info(&s->info, s->model));
     if (s->options.predictions > s->info.outputs)
         s->options.predictions = s->info.outputs;
-    choose_files(s);
     TRY(sal_sweep_begin(s, engines[0]));
 done:
     return st;
@@ -316,7 +303,7 @@ done:
 
 static void release(sal_sweep_state *s)
 {
-    sal_names_clear(&s->names);
+    sal_run_names_clear(&s->names);
     sal_dataset_close(s->frozen);
     free(s->settings);
     free(s->store_path);

@@ -20,8 +20,8 @@ typedef struct sal_sweep_state {
     char model_sha256[SAL_DIGEST_SIZE];
     char manifest_sha256[SAL_DIGEST_SIZE];
     sal_run run;
-    sal_output_layout layout;
-    sal_names names;
+    sal_output_layout layout; /* as the settings say it */
+    sal_run_names names;
     sal_store *store;
     char *store_path;
     struct stat root; /* the folder of the pictures, when the run began */
@@ -42,7 +42,7 @@ typedef struct sal_sweep_state {
 /* ---- begin.c -------------------------------------------------------------- */
 
 /* Opens the run folder, or makes it, and reads what is known: which pictures are left to do. The options are checked,
- * folder, model, info and layout are set. Errors: those of sal_sweep before the first picture. */
+ * folder, model and info are set. Errors: those of sal_sweep before the first picture. */
 sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine);
 
 #endif

@@ -123,12 +123,23 @@ class BadPictures(SweepCase):
         top = self.draw_many(6)
         self.sweep(top, "--overlays", "top:3")
         first = self.snapshot()
-        for lost in (["results.csv"], ["run.json"], ["results.sqlite"], ["results.sqlite", "results.csv"]):
+        for lost in (["results.csv"], ["results.sqlite"], ["results.sqlite", "results.csv"]):
             with self.subTest(lost=lost):
                 for name in lost:
                     os.remove(os.path.join(self.result, name))
                 self.sweep(top, "--overlays", "top:3")
                 self.assert_same_files(self.snapshot(), first)
+
+    def test_without_run_json_it_is_no_run(self):
+        """Whose files those are, nothing else says: they stay."""
+        top = self.draw_many(6)
+        self.sweep(top)
+        os.remove(os.path.join(self.result, "run.json"))
+        before = self.snapshot()
+        for options in ([], ["--restart"], ["--shard", "0/2"]):
+            self.sweep(top, *options, code=2, texts=[os.path.join(self.result, "results.sqlite") + ": is not of a run, and "
+                                                     "results would go there: choose another folder\n"])
+            self.assert_same_files(self.snapshot(), before)
 
     def test_a_complete_run_with_failures_exits_with_3_again(self):
         top = self.draw_many(6)
@@ -317,13 +328,22 @@ class Refusals(SweepCase):
 
     def test_a_database_that_is_none(self):
         top = self.draw_many(2)
-        os.mkdir(self.result)
+        self.sweep(top)
         path = self.write("RUN/results.sqlite", b"this is a letter, not a database\n" * 100)
         self.sweep(top, code=1, texts=[path + ": is damaged, or no results of salmap (file is not a database); --restart begins "
                                        "anew\n"])
         self.assertEqual(self.read(path), b"this is a letter, not a database\n" * 100)
         self.sweep(top, "--restart")
         self.assertEqual([row["status"] for row in self.rows()], ["ok"] * 2)
+
+    def test_a_database_of_somebody_else(self):
+        top = self.draw_many(2)
+        os.mkdir(self.result)
+        path = self.write("RUN/results.sqlite", b"this is a letter, not a database\n" * 100)
+        for options in ([], ["--restart"]):
+            self.sweep(top, *options, code=2, texts=[path + ": is not of a run, and results would go there: choose another "
+                                                     "folder\n"])
+        self.assertEqual(self.read(path), b"this is a letter, not a database\n" * 100)
 
     def test_two_at_the_same_time(self):
         top = self.draw_many(30)

@@ -5,7 +5,9 @@ target_link_libraries(results_support PRIVATE PkgConfig::CRITERION PkgConfig::SQ
 # sal_results_test(NAME [CALL...]): the calls go to __wrap_CALL of the test.
 function(sal_results_test name)
   list(TRANSFORM ARGN PREPEND "-Wl,--wrap=" OUTPUT_VARIABLE wraps)
-  sal_unit_test(${name} LABELS results MODULES base dataset results SUPPORT results_support LIBRARIES PkgConfig::SQLITE ${wraps})
+  list(APPEND wraps -Wl,--wrap=sqlite3_db_config)
+  sal_unit_test(${name} LABELS results MODULES base dataset results SUPPORT results_support LIBRARIES PkgConfig::SQLITE PkgConfig::JANSSON
+                ${wraps})
 endfunction()
 
 sal_results_test(test_results_sql)
@@ -16,7 +18,7 @@ sal_results_test(test_results_store syncfs nanosleep clock_gettime pthread_cond_
                                     pthread_cond_init pthread_create malloc)
 sal_results_test(test_results_run syncfs)
 sal_results_test(test_results_remove)
-sal_results_test(test_results_merge syncfs rename)
+sal_results_test(test_results_merge syncfs renameat)
 # Allocations and SQLite.
 sal_results_test(test_results_faults malloc aligned_alloc realloc strdup free open_memstream fclose newlocale syncfs sqlite3_exec
                                      sqlite3_prepare_v2 sqlite3_step sqlite3_bind_int64 sqlite3_bind_double

@@ -13,13 +13,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TEXTS = 1024 };
+enum { TEXTS = 8192 };
 
 static char folder[256];
 static char *texts[TEXTS];
 static unsigned next_text;
 static sal_dataset *lists[64];
 static unsigned list_count;
+static sal_run_names names[16];
+static unsigned names_count;
 
 /* ---- Texts --------------------------------------------------------------- */
 
@@ -122,6 +124,8 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
 
 void remove_scratch(void)
 {
+    for (unsigned i = 0; i < names_count; i++)
+        sal_run_names_clear(&names[i]);
     for (unsigned i = 0; i < list_count; i++)
         sal_dataset_close(lists[i]);
     for (int i = 0; i < TEXTS; i++)
@@ -234,6 +238,23 @@ const char *names_in(const char *path)
 
 /* ---- Result files -------------------------------------------------------- */
 
+int triggers_fire;
+
+int __real_sqlite3_db_config(sqlite3 *db, int what, ...);
+int __wrap_sqlite3_db_config(sqlite3 *db, int what, ...);
+
+int __wrap_sqlite3_db_config(sqlite3 *db, int what, ...)
+{
+    va_list arguments;
+    va_start(arguments, what);
+    const int on = va_arg(arguments, int);
+    int *then = va_arg(arguments, int *);
+    va_end(arguments);
+    if (what == SQLITE_DBCONFIG_ENABLE_TRIGGER && triggers_fire)
+        return SQLITE_OK;
+    return __real_sqlite3_db_config(db, what, on, then);
+}
+
 static sqlite3 *open_file(const char *path)
 {
     sqlite3 *db = NULL;
@@ -329,6 +350,13 @@ sal_dataset *list_of_count(size_t count)
     return d;
 }
 
+const sal_run_names *names_of(const sal_dataset *list, const char *settings)
+{
+    cr_assert_lt(names_count, sizeof names / sizeof *names);
+    must(sal_run_names_make(&names[names_count], list, settings));
+    return &names[names_count++];
+}
+
 sal_run plain_run(void)
 {
     return (sal_run){.model = "m.onnx",
@@ -342,8 +370,8 @@ sal_run plain_run(void)
 const sal_result *make_plain(plain_result *out, size_t row, float score, int overlay)
 {
     memset(out, 0, sizeof *out);
-    snprintf(out->map_file, sizeof out->map_file, "maps/000/%zu.npy", row);
-    snprintf(out->overlay_file, sizeof out->overlay_file, "overlays/000/%zu.overlay.png", row);
+    snprintf(out->map_file, sizeof out->map_file, "maps/000/a%zu.npy", row);
+    snprintf(out->overlay_file, sizeof out->overlay_file, "overlays/000/a%zu.overlay.png", row);
     out->prediction = (sal_prediction){.output = (int64_t)row % 7, .score = score, .probability = 0.5F};
     out->map = (sal_result_map){.target = (int64_t)row % 7,
                                 .score = score,

@@ -14,7 +14,7 @@ void remove_scratch(void);
 /* Likewise, and the process is nobody's from then on: root writes everywhere. */
 void make_scratch_as_nobody(void);
 /* A path in the folder, from a printf format. This and every text below is good until
- * 1000 more were asked for. */
+ * 8000 more were asked for. */
 const char *scratch(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A text likewise. */
 const char *text_from(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -48,6 +48,8 @@ const char *last_error(void);
 const char *rows_of(const char *path, const char *query);
 /* Changes a result file. */
 void change(const char *path, const char *statements);
+/* 1: triggers of a result file fire, as they do nowhere else: so that a statement fails which is meant. */
+extern int triggers_fire;
 /* Another program's hold on a result file: begins a transaction that writes, until it is let go. */
 sqlite3 *hold(const char *path);
 void let_go(sqlite3 *held);
@@ -57,6 +59,8 @@ sal_dataset *list_of(const char *manifest);
 /* a0.png ... of so many pictures. */
 sal_dataset *list_of_count(size_t count);
 
+/* The names of a list's files; live as long. */
+const sal_run_names *names_of(const sal_dataset *list, const char *settings);
 /* Of a model m.onnx with settings "method gradient", "top-k 2". */
 sal_run plain_run(void);
 /* A picture's result with one prediction and one map, numbers made of the row. */
@@ -64,10 +68,11 @@ typedef struct plain_result {
     sal_result result;
     sal_prediction prediction;
     sal_result_map map;
-    char map_file[32];
-    char overlay_file[40];
+    char map_file[40];
+    char overlay_file[48];
 } plain_result;
-/* NULL for no overlay: the files are named maps/000/<row>.npy and overlays/000/<row>.overlay.png. */
+/* NULL for no overlay: the files are those of list_of_count: maps/000/a<row>.npy and
+ * overlays/000/a<row>.overlay.png. */
 const sal_result *make_plain(plain_result *out, size_t row, float score, int overlay);
 
 /* A result file without a store: all its rows are put at once, the file is closed. */

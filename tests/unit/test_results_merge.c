@@ -29,13 +29,13 @@ int __wrap_syncfs(int fd)
 static int rename_fails_at;
 static int renames;
 
-int __wrap_rename(const char *from, const char *to);
-int __real_rename(const char *from, const char *to);
+int __wrap_renameat(int from_folder, const char *from, int to_folder, const char *to);
+int __real_renameat(int from_folder, const char *from, int to_folder, const char *to);
 
-int __wrap_rename(const char *from, const char *to)
+int __wrap_renameat(int from_folder, const char *from, int to_folder, const char *to)
 {
     errno = EIO;
-    return ++renames == rename_fails_at ? -1 : __real_rename(from, to);
+    return ++renames == rename_fails_at ? -1 : __real_renameat(from_folder, from, to_folder, to);
 }
 
 /* ---- Shards -------------------------------------------------------------- */
@@ -110,12 +110,12 @@ static const char *shard_in(const char *folder, int64_t shard, int64_t shards)
 static void put_shard(const char *folder, int64_t shard, int64_t shards)
 {
     put_results(shard_in(folder, shard, shards), shard, shards);
-    must(sal_run_describe(scratch("%s", folder), &run, list, NULL, 0));
+    must(sal_run_describe(scratch("%s", folder), &run, list, NULL, 0, 0));
     for (size_t row = 0; row < list->count; row++)
         if (row != 4 && sal_dataset_in_shard(list, row, shard, shards)) {
-            write_text(scratch("%s/maps/000/%zu.npy", folder, row), text_from("map %zu", row));
+            write_text(scratch("%s/maps/000/a%zu.npy", folder, row), text_from("map %zu", row));
             if (row != 2)
-                write_text(scratch("%s/overlays/000/%zu.overlay.png", folder, row), text_from("overlay %zu", row));
+                write_text(scratch("%s/overlays/000/a%zu.overlay.png", folder, row), text_from("overlay %zu", row));
         }
 }
 
@@ -225,9 +225,9 @@ Test(merge, of_several_folders_copies_their_files)
     cr_expect_str_eq(text_of(scratch("out/run.json")), text_of(scratch("a/run.json")));
     cr_expect_str_eq(text_of(scratch("out/manifest.csv")), text_of(scratch("a/manifest.csv")));
     for (size_t row = 0; row < PICTURES; row++) {
-        cr_expect_str_eq(text_of(scratch("out/maps/000/%zu.npy", row)),
+        cr_expect_str_eq(text_of(scratch("out/maps/000/a%zu.npy", row)),
                          row == 4 ? "(none)" : text_from("map %zu", row));
-        cr_expect_str_eq(text_of(scratch("out/overlays/000/%zu.overlay.png", row)),
+        cr_expect_str_eq(text_of(scratch("out/overlays/000/a%zu.overlay.png", row)),
                          row == 4 || row == 2 ? "(none)" : text_from("overlay %zu", row));
     }
     cr_expect_str_eq(names_in(scratch("a/maps/000")), before);
@@ -243,7 +243,7 @@ Test(merge, of_one_folder_into_another_copies_too)
     put_shards("a", 2);
     must(merge_into(&info, "a", NULL));
     expect_whole("out");
-    cr_expect_str_eq(text_of(scratch("out/maps/000/0.npy")), "map 0");
+    cr_expect_str_eq(text_of(scratch("out/maps/000/a0.npy")), "map 0");
     cr_expect_str_eq(names_in(scratch("a")), "manifest.csv maps/ overlays/ run.json shards/ ");
 }
 
@@ -256,11 +256,11 @@ Test(merge, copies_files_of_every_length)
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (unsigned char)(i * 131 + i / 251);
     for (size_t i = 0; i < 6; i++)
-        write_bytes(scratch("a/maps/000/%zu.npy", i < 4 ? i : i + 1), bytes, sizes[i]);
+        write_bytes(scratch("a/maps/000/a%zu.npy", i < 4 ? i : i + 1), bytes, sizes[i]);
     must(merge_into(&info, "a", NULL));
     for (size_t i = 0; i < 6; i++) {
         struct stat copy;
-        const char *path = scratch("out/maps/000/%zu.npy", i < 4 ? i : i + 1);
+        const char *path = scratch("out/maps/000/a%zu.npy", i < 4 ? i : i + 1);
         cr_assert_eq(stat(path, &copy), 0);
         cr_expect_eq((size_t)copy.st_size, sizes[i]);
         cr_expect_eq(memcmp(text_of(path), bytes, sizes[i]), 0, "%zu bytes", sizes[i]);
@@ -540,8 +540,9 @@ Test(merge, names_a_picture_that_is_a_stranger)
                                             ours));
     refuse(SAL_ERROR_FORMAT,
            text_from("{}/run/shards/1-of-2.sqlite: picture %zu (b.png) does not belong to this shard", ours));
-    change(shard_in("run", 1, 2), text_from("DROP TABLE pictures; CREATE TABLE pictures(id, path);"
-                                            "INSERT INTO pictures VALUES(%zu, NULL)",
+    change(shard_in("run", 1, 2), text_from("CREATE TABLE copies AS SELECT * FROM pictures; DROP TABLE pictures;"
+                                            "ALTER TABLE copies RENAME TO pictures;"
+                                            "UPDATE pictures SET path = NULL WHERE id = %zu",
                                             ours));
     refuse(SAL_ERROR_FORMAT,
            text_from("{}/run/shards/1-of-2.sqlite: picture %zu (?) does not belong to this shard", ours));
@@ -551,15 +552,14 @@ Test(merge, names_a_picture_that_is_a_stranger)
 Test(merge, names_a_shard_that_is_damaged)
 {
     const size_t theirs = row_of(0, 2, 4);
-    const char *temporary = text_from("{}/run/results.sqlite.tmp-%ld-0", (long)getpid());
     put_shards("run", 2);
     change(shard_in("run", 1, 2), text_from("INSERT INTO predictions VALUES(%zu, 1, 0, 0, 0)", theirs));
-    refuse(SAL_ERROR_IO, text_from("{}/run/shards/1-of-2.sqlite: %s: SQLite: UNIQUE constraint failed: "
-                                   "predictions.picture, predictions.rank",
-                                   temporary));
+    refuse(SAL_ERROR_FORMAT, text_from("{}/run/shards/1-of-2.sqlite: table predictions has a row of picture %zu, which "
+                                       "is none of this shard",
+                                       theirs));
     change(shard_in("run", 1, 2), text_from("DELETE FROM predictions WHERE picture = %zu; DROP TABLE timings", theirs));
     refuse(SAL_ERROR_FORMAT,
-           text_from("{}/run/shards/1-of-2.sqlite: is damaged, or no results of salmap (no such table: part.timings)"));
+           text_from("{}/run/shards/1-of-2.sqlite: is damaged, or no results of salmap (no such table: timings)"));
     write_text(shard_in("run", 0, 2), "These are no results, but they are long enough to be looked at.\n");
     refuse(SAL_ERROR_FORMAT, text_from("{}/run/shards/0-of-2.sqlite: is damaged, or no results of salmap (file is not "
                                        "a database)"));
@@ -582,20 +582,20 @@ Test(merge, names_a_file_that_is_gone)
     sal_merge_info info;
     const size_t row = row_of(1, 2, 2);
     put_shards("run", 2);
-    (void)remove(scratch("run/overlays/000/%zu.overlay.png", row));
-    refuse(SAL_ERROR_FORMAT, text_from("{}/run/overlays/000/%zu.overlay.png: is gone, and {}/run/shards/1-of-2.sqlite "
+    (void)remove(scratch("run/overlays/000/a%zu.overlay.png", row));
+    refuse(SAL_ERROR_FORMAT, text_from("{}/run/overlays/000/a%zu.overlay.png: is gone, and {}/run/shards/1-of-2.sqlite "
                                        "names it: run that shard again with --restart",
                                        row));
-    (void)remove(scratch("run/maps/000/%zu.npy", row));
+    (void)remove(scratch("run/maps/000/a%zu.npy", row));
     refuse(SAL_ERROR_FORMAT,
-           text_from("{}/run/maps/000/%zu.npy: is gone, and {}/run/shards/1-of-2.sqlite names it: run "
+           text_from("{}/run/maps/000/a%zu.npy: is gone, and {}/run/shards/1-of-2.sqlite names it: run "
                      "that shard again with --restart",
                      row));
     cr_expect(!exists(scratch("run/results.sqlite")));
-    make_folder(scratch("run/maps/000/%zu.npy", row));
+    make_folder(scratch("run/maps/000/a%zu.npy", row));
     expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO,
-                 text_from("{}/run/maps/000/%zu.npy: cannot read: Is a directory", row));
-    cr_expect_str_eq(names_in(scratch("out")), "manifest.csv maps/ run.json ");
+                 text_from("{}/run/maps/000/a%zu.npy: cannot read: Is a directory", row));
+    cr_expect_str_eq(names_in(scratch("out")), "manifest.csv run.json ");
 }
 
 Test(merge, says_which_copy_it_cannot_make)
@@ -605,13 +605,13 @@ Test(merge, says_which_copy_it_cannot_make)
     write_text(scratch("out/run.json"), text_of(scratch("run/run.json")));
     write_text(scratch("out/maps"), "in the way");
     expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO,
-                 "{}/out/maps/000: cannot make the folder: Not a directory");
+                 "{}/out/maps/000: cannot open the folder: Not a directory");
     (void)remove(scratch("out/maps"));
-    make_folder(scratch("out/maps/000/0.npy"));
+    make_folder(scratch("out/maps/000/a0.npy"));
     expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO,
-                 "{}/out/maps/000/0.npy: cannot rename the finished file: Is a directory");
-    cr_expect_str_eq(names_in(scratch("out/maps/000")), "0.npy/ ");
-    (void)remove(scratch("out/maps/000/0.npy"));
+                 "{}/out/maps/000/a0.npy: cannot rename the finished file: Is a directory");
+    cr_expect_str_eq(names_in(scratch("out/maps/000")), "a0.npy/ ");
+    (void)remove(scratch("out/maps/000/a0.npy"));
     must(merge_into(&info, "run", NULL));
     expect_whole("out");
 }
@@ -633,15 +633,15 @@ Test(merge, keeps_overlays_of_the_highest_scores_of_all)
     put_shards("run", 3);
     must(merge_into(&info, "run", NULL));
     cr_expect_str_eq(overlays_kept("out"), "'1 11'\n");
-    cr_expect_str_eq(names_in(scratch("out/overlays/000")), "1.overlay.png 11.overlay.png ");
+    cr_expect_str_eq(names_in(scratch("out/overlays/000")), "a1.overlay.png a11.overlay.png ");
     cr_expect_str_eq(names_in(scratch("run/overlays/000")),
-                     "0.overlay.png 1.overlay.png 10.overlay.png 11.overlay.png 3.overlay.png 5.overlay.png "
-                     "6.overlay.png 7.overlay.png 8.overlay.png 9.overlay.png ");
+                     "a0.overlay.png a1.overlay.png a10.overlay.png a11.overlay.png a3.overlay.png a5.overlay.png "
+                     "a6.overlay.png a7.overlay.png a8.overlay.png a9.overlay.png ");
     must(merge_in_place(&info));
     cr_expect_str_eq(overlays_kept("run"), "'1 11'\n");
-    cr_expect_str_eq(names_in(scratch("run/overlays/000")), "1.overlay.png 11.overlay.png ");
+    cr_expect_str_eq(names_in(scratch("run/overlays/000")), "a1.overlay.png a11.overlay.png ");
     cr_expect_str_eq(names_in(scratch("run/maps/000")),
-                     "0.npy 1.npy 10.npy 11.npy 2.npy 3.npy 5.npy 6.npy 7.npy 8.npy 9.npy ");
+                     "a0.npy a1.npy a10.npy a11.npy a2.npy a3.npy a5.npy a6.npy a7.npy a8.npy a9.npy ");
 }
 
 Test(merge, keeps_all_overlays_of_other_runs)
@@ -649,10 +649,10 @@ Test(merge, keeps_all_overlays_of_other_runs)
     sal_merge_info info;
     run.settings = "method gradient\noverlays topmost:1\ntop-k 1\n";
     put_shards("run", 2);
-    write_text(scratch("run/overlays/000/99.overlay.png"), "of a shard that runs again");
+    write_text(scratch("run/overlays/000/a99.overlay.png"), "of a shard that runs again");
     must(merge_in_place(&info));
     cr_expect_str_eq(overlays_kept("run"), "'0 1 3 5 6 7 8 9 10 11'\n");
-    cr_expect(exists(scratch("run/overlays/000/99.overlay.png")));
+    cr_expect(exists(scratch("run/overlays/000/a99.overlay.png")));
 }
 
 /* ---- Where it goes ------------------------------------------------------- */
@@ -681,15 +681,26 @@ Test(merge, refuses_a_folder_of_another_run)
     for (size_t i = 0; i < 2; i++) {
         const char *path = scratch("out/%s", names[i]), *right = text_of(path);
         const char *wanted = text_from("{}/out/%s: is of another run; choose another folder to merge into", names[i]);
+        /* Cut short by its last line break it is JSON all the same. */
+        const char *broken = i == 1 ? "{}/out/run.json: is not of a run, and results would go there: choose another "
+                                      "folder"
+                                    : wanted;
         write_text(path, text_from("%sx", right));
-        expect_error(merge_into(&info, "run", NULL), SAL_ERROR_ARGUMENT, wanted);
+        expect_error(merge_into(&info, "run", NULL), SAL_ERROR_ARGUMENT, broken);
         write_text(path, text_from("%.*s", (int)strlen(right) - 1, right));
         expect_error(merge_into(&info, "run", NULL), SAL_ERROR_ARGUMENT, wanted);
         write_text(path, text_from("%.*sx", (int)strlen(right) - 1, right));
-        expect_error(merge_into(&info, "run", NULL), SAL_ERROR_ARGUMENT, wanted);
+        expect_error(merge_into(&info, "run", NULL), SAL_ERROR_ARGUMENT, broken);
         write_text(path, right);
     }
     must(merge_into(&info, "run", NULL));
+    const char *right = text_of(scratch("out/run.json"));
+    sal_run other = run;
+    other.settings = "method other\n";
+    must(sal_run_describe(scratch("out"), &other, list, NULL, 0, 1));
+    expect_error(merge_into(&info, "run", NULL), SAL_ERROR_ARGUMENT,
+                 "{}/out/run.json: is of another run; choose another folder to merge into");
+    write_text(scratch("out/run.json"), right);
     (void)remove(scratch("run/run.json"));
     expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO,
                  "{}/run/run.json: cannot open: No such file or directory");
@@ -704,7 +715,7 @@ Test(merge, leaves_no_description_in_a_folder_of_another_run)
     (void)remove(scratch("out/run.json"));
     write_text(scratch("out/manifest.csv"), "path\nanother.png\n");
     expect_error(merge_into(&info, "run", NULL), SAL_ERROR_ARGUMENT,
-                 "{}/out/manifest.csv: is of another run; choose another folder to merge into");
+                 "{}/out/results.sqlite: is not of a run, and results would go there: choose another folder");
     cr_expect_eq(access(scratch("out/run.json"), F_OK), -1);
 }
 
@@ -746,6 +757,12 @@ Test(merge, publishes_nothing_that_is_not_on_the_disk)
     cr_expect_str_eq(names_in(scratch("run")), "manifest.csv maps/ overlays/ run.json shards/ ");
     sync_fails = 0;
     make_folder(scratch("run/results.csv"));
+    refuse(SAL_ERROR_ARGUMENT,
+           "{}/run/results.csv: is not of a run, and results would go there: choose another folder");
+    (void)remove(scratch("run/results.csv"));
+    must(merge_in_place(&info));
+    (void)remove(scratch("run/results.csv"));
+    make_folder(scratch("run/results.csv"));
     refuse(SAL_ERROR_IO, "{}/run/results.csv: cannot rename the finished file: Is a directory");
     (void)remove(scratch("run/results.csv"));
     must(merge_in_place(&info));
@@ -776,6 +793,7 @@ Test(merge, goes_on_where_it_was_cut_off)
         expect_whole("out");
         rename_fails_at = -rename_fails_at;
         must(sal_run_remove(scratch("out")));
+        (void)remove(scratch("out/run.json"));
     }
     cr_expect_eq((size_t)rename_fails_at, files + 3); /* the results and their CSV */
 }
@@ -807,9 +825,9 @@ Test(merge_as_nobody, says_what_it_may_not_read)
     sal_merge_info info;
     const size_t row = row_of(0, 2, 4);
     put_shards("run", 2);
-    cr_assert_eq(chmod(scratch("run/maps/000/%zu.npy", row), 0), 0);
+    cr_assert_eq(chmod(scratch("run/maps/000/a%zu.npy", row), 0), 0);
     expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO,
-                 text_from("{}/run/maps/000/%zu.npy: cannot open: Permission denied", row));
+                 text_from("{}/run/maps/000/a%zu.npy: cannot open: Permission denied", row));
     cr_assert_eq(chmod(scratch("out"), 0333), 0);
     expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO, "{}/out: cannot open the folder: Permission denied");
     cr_assert_eq(chmod(scratch("out"), 0755), 0);

@@ -127,27 +127,37 @@ Test(run, hashes_a_text)
 
 Test(run, refuses_a_folder_with_somebody_s_files_of_these_names)
 {
-    static const char *const names[] = {"manifest.csv", "results.csv", "maps", "overlays"};
-    static const char *const signs[] = {"run.json", "results.sqlite", "shards"};
+    static const char *const names[] = {"results.sqlite", "shards", "manifest.csv", "results.csv", "maps", "overlays"};
+    const sal_run run = plain_run();
     make_folder(scratch("a"));
-    must(sal_run_refuse_foreign(scratch("a")));
-    must(sal_run_refuse_foreign(scratch("gone")));
+    must(sal_run_refuse_foreign(scratch("a"), 1));
+    must(sal_run_refuse_foreign(scratch("gone"), 1));
     write_text(scratch("a/notes.txt"), "mine");
-    must(sal_run_refuse_foreign(scratch("a")));
-    for (size_t i = 4; i-- > 0;) {
+    write_text(scratch("a/run.json.tmp-1-0"), "of a run that was killed as it began");
+    must(sal_run_refuse_foreign(scratch("a"), 1));
+    for (size_t i = 6; i-- > 0;) {
         /* The first of them in this order is named. */
         write_text(scratch("a/%s", names[i]), "mine");
         expect_error(
-            sal_run_refuse_foreign(scratch("a")), SAL_ERROR_ARGUMENT,
+            sal_run_refuse_foreign(scratch("a"), 1), SAL_ERROR_ARGUMENT,
             text_from("{}/a/%s: is not of a run, and results would go there: choose another folder", names[i]));
     }
-    for (size_t i = 0; i < 3; i++) {
-        write_text(scratch("a/%s", signs[i]), "of a run");
-        must(sal_run_refuse_foreign(scratch("a")));
-        (void)remove(scratch("a/%s", signs[i]));
-        cr_expect_eq(sal_run_refuse_foreign(scratch("a")), SAL_ERROR_ARGUMENT);
-    }
-    cr_expect_str_eq(names_in(scratch("a")), "manifest.csv maps notes.txt overlays results.csv ");
+    write_text(scratch("a/run.json"), "of somebody else");
+    expect_error(sal_run_refuse_foreign(scratch("a"), 1), SAL_ERROR_ARGUMENT,
+                 "{}/a/run.json: is not of a run, and results would go there: choose another folder");
+    cr_expect_str_eq(names_in(scratch("a")), "manifest.csv maps notes.txt overlays results.csv results.sqlite run.json "
+                                             "run.json.tmp-1-0 shards ");
+    /* A file in the place of a folder is in the way of a run as well. */
+    (void)remove(scratch("a/run.json"));
+    must(sal_run_describe(scratch("a"), &run, list_of_count(1), NULL, 0, 0));
+    expect_error(sal_run_refuse_foreign(scratch("a"), 1), SAL_ERROR_IO,
+                 "{}/a/shards: cannot open the folder: Not a directory");
+    (void)remove(scratch("a/shards"));
+    expect_error(sal_run_refuse_foreign(scratch("a"), 1), SAL_ERROR_IO,
+                 "{}/a/maps/000: cannot open the folder: Not a directory");
+    (void)remove(scratch("a/maps"));
+    (void)remove(scratch("a/overlays"));
+    must(sal_run_refuse_foreign(scratch("a"), 1));
 }
 
 /* ---- Settling ------------------------------------------------------------ */
@@ -239,7 +249,7 @@ Test(run, is_described_by_two_files)
                          .shards = 1};
     sal_dataset *list = list_of("label,path\n\"one, two\",a.png\n,b.png\n");
     make_folder(scratch("run"));
-    must(sal_run_describe(scratch("run"), &run, list, inputs, 2));
+    must(sal_run_describe(scratch("run"), &run, list, inputs, 2, 0));
     cr_expect_str_eq(text_of(scratch("run/manifest.csv")), "label,path\n\"one, two\",a.png\n,b.png\n");
     cr_expect_str_eq(json(), text_from("{\n"
                                        "  \"salmap\": \"%s\",\n"
@@ -276,7 +286,7 @@ static const char *again(const char *model, const char *const *inputs, size_t co
     run.settings = settings;
     make_folder(scratch("run"));
     (void)remove(scratch("run/run.json"));
-    must(sal_run_describe(scratch("run"), &run, list, inputs, count));
+    must(sal_run_describe(scratch("run"), &run, list, inputs, count, 0));
     const char *text = strstr(json(), "\"again\": \"");
     cr_assert_not_null(text);
     text += strlen("\"again\": \"");
@@ -290,7 +300,7 @@ Test(run, can_be_made_again_by_its_command)
     sal_dataset list = {.count = 0, .root = "", .manifest = 0, .label_column = -1};
     sal_dataset *manifest = list_of_count(1);
     cr_expect_str_eq(again("m.onnx", NULL, 0, "", &list), "salmap sweep m.onnx -o AGAIN");
-    cr_expect_str_eq(again("m 1.onnx", plain, 1, "a no\nb yes\nc none\nd yess\ne \nf", &list),
+    cr_expect_str_eq(again("m 1.onnx", plain, 1, "a no\nb yes\nc none\nd yess\ne \n", &list),
                      "salmap sweep 'm 1.onnx' azAZ09_-+=:,./ -o AGAIN --b --c none --d yess --e ''");
     cr_expect_str_eq(again("m.onnx", odd, 7, "", &list),
                      "salmap sweep m.onnx '' 'it'\\\\''s' 'a b' '$x' '*.png' 'caf\xC3\xA9' ''\\\\'''\\\\''' -o AGAIN");
@@ -312,13 +322,13 @@ Test(run, is_the_same_whatever_the_shard_and_the_path_of_the_model)
     sal_run run = plain_run();
     make_folder(scratch("run"));
     must(sal_run_check(scratch("run"), &run));
-    must(sal_run_describe(scratch("run"), &run, list, NULL, 0));
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0, 0));
     const char *before = json();
     run.model = "other/path.onnx";
     run.shard = 2;
     run.shards = 3;
     must(sal_run_check(scratch("run"), &run));
-    must(sal_run_describe(scratch("run"), &run, list, NULL, 0));
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0, 0));
     cr_expect_str_eq(json(), before);
 }
 
@@ -327,13 +337,13 @@ Test(run, is_another_one_with_another_model_list_or_option)
     sal_dataset *list = list_of_count(2), *other = list_of_count(3);
     sal_run run = plain_run();
     make_folder(scratch("run"));
-    must(sal_run_describe(scratch("run"), &run, list, NULL, 0));
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0, 0));
     const char *before = json(), *manifest = text_of(scratch("run/manifest.csv"));
     for (int i = 0; i < 3; i++) {
         run = plain_run();
         *(i == 0 ? &run.model_sha256 : i == 1 ? &run.manifest_sha256 : &run.settings) = "3333";
         expect_error(sal_run_check(scratch("run"), &run), SAL_ERROR_ARGUMENT, OTHER);
-        expect_error(sal_run_describe(scratch("run"), &run, other, NULL, 0), SAL_ERROR_ARGUMENT, OTHER);
+        expect_error(sal_run_describe(scratch("run"), &run, other, NULL, 0, 0), SAL_ERROR_ARGUMENT, OTHER);
     }
     cr_expect_str_eq(json(), before);
     cr_expect_str_eq(text_of(scratch("run/manifest.csv")), manifest);
@@ -344,27 +354,32 @@ Test(run, writes_only_what_is_not_there)
     sal_dataset *list = list_of_count(1);
     const sal_run run = plain_run();
     write_text(scratch("run/manifest.csv"), "of the first shard");
-    must(sal_run_describe(scratch("run"), &run, list, NULL, 0));
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0, 0));
     cr_expect_str_eq(text_of(scratch("run/manifest.csv")), "of the first shard");
     cr_expect_not_null(strstr(json(), fingerprint_of(&run)));
     (void)remove(scratch("run/manifest.csv"));
-    write_text(scratch("run/run.json"), text_from("of the first shard: %s", fingerprint_of(&run)));
-    must(sal_run_describe(scratch("run"), &run, list, NULL, 0));
+    const char *first =
+        text_from("{\"model_sha256\": \"%s\", \"manifest_sha256\": \"%s\", \"settings\": {\"method\": "
+                  "\"gradient\", \"top-k\": \"2\"}, \"fingerprint\": \"%s\", \"of\": [\"the first shard\"]}",
+                  run.model_sha256, run.manifest_sha256, fingerprint_of(&run));
+    write_text(scratch("run/run.json"), first);
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0, 0));
     cr_expect_str_eq(text_of(scratch("run/manifest.csv")), "path\na0.png\n");
-    cr_expect_str_eq(json(), text_from("of the first shard: %s", fingerprint_of(&run)));
+    cr_expect_str_eq(json(), first);
 }
 
 Test(run, that_cannot_be_described_is_an_error)
 {
     sal_dataset *list = list_of_count(1);
     const sal_run run = plain_run();
-    expect_error(sal_run_describe(scratch("gone"), &run, list, NULL, 0), SAL_ERROR_IO,
-                 "{}/gone/manifest.csv: cannot create: No such file or directory");
+    expect_error(sal_run_describe(scratch("gone"), &run, list, NULL, 0, 0), SAL_ERROR_IO,
+                 "{}/gone/run.json: cannot create: No such file or directory");
     make_folder(scratch("a/run.json"));
-    expect_error(sal_run_describe(scratch("a"), &run, list, NULL, 0), SAL_ERROR_IO,
-                 "{}/a/run.json: is a directory, expected a file");
-    expect_error(sal_run_check(scratch("a"), &run), SAL_ERROR_IO, "{}/a/run.json: is a directory, expected a file");
+    expect_error(sal_run_describe(scratch("a"), &run, list, NULL, 0, 0), SAL_ERROR_IO,
+                 "{}/a/run.json: cannot read: Is a directory");
+    expect_error(sal_run_check(scratch("a"), &run), SAL_ERROR_IO, "{}/a/run.json: cannot read: Is a directory");
     cr_expect_str_eq(names_in(scratch("a")), "run.json/ ");
     write_text(scratch("b/run.json"), "");
-    expect_error(sal_run_check(scratch("b"), &run), SAL_ERROR_FORMAT, "{}/b/run.json: the file is empty");
+    expect_error(sal_run_check(scratch("b"), &run), SAL_ERROR_ARGUMENT,
+                 "{}/b/run.json: is not of a run, and results would go there: choose another folder");
 }

@@ -317,16 +317,18 @@ Test(store, refuses_a_file_that_is_no_result)
     make_results(path(), &run, list, NULL, 0);
     change(path(), "DROP TABLE timings");
     expect_error(sal_store_open(&s, path(), scratch("run"), &run, list, "cpu"), SAL_ERROR_FORMAT,
-                 "{}/run/results.sqlite: no such table: timings");
+                 "{}/run/results.sqlite: is damaged, or no results of salmap (no such table: timings)");
+    make_results(path(), &run, list, NULL, 0);
     change(path(), "DROP TABLE sessions");
     expect_error(sal_store_open(&s, path(), scratch("run"), &run, list, "cpu"), SAL_ERROR_FORMAT,
-                 "{}/run/results.sqlite: no such table: sessions");
+                 "{}/run/results.sqlite: is damaged, or no results of salmap (no such table: sessions)");
 }
 
 Test(store, that_cannot_begin_its_session_does_not_open)
 {
     sal_store *s;
     make_results(path(), &run, list, NULL, 0);
+    triggers_fire = 1;
     change(path(), "CREATE TRIGGER t BEFORE INSERT ON sessions BEGIN SELECT RAISE(ABORT, 'no session'); END");
     expect_error(sal_store_open(&s, path(), scratch("run"), &run, list, "cpu"), SAL_ERROR_IO,
                  "{}/run/results.sqlite: SQLite: no session");
@@ -430,10 +432,10 @@ Test(store, tells_results_of_pictures_that_are_not_in_the_list)
                      text_from("{}/run/results.sqlite: picture %d is not in the list", beyond[i]));
         must(sal_store_close(s, "complete"));
     }
-    change(path(), "DROP TABLE pictures; CREATE TABLE pictures(id, path, status, c4, c5, c6, c7, c8, c9, c10, c11);"
-                   "INSERT INTO pictures(id) VALUES(3)");
+    change(path(), "DROP TABLE pictures; CREATE TABLE pictures(id, path, status, error, bytes, width, height,"
+                   " predicted, predicted_score, predicted_probability, correct); INSERT INTO pictures(id) VALUES(3)");
     sal_store *s = open_store();
-    expect_error(sal_store_known(known, s), SAL_ERROR_FORMAT, "{}/run/results.sqlite: picture 3 is not in the list");
+    expect_error(sal_store_known(known, s), SAL_ERROR_FORMAT, "{}/run/results.sqlite: picture 3 has no status");
     must(sal_store_close(s, "complete"));
 }
 
@@ -526,29 +528,46 @@ Test(store, keeps_the_overlays_of_the_highest_scores)
     }
     make_results(path(), &run, list, results, 4);
     sal_store *s = open_store();
-    must(sal_store_keep_top(s, 3, NULL));
-    cr_expect_str_eq(names_in(scratch("run/overlays/000")), "0.overlay.png 1.overlay.png 2.overlay.png 3.overlay.png ");
-    must(sal_store_keep_top(s, 2, scratch("run")));
-    cr_expect_str_eq(names_in(scratch("run/overlays/000")), "0.overlay.png 2.overlay.png ");
+    must(sal_store_keep_top(s, 3, NULL, names_of(list, run.settings)));
+    cr_expect_str_eq(names_in(scratch("run/overlays/000")),
+                     "a0.overlay.png a1.overlay.png a2.overlay.png a3.overlay.png ");
+    must(sal_store_keep_top(s, 2, scratch("run"), names_of(list, run.settings)));
+    cr_expect_str_eq(names_in(scratch("run/overlays/000")), "a0.overlay.png a2.overlay.png ");
     must(sal_store_close(s, "complete"));
     cr_expect_str_eq(rows_of(path(), "SELECT picture, overlay_file FROM maps"),
-                     "0|'overlays/000/0.overlay.png'\n1|NULL\n2|'overlays/000/2.overlay.png'\n3|NULL\n");
+                     "0|'overlays/000/a0.overlay.png'\n1|NULL\n2|'overlays/000/a2.overlay.png'\n3|NULL\n");
 }
 
-Test(store, says_what_it_cannot_ask)
+/* Tables that are not as salmap makes them are not asked at all. */
+Test(store, opens_no_other_tables)
 {
-    unsigned char known[8];
-    scores t = {.count = 0};
-    sal_store *s = open_store();
-    must(sal_store_close(s, "complete"));
-    change(path(), "ALTER TABLE maps RENAME COLUMN score TO other; ALTER TABLE pictures RENAME COLUMN id TO other");
-    s = open_store();
-    expect_error(sal_store_known(known, s), SAL_ERROR_FORMAT, "{}/run/results.sqlite: no such column: id");
-    expect_error(sal_store_check_files(s), SAL_ERROR_FORMAT, "{}/run/results.sqlite: no such column: id");
-    expect_error(sal_store_scores(s, 1, take_score, &t), SAL_ERROR_FORMAT,
-                 "{}/run/results.sqlite: no such column: score");
-    expect_error(sal_store_keep_top(s, 1, NULL), SAL_ERROR_FORMAT, "{}/run/results.sqlite: no such column: score");
-    must(sal_store_close(s, "complete"));
+    static const struct {
+        const char *change, *reason;
+    } cases[] = {
+        {"ALTER TABLE maps RENAME COLUMN score TO other", "other columns in table: maps"},
+        {"ALTER TABLE pictures RENAME COLUMN id TO other", "other columns in table: pictures"},
+        {"ALTER TABLE pictures ADD COLUMN more", "other columns in table: pictures"},
+        {"ALTER TABLE timings DROP COLUMN encode_ms", "other columns in table: timings"},
+        {"ALTER TABLE manifest RENAME COLUMN salmap_id TO salmap_id2", "other columns in table: manifest"},
+        {"ALTER TABLE timings DROP COLUMN encode_ms;"
+         "ALTER TABLE timings ADD COLUMN encode_ms GENERATED ALWAYS AS (decode_ms)",
+         "other columns in table: timings"},
+        {"ALTER TABLE maps RENAME TO others; CREATE VIEW maps AS SELECT * FROM others", "not a table: maps"},
+        {"ALTER TABLE manifest RENAME TO others; CREATE VIEW manifest AS WITH RECURSIVE c(salmap_id) AS"
+         " (SELECT 1 UNION ALL SELECT salmap_id + 1 FROM c) SELECT salmap_id FROM c",
+         "not a table: manifest"},
+        {"DROP TABLE predictions; CREATE VIRTUAL TABLE predictions USING fts4(picture, rank, output, score, "
+         "probability)",
+         "not a table: predictions"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sal_store *s = NULL;
+        make_results(path(), &run, list, NULL, 0);
+        change(path(), cases[i].change);
+        expect_error(sal_store_open(&s, path(), scratch("run"), &run, list, "cpu"), SAL_ERROR_FORMAT,
+                     text_from("{}/run/results.sqlite: is damaged, or no results of salmap (%s)", cases[i].reason));
+        cr_expect_null(s);
+    }
 }
 
 /* ---- Adding -------------------------------------------------------------- */
@@ -811,6 +830,7 @@ Test(store, takes_a_commit_back_that_fails)
 {
     sal_store *s = open_store();
     must(sal_store_close(s, "complete"));
+    triggers_fire = 1;
     change(path(), "CREATE TRIGGER t BEFORE INSERT ON maps WHEN NEW.picture = 5 BEGIN SELECT RAISE(FAIL, 'not five');"
                    " END");
     s = open_store();
@@ -842,6 +862,7 @@ Test(store, that_cannot_count_its_session_commits_nothing)
 {
     sal_store *s = open_store();
     must(sal_store_close(s, "complete"));
+    triggers_fire = 1;
     change(path(), "CREATE TRIGGER t BEFORE UPDATE OF pictures ON sessions BEGIN SELECT RAISE(ABORT, 'no count'); END");
     s = open_store();
     add(s, 1);
@@ -853,6 +874,7 @@ Test(store, that_cannot_end_its_session_says_so)
 {
     sal_store *s = open_store();
     must(sal_store_close(s, "complete"));
+    triggers_fire = 1;
     change(path(), "CREATE TRIGGER t BEFORE UPDATE OF outcome ON sessions BEGIN SELECT RAISE(ABORT, 'no end'); END");
     s = open_store();
     add(s, 1);

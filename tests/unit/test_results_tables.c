@@ -271,6 +271,7 @@ Test(rows, that_cannot_be_put_are_an_error)
     sal_sql sql;
     sal_rows rows;
     plain_result plain;
+    triggers_fire = 1;
     make_results(store(), &run, list, NULL, 0);
     must(sal_sql_open(&sql, store(), SQLITE_OPEN_READWRITE));
     must(sal_rows_open(&rows, &sql, list));
