@@ -551,11 +551,13 @@ static sal_status whole_already(int *whole, sal_merge_info *info, const merge *m
     sal_status st = SAL_OK;
     sal_sql sql = {0};
     sqlite3_stmt *select = NULL;
-    char *shards = NULL;
-    int row;
+    int row, shards, results;
     *whole = 0;
-    TRY(sal_run_path(&shards, m->target, SAL_STORE_SHARDS));
-    if (!m->in_place || access(shards, F_OK) == 0 || access(m->final, F_OK) != 0)
+    if (!m->in_place)
+        return SAL_OK;
+    TRY(sal_run_exists(&shards, m->target, SAL_STORE_SHARDS));
+    TRY(sal_run_exists(&results, m->target, SAL_STORE_WHOLE));
+    if (shards || !results)
         goto done;
     TRY(sal_sql_open(&sql, m->final, SQLITE_OPEN_READWRITE));
     TRY(count_rows(info, &sql));
@@ -572,7 +574,6 @@ static sal_status whole_already(int *whole, sal_merge_info *info, const merge *m
 done:
     sqlite3_finalize(select);
     sal_sql_close(&sql);
-    free(shards);
     return st;
 }
 

@@ -103,41 +103,48 @@ static sal_status check_labels(const sal_sweep_state *s)
 
 /* ---- The run folder ------------------------------------------------------ */
 
+typedef struct shard_search {
+    int64_t shards; /* that this run is in */
+    size_t count;   /* of result files of shards */
+} shard_search;
+
 /* Shards of one run are all of the same number. */
 static sal_status check_shard(void *context, const sal_run_folder *folder, const char *name)
 {
-    const sal_sweep_state *s = context;
+    shard_search *s = context;
     const char *file = sal_names_base(name);
     int64_t index, count;
-    if (!sal_run_parse_shard(&index, &count, file) || count == s->options.shards)
+    if (!sal_run_parse_shard(&index, &count, file))
+        return SAL_OK;
+    s->count++;
+    if (s->shards == 1 || count == s->shards)
         return SAL_OK;
     return sal_fail(SAL_ERROR_ARGUMENT,
                     "%s/" SAL_STORE_SHARDS
                     ": holds %s, a shard of %lld, and this one is of %lld: choose another folder, or remove it",
-                    folder->path, file, (long long)count, (long long)s->options.shards);
+                    folder->path, file, (long long)count, (long long)s->shards);
 }
 
 /* Parts and a whole do not mix in one folder. */
-static sal_status check_kind(sal_sweep_state *s)
+static sal_status check_kind(const sal_sweep_state *s)
 {
     sal_status st = SAL_OK;
     sal_run_folder folder = {.fd = -1};
-    int has_shards, has_whole;
+    shard_search found = {.shards = s->options.shards};
+    int has_whole;
     TRY(sal_run_folder_open(&folder, s->folder));
-    TRY(sal_run_file_exists(&has_shards, &folder, SAL_STORE_SHARDS));
+    TRY(sal_run_files_each(&folder, SAL_STORE_SHARDS, check_shard, &found));
     TRY(sal_run_file_exists(&has_whole, &folder, SAL_STORE_WHOLE));
-    if (s->options.shards == 1 && has_shards)
+    if (s->options.shards == 1 && found.count > 0)
         st = sal_fail(SAL_ERROR_ARGUMENT,
                       "%s: holds a run in shards: go on with --shard, or 'salmap merge' it; --restart throws its "
                       "results away",
                       s->folder);
-    else if (s->options.shards > 1 && has_whole && !has_shards)
+    else if (s->options.shards > 1 && has_whole && found.count == 0)
         st = sal_fail(SAL_ERROR_ARGUMENT,
                       "%s: holds a run that is not in shards: choose another folder, or --restart throws its results "
                       "away",
                       s->folder);
-    else if (s->options.shards > 1)
-        st = sal_run_files_each(&folder, SAL_STORE_SHARDS, check_shard, s);
 done:
     sal_run_folder_close(&folder);
     return st;
@@ -221,12 +228,13 @@ static sal_status open_store(sal_sweep_state *s, sal_engine *engine)
     sal_plan_info plan;
     TRY(sal_directory_make_for(s->store_path));
     TRY(sal_engine_get_plan(&plan, engine));
-    st = sal_store_open(&s->store, s->store_path, s->folder, &s->run, s->dataset, plan.device);
+    TRY(sal_store_open(&s->store, s->store_path, s->folder, &s->run, s->dataset, plan.device));
+    TRY(sal_store_check_files(s->store));
+    TRY(sal_alloc(&s->known, s->dataset->count, 1, "the list of pictures"));
+    TRY(sal_store_known(s->known, s->store));
+done:
     if (st == SAL_ERROR_FORMAT)
         st = sal_fail(st, "%s; --restart begins anew", sal_last_error());
-    if (st == SAL_OK)
-        st = sal_store_check_files(s->store);
-done:
     return st;
 }
 
@@ -262,9 +270,6 @@ static sal_status list_pending(sal_sweep_state *s)
 {
     sal_status st = SAL_OK;
     const size_t all = s->dataset->count;
-    unsigned char *known = NULL;
-    TRY(sal_alloc(&known, all, 1, "the list of pictures"));
-    TRY(sal_store_known(known, s->store));
     TRY(sal_alloc(&s->rows, all, sizeof *s->rows, "the list of pictures"));
     TRY(sal_alloc(&s->paths, all, sizeof *s->paths, "the list of pictures"));
     TRY(sal_alloc(&s->stems, all, sizeof *s->stems, "the list of pictures"));
@@ -274,9 +279,9 @@ static sal_status list_pending(sal_sweep_state *s)
         if (!sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards))
             continue;
         s->progress.pictures++;
-        if (known[i] == SAL_KNOWN_DONE || (known[i] == SAL_KNOWN_FAILED && !s->options.retry_failed)) {
+        if (s->known[i] == SAL_KNOWN_DONE || (s->known[i] == SAL_KNOWN_FAILED && !s->options.retry_failed)) {
             s->progress.done++;
-            s->progress.failed += known[i] != SAL_KNOWN_DONE;
+            s->progress.failed += s->known[i] != SAL_KNOWN_DONE;
             continue;
         }
         if (s->targets)
@@ -287,7 +292,6 @@ static sal_status list_pending(sal_sweep_state *s)
         s->stems[s->count++] = s->names.names.stems[i];
     }
 done:
-    sal_free(known);
     return st;
 }
 

@@ -307,6 +307,7 @@ static void release(sal_sweep_state *s)
     sal_dataset_close(s->frozen);
     free(s->settings);
     free(s->store_path);
+    sal_free(s->known);
     sal_free(s->rows);
     sal_free(s->paths);
     sal_free(s->stems);

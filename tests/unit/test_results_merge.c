@@ -604,8 +604,7 @@ Test(merge, says_which_copy_it_cannot_make)
     put_shards("run", 2);
     write_text(scratch("out/run.json"), text_of(scratch("run/run.json")));
     write_text(scratch("out/maps"), "in the way");
-    expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO,
-                 "{}/out/maps/000: cannot open the folder: Not a directory");
+    expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO, "{}/out/maps: cannot open the folder: Not a directory");
     (void)remove(scratch("out/maps"));
     make_folder(scratch("out/maps/000/a0.npy"));
     expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO,

@@ -154,10 +154,30 @@ Test(run, refuses_a_folder_with_somebody_s_files_of_these_names)
                  "{}/a/shards: cannot open the folder: Not a directory");
     (void)remove(scratch("a/shards"));
     expect_error(sal_run_refuse_foreign(scratch("a"), 1), SAL_ERROR_IO,
-                 "{}/a/maps/000: cannot open the folder: Not a directory");
+                 "{}/a/maps: cannot open the folder: Not a directory");
     (void)remove(scratch("a/maps"));
     (void)remove(scratch("a/overlays"));
     must(sal_run_refuse_foreign(scratch("a"), 1));
+}
+
+/* The user may have made them, to keep results on another disk. */
+Test(run, goes_into_folders_for_results_that_are_empty)
+{
+    make_folder(scratch("a"));
+    make_folder(scratch("a/maps"));
+    make_folder(scratch("disk"));
+    cr_assert_eq(symlink(scratch("disk"), scratch("a/overlays")), 0);
+    must(sal_run_refuse_foreign(scratch("a"), 1));
+    write_text(scratch("disk/mine.png"), "mine");
+    expect_error(sal_run_refuse_foreign(scratch("a"), 1), SAL_ERROR_ARGUMENT,
+                 "{}/a/overlays: is not of a run, and results would go there: choose another folder");
+    (void)remove(scratch("disk/mine.png"));
+    (void)remove(scratch("disk"));
+    cr_expect_eq(sal_run_refuse_foreign(scratch("a"), 1), SAL_ERROR_ARGUMENT);
+    const sal_run run = plain_run();
+    must(sal_run_describe(scratch("a"), &run, list_of_count(1), NULL, 0, 0));
+    expect_error(sal_run_refuse_foreign(scratch("a"), 1), SAL_ERROR_IO,
+                 "{}/a/overlays: is a link to no folder; run again when its disk is there");
 }
 
 /* ---- Settling ------------------------------------------------------------ */

@@ -1,0 +1,571 @@
+"""Run folders that hold files of others, come from elsewhere, or are damaged: a run touches what it made, and refuses the
+rest by name."""
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+
+from harness import SALMAP, main
+from sweep_case import SweepCase
+
+FOREIGN = ": is not of a run, and results would go there: choose another folder\n"
+LINK = ": is a link, and a run has none there: remove it, or choose another folder\n"
+
+
+class RunFolderCase(SweepCase):
+    """Runs of a small network."""
+
+    def setUp(self):
+        super().setUp()
+        self.model = self.classifier()
+
+    def command(self, *arguments, **where):
+        return super().command(*arguments, "--preset", "unit", "--quiet", **{"model": self.model, **where})
+
+    def path(self, *parts):
+        return os.path.join(self.folder, *parts)
+
+    def put(self, name, data=b"precious"):
+        """A file of the user's, with its folders."""
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+    def everything(self, top=None):
+        """What there is below a folder: files by their bytes, links by where they lead, folders."""
+        top, found = top or self.folder, {}
+        for folder, folders, names in os.walk(top):
+            for name in folders + names:
+                path = os.path.join(folder, name)
+                key = os.path.relpath(path, top)
+                found[key] = (os.readlink(path) if os.path.islink(path) else None if os.path.isdir(path) else self.read(path))
+        return found
+
+    def shards(self, top, *options, run="RUN", count=2):
+        for i in range(count):
+            self.sweep(top, "--shard", "%d/%d" % (i, count), *options, run=self.path(run))
+
+    def edit(self, database, *statements):
+        with closing(sqlite3.connect(self.path(database))) as base:
+            for statement in statements:
+                base.execute(statement)
+            base.commit()
+
+    def merge(self, *arguments, code=0, texts=()):
+        return self.check(["merge", *arguments], code, *texts)
+
+
+class ForeignFolders(RunFolderCase):
+    """Folders that look like a run's and are none."""
+
+    def refused(self, name, *options, code=2, end=FOREIGN):
+        before = self.everything()
+        self.sweep("in", *options, code=code, texts=[self.path("RUN", name) + end])
+        self.assertEqual(self.everything(), before)
+
+    def test_an_empty_run_json_makes_no_run(self):
+        self.draw_many(2)
+        for text in (b"", b"{}\n", b"[1, 2", b'{"fingerprint": "00"}'):
+            with self.subTest(text=text):
+                self.put("RUN/run.json", text)
+                for name in ("manifest.csv", "results.csv", "maps/2024/river.png", "overlays/1999/x.png", "maps/000/p0000.npy"):
+                    self.put("RUN/" + name)
+                for options in ([], ["--restart"], ["--shard", "0/2"], ["--shard", "0/2", "--restart"]):
+                    self.refused("run.json", *options)
+
+    def test_links_in_such_a_folder_are_not_followed(self):
+        self.draw_many(2)
+        self.put("victim/2024/a.png")
+        self.put("victim/a.png")
+        self.put("victim/p0000.npy")
+        self.put("victim/photo.png.tmp-1-2")
+        for place, target in (("maps", "victim"), ("maps/000", "victim"), ("overlays/000", "victim")):
+            with self.subTest(place=place):
+                shutil.rmtree(self.result, ignore_errors=True)
+                self.put("RUN/run.json", b"")
+                os.makedirs(os.path.dirname(self.path("RUN", place)), exist_ok=True)
+                os.symlink(self.path(target), self.path("RUN", place))
+                self.refused("run.json", "--restart")
+
+    def test_a_folder_of_shards_makes_no_run(self):
+        self.draw_many(2)
+        os.makedirs(self.path("RUN/shards"))
+        self.put("RUN/results.csv")
+        self.put("RUN/maps/2024/river.png")
+        for options in ([], ["--shard", "0/2"], ["--shard", "0/2", "--restart"], ["--restart"]):
+            self.refused("shards", *options)
+
+    def test_a_run_json_that_was_changed_makes_no_run(self):
+        self.sweep(self.draw_many(2))
+        with open(self.path("RUN/run.json")) as f:
+            text = f.read()
+        for old, new in (('"sigma": "', '"sigma": "1'), ('"model_sha256": "', '"model_sha256": "0'),
+                         ('"manifest_sha256": "', '"manifest_sha256": "0'), ('"fingerprint": "', '"fingerprint": "0'),
+                         ('"top-k"', '"k"')):
+            with self.subTest(old=old):
+                self.assertEqual(text.count(old), 1)
+                self.put("RUN/run.json", text.replace(old, new).encode())
+                for options in ([], ["--restart"]):
+                    self.refused("run.json", *options)
+        self.put("RUN/run.json", text.encode())
+        self.sweep("in")
+
+    def test_a_list_that_is_not_the_run_s(self):
+        self.sweep(self.draw_many(2))
+        self.put("RUN/manifest.csv", b"path\nmine.png\n")
+        self.refused("manifest.csv", "--restart", end=": is not the list that the run was begun with: move it away, or choose "
+                                                      "another run folder\n")
+
+    def test_a_link_in_a_run_in_place_of_a_folder(self):
+        top = self.draw_many(2)
+        for name in ("maps/000", "overlays/000", "shards"):
+            with self.subTest(name=name):
+                shutil.rmtree(self.result, ignore_errors=True)
+                if name == "shards":
+                    self.shards(top)
+                else:
+                    self.sweep(top)
+                os.rename(self.path("RUN", name), self.path("victim"))
+                os.symlink(self.path("victim"), self.path("RUN", name))
+                shard = ["--shard", "0/2"] if name == "shards" else []
+                for options in ([], ["--restart"]):
+                    self.refused(name, *shard, *options, end=LINK)
+                if name == "shards":
+                    self.merge(self.result, code=2, texts=[self.path("RUN", name) + LINK])
+                shutil.rmtree(self.path("victim"))
+
+    def test_a_link_in_place_of_the_results(self):
+        top = self.draw_many(2)
+        self.sweep(top)
+        os.rename(self.path("RUN/results.sqlite"), self.path("victim"))
+        os.symlink(self.path("victim"), self.path("RUN/results.sqlite"))
+        self.refused("results.sqlite", end=LINK)
+        self.check(["export", self.result], 2, self.path("RUN/results.sqlite") + LINK)
+
+    def test_maps_may_lie_on_another_disk(self):
+        top = self.draw_many(3)
+        self.sweep(top, run=self.path("plain"))
+        for name in ("maps", "overlays"):
+            os.makedirs(self.path("disk", name))
+            os.makedirs(self.result, exist_ok=True)
+            os.symlink(self.path("disk", name), self.path("RUN", name))
+        for options in ([], [], ["--restart"]):
+            self.sweep(top, *options)
+            for name in ("maps", "overlays"):
+                self.assertTrue(os.path.islink(self.path("RUN", name)))
+                self.assert_same_files(self.snapshot(self.path("disk", name)), self.snapshot(self.path("plain", name)))
+        self.put("disk/maps/000/mine.npy")
+        self.sweep(top, "--sigma", "9", "--restart")
+        self.assertEqual(self.read(self.path("disk/maps/000/mine.npy")), b"precious")
+
+    def test_a_picture_of_the_user_s_among_the_overlays(self):
+        """It ends as an overlay does, and no row names it."""
+        top = self.draw_many(6)
+        mine = ["RUN/overlays/000/" + name for name in ("annotated.png", "p0000.png", "p0009.overlay.png", "p0000.overlay.jpg",
+                                                       "annotated.overlay.png")] + ["RUN/overlays/001/p0000.overlay.png"]
+        os.makedirs(self.path("outside"))
+        for run in (lambda: self.sweep(top, "--overlays", "top:2"), lambda: self.merge(self.result)):
+            shutil.rmtree(self.result, ignore_errors=True)
+            if run.__code__.co_names[0] == "sweep":
+                run()
+            else:
+                self.shards(top, "--overlays", "top:2")
+            for name in mine:
+                self.put(name)
+            os.symlink(self.path("outside"), self.path("RUN/overlays/002"))
+            run()
+            run()
+            for name in mine:
+                self.assertEqual(self.read(self.path(name)), b"precious", name)
+            self.assertTrue(os.path.islink(self.path("RUN/overlays/002")))
+            self.assertEqual(len(os.listdir(self.path("RUN/overlays/000"))), 2 + len(mine) - 1)
+
+    def test_killed_merges_leave_nothing_behind(self):
+        top = self.draw_many(4)
+        self.shards(top)
+        self.merge(self.result, "-o", self.out)
+        expected = self.everything(self.out)
+        for name in ("maps/000/p0001.npy.tmp-7-0", "overlays/000/p0002.overlay.png.tmp-7-12", "results.sqlite.tmp-7-0",
+                     "results.csv.tmp-7-1", "run.json.tmp-7-1", "manifest.csv.tmp-7-1"):
+            self.put("out/" + name, b"half")
+        self.put("out/maps/000/mine.npy.tmp-7-0")
+        self.merge(self.result, "-o", self.out)
+        left = self.everything(self.out)
+        self.assertEqual(left.pop("maps/000/mine.npy.tmp-7-0"), b"precious")
+        self.assertEqual(sorted(left), sorted(expected))
+
+
+class ReceivedRuns(RunFolderCase):
+    """Runs that came from somebody else: their tables may say anything."""
+
+    def setUp(self):
+        super().setUp()
+        self.top = self.draw_many(6)
+
+    def first(self, database):
+        with closing(sqlite3.connect(self.path(database))) as base:
+            return base.execute("SELECT min(picture) FROM maps").fetchone()[0]
+
+    NAMES = ("../victim.npy", "../../victim.npy", "x/../../planted.txt", "/etc/hostname", "maps/000/../../run.json", "run.json",
+             "shards/0-of-2.sqlite", "maps/000/leak.npy", "maps/000/", "maps//000/p0000.npy", "maps/001/p0000.npy",
+             "overlays/000/p0000.npy", "", "maps")
+
+    def test_no_name_leads_a_merge_out_of_the_folder(self):
+        self.shards(self.top)
+        os.mkdir(self.path("RUN/x"))
+        for name in ("planted.txt", "victim.npy"):
+            self.put(name)
+        self.put("RUN/maps/000/leak.npy")
+        good = self.read(self.path("RUN/shards/0-of-2.sqlite"))
+        picture = self.first("RUN/shards/0-of-2.sqlite")
+        for column in ("map_file", "overlay_file"):
+            for name in self.NAMES:
+                with self.subTest(column=column, name=name):
+                    self.put("RUN/shards/0-of-2.sqlite", good)
+                    self.edit("RUN/shards/0-of-2.sqlite",
+                              "UPDATE maps SET %s = '%s' WHERE picture = %d" % (column, name, picture))
+                    before = self.everything()
+                    said = ("RUN/shards/0-of-2.sqlite: table maps, picture %d, rank 1: '%s' is no file that the run can have made: "
+                            "run that shard again with --restart\n" % (picture, name))
+                    self.merge(self.result, "-o", self.path("deep/out"), code=1, texts=[said])
+                    self.assertEqual(sorted(os.listdir(self.path("deep/out"))), ["manifest.csv", "run.json"])
+                    shutil.rmtree(self.path("deep"))
+                    self.merge(self.result, code=1, texts=[said])
+                    self.assertEqual(self.everything(), before)
+
+    def test_no_name_leads_a_restart_out_of_the_folder(self):
+        self.shards(self.top)
+        for name in ("victim.npy", "RUN/x/planted.txt", "RUN/maps/000/leak.npy", "RUN/maps/001/p0000.npy"):
+            self.put(name)
+        picture = self.first("RUN/shards/0-of-2.sqlite")
+        before = self.everything()
+        for name in self.NAMES:
+            with self.subTest(name=name):
+                self.edit("RUN/shards/0-of-2.sqlite", "UPDATE maps SET map_file = '%s' WHERE picture = %d" % (name, picture))
+                self.sweep(self.top, "--shard", "0/2", "--restart")
+                after = self.everything()
+                self.assertEqual(sorted(after), sorted(before))
+                self.assertEqual([key for key in before if after[key] != before[key] and "0-of-2" not in key], [])
+
+    def test_a_link_among_the_maps_is_not_copied(self):
+        self.shards(self.top)
+        os.remove(self.path("RUN/maps/000/p0003.npy"))
+        os.symlink("/etc/passwd", self.path("RUN/maps/000/p0003.npy"))
+        self.merge(self.result, "-o", self.out, code=2, texts=["RUN/maps/000/p0003.npy" + LINK])
+        self.assertNotIn("results.sqlite", os.listdir(self.out))
+        self.assertFalse(os.path.lexists(self.path("out/maps/000/p0003.npy")))
+        os.rename(self.path("RUN/maps/000"), self.path("RUN/maps/aside"))
+        os.symlink(self.path("RUN/maps/aside"), self.path("RUN/maps/000"))
+        self.merge(self.result, "-o", self.path("other"), code=2, texts=["RUN/maps/000" + LINK])
+
+    def test_a_link_where_a_merge_writes(self):
+        self.shards(self.top)
+        self.merge(self.result, "-o", self.out)
+        before = self.everything(self.path("out/maps/000"))
+        os.rename(self.path("out/maps/000"), self.path("victim"))
+        os.symlink(self.path("victim"), self.path("out/maps/000"))
+        self.merge(self.result, "-o", self.out, code=2, texts=["out/maps/000" + LINK])
+        self.assertEqual(self.everything(self.path("victim")), before)
+
+    STRANGERS = (24, 1000000, 99999999999, -1, -5000000000000)
+
+    def test_rows_of_pictures_that_are_not_there_in_a_shard(self):
+        self.shards(self.top)
+        good = self.read(self.path("RUN/shards/0-of-2.sqlite"))
+        picture = self.first("RUN/shards/0-of-2.sqlite")
+        for table, column in (("maps", "picture"), ("predictions", "picture"), ("timings", "picture"), ("manifest", "salmap_id")):
+            for stranger in self.STRANGERS:
+                with self.subTest(table=table, stranger=stranger):
+                    self.put("RUN/shards/0-of-2.sqlite", good)
+                    self.edit("RUN/shards/0-of-2.sqlite",
+                              "UPDATE %s SET %s = %d WHERE %s = %d" % (table, column, stranger, column, picture))
+                    self.merge(self.result, code=1, texts=["0-of-2.sqlite: table %s has a row of picture %d, which is none of this "
+                                                           "shard\n" % (table, stranger)])
+        for stranger in self.STRANGERS:
+            self.put("RUN/shards/0-of-2.sqlite", good)
+            self.edit("RUN/shards/0-of-2.sqlite", "UPDATE pictures SET id = %d WHERE id = %d" % (stranger, picture))
+            self.merge(self.result, code=1, texts=["0-of-2.sqlite: picture %d (p%04d.png) does not belong to this shard\n"
+                                                   % (stranger, picture)])
+
+    def test_pictures_that_are_not_in_the_list_of_a_run(self):
+        self.sweep(self.top)
+        good = self.read(self.path("RUN/results.sqlite"))
+        for stranger in self.STRANGERS:
+            with self.subTest(stranger=stranger):
+                self.put("RUN/results.sqlite", good)
+                self.edit("RUN/results.sqlite", "UPDATE pictures SET id = %d WHERE id = 3" % stranger)
+                self.sweep(self.top, code=1, texts=["RUN/results.sqlite: picture %d is not in the list; --restart begins anew\n"
+                                                    % stranger])
+
+    def exports(self, text):
+        """As CSV and as JSON, with an error that says what is wrong."""
+        for kind in ("--csv", "--json"):
+            self.check(["export", self.result, kind, "--timings"], 1, "RUN/results.sqlite: is damaged" + text + "\n")
+
+    LOOSE = ("CREATE TABLE loose AS SELECT * FROM pictures", "DROP TABLE pictures", "ALTER TABLE loose RENAME TO pictures")
+    ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT %s FROM c"
+
+    def test_tables_that_are_not_salmap_s(self):
+        self.sweep(self.top)
+        good = self.read(self.path("RUN/results.sqlite"))
+        no_table = ", or no results of salmap (%s)"
+        columns = ", ".join("x AS " + name for name in self.query("SELECT * FROM maps LIMIT 1")[0])
+        for name, text, *statements in (
+            ("NULL path", ": table pictures, picture 3: it has no path", *self.LOOSE, "UPDATE pictures SET path = NULL WHERE id = 3"),
+            ("NULL status", ": table pictures, picture 3: it has no status", *self.LOOSE,
+             "UPDATE pictures SET status = NULL WHERE id = 3"),
+            ("NULL id", ": table pictures, picture 0: its number is none, or there twice", *self.LOOSE,
+             "UPDATE pictures SET id = NULL WHERE id = 3"),
+            ("twice", ": table pictures, picture 2: its number is none, or there twice", *self.LOOSE,
+             "UPDATE pictures SET id = 2 WHERE id = 3"),
+            ("few columns", no_table % "other columns in table: pictures", "DROP TABLE pictures", "CREATE TABLE pictures(id)",
+             "INSERT INTO pictures VALUES(0), (1)"),
+            ("view", no_table % "not a table: pictures", "ALTER TABLE pictures RENAME TO loose",
+             "CREATE VIEW pictures AS SELECT * FROM loose"),
+            ("endless view", no_table % "not a table: maps", "DROP TABLE maps", "CREATE VIEW maps AS " + self.ENDLESS % columns),
+            ("endless manifest", no_table % "not a table: manifest", "DROP TABLE manifest",
+             "CREATE VIEW manifest AS " + self.ENDLESS % "x AS salmap_id, x AS path"),
+            ("a map of nobody", ": table maps, picture 99: there is no such picture", "UPDATE maps SET picture = 99 WHERE picture = 3"),
+            ("a map before all", ": table maps, picture -1: there is no such picture",
+             "UPDATE maps SET picture = -1 WHERE picture = 3"),
+            ("a prediction of nobody", ": table predictions, picture 7: there is no such picture",
+             "UPDATE predictions SET picture = 7, rank = rank + 10 WHERE picture = 3"),
+            ("no timings", ": picture 0 has no full row", "DELETE FROM timings"),
+        ):
+            with self.subTest(name=name):
+                self.put("RUN/results.sqlite", good)
+                self.edit("RUN/results.sqlite", *statements)
+                self.exports(text)
+        for value in ("x''", "x'00ff'", "''"):
+            self.put("RUN/results.sqlite", good)
+            self.edit("RUN/results.sqlite", "UPDATE pictures SET path = %s, error = %s WHERE id = 3" % (value, value),
+                      "UPDATE manifest SET path = %s" % value)
+            for kind in ("--csv", "--json"):
+                self.check(["export", self.result, kind], 0)
+
+    def test_a_schema_that_was_overwritten(self):
+        """Bytes of the schema, of the free list and of a page: what a fuzzer found."""
+        self.sweep(self.top)
+        self.edit("RUN/results.sqlite", "PRAGMA writable_schema = ON",
+                  "UPDATE sqlite_master SET sql = replace(sql, 'id INTEGER PRIMARY KEY, path NOT NULL, status TEXT NOT NULL',"
+                  " 'id INTEGER PRIMArankEY, path, status TEXT') WHERE name = 'pictures'")
+        self.edit("RUN/results.sqlite", "UPDATE pictures SET path = NULL, status = NULL WHERE rowid < 2")
+        data = bytearray(self.read(self.path("RUN/results.sqlite")))
+        self.exports(": table pictures, picture 0: its number is none, or there twice")
+        data[32:40] = (12920832).to_bytes(4, "big") + (3).to_bytes(4, "big")
+        self.put("RUN/results.sqlite", bytes(data))
+        for kind in ("--csv", "--json"):
+            self.check(["export", self.result, kind], 1, "RUN/results.sqlite: is damaged, or no results of salmap (")
+        self.sweep(self.top, code=1, texts=["RUN/results.sqlite: is damaged, or no results of salmap ("])
+        self.sweep(self.top, "--restart")
+
+    def test_what_a_database_brings_is_not_run(self):
+        self.sweep(self.top)
+        first = self.snapshot()
+        self.edit("RUN/results.sqlite", "CREATE TRIGGER t AFTER INSERT ON pictures BEGIN UPDATE pictures SET predicted = 4; END",
+                  "CREATE TRIGGER u AFTER INSERT ON sessions BEGIN DELETE FROM maps; END", "DELETE FROM pictures WHERE id = 2",
+                  "DELETE FROM maps WHERE picture = 2")
+        self.sweep(self.top)
+        self.assert_same_files(self.snapshot(), first)
+
+    def test_bytes_that_were_not_known(self):
+        """An earlier salmap recorded 0 where it could not ask for the size of a file."""
+        self.sweep(self.top)
+        for value in ("0", "NULL"):
+            self.edit("RUN/results.sqlite", "UPDATE pictures SET bytes = %s" % value)
+            self.sweep(self.top)
+
+
+class Mutants(RunFolderCase):
+    """Results with bytes and rows changed at random: an error or an export, and nothing else."""
+
+    VALUES = ("NULL", "''", "x''", "x'00'", "-1", "9223372036854775807", "1e308", "'a,b\"c'", "0", "1", "24", "1000", "'../x'",
+              "zeroblob(100000)", "'maps/000/p0000.npy'", "-9223372036854775808", "'ok'", "char(0)", "9e999")
+    TABLES = ("pictures", "maps", "predictions", "timings", "manifest", "run", "sessions")
+
+    def change_bytes(self, path, lottery):
+        data = bytearray(self.read(path))
+        for _ in range(lottery.choice((1, 1, 2, 4, 16, 64))):
+            at = lottery.randrange(len(data)) if lottery.random() < 0.6 else lottery.randrange(min(len(data), 200))
+            kind = lottery.randrange(5)
+            if kind < 2:
+                data[at] = lottery.randrange(256)
+            elif kind == 2:
+                data[at] ^= 1 << lottery.randrange(8)
+            elif kind == 3:
+                source, size = lottery.randrange(len(data)), lottery.randrange(1, 300)
+                data[at : at + size] = data[source : source + size]
+            else:
+                del data[at : at + lottery.randrange(1, 4096)]
+            data = data or bytearray(b"x")
+        with open(path, "wb") as f:
+            f.write(data)
+
+    def change_rows(self, path, lottery):
+        with closing(sqlite3.connect(path)) as base:
+            for _ in range(lottery.choice((1, 1, 2, 3))):
+                table = lottery.choice(self.TABLES)
+                column = lottery.choice([row[1] for row in base.execute("PRAGMA table_info(%s)" % table)] or ["x"])
+                value = lottery.choice(self.VALUES)
+                statements = lottery.choice((
+                    ['UPDATE %s SET "%s" = %s' % (table, column, value)],
+                    ['UPDATE %s SET "%s" = %s WHERE abs(random()) %% 5 = 0' % (table, column, value)],
+                    ["DELETE FROM %s WHERE abs(random()) %% 2 = 0" % table],
+                    ["DROP TABLE " + table],
+                    ['ALTER TABLE %s DROP COLUMN "%s"' % (table, column)],
+                    ["CREATE TABLE q AS SELECT * FROM " + table, "DROP TABLE " + table, "ALTER TABLE q RENAME TO " + table,
+                     'UPDATE %s SET "%s" = NULL' % (table, column)]))
+                try:
+                    for statement in statements:
+                        base.execute(statement)
+                except sqlite3.Error:
+                    base.rollback()
+            try:
+                base.commit()
+            except sqlite3.Error:
+                pass
+
+    def mutate(self, count, seed, prepare, database, commands):
+        for number in range(count):
+            lottery = random.Random("%d/%d" % (seed, number))
+            with self.subTest(number=number):
+                shutil.rmtree(self.result, ignore_errors=True)
+                shutil.rmtree(self.out, ignore_errors=True)
+                prepare()
+                (self.change_rows if number % 2 else self.change_bytes)(self.path(database), lottery)
+                for command in commands:
+                    done = self.run_salmap(*command)
+                    self.assertIn(done.returncode, (0, 1, 2, 3), done.err)
+                    self.assertEqual(done.returncode in (1, 2), "salmap: " in done.err, done.err)
+                self.assertEqual(self.everything(self.path("outside")), {"a.npy": b"precious"})
+
+    def test_exports_and_runs_that_go_on(self):
+        top = self.draw_many(4)
+        self.put("outside/a.npy")
+        self.sweep(top, "--overlays", "top:2", run=self.path("good"))
+        self.mutate(40, 1, lambda: shutil.copytree(self.path("good"), self.result), "RUN/results.sqlite",
+                    [["export", self.result], ["export", self.result, "--json", "--timings"],
+                     self.command(top, "--overlays", "top:2"), self.command(top, "--overlays", "top:2", "--restart")])
+
+    def test_merges(self):
+        top = self.draw_many(4)
+        self.put("outside/a.npy")
+        self.shards(top, run="good")
+        self.mutate(40, 2, lambda: shutil.copytree(self.path("good"), self.result), "RUN/shards/0-of-2.sqlite",
+                    [["merge", self.result, "-o", self.out], ["merge", self.result],
+                     self.command(top, "--shard", "0/2", "--restart")])
+
+
+class ForeignFiles(RunFolderCase):
+    """200 files, links and folders of the user's in and around a run, called much as a run's: all of them stay."""
+
+    PICTURES = 5
+    STEMS = ("p0000", "p0001", "p0004", "p0005", "p9999", "annotated", "mine", "p0000-2", "P0000", "p0000.top1", "p0002x", "a b")
+    ENDINGS = (".png", ".npy", ".npz", ".overlay.png", ".overlay.jpg", ".saliency.png", ".tmp-123", ".npy.tmp-123", ".npy.tmp-1-x",
+               ".txt", ".csv", ".sqlite", ".overlay.png.bak", ".npy.tmp-1-2.txt", "")
+    FOLDERS = ("", "maps/", "maps/000/", "maps/001/", "maps/0000/", "maps/00/", "maps/2024/", "maps/mine/", "maps/000/000/",
+               "overlays/", "overlays/000/", "overlays/001/", "overlays/2024/", "shards/", "notes/", "saliency/000/", "notes/maps/000/",
+               "notes/shards/", "maps/000/shards/")
+    NAMES = ("results.csv", "results.sqlite", "run.json", "manifest.csv", "results.csv.tmp-123", "run.json.tmp-1", "0-of-2.sqlite",
+             "0-of-3.sqlite.bak", "results.csv.bak", "results.sqlite-old", "writable.tmp-1-2", "notes.txt")
+
+    def is_the_run_s(self, name):
+        """What a run of these pictures may make, whatever its formats: nothing of that is planted."""
+        folder, file = os.path.split(name)
+        if folder in ("maps/000", "overlays/000"):
+            stem = file.split(".tmp-")[0]
+            mine = ["p%04d%s" % (i, ending) for i in range(self.PICTURES)
+                    for ending in (".npy", ".npz", ".png", ".overlay.png", ".overlay.jpg")]
+            number = file[len(stem) + 5 :].split("-")
+            finished = file == stem or (len(number) == 2 and all(part.isdigit() for part in number))
+            return stem in mine and finished and (stem.endswith((".overlay.png", ".overlay.jpg")) == (folder != "maps/000"))
+        if folder == "shards":
+            return file == "0-of-2.sqlite"
+        return folder == "" and file in ("results.csv", "results.sqlite", "run.json", "manifest.csv")
+
+    def plant(self, lottery):
+        """In the run's folder and beside it; links lead to a folder and a file that are outside."""
+        self.put("outside/p0000.npy")
+        self.put("outside/p0001.overlay.png")
+        self.put("outside/results.csv")
+        planted = 0
+        while planted < 200:
+            folder = lottery.choice(self.FOLDERS)
+            name = folder + (lottery.choice(self.NAMES) if lottery.random() < 0.3
+                             else lottery.choice(self.STEMS) + lottery.choice(self.ENDINGS))
+            top = "RUN/" if lottery.random() < 0.8 else ""
+            path, kind = self.path(top + name), lottery.random()
+            if (top and self.is_the_run_s(name)) or name in ("maps/000", "overlays/000") or os.path.lexists(path):
+                continue
+            try:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                if kind < 0.6:
+                    self.put(top + name, b"precious %d" % planted)
+                elif kind < 0.75:
+                    os.symlink(self.path("outside"), path)
+                elif kind < 0.9:
+                    os.symlink(self.path("outside/p0000.npy"), path)
+                else:
+                    os.mkdir(path)
+            except (FileExistsError, NotADirectoryError):
+                continue
+            planted += 1
+
+    def left(self, before, after):
+        """What there was of the user's and is so no longer."""
+        return [name for name, what in before.items() if name not in after or after[name] != what]
+
+    def check_commands(self, make, commands, seed):
+        make()
+        made = set(self.everything())
+        self.plant(random.Random(seed))
+        theirs = {name: what for name, what in self.everything().items() if name not in made}
+        self.assertGreaterEqual(len(theirs), 200)
+        for command, code in commands:
+            done = self.run_salmap(*command)
+            self.assertEqual(done.returncode, code, done.out + done.err)
+            self.assertEqual(self.left(theirs, self.everything()), [], command)
+        shutil.rmtree(self.result)
+
+    def test_of_a_whole_run(self):
+        top = self.draw_many(self.PICTURES)
+        best, jpeg = ["--overlays", "top:2"], ["--maps", "png16", "--overlay-format", "jpeg"]
+        for seed in range(3):
+            with self.subTest(seed=seed):
+                self.check_commands(lambda: self.sweep(top, *best), [
+                    (self.command(top, *best), 0), (self.command(top, *best, "--restart"), 0),
+                    (self.command(top, *jpeg, "--restart"), 0), (self.command(top, *jpeg), 0),
+                    (self.command(top, "--shard", "0/2", "--restart"), 2), (self.command(top, *best), 2),
+                    (["export", self.result, "--json"], 0)], seed)
+
+    def test_of_shards(self):
+        top = self.draw_many(self.PICTURES)
+        best = ["--overlays", "top:2"]
+        for seed in range(3):
+            with self.subTest(seed=seed):
+                self.check_commands(lambda: self.shards(top, *best), [
+                    (["merge", self.result], 0), (["merge", self.result], 0),
+                    (self.command(top, *best, "--shard", "1/2", "--restart"), 0), (["merge", self.result], 0),
+                    (["merge", self.result, "-o", self.out], 0),
+                    (self.command(top, "--maps", "npz", "--shard", "0/2", "--restart"), 0),
+                    (self.command(top, "--maps", "npz", "--shard", "1/2", "--restart"), 0), (["merge", self.result], 0),
+                    (self.command(top, "--restart"), 0)], seed)
+                shutil.rmtree(self.out)
+
+    def test_of_no_run(self):
+        """Whatever they are called, no command takes them for a run."""
+        top = self.draw_many(self.PICTURES)
+        for seed in range(3):
+            self.check_commands(lambda: os.mkdir(self.result), [
+                (self.command(top, *options), 2) for options in ([], ["--restart"], ["--shard", "0/2"],
+                                                                 ["--shard", "0/2", "--restart"])], seed)
+
+
+if __name__ == "__main__":
+    main(sys.modules[__name__])
