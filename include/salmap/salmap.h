@@ -586,7 +586,7 @@ typedef struct sal_sweep_options {
     int64_t shards;        /* of so many; 0 or 1: the whole */
     int64_t max_failures;  /* more failed pictures end the run */
     int max_failures_set;  /* 0: any number may fail */
-    int restart;           /* 1: throws away what is there of an earlier run */
+    int restart;           /* 1: throws away what an earlier run made there, and no other file */
     int retry_failed;      /* 1: tries again whatever failed before, not only what could not be read */
     /* Called on the calling thread about ten times a second while pictures are computed, and after the last of them;
      * not 0 stops the run: what is being computed is finished and saved. May be NULL. */
@@ -600,7 +600,7 @@ typedef struct sal_sweep_options {
  * moment; the manual page lists the files. Memory does not grow with the number of pictures beyond their list. *last:
  * how far it came; may be NULL.
  * Errors: CANCELLED (stopped by progress; all is saved, the same call goes on), ARGUMENT (also: the run was begun with
- * another model, list or option), LIMIT (too many failures), IO (the run folder, its disk, or the folder of the
+ * another model, list or option; the folder is of something else, or a link is in it), LIMIT (too many failures), IO (the run folder, its disk, or the folder of the
  * pictures is gone: the same call goes on), FORMAT (results that are no results), MEMORY, DEVICE. */
 SAL_API sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_t engine_count,
                              const sal_dataset *dataset, const sal_sweep_options *options);
@@ -612,8 +612,9 @@ typedef struct sal_merge_info {
 } sal_merge_info;
 
 /* Makes one run of its shards: in place where out is NULL and there is one run folder, else with copies of the files
- * in out. Checks that every picture of the list is there once, in its shard, and every file in its place.
- * Errors: ARGUMENT, IO, FORMAT (a gap, a double, a contradiction: names it), MEMORY. */
+ * in out. Checks that every picture of the list is there once, in its shard, and every file in its place, where the run
+ * would have written it.
+ * Errors: ARGUMENT (also: out is of something else, or a link is in it), IO, FORMAT (a gap, a double, a contradiction: names it), MEMORY. */
 SAL_API sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t count, const char *out);
 
 typedef enum sal_export_format { SAL_EXPORT_CSV = 0, SAL_EXPORT_JSON = 1 } sal_export_format;

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,11 +179,12 @@ done:
 
 /* ---- What is there already ----------------------------------------------- */
 
-static sal_status check_id(const sal_store *s, int64_t id)
+static sal_status check_picture(const sal_store *s, int64_t id, const char *status)
 {
-    if (id >= 0 && (size_t)id < s->dataset->count)
+    if (id >= 0 && (size_t)id < s->dataset->count && status)
         return SAL_OK;
-    return sal_fail(SAL_ERROR_FORMAT, "%s: picture %lld is not in the list", s->sql.path, (long long)id);
+    return sal_fail(SAL_ERROR_FORMAT, "%s: picture %lld %s", s->sql.path, (long long)id,
+                    status ? "is not in the list" : "has no status");
 }
 
 sal_status sal_store_known(unsigned char *known, sal_store *s)
@@ -199,11 +199,7 @@ sal_status sal_store_known(unsigned char *known, sal_store *s)
             break;
         const int64_t id = sqlite3_column_int64(select, 0);
         const char *status = sal_sql_text(select, 1);
-        TRY(check_id(s, id));
-        if (!status) {
-            st = sal_fail(SAL_ERROR_FORMAT, "%s: picture %lld has no status", s->sql.path, (long long)id);
-            goto done;
-        }
+        TRY(check_picture(s, id, status));
         known[id] = strcmp(status, "ok") == 0 ? SAL_KNOWN_DONE
                     : strcmp(status, sal_status_name(SAL_ERROR_IO)) == 0 ||
                             strcmp(status, sal_status_name(SAL_ERROR_MEMORY)) == 0
@@ -231,7 +227,7 @@ sal_status sal_store_check_files(sal_store *s)
         TRY(sal_sql_step(&row, &s->sql, select));
         if (!row)
             break;
-        TRY(check_id(s, sqlite3_column_int64(select, 0)));
+        TRY(check_picture(s, sqlite3_column_int64(select, 0), "ok"));
         const char *file = sal_dataset_file(s->dataset, (size_t)sqlite3_column_int64(select, 0));
         if (stat(file, &now) == 0 && now.st_size != sqlite3_column_int64(select, 1)) {
             st = sal_fail(SAL_ERROR_ARGUMENT,
