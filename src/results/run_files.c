@@ -67,52 +67,50 @@ static int reason(int folder, const char *name, int error)
     return error;
 }
 
-static int is_step(const char *name)
+/* Neither "" nor "." nor "..". */
+static int is_step(const char *name, size_t length)
 {
-    return name[0] && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+    return length > 0 && strncmp(name, "..", length) != 0;
+}
+
+/* Names come from files as well: none leads back, and none leads nowhere. */
+static sal_status check_name(const sal_run_folder *folder, const char *name)
+{
+    for (const char *step = name, *slash = name; slash; step = slash + 1) {
+        slash = strchr(step, '/');
+        if (!is_step(step, slash ? (size_t)(slash - step) : strlen(step)))
+            return sal_fail(SAL_ERROR_FORMAT, "%s%s%s: is no name of a run's files", folder->path, separator(folder),
+                            name);
+    }
+    return SAL_OK;
 }
 
 /* Folder after folder, each in the one before. `name` is cut at its slashes meanwhile. */
 static sal_status walk(int *fd, const sal_run_folder *folder, char *name, int make)
 {
     sal_status st = SAL_OK;
+    const char *failed = make ? "cannot make the folder" : "cannot open the folder";
     int at = folder->fd;
-    for (char *step = name, *slash; step; step = slash ? slash + 1 : NULL) {
+    for (char *step = name, *slash; st == SAL_OK && at >= 0 && step; step = slash ? slash + 1 : NULL) {
         slash = strchr(step, '/');
         if (slash)
             *slash = '\0';
-        if (!is_step(step) && strcmp(name, ".") != 0) {
-            st = sal_fail(SAL_ERROR_FORMAT, "%s%s%s: is no name of a run's files", folder->path, separator(folder),
-                          name);
-            goto done;
-        }
-        if (make && mkdirat(at, step, 0777) != 0 && errno != EEXIST) {
-            st = fail_file(folder, name, "cannot make the folder", errno);
-            goto done;
-        }
-        const int next = openat(at, step, AS_FOLDER | (step == name && may_be_link(step) ? 0 : O_NOFOLLOW));
+        const int made = !make || mkdirat(at, step, 0777) == 0 || errno == EEXIST;
+        const int next = made ? openat(at, step, AS_FOLDER | (step == name && may_be_link(step) ? 0 : O_NOFOLLOW)) : -1;
         const int error = next < 0 ? reason(at, step, errno) : 0;
+        if (slash && error != ELOOP) /* a link is named alone, for it is to go */
+            *slash = '/';
+        if (error && (error != ENOENT || make))
+            st = fail_file(folder, name, failed, error);
         if (at != folder->fd)
             close(at);
         at = next;
-        if (next < 0) {
-            if (slash && error != ELOOP) /* a link is named alone, for it is to go */
-                *slash = '/';
-            if (error != ENOENT || make)
-                st = fail_file(folder, name, make ? "cannot make the folder" : "cannot open the folder", error);
-            break;
-        }
-        if (slash)
-            *slash = '/';
     }
     *fd = at;
-    at = -1;
-done:
-    if (at >= 0 && at != folder->fd)
-        close(at);
     return st;
 }
 
+/* name "": the folder itself. */
 static sal_status enter(int *fd, const sal_run_folder *folder, const char *name, int make)
 {
     sal_status st = SAL_OK;
@@ -121,6 +119,8 @@ static sal_status enter(int *fd, const sal_run_folder *folder, const char *name,
     if (folder->fd < 0)
         return SAL_OK;
     TRY(sal_strdup(&steps, name[0] ? name : "."));
+    if (name[0])
+        TRY(check_name(folder, name));
     TRY(walk(fd, folder, steps, make));
 done:
     free(steps);
@@ -145,8 +145,7 @@ static sal_status find_place(place *out, const sal_run_folder *folder, const cha
     char *above = NULL;
     const char *slash = strrchr(name, '/');
     *out = (place){.fd = folder->fd, .name = slash ? slash + 1 : name};
-    if (!is_step(out->name))
-        return sal_fail(SAL_ERROR_FORMAT, "%s%s%s: is no name of a run's files", folder->path, separator(folder), name);
+    TRY(check_name(folder, name));
     if (!slash)
         return SAL_OK;
     TRY(sal_strdup(&above, name));
@@ -361,7 +360,7 @@ sal_status sal_run_files_each(const sal_run_folder *folder, const char *name,
         goto done;
     }
     for (errno = 0; (e = readdir(directory)) != NULL; errno = 0)
-        if (is_step(e->d_name))
+        if (is_step(e->d_name, strlen(e->d_name)))
             TRY(visit_one(folder, name, e->d_name, visit, context));
     if (errno != 0)
         st = fail_file(folder, name, "cannot read the folder", errno);

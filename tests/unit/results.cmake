@@ -18,6 +18,7 @@ sal_results_test(test_results_store syncfs nanosleep clock_gettime pthread_cond_
                                     pthread_cond_init pthread_create malloc)
 sal_results_test(test_results_run syncfs)
 sal_results_test(test_results_remove)
+sal_results_test(test_results_files)
 sal_results_test(test_results_merge syncfs renameat)
 # Allocations and SQLite.
 sal_results_test(test_results_faults malloc aligned_alloc realloc strdup free open_memstream fclose newlocale syncfs sqlite3_exec

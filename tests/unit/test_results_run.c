@@ -12,9 +12,12 @@ static int syncs;
 
 int __wrap_syncfs(int fd);
 
+static const char *at_sync; /* what the run's folder had then */
+
 int __wrap_syncfs(int fd)
 {
     syncs++;
+    at_sync = names_in(scratch("run"));
     if (!sync_fails && fcntl(fd, F_GETFD) >= 0)
         return 0;
     errno = EIO;
@@ -295,6 +298,55 @@ Test(run, is_described_by_two_files)
                                        "}\n",
                                        sal_version(), scratch("lists/0"), fingerprint_of(&run), scratch("lists/0")));
     cr_expect_str_eq(names_in(scratch("run")), "manifest.csv run.json ");
+}
+
+/* A kill at any moment leaves a run, or nothing of one. */
+Test(run, is_one_before_it_has_anything_else)
+{
+    const sal_run run = plain_run();
+    make_folder(scratch("run"));
+    must(sal_run_describe(scratch("run"), &run, list_of_count(1), NULL, 0, 0));
+    cr_expect_eq(syncs, 1);
+    cr_expect_str_eq(at_sync, "run.json ");
+    must(sal_run_describe(scratch("run"), &run, list_of_count(1), NULL, 0, 0));
+    cr_expect_eq(syncs, 1);
+    sync_fails = 1;
+    (void)remove(scratch("run/run.json"));
+    (void)remove(scratch("run/manifest.csv"));
+    expect_error(sal_run_describe(scratch("run"), &run, list_of_count(1), NULL, 0, 0), SAL_ERROR_IO,
+                 "{}/run: cannot be written to the disk: Input/output error");
+    cr_expect_str_eq(names_in(scratch("run")), "run.json ");
+}
+
+/* A run that is thrown away is one until the next one is. */
+Test(run, begins_anew_in_place_of_another)
+{
+    sal_run run = plain_run();
+    make_folder(scratch("run"));
+    must(sal_run_describe(scratch("run"), &run, list_of_count(1), NULL, 0, 0));
+    (void)remove(scratch("run/manifest.csv"));
+    run.settings = "method other\n";
+    must(sal_run_describe(scratch("run"), &run, list_of_count(2), NULL, 0, 1));
+    must(sal_run_check(scratch("run"), &run));
+    cr_expect_str_eq(text_of(scratch("run/manifest.csv")), "path\na0.png\na1.png\n");
+    /* Somebody else's is not replaced. */
+    write_text(scratch("run/run.json"), "mine");
+    cr_expect_eq(sal_run_describe(scratch("run"), &run, list_of_count(2), NULL, 0, 1), SAL_ERROR_ARGUMENT);
+    cr_expect_str_eq(text_of(scratch("run/run.json")), "mine");
+}
+
+/* Their run.json would not tell them. */
+Test(run, of_settings_that_are_no_lines_is_not_begun)
+{
+    static const char *const settings[] = {"output a\nb\n", "output caf\xE9\n", "output a", "output\n"};
+    sal_run run = plain_run();
+    make_folder(scratch("run"));
+    for (size_t i = 0; i < 4; i++) {
+        run.settings = settings[i];
+        expect_error(sal_run_describe(scratch("run"), &run, list_of_count(1), NULL, 0, 0), SAL_ERROR_ARGUMENT,
+                     "the name of an output or a layer is no line of UTF-8, and run.json cannot hold it");
+        cr_expect_str_eq(names_in(scratch("run")), "");
+    }
 }
 
 /* The command that makes the run again. */

@@ -5,7 +5,10 @@
 #include "results/settings.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static sal_sql sql;
 
@@ -294,6 +297,106 @@ static const char *visited(const char *settings)
     visits v = {.fail_at = 0};
     must(sal_settings_each(settings, note, &v));
     return text_from("%s", v.text);
+}
+
+/* ---- Files from anywhere -------------------------------------------------- */
+
+Test(sql, opens_no_link)
+{
+    sal_sql link;
+    write_text(scratch("victim"), "");
+    cr_assert_eq(symlink(scratch("victim"), scratch("results.sqlite")), 0);
+    expect_error(sal_sql_open(&link, scratch("results.sqlite"), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE),
+                 SAL_ERROR_ARGUMENT,
+                 "{}/results.sqlite: is a link, and a run has none there: remove it, or choose another folder");
+    cr_expect_null(link.db);
+    cr_assert_eq(remove(scratch("victim")), 0);
+    cr_expect_eq(sal_sql_open(&link, scratch("results.sqlite"), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE),
+                 SAL_ERROR_ARGUMENT);
+    cr_expect(!exists(scratch("victim")));
+}
+
+Test(sql, runs_nothing_that_a_database_brings)
+{
+    sqlite3_stmt *s = NULL;
+    int row;
+    must(sal_sql_run(&sql, "CREATE TABLE t(k); CREATE TABLE log(k); CREATE VIEW v AS SELECT k FROM t;"
+                           "CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO log VALUES(new.k); END;"
+                           "INSERT INTO t VALUES(1)"));
+    must(sal_sql_prepare(&s, &sql, "SELECT count(*) FROM log"));
+    must(sal_sql_step(&row, &sql, s));
+    cr_expect_eq(sqlite3_column_int(s, 0), 0);
+    sqlite3_finalize(s);
+    expect_error(sal_sql_prepare(&s, &sql, "SELECT k FROM v"), SAL_ERROR_FORMAT,
+                 ":memory:: access to view \"v\" prohibited");
+    cr_expect_null(s);
+    int trusted = 1;
+    cr_assert_eq(sqlite3_db_config(sql.db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, -1, &trusted), SQLITE_OK);
+    cr_expect_eq(trusted, 0);
+}
+
+Test(sql, ends_work_that_does_not_end_by_itself)
+{
+    static const char endless[] =
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c";
+    sqlite3_stmt *s;
+    int row;
+    must(sal_sql_prepare(&s, &sql, endless));
+    for (int i = 0; i < 2; i++)
+        expect_error(sal_sql_step(&row, &sql, s), SAL_ERROR_FORMAT,
+                     ":memory:: is damaged: reading it does not come to an end");
+    cr_expect_eq(row, 0);
+    sqlite3_finalize(s);
+    expect_error(sal_sql_run(&sql, endless), SAL_ERROR_FORMAT,
+                 ":memory:: is damaged: reading it does not come to an end");
+    /* Many steps are no endless one. */
+    must(sal_sql_prepare(&s, &sql,
+                         "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 3000000)"
+                         " SELECT x FROM c"));
+    for (int i = 0; i < 3000000; i++) {
+        must(sal_sql_step(&row, &sql, s));
+        cr_assert_eq(row, 1);
+    }
+    sqlite3_finalize(s);
+}
+
+Test(sql, takes_no_value_that_is_too_long)
+{
+    sqlite3_stmt *s;
+    int row;
+    must(sal_sql_prepare(&s, &sql, "SELECT length(zeroblob(67108864))"));
+    must(sal_sql_step(&row, &sql, s));
+    sqlite3_finalize(s);
+    must(sal_sql_prepare(&s, &sql, "SELECT length(zeroblob(67108865))"));
+    cr_expect_eq(sal_sql_step(&row, &sql, s), SAL_ERROR_IO);
+    sqlite3_finalize(s);
+}
+
+/* Its pages: one that was overwritten is found before it is read. */
+Test(sql, checks_pages)
+{
+    sal_sql file;
+    char *bytes;
+    struct stat info;
+    write_text(scratch("a"), "");
+    change(scratch("a"), "CREATE TABLE t(k); WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 999)"
+                         " INSERT INTO t SELECT printf('%.*c', 30, 'a') FROM c");
+    must(sal_sql_open(&file, scratch("a"), SQLITE_OPEN_READWRITE));
+    must(sal_sql_check_pages(&file, "main"));
+    must(sal_sql_run(&file, text_from("ATTACH '%s' AS part", scratch("a"))));
+    must(sal_sql_check_pages(&file, "part"));
+    sal_sql_close(&file);
+    cr_assert_eq(stat(scratch("a"), &info), 0);
+    cr_assert_not_null(bytes = malloc((size_t)info.st_size));
+    memcpy(bytes, text_of(scratch("a")), (size_t)info.st_size);
+    memset(bytes + info.st_size - 4096, 0, 8);
+    write_bytes(scratch("a"), bytes, (size_t)info.st_size);
+    free(bytes);
+    must(sal_sql_open(&file, scratch("a"), SQLITE_OPEN_READWRITE));
+    cr_expect_eq(sal_sql_check_pages(&file, "main"), SAL_ERROR_FORMAT);
+    cr_expect_eq(strncmp(last_error(), "{}/a: is damaged, or no results of salmap (", 43), 0, "%s", last_error());
+    cr_expect_null(strchr(last_error(), '\n'));
+    sal_sql_close(&file);
 }
 
 Test(sql, settings_are_names_and_values_line_by_line)
