@@ -76,7 +76,7 @@ static int is_step(const char *name, size_t length)
 /* Names come from files as well: none leads back, and none leads nowhere. */
 static sal_status check_name(const sal_run_folder *folder, const char *name)
 {
-    for (const char *step = name, *slash = name; slash; step = slash + 1) {
+    for (const char *step = name, *slash; step; step = slash ? slash + 1 : NULL) {
         slash = strchr(step, '/');
         if (!is_step(step, slash ? (size_t)(slash - step) : strlen(step)))
             return sal_fail(SAL_ERROR_FORMAT, "%s%s%s: is no name of a run's files", folder->path, separator(folder),

@@ -385,9 +385,9 @@ class ReceivedRuns(RunFolderCase):
 class Mutants(RunFolderCase):
     """Results with bytes and rows changed at random: an error or an export, and nothing else."""
 
-    VALUES = ("NULL", "''", "x''", "x'00'", "-1", "9223372036854775807", "1e308", "'a,b\"c'", "0", "1", "24", "1000", "'../x'",
+    VALUES = ("NULL", "''", "x''", "x'00'", "-1", "99999999999", "1000000", "9223372036854775807", "1e308", "'a,b\"c'", "0", "1", "24", "1000", "'../x'",
               "zeroblob(100000)", "'maps/000/p0000.npy'", "-9223372036854775808", "'ok'", "char(0)", "9e999")
-    TABLES = ("pictures", "maps", "predictions", "timings", "manifest", "run", "sessions")
+    TABLES = ("pictures", "pictures", "maps", "maps", "predictions", "timings", "manifest", "run", "sessions")
 
     def change_bytes(self, path, lottery):
         data = bytearray(self.read(path))
@@ -411,10 +411,13 @@ class Mutants(RunFolderCase):
         with closing(sqlite3.connect(path)) as base:
             for _ in range(lottery.choice((1, 1, 2, 3))):
                 table = lottery.choice(self.TABLES)
-                column = lottery.choice([row[1] for row in base.execute("PRAGMA table_info(%s)" % table)] or ["x"])
+                columns = [row[1] for row in base.execute("PRAGMA table_info(%s)" % table)] or ["x"]
+                column = lottery.choice(columns)
                 value = lottery.choice(self.VALUES)
                 statements = lottery.choice((
                     ['UPDATE %s SET "%s" = %s' % (table, column, value)],
+                    ['UPDATE %s SET "%s" = %s WHERE "%s" = 1' % (table, column, value, columns[0])],
+                    *3 * [['UPDATE %s SET "%s" = %s WHERE "%s" = 2' % (table, columns[0], value, columns[0])]],
                     ['UPDATE %s SET "%s" = %s WHERE abs(random()) %% 5 = 0' % (table, column, value)],
                     ["DELETE FROM %s WHERE abs(random()) %% 2 = 0" % table],
                     ["DROP TABLE " + table],
