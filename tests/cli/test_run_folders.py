@@ -417,7 +417,8 @@ class Mutants(RunFolderCase):
                 statements = lottery.choice((
                     ['UPDATE %s SET "%s" = %s' % (table, column, value)],
                     ['UPDATE %s SET "%s" = %s WHERE "%s" = 1' % (table, column, value, columns[0])],
-                    *3 * [['UPDATE %s SET "%s" = %s WHERE "%s" = 2' % (table, columns[0], value, columns[0])]],
+                    *3 * [['UPDATE %s SET "%s" = %s WHERE "%s" = (SELECT max("%s") FROM %s)'
+                           % (table, columns[0], value, columns[0], columns[0], table)]],
                     ['UPDATE %s SET "%s" = %s WHERE abs(random()) %% 5 = 0' % (table, column, value)],
                     ["DELETE FROM %s WHERE abs(random()) %% 2 = 0" % table],
                     ["DROP TABLE " + table],
@@ -434,8 +435,8 @@ class Mutants(RunFolderCase):
             except sqlite3.Error:
                 pass
 
-    def mutate(self, count, seed, prepare, database, commands):
-        for number in range(count):
+    def mutate(self, numbers, seed, prepare, database, commands):
+        for number in numbers:
             lottery = random.Random("%d/%d" % (seed, number))
             with self.subTest(number=number):
                 shutil.rmtree(self.result, ignore_errors=True)
@@ -452,7 +453,7 @@ class Mutants(RunFolderCase):
         top = self.draw_many(4)
         self.put("outside/a.npy")
         self.sweep(top, "--overlays", "top:2", run=self.path("good"))
-        self.mutate(40, 1, lambda: shutil.copytree(self.path("good"), self.result), "RUN/results.sqlite",
+        self.mutate(range(30), 6, lambda: shutil.copytree(self.path("good"), self.result), "RUN/results.sqlite",
                     [["export", self.result], ["export", self.result, "--json", "--timings"],
                      self.command(top, "--overlays", "top:2"), self.command(top, "--overlays", "top:2", "--restart")])
 
@@ -460,7 +461,7 @@ class Mutants(RunFolderCase):
         top = self.draw_many(4)
         self.put("outside/a.npy")
         self.shards(top, run="good")
-        self.mutate(40, 2, lambda: shutil.copytree(self.path("good"), self.result), "RUN/shards/0-of-2.sqlite",
+        self.mutate(range(30), 2, lambda: shutil.copytree(self.path("good"), self.result), "RUN/shards/0-of-2.sqlite",
                     [["merge", self.result, "-o", self.out], ["merge", self.result],
                      self.command(top, "--shard", "0/2", "--restart")])
 
