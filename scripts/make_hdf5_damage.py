@@ -1,21 +1,24 @@
 #!/usr/bin/env python3
 """Writes tests/fuzz/crashers/hdf5: HDF5 files that lead out of themselves, in circles, or promise more than they hold.
 
-Each is a small Keras network whose kernel is not where it should be. Needs h5py."""
+Each is a small Keras network whose kernel is not where it should be. Those in tests/fuzz/crashers/hdf5_damage have bytes
+changed, over which the library itself goes astray. Needs h5py."""
 import json
 import pathlib
+import struct
 
 import h5py
 import numpy as np
 
-OUT = pathlib.Path(__file__).resolve().parent.parent / "tests/fuzz/crashers/hdf5"
+CRASHERS = pathlib.Path(__file__).resolve().parent.parent / "tests/fuzz/crashers"
+OUT, DAMAGED = CRASHERS / "hdf5", CRASHERS / "hdf5_damage"
 CONFIG = {"class_name": "Sequential", "config": [
     {"class_name": "Conv2D", "config": {"name": "conv", "batch_input_shape": [None, 8, 8, 3], "filters": 4, "use_bias": False}},
     {"class_name": "GlobalAveragePooling2D", "config": {"name": "pool"}}]}
 
 
-def write(name, fill):
-    with h5py.File(OUT / (name + ".h5"), "w", libver="latest") as f:
+def write(path, fill, libver="latest"):
+    with h5py.File(path, "w", libver=libver) as f:
         f.attrs["model_config"] = json.dumps(CONFIG)
         f.attrs["keras_version"] = "2.15.0"
         group = f.create_group("model_weights/conv")
@@ -59,7 +62,39 @@ CASES = {
     "nan_weights": lambda f, g: g.create_dataset("kernel:0", data=np.full((3, 3, 3, 4), np.nan, "<f4")),
 }
 
+
+
+def healthy(f, group):
+    group.attrs["weight_names"] = ["kernel:0"] * 7
+    group["kernel:0"] = np.zeros((3, 3, 3, 4), "<f4")
+
+
+def change(data, at, there, instead):
+    """Bytes at a place, which must be there."""
+    assert data[at : at + len(there)] == there and len(instead) == len(there), (at, data[at : at + len(there)])
+    return data[:at] + instead + data[at + len(there) :]
+
+
+def attribute_cut_short(data):
+    """Texts of 4 bytes instead of 16 each: what is read of them goes beyond what is stored."""
+    text = b"\x19\x01\x01\0" + struct.pack("<I", 16)
+    return change(data, data.index(text, data.index(b"weight_names")), text, text[:4] + struct.pack("<I", 4))
+
+
+def heap_without_end(data):
+    """The heap's first object is free space of no bytes: the next one is itself."""
+    at = data.index(b"GCOL") + 16
+    return change(data, at, struct.pack("<HH", 1, 0), bytes(4))[: at + 8] + bytes(8) + data[at + 16 :]
+
+
+DAMAGES = {"attribute_cut_short": attribute_cut_short, "heap_without_end": heap_without_end}
+
 if __name__ == "__main__":
-    OUT.mkdir(parents=True, exist_ok=True)
+    for folder in (OUT, DAMAGED):
+        folder.mkdir(parents=True, exist_ok=True)
     for case, make in CASES.items():
-        write(case, make)
+        write(OUT / (case + ".h5"), make)
+    for case, damage in DAMAGES.items():
+        path = DAMAGED / (case + ".h5")
+        write(path, healthy, libver=("earliest", "v108"))
+        path.write_bytes(damage(path.read_bytes()))

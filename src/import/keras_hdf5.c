@@ -2,8 +2,10 @@
  * of a sweep or of whoever the library is part of. */
 #include "import/keras_internal.h"
 
+#include "base/confine.h"
 #include "base/memory.h"
 #include "import/keras_hdf5_reader.h"
+#include "import/keras_member.h"
 
 #include <errno.h>
 #include <hdf5.h>
@@ -14,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,8 +26,10 @@ enum { MAX_NAME = 4096, MAX_ANSWER = 1 << 28 };
 
 struct keras_hdf5 {
     const char *path;
+    uint64_t size; /* of the file, or of the archive's member */
     pid_t process;
     int socket;
+    int ended; /* how the process did, once it has: as of waitpid() */
 };
 
 typedef enum question { HAS, TEXT, TEXTS, FIND, READ } question;
@@ -142,37 +146,10 @@ static int answer_read(int to, hdf5_reader *reader, const request *r, const char
     return sent;
 }
 
-/* The library takes a damaged file at its word: beside what an answer is known to need it gets this much. Not under
- * the address sanitizer, to which memory that is refused is an error. */
-static void limit_memory(uint64_t needed)
-{
-#ifdef __SANITIZE_ADDRESS__
-    (void)needed;
-#else
-    static const uint64_t beside = (uint64_t)1 << 30;
-    struct rlimit limit;
-    unsigned long pages = 0;
-    FILE *own = fopen("/proc/self/statm", "r");
-    const int known = own && fscanf(own, "%lu", &pages) == 1;
-    if (own)
-        fclose(own);
-    if (!known || getrlimit(RLIMIT_AS, &limit) != 0)
-        return;
-    const uint64_t now = (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
-    if (needed > UINT64_MAX - beside - now || needed + beside + now > limit.rlim_max)
-        limit.rlim_cur = limit.rlim_max;
-    else
-        limit.rlim_cur = needed + beside + now;
-    (void)setrlimit(RLIMIT_AS, &limit);
-#endif
-}
-
 static int answer_one(int to, hdf5_reader *reader, const request *r, const char *path)
 {
     answer a = {.status = SAL_OK};
     sal_status st;
-    /* Values as they are asked for, as they are stored, and a chunk of them. */
-    limit_memory(r->question == READ && r->count < SIZE_MAX / 32 ? (uint64_t)r->count * 24 : 0);
     errno = 0;
     switch (r->question) {
     case HAS: return answer_has(to, reader, r, path);
@@ -186,15 +163,35 @@ static int answer_one(int to, hdf5_reader *reader, const request *r, const char 
     return 0;
 }
 
-/* It ends when its master does, leaves no image of its memory, and does not run for ever over a damaged file. */
-static void limit_self(pid_t master)
+/* Seconds of processor time for all of a file: the library reads and unpacks some hundred megabytes in one, and goes in
+ * circles over damaged ones. */
+static uint64_t most_seconds(uint64_t size)
 {
-    static const struct rlimit none = {0, 0}, seconds = {600, 600};
+    return 4 + (size >> 23);
+}
+
+/* The library takes a damaged file at its word. Bytes of addresses for its tables, texts and an archive's member; what
+ * an answer is known to need comes on top: values as they are asked for, as they are stored, and a chunk of them. */
+static uint64_t most_memory(uint64_t size, const request *r)
+{
+    static const uint64_t least = (uint64_t)256 << 20;
+    const uint64_t values = r && r->question == READ && r->count < SIZE_MAX / 32 ? (uint64_t)r->count * 24 : 0;
+    return least + (size < UINT64_MAX / 8 ? 4 * size : size) + values;
+}
+
+/* It ends when its master does. */
+static void begin_self(pid_t master)
+{
+    static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGXCPU};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != master)
         _exit(1);
-    (void)setrlimit(RLIMIT_CORE, &none);
-    (void)setrlimit(RLIMIT_CPU, &seconds);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    /* Where it breaks down it does so in silence, whatever handlers its master has. */
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        signal(fatal[i], SIG_DFL);
 }
 
 /* Of the threads of its master this process has the one that forked, but any lock that another held just then is locked
@@ -214,25 +211,52 @@ static void take_locks(void)
 }
 
 /* Until the other side has gone. */
-static void serve(int socket, const char *path, const char *member)
+static void serve(int socket, const keras_hdf5 *f, const char *member)
 {
     hdf5_reader *reader = NULL;
     static request r; /* too large for some stacks */
     const answer opened = {.status = SAL_OK};
     if (!send_all(socket, "", 1))
         return;
+    const uint64_t own = sal_own_memory();
+    sal_confine_memory(own + most_memory(f->size, NULL));
+    (void)sal_confine_to_file(f->path);
     errno = 0;
-    sal_status st = hdf5_reader_open(&reader, path, member);
-    int going = st == SAL_OK ? reply(socket, &opened, NULL) : (reply_error(socket, st, path), 0);
-    while (going && receive_all(socket, &r, sizeof r))
-        going = answer_one(socket, reader, &r, path);
+    sal_status st = hdf5_reader_open(&reader, f->path, member);
+    const int going_on = st == SAL_OK ? reply(socket, &opened, NULL) : (reply_error(socket, st, f->path), 0);
+    (void)sal_confine_to_open();
+    for (int going = going_on; going && receive_all(socket, &r, sizeof r);) {
+        sal_confine_memory(own + most_memory(f->size, &r));
+        going = answer_one(socket, reader, &r, f->path);
+    }
     hdf5_reader_close(reader);
 }
 
 /* ---- This side ----------------------------------------------------------- */
 
+/* What a process has that runs here: f->socket and f->process. */
+static void end_process(keras_hdf5 *f)
+{
+    /* Other readers that were started meanwhile hold copies of this end: closing it alone would be no end. */
+    if (f->socket >= 0) {
+        shutdown(f->socket, SHUT_RDWR);
+        close(f->socket);
+    }
+    if (f->process > 0)
+        while (waitpid(f->process, &f->ended, 0) < 0 && errno == EINTR)
+            ;
+    f->socket = -1;
+    f->process = -1;
+}
+
 static sal_status fail_gone(keras_hdf5 *f)
 {
+    end_process(f);
+    if (WIFSIGNALED(f->ended) && WTERMSIG(f->ended) == SIGXCPU)
+        return sal_fail(SAL_ERROR_FORMAT,
+                        "%s: HDF5: is damaged: the HDF5 library did not come to an end in %llu s, which a file of %llu "
+                        "bytes does not take",
+                        f->path, (unsigned long long)most_seconds(f->size), (unsigned long long)f->size);
     return sal_fail(SAL_ERROR_FORMAT, "%s: HDF5: is damaged: the HDF5 library broke down over it", f->path);
 }
 
@@ -264,21 +288,6 @@ static sal_status ask(answer *a, keras_hdf5 *f, question which, const char *firs
     return receive_answer(a, f);
 }
 
-/* What a process has that runs here: f->socket and f->process. */
-static void end_process(keras_hdf5 *f)
-{
-    /* Other readers that were started meanwhile hold copies of this end: closing it alone would be no end. */
-    if (f->socket >= 0) {
-        shutdown(f->socket, SHUT_RDWR);
-        close(f->socket);
-    }
-    if (f->process > 0)
-        while (waitpid(f->process, NULL, 0) < 0 && errno == EINTR)
-            ;
-    f->socket = -1;
-    f->process = -1;
-}
-
 static sal_status start_process(keras_hdf5 *f, const char *member)
 {
     /* One at a time, so that no reader holds the far end of another's: a reader that breaks down ends its socket. */
@@ -293,18 +302,11 @@ static sal_status start_process(keras_hdf5 *f, const char *member)
     f->process = fork();
     if (f->process == 0) {
         close(sockets[0]);
-        limit_self(master);
-        /* The reader ends when its master does. */
-        signal(SIGINT, SIG_IGN);
-        signal(SIGTERM, SIG_IGN);
-        signal(SIGHUP, SIG_IGN);
-        /* Where it breaks down it does so in silence, whatever handlers its master has. */
-        signal(SIGSEGV, SIG_DFL);
-        signal(SIGBUS, SIG_DFL);
-        signal(SIGFPE, SIG_DFL);
-        signal(SIGABRT, SIG_DFL);
+        begin_self(master);
+        sal_confine_time(most_seconds(f->size));
+        sal_confine_descriptors(sockets[1]);
         take_locks();
-        serve(sockets[1], f->path, member);
+        serve(sockets[1], f, member);
         _exit(0);
     }
     f->socket = sockets[0];
@@ -328,6 +330,15 @@ static int is_ready(keras_hdf5 *f, int seconds)
     return n > 0 && receive_all(f->socket, &byte, 1);
 }
 
+/* 0 where it cannot be told: then it cannot be opened either. */
+static uint64_t size_of(const char *path, const char *member)
+{
+    struct stat file;
+    if (member)
+        return keras_member_size(path, member);
+    return stat(path, &file) == 0 && file.st_size > 0 ? (uint64_t)file.st_size : 0;
+}
+
 sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *member)
 {
     enum { MOST_SECONDS = 64 };
@@ -336,7 +347,7 @@ sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *membe
     answer a;
     *out = NULL;
     TRY(sal_alloc(&f, 1, sizeof *f, "the weights' file"));
-    *f = (keras_hdf5){.path = path, .process = -1, .socket = -1};
+    *f = (keras_hdf5){.path = path, .size = size_of(path, member), .process = -1, .socket = -1};
     TRY(start_process(f, member));
     for (int seconds = 2; !is_ready(f, seconds); seconds *= 2) {
         kill(f->process, SIGKILL);

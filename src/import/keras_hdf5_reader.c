@@ -107,6 +107,30 @@ static hid_t open_attribute(hdf5_reader *f, const char *group, const char *attri
     return H5Aopen_by_name(f->file, group, attribute, H5P_DEFAULT, H5P_DEFAULT);
 }
 
+/* Bytes that a text takes in the file: itself, or its length and where it lies. 0: not known. */
+static size_t stored_size(const hdf5_reader *f, hid_t type)
+{
+    size_t address = 0, length = 0;
+    if (H5Tis_variable_str(type) <= 0)
+        return H5Tget_size(type);
+    const hid_t plan = H5Fget_create_plist(f->file);
+    const int known = plan >= 0 && H5Pget_sizes(plan, &address, &length) >= 0;
+    if (plan >= 0)
+        H5Pclose(plan);
+    return known ? 4 + address + 4 : 0;
+}
+
+/* The library reads as many bytes as its type and extent say, whether the attribute has them or not. */
+static sal_status check_stored(const hdf5_reader *f, hid_t attribute, hid_t type, size_t count, const char *name)
+{
+    size_t needed;
+    const size_t each = stored_size(f, type);
+    sal_status st = sal_size_mul(&needed, each, count, name);
+    if (st == SAL_OK && (each == 0 || H5Aget_storage_size(attribute) < needed))
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: HDF5: is damaged: the attribute %.100s is cut short", f->path, name);
+    return st;
+}
+
 /* The texts of an attribute, as it has them: of fixed size or not. */
 static sal_status read_texts(json_t *list, hdf5_reader *f, hid_t attribute, const char *name)
 {
@@ -121,6 +145,7 @@ static sal_status read_texts(json_t *list, hdf5_reader *f, hid_t attribute, cons
         st = sal_fail(SAL_ERROR_FORMAT, "%s: HDF5: the attribute %.100s holds no texts", f->path, name);
         goto done;
     }
+    TRY(check_stored(f, attribute, type, (size_t)count, name));
     if (H5Tis_variable_str(type) > 0) {
         TRY(sal_alloc(&texts, (size_t)count, sizeof *texts, name));
         memory = H5Tcopy(type);
@@ -209,6 +234,13 @@ done:
 
 /* ---- Numbers ------------------------------------------------------------- */
 
+/* Whether a data set that lies in one piece, if it was ever written, is shorter than its extent and type say. */
+static int is_cut_short(hid_t set, hid_t plan, hid_t type, uint64_t count)
+{
+    const uint64_t stored = H5Dget_storage_size(set);
+    return H5Pget_layout(plan) != H5D_CHUNKED && stored > 0 && stored / H5Tget_size(type) < count;
+}
+
 /* In this file, all of it, and of numbers. */
 static sal_status check_set(const hdf5_reader *f, hid_t set, uint64_t bytes, const char *name)
 {
@@ -224,6 +256,8 @@ static sal_status check_set(const hdf5_reader *f, hid_t set, uint64_t bytes, con
     else if (bytes / most_inflation > stored + inflation_base)
         st = sal_fail(SAL_ERROR_FORMAT, "%s: HDF5: %.300s is said to have %llu bytes, %llu are stored", f->path, name,
                       (unsigned long long)bytes, (unsigned long long)stored);
+    else if (is_cut_short(set, plan, type, bytes / sizeof(float)))
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: HDF5: is damaged: %.300s is cut short", f->path, name);
     if (plan >= 0)
         H5Pclose(plan);
     if (type >= 0)

@@ -35,6 +35,18 @@ static int read_through(keras_member *m, unsigned char *bytes)
     return fine;
 }
 
+uint64_t keras_member_size(const char *path, const char *name)
+{
+    zip_stat_t about;
+    int code = 0;
+    zip_t *archive = zip_open(path, ZIP_RDONLY, &code);
+    zip_stat_init(&about);
+    const int known = archive && zip_stat(archive, name, 0, &about) == 0 && (about.valid & ZIP_STAT_SIZE);
+    if (archive)
+        zip_discard(archive);
+    return known ? about.size : 0;
+}
+
 sal_status keras_member_open(keras_member **out, const char *path, const char *name)
 {
     sal_status st = SAL_OK;

@@ -8,6 +8,8 @@
 
 typedef struct keras_member keras_member;
 
+/* Bytes of a member once it is unpacked, as the archive says; 0 where it is not there. */
+uint64_t keras_member_size(const char *path, const char *name);
 /* A member as Keras writes it, not compressed, stays where it is; another one is unpacked into memory. Its checksum is
  * looked at first. Errors: IO, FORMAT (not there, damaged), MEMORY. */
 sal_status keras_member_open(keras_member **out, const char *path, const char *name);

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import resource
 import struct
 import sys
 import warnings
@@ -220,6 +221,25 @@ class KerasFiles(Case):
         for name in names:
             with self.subTest(name):
                 self.inspect(name, self.read(os.path.join(folder, name)), ": layer conv (Conv", codes=(1,))
+
+    def damaged(self, name):
+        """A crasher of scripts/make_hdf5_damage.py over which the HDF5 library itself goes astray."""
+        return self.read(os.path.join(SOURCE, "tests/fuzz/crashers/hdf5_damage", name + ".h5"))
+
+    def test_an_attribute_that_is_shorter_than_its_texts(self):
+        """Nothing behind it is read, which the address sanitizer would report."""
+        self.inspect("a.h5", self.damaged("attribute_cut_short"), ": HDF5: is damaged: the attribute weight_names is cut short\n",
+                     codes=(1,))
+
+    def test_time_is_limited_by_the_size_of_the_file(self):
+        """HDF5 1.10 goes in circles over it; where another version refuses it there is less to wait for."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = self.inspect("a.h5", self.damaged("heap_without_end"), codes=(1,))
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        self.assertLess(seconds, 15)
+        if seconds > 3:
+            self.assertIn("the HDF5 library did not come to an end in 4 s, which a file of 8624 bytes does not take\n", done.err)
 
     def test_an_archive_whose_members_are_encrypted(self):
         data = bytearray(self.unpack("stack_valid", ".keras"))

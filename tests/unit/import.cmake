@@ -1,3 +1,5 @@
 foreach(name test_onnx_cases test_onnx_damage)
   sal_unit_test(${name} LABELS import MODULES base graph import SUPPORT graph_builder naive_graph)
 endforeach()
+sal_unit_test(test_keras_hdf5 LABELS import MODULES base graph import LIBRARIES PkgConfig::JANSSON)
+target_include_directories(test_keras_hdf5 SYSTEM PRIVATE ${PROJECT_BINARY_DIR}/src/import)
