@@ -42,7 +42,7 @@ _salmap()
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             return
             ;;
-        --output | --layer | --input-size | --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --batch | -b | --threads | --top-k | --tolerance | --max-failures)
+        --output | --layer | --input-size | --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --batch | -b | --threads | --top-k | --tolerance | --max-failures | --max-pixels | --max-memory)
             return
             ;;
     esac
@@ -58,14 +58,14 @@ _salmap()
                 words="--out --figure --save-gradient --json --quiet --target --score --rule --modifier --reduce
                     --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
                     --crop-resize --save-preprocess --output --layer --input-size --device --precision --batch --threads
-                    --exact --lean --help"
+                    --exact --lean --max-pixels --max-memory --help"
                 ;;
             sweep)
                 words="--out --maps --overlays --overlay-format --top-k --tolerance --json --quiet --root --shard
                     --max-failures --restart --retry-failed --dry-run --target --score --rule --modifier --reduce
                     --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
                     --crop-resize --save-preprocess --output --layer --input-size --device --precision --batch --threads
-                    --exact --lean --help"
+                    --exact --lean --max-pixels --max-memory --help"
                 ;;
             merge) words="--out --quiet --help" ;;
             export) words="--csv --json --out --timings --help" ;;

@@ -32,6 +32,8 @@ complete -c salmap -n "__fish_seen_subcommand_from $commands" -l json -d 'Print 
 complete -c salmap -n '__fish_seen_subcommand_from plan' -l steps -d 'Also every step'
 complete -c salmap -n '__fish_seen_subcommand_from plan' -l gpu -r -a 'h100 a100 rtx4090 t4 b200' -d 'A GPU that need not be there'
 
+complete -c salmap -n $explaining -l max-pixels -x -d 'Of one picture'
+complete -c salmap -n $explaining -l max-memory -x -d 'To read one picture'
 complete -c salmap -n $explaining -s o -l out -x -a '(__fish_complete_directories)' -d 'Folder for the results'
 complete -c salmap -n $explain -l figure -d 'Also a figure'
 complete -c salmap -n $explain -l save-gradient -d 'Also the gradient itself'

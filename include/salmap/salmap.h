@@ -73,9 +73,12 @@ SAL_API const char *sal_version(void);
 
 /* Bounds on what files may ask for; 0 selects the default in brackets. */
 typedef struct sal_limits {
-    uint64_t max_pixels;      /* of one picture [2^30] */
+    uint64_t max_pixels;      /* of one picture [2^30]. Above 2^28, by default alone, TIFFs must not be compressed more
+                                 than 500-fold: what is meant to be so large is given a limit */
     uint64_t max_model_bytes; /* of a model with its external data [2^33] */
     uint64_t max_nodes;       /* of a model [1,000,000] */
+    uint64_t max_memory;      /* bytes that one picture may take while it is read, its file included [half of the memory
+                                 that is free when a run begins]; all in flight together take half as much again */
 } sal_limits;
 
 /* ---- Models ------------------------------------------------------------- */

@@ -9,9 +9,41 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-sal_status sal_file_read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes)
+static sal_status read_bytes(unsigned char *bytes, size_t length, int fd, const char *path)
 {
+    for (size_t done = 0; done < length;) {
+        ssize_t n = read(fd, bytes + done, length - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return sal_fail(SAL_ERROR_IO, "%s: cannot read: %s", path, n < 0 ? strerror(errno) : "the file shrank");
+        done += (size_t)n;
+    }
+    return SAL_OK;
+}
+
+/* Reads a file's beginning and has it judged. */
+static sal_status judge_head(int fd, size_t length, const char *path, const sal_file_judge *judge)
+{
+    sal_status st = SAL_OK;
+    unsigned char *head = NULL;
+    const size_t size = length < SAL_FILE_HEAD ? length : SAL_FILE_HEAD;
+    TRY(sal_alloc(&head, size, 1, path));
+    TRY(read_bytes(head, size, fd, path));
+    TRY(judge->judge(judge->context, head, size, length));
+    if (lseek(fd, 0, SEEK_SET) != 0)
+        st = sal_fail(SAL_ERROR_IO, "%s: cannot read: %s", path, strerror(errno));
+done:
+    sal_free(head);
+    return st;
+}
+
+static sal_status read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes,
+                           const sal_file_judge *judge)
+{
+    sal_status st = SAL_OK;
     struct stat info;
+    unsigned char *bytes = NULL;
     *out = NULL;
     *size = 0;
     if (fstat(fd, &info) != 0)
@@ -25,38 +57,40 @@ sal_status sal_file_read_all(unsigned char **out, size_t *size, int fd, const ch
     if ((uint64_t)info.st_size > max_bytes)
         return sal_fail(SAL_ERROR_LIMIT, "%s: %lld bytes, the limit is %llu", path, (long long)info.st_size,
                         (unsigned long long)max_bytes);
-
-    unsigned char *bytes = NULL;
-    size_t length = (size_t)info.st_size;
-    sal_status st = sal_alloc(&bytes, length, 1, path);
-    if (st != SAL_OK)
-        return st;
-    for (size_t done = 0; done < length;) {
-        ssize_t n = read(fd, bytes + done, length - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            st = sal_fail(SAL_ERROR_IO, "%s: cannot read: %s", path, n < 0 ? strerror(errno) : "the file shrank");
-            sal_free(bytes);
-            return st;
-        }
-        done += (size_t)n;
-    }
+    const size_t length = (size_t)info.st_size;
+    if (judge)
+        TRY(judge_head(fd, length, path, judge));
+    TRY(sal_alloc(&bytes, length, 1, path));
+    TRY(read_bytes(bytes, length, fd, path));
     *out = bytes;
     *size = length;
-    return SAL_OK;
+    bytes = NULL;
+done:
+    sal_free(bytes);
+    return st;
 }
 
-sal_status sal_file_read(unsigned char **out, size_t *size, const char *path, uint64_t max_bytes)
+sal_status sal_file_read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes)
+{
+    return read_all(out, size, fd, path, max_bytes, NULL);
+}
+
+sal_status sal_file_read_judged(unsigned char **out, size_t *size, const char *path, uint64_t max_bytes,
+                                const sal_file_judge *judge)
 {
     *out = NULL;
     *size = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a named pipe must not hang us */
     if (fd < 0)
         return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
-    sal_status st = sal_file_read_all(out, size, fd, path, max_bytes);
+    sal_status st = read_all(out, size, fd, path, max_bytes, judge);
     close(fd);
     return st;
+}
+
+sal_status sal_file_read(unsigned char **out, size_t *size, const char *path, uint64_t max_bytes)
+{
+    return sal_file_read_judged(out, size, path, max_bytes, NULL);
 }
 
 /* Not mkstemp: its files are private, and asking for the umask to undo that disturbs other threads. */

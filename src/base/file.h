@@ -13,6 +13,18 @@ sal_status sal_file_read(unsigned char **out, size_t *size, const char *path, ui
 /* The same of a file that is open, which stays so. path: for messages. */
 sal_status sal_file_read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes);
 
+enum { SAL_FILE_HEAD = 1 << 16 };
+
+/* Looks at the first bytes of a file, all of it or SAL_FILE_HEAD, and at its size: an error refuses it. */
+typedef struct sal_file_judge {
+    sal_status (*judge)(void *context, const unsigned char *head, size_t head_size, uint64_t file_size);
+    void *context;
+} sal_file_judge;
+
+/* The same, of a file that is judged before it is read and before there is memory for it. */
+sal_status sal_file_read_judged(unsigned char **out, size_t *size, const char *path, uint64_t max_bytes,
+                                const sal_file_judge *judge);
+
 /* A file being written to a temporary name beside its final one. */
 typedef struct sal_file_out {
     FILE *stream;

@@ -40,6 +40,28 @@ static int set_target(sal_explain_options *o, const cli_command *self, const cha
     return CLI_OK;
 }
 
+/* Bytes: "900M", "4G", "4294967296"; K, M, G and T are powers of 1024. */
+static int parse_size(uint64_t *out, const char *text)
+{
+    static const char units[] = "KMGT";
+    const size_t digits = strspn(text, "0123456789");
+    const char *unit = text[digits] ? strchr(units, text[digits]) : NULL;
+    const unsigned shift = unit ? 10 * ((unsigned)(unit - units) + 1) : 0;
+    if (digits == 0 || digits > 18 || (text[digits] && (!unit || text[digits + 1])))
+        return 0;
+    const uint64_t number = strtoull(text, NULL, 10);
+    *out = number << shift;
+    return number > 0 && *out >> shift == number;
+}
+
+static int set_limits(sal_limits *limits, const cli_command *self, const cli_job *s)
+{
+    limits->max_pixels = (uint64_t)s->max_pixels;
+    if (s->max_memory && !parse_size(&limits->max_memory, s->max_memory))
+        return cli_fail(self, CLI_USAGE, "--max-memory: '%s' is not a size such as 900M or 4G", s->max_memory);
+    return CLI_OK;
+}
+
 typedef struct preprocess_option {
     const char *key;
     const char *value;
@@ -89,6 +111,8 @@ int cli_job_preprocess(sal_preprocess *p, const cli_command *self, const cli_job
 int cli_job_options(sal_explain_options *o, const cli_command *self, const cli_job *s)
 {
     int code = set_target(o, self, s->target);
+    if (code == CLI_OK)
+        code = set_limits(&o->limits, self, s);
     if (code != CLI_OK)
         return code;
     o->target.score = (sal_score)s->score;

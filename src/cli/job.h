@@ -33,6 +33,8 @@ typedef struct cli_job {
     int64_t threads;
     int exact;
     int lean;
+    int64_t max_pixels;
+    const char *max_memory;
 } cli_job;
 
 /* Rows of an option table. targets: the words that --target takes. */
@@ -72,7 +74,12 @@ typedef struct cli_job {
                    "pictures computed together (default: from the memory plan)", 1, 65536),                            \
         CLI_NUMBER(CLI_INTEGER, 0, "threads", "N", job.threads, "CPU threads (default: one per core)", 1, 4096),       \
         CLI_OPTION(CLI_FLAG, 0, "exact", NULL, job.exact, "direct convolutions only (no Winograd)"),                   \
-        CLI_OPTION(CLI_FLAG, 0, "lean", NULL, job.lean, "of a GPU: the least memory, more passes over it")
+        CLI_OPTION(CLI_FLAG, 0, "lean", NULL, job.lean, "of a GPU: the least memory, more passes over it"),            \
+        CLI_HEAD("Limits of one picture"),                                                                             \
+        CLI_NUMBER(CLI_INTEGER, 0, "max-pixels", "N", job.max_pixels, "height times width (default: 1073741824)", 1,   \
+                   1e15),                                                                                              \
+        CLI_OPTION(CLI_TEXT, 0, "max-memory", "SIZE", job.max_memory,                                                  \
+                   "to read it, as 900M or 4G (default: half of what is free)")
 
 void cli_job_defaults(cli_job *job);
 /* The library's options, but for files and preprocessing. Returns an exit code, after a message. */

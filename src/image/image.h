@@ -4,18 +4,36 @@
 
 #include "base/error.h"
 
+/* Called before a picture takes memory: it takes `bytes` from now on, all told. May wait; an error refuses it. */
+typedef struct sal_image_gate {
+    sal_status (*pass)(void *context, uint64_t bytes);
+    void *context;
+} sal_image_gate;
+
 /* A whole file in memory, its name for messages and what it may ask for. */
 typedef struct sal_image_source {
     const unsigned char *bytes;
     size_t size;
     const char *path;
     uint64_t max_pixels;
+    uint64_t max_memory; /* 0: any */
+    int pixels_given;    /* 1: max_pixels is no default */
+    const sal_image_gate *gate;
 } sal_image_source;
+
+/* sal_picture_read, and how many bytes the file has: 0 where it cannot be read. gate: somebody who decides when there is
+ * memory, or NULL. */
+sal_status sal_picture_read_through(sal_picture *out, size_t *size, const char *path, const sal_limits *limits,
+                                    const sal_image_gate *gate);
+/* The default of sal_limits.max_memory, now. */
+uint64_t sal_picture_default_memory(void);
+
+/* Refuses a large file that its first bytes speak against: no picture at all, over the limits, or far more bytes than
+ * what they declare can take. source: these bytes. Errors: FORMAT, LIMIT. */
+sal_status sal_picture_judge(const sal_image_source *source, uint64_t file_size);
 
 /* Decodes by content. On success the samples belong to *out; on failure *out is zeroed. */
 sal_status sal_picture_decode(sal_picture *out, const sal_image_source *source);
-/* sal_picture_read, and how many bytes the file had. */
-sal_status sal_picture_read_sized(sal_picture *out, size_t *size, const char *path, const sal_limits *limits);
 
 /* One decoder per format, each for sal_picture_decode alone: on failure they may
  * leave samples in *out, which the caller clears. */
@@ -27,6 +45,11 @@ sal_status sal_npy_decode(sal_picture *out, const sal_image_source *source);
 /* Refuses empty sizes (FORMAT) and those over the limit (LIMIT): height * width may
  * reach max_pixels, and more than four channels no more samples than RGBA would have. */
 sal_status sal_picture_check_size(int64_t height, int64_t width, int64_t channels, const sal_image_source *source);
+/* Samples for a picture whose size, channels and type are set and checked, as sal_picture_new does. beside: what its
+ * decoder has for a time beside them and the file. Errors: LIMIT (more than max_memory), MEMORY, those of the gate. */
+sal_status sal_picture_begin(sal_picture *out, const sal_image_source *source, uint64_t beside);
+/* Bytes of all samples, UINT64_MAX if there is no such number. */
+uint64_t sal_picture_bytes(const sal_picture *picture);
 /* Zeroed samples for a picture of a checked size. */
 sal_status sal_picture_new(sal_picture *out, int64_t height, int64_t width, int64_t channels, sal_sample_type type);
 size_t sal_sample_size(sal_sample_type type);

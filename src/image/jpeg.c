@@ -24,6 +24,7 @@ typedef struct jpeg_context {
     jmp_buf jump;
     sal_status status;
     const sal_image_source *source;
+    int orientation;
     unsigned char *row; /* one row of CMYK */
 } jpeg_context;
 
@@ -112,12 +113,21 @@ static void rgb_from_cmyk(unsigned char *to, const unsigned char *from, int64_t 
             to[c] = sal_cmyk_channel(from[c], from[3]);
 }
 
+/* Progressive pictures are put together of coefficients of two bytes; turned ones are copied. */
+static uint64_t memory_beside(const sal_picture *picture, jpeg_context *x)
+{
+    const uint64_t samples = (uint64_t)picture->height * (uint64_t)picture->width * (uint64_t)x->jpeg.num_components;
+    const uint64_t coefficients = jpeg_has_multiple_scans(&x->jpeg) ? 2 * samples : 0;
+    return coefficients > samples || x->orientation < 2 ? coefficients : samples;
+}
+
 static sal_status read_rows(sal_picture *out, jpeg_context *x)
 {
     struct jpeg_decompress_struct *jpeg = &x->jpeg;
     int cmyk = jpeg->out_color_space == JCS_CMYK;
     int channels = jpeg->out_color_space == JCS_GRAYSCALE ? 1 : 3;
-    if ((x->status = sal_picture_new(out, jpeg->output_height, jpeg->output_width, channels, SAL_SAMPLE_U8)) != SAL_OK)
+    *out = (sal_picture){.height = jpeg->output_height, .width = jpeg->output_width, .channels = channels};
+    if ((x->status = sal_picture_begin(out, x->source, memory_beside(out, x))) != SAL_OK)
         return x->status;
     if (cmyk && (x->status = sal_alloc(&x->row, (size_t)out->width, 4, "a row of a picture")) != SAL_OK)
         return x->status;
@@ -141,7 +151,7 @@ static int orientation_of(const jpeg_context *x)
     return 1;
 }
 
-static sal_status read_picture(sal_picture *out, int *orientation, jpeg_context *x)
+static sal_status read_picture(sal_picture *out, jpeg_context *x)
 {
     struct jpeg_decompress_struct *jpeg = &x->jpeg;
     if (setjmp(x->jump))
@@ -154,7 +164,7 @@ static sal_status read_picture(sal_picture *out, int *orientation, jpeg_context 
     jpeg_read_header(jpeg, TRUE);
     if ((x->status = check_header(x)) != SAL_OK || (x->status = choose_colours(x)) != SAL_OK)
         return x->status;
-    *orientation = orientation_of(x);
+    x->orientation = orientation_of(x);
     jpeg_start_decompress(jpeg);
     if ((x->status = read_rows(out, x)) != SAL_OK)
         return x->status;
@@ -165,16 +175,15 @@ static sal_status read_picture(sal_picture *out, int *orientation, jpeg_context 
 sal_status sal_jpeg_decode(sal_picture *out, const sal_image_source *source)
 {
     sal_status st = SAL_OK;
-    int orientation = 1;
-    jpeg_context x = {.source = source};
+    jpeg_context x = {.source = source, .orientation = 1};
     x.jpeg.err = jpeg_std_error(&x.errors);
     x.jpeg.client_data = &x;
     x.errors.error_exit = fail_with_message;
     x.errors.emit_message = on_message;
     x.errors.output_message = on_output;
     x.progress.progress_monitor = on_progress;
-    TRY(read_picture(out, &orientation, &x));
-    TRY(sal_picture_orient(out, orientation));
+    TRY(read_picture(out, &x));
+    TRY(sal_picture_orient(out, x.orientation));
 done:
     jpeg_destroy_decompress(&x.jpeg);
     sal_free(x.row);

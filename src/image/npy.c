@@ -1,5 +1,5 @@
 /* NumPy's .npy: a magic, a Python dict as text, then the values (NEP 1). */
-#include "image/image.h"
+#include "image/head.h"
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -251,26 +251,46 @@ static void read_row(sal_picture *out, int64_t y, const unsigned char *from, con
         }
 }
 
+/* The header, and how many bytes of values it declares: the product is checked before any step is computed from it. */
+static sal_status read_declaration(npy_header *h, const npy_type **type, size_t *bytes, const sal_image_source *source)
+{
+    sal_status st = SAL_OK;
+    TRY(read_header(h, source));
+    TRY(find_type(type, h, source));
+    if (h->rank < 2)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "%s: .npy: %d axes; a picture is (H,W), (H,W,C) or (C,H,W)",
+                        source->path, h->rank);
+    *bytes = (*type)->size;
+    for (int i = 0; i < h->rank; i++)
+        TRY(sal_size_mul(bytes, *bytes, (size_t)h->shape[i], source->path));
+done:
+    return st;
+}
+
+sal_status sal_npy_measure(uint64_t *bytes, const sal_image_source *source)
+{
+    npy_header h = {.rank = 0};
+    const npy_type *type = NULL;
+    size_t values = 0;
+    const sal_status st = read_declaration(&h, &type, &values, source);
+    *bytes = values < SIZE_MAX - h.data_offset ? values + h.data_offset : SIZE_MAX;
+    return st;
+}
+
 sal_status sal_npy_decode(sal_picture *out, const sal_image_source *source)
 {
     sal_status st = SAL_OK;
     npy_header h = {.rank = 0};
     const npy_type *type = NULL;
-    TRY(read_header(&h, source));
-    TRY(find_type(&type, &h, source));
-    if (h.rank < 2)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "%s: .npy: %d axes; a picture is (H,W), (H,W,C) or (C,H,W)",
-                        source->path, h.rank);
-    /* The product is checked before any step is computed from it. */
-    size_t bytes = type->size;
-    for (int i = 0; i < h.rank; i++)
-        TRY(sal_size_mul(&bytes, bytes, (size_t)h.shape[i], source->path));
+    size_t bytes;
+    TRY(read_declaration(&h, &type, &bytes, source));
     if (bytes > source->size - h.data_offset)
         return sal_fail(SAL_ERROR_FORMAT, "%s: .npy: truncated: %zu bytes of values where %zu are declared",
                         source->path, source->size - h.data_offset, bytes);
     npy_axes axes = find_axes(&h);
     TRY(sal_picture_check_size(axes.size[0], axes.size[1], axes.size[2], source));
-    TRY(sal_picture_new(out, axes.size[0], axes.size[1], axes.size[2], type->type));
+    *out = (sal_picture){.height = axes.size[0], .width = axes.size[1], .channels = axes.size[2], .type = type->type};
+    TRY(sal_picture_begin(out, source, 0));
     for (int64_t y = 0; y < out->height; y++)
         read_row(out, y, source->bytes + h.data_offset + (size_t)y * axes.step[0] * type->size, &axes, type);
 done:

@@ -1,14 +1,11 @@
+#include "image/head.h"
 #include "image/image.h"
 
-#include "base/file.h"
 #include "base/memory.h"
 
-#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <string.h>
-
-static const uint64_t default_max_pixels = (uint64_t)1 << 30;
 
 size_t sal_sample_size(sal_sample_type type)
 {
@@ -61,68 +58,19 @@ void sal_picture_clear(sal_picture *picture)
     memset(picture, 0, sizeof *picture);
 }
 
-static int starts_with(const sal_image_source *source, const char *magic, size_t length)
-{
-    return source->size >= length && memcmp(source->bytes, magic, length) == 0;
-}
-
 sal_status sal_picture_decode(sal_picture *out, const sal_image_source *source)
 {
-    sal_status st;
+    sal_status st = SAL_OK;
     memset(out, 0, sizeof *out);
-    if (starts_with(source, "\x89PNG", 4))
-        st = sal_png_decode(out, source);
-    else if (starts_with(source, "\xff\xd8\xff", 3))
-        st = sal_jpeg_decode(out, source);
-    else if (starts_with(source, "II*\0", 4) || starts_with(source, "MM\0*", 4) || starts_with(source, "II+\0", 4) ||
-             starts_with(source, "MM\0+", 4))
-        st = sal_tiff_decode(out, source);
-    else if (starts_with(source, "\x93NUMPY", 6))
-        st = sal_npy_decode(out, source);
-    else
-        st = sal_fail(SAL_ERROR_FORMAT, "%s: not a PNG, JPEG, TIFF or .npy file", source->path);
+    switch (sal_picture_kind_of(source)) {
+    case SAL_KIND_PNG: st = sal_png_decode(out, source); break;
+    case SAL_KIND_JPEG: st = sal_jpeg_decode(out, source); break;
+    case SAL_KIND_TIFF: st = sal_tiff_decode(out, source); break;
+    case SAL_KIND_NPY: st = sal_npy_decode(out, source); break;
+    case SAL_KIND_NONE: st = sal_picture_refuse_kind(source); break;
+    }
     if (st != SAL_OK)
         sal_picture_clear(out);
-    return st;
-}
-
-/* More than any picture within the limit needs: four doubles a pixel take 32 bytes; the rest is metadata. */
-static uint64_t max_file_bytes(uint64_t max_pixels)
-{
-    uint64_t bytes;
-    if (__builtin_mul_overflow(max_pixels, (uint64_t)64, &bytes) ||
-        __builtin_add_overflow(bytes, (uint64_t)1 << 26, &bytes))
-        return UINT64_MAX;
-    return bytes;
-}
-
-sal_status sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits)
-{
-    sal_status st = SAL_OK;
-    size_t size;
-    TRY(sal_require(out, "out", __func__));
-    memset(out, 0, sizeof *out);
-    TRY(sal_require(path, "path", __func__));
-    st = sal_picture_read_sized(out, &size, path, limits);
-done:
-    return st;
-}
-
-sal_status sal_picture_read_sized(sal_picture *out, size_t *size, const char *path, const sal_limits *limits)
-{
-    sal_status st = SAL_OK;
-    unsigned char *bytes = NULL;
-    sal_image_source source = {.path = path,
-                               .max_pixels = limits && limits->max_pixels ? limits->max_pixels : default_max_pixels};
-    memset(out, 0, sizeof *out);
-    *size = 0;
-    TRY(sal_file_read(&bytes, &source.size, path, max_file_bytes(source.max_pixels)));
-    source.bytes = bytes;
-    *size = source.size;
-    errno = 0;
-    TRY(sal_fail_memory_if(sal_picture_decode(out, &source), path));
-done:
-    sal_free(bytes);
     return st;
 }
 

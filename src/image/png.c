@@ -102,8 +102,11 @@ static sal_status read_picture(sal_picture *out, png_context *x)
     png_read_update_info(x->png, x->info);
 
     sal_sample_type type = png_get_bit_depth(x->png, x->info) == 16 ? SAL_SAMPLE_U16 : SAL_SAMPLE_U8;
-    x->status = sal_picture_new(out, png_get_image_height(x->png, x->info), png_get_image_width(x->png, x->info),
-                                png_get_channels(x->png, x->info), type);
+    *out = (sal_picture){.height = png_get_image_height(x->png, x->info),
+                         .width = png_get_image_width(x->png, x->info),
+                         .channels = png_get_channels(x->png, x->info),
+                         .type = type};
+    x->status = sal_picture_begin(out, x->source, 0);
     if (x->status != SAL_OK)
         return x->status;
     size_t row_bytes = (size_t)out->width * (size_t)out->channels * sal_sample_size(type);

@@ -211,20 +211,33 @@ static uint64_t max_ratio(uint16_t compression)
     }
 }
 
-/* A small file that declares a large picture is refused before memory is asked for. */
+/* A small file that declares a large picture is refused before memory is asked for; so is one that is out of all
+ * proportion. Deflate and LZW reach some thousandfold where a page is of one colour, fax codes a bit a row: blank scans
+ * pass, files made to fill the memory do not. Beyond 256 Mpixel it has to be meant. */
 static sal_status check_plausible(const sal_tiff_page *page, const tiff_context *x)
 {
+    static const uint64_t large_bytes = (uint64_t)64 << 20, large_pixels = (uint64_t)1 << 28;
+    static const uint64_t most_times = 2000, most_times_of_large = 500;
     uint16_t compression = COMPRESSION_NONE;
     TIFFGetFieldDefaulted(x->tiff, TIFFTAG_COMPRESSION, &compression);
     uint64_t ratio = max_ratio(compression);
     /* Divided first: the product of the sizes is bounded, that with the bits may be more. */
+    const uint64_t pixels = (uint64_t)page->height * (uint64_t)page->width;
     uint64_t bytes_per_8_pixels = (uint64_t)page->samples * (uint64_t)page->bits;
-    uint64_t bytes = (uint64_t)page->height * (uint64_t)page->width / 8 * bytes_per_8_pixels;
+    uint64_t bytes = pixels / 8 * bytes_per_8_pixels;
     if (ratio && bytes / ratio > x->source->size)
         return sal_fail(SAL_ERROR_FORMAT,
                         "%s: TIFF: %lld x %lld pixels cannot be in a file of %zu bytes: it is truncated",
                         x->source->path, (long long)page->width, (long long)page->height, x->source->size);
-    return SAL_OK;
+    const uint64_t times = bytes / x->source->size;
+    if (x->source->pixels_given || (times <= most_times_of_large) ||
+        (pixels <= large_pixels && (bytes <= large_bytes || times <= most_times)))
+        return SAL_OK;
+    return sal_fail(SAL_ERROR_LIMIT,
+                    "%s: TIFF: %lld x %lld pixels are %llu times the file's %zu bytes: if that is meant, --max-pixels "
+                    "%llu lets it pass",
+                    x->source->path, (long long)page->width, (long long)page->height, (unsigned long long)times,
+                    x->source->size, (unsigned long long)pixels);
 }
 
 static sal_status read_page(sal_tiff_page *page, tiff_context *x)
@@ -367,13 +380,22 @@ done:
     return st;
 }
 
+/* A strip or tile, which may be all of a page; turned pictures are copied. */
+static uint64_t memory_beside(const sal_picture *picture, const sal_tiff_page *first, const tiff_context *x)
+{
+    const uint64_t block = TIFFIsTiled(x->tiff) ? TIFFTileSize64(x->tiff) : TIFFStripSize64(x->tiff);
+    const uint64_t copy = first->orientation > 1 ? sal_picture_bytes(picture) : 0;
+    return block > copy ? block : copy;
+}
+
 static sal_status read_file(sal_picture *out, tiff_context *x)
 {
     sal_status st = SAL_OK;
     int64_t channels = 0;
     sal_tiff_page first = {0};
     TRY(count_channels(&channels, &first, x));
-    TRY(sal_picture_new(out, first.height, first.width, channels, first.type));
+    *out = (sal_picture){.height = first.height, .width = first.width, .channels = channels, .type = first.type};
+    TRY(sal_picture_begin(out, x->source, memory_beside(out, &first, x)));
     if (!TIFFSetDirectory(x->tiff, 0)) {
         st = fail_page(x, "cannot go back to the first page");
         goto done;

@@ -26,7 +26,7 @@ static sal_status decode(const unsigned char *from, size_t size)
 {
     unsigned char *copy = malloc(size ? size : 1);
     memcpy(copy, from, size);
-    sal_image_source source = {copy, size, "damaged", 1 << 16};
+    sal_image_source source = {.bytes = copy, .size = size, .path = "damaged", .max_pixels = 1 << 16};
     sal_picture p;
     sal_status st = sal_picture_decode(&p, &source);
     if (st == SAL_OK) {

@@ -1,0 +1,143 @@
+/* Pictures from files, within limits: how much memory one takes, and when it may. */
+#include "image/head.h"
+
+#include "base/file.h"
+#include "base/free_memory.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const uint64_t default_max_pixels = (uint64_t)1 << 30;
+
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    uint64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static uint64_t largest(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+uint64_t sal_picture_bytes(const sal_picture *p)
+{
+    const uint64_t pixels = times((uint64_t)p->height, (uint64_t)p->width);
+    return times(pixels, times((uint64_t)p->channels, sal_sample_size(p->type)));
+}
+
+/* The most at any time: file and samples while it is decoded, samples and what is shown of them, that and what is drawn
+ * over it. */
+static uint64_t most_memory(const sal_picture *p, uint64_t file, uint64_t beside)
+{
+    const uint64_t samples = sal_picture_bytes(p), shown = times(times((uint64_t)p->height, (uint64_t)p->width), 3);
+    const int is_shown = p->type == SAL_SAMPLE_U8 && p->channels == 3;
+    const uint64_t later = is_shown ? samples : plus(samples, shown);
+    return largest(plus(plus(file, samples), beside), largest(later, times(shown, 2)));
+}
+
+static sal_status take(const sal_image_source *source, uint64_t bytes)
+{
+    return source->gate ? source->gate->pass(source->gate->context, bytes) : SAL_OK;
+}
+
+static unsigned long long mebibytes(uint64_t bytes)
+{
+    return (unsigned long long)(bytes >> 20) + (bytes % ((uint64_t)1 << 20) != 0);
+}
+
+sal_status sal_picture_begin(sal_picture *out, const sal_image_source *source, uint64_t beside)
+{
+    sal_status st = SAL_OK;
+    const uint64_t most = most_memory(out, source->size, beside);
+    if (source->max_memory && most > source->max_memory)
+        return sal_fail(SAL_ERROR_LIMIT,
+                        "%s: %lld x %lld pixels of %lld channels take %llu MiB of memory, the limit is %llu MiB: "
+                        "--max-memory sets it",
+                        source->path, (long long)out->width, (long long)out->height, (long long)out->channels,
+                        mebibytes(most), (unsigned long long)(source->max_memory >> 20));
+    TRY(take(source, most));
+    TRY(sal_picture_new(out, out->height, out->width, out->channels, out->type));
+done:
+    return st;
+}
+
+/* More than any picture within the limit needs: four doubles a pixel take 32 bytes; the rest is metadata. */
+static uint64_t max_file_bytes(uint64_t max_pixels)
+{
+    return plus(times(max_pixels, 64), (uint64_t)1 << 26);
+}
+
+/* Small files are read and said to be wrong by who decodes them, who says it best. */
+static sal_status judge(void *context, const unsigned char *head, size_t head_size, uint64_t file_size)
+{
+    sal_status st = SAL_OK;
+    sal_image_source source = *(const sal_image_source *)context;
+    source.bytes = head;
+    source.size = head_size;
+    if (file_size > head_size)
+        TRY(sal_picture_judge(&source, file_size));
+    if (source.max_memory && file_size > source.max_memory) {
+        st = sal_fail(SAL_ERROR_LIMIT,
+                      "%s: %llu MiB, more than the %llu MiB of memory for a picture: --max-memory sets it", source.path,
+                      mebibytes(file_size), (unsigned long long)(source.max_memory >> 20));
+        goto done;
+    }
+    TRY(take(&source, file_size));
+done:
+    return st;
+}
+
+/* In steps of a fifth to a quarter, lest each run has another limit than the one before. */
+uint64_t sal_picture_default_memory(void)
+{
+    static const uint64_t least = (uint64_t)64 << 20;
+    const uint64_t half = largest(sal_free_memory("") / 2, least);
+    uint64_t step = 1;
+    while (half / step >= 8)
+        step *= 2;
+    return half / step * step;
+}
+
+sal_status sal_picture_read_through(sal_picture *out, size_t *size, const char *path, const sal_limits *limits,
+                                    const sal_image_gate *gate)
+{
+    static const sal_limits defaults = {0};
+    const sal_limits *l = limits ? limits : &defaults;
+    sal_status st = SAL_OK;
+    unsigned char *bytes = NULL;
+    sal_image_source source = {.path = path,
+                               .max_pixels = l->max_pixels ? l->max_pixels : default_max_pixels,
+                               .max_memory = l->max_memory ? l->max_memory : sal_picture_default_memory(),
+                               .pixels_given = l->max_pixels != 0,
+                               .gate = gate};
+    const sal_file_judge first = {judge, &source};
+    memset(out, 0, sizeof *out);
+    *size = 0;
+    TRY(sal_file_read_judged(&bytes, &source.size, path, max_file_bytes(source.max_pixels), &first));
+    source.bytes = bytes;
+    *size = source.size;
+    errno = 0;
+    TRY(sal_fail_memory_if(sal_picture_decode(out, &source), path));
+done:
+    sal_free(bytes);
+    return st;
+}
+
+sal_status sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits)
+{
+    sal_status st = SAL_OK;
+    size_t size;
+    TRY(sal_require(out, "out", __func__));
+    memset(out, 0, sizeof *out);
+    TRY(sal_require(path, "path", __func__));
+    st = sal_picture_read_through(out, &size, path, limits, NULL);
+done:
+    return st;
+}
