@@ -78,7 +78,8 @@ typedef struct sal_limits {
     uint64_t max_model_bytes; /* of a model with its external data [2^33] */
     uint64_t max_nodes;       /* of a model [1,000,000] */
     uint64_t max_memory;      /* bytes that one picture may take while it is read, its file included [half of the memory
-                                 that is free when a run begins]; all in flight together take half as much again */
+                                 that is free when a run begins]; those in flight beside it take half as much, and no more
+                                 than half of that default */
 } sal_limits;
 
 /* ---- Models ------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 
 #include "api/device_maps.h"
 #include "base/memory.h"
+#include "image/image.h"
 #include "image/preprocess.h"
 #include "map/map.h"
 
@@ -46,6 +47,10 @@ static sal_status open_ring(sal_pipeline *p, size_t count)
     if (predictions > (size_t)p->model.outputs)
         predictions = (size_t)p->model.outputs;
     TRY(sal_ring_init(&p->ring, slots < count ? slots : count, count, data, (int64_t)maps, predictions));
+    p->ring.alone = count - p->job->alone;
+    /* However much one picture may take: no more in flight than there is. */
+    const uint64_t free_memory = sal_picture_default_memory(), most = p->limits.max_memory;
+    p->ring.max_reserved = (most < free_memory ? most : free_memory) / 2;
 done:
     return st;
 }
@@ -56,6 +61,9 @@ static sal_status prepare(sal_pipeline *p, sal_engine *const *engines, size_t en
     p->described = sal_engine_model(engines[0]);
     TRY(sal_model_get_info(&p->model, p->described));
     p->device_maps = sal_engine_makes_maps(engines[0]);
+    p->limits = p->options->limits;
+    if (p->limits.max_memory == 0)
+        p->limits.max_memory = sal_picture_default_memory();
     p->decoders = threads_of(8);
     p->encoders = threads_of(4);
     p->pixels = (size_t)(p->model.height * p->model.width);

@@ -22,12 +22,15 @@ typedef struct sal_pipeline_job {
     const char *const *stems; /* of their files */
     const size_t *rows;       /* their numbers for the layout; NULL: 0, 1, 2 ... */
     size_t count;
+    size_t alone; /* this many of the last ones are in flight alone, one after the other */
     const sal_explain_options *options;
     const sal_target *targets; /* one per picture, in place of that of the options; or NULL */
     sal_output_layout layout;
     size_t predictions; /* best outputs kept of each picture */
     /* Whether a picture that was computed gets its overlay, asked by encoding threads; NULL: all do. */
     int (*wants_overlay)(void *context, size_t picture, const sal_slot *slot);
+    /* A picture is in flight from now on until it is delivered, called by decoding threads; may be NULL. */
+    void (*begin)(void *context, size_t picture);
     /* Takes a result; an error ends the run. On the calling thread, as look. */
     sal_status (*deliver)(void *context, size_t picture, const sal_slot *slot);
     /* About ten times a second, and after the last picture; not 0: the run ends with what is in a batch. May be NULL.
@@ -82,6 +85,7 @@ struct sal_pipeline {
     const sal_pipeline_job *job;
     const char *const *paths;
     const sal_explain_options *options;
+    sal_limits limits;      /* those of the options, with the default of max_memory */
     double begin;           /* seconds on the monotonic clock, */
     double processor_begin; /* and of processor time */
     double looked;          /* when look was called last */

@@ -12,6 +12,7 @@ sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t data_
     memset(ring, 0, sizeof *ring);
     ring->size = size;
     ring->count = count;
+    ring->alone = count;
     ring->maps = maps;
     ring->predictions = predictions;
     pthread_condattr_t monotonic;
@@ -106,7 +107,7 @@ void sal_slot_reset(sal_slot *slot, int64_t maps)
     slot->state = SAL_SLOT_EMPTY;
     slot->status = SAL_OK;
     slot->error[0] = '\0';
-    slot->milliseconds = slot->decode_ms = slot->encode_ms = 0.0;
+    slot->waited = slot->milliseconds = slot->decode_ms = slot->encode_ms = 0.0;
     slot->unwritten = 0;
 }
 
@@ -121,13 +122,52 @@ int sal_ring_take_decode(size_t *picture, sal_ring *ring, size_t max_bytes)
         sal_slot *slot = sal_ring_slot(ring, *picture);
         slot->state = SAL_SLOT_HELD;
         pthread_cond_broadcast(&ring->changed);
-        while (!ring->stopped && ring->bytes > max_bytes && *picture != ring->delivered)
+        while (!ring->stopped && (ring->bytes > max_bytes || *picture >= ring->alone) && *picture != ring->delivered)
             pthread_cond_wait(&ring->changed, &ring->lock);
         slot->state = SAL_SLOT_DECODING;
         taken = !ring->stopped;
     }
     pthread_mutex_unlock(&ring->lock);
     return taken;
+}
+
+static int is_too_much(const sal_ring *ring, const sal_slot *slot, uint64_t bytes)
+{
+    const uint64_t others = ring->reserved - slot->reserved;
+    return ring->max_reserved && bytes > slot->reserved &&
+           (others > ring->max_reserved || bytes > ring->max_reserved - others);
+}
+
+static void set_reserved(sal_ring *ring, sal_slot *slot, uint64_t bytes)
+{
+    ring->reserved = ring->reserved - slot->reserved + bytes;
+    slot->reserved = bytes;
+    pthread_cond_broadcast(&ring->changed);
+}
+
+int sal_ring_reserve(sal_ring *ring, size_t picture, uint64_t bytes)
+{
+    pthread_mutex_lock(&ring->lock);
+    sal_slot *slot = sal_ring_slot(ring, picture);
+    while (!ring->stopped && is_too_much(ring, slot, bytes) && picture != ring->delivered) {
+        if (slot->state != SAL_SLOT_HELD) {
+            slot->state = SAL_SLOT_HELD;
+            pthread_cond_broadcast(&ring->changed);
+        }
+        pthread_cond_wait(&ring->changed, &ring->lock);
+    }
+    slot->state = SAL_SLOT_DECODING;
+    set_reserved(ring, slot, bytes);
+    const int going = !ring->stopped;
+    pthread_mutex_unlock(&ring->lock);
+    return going;
+}
+
+void sal_ring_settle(sal_ring *ring, size_t picture, uint64_t bytes)
+{
+    pthread_mutex_lock(&ring->lock);
+    set_reserved(ring, sal_ring_slot(ring, picture), bytes);
+    pthread_mutex_unlock(&ring->lock);
 }
 
 int sal_ring_take_encode(size_t *picture, sal_ring *ring)

@@ -29,10 +29,12 @@ typedef struct sal_slot {
     float *data;       /* the network's input; after computing, the gradients of its targets */
     sal_picture shown; /* 8-bit RGB */
     size_t bytes;      /* of shown */
+    uint64_t reserved; /* memory that it takes now, in bytes */
     sal_placement placement;
     sal_prediction *predictions; /* the best outputs, as many as the ring keeps, at least one */
     double milliseconds;         /* of computing */
     int64_t file_bytes;          /* of the picture's file */
+    double waited;               /* seconds, for memory */
     double decode_ms;
     double encode_ms;
     int unwritten;       /* 1: it failed because a file could not be written */
@@ -49,6 +51,9 @@ typedef struct sal_ring {
     size_t computed;              /* pictures before this one are past computing */
     size_t claimed;               /* pictures before this one have a decoder */
     size_t bytes;                 /* of all shown pictures */
+    uint64_t reserved;            /* of all pictures in flight */
+    uint64_t max_reserved;        /* 0: any */
+    size_t alone;                 /* pictures from this one on are in flight one at a time */
     int64_t maps;                 /* of each picture */
     size_t predictions;           /* kept of each picture */
     double busy[SAL_STAGE_STORE]; /* seconds that threads were at work, by stage */
@@ -80,6 +85,11 @@ void sal_slot_reset(sal_slot *slot, int64_t maps);
  * free slot, and while more than max_bytes of pictures are in flight: the oldest may always
  * go on. */
 int sal_ring_take_decode(size_t *picture, sal_ring *ring, size_t max_bytes);
+/* From now on a picture that is being decoded takes so many bytes. Waits while all together would take more than
+ * max_reserved, likewise; 0: the run was stopped. */
+int sal_ring_reserve(sal_ring *ring, size_t picture, uint64_t bytes);
+/* The same, of a picture that has them already. */
+void sal_ring_settle(sal_ring *ring, size_t picture, uint64_t bytes);
 /* The next picture to encode, likewise. */
 int sal_ring_take_encode(size_t *picture, sal_ring *ring);
 /* Pictures for the next batch, decoded without failure: *n of them, 0 when the caller

@@ -40,14 +40,32 @@ done:
     return st;
 }
 
-static sal_status decode(sal_pipeline *p, sal_slot *slot, const char *path)
+/* A picture that asks for memory. */
+typedef struct applicant {
+    sal_ring *ring;
+    size_t picture;
+} applicant;
+
+static sal_status wait_for_memory(void *context, uint64_t bytes)
+{
+    const applicant *a = context;
+    const double begin = sal_pipeline_now();
+    const int going = sal_ring_reserve(a->ring, a->picture, bytes);
+    sal_ring_slot(a->ring, a->picture)->waited += sal_pipeline_now() - begin;
+    return going ? SAL_OK : sal_fail(SAL_ERROR_CANCELLED, "the run was stopped");
+}
+
+static sal_status decode(sal_pipeline *p, sal_slot *slot, size_t number)
 {
     sal_status st = SAL_OK;
     sal_picture picture = {0};
+    const char *path = p->paths[number];
+    applicant who = {&p->ring, number};
+    const sal_image_gate gate = {wait_for_memory, &who};
     const sal_model_info *m = &p->model;
     size_t size;
     slot->bytes = 0;
-    TRY(sal_picture_read_sized(&picture, &size, path, &p->options->limits));
+    TRY(sal_picture_read_through(&picture, &size, path, &p->limits, &gate));
     slot->file_bytes = (int64_t)size;
     st = sal_preprocess_apply(slot->data, &slot->placement, &picture, &p->options->preprocess, m->channels, m->height,
                               m->width);
@@ -71,10 +89,13 @@ void *sal_pipeline_decode(void *context)
     while (sal_ring_take_decode(&i, &p->ring, max_shown_bytes)) {
         sal_slot *slot = sal_ring_slot(&p->ring, i);
         const double begin = sal_pipeline_now();
-        sal_status st = decode(p, slot, p->paths[i]);
+        if (p->job->begin)
+            p->job->begin(p->job->context, i);
+        sal_status st = decode(p, slot, i);
         if (st != SAL_OK)
             sal_slot_fail(slot, st);
-        slot->decode_ms = sal_pipeline_count(p, SAL_STAGE_DECODE, begin);
+        slot->decode_ms = sal_pipeline_count(p, SAL_STAGE_DECODE, begin + slot->waited);
+        sal_ring_settle(&p->ring, i, slot->bytes);
         pthread_mutex_lock(&p->ring.lock);
         p->ring.bytes += slot->bytes;
         pthread_mutex_unlock(&p->ring.lock);
@@ -127,6 +148,7 @@ void *sal_pipeline_encode(void *context)
             slot->encode_ms = sal_pipeline_count(p, SAL_STAGE_ENCODE, begin);
         }
         sal_picture_clear(&slot->shown);
+        sal_ring_settle(&p->ring, i, 0);
         pthread_mutex_lock(&p->ring.lock);
         p->ring.bytes -= slot->bytes;
         pthread_mutex_unlock(&p->ring.lock);

@@ -10,7 +10,25 @@ typedef struct fixture {
     size_t max_bytes;
     size_t most_bytes;
     unsigned fail_every; /* 0: none */
+    uint64_t needed;     /* memory that each picture reserves; 0: none does */
+    uint64_t most_reserved;
+    size_t most_alone; /* of the pictures that are to be alone, those that were in flight together at most */
 } fixture;
+
+/* Under the lock: what is in flight together now. */
+static void look(fixture *f)
+{
+    const sal_ring *r = &f->ring;
+    size_t alone = 0;
+    for (size_t i = r->alone > r->delivered ? r->alone : r->delivered; i < r->claimed; i++) {
+        const sal_slot_state state = r->slots[i % r->size].state;
+        alone += state != SAL_SLOT_EMPTY && state != SAL_SLOT_HELD;
+    }
+    if (alone > f->most_alone)
+        f->most_alone = alone;
+    if (r->reserved > f->most_reserved)
+        f->most_reserved = r->reserved;
+}
 
 static void *decode(void *context)
 {
@@ -18,6 +36,8 @@ static void *decode(void *context)
     size_t i;
     while (sal_ring_take_decode(&i, &f->ring, f->max_bytes)) {
         sal_slot *slot = sal_ring_slot(&f->ring, i);
+        if (f->needed && !sal_ring_reserve(&f->ring, i, f->needed))
+            break;
         slot->bytes = 100;
         if (f->fail_every && i % f->fail_every == 0) {
             slot->status = SAL_ERROR_FORMAT;
@@ -28,7 +48,10 @@ static void *decode(void *context)
         f->ring.bytes += slot->bytes;
         if (f->ring.bytes > f->most_bytes)
             f->most_bytes = f->ring.bytes;
+        look(f);
         pthread_mutex_unlock(&f->ring.lock);
+        if (slot->bytes == 0)
+            sal_ring_settle(&f->ring, i, 0);
         sal_ring_set(&f->ring, i, SAL_SLOT_DECODED);
     }
     return NULL;
@@ -42,6 +65,7 @@ static void *encode(void *context)
         pthread_mutex_lock(&f->ring.lock);
         f->ring.bytes -= sal_ring_slot(&f->ring, i)->bytes;
         pthread_mutex_unlock(&f->ring.lock);
+        sal_ring_settle(&f->ring, i, 0);
         sal_ring_set(&f->ring, i, SAL_SLOT_DONE);
     }
     return NULL;
@@ -78,17 +102,22 @@ static void drive(fixture *f, int64_t batch)
     free(pictures);
 }
 
+static void run_threads(fixture *f, int64_t batch)
+{
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, i < 2 ? decode : encode, f);
+    drive(f, batch);
+    sal_ring_stop(&f->ring);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+}
+
 static void check_run(size_t count, size_t size, int64_t batch, size_t max_bytes, unsigned fail_every)
 {
     fixture f = {.max_bytes = max_bytes, .fail_every = fail_every};
-    pthread_t threads[4];
     cr_assert_eq(sal_ring_init(&f.ring, size, count, 1, 1, 0), SAL_OK);
-    for (int i = 0; i < 4; i++)
-        pthread_create(&threads[i], NULL, i < 2 ? decode : encode, &f);
-    drive(&f, batch);
-    sal_ring_stop(&f.ring);
-    for (int i = 0; i < 4; i++)
-        pthread_join(threads[i], NULL);
+    run_threads(&f, batch);
     cr_expect_eq(f.ring.bytes, 0);
     /* Each decoder may go one picture beyond, and the oldest always may. */
     cr_expect_leq(f.most_bytes, max_bytes + 300);
@@ -115,6 +144,49 @@ Test(ring, goes_on_when_memory_is_short, .timeout = 60)
     check_run(300, 12, 4, 0, 0);
     check_run(300, 12, 4, 150, 3);
     check_run(300, 24, 8, 450, 0);
+}
+
+static void check_reserved(uint64_t needed, uint64_t most, int64_t batch, unsigned fail_every)
+{
+    fixture f = {.max_bytes = 1u << 20, .fail_every = fail_every, .needed = needed};
+    cr_assert_eq(sal_ring_init(&f.ring, 12, 300, 1, 1, 0), SAL_OK);
+    f.ring.max_reserved = most;
+    run_threads(&f, batch);
+    cr_expect_eq(f.ring.reserved, 0);
+    cr_expect_geq(f.most_reserved, needed);
+    /* The oldest goes on whatever the others have. */
+    cr_expect_leq(f.most_reserved, most + needed, "%llu of %llu at most", (unsigned long long)f.most_reserved,
+                  (unsigned long long)most);
+    sal_ring_clear(&f.ring);
+}
+
+Test(ring, reserves_no_more_than_the_limit_beside_the_oldest, .timeout = 60)
+{
+    check_reserved(100, 250, 4, 0);
+    check_reserved(100, 1000, 4, 3);
+    check_reserved(100, 99, 1, 0);
+    check_reserved(100, 1, 4, 5);
+}
+
+Test(ring, lets_nobody_wait_for_memory_once_it_is_stopped, .timeout = 60)
+{
+    sal_ring ring;
+    cr_assert_eq(sal_ring_init(&ring, 4, 4, 1, 1, 0), SAL_OK);
+    ring.max_reserved = 10;
+    cr_expect(sal_ring_reserve(&ring, 0, 10));
+    sal_ring_stop(&ring);
+    cr_expect_not(sal_ring_reserve(&ring, 1, 10));
+    sal_ring_clear(&ring);
+}
+
+Test(ring, keeps_the_last_pictures_apart, .timeout = 60)
+{
+    fixture f = {.max_bytes = 1u << 20, .fail_every = 7};
+    cr_assert_eq(sal_ring_init(&f.ring, 12, 60, 1, 1, 0), SAL_OK);
+    f.ring.alone = 40;
+    run_threads(&f, 4);
+    cr_expect_eq(f.most_alone, 1);
+    sal_ring_clear(&f.ring);
 }
 
 Test(ring, computes_full_batches_where_it_can)
