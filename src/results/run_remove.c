@@ -1,5 +1,6 @@
 /* Taking a run's files away: all of them, or what is left over. Only what the run can have made goes: files of its
  * fixed names, and those that its list and settings, or the rows of its results, say are of its pictures. */
+#include "results/in_flight.h"
 #include "results/run.h"
 
 #include "base/memory.h"
@@ -171,7 +172,7 @@ done:
 /* Results with their journals. */
 static sal_status remove_store(const sal_run_folder *folder, const char *name)
 {
-    static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
+    static const char *const endings[] = {"", "-wal", "-shm", "-journal", SAL_IN_FLIGHT_ENDING};
     sal_status st = SAL_OK;
     TRY(check_unused(folder, name));
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {

@@ -452,6 +452,11 @@ sal_status sal_store_flush(sal_store *s)
     return st;
 }
 
+sal_sql *sal_store_sql(sal_store *s)
+{
+    return &s->sql;
+}
+
 double sal_store_busy(sal_store *s)
 {
     pthread_mutex_lock(&s->lock);

@@ -48,6 +48,8 @@ sal_status sal_store_scores(sal_store *store, int64_t n, void (*take)(void *cont
 sal_status sal_store_add(sal_store *store, const sal_result *result);
 /* Until everything is committed. */
 sal_status sal_store_flush(sal_store *store);
+/* The database itself, for what is to be done before the first result; borrowed. */
+sal_sql *sal_store_sql(sal_store *store);
 /* Seconds that the committing thread was at work. */
 double sal_store_busy(sal_store *store);
 /* Of a store that was flushed: no overlay but those of the n highest scores; ties go to the earlier picture. folder:

@@ -72,24 +72,13 @@ done:
 
 /* ---- Labels -------------------------------------------------------------- */
 
-/* The output that a label names, where there are several; -1: none. */
-static int64_t output_of(const sal_sweep_state *s, size_t row)
-{
-    const char *label = sal_dataset_label(s->dataset, row);
-    char *end;
-    if (!label || !*label)
-        return -1;
-    const long long output = strtoll(label, &end, 10);
-    return *end || output < 0 || output >= s->info.outputs ? -1 : (int64_t)output;
-}
-
 /* What `wrong` compares with must be a number, or nothing; what `label` explains must be an output. */
 static sal_status check_labels(const sal_sweep_state *s)
 {
     double number;
     for (size_t i = 0; i < s->dataset->count; i++) {
         const char *path = sal_dataset_path(s->dataset, i), *label = sal_dataset_label(s->dataset, i);
-        if (s->options.explain.target.kind == SAL_TARGET_LABEL && s->info.outputs > 1 && output_of(s, i) < 0)
+        if (s->options.explain.target.kind == SAL_TARGET_LABEL && s->info.outputs > 1 && sal_sweep_output_of(s, i) < 0)
             return sal_fail(SAL_ERROR_ARGUMENT,
                             "%s: its label '%s' names no output: with target label, labels are numbers from 0 to %lld",
                             path, label, (long long)s->info.outputs - 1);
@@ -222,6 +211,12 @@ static sal_status describe(sal_sweep_state *s, int anew)
     return sal_run_describe(s->folder, &s->run, s->dataset, s->options.inputs, s->options.input_count, anew);
 }
 
+/* What damaged results leave to do. */
+static sal_status or_anew(sal_status st)
+{
+    return st == SAL_ERROR_FORMAT ? sal_fail(st, "%s; --restart begins anew", sal_last_error()) : st;
+}
+
 static sal_status open_store(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
@@ -230,12 +225,8 @@ static sal_status open_store(sal_sweep_state *s, sal_engine *engine)
     TRY(sal_engine_get_plan(&plan, engine));
     TRY(sal_store_open(&s->store, s->store_path, s->folder, &s->run, s->dataset, plan.device));
     TRY(sal_store_check_files(s->store));
-    TRY(sal_alloc(&s->known, s->dataset->count, 1, "the list of pictures"));
-    TRY(sal_store_known(s->known, s->store));
 done:
-    if (st == SAL_ERROR_FORMAT)
-        st = sal_fail(st, "%s; --restart begins anew", sal_last_error());
-    return st;
+    return or_anew(st);
 }
 
 static sal_status open_run(sal_sweep_state *s, sal_engine *engine)
@@ -264,42 +255,11 @@ done:
     return st;
 }
 
-/* ---- What is left to do -------------------------------------------------- */
-
-static sal_status list_pending(sal_sweep_state *s)
-{
-    sal_status st = SAL_OK;
-    const size_t all = s->dataset->count;
-    TRY(sal_alloc(&s->rows, all, sizeof *s->rows, "the list of pictures"));
-    TRY(sal_alloc(&s->paths, all, sizeof *s->paths, "the list of pictures"));
-    TRY(sal_alloc(&s->stems, all, sizeof *s->stems, "the list of pictures"));
-    if (s->options.explain.target.kind == SAL_TARGET_LABEL)
-        TRY(sal_alloc(&s->targets, all, sizeof *s->targets, "targets"));
-    for (size_t i = 0; i < all; i++) {
-        if (!sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards))
-            continue;
-        s->progress.pictures++;
-        if (s->known[i] == SAL_KNOWN_DONE || (s->known[i] == SAL_KNOWN_FAILED && !s->options.retry_failed)) {
-            s->progress.done++;
-            s->progress.failed += s->known[i] != SAL_KNOWN_DONE;
-            continue;
-        }
-        if (s->targets)
-            s->targets[s->count] = (sal_target){SAL_TARGET_INDEX, s->info.outputs == 1 ? 0 : output_of(s, i),
-                                                s->options.explain.target.score};
-        s->rows[s->count] = i;
-        s->paths[s->count] = sal_dataset_file(s->dataset, i);
-        s->stems[s->count++] = s->names.names.stems[i];
-    }
-done:
-    return st;
-}
-
 sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
     TRY(open_run(s, engine));
-    TRY(list_pending(s));
+    TRY(or_anew(sal_sweep_list_pending(s)));
     /* What shards were merged into is no longer what they are. */
     if (s->options.shards > 1 && s->count > 0)
         TRY(sal_run_remove_merged(s->folder));

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/plain_locale.h"
+#include "image/image.h"
 
 #include <errno.h>
 #include <math.h>
@@ -153,35 +154,53 @@ static sal_result_map map_of(const sal_sweep_state *s, const sal_output *out)
     return map;
 }
 
-static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
+sal_status sal_sweep_fail_picture(sal_sweep_state *s, size_t row, const sal_slot *slot)
 {
-    sal_status st = SAL_OK;
-    sal_sweep_state *s = context;
-    const size_t row = s->rows[picture], maps = s->layout.top > 0 ? (size_t)s->layout.top : 1;
     sal_result r = {.picture = row,
                     .correct = -1,
                     .decode_ms = slot->decode_ms,
                     .compute_ms = slot->milliseconds,
                     .encode_ms = slot->encode_ms};
-    if (slot->status != SAL_OK) {
-        st = fail_picture(s, &r, slot);
-        if (st != SAL_OK && st != SAL_ERROR_LIMIT)
-            return st;
-    } else {
-        for (size_t k = 0; k < maps; k++)
-            s->maps[k] = map_of(s, &slot->outputs[k]);
-        r.bytes = slot->file_bytes;
-        r.width = slot->placement.source_width;
-        r.height = slot->placement.source_height;
-        r.correct = is_correct(s, row, &slot->predictions[0]);
-        r.predictions = slot->predictions;
-        r.prediction_count = (size_t)s->options.predictions;
-        r.maps = s->maps;
-        r.map_count = maps;
-        TRY(sal_store_add(s->store, &r));
-        if (s->top.heap)
-            sal_top_scores_add(&s->top, s->maps[0].score);
+    sal_status st = fail_picture(s, &r, slot);
+    if (st == SAL_OK || st == SAL_ERROR_LIMIT) {
+        s->progress.done++;
+        s->progress.done_now++;
+        sal_in_flight_done(s->in_flight, row);
     }
+    return st;
+}
+
+static void begin(void *context, size_t picture)
+{
+    sal_sweep_state *s = context;
+    sal_in_flight_begin(s->in_flight, s->rows[picture]);
+}
+
+static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
+{
+    sal_status st = SAL_OK;
+    sal_sweep_state *s = context;
+    const size_t row = s->rows[picture], maps = s->layout.top > 0 ? (size_t)s->layout.top : 1;
+    if (slot->status != SAL_OK)
+        return sal_sweep_fail_picture(s, row, slot);
+    for (size_t k = 0; k < maps; k++)
+        s->maps[k] = map_of(s, &slot->outputs[k]);
+    const sal_result r = {.picture = row,
+                          .bytes = slot->file_bytes,
+                          .width = slot->placement.source_width,
+                          .height = slot->placement.source_height,
+                          .correct = is_correct(s, row, &slot->predictions[0]),
+                          .predictions = slot->predictions,
+                          .prediction_count = (size_t)s->options.predictions,
+                          .maps = s->maps,
+                          .map_count = maps,
+                          .decode_ms = slot->decode_ms,
+                          .compute_ms = slot->milliseconds,
+                          .encode_ms = slot->encode_ms};
+    TRY(sal_store_add(s->store, &r));
+    sal_in_flight_done(s->in_flight, row);
+    if (s->top.heap)
+        sal_top_scores_add(&s->top, s->maps[0].score);
     s->progress.done++;
     s->progress.done_now++;
 done:
@@ -257,6 +276,7 @@ static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t eng
     if (s->options.max_failures_set && s->count > 0 && s->progress.failed > (size_t)s->options.max_failures)
         return sal_fail(SAL_ERROR_LIMIT, "%zu picture%s failed already, more than the %lld of --max-failures",
                         s->progress.failed, s->progress.failed == 1 ? "" : "s", (long long)s->options.max_failures);
+    TRY(sal_sweep_try_suspects(s));
     sal_explain_options explain = s->options.explain;
     if (explain.target.kind == SAL_TARGET_LABEL)
         explain.target.kind = SAL_TARGET_PREDICTED; /* each picture has its own */
@@ -265,11 +285,13 @@ static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t eng
                                   .stems = s->stems,
                                   .rows = s->rows,
                                   .count = s->count,
+                                  .alone = s->suspects,
                                   .options = &explain,
                                   .targets = s->targets,
                                   .layout = s->layout,
                                   .predictions = (size_t)s->options.predictions,
                                   .wants_overlay = few ? wants_overlay : NULL,
+                                  .begin = begin,
                                   .deliver = deliver,
                                   .look = look,
                                   .context = s,
@@ -296,6 +318,8 @@ static sal_status prepare(sal_sweep_state *s, sal_engine *const *engines, size_t
     TRY(sal_model_get_info(&s->info, s->model));
     if (s->options.predictions > s->info.outputs)
         s->options.predictions = s->info.outputs;
+    if (s->options.explain.limits.max_memory == 0)
+        s->options.explain.limits.max_memory = sal_picture_default_memory();
     TRY(sal_sweep_begin(s, engines[0]));
 done:
     return st;
@@ -303,11 +327,11 @@ done:
 
 static void release(sal_sweep_state *s)
 {
+    sal_in_flight_close(s->in_flight);
     sal_run_names_clear(&s->names);
     sal_dataset_close(s->frozen);
     free(s->settings);
     free(s->store_path);
-    sal_free(s->known);
     sal_free(s->rows);
     sal_free(s->paths);
     sal_free(s->stems);

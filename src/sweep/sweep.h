@@ -3,6 +3,7 @@
 #define SAL_SWEEP_SWEEP_H
 
 #include "base/digest.h"
+#include "results/in_flight.h"
 #include "results/run.h"
 #include "sweep/pipeline.h"
 #include "sweep/top_scores.h"
@@ -24,7 +25,6 @@ typedef struct sal_sweep_state {
     sal_run_names names;
     sal_store *store;
     char *store_path;
-    unsigned char *known; /* sal_known of each picture, when the run began */
     struct stat root;     /* the folder of the pictures, when the run began */
     int has_root;
     /* The pictures that this call computes: */
@@ -33,6 +33,8 @@ typedef struct sal_sweep_state {
     const char **stems;
     sal_target *targets; /* with SAL_TARGET_LABEL */
     size_t count;
+    size_t suspects; /* how many of them, the last ones, may be what killed the process before */
+    sal_in_flight *in_flight;
     /* How it goes: */
     sal_sweep_progress progress;
     sal_result_map *maps; /* of one picture */
@@ -45,5 +47,23 @@ typedef struct sal_sweep_state {
 /* Opens the run folder, or makes it, and reads what is known: which pictures are left to do. The options are checked,
  * folder, model and info are set. Errors: those of sal_sweep before the first picture. */
 sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine);
+
+/* ---- pending.c ------------------------------------------------------------ */
+
+/* The output that a picture's label names, where there are several; -1: none. */
+int64_t sal_sweep_output_of(const sal_sweep_state *s, size_t row);
+/* Which pictures are left to do, suspects last; opens s->in_flight. Errors: IO, FORMAT, MEMORY. */
+sal_status sal_sweep_list_pending(sal_sweep_state *s);
+
+/* ---- suspects.c ----------------------------------------------------------- */
+
+/* Has a process of its own read each suspect: where that dies the picture has failed, the others stay on the list.
+ * Errors: MEMORY, IO, LIMIT (too many failures), those of results. */
+sal_status sal_sweep_try_suspects(sal_sweep_state *s);
+
+/* ---- sweep.c -------------------------------------------------------------- */
+
+/* Records a picture that has failed, in slot->status and slot->error. Errors: LIMIT (too many), those of results. */
+sal_status sal_sweep_fail_picture(sal_sweep_state *s, size_t row, const sal_slot *slot);
 
 #endif

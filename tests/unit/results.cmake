@@ -11,6 +11,8 @@ function(sal_results_test name)
 endfunction()
 
 sal_results_test(test_results_sql)
+sal_results_test(test_results_in_flight)
+sal_results_test(test_results_limits)
 sal_results_test(test_results_tables)
 sal_results_test(test_results_export)
 # The store's clock, its waits and what it asks of the system.

@@ -1,0 +1,80 @@
+#include "results/limits.h"
+
+#include <string.h>
+
+/* Runs that were begun by earlier versions have no such columns. */
+static sal_status add_columns(sal_sql *sql)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *find = NULL;
+    int there;
+    TRY(sal_sql_prepare(&find, sql, "SELECT 1 FROM pragma_table_info('sessions') WHERE name = 'max_memory'"));
+    TRY(sal_sql_step(&there, sql, find));
+    sqlite3_finalize(find);
+    find = NULL;
+    if (!there)
+        TRY(sal_sql_run(sql, "BEGIN IMMEDIATE;"
+                             "ALTER TABLE sessions ADD COLUMN max_pixels INTEGER;"
+                             "ALTER TABLE sessions ADD COLUMN max_memory INTEGER;"
+                             "COMMIT"));
+done:
+    sqlite3_finalize(find);
+    return st;
+}
+
+/* SQLite's integers have a sign. */
+static int64_t bounded(uint64_t limit)
+{
+    return limit < INT64_MAX ? (int64_t)limit : INT64_MAX;
+}
+
+sal_status sal_store_note_limits(int *changed, sal_store *store, const sal_limits *limits)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *find = NULL, *update = NULL;
+    sal_sql *sql = sal_store_sql(store);
+    int row;
+    TRY(add_columns(sql));
+    TRY(sal_sql_prepare(&find, sql,
+                        "SELECT NOT EXISTS (SELECT 1 FROM sessions WHERE max_pixels = ?1)"
+                        " OR NOT EXISTS (SELECT 1 FROM sessions WHERE max_memory >= ?2)"));
+    TRY(sal_sql_bind_integer(sql, find, 1, bounded(limits->max_pixels)));
+    TRY(sal_sql_bind_integer(sql, find, 2, bounded(limits->max_memory)));
+    TRY(sal_sql_step(&row, sql, find));
+    *changed = row && sqlite3_column_int(find, 0);
+    sqlite3_finalize(find);
+    find = NULL;
+    TRY(sal_sql_prepare(&update, sql,
+                        "UPDATE sessions SET max_pixels = ?1, max_memory = ?2"
+                        " WHERE id = (SELECT max(id) FROM sessions)"));
+    TRY(sal_sql_bind_integer(sql, update, 1, bounded(limits->max_pixels)));
+    TRY(sal_sql_bind_integer(sql, update, 2, bounded(limits->max_memory)));
+    TRY(sal_sql_step_done(sql, update));
+done:
+    sqlite3_finalize(find);
+    sqlite3_finalize(update);
+    return st;
+}
+
+sal_status sal_store_limited(int *failed, sal_store *store, size_t count)
+{
+    static const sal_status both[] = {SAL_ERROR_LIMIT, SAL_ERROR_MEMORY};
+    sal_status st = SAL_OK;
+    sqlite3_stmt *select = NULL;
+    sal_sql *sql = sal_store_sql(store);
+    int row;
+    TRY(sal_sql_prepare(&select, sql, "SELECT id, status FROM pictures WHERE status <> 'ok'"));
+    for (;;) {
+        TRY(sal_sql_step(&row, sql, select));
+        if (!row)
+            break;
+        const int64_t id = sqlite3_column_int64(select, 0);
+        const char *status = sal_sql_text(select, 1);
+        for (int k = 0; k < 2 && status && id >= 0 && (size_t)id < count; k++)
+            if (strcmp(status, sal_status_name(both[k])) == 0)
+                failed[id] = both[k];
+    }
+done:
+    sqlite3_finalize(select);
+    return st;
+}

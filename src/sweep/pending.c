@@ -1,0 +1,92 @@
+/* What is left to do of a run, and in which order. */
+#include "sweep/sweep.h"
+
+#include "base/memory.h"
+#include "results/limits.h"
+
+#include <stdlib.h>
+
+enum { DEATHS_OF_SUSPECTS = 2 };
+
+int64_t sal_sweep_output_of(const sal_sweep_state *s, size_t row)
+{
+    const char *label = sal_dataset_label(s->dataset, row);
+    char *end;
+    if (!label || !*label)
+        return -1;
+    const long long output = strtoll(label, &end, 10);
+    return *end || output < 0 || output >= s->info.outputs ? -1 : (int64_t)output;
+}
+
+static void add(sal_sweep_state *s, size_t row)
+{
+    if (s->targets)
+        s->targets[s->count] = (sal_target){SAL_TARGET_INDEX, s->info.outputs == 1 ? 0 : sal_sweep_output_of(s, row),
+                                            s->options.explain.target.score};
+    s->rows[s->count] = row;
+    s->paths[s->count] = sal_dataset_file(s->dataset, row);
+    s->stems[s->count++] = s->names.names.stems[row];
+}
+
+/* What is known of each picture of the list. */
+typedef struct knowledge {
+    unsigned char *known;
+    int *limited;       /* SAL_ERROR_LIMIT, SAL_ERROR_MEMORY or 0 */
+    int limits_changed; /* 1: what failed by a limit is tried again */
+} knowledge;
+
+static int is_pending(const sal_sweep_state *s, const knowledge *k, size_t row)
+{
+    if (k->known[row] == SAL_KNOWN_DONE)
+        return 0;
+    return k->known[row] != SAL_KNOWN_FAILED || s->options.retry_failed ||
+           (k->limits_changed && k->limited[row] == SAL_ERROR_LIMIT);
+}
+
+/* Where there was no memory for it, it was perhaps found out how that ends. */
+static int is_suspect(const sal_sweep_state *s, const knowledge *k, size_t row)
+{
+    return k->limited[row] == SAL_ERROR_MEMORY || sal_in_flight_deaths(s->in_flight, row) >= DEATHS_OF_SUSPECTS;
+}
+
+static void list(sal_sweep_state *s, const knowledge *k, int suspects)
+{
+    for (size_t i = 0; i < s->dataset->count; i++) {
+        if (!sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards))
+            continue;
+        const int pending = is_pending(s, k, i);
+        if (!suspects) {
+            s->progress.pictures++;
+            s->progress.done += !pending;
+            s->progress.failed += !pending && k->known[i] != SAL_KNOWN_DONE;
+        }
+        if (pending && is_suspect(s, k, i) == suspects)
+            add(s, i);
+    }
+}
+
+sal_status sal_sweep_list_pending(sal_sweep_state *s)
+{
+    sal_status st = SAL_OK;
+    const size_t all = s->dataset->count;
+    knowledge k = {0};
+    TRY(sal_alloc(&k.known, all, 1, "the list of pictures"));
+    TRY(sal_alloc(&k.limited, all, sizeof *k.limited, "the list of pictures"));
+    TRY(sal_store_known(k.known, s->store));
+    TRY(sal_store_limited(k.limited, s->store, all));
+    TRY(sal_store_note_limits(&k.limits_changed, s->store, &s->options.explain.limits));
+    TRY(sal_in_flight_open(&s->in_flight, s->store_path, s->manifest_sha256, all));
+    TRY(sal_alloc(&s->rows, all, sizeof *s->rows, "the list of pictures"));
+    TRY(sal_alloc(&s->paths, all, sizeof *s->paths, "the list of pictures"));
+    TRY(sal_alloc(&s->stems, all, sizeof *s->stems, "the list of pictures"));
+    if (s->options.explain.target.kind == SAL_TARGET_LABEL)
+        TRY(sal_alloc(&s->targets, all, sizeof *s->targets, "targets"));
+    list(s, &k, 0);
+    const size_t before = s->count;
+    list(s, &k, 1);
+    s->suspects = s->count - before;
+done:
+    sal_free(k.known);
+    sal_free(k.limited);
+    return st;
+}
