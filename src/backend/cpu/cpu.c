@@ -1,14 +1,13 @@
 /* The CPU back end's table, device and layouts. */
 #include "backend/cpu/cpu.h"
 
+#include "base/free_memory.h"
 #include "base/memory.h"
 #include "base/threads.h"
 
 #include <omp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- Device ------------------------------------------------------------- */
 
@@ -116,36 +115,10 @@ static const char *device_describe(const sal_device *d)
     return d->description;
 }
 
-/* The number behind `key` in a small text file; 0 where there is none ("max"). */
-static int read_number(uint64_t *out, const char *path, const char *key)
-{
-    char line[256];
-    int found = 0;
-    FILE *f = fopen(path, "r");
-    while (f && !found && fgets(line, sizeof line, f)) {
-        char *end;
-        if (strncmp(line, key, strlen(key)) != 0)
-            continue;
-        *out = strtoull(line + strlen(key), &end, 10);
-        found = end != line + strlen(key);
-    }
-    if (f)
-        fclose(f);
-    return found;
-}
-
 static sal_status device_free_memory(size_t *out, sal_device *d)
 {
     (void)d;
-    long pages = sysconf(_SC_AVPHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    uint64_t bytes = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : (uint64_t)1 << 30;
-    uint64_t available, limit, used;
-    /* What the page cache holds is free as well; a container may allow less. */
-    if (read_number(&available, "/proc/meminfo", "MemAvailable:"))
-        bytes = available * 1024;
-    if (read_number(&limit, "/sys/fs/cgroup/memory.max", "") && read_number(&used, "/sys/fs/cgroup/memory.current", ""))
-        bytes = limit > used ? (limit - used < bytes ? limit - used : bytes) : 0;
-    *out = (size_t)bytes;
+    *out = (size_t)sal_free_memory("");
     return SAL_OK;
 }
 
