@@ -604,8 +604,9 @@ typedef struct sal_sweep_options {
  * moment; the manual page lists the files. Memory does not grow with the number of pictures beyond their list. *last:
  * how far it came; may be NULL.
  * Errors: CANCELLED (stopped by progress; all is saved, the same call goes on), ARGUMENT (also: the run was begun with
- * another model, list or option; the folder is of something else, or a link is in it), LIMIT (too many failures), IO (the run folder, its disk, or the folder of the
- * pictures is gone: the same call goes on), FORMAT (results that are no results), MEMORY, DEVICE. */
+ * another model, list or option; the folder is of something else, or a link is in it), LIMIT (too many failures), IO
+ * (the run folder, its disk, or the folder of the pictures is gone: the same call goes on), FORMAT (results that are no
+ * results), MEMORY, DEVICE. */
 SAL_API sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_t engine_count,
                              const sal_dataset *dataset, const sal_sweep_options *options);
 
@@ -618,7 +619,8 @@ typedef struct sal_merge_info {
 /* Makes one run of its shards: in place where out is NULL and there is one run folder, else with copies of the files
  * in out. Checks that every picture of the list is there once, in its shard, and every file in its place, where the run
  * would have written it.
- * Errors: ARGUMENT (also: out is of something else, or a link is in it), IO, FORMAT (a gap, a double, a contradiction: names it), MEMORY. */
+ * Errors: ARGUMENT (also: out is of something else, or a link is in it), IO, FORMAT (a gap, a double, a contradiction:
+ * names it), MEMORY. */
 SAL_API sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t count, const char *out);
 
 typedef enum sal_export_format { SAL_EXPORT_CSV = 0, SAL_EXPORT_JSON = 1 } sal_export_format;

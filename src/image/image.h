@@ -21,8 +21,8 @@ typedef struct sal_image_source {
     const sal_image_gate *gate;
 } sal_image_source;
 
-/* sal_picture_read, and how many bytes the file has: 0 where it cannot be read. gate: somebody who decides when there is
- * memory, or NULL. */
+/* sal_picture_read, and how many bytes the file has: 0 where it cannot be read. gate: somebody who decides when there
+ * is memory, or NULL. */
 sal_status sal_picture_read_through(sal_picture *out, size_t *size, const char *path, const sal_limits *limits,
                                     const sal_image_gate *gate);
 /* The default of sal_limits.max_memory, now. */

@@ -25,7 +25,7 @@ typedef struct sal_sweep_state {
     sal_run_names names;
     sal_store *store;
     char *store_path;
-    struct stat root;     /* the folder of the pictures, when the run began */
+    struct stat root; /* the folder of the pictures, when the run began */
     int has_root;
     /* The pictures that this call computes: */
     size_t *rows;

@@ -24,7 +24,7 @@ static void begin(void)
         fuzz_write(fuzz_path("maps/000/%c.npy", name), "map", 3);
         fuzz_write(fuzz_path("overlays/000/%c.overlay.png", name), "overlay", 7);
     }
-    FUZZ_REQUIRE(sal_run_describe(fuzz_folder(), &run, run_database_list(), NULL, 0) == SAL_OK);
+    FUZZ_REQUIRE(sal_run_describe(fuzz_folder(), &run, run_database_list(), NULL, 0, 0) == SAL_OK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

@@ -9,9 +9,10 @@ static void take(void *context, float score)
     (void)score;
 }
 
-static sal_status go_on(sal_store *store, const sal_dataset *list)
+static sal_status go_on(sal_store *store, const sal_dataset *list, const sal_run *run)
 {
     sal_status st = SAL_OK;
+    sal_run_names names = {0};
     unsigned char known[16] = {0};
     const sal_result result = {.picture = 1, .status = SAL_OK, .bytes = 100, .width = 3, .height = 2, .correct = -1};
     FUZZ_REQUIRE(list->count <= sizeof known);
@@ -22,8 +23,10 @@ static sal_status go_on(sal_store *store, const sal_dataset *list)
     TRY(sal_store_scores(store, 1, take, NULL));
     TRY(sal_store_add(store, &result));
     TRY(sal_store_flush(store));
-    TRY(sal_store_keep_top(store, 1, fuzz_folder()));
+    TRY(sal_run_names_make(&names, list, run->settings));
+    TRY(sal_store_keep_top(store, 1, fuzz_folder(), &names));
 done:
+    sal_run_names_clear(&names);
     return st;
 }
 
@@ -38,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     run_database_damage(path, 0, 1, bytes, size);
     if (fuzz_is_ok(sal_run_settle(path)) &&
         fuzz_is_ok(sal_store_open(&store, path, fuzz_folder(), &run, list, "cpu"))) {
-        const sal_status st = go_on(store, list);
+        const sal_status st = go_on(store, list, &run);
         (void)fuzz_is_ok(st);
         (void)fuzz_is_ok(sal_store_close(store, fuzz_is_ok(st) ? "complete" : sal_last_error()));
     }
