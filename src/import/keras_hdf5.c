@@ -223,8 +223,10 @@ static void serve(int socket, const keras_hdf5 *f, const char *member)
     (void)sal_confine_to_file(f->path);
     errno = 0;
     sal_status st = hdf5_reader_open(&reader, f->path, member);
-    int going = st == SAL_OK ? reply(socket, &opened, NULL) : (reply_error(socket, st, f->path), 0);
+    const int missing = errno; /* memory, perhaps */
     (void)sal_confine_to_open();
+    errno = missing;
+    int going = st == SAL_OK ? reply(socket, &opened, NULL) : (reply_error(socket, st, f->path), 0);
     while (going && receive_all(socket, &r, sizeof r)) {
         sal_confine_memory(own + most_memory(f->size, &r));
         going = answer_one(socket, reader, &r, f->path);
