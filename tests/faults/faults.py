@@ -38,7 +38,8 @@ KINDS = {
 }
 NAMES = {5: "EIO", 11: "EAGAIN", 12: "ENOMEM", 24: "EMFILE", 28: "ENOSPC", 37: "ENOLCK"}
 GOOD = ("same", "clean", "listed")
-HANGS_AFTER = 60
+HANGS_AFTER = 120  # seconds
+MOST_KIB = 1 << 24
 LIMIT_STEP = 256  # KiB
 CANNOT_TRAP = 98  # exit code of the shim
 
@@ -186,10 +187,12 @@ class Faults:
             return "silent"
         if kind in ("memory", "limit") and not re.search("memory|cannot start", err):
             return "misreported"
+        if kind != "unlink" and leftovers(self.out):
+            return "half-written"
         return "clean"
 
     def case(self, command, server, reference, kind, n, number):
-        """One fault, and the same command again. Returns how many such calls there were before the end."""
+        """One fault, and the same command again."""
         command.prepare(self.out)
         result = server.run(kind, n, number)
         outcome = self.judge(command, reference, kind, result)
@@ -208,16 +211,16 @@ class Faults:
             print(line, flush=True)
             if outcome not in ("same", "clean") or self.options.verbose > 1:
                 print("    at %s" % result[4][:1500], flush=True)
-        return result[1]
 
     def enough(self, command, server, reference):
         """KiB, a power of two, that the command is content with."""
         kib = 1024
-        while True:
+        while kib < MOST_KIB:
             command.prepare(self.out)
             if self.judge(command, reference, "limit", server.run("limit", kib, 0)) == "same":
-                return kib
+                break
             kib *= 2
+        return kib
 
     def run(self, command, threads):
         server = Server(self.options.shim, command.words, self.work, threads)
@@ -228,10 +231,12 @@ class Faults:
         reference = command.digest(self.out, first[2])
         for kind in self.options.kinds:
             command.prepare(self.out)
-            if server.run(kind, 0, 0)[0] == CANNOT_TRAP:
+            status, calls = server.run(kind, 0, 0)[:2]
+            if status == CANNOT_TRAP:
                 print("%-14s %-9s left out: this system traps no calls" % (command.name, kind))
                 continue
-            calls = self.enough(command, server, reference) if kind == "limit" else server.run(kind, 0, 0)[1]
+            if kind == "limit":
+                calls = self.enough(command, server, reference)
             for number in KINDS[kind]:
                 stride = self.options.stride * (LIMIT_STEP if kind == "limit" else 1)
                 step = max(1, -(-calls // self.options.most)) if self.options.most else stride
