@@ -605,8 +605,8 @@ typedef struct sal_sweep_options {
  * how far it came; may be NULL.
  * Errors: CANCELLED (stopped by progress; all is saved, the same call goes on), ARGUMENT (also: the run was begun with
  * another model, list or option; the folder is of something else, or a link is in it), LIMIT (too many failures), IO
- * (the run folder, its disk, or the folder of the pictures is gone: the same call goes on), FORMAT (results that are no
- * results), MEMORY, DEVICE. */
+ * (the run folder, its disk, or the folder of the pictures is gone: the same call goes on), FORMAT (results that are
+ * no results, or damaged), MEMORY, DEVICE. */
 SAL_API sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_t engine_count,
                              const sal_dataset *dataset, const sal_sweep_options *options);
 

@@ -64,8 +64,11 @@ static sal_status open_removal(int *is_run, removal *r, const char *folder)
     TRY(sal_run_folder_open(&r->folder, folder));
     TRY(sal_run_description_read(&r->description, &r->folder));
     *is_run = r->description.sign == SAL_RUN_SIGNED;
-    if (*is_run)
-        TRY(open_list(r));
+    if (!*is_run)
+        goto done;
+    TRY(open_list(r));
+    /* A link is found before the first file is gone. */
+    TRY(sal_run_refuse_foreign(folder, r->names.names.count));
 done:
     return st;
 }

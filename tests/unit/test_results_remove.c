@@ -218,6 +218,7 @@ Test(removing, refuses_a_link_in_place_of_a_folder)
             sal_run_refuse_foreign(folder(), PICTURES), SAL_ERROR_ARGUMENT,
             text_from("{}/run/%s: is a link, and a run has none there: remove it, or choose another folder", names[i]));
         cr_expect(exists(scratch("run/run.json")));
+        cr_expect(exists(scratch("run/results.sqlite")));
         cr_expect_str_eq(names_in(scratch("elsewhere")), "0-of-2.sqlite a0.npy ");
         cr_assert_eq(unlink(path), 0);
     }
