@@ -154,21 +154,45 @@ sal_status sal_file_write(FILE *stream, const void *bytes, size_t size, const ch
     return fwrite(bytes, 1, size, stream) == size ? SAL_OK : fail_write(path);
 }
 
-sal_status sal_file_commit(sal_file_out *out)
+/* Flushed and closed: what was written is whole. */
+static sal_status finish(sal_file_out *out)
 {
-    sal_status st = SAL_OK;
     int failed = ferror(out->stream) != 0;
     errno = 0;
     if (fclose(out->stream) != 0)
         failed = 1;
     out->stream = NULL;
-    if (failed)
-        st = fail_write(out->path);
-    else if (renameat(out->folder, out->temporary, out->folder, out->name) != 0)
-        st = sal_fail(SAL_ERROR_IO, "%s: cannot rename the finished file: %s", out->path, strerror(errno));
+    return failed ? fail_write(out->path) : SAL_OK;
+}
+
+static sal_status publish(sal_file_out *out)
+{
+    if (renameat(out->folder, out->temporary, out->folder, out->name) != 0)
+        return sal_fail(SAL_ERROR_IO, "%s: cannot rename the finished file: %s", out->path, strerror(errno));
+    free(out->temporary);
+    out->temporary = NULL;
+    return SAL_OK;
+}
+
+sal_status sal_file_commit(sal_file_out *out)
+{
+    sal_status st = finish(out);
+    if (st == SAL_OK)
+        st = publish(out);
+    sal_file_discard(out);
+    return st;
+}
+
+sal_status sal_file_commit_new(int *made, sal_file_out *out)
+{
+    sal_status st = finish(out);
+    *made = 0;
     if (st == SAL_OK) {
-        free(out->temporary);
-        out->temporary = NULL;
+        *made = linkat(out->folder, out->temporary, out->folder, out->name, 0) == 0;
+        if (!*made && errno != EEXIST) {
+            st = publish(out);
+            *made = st == SAL_OK;
+        }
     }
     sal_file_discard(out);
     return st;

@@ -42,6 +42,9 @@ sal_status sal_file_write(FILE *stream, const void *bytes, size_t size, const ch
 /* Flushes, checks for write errors (a full disk), closes and renames; on failure
  * the temporary file is gone and path is as it was. */
 sal_status sal_file_commit(sal_file_out *out);
+/* The same, unless there is a file of the name: *made 0, and that file is as it was. Where the file system has no hard
+ * links, it is replaced. */
+sal_status sal_file_commit_new(int *made, sal_file_out *out);
 /* Gives up: removes the temporary file. Harmless after a commit or on a zeroed struct. */
 void sal_file_discard(sal_file_out *out);
 

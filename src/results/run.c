@@ -257,21 +257,23 @@ done:
     return st;
 }
 
-/* Of two that begin at the same moment, one may take the other's unfinished file away: what counts is that it is there.
- */
-static sal_status write_json(const sal_run_folder *f, const sal_run *run, const sal_dataset *dataset,
-                             const char *const *inputs, size_t input_count)
+/* Of two that begin at the same moment one makes it, and may take the other's unfinished file away: what counts is that
+ * it is there, and of this run. */
+static sal_status make_json(const sal_run_folder *f, const sal_run *run, const sal_dataset *dataset,
+                            const char *const *inputs, size_t input_count)
 {
-    int there, same = 0;
-    sal_status st = sal_run_description_write(f, run, dataset, inputs, input_count);
+    int made = 0, there = 0, same = 0;
+    sal_status st = sal_run_description_write(&made, f, run, dataset, inputs, input_count);
+    if (st == SAL_OK && !made)
+        return check_json(&there, &same, f, run, 0);
     if (st == SAL_ERROR_IO) {
         char error[1024];
         snprintf(error, sizeof error, "%s", sal_last_error());
-        if (check_json(&there, &same, f, run, 0) != SAL_OK || !same)
-            return sal_fail(st, "%s", error);
-        st = SAL_OK;
+        if (check_json(&there, &same, f, run, 0) == SAL_OK && same)
+            return SAL_OK;
+        return sal_fail(st, "%s", error);
     }
-    return st == SAL_OK ? sal_run_sync(f->path) : st;
+    return st;
 }
 
 sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_dataset *dataset,
@@ -282,8 +284,13 @@ sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_da
     int there, same, listed;
     TRY(sal_run_folder_open(&f, folder));
     TRY(check_json(&there, &same, &f, run, anew));
-    if (!there || (anew && (!same || run->shards == 1)))
-        TRY(write_json(&f, run, dataset, inputs, input_count));
+    const int replaced = there && anew && (!same || run->shards == 1);
+    if (replaced)
+        TRY(sal_run_description_write(NULL, &f, run, dataset, inputs, input_count));
+    else if (!there)
+        TRY(make_json(&f, run, dataset, inputs, input_count));
+    if (replaced || !there)
+        TRY(sal_run_sync(folder));
     TRY(sal_run_file_exists(&listed, &f, SAL_RUN_MANIFEST));
     if (!listed)
         TRY(write_manifest(&f, dataset));

@@ -192,8 +192,8 @@ static sal_status check_settings(const char *settings)
     return st;
 }
 
-sal_status sal_run_description_write(const sal_run_folder *folder, const sal_run *run, const sal_dataset *dataset,
-                                     const char *const *inputs, size_t input_count)
+sal_status sal_run_description_write(int *made, const sal_run_folder *folder, const sal_run *run,
+                                     const sal_dataset *dataset, const char *const *inputs, size_t input_count)
 {
     sal_status st = SAL_OK;
     sal_file_out file = {0};
@@ -222,7 +222,7 @@ sal_status sal_run_description_write(const sal_run_folder *folder, const sal_run
     sal_json_text(&j, "again", command);
     sal_json_end(&j, '}');
     fputc('\n', file.stream);
-    st = sal_file_commit(&file);
+    st = made ? sal_file_commit_new(made, &file) : sal_file_commit(&file);
 done:
     sal_file_discard(&file);
     free(command);

@@ -30,9 +30,9 @@ void sal_run_description_clear(sal_run_description *description); /* fine on a z
 sal_status sal_run_fingerprint(char sha256[SAL_DIGEST_SIZE], const char *model_sha256, const char *manifest_sha256,
                                const char *settings);
 
-/* Writes it, in place of any other. inputs: as the user named the pictures.
- * Errors: ARGUMENT (a setting that JSON cannot hold), IO, MEMORY. */
-sal_status sal_run_description_write(const sal_run_folder *folder, const sal_run *run, const sal_dataset *dataset,
-                                     const char *const *inputs, size_t input_count);
+/* Writes it. inputs: as the user named the pictures. *made: 0, there is one already, which stays; NULL: that is
+ * replaced. Errors: ARGUMENT (a setting that JSON cannot hold), IO, MEMORY. */
+sal_status sal_run_description_write(int *made, const sal_run_folder *folder, const sal_run *run,
+                                     const sal_dataset *dataset, const char *const *inputs, size_t input_count);
 
 #endif

@@ -24,6 +24,24 @@ int __wrap_syncfs(int fd)
     return -1;
 }
 
+static const char *others_json; /* somebody writes it just before this run would */
+static int no_links;
+
+int __wrap_linkat(int from_folder, const char *from, int to_folder, const char *to, int flags);
+int __real_linkat(int from_folder, const char *from, int to_folder, const char *to, int flags);
+
+int __wrap_linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
+{
+    if (others_json)
+        write_text(scratch("run/run.json"), others_json);
+    errno = EPERM;
+    return no_links ? -1 : __real_linkat(from_folder, from, to_folder, to, flags);
+}
+
+#define OTHER                                                                                                          \
+    "{}/run/run.json: is of a run of another model, list of pictures or options; --restart throws its results away, "  \
+    "or choose another run folder"
+
 TestSuite(run, .init = make_scratch, .fini = remove_scratch, .timeout = 120);
 
 /* ---- Names --------------------------------------------------------------- */
@@ -335,6 +353,38 @@ Test(run, begins_anew_in_place_of_another)
     cr_expect_str_eq(text_of(scratch("run/run.json")), "mine");
 }
 
+Test(run, that_begins_at_the_same_moment_as_another_does_not_take_its_folder)
+{
+    sal_run run = plain_run();
+    sal_dataset *list = list_of_count(1);
+    make_folder(scratch("run"));
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0, 0));
+    others_json = json();
+    (void)remove(scratch("run/run.json"));
+    (void)remove(scratch("run/manifest.csv"));
+    run.settings = "method other\n";
+    expect_error(sal_run_describe(scratch("run"), &run, list, NULL, 0, 0), SAL_ERROR_ARGUMENT, OTHER);
+    cr_expect_str_eq(json(), others_json);
+    cr_expect_str_eq(names_in(scratch("run")), "run.json ");
+    /* Of the same run, it is the one. */
+    (void)remove(scratch("run/run.json"));
+    run = plain_run();
+    run.model = "elsewhere/m.onnx";
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0, 0));
+    cr_expect_str_eq(json(), others_json);
+    cr_expect_str_eq(names_in(scratch("run")), "manifest.csv run.json ");
+}
+
+Test(run, is_described_where_there_are_no_hard_links)
+{
+    const sal_run run = plain_run();
+    make_folder(scratch("run"));
+    no_links = 1;
+    must(sal_run_describe(scratch("run"), &run, list_of_count(1), NULL, 0, 0));
+    must(sal_run_check(scratch("run"), &run));
+    cr_expect_str_eq(names_in(scratch("run")), "manifest.csv run.json ");
+}
+
 /* Their run.json would not tell them. */
 Test(run, of_settings_that_are_no_lines_is_not_begun)
 {
@@ -383,10 +433,6 @@ Test(run, can_be_made_again_by_its_command)
     cr_expect_str_eq(again("m.onnx", NULL, 0, "x y\n", manifest),
                      text_from("salmap sweep m.onnx --root %s -o AGAIN --x y", scratch("lists/0")));
 }
-
-#define OTHER                                                                                                          \
-    "{}/run/run.json: is of a run of another model, list of pictures or options; --restart throws its results away, "  \
-    "or choose another run folder"
 
 Test(run, is_the_same_whatever_the_shard_and_the_path_of_the_model)
 {
