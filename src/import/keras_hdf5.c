@@ -259,7 +259,9 @@ static sal_status fail_gone(keras_hdf5 *f)
                         "%s: HDF5: is damaged: the HDF5 library did not come to an end in %llu s, which a file of %llu "
                         "bytes does not take",
                         f->path, (unsigned long long)most_seconds(f->size), (unsigned long long)f->size);
-    return sal_fail(SAL_ERROR_FORMAT, "%s: HDF5: is damaged: the HDF5 library broke down over it", f->path);
+    return sal_fail(SAL_ERROR_FORMAT,
+                    "%s: HDF5: is damaged, or there is too little memory: the HDF5 library broke down over it",
+                    f->path);
 }
 
 /* The head of an answer; an error of the other side becomes this side's. */

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,7 +89,12 @@ sal_status sal_run_description_read(sal_run_description *out, const sal_run_fold
         st = out->sign == SAL_RUN_FOREIGN ? SAL_OK : st;
         goto done;
     }
+    errno = 0;
     root = json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES, NULL);
+    if (errno == ENOMEM) { /* what it had no memory for is missing, whether it says so or not */
+        st = sal_fail_memory(size, SAL_RUN_JSON);
+        goto done;
+    }
     if (root)
         TRY(check_fingerprint(out, root));
 done:
