@@ -357,7 +357,9 @@ sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *membe
         kill(f->process, SIGKILL);
         end_process(f);
         if (seconds >= MOST_SECONDS) {
-            st = sal_fail(SAL_ERROR_IO, "%s: cannot be read: the process that should do it does not begin", path);
+            st = sal_fail(
+                SAL_ERROR_IO,
+                "%s: cannot be read: the process that should do it does not begin, perhaps for want of memory", path);
             goto done;
         }
         TRY(start_process(f, member));
