@@ -13,21 +13,6 @@
 
 enum { PATH_SIZE = 4096, PATHS = 8 };
 
-void fuzz_require(int condition, const char *text, const char *file, int line)
-{
-    if (condition)
-        return;
-    fprintf(stderr, "%s:%d: not true: %s (last error: %s)\n", file, line, text, sal_last_error());
-    abort();
-}
-
-int fuzz_is_ok(sal_status st)
-{
-    FUZZ_REQUIRE(strcmp(sal_status_name(st), "unknown") != 0);
-    FUZZ_REQUIRE(st == SAL_OK || sal_last_error()[0] != '\0');
-    return st == SAL_OK;
-}
-
 /* ---- Files --------------------------------------------------------------- */
 
 static void write_all(int fd, const void *bytes, size_t size)
@@ -52,6 +37,8 @@ const char *fuzz_file(const uint8_t *bytes, size_t size)
     write_all(fd, bytes, size);
     return path;
 }
+
+/* ---- The folder ---------------------------------------------------------- */
 
 static char own_folder[PATH_SIZE];
 static pid_t own_process;
@@ -115,4 +102,22 @@ void fuzz_write(const char *path, const void *bytes, size_t size)
     const int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0666);
     write_all(fd, bytes, size);
     close(fd);
+}
+
+/* ---- Findings ------------------------------------------------------------ */
+
+void fuzz_require(int condition, const char *text, const char *file, int line)
+{
+    if (condition)
+        return;
+    fprintf(stderr, "%s:%d: not true: %s (last error: %s)\n", file, line, text, sal_last_error());
+    remove_folder();
+    abort();
+}
+
+int fuzz_is_ok(sal_status st)
+{
+    FUZZ_REQUIRE(strcmp(sal_status_name(st), "unknown") != 0);
+    FUZZ_REQUIRE(st == SAL_OK || sal_last_error()[0] != '\0');
+    return st == SAL_OK;
 }
