@@ -20,7 +20,7 @@ static void begin(void)
     static const char *const folders[] = {SAL_STORE_SHARDS, SAL_RUN_MAPS, "maps/000", SAL_RUN_OVERLAYS, "overlays/000"};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
         fuzz_write(fuzz_path("%s", folders[i]), NULL, 0);
-    for (char name = 'a'; name <= 'b'; name++) {
+    for (int name = 'a'; name <= 'b'; name++) {
         fuzz_write(fuzz_path("maps/000/%c.npy", name), "map", 3);
         fuzz_write(fuzz_path("overlays/000/%c.overlay.png", name), "overlay", 7);
     }

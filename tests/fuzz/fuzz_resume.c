@@ -1,6 +1,8 @@
 /* A damaged run that goes on: what is there is looked at, one more result is stored. */
 #include "run_database.h"
 
+#include "results/run_names.h"
+
 #include <string.h>
 
 static void take(void *context, float score)
@@ -9,7 +11,7 @@ static void take(void *context, float score)
     (void)score;
 }
 
-static sal_status go_on(sal_store *store, const sal_dataset *list, const sal_run *run)
+static sal_status go_on(sal_store *store, const sal_dataset *list, const char *settings)
 {
     sal_status st = SAL_OK;
     sal_run_names names = {0};
@@ -23,7 +25,7 @@ static sal_status go_on(sal_store *store, const sal_dataset *list, const sal_run
     TRY(sal_store_scores(store, 1, take, NULL));
     TRY(sal_store_add(store, &result));
     TRY(sal_store_flush(store));
-    TRY(sal_run_names_make(&names, list, run->settings));
+    TRY(sal_run_names_make(&names, list, settings));
     TRY(sal_store_keep_top(store, 1, fuzz_folder(), &names));
 done:
     sal_run_names_clear(&names);
@@ -41,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     run_database_damage(path, 0, 1, bytes, size);
     if (fuzz_is_ok(sal_run_settle(path)) &&
         fuzz_is_ok(sal_store_open(&store, path, fuzz_folder(), &run, list, "cpu"))) {
-        const sal_status st = go_on(store, list, &run);
+        const sal_status st = go_on(store, list, run.settings);
         (void)fuzz_is_ok(st);
         (void)fuzz_is_ok(sal_store_close(store, fuzz_is_ok(st) ? "complete" : sal_last_error()));
     }
