@@ -166,14 +166,17 @@ static const char *json_field(const char *json, const char *key)
 
 static sal_status open_described(sal_device *d, const char *json)
 {
+    sal_status st = SAL_OK;
     const char *memory = json_field(json, "totalGlobalMem"), *name = json_field(json, "deviceName");
     if (!memory || !name || *name != '"')
         return sal_fail(SAL_ERROR_FORMAT, "the GPU's description has no totalGlobalMem or no deviceName");
     d->described = 1;
     d->described_memory = strtoull(memory, NULL, 10);
+    TRY(cuda_library_open(&d->library, NULL, NULL, json));
     snprintf(d->description, sizeof d->description, "described: %.*s, cuDNN %s, %s", (int)strcspn(name + 1, "\""),
              name + 1, cuda_library_version(), precision_name(d));
-    return cuda_library_open(&d->library, NULL, NULL, json);
+done:
+    return st;
 }
 
 static sal_status device_open(sal_device **out, const char *spec, const sal_device_options *options)

@@ -13,7 +13,7 @@ sal_status cudnn_descriptor_new(descriptor *out, cudnn_descriptors *owner, cudnn
     *out = NULL;
     if (owner->count == CUDNN_MAX_DESCRIPTORS)
         return sal_fail(SAL_ERROR_LIMIT, "cuDNN: more than %d descriptors in one graph", CUDNN_MAX_DESCRIPTORS);
-    sal_status st = CUDNN_CHECK(cudnnBackendCreateDescriptor(type, out));
+    sal_status st = CUDNN_CHECK(nvidia.cudnnBackendCreateDescriptor(type, out));
     if (st == SAL_OK)
         owner->made[owner->count++] = *out;
     return st;
@@ -22,39 +22,39 @@ sal_status cudnn_descriptor_new(descriptor *out, cudnn_descriptors *owner, cudnn
 void cudnn_descriptors_clear(cudnn_descriptors *owner)
 {
     while (owner->count > 0)
-        (void)cudnnBackendDestroyDescriptor(owner->made[--owner->count]);
+        (void)nvidia.cudnnBackendDestroyDescriptor(owner->made[--owner->count]);
 }
 
 /* ---- Attributes ---------------------------------------------------------- */
 
 static sal_status set_integers(descriptor d, cudnnBackendAttributeName_t name, const int64_t *values, int64_t count)
 {
-    return CUDNN_CHECK(cudnnBackendSetAttribute(d, name, CUDNN_TYPE_INT64, count, values));
+    return CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(d, name, CUDNN_TYPE_INT64, count, values));
 }
 
 static sal_status set_type(descriptor d, cudnnBackendAttributeName_t name, cudnnDataType_t type)
 {
-    return CUDNN_CHECK(cudnnBackendSetAttribute(d, name, CUDNN_TYPE_DATA_TYPE, 1, &type));
+    return CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(d, name, CUDNN_TYPE_DATA_TYPE, 1, &type));
 }
 
 static sal_status set_double(descriptor d, cudnnBackendAttributeName_t name, double value)
 {
-    return CUDNN_CHECK(cudnnBackendSetAttribute(d, name, CUDNN_TYPE_DOUBLE, 1, &value));
+    return CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(d, name, CUDNN_TYPE_DOUBLE, 1, &value));
 }
 
 static sal_status set_float(descriptor d, cudnnBackendAttributeName_t name, float value)
 {
-    return CUDNN_CHECK(cudnnBackendSetAttribute(d, name, CUDNN_TYPE_FLOAT, 1, &value));
+    return CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(d, name, CUDNN_TYPE_FLOAT, 1, &value));
 }
 
 static sal_status set_descriptor(descriptor d, cudnnBackendAttributeName_t name, descriptor value)
 {
-    return CUDNN_CHECK(cudnnBackendSetAttribute(d, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value));
+    return CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(d, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value));
 }
 
 static sal_status finalize(descriptor d)
 {
-    return CUDNN_CHECK(cudnnBackendFinalize(d));
+    return CUDNN_CHECK(nvidia.cudnnBackendFinalize(d));
 }
 
 /* ---- Tensors -------------------------------------------------------------- */
@@ -86,7 +86,7 @@ static sal_status make_tensor(descriptor *out, cudnn_descriptors *owner, int64_t
     TRY(set_integers(*out, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, &alignment, 1));
     if (intermediate)
         TRY(CUDNN_CHECK(
-            cudnnBackendSetAttribute(*out, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &intermediate)));
+            nvidia.cudnnBackendSetAttribute(*out, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &intermediate)));
     TRY(finalize(*out));
 done:
     return st;
@@ -114,8 +114,8 @@ static sal_status make_convolution(descriptor *out, cudnn_descriptors *owner, co
     TRY(cudnn_descriptor_new(out, owner, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR));
     TRY(set_integers(*out, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, &axes, 1));
     TRY(set_type(*out, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT));
-    TRY(CUDNN_CHECK(
-        cudnnBackendSetAttribute(*out, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(*out, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE,
+                                                    1, &mode)));
     TRY(set_integers(*out, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, w->pad_begin, 2));
     TRY(set_integers(*out, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, w->pad_end, 2));
     TRY(set_integers(*out, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, w->stride, 2));
@@ -203,7 +203,8 @@ static sal_status make_pointwise(descriptor *out, cudnn_descriptors *owner, cudn
 {
     sal_status st = SAL_OK;
     TRY(cudnn_descriptor_new(out, owner, CUDNN_BACKEND_POINTWISE_DESCRIPTOR));
-    TRY(CUDNN_CHECK(cudnnBackendSetAttribute(*out, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode)));
+    TRY(CUDNN_CHECK(
+        nvidia.cudnnBackendSetAttribute(*out, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode)));
     TRY(set_type(*out, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT));
 done:
     return st;
@@ -306,11 +307,11 @@ sal_status cudnn_describe_problem(descriptor *out, cudnn_descriptors *owner, con
     if (p->activation.kind != SAL_ACT_NONE)
         TRY(p->kind == CUDNN_GRAPH_FORWARD ? add_activation(&b, &p->activation) : add_relu_backward(&b));
     TRY(cudnn_descriptor_new(out, owner, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR));
-    TRY(CUDNN_CHECK(cudnnBackendSetAttribute(*out, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                                             b.count, b.operations)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(*out, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                                    b.count, b.operations)));
     if (handle)
         TRY(CUDNN_CHECK(
-            cudnnBackendSetAttribute(*out, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle)));
+            nvidia.cudnnBackendSetAttribute(*out, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle)));
     TRY(finalize(*out));
 done:
     return st;

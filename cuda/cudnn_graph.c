@@ -29,7 +29,7 @@ sal_status cuda_cudnn_check(cudnnStatus_t status, const char *call)
     char reason[400] = "";
     if (status == CUDNN_STATUS_SUCCESS)
         return SAL_OK;
-    cudnnGetLastErrorString(reason, sizeof reason);
+    nvidia.cudnnGetLastErrorString(reason, sizeof reason);
     /* That a library or the driver is missing or too old is no word on the graph: it may be mended. */
     const int broken = status == CUDNN_STATUS_NOT_SUPPORTED_INCOMPATIBLE_CUDA_DRIVER ||
                        status == CUDNN_STATUS_NOT_SUPPORTED_INCOMPATIBLE_CUDART ||
@@ -41,7 +41,7 @@ sal_status cuda_cudnn_check(cudnnStatus_t status, const char *call)
                           : broken                                                           ? SAL_ERROR_DEVICE
                           : CUDNN_STATUS_CATEGORY((int)status) == CUDNN_STATUS_NOT_SUPPORTED ? SAL_ERROR_UNSUPPORTED
                                                                                              : SAL_ERROR_DEVICE;
-    return sal_fail(st, "cuDNN: %.*s: %s%s%s", (int)strcspn(call, "("), call, cudnnGetErrorString(status),
+    return sal_fail(st, "cuDNN: %.*s: %s%s%s", CUDA_NVIDIA_NAME(call), nvidia.cudnnGetErrorString(status),
                     reason[0] ? ": " : "", reason);
 }
 
@@ -49,19 +49,19 @@ sal_status cuda_cudnn_check(cudnnStatus_t status, const char *call)
 
 static sal_status make(descriptor *out, cudnnBackendDescriptorType_t type)
 {
-    return CUDNN_CHECK(cudnnBackendCreateDescriptor(type, out));
+    return CUDNN_CHECK(nvidia.cudnnBackendCreateDescriptor(type, out));
 }
 
 static void destroy(descriptor d)
 {
     if (d)
-        (void)cudnnBackendDestroyDescriptor(d);
+        (void)nvidia.cudnnBackendDestroyDescriptor(d);
 }
 
 static sal_status set(descriptor d, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
                       const void *value)
 {
-    return CUDNN_CHECK(cudnnBackendSetAttribute(d, name, type, 1, value));
+    return CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(d, name, type, 1, value));
 }
 
 /* Results that change from run to run never; sums in less than float never; strict float32 multiplies float32. */
@@ -84,11 +84,12 @@ static sal_status judge(int64_t *engine, const cudnn_graph_problem *p, descripto
     cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
     int64_t count = 0;
     TRY(make(&e, CUDNN_BACKEND_ENGINE_DESCRIPTOR));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                                    1, &count, &e)));
     TRY(CUDNN_CHECK(
-        cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &e)));
-    TRY(CUDNN_CHECK(cudnnBackendGetAttribute(e, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &count, engine)));
-    TRY(CUDNN_CHECK(cudnnBackendGetAttribute(e, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
-                                             CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, notes)));
+        nvidia.cudnnBackendGetAttribute(e, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &count, engine)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendGetAttribute(e, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                                                    CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, notes)));
     for (int64_t k = 0; k < count && k < CUDNN_NUMERICAL_NOTE_TYPE_COUNT; k++)
         if (is_refused(p, notes[k]))
             *engine = -1;
@@ -102,8 +103,8 @@ done:
 static sal_status get_workspace(size_t *out, descriptor plan)
 {
     int64_t count, bytes = 0;
-    sal_status st = CUDNN_CHECK(
-        cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &bytes));
+    sal_status st = CUDNN_CHECK(nvidia.cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
+                                                                CUDNN_TYPE_INT64, 1, &count, &bytes));
     *out = bytes > 0 ? (size_t)bytes : 0;
     return st;
 }
@@ -124,7 +125,7 @@ static sal_status try_config(cudnn_graph *g, const cudnn_target *target, descrip
     TRY(set(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, config));
     if (target->handle)
         TRY(set(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, &target->handle));
-    TRY(CUDNN_CHECK(cudnnBackendFinalize(plan)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendFinalize(plan)));
     TRY(get_workspace(&bytes, plan));
     if (bytes > limit) {
         st = sal_fail(SAL_ERROR_UNSUPPORTED, "cuDNN: its engines want more than %zu MiB of workspace", limit >> 20);
@@ -149,11 +150,11 @@ static sal_status ask(int64_t *count, descriptor *configs, descriptor heuristics
     TRY(set(heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, &mode));
     if (!target->handle)
         TRY(set(heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, &target->properties));
-    TRY(CUDNN_CHECK(cudnnBackendFinalize(heuristics)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendFinalize(heuristics)));
     for (int k = 0; k < MAX_CONFIGS; k++)
         TRY(make(&configs[k], CUDNN_BACKEND_ENGINECFG_DESCRIPTOR));
-    TRY(CUDNN_CHECK(cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                                             MAX_CONFIGS, count, configs)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                                    CUDNN_TYPE_BACKEND_DESCRIPTOR, MAX_CONFIGS, count, configs)));
 done:
     return st;
 }
@@ -264,12 +265,13 @@ sal_status cudnn_graph_run(cudnn_graph *g, cudnnHandle_t handle, const cudnn_gra
         pointers[count++] = m->activated;
     }
     TRY(make(&pack, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR));
-    TRY(CUDNN_CHECK(cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, uids)));
     TRY(CUDNN_CHECK(
-        cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, pointers)));
+        nvidia.cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, uids)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR,
+                                                    count, pointers)));
     TRY(set(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, &m->workspace));
-    TRY(CUDNN_CHECK(cudnnBackendFinalize(pack)));
-    TRY(CUDNN_CHECK(cudnnBackendExecute(handle, g->plan, pack)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendFinalize(pack)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendExecute(handle, g->plan, pack)));
 done:
     destroy(pack);
     return st;
@@ -356,11 +358,11 @@ sal_status cudnn_graph_save(char **out, const cudnn_graph *g)
     char *json = NULL, text[TEXT];
     int64_t count = 0;
     *out = NULL;
-    TRY(CUDNN_CHECK(cudnnBackendGetAttribute(g->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0,
-                                             &count, NULL)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendGetAttribute(g->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
+                                                    CUDNN_TYPE_CHAR, 0, &count, NULL)));
     TRY(sal_alloc(&json, (size_t)count + 1, 1, "a plan"));
-    TRY(CUDNN_CHECK(cudnnBackendGetAttribute(g->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
-                                             count, &count, json)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendGetAttribute(g->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
+                                                    CUDNN_TYPE_CHAR, count, &count, json)));
     cudnn_graph_text(text, sizeof text, &g->problem);
     const uint64_t hash = hash_of(json);
     const int heading = snprintf(NULL, 0, heading_format, text, g->engine, hash);
@@ -417,9 +419,9 @@ sal_status cudnn_graph_load(cudnn_graph **out, const cudnn_target *target, const
         TRY(set(g->plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, &target->handle));
     else
         TRY(set(g->plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, &target->properties));
-    TRY(CUDNN_CHECK(cudnnBackendSetAttribute(g->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
-                                             (int64_t)strlen(plan), plan)));
-    TRY(CUDNN_CHECK(cudnnBackendFinalize(g->plan)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(g->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
+                                                    CUDNN_TYPE_CHAR, (int64_t)strlen(plan), plan)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendFinalize(g->plan)));
     TRY(get_workspace(&g->workspace, g->plan));
     *out = g;
     g = NULL;
@@ -439,9 +441,9 @@ sal_status cudnn_target_describe(descriptor *out, const char *json)
     /* Without it there are fewer engines, no failure. */
     (void)cuda_driver_stand_in();
     TRY(make(&d, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR));
-    TRY(CUDNN_CHECK(cudnnBackendSetAttribute(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
-                                             (int64_t)strlen(json), json)));
-    TRY(CUDNN_CHECK(cudnnBackendFinalize(d)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+                                                    (int64_t)strlen(json), json)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendFinalize(d)));
     *out = d;
     d = NULL;
 done:

@@ -4,11 +4,11 @@
 #ifndef CUDA_CUDNN_GRAPH_H
 #define CUDA_CUDNN_GRAPH_H
 
-#include <cudnn.h>
-
 #include "base/error.h"
 #include "kernels.h"
+#include "nvidia.h"
 
+/* Of a call of `nvidia`. */
 #define CUDNN_CHECK(call) cuda_cudnn_check((call), #call)
 sal_status cuda_cudnn_check(cudnnStatus_t status, const char *call);
 

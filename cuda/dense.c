@@ -31,13 +31,13 @@ static void release(sal_device *d, void *plan)
     cuda_weights_release(d, p->weight);
     cuda_weights_release(d, p->bias);
     if (p->matmul)
-        (void)cublasLtMatmulDescDestroy(p->matmul);
+        (void)nvidia.cublasLtMatmulDescDestroy(p->matmul);
     if (p->weights)
-        (void)cublasLtMatrixLayoutDestroy(p->weights);
+        (void)nvidia.cublasLtMatrixLayoutDestroy(p->weights);
     if (p->from)
-        (void)cublasLtMatrixLayoutDestroy(p->from);
+        (void)nvidia.cublasLtMatrixLayoutDestroy(p->from);
     if (p->to)
-        (void)cublasLtMatrixLayoutDestroy(p->to);
+        (void)nvidia.cublasLtMatrixLayoutDestroy(p->to);
     sal_free(p);
 }
 
@@ -45,7 +45,7 @@ static void release(sal_device *d, void *plan)
 
 static sal_status layout(cublasLtMatrixLayout_t *out, int64_t rows, int64_t columns)
 {
-    return CUBLAS_CHECK(cublasLtMatrixLayoutCreate(out, CUDA_R_32F, (uint64_t)rows, (uint64_t)columns, rows));
+    return CUBLAS_CHECK(nvidia.cublasLtMatrixLayoutCreate(out, CUDA_R_32F, (uint64_t)rows, (uint64_t)columns, rows));
 }
 
 static sal_status describe(dense_plan *p, const sal_device *d, int backward)
@@ -55,15 +55,16 @@ static sal_status describe(dense_plan *p, const sal_device *d, int backward)
     const cublasComputeType_t compute =
         d->precision == SAL_PRECISION_FP32 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
     const cublasOperation_t turn = backward ? CUBLAS_OP_N : CUBLAS_OP_T;
-    TRY(CUBLAS_CHECK(cublasLtMatmulDescCreate(&p->matmul, compute, CUDA_R_32F)));
-    TRY(CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(p->matmul, CUBLASLT_MATMUL_DESC_TRANSA, &turn, sizeof turn)));
+    TRY(CUBLAS_CHECK(nvidia.cublasLtMatmulDescCreate(&p->matmul, compute, CUDA_R_32F)));
+    TRY(CUBLAS_CHECK(
+        nvidia.cublasLtMatmulDescSetAttribute(p->matmul, CUBLASLT_MATMUL_DESC_TRANSA, &turn, sizeof turn)));
     if (p->bias) {
         const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
         const void *bias = cuda_weight_memory(p->bias);
+        TRY(CUBLAS_CHECK(nvidia.cublasLtMatmulDescSetAttribute(p->matmul, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue,
+                                                               sizeof epilogue)));
         TRY(CUBLAS_CHECK(
-            cublasLtMatmulDescSetAttribute(p->matmul, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue)));
-        TRY(CUBLAS_CHECK(
-            cublasLtMatmulDescSetAttribute(p->matmul, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias)));
+            nvidia.cublasLtMatmulDescSetAttribute(p->matmul, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias)));
     }
     TRY(layout(&p->weights, p->features, p->outputs));
     TRY(layout(&p->from, backward ? p->outputs : p->features, batch));
@@ -79,11 +80,11 @@ static sal_status choose_algorithm(dense_plan *p, sal_needs *needs, const sal_de
     cublasLtMatmulHeuristicResult_t result;
     const size_t workspace = WORKSPACE;
     int found = 0;
-    TRY(CUBLAS_CHECK(cublasLtMatmulPreferenceCreate(&preference)));
-    TRY(CUBLAS_CHECK(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-                                                          &workspace, sizeof workspace)));
-    TRY(CUBLAS_CHECK(cublasLtMatmulAlgoGetHeuristic(d->library->cublas, p->matmul, p->weights, p->from, p->to, p->to,
-                                                    preference, 1, &result, &found)));
+    TRY(CUBLAS_CHECK(nvidia.cublasLtMatmulPreferenceCreate(&preference)));
+    TRY(CUBLAS_CHECK(nvidia.cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                                                 &workspace, sizeof workspace)));
+    TRY(CUBLAS_CHECK(nvidia.cublasLtMatmulAlgoGetHeuristic(d->library->cublas, p->matmul, p->weights, p->from, p->to,
+                                                           p->to, preference, 1, &result, &found)));
     if (found == 0) {
         st = sal_fail(SAL_ERROR_UNSUPPORTED, "cuBLAS has no algorithm for %lld x %lld", (long long)p->outputs,
                       (long long)p->features);
@@ -93,7 +94,7 @@ static sal_status choose_algorithm(dense_plan *p, sal_needs *needs, const sal_de
     needs->scratch_bytes = p->workspace = result.workspaceSize;
 done:
     if (preference)
-        (void)cublasLtMatmulPreferenceDestroy(preference);
+        (void)nvidia.cublasLtMatmulPreferenceDestroy(preference);
     return st;
 }
 
@@ -141,9 +142,9 @@ static sal_status prepare_backward(void **plan, sal_needs *needs, sal_device *d,
 static sal_status multiply(sal_device *d, const dense_plan *p, const void *addend, const sal_run *r)
 {
     const float one = 1.0f, beta = addend ? 1.0f : 0.0f;
-    return CUBLAS_CHECK(cublasLtMatmul(d->library->cublas, p->matmul, &one, cuda_weight_memory(p->weight), p->weights,
-                                       r->inputs[0], p->from, &beta, addend ? addend : r->output, p->to, r->output,
-                                       p->to, &p->algorithm, r->scratch, p->workspace, d->compute));
+    return CUBLAS_CHECK(nvidia.cublasLtMatmul(
+        d->library->cublas, p->matmul, &one, cuda_weight_memory(p->weight), p->weights, r->inputs[0], p->from, &beta,
+        addend ? addend : r->output, p->to, r->output, p->to, &p->algorithm, r->scratch, p->workspace, d->compute));
 }
 
 static sal_status run_forward(sal_device *d, void *plan, const sal_run *r)

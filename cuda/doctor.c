@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+#define CUDA_MAJOR TEXT(CUBLAS_VER_MAJOR)
+
 typedef struct rows {
     sal_check *row;
     size_t count;
@@ -31,17 +35,43 @@ static void add(rows *r, const char *name, sal_check_state state, const char *ad
     va_end(args);
 }
 
+static void add_missing(rows *r, const char *name, cuda_nvidia_library which, const char *advice)
+{
+    add(r, name, SAL_CHECK_MISSING, advice, "%s", cuda_nvidia_problem(which));
+}
+
+/* Where they were looked for, behind the system's own folders. */
+static void list_folders(rows *r)
+{
+    const char *folder;
+    for (size_t i = 0; (folder = cuda_nvidia_folder(i)) != NULL; i++)
+        add(r, "searched", SAL_CHECK_FINE, "", "%s", folder);
+}
+
 static void check_libraries(rows *r)
 {
     int runtime = 0;
-    const size_t cublas = cublasLtGetVersion();
     if (cudaRuntimeGetVersion(&runtime) != cudaSuccess)
         (void)cudaGetLastError();
     add(r, "cuda", SAL_CHECK_FINE, "", "runtime %d.%d", runtime / 1000, runtime % 1000 / 10);
-    const int older = cudnnGetVersion() < CUDNN_VERSION;
-    add(r, "cudnn", older ? SAL_CHECK_FAILED : SAL_CHECK_FINE,
-        older ? "older than the one salmap was built with: install a newer cuDNN" : "", "%s", cuda_library_version());
-    add(r, "cublas", SAL_CHECK_FINE, "", "cuBLASLt %zu.%zu.%zu", cublas / 10000, cublas / 100 % 100, cublas % 100);
+    (void)cuda_nvidia_open();
+    if (cuda_nvidia_path(CUDA_CUDNN))
+        add(r, "cudnn", SAL_CHECK_FINE, "", "%s, %s", cuda_library_version(), cuda_nvidia_path(CUDA_CUDNN));
+    else
+        add_missing(r, "cudnn", CUDA_CUDNN,
+                    "GPUs need it: install NVIDIA's cudnn (pip: nvidia-cudnn-cu" CUDA_MAJOR ")");
+    if (cuda_nvidia_path(CUDA_CUBLASLT)) {
+        const size_t v = nvidia.cublasLtGetVersion();
+        add(r, "cublas", SAL_CHECK_FINE, "", "cuBLASLt %zu.%zu.%zu, %s", v / 10000, v / 100 % 100, v % 100,
+            cuda_nvidia_path(CUDA_CUBLASLT));
+    } else {
+        add_missing(r, "cublas", CUDA_CUBLASLT, "GPUs need it: install NVIDIA's cublas (pip: nvidia-cublas)");
+    }
+    if (cuda_nvidia_path(CUDA_NVRTC))
+        add(r, "nvrtc", SAL_CHECK_FINE, "", "%s", cuda_nvidia_path(CUDA_NVRTC));
+    else
+        add_missing(r, "nvrtc", CUDA_NVRTC,
+                    "cuDNN compiles some fused convolutions with it: install NVIDIA's nvrtc (pip: nvidia-cuda-nvrtc)");
 }
 
 static void check_driver(rows *r)
@@ -93,6 +123,8 @@ static void check_devices(rows *r)
 
 static void check_planning(rows *r)
 {
+    if (cuda_nvidia_open() != SAL_OK)
+        return;
     if (cuda_driver_stand_in())
         add(r, "plan --gpu", SAL_CHECK_FINE, "", "with all of cuDNN's engines");
     else
@@ -107,5 +139,6 @@ size_t cuda_doctor_check(sal_check *out, size_t count, size_t capacity)
     check_driver(&r);
     check_devices(&r);
     check_planning(&r);
+    list_folders(&r);
     return r.count;
 }

@@ -14,7 +14,7 @@ sal_status cuda_cublas_check(cublasStatus_t status, const char *call)
     return sal_fail(status == CUBLAS_STATUS_ALLOC_FAILED    ? SAL_ERROR_MEMORY
                     : status == CUBLAS_STATUS_NOT_SUPPORTED ? SAL_ERROR_UNSUPPORTED
                                                             : SAL_ERROR_DEVICE,
-                    "cuBLAS: %.*s: %s", (int)strcspn(call, "("), call, cublasLtGetStatusString(status));
+                    "cuBLAS: %.*s: %s", CUDA_NVIDIA_NAME(call), nvidia.cublasLtGetStatusString(status));
 }
 
 /* Kept like those of devices: most layers of a network recur, and compiling their plans is what takes the time. Told
@@ -34,14 +34,15 @@ sal_status cuda_library_open(cuda_library **out, cudaStream_t compute, const cha
     sal_status st = SAL_OK;
     cuda_library *l = NULL;
     *out = NULL;
+    TRY(cuda_nvidia_open());
     TRY(sal_alloc(&l, 1, sizeof *l, "library handles"));
     if (described) {
         TRY(cudnn_target_describe(&l->target.properties, described));
         TRY(open_described_plans(&l->plans, described));
     } else {
-        TRY(CUDNN_CHECK(cudnnCreate(&l->cudnn)));
-        TRY(CUDNN_CHECK(cudnnSetStream(l->cudnn, compute)));
-        TRY(CUBLAS_CHECK(cublasLtCreate(&l->cublas)));
+        TRY(CUDNN_CHECK(nvidia.cudnnCreate(&l->cudnn)));
+        TRY(CUDNN_CHECK(nvidia.cudnnSetStream(l->cudnn, compute)));
+        TRY(CUBLAS_CHECK(nvidia.cublasLtCreate(&l->cublas)));
         l->target.handle = l->cudnn;
         TRY(plan_cache_open(&l->plans, device));
     }
@@ -58,18 +59,18 @@ void cuda_library_close(cuda_library *l)
         return;
     plan_cache_close(&l->plans);
     if (l->target.properties)
-        (void)cudnnBackendDestroyDescriptor(l->target.properties);
+        (void)nvidia.cudnnBackendDestroyDescriptor(l->target.properties);
     if (l->cublas)
-        (void)cublasLtDestroy(l->cublas);
+        (void)nvidia.cublasLtDestroy(l->cublas);
     if (l->cudnn)
-        (void)cudnnDestroy(l->cudnn);
+        (void)nvidia.cudnnDestroy(l->cudnn);
     sal_free(l);
 }
 
 const char *cuda_library_version(void)
 {
     static _Thread_local char text[32];
-    size_t v = cudnnGetVersion();
+    size_t v = nvidia.cudnnGetVersion();
     snprintf(text, sizeof text, "%zu.%zu.%zu", v / 10000, v / 100 % 100, v % 100);
     return text;
 }

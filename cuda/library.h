@@ -2,10 +2,9 @@
 #ifndef CUDA_LIBRARY_H
 #define CUDA_LIBRARY_H
 
-#include <cublasLt.h>
-
 #include "cuda_rows.h"
 #include "cudnn_graph.h"
+#include "nvidia.h"
 #include "plan_cache.h"
 
 struct cuda_library {
@@ -15,6 +14,7 @@ struct cuda_library {
     plan_cache plans;        /* of the device */
 };
 
+/* Of a call of `nvidia`. */
 #define CUBLAS_CHECK(call) cuda_cublas_check((call), #call)
 sal_status cuda_cublas_check(cublasStatus_t status, const char *call);
 

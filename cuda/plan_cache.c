@@ -36,7 +36,7 @@ sal_status plan_cache_open(plan_cache *c, const char *device)
     as_file_name(name, sizeof name, device);
     int own = cache && cache[0] == '/';
     int length = snprintf(path, sizeof path, "%s%s/salmap/plans/%zu/%s", own ? cache : home, own ? "" : "/.cache",
-                          cudnnGetVersion(), name);
+                          nvidia.cudnnGetVersion(), name);
     if (length < 0 || (size_t)length >= sizeof path || sal_directory_make(path) != SAL_OK)
         return SAL_OK;
     return sal_strdup(&c->folder, path);

@@ -3,7 +3,7 @@
 #   CUDNN_INCLUDE_DIR, CUDNN_LIBRARY  cuDNN
 #   SAL_CUDA_LIBRARIES                what the library links, for builds in this folder
 #   SAL_CUDA_INSTALLED                the same as an installed package names it
-#   SAL_CUDA_RPATH                    folders of theirs that the loader does not know of by itself, or nothing
+#   SAL_CUDA_FOLDERS                  where cuDNN and cuBLASLt are here
 # The .cu files are compiled by custom commands, not by CMake's CUDA language: with that, every user of the
 # installed static library would have to enable CUDA.
 
@@ -90,23 +90,23 @@ function(sal_cuda_code out)
   message(STATUS "CUDA back end: on (CUDA ${CUDAToolkit_VERSION}, cuDNN ${SAL_CUDNN_VERSION}, architectures ${wanted})")
 endfunction()
 
-# Installed packages name what is in the linker's own folders by name, the rest by path.
+# cuDNN and cuBLASLt are opened when they are needed, not linked. Installed packages name what is in the linker's own folders by
+# name, the rest by path.
 function(sal_cuda_libraries)
-  set(installed "")
-  set(rpath "")
-  foreach(library IN ITEMS "${CUDA_cublasLt_LIBRARY}" "${CUDNN_LIBRARY}" "${CUDA_cudart_static_LIBRARY}")
-    get_filename_component(dir "${library}" DIRECTORY)
-    if(dir IN_LIST CMAKE_C_IMPLICIT_LINK_DIRECTORIES)
-      string(REGEX REPLACE "^.*/lib([^/]*)\\.[a-z]+$" "\\1" library "${library}")
-    elseif(NOT library MATCHES "\\.a$")
-      list(APPEND rpath ${dir})
-    endif()
-    list(APPEND installed ${library})
+  set(folders "")
+  foreach(library IN ITEMS "${CUDNN_LIBRARY}" "${CUDA_cublasLt_LIBRARY}")
+    get_filename_component(folder "${library}" DIRECTORY)
+    list(APPEND folders ${folder})
   endforeach()
-  list(REMOVE_DUPLICATES rpath)
-  set(SAL_CUDA_INSTALLED ${installed} stdc++ pthread dl rt PARENT_SCOPE)
-  set(SAL_CUDA_RPATH ${rpath} PARENT_SCOPE)
-  set(SAL_CUDA_LIBRARIES CUDA::cublasLt ${CUDNN_LIBRARY} CUDA::cudart_static stdc++ PARENT_SCOPE)
+  list(REMOVE_DUPLICATES folders)
+  set(runtime "${CUDA_cudart_static_LIBRARY}")
+  get_filename_component(folder "${runtime}" DIRECTORY)
+  if(folder IN_LIST CMAKE_C_IMPLICIT_LINK_DIRECTORIES)
+    set(runtime cudart_static)
+  endif()
+  set(SAL_CUDA_FOLDERS ${folders} PARENT_SCOPE)
+  set(SAL_CUDA_INSTALLED ${runtime} stdc++ pthread dl rt PARENT_SCOPE)
+  set(SAL_CUDA_LIBRARIES CUDA::cudart_static stdc++ ${CMAKE_DL_LIBS} PARENT_SCOPE)
 endfunction()
 
 set(SAL_HAVE_CUDA FALSE)
@@ -128,4 +128,3 @@ endif()
 set(SAL_HAVE_CUDA TRUE)
 sal_cuda_code(SAL_CUDA_CODE)
 sal_cuda_libraries()
-set(CMAKE_INSTALL_RPATH ${SAL_CUDA_RPATH})

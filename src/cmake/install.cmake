@@ -41,8 +41,6 @@ endforeach()
 # By their names, not as Requires.private: that asks for the development packages of all that the shared libraries were built with.
 set(pc_libs_private ${SAL_PRIVATE_LIBRARIES})
 list(TRANSFORM pc_libs_private PREPEND "-l" REGEX "^[^/]")
-list(TRANSFORM SAL_CUDA_RPATH PREPEND "-Wl,-rpath," OUTPUT_VARIABLE pc_rpath)
-list(APPEND pc_libs_private ${pc_rpath})
 list(JOIN pc_libs_private " " pc_libs_private)
 configure_file(src/cmake/salmap.pc.in ${PROJECT_BINARY_DIR}/salmap.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/salmap.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -293,8 +293,12 @@ int main(int argc, char **argv)
         printf("FAILED: %s has no shapes, or %s is no table\n", argv[2], argv[3]);
         return 1;
     }
-    if (cudnnGetVersion() < expected.version) {
-        printf("skipped: the table is of cuDNN %zu, here is %zu\n", expected.version, cudnnGetVersion());
+    if (cuda_nvidia_open() != SAL_OK) {
+        printf("skipped: %s\n", sal_last_error());
+        return SKIPPED;
+    }
+    if (nvidia.cudnnGetVersion() < expected.version) {
+        printf("skipped: the table is of cuDNN %zu, here is %zu\n", expected.version, nvidia.cudnnGetVersion());
         return SKIPPED;
     }
     if (!cuda_driver_stand_in()) {
@@ -303,7 +307,7 @@ int main(int argc, char **argv)
     }
     const int code = !open_device(&d, argv[1]) || run(&d, shapes, count, write ? NULL : &expected);
     if (d.target.properties)
-        (void)cudnnBackendDestroyDescriptor(d.target.properties);
+        (void)nvidia.cudnnBackendDestroyDescriptor(d.target.properties);
     sal_gpu_profile_clear(&d.profile);
     return code;
 }

@@ -1,3 +1,12 @@
+# Where NVIDIA's libraries are found.
+add_executable(test_nvidia_folders test_nvidia_folders.c ${PROJECT_SOURCE_DIR}/cuda/nvidia_folders.c)
+sal_test_options(test_nvidia_folders)
+target_include_directories(test_nvidia_folders PRIVATE ${PROJECT_SOURCE_DIR}/cuda)
+target_link_libraries(test_nvidia_folders PRIVATE PkgConfig::CRITERION)
+sal_test(test_nvidia_folders COMMAND test_nvidia_folders LABELS unit cuda)
+sal_test(nvidia_libraries COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_nvidia.py $<TARGET_FILE:salmap> ${PROJECT_SOURCE_DIR}
+         LABELS gpu cuda cli ENVIRONMENT PYTHONDONTWRITEBYTECODE=1)
+
 # Nothing of ours is computed there: a sanitizer would watch NVIDIA's compiler.
 if(NOT SAL_SANITIZE)
   foreach(gpu IN ITEMS t4 a100 rtx4090 h100 b200)
