@@ -1,5 +1,6 @@
-/* Dense layers: cuBLASLt with the bias in the epilogue. Vectors and their weights are floats in every
- * precision; but for fp32 the products run on tensor cores as TF32.
+/* Dense layers: cuBLASLt with the bias in the epilogue, or, where it has no algorithm for that, a kernel of ours after
+ * the product. Vectors and their weights are floats in every precision; but for fp32 the products run on tensor cores
+ * as TF32.
  *
  * cuBLAS counts columns first: a row-major (N, F) is its F x N. So Y (O x N) = op(W)^T X with W (F x O), and
  * backward dX (F x N) = W dY. The gradient of the scores themselves needs no product: see seed.cu. */
@@ -14,7 +15,8 @@ enum { WORKSPACE = 4 << 20 };
 typedef struct dense_plan {
     const sal_step *step;
     int64_t features, outputs;
-    int seeded; /* backward of the scores: rows of the weights */
+    int seeded;   /* backward of the scores: rows of the weights */
+    int finished; /* forward: the bias is added after the product */
     cuda_weight *weight;
     cuda_weight *bias;
     cublasLtMatmulDesc_t matmul;
@@ -48,17 +50,16 @@ static sal_status layout(cublasLtMatrixLayout_t *out, int64_t rows, int64_t colu
     return CUBLAS_CHECK(nvidia.cublasLtMatrixLayoutCreate(out, CUDA_R_32F, (uint64_t)rows, (uint64_t)columns, rows));
 }
 
-static sal_status describe(dense_plan *p, const sal_device *d, int backward)
+static sal_status describe_product(dense_plan *p, const sal_device *d, int backward)
 {
     sal_status st = SAL_OK;
-    const int64_t batch = p->step->batch;
     const cublasComputeType_t compute =
         d->precision == SAL_PRECISION_FP32 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
     const cublasOperation_t turn = backward ? CUBLAS_OP_N : CUBLAS_OP_T;
     TRY(CUBLAS_CHECK(nvidia.cublasLtMatmulDescCreate(&p->matmul, compute, CUDA_R_32F)));
     TRY(CUBLAS_CHECK(
         nvidia.cublasLtMatmulDescSetAttribute(p->matmul, CUBLASLT_MATMUL_DESC_TRANSA, &turn, sizeof turn)));
-    if (p->bias) {
+    if (p->bias && !p->finished) {
         const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
         const void *bias = cuda_weight_memory(p->bias);
         TRY(CUBLAS_CHECK(nvidia.cublasLtMatmulDescSetAttribute(p->matmul, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue,
@@ -66,6 +67,14 @@ static sal_status describe(dense_plan *p, const sal_device *d, int backward)
         TRY(CUBLAS_CHECK(
             nvidia.cublasLtMatmulDescSetAttribute(p->matmul, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias)));
     }
+done:
+    return st;
+}
+
+static sal_status describe_matrices(dense_plan *p, int backward)
+{
+    sal_status st = SAL_OK;
+    const int64_t batch = p->step->batch;
     TRY(layout(&p->weights, p->features, p->outputs));
     TRY(layout(&p->from, backward ? p->outputs : p->features, batch));
     TRY(layout(&p->to, backward ? p->features : p->outputs, batch));
@@ -73,28 +82,46 @@ done:
     return st;
 }
 
-static sal_status choose_algorithm(dense_plan *p, sal_needs *needs, const sal_device *d)
+/* *found: how many it has, 0 or 1. */
+static sal_status ask_algorithm(int *found, dense_plan *p, const sal_device *d)
 {
     sal_status st = SAL_OK;
     cublasLtMatmulPreference_t preference = NULL;
     cublasLtMatmulHeuristicResult_t result;
     const size_t workspace = WORKSPACE;
-    int found = 0;
+    *found = 0;
     TRY(CUBLAS_CHECK(nvidia.cublasLtMatmulPreferenceCreate(&preference)));
     TRY(CUBLAS_CHECK(nvidia.cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
                                                                  &workspace, sizeof workspace)));
     TRY(CUBLAS_CHECK(nvidia.cublasLtMatmulAlgoGetHeuristic(d->library->cublas, p->matmul, p->weights, p->from, p->to,
-                                                           p->to, preference, 1, &result, &found)));
-    if (found == 0) {
-        st = sal_fail(SAL_ERROR_UNSUPPORTED, "cuBLAS has no algorithm for %lld x %lld", (long long)p->outputs,
-                      (long long)p->features);
-        goto done;
+                                                           p->to, preference, 1, &result, found)));
+    if (*found > 0) {
+        p->algorithm = result.algo;
+        p->workspace = result.workspaceSize;
     }
-    p->algorithm = result.algo;
-    needs->scratch_bytes = p->workspace = result.workspaceSize;
 done:
     if (preference)
         (void)nvidia.cublasLtMatmulPreferenceDestroy(preference);
+    return st;
+}
+
+/* With the bias in the epilogue where that can be had. */
+static sal_status choose_algorithm(dense_plan *p, const sal_device *d, int backward)
+{
+    sal_status st = SAL_OK;
+    int found;
+    TRY(ask_algorithm(&found, p, d));
+    if (found == 0 && p->bias) {
+        (void)nvidia.cublasLtMatmulDescDestroy(p->matmul);
+        p->matmul = NULL;
+        p->finished = 1;
+        TRY(describe_product(p, d, backward));
+        TRY(ask_algorithm(&found, p, d));
+    }
+    if (found == 0)
+        st = sal_fail(SAL_ERROR_UNSUPPORTED, "cuBLAS has no algorithm for %lld x %lld", (long long)p->outputs,
+                      (long long)p->features);
+done:
     return st;
 }
 
@@ -112,11 +139,14 @@ static sal_status prepare(void **plan, sal_needs *needs, sal_device *d, const sa
     TRY(cuda_weights_use(&p->weight, needs, d, n, CUDA_WEIGHT_FLOATS, 0));
     if (!backward)
         TRY(cuda_weights_use(&p->bias, needs, d, n, CUDA_WEIGHT_BIAS, p->outputs));
-    needs->algorithm = p->seeded ? "rows of the weights" : "cublas";
-    if (!p->seeded)
-        TRY(describe(p, d, backward));
+    if (!p->seeded) {
+        TRY(describe_product(p, d, backward));
+        TRY(describe_matrices(p, backward));
+    }
     if (!p->seeded && !d->described)
-        TRY(choose_algorithm(p, needs, d));
+        TRY(choose_algorithm(p, d, backward));
+    needs->scratch_bytes = p->workspace;
+    needs->algorithm = p->seeded ? "rows of the weights" : p->finished ? "cublas, finished by kernel" : "cublas";
     *plan = p;
     p = NULL;
 done:
@@ -153,6 +183,12 @@ static sal_status run_forward(sal_device *d, void *plan, const sal_run *r)
     const dense_plan *p = plan;
     const sal_activation *a = &p->step->node->activation;
     TRY(multiply(d, p, NULL, r));
+    if (p->finished) {
+        const cuda_extent e = {p->step->batch, 1, 1, p->outputs};
+        const sal_activation none = {0};
+        TRY(CUDA_CHECK(cuda_activation_finish(r->output, NULL, NULL, cuda_weight_memory(p->bias), CUDA_TYPE_FLOAT, e,
+                                              &none, d->compute)));
+    }
     if (a->kind != SAL_ACT_NONE)
         TRY(CUDA_CHECK(cuda_activation(r->output, r->kept, r->output, CUDA_TYPE_FLOAT, p->step->batch, p->outputs, a,
                                        d->compute)));
