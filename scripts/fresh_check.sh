@@ -1,24 +1,32 @@
 #!/usr/bin/env bash
-# fresh_check.sh SUITE [--tests]: does a new user get there? Makes a minimal Debian (SUITE: bookworm, trixie) in a
+# fresh_check.sh SUITE [--tests | --bundle FILE]: does a new user get there? Makes a minimal Debian (SUITE: bookworm, trixie) in a
 # temporary folder, puts the committed files of this repository into it, runs scripts/demo.sh there as its only
-# user, twice: the second time without a network. --tests runs scripts/test.sh in place of the second run.
+# user, twice: the second time without a network. --tests runs scripts/test.sh in place of the second run. --bundle puts
+# nothing but the archive of scripts/bundle.sh into it, and explains the demo's pictures without a network.
 # Needs root and debootstrap. Uses this machine's Debian mirror; SAL_DEBIAN_MIRROR=URL names another.
 set -euo pipefail
 
+arguments=("$@")
 suite=
 tests=0
-for argument in "$@"; do
-    case $argument in
+bundle=
+while [[ $# -gt 0 ]]; do
+    case $1 in
     --tests) tests=1 ;;
+    --bundle)
+        bundle=$(realpath "${2:?fresh_check.sh: --bundle needs an archive}")
+        shift
+        ;;
     -*)
-        echo "fresh_check.sh: unknown option '$argument'; there is --tests" >&2
+        echo "fresh_check.sh: unknown option '$1'; there are --tests and --bundle FILE" >&2
         exit 2
         ;;
-    *) suite=$argument ;;
+    *) suite=$1 ;;
     esac
+    shift
 done
 if [[ -z $suite ]]; then
-    echo "usage: fresh_check.sh SUITE [--tests]" >&2
+    echo "usage: fresh_check.sh SUITE [--tests | --bundle FILE]" >&2
     exit 2
 fi
 if [[ $(id -u) -ne 0 ]]; then
@@ -27,7 +35,7 @@ if [[ $(id -u) -ne 0 ]]; then
 fi
 # In a mount namespace of its own nothing stays mounted, however this script ends.
 if [[ ${SAL_FRESH_NAMESPACE:-} != 1 ]]; then
-    SAL_FRESH_NAMESPACE=1 exec unshare --mount --propagation private -- bash "${BASH_SOURCE[0]}" "$@"
+    SAL_FRESH_NAMESPACE=1 exec unshare --mount --propagation private -- bash "${BASH_SOURCE[0]}" "${arguments[@]}"
 fi
 
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -148,7 +156,6 @@ if [[ -e /etc/ssl/certs/ca-certificates.crt ]]; then
     mkdir -p "$chroot_dir/etc/ssl/certs"
     cp -L /etc/ssl/certs/ca-certificates.crt "$chroot_dir/etc/ssl/certs/"
 fi
-copy_repository
 mkdir -p "$chroot_dir/dev/shm"
 mount -t proc proc "$chroot_dir/proc"
 mount -t tmpfs tmpfs "$chroot_dir/dev/shm"
@@ -165,6 +172,37 @@ check_cuda_refused() {
     fi
 }
 
+# Where nothing was installed: every picture gets its overlay, a sweep ends, and what GPUs lack is named.
+check_bundle() {
+    mkdir -p "$chroot_dir/opt/salmap"
+    tar -C "$chroot_dir/opt/salmap" --strip-components=1 -xf "$bundle"
+    export -f inside
+    export chroot_dir
+    # shellcheck disable=SC2016 # in that shell
+    unshare --net -- bash -euo pipefail -c '
+        salmap=/opt/salmap/bin/salmap data=/opt/salmap/share/salmap
+        inside $salmap doctor
+        inside $salmap explain $data/models/scale_age_honest.onnx $data/scales -o /tmp/maps
+        inside $salmap explain $data/models/scale_age_honest.h5 $data/scales/scale_00.png -o /tmp/keras
+        inside $salmap sweep $data/models/scale_age_honest.onnx $data/scales/labels.csv -o /tmp/run
+        rc=0
+        inside $salmap plan $data/models/scale_age_honest.onnx --gpu h100 2> "$chroot_dir/tmp/plan.err" || rc=$?
+        [[ $rc -eq 1 ]] && grep -qE "SAL_CUDA_PATH|built without CUDA" "$chroot_dir/tmp/plan.err"'
+    local expected found
+    expected=$(find "$chroot_dir/opt/salmap/share/salmap/scales" -name '*.png' -o -name '*.jpg' | wc -l)
+    found=$(find "$chroot_dir/tmp/maps" -name '*.overlay.png' | wc -l)
+    if [[ $expected -eq 0 || $found -ne $expected || ! -e $chroot_dir/tmp/run/results.csv ]]; then
+        echo "fresh_check.sh: $found overlays of $expected pictures" >&2
+        return 1
+    fi
+}
+
+if [[ -n $bundle ]]; then
+    check_bundle
+    echo "fresh_check.sh: the bundle runs on $suite"
+    exit 0
+fi
+copy_repository
 inside /salmap/scripts/demo.sh
 check_pictures
 check_cuda_refused

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# bundle.sh [--build DIR] [-o FILE] [-- cmake options]: salmap as one archive that runs where nothing can be installed: the
+# program, libsalmap, every library they need but those of the C and C++ compiler and NVIDIA's, manual, completions, demo data and
+# the licences of all that is inside. It runs on any x86-64 Linux whose glibc is not older than this machine's; on Debian 12 that is 2.36.
+#   --build DIR         build folder [build-bundle of the repository]
+#   -o, --output FILE   the archive [salmap-VERSION-linux-ARCHITECTURE.tar.gz]
+# Needs what scripts/setup.sh installs, and patchelf. Where CUDA's toolkit is installed, the CUDA back end is inside; it
+# finds NVIDIA's libraries on the machine where it runs. Exit status: 0 done, 1 failed, 2 wrong usage.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$root/build-bundle
+output=
+while [[ $# -gt 0 ]]; do
+    case $1 in
+    -o | --output | --build)
+        if [[ $# -lt 2 ]]; then
+            echo "bundle.sh: $1 needs a value" >&2
+            exit 2
+        fi
+        if [[ $1 == --build ]]; then build=$2; else output=$2; fi
+        shift
+        ;;
+    --help)
+        sed -n '2,8s/^# \{0,1\}//p' "$0"
+        exit 0
+        ;;
+    --)
+        shift
+        break
+        ;;
+    *)
+        echo "bundle.sh: unknown option '$1'; --help lists them" >&2
+        exit 2
+        ;;
+    esac
+    shift
+done
+for tool in patchelf ldd; do
+    if ! command -v "$tool" > /dev/null; then
+        echo "bundle.sh: there is no $tool; install the package $tool" >&2
+        exit 1
+    fi
+done
+
+"$root/scripts/build.sh" "$build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_LIBDIR=lib "$@"
+version=$("$build/salmap" --version | sed -n '1s/^salmap //p')
+name=salmap-$version-linux-$(uname -m)
+output=${output:-$name.tar.gz}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+stage=$work/$name
+cmake --install "$build" --strip --prefix "$stage" > "$work/install.log"
+# The static library and its package want the libraries of this machine.
+rm -rf "$stage/lib/libsalmap.a" "$stage/lib/cmake"
+mkdir -p "$stage/share/salmap"
+cp -a "$root/data/models" "$root/data/scales" "$root/data/gpus" "$stage/share/salmap/"
+cp "$root/README.md" "$stage/"
+
+# The system's own: each Linux has them, and they must fit its loader and its driver.
+is_of_the_system() {
+    case $1 in
+    ld-linux*.so.* | libc.so.* | libm.so.* | libdl.so.* | librt.so.* | libpthread.so.* | libresolv.so.* | libutil.so.*) return 0 ;;
+    libstdc++.so.* | libgcc_s.so.*) return 0 ;;
+    libcuda.so.* | libcudart.so.* | libcudnn*.so.* | libcublas*.so.* | libnvrtc*.so.*) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
+# "NAME PATH" of each library that the program or libsalmap loads.
+needed() {
+    ldd "$stage/bin/salmap" "$stage/lib/libsalmap.so" | sed -n 's/^\t\([^ ]*\) => \(\/[^ ]*\) (.*/\1 \2/p' | sort -u
+}
+# /lib is a link to /usr/lib, and packages name either.
+package_of() {
+    { dpkg-query -S "$1" || dpkg-query -S "${1#/usr}" || true; } 2> /dev/null | sed -n '1s/:.*//p'
+}
+
+licences=$stage/share/doc/salmap/licences
+mkdir -p "$licences"
+while read -r file path; do
+    if is_of_the_system "$file"; then
+        continue
+    fi
+    cp -L "$path" "$stage/lib/$file"
+    package=$(package_of "$(readlink -f "$path")")
+    if [[ -z $package || ! -e /usr/share/doc/$package/copyright ]]; then
+        echo "bundle.sh: $path: no Debian package here says under which licence it is" >&2
+        exit 1
+    fi
+    cp -L "/usr/share/doc/$package/copyright" "$licences/$package.txt"
+done < <(needed)
+
+# DT_RPATH: unlike DT_RUNPATH it holds for the libraries of libraries as well. $ORIGIN is the loader's, not the shell's.
+# shellcheck disable=SC2016
+patchelf --force-rpath --set-rpath '$ORIGIN/../lib' "$stage/bin/salmap"
+for file in "$stage"/lib/*.so*; do
+    [[ -L $file ]] && continue
+    chmod u+w "$file"
+    strip --strip-unneeded "$file"
+    # shellcheck disable=SC2016
+    patchelf --force-rpath --set-rpath '$ORIGIN' "$file"
+done
+missing=$(env -i "$stage/bin/salmap" --version 2>&1 > /dev/null || true)
+outside=$(ldd "$stage/bin/salmap" | sed -n 's/^\t\([^ ]*\) => \(\/[^ ]*\) (.*/\1 \2/p' | while read -r file path; do
+    is_of_the_system "$file" || [[ $(readlink -f "$path") == $(readlink -f "$stage")/* ]] || echo "$path"
+done)
+if [[ -n $missing$outside ]]; then
+    echo "bundle.sh: the archive would not stand alone: $missing $outside" >&2
+    exit 1
+fi
+
+glibc=$(for file in "$stage/bin/salmap" "$stage"/lib/*.so*; do objdump -T "$file" 2> /dev/null; done |
+    sed -n 's/.*(\{0,1\}GLIBC_\([0-9.]*\))\{0,1\}.*/\1/p' | sort -V | tail -n 1)
+tar -C "$work" --owner=0 --group=0 --sort=name -c "$name" | gzip -9n > "$output.part"
+mv "$output.part" "$output"
+echo "$output: $(du -m "$output" | cut -f 1) MiB, $(du -sm "$stage" | cut -f 1) MiB unpacked, for glibc $glibc and later"
