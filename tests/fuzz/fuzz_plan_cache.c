@@ -98,6 +98,16 @@ size_t cudnnGetVersion(void)
     return 90800;
 }
 
+cuda_nvidia nvidia = {.cudnnBackendCreateDescriptor = cudnnBackendCreateDescriptor,
+                      .cudnnBackendDestroyDescriptor = cudnnBackendDestroyDescriptor,
+                      .cudnnBackendSetAttribute = cudnnBackendSetAttribute,
+                      .cudnnBackendGetAttribute = cudnnBackendGetAttribute,
+                      .cudnnBackendFinalize = cudnnBackendFinalize,
+                      .cudnnBackendExecute = cudnnBackendExecute,
+                      .cudnnGetErrorString = cudnnGetErrorString,
+                      .cudnnGetLastErrorString = cudnnGetLastErrorString,
+                      .cudnnGetVersion = cudnnGetVersion};
+
 int cuda_driver_stand_in(void)
 {
     return 0;
