@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,11 +79,20 @@ static sal_status get_number(double *out, const char *peak, const char *key, dou
     return SAL_OK;
 }
 
+/* What is looked for below in the text takes it for JSON. */
+static int is_json_object(const char *text)
+{
+    json_t *whole = json_loads(text, 0, NULL);
+    const int is = json_is_object(whole);
+    json_decref(whole);
+    return is;
+}
+
 static sal_status read_profile(sal_gpu_profile *p, const char *json)
 {
     sal_status st = SAL_OK;
     const char *object = json + strspn(json, blanks);
-    const char *cudnn = *object == '{' ? find_member(object, "cudnn") : NULL;
+    const char *cudnn = is_json_object(json) ? find_member(object, "cudnn") : NULL;
     const char *end = cudnn && *cudnn == '{' ? skip_object(cudnn) : NULL;
     const char *peak = end ? find_member(object, "peak") : NULL;
     if (!end || !peak || *peak != '{')

@@ -12,7 +12,8 @@ sal_fuzz_program(keras_file LABELS import MODULES base graph import CRASHERS hdf
 sal_fuzz_program(picture LABELS image MODULES base image)
 sal_fuzz_program(sidecar LABELS image MODULES base image)
 sal_fuzz_program(csv LABELS dataset MODULES base dataset)
-sal_fuzz_program(gpu_profile LABELS api MODULES base OBJECTS "$<FILTER:$<TARGET_OBJECTS:sal_api>,INCLUDE,gpu_(profile|texts)>")
+sal_fuzz_program(gpu_profile LABELS api MODULES base LIBRARIES PkgConfig::JANSSON
+                 OBJECTS "$<FILTER:$<TARGET_OBJECTS:sal_api>,INCLUDE,gpu_(profile|texts)>")
 set(run_database SOURCES run_database.c MODULES base dataset results LIBRARIES PkgConfig::SQLITE PkgConfig::JANSSON
                  MUTATOR run_mutator.c)
 sal_fuzz_program(export LABELS results ${run_database})
