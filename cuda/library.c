@@ -37,7 +37,11 @@ sal_status cuda_library_open(cuda_library **out, cudaStream_t compute, const cha
     TRY(cuda_nvidia_open());
     TRY(sal_alloc(&l, 1, sizeof *l, "library handles"));
     if (described) {
-        TRY(cudnn_target_describe(&l->target.properties, described));
+        st = cudnn_target_describe(&l->target.properties, described);
+        if (st != SAL_OK && st != SAL_ERROR_MEMORY) { /* whatever cuDNN calls it */
+            st = sal_fail(SAL_ERROR_FORMAT, "%s", sal_last_error());
+            goto done;
+        }
         TRY(open_described_plans(&l->plans, described));
     } else {
         TRY(CUDNN_CHECK(nvidia.cudnnCreate(&l->cudnn)));

@@ -135,7 +135,7 @@ sal_status cuda_nvidia_open(void)
     for (int which = CUDA_CUBLASLT; which < CUDA_LIBRARY_COUNT; which++)
         if (!libraries[which].handle)
             return sal_fail(
-                SAL_ERROR_UNSUPPORTED,
+                SAL_ERROR_DEVICE,
                 "GPUs need %s, which cannot be opened (%s): install NVIDIA's packages, name their folder with "
                 "SAL_CUDA_PATH ('salmap doctor' lists where they were looked for), or choose the device cpu",
                 libraries[which].file, libraries[which].problem);

@@ -38,7 +38,7 @@
     X(cublasLtMatrixLayoutCreate)                                                                                      \
     X(cublasLtMatrixLayoutDestroy)
 
-#define CUDA_MEMBER(name) __typeof__(name) *name;
+#define CUDA_MEMBER(name) __typeof__(name) *(name);
 typedef struct cuda_nvidia {
     CUDA_CUDNN_FUNCTIONS(CUDA_MEMBER)
     CUDA_CUBLAS_FUNCTIONS(CUDA_MEMBER)
@@ -50,7 +50,7 @@ extern cuda_nvidia nvidia; /* all NULL before cuda_nvidia_open() */
 /* For "%.*s": the function's name in the text of a call, "nvidia.cudnnCreate(&h)". */
 #define CUDA_NVIDIA_NAME(call) (int)strcspn((call) + 7, "("), (call) + 7
 
-/* Looks for the libraries once; later calls, from any thread, give the same answer. UNSUPPORTED: names the library,
+/* Looks for the libraries once; later calls, from any thread, give the same answer. DEVICE: names the library,
  * what was found in its place, and how to say where it is. */
 sal_status cuda_nvidia_open(void);
 

@@ -103,7 +103,7 @@ for file in "$stage"/lib/*.so*; do
     patchelf --force-rpath --set-rpath '$ORIGIN' "$file"
 done
 missing=$(env -i "$stage/bin/salmap" --version 2>&1 > /dev/null || true)
-outside=$(ldd "$stage/bin/salmap" | sed -n 's/^\t\([^ ]*\) => \(\/[^ ]*\) (.*/\1 \2/p' | while read -r file path; do
+outside=$(ldd "$stage/bin/salmap" "$stage/lib/libsalmap.so" | sed -n 's/^\t\([^ ]*\) => \(\/[^ ]*\) (.*/\1 \2/p' | while read -r file path; do
     is_of_the_system "$file" || [[ $(readlink -f "$path") == $(readlink -f "$stage")/* ]] || echo "$path"
 done)
 if [[ -n $missing$outside ]]; then
@@ -111,8 +111,11 @@ if [[ -n $missing$outside ]]; then
     exit 1
 fi
 
-glibc=$(for file in "$stage/bin/salmap" "$stage"/lib/*.so*; do objdump -T "$file" 2> /dev/null; done |
-    sed -n 's/.*(\{0,1\}GLIBC_\([0-9.]*\))\{0,1\}.*/\1/p' | sort -V | tail -n 1)
+# The newest version of a library's symbols that the bundle asks for: GLIBC 2.34, GLIBCXX 3.4.30.
+newest() {
+    for file in "$stage/bin/salmap" "$stage"/lib/*.so*; do objdump -T "$file" 2> /dev/null; done |
+        sed -n "s/.*[( ]$1_\\([0-9.]*\\)[) ].*/\\1/p" | sort -V | tail -n 1
+}
 tar -C "$work" --owner=0 --group=0 --sort=name -c "$name" | gzip -9n > "$output.part"
 mv "$output.part" "$output"
-echo "$output: $(du -m "$output" | cut -f 1) MiB, $(du -sm "$stage" | cut -f 1) MiB unpacked, for glibc $glibc and later"
+echo "$output: $(du -m "$output" | cut -f 1) MiB, $(du -sm "$stage" | cut -f 1) MiB unpacked, for glibc $(newest GLIBC) and libstdc++ (GLIBCXX) $(newest GLIBCXX) and later"

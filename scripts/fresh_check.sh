@@ -25,7 +25,7 @@ while [[ $# -gt 0 ]]; do
     esac
     shift
 done
-if [[ -z $suite ]]; then
+if [[ -z $suite || ($tests -eq 1 && -n $bundle) ]]; then
     echo "usage: fresh_check.sh SUITE [--tests | --bundle FILE]" >&2
     exit 2
 fi

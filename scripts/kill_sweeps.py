@@ -23,6 +23,7 @@ import threading
 
 import bench_sweep
 
+MOST_KILLS = 10000
 OF_TIME = ("timings", "sessions")
 
 
@@ -36,7 +37,7 @@ def command(args, run, *options):
 
 def until_it_ends(words, seconds, lottery, kills):
     """Begins the command anew after each kill. Appends to `kills`."""
-    while True:
+    for _ in range(MOST_KILLS):
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
             _, said = process.communicate(timeout=seconds * lottery.uniform(0.5, 1.5))
@@ -48,6 +49,7 @@ def until_it_ends(words, seconds, lottery, kills):
         if process.returncode != 0:
             raise Failed(f"{' '.join(map(str, words))}: exit status {process.returncode}: {said}")
         return
+    raise Failed(f"killed {MOST_KILLS} times and still not done: {seconds} s are too few for it to get anywhere")
 
 
 def sweep(args, run, seconds):

@@ -3,7 +3,7 @@
  * The only public header. Handles are opaque; every call that can fail returns
  * 0 (SAL_OK) or a negative sal_status and leaves a text in a thread-local
  * buffer, see sal_last_error(). The library never prints and never exits; where
- * memory or threads run out, some libraries below it do: tests/faults/endings.txt.
+ * memory or threads run out, some libraries below it may (oneDNN, libgomp, libcrypto).
  * Option structs are usable when zeroed: zero selects the documented default.
  * A pointer that must be given and is NULL, in an array too, is SAL_ERROR_ARGUMENT; "may be NULL" says which need not
  * be given. Functions that return no status then return NULL or 0.
@@ -356,7 +356,7 @@ typedef struct sal_check {
 } sal_check;
 
 /* Looks at the CPU, at what salmap was built with, at the driver and at every GPU: one row each into out, at most
- * `capacity` (64 are enough for 58 GPUs). Returns the number of rows, 0 where out is NULL. Row 0 is the CPU. */
+ * `capacity` (128 are enough for 50 GPUs). Returns the number of rows, 0 where out is NULL. Row 0 is the CPU. */
 SAL_API size_t sal_system_check(sal_check *out, size_t capacity);
 
 /* ---- Targets: which score is explained ---------------------------------- */

@@ -41,7 +41,7 @@ static sal_status check_description(const sal_gpu_plan *p, const char *gpu)
     st = backend->open(&device, NULL, &options);
     if (st == SAL_OK)
         backend->close(device);
-    else if (st != SAL_ERROR_UNSUPPORTED) /* which is about the libraries */
+    else if (st == SAL_ERROR_FORMAT)
         st = sal_fail_in(st, "%s: cuDNN does not take its \"cudnn\" part: give all keys of data/gpus/h100.json", gpu);
 done:
     return st;

@@ -20,7 +20,7 @@ const cli_command cli_doctor_command = {
 };
 static const cli_command *const self = &cli_doctor_command;
 
-enum { MAX_ROWS = 64 };
+enum { MAX_ROWS = 128 };
 
 static const char *const states[] = {"ok", "missing", "failed"};
 

@@ -64,7 +64,7 @@ sal_status onnx_constant(const onnx_tensor **out, onnx_importer *im, const onnx_
 
 sal_status onnx_int_list(const int64_t **out, size_t *count, onnx_importer *im, const onnx_op *op, int index)
 {
-    const onnx_tensor *t;
+    const onnx_tensor *t = NULL;
     *out = NULL;
     *count = 0;
     if (!onnx_has_input(op, index))
@@ -105,7 +105,7 @@ done:
 
 sal_status onnx_take(float **out, size_t *count, onnx_importer *im, const onnx_op *op, int index)
 {
-    const onnx_tensor *t;
+    const onnx_tensor *t = NULL;
     *out = NULL;
     *count = 0;
     sal_status st = onnx_constant(&t, im, op, index);

@@ -1,7 +1,7 @@
 /* In the place of cuda/nvidia.c: the emulated libraries are linked. */
 #include "nvidia.h"
 
-#define LINKED(name) .name = name,
+#define LINKED(name) .name = (name),
 cuda_nvidia nvidia = {CUDA_CUDNN_FUNCTIONS(LINKED) CUDA_CUBLAS_FUNCTIONS(LINKED)};
 
 sal_status cuda_nvidia_open(void)
