@@ -3,13 +3,13 @@
 # a skip where it is not there.
 set -euo pipefail
 
-python=$1/bin/python
+environment=$1
 source=$2
 shift 2
 # Written last: where PyPI has no Keras for this Python, there is an environment without it.
-if [[ ! -f $1/.packages ]]; then
-    echo "there is no Keras in $1: scripts/keras_environment.sh makes it"
+if [[ ! -f $environment/.packages ]]; then
+    echo "there is no Keras in $environment: scripts/keras_environment.sh makes it"
     exit 77
 fi
 export PYTHONDONTWRITEBYTECODE=1
-exec "$python" "$source/scripts/check_keras_applications.py" "$@"
+exec "$environment/bin/python" "$source/scripts/check_keras_applications.py" "$@"
