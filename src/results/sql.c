@@ -87,7 +87,12 @@ sal_status sal_sql_check_pages(sal_sql *s, const char *schema)
     TRY(sal_sql_step(&row, s, check));
     const char *found = row ? sal_sql_text(check, 0) : NULL;
     const char *line = found ? strrchr(found, '\n') : NULL; /* the first is a title */
-    if (!found || strcmp(found, "ok") != 0)
+    const char *reason = line ? strstr(line, "error code=") : NULL;
+    const int code = reason ? atoi(reason + strlen("error code=")) : SQLITE_OK;
+    if ((code & 0xFF) == SQLITE_NOMEM ||
+        (code & 0xFF) == SQLITE_IOERR) /* a page that could not be read is none that is wrong */
+        st = sal_sql_check(s, code);
+    else if (!found || strcmp(found, "ok") != 0)
         st = sal_fail(SAL_ERROR_FORMAT, "%s: is damaged, or no results of salmap (%s)", s->path,
                       line    ? line + 1
                       : found ? found

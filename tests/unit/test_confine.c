@@ -97,9 +97,10 @@ static int asks_for_memory(void)
     const size_t megabyte = (size_t)1 << 20;
     const uint64_t own = sal_own_memory();
     sal_confine_memory(own + 64 * megabyte);
-    void *much = malloc(256 * megabyte), *little = malloc(32 * megabyte);
+    /* Volatile: a compiler may leave out what is only asked for. */
+    void *volatile much = malloc(256 * megabyte), *volatile little = malloc(32 * megabyte);
     sal_confine_memory(own + 512 * megabyte);
-    void *later = malloc(256 * megabyte);
+    void *volatile later = malloc(256 * megabyte);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     return SKIPPED;
 #endif
