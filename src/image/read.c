@@ -94,7 +94,7 @@ done:
     return st;
 }
 
-/* In steps of a fifth to a quarter, lest each run has another limit than the one before. */
+/* In steps of a seventh to a quarter, lest each run has another limit than the one before. */
 uint64_t sal_picture_default_memory(void)
 {
     static const uint64_t least = (uint64_t)64 << 20;
