@@ -121,17 +121,27 @@ static uint64_t memory_beside(const sal_picture *picture, jpeg_context *x)
     return coefficients > samples || x->orientation < 2 ? coefficients : samples;
 }
 
+static int channels_of(const struct jpeg_decompress_struct *jpeg)
+{
+    return jpeg->out_color_space == JCS_GRAYSCALE ? 1 : 3;
+}
+
+/* Before libjpeg starts: that is where it takes the memory for all coefficients of a progressive picture. */
+static sal_status begin_picture(sal_picture *out, jpeg_context *x)
+{
+    struct jpeg_decompress_struct *jpeg = &x->jpeg;
+    jpeg_calc_output_dimensions(jpeg);
+    *out = (sal_picture){.height = jpeg->output_height, .width = jpeg->output_width, .channels = channels_of(jpeg)};
+    return sal_picture_begin(out, x->source, memory_beside(out, x));
+}
+
 static sal_status read_rows(sal_picture *out, jpeg_context *x)
 {
     struct jpeg_decompress_struct *jpeg = &x->jpeg;
-    int cmyk = jpeg->out_color_space == JCS_CMYK;
-    int channels = jpeg->out_color_space == JCS_GRAYSCALE ? 1 : 3;
-    *out = (sal_picture){.height = jpeg->output_height, .width = jpeg->output_width, .channels = channels};
-    if ((x->status = sal_picture_begin(out, x->source, memory_beside(out, x))) != SAL_OK)
-        return x->status;
+    const int cmyk = jpeg->out_color_space == JCS_CMYK;
     if (cmyk && (x->status = sal_alloc(&x->row, (size_t)out->width, 4, "a row of a picture")) != SAL_OK)
         return x->status;
-    size_t row_bytes = (size_t)out->width * (size_t)channels;
+    size_t row_bytes = (size_t)out->width * (size_t)channels_of(jpeg);
     while (jpeg->output_scanline < jpeg->output_height) {
         unsigned char *to = (unsigned char *)out->samples + jpeg->output_scanline * row_bytes;
         JSAMPROW rows[] = {cmyk ? x->row : to};
@@ -165,6 +175,8 @@ static sal_status read_picture(sal_picture *out, jpeg_context *x)
     if ((x->status = check_header(x)) != SAL_OK || (x->status = choose_colours(x)) != SAL_OK)
         return x->status;
     x->orientation = orientation_of(x);
+    if ((x->status = begin_picture(out, x)) != SAL_OK)
+        return x->status;
     jpeg_start_decompress(jpeg);
     if ((x->status = read_rows(out, x)) != SAL_OK)
         return x->status;

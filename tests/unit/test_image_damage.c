@@ -73,6 +73,31 @@ Test(damage, a_cut_jpeg_is_an_error_at_every_length, .timeout = 300)
     check_cut("jpeg-", 0);
 }
 
+/* Counts how often it was asked, and refuses. */
+static sal_status refuse(void *count, uint64_t size)
+{
+    ++*(int *)count;
+    return sal_fail(SAL_ERROR_MEMORY, "no %llu bytes", (unsigned long long)size);
+}
+
+/* libjpeg reads all scans of a progressive file when it starts, into memory for all coefficients: who is refused does
+ * not get as far as the end that is missing. */
+Test(damage, a_progressive_jpeg_is_refused_before_its_scans_are_read)
+{
+    int count = 0;
+    const sal_image_gate gate = {refuse, &count};
+    sal_image_source source = {.bytes = bytes, .path = "cut", .max_pixels = 1 << 16};
+    sal_picture p;
+    source.size = load("jpeg-progressive.jpg") - 40;
+    cr_expect_eq(sal_picture_decode(&p, &source), SAL_ERROR_FORMAT, "%s", sal_last_error());
+    source.max_memory = 1;
+    cr_expect_eq(sal_picture_decode(&p, &source), SAL_ERROR_LIMIT, "%s", sal_last_error());
+    source.max_memory = 0;
+    source.gate = &gate;
+    cr_expect_eq(sal_picture_decode(&p, &source), SAL_ERROR_MEMORY, "%s", sal_last_error());
+    cr_expect_eq(count, 1, "asked %d times", count);
+}
+
 Test(damage, a_cut_npy_is_an_error_at_every_length, .timeout = 300)
 {
     check_cut("npy-", 0);
