@@ -264,6 +264,15 @@ static sal_status fail_gone(keras_hdf5 *f)
                     f->path);
 }
 
+/* A damaged file may have broken the process so that it answers anything. Nothing that it says later is of use. */
+static sal_status fail_nonsense(keras_hdf5 *f)
+{
+    if (f->process > 0)
+        kill(f->process, SIGKILL);
+    end_process(f);
+    return sal_fail(SAL_ERROR_FORMAT, "%s: HDF5: is damaged: libhdf5 gave an impossible answer", f->path);
+}
+
 /* The head of an answer; an error of the other side becomes this side's. */
 static sal_status receive_answer(answer *a, keras_hdf5 *f)
 {
@@ -272,7 +281,9 @@ static sal_status receive_answer(answer *a, keras_hdf5 *f)
         return fail_gone(f);
     if (a->status == SAL_OK)
         return SAL_OK;
-    if (a->size > sizeof text || !receive_all(f->socket, text, a->size))
+    if (a->status > SAL_OK || a->status < SAL_ERROR_CANCELLED || a->size == 0 || a->size > sizeof text)
+        return fail_nonsense(f);
+    if (!receive_all(f->socket, text, a->size))
         return fail_gone(f);
     text[sizeof text - 1] = '\0';
     return sal_fail(a->status, "%s", text);
@@ -397,8 +408,11 @@ static sal_status ask_text(char **text, keras_hdf5 *f, question which, const cha
     TRY(ask(&a, f, which, group, attribute));
     if (a.size == 0)
         return SAL_OK;
-    *text = a.size <= MAX_ANSWER ? malloc(a.size) : NULL;
+    if (a.size > MAX_ANSWER)
+        return fail_nonsense(f);
+    *text = malloc(a.size);
     if (!*text) {
+        end_process(f); /* the text stays in the socket */
         st = sal_fail_memory(a.size, attribute);
         goto done;
     }
@@ -432,10 +446,24 @@ sal_status keras_hdf5_texts(json_t **out, keras_hdf5 *f, const char *group, cons
     return st;
 }
 
+/* A rank that fits, no negative size, and bytes of floats that can be counted. */
+static int is_shape(const sal_shape *shape)
+{
+    uint64_t bytes = sizeof(float);
+    if (shape->rank < 0 || shape->rank > SAL_MAX_RANK)
+        return 0;
+    for (int a = 0; a < shape->rank; a++)
+        if (shape->dim[a] < 0 || __builtin_mul_overflow(bytes, (uint64_t)shape->dim[a], &bytes))
+            return 0;
+    return 1;
+}
+
 sal_status keras_hdf5_find(uint64_t *index, sal_shape *shape, keras_hdf5 *f, const char *dataset)
 {
     answer a;
     sal_status st = ask(&a, f, FIND, dataset, "");
+    if (st == SAL_OK && !is_shape(&a.shape))
+        st = fail_nonsense(f);
     if (st == SAL_OK) {
         *index = a.index;
         *shape = a.shape;

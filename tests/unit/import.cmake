@@ -3,3 +3,8 @@ foreach(name test_onnx_cases test_onnx_damage)
 endforeach()
 sal_unit_test(test_keras_hdf5 LABELS import MODULES base graph import LIBRARIES PkgConfig::JANSSON)
 target_include_directories(test_keras_hdf5 SYSTEM PRIVATE ${PROJECT_BINARY_DIR}/src/import)
+# The master alone: the test has a reader of its own.
+sal_unit_test(test_keras_answers LABELS import MODULES base LIBRARIES PkgConfig::JANSSON PkgConfig::HDF5)
+target_sources(test_keras_answers PRIVATE ${PROJECT_SOURCE_DIR}/src/import/keras_hdf5.c)
+target_include_directories(test_keras_answers SYSTEM PRIVATE ${PROJECT_BINARY_DIR}/src/import)
+add_dependencies(test_keras_answers sal_generated)
