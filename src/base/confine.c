@@ -54,6 +54,12 @@ void sal_confine_memory(uint64_t bytes)
     (void)setrlimit(RLIMIT_AS, &limit);
 }
 
+void sal_confine_memory_above(uint64_t own, uint64_t bytes)
+{
+    if (own > 0)
+        sal_confine_memory(bytes > UINT64_MAX - own ? UINT64_MAX : own + bytes);
+}
+
 void sal_confine_time(uint64_t seconds)
 {
     static const struct rlimit none = {0, 0};

@@ -13,6 +13,8 @@
 uint64_t sal_own_memory(void);
 /* Bytes of addresses that it may have; may be called again, for more or less. */
 void sal_confine_memory(uint64_t bytes);
+/* The same, counted from sal_own_memory(): where that was not known there is no limit. */
+void sal_confine_memory_above(uint64_t own, uint64_t bytes);
 /* SIGXCPU after so many seconds of processor time; no core file, no writing to files. */
 void sal_confine_time(uint64_t seconds);
 /* Closes every descriptor from 3 on but this one. */

@@ -219,7 +219,7 @@ static void serve(int socket, const keras_hdf5 *f, const char *member)
     if (!send_all(socket, "", 1))
         return;
     const uint64_t own = sal_own_memory();
-    sal_confine_memory(own + most_memory(f->size, NULL));
+    sal_confine_memory_above(own, most_memory(f->size, NULL));
     (void)sal_confine_to_file(f->path);
     errno = 0;
     sal_status st = hdf5_reader_open(&reader, f->path, member);
@@ -228,7 +228,7 @@ static void serve(int socket, const keras_hdf5 *f, const char *member)
     errno = missing;
     int going = st == SAL_OK ? reply(socket, &opened, NULL) : (reply_error(socket, st, f->path), 0);
     while (going && receive_all(socket, &r, sizeof r)) {
-        sal_confine_memory(own + most_memory(f->size, &r));
+        sal_confine_memory_above(own, most_memory(f->size, &r));
         going = answer_one(socket, reader, &r, f->path);
     }
     hdf5_reader_close(reader);

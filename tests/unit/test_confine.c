@@ -112,6 +112,26 @@ Test(confine, memory_is_refused_beyond_the_limit_until_it_is_raised)
     cr_expect_eq(in_child(asks_for_memory), 0);
 }
 
+static int has_unknown_memory(void)
+{
+    const size_t megabyte = (size_t)1 << 20;
+    sal_confine_memory_above(0, megabyte);
+    void *unlimited = malloc(256 * megabyte);
+    sal_confine_memory_above(sal_own_memory(), 64 * megabyte);
+    void *much = malloc(256 * megabyte), *little = malloc(32 * megabyte);
+    sal_confine_memory_above(sal_own_memory(), UINT64_MAX);
+    void *later = malloc(256 * megabyte);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return SKIPPED;
+#endif
+    return !unlimited || much || !little || !later;
+}
+
+Test(confine, memory_is_not_limited_where_its_own_is_not_known)
+{
+    cr_expect_eq(in_child(has_unknown_memory), 0);
+}
+
 static int goes_in_circles(void)
 {
     volatile unsigned turns = 1;
