@@ -1,4 +1,5 @@
 /* What a process that confined itself can still do, and what it cannot: each in a child, whose exit status says so. */
+#define _GNU_SOURCE /* prlimit() */
 #include "base/confine.h"
 
 #include <criterion/criterion.h>
@@ -7,7 +8,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,6 +80,43 @@ static int opens_nothing(void)
 Test(confine, to_what_is_open_leaves_reading_and_memory)
 {
     cr_expect_eq(in_child(opens_nothing), 0);
+}
+
+static void note(int signal)
+{
+    (void)signal;
+}
+
+/* Signal 0 and asking for a limit do no harm where they get through. */
+static int reaches_no_other_process(void)
+{
+    const pid_t master = getppid();
+    struct rlimit limit;
+    signal(SIGUSR1, note);
+    if (!sal_confine_to_open())
+        return SKIPPED;
+    if (raise(SIGUSR1) != 0 || getrlimit(RLIMIT_CPU, &limit) != 0 || prlimit(getpid(), RLIMIT_CPU, NULL, &limit) != 0)
+        return 1;
+    return can((int)syscall(SYS_tgkill, master, master, 0), 1) | can(kill(master, 0), 2) |
+           can(prlimit(master, RLIMIT_CPU, NULL, &limit), 3);
+}
+
+Test(confine, to_what_is_open_leaves_other_processes_alone)
+{
+    cr_expect_eq(in_child(reaches_no_other_process), 0);
+}
+
+static int aborts(void)
+{
+    if (!sal_confine_to_open())
+        return SKIPPED;
+    signal(SIGABRT, SIG_DFL);
+    abort();
+}
+
+Test(confine, to_what_is_open_leaves_abort)
+{
+    cr_expect_eq(in_child(aborts), -SIGABRT);
 }
 
 static int keeps_one_descriptor(void)
