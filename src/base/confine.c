@@ -128,15 +128,12 @@ static int landlock_to_file(const char *path)
 /* What it takes to read a file that is open, to compute and to answer. Anything else is refused with EPERM, which
  * libraries know how to handle. */
 static const uint32_t always[] = {
-    __NR_read,         __NR_pread64,     __NR_readv,           __NR_lseek,
-    __NR_fstat,        __NR_newfstatat,  __NR_close,           __NR_fcntl,
-    __NR_flock,        __NR_sendto,      __NR_recvfrom,        __NR_mmap,
-    __NR_munmap,       __NR_mremap,      __NR_mprotect,        __NR_madvise,
-    __NR_brk,          __NR_futex,       __NR_rt_sigaction,    __NR_rt_sigprocmask,
-    __NR_rt_sigreturn, __NR_sigaltstack, __NR_getpid,          __NR_gettid,
-    __NR_getrlimit,    __NR_setrlimit,   __NR_clock_gettime,   __NR_gettimeofday,
-    __NR_getrandom,    __NR_sched_yield, __NR_restart_syscall, __NR_exit,
-    __NR_exit_group,
+    __NR_read,           __NR_pread64,       __NR_readv,        __NR_lseek,     __NR_fstat,       __NR_newfstatat,
+    __NR_close,          __NR_flock,         __NR_sendto,       __NR_recvfrom,  __NR_mmap,        __NR_munmap,
+    __NR_mremap,         __NR_mprotect,      __NR_madvise,      __NR_brk,       __NR_futex,       __NR_rt_sigaction,
+    __NR_rt_sigprocmask, __NR_rt_sigreturn,  __NR_sigaltstack,  __NR_getpid,    __NR_gettid,      __NR_getrlimit,
+    __NR_setrlimit,      __NR_clock_gettime, __NR_gettimeofday, __NR_getrandom, __NR_sched_yield, __NR_restart_syscall,
+    __NR_exit,           __NR_exit_group,
 };
 
 /* Only on the process itself: it neither ends others nor changes their limits. */
@@ -186,6 +183,19 @@ static void allow_on_itself(rules *r)
     }
 }
 
+/* fcntl(), but for the commands that make the kernel send another process a signal. */
+static void allow_fcntl(rules *r)
+{
+    static const uint32_t refused[] = {F_SETOWN, F_SETOWN_EX, F_SETSIG};
+    enum { COUNT = sizeof refused / sizeof *refused };
+    add(r, BPF_JMP | BPF_JEQ | BPF_K, __NR_fcntl, 0, COUNT + 3);
+    add(r, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1]), 0, 0);
+    for (int i = 0; i < COUNT; i++)
+        add(r, BPF_JMP | BPF_JEQ | BPF_K, refused[i], (uint8_t)(COUNT - i), 0);
+    add(r, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+    add(r, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
+}
+
 /* openat() to read. The flags are its third argument, whose lower half comes first. */
 static void allow_reading(rules *r)
 {
@@ -205,6 +215,7 @@ static int filter_calls(int may_open)
     add(&r, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
     allow(&r, always, sizeof always / sizeof *always);
     allow_on_itself(&r);
+    allow_fcntl(&r);
     if (may_open) {
         allow(&r, before, sizeof before / sizeof *before);
         allow_reading(&r);

@@ -91,14 +91,17 @@ static void note(int signal)
 static int reaches_no_other_process(void)
 {
     const pid_t master = getppid();
+    const int fd = open(ours, O_RDONLY);
     struct rlimit limit;
     signal(SIGUSR1, note);
     if (!sal_confine_to_open())
         return SKIPPED;
-    if (raise(SIGUSR1) != 0 || getrlimit(RLIMIT_CPU, &limit) != 0 || prlimit(getpid(), RLIMIT_CPU, NULL, &limit) != 0)
+    if (raise(SIGUSR1) != 0 || getrlimit(RLIMIT_CPU, &limit) != 0 || prlimit(getpid(), RLIMIT_CPU, NULL, &limit) != 0 ||
+        fcntl(fd, F_GETFL) < 0)
         return 1;
     return can((int)syscall(SYS_tgkill, master, master, 0), 1) | can(kill(master, 0), 2) |
-           can(prlimit(master, RLIMIT_CPU, NULL, &limit), 3);
+           can(prlimit(master, RLIMIT_CPU, NULL, &limit), 3) | can(fcntl(fd, F_SETOWN, master), 4) |
+           can(fcntl(fd, F_SETSIG, SIGUSR1), 5);
 }
 
 Test(confine, to_what_is_open_leaves_other_processes_alone)
