@@ -28,22 +28,35 @@ static int64_t bounded(uint64_t limit)
     return limit < INT64_MAX ? (int64_t)limit : INT64_MAX;
 }
 
-sal_status sal_store_note_limits(int *changed, sal_store *store, const sal_limits *limits)
+/* What --max-pixels is by default. */
+static const int64_t default_pixels = (int64_t)1 << 30;
+
+sal_status sal_store_limits_raised(int *raised, sal_store *store, const sal_limits *limits)
 {
     sal_status st = SAL_OK;
-    sqlite3_stmt *find = NULL, *update = NULL;
+    sqlite3_stmt *find = NULL;
     sal_sql *sql = sal_store_sql(store);
     int row;
     TRY(add_columns(sql));
+    /* Without a number of pixels, that is 0, TIFFs that are compressed too much are refused as well. */
     TRY(sal_sql_prepare(&find, sql,
-                        "SELECT NOT EXISTS (SELECT 1 FROM sessions WHERE max_pixels = ?1)"
-                        " OR NOT EXISTS (SELECT 1 FROM sessions WHERE max_memory >= ?2)"));
+                        "SELECT NOT EXISTS (SELECT 1 FROM sessions WHERE max_memory >= ?2 AND"
+                        " CASE ?1 WHEN 0 THEN max_pixels = 0 OR max_pixels >= ?3 ELSE max_pixels >= ?1 END)"));
     TRY(sal_sql_bind_integer(sql, find, 1, bounded(limits->max_pixels)));
     TRY(sal_sql_bind_integer(sql, find, 2, bounded(limits->max_memory)));
+    TRY(sal_sql_bind_integer(sql, find, 3, default_pixels));
     TRY(sal_sql_step(&row, sql, find));
-    *changed = row && sqlite3_column_int(find, 0);
+    *raised = row && sqlite3_column_int(find, 0);
+done:
     sqlite3_finalize(find);
-    find = NULL;
+    return st;
+}
+
+sal_status sal_store_keep_limits(sal_store *store, const sal_limits *limits)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *update = NULL;
+    sal_sql *sql = sal_store_sql(store);
     TRY(sal_sql_prepare(&update, sql,
                         "UPDATE sessions SET max_pixels = ?1, max_memory = ?2"
                         " WHERE id = (SELECT max(id) FROM sessions)"));
@@ -51,7 +64,6 @@ sal_status sal_store_note_limits(int *changed, sal_store *store, const sal_limit
     TRY(sal_sql_bind_integer(sql, update, 2, bounded(limits->max_memory)));
     TRY(sal_sql_step_done(sql, update));
 done:
-    sqlite3_finalize(find);
     sqlite3_finalize(update);
     return st;
 }

@@ -31,8 +31,8 @@ static void add(sal_sweep_state *s, size_t row)
 /* What is known of each picture of the list. */
 typedef struct knowledge {
     unsigned char *known;
-    int *limited;       /* SAL_ERROR_LIMIT, SAL_ERROR_MEMORY or 0 */
-    int limits_changed; /* 1: what failed by a limit is tried again */
+    int *limited;      /* SAL_ERROR_LIMIT, SAL_ERROR_MEMORY or 0 */
+    int limits_raised; /* 1: what failed by a limit is tried again */
 } knowledge;
 
 static int is_pending(const sal_sweep_state *s, const knowledge *k, size_t row)
@@ -40,7 +40,7 @@ static int is_pending(const sal_sweep_state *s, const knowledge *k, size_t row)
     if (k->known[row] == SAL_KNOWN_DONE)
         return 0;
     return k->known[row] != SAL_KNOWN_FAILED || s->options.retry_failed ||
-           (k->limits_changed && k->limited[row] == SAL_ERROR_LIMIT);
+           (k->limits_raised && k->limited[row] == SAL_ERROR_LIMIT);
 }
 
 /* Where there was no memory for it, it was perhaps found out how that ends. */
@@ -74,7 +74,7 @@ sal_status sal_sweep_list_pending(sal_sweep_state *s)
     TRY(sal_alloc(&k.limited, all, sizeof *k.limited, "the list of pictures"));
     TRY(sal_store_known(k.known, s->store));
     TRY(sal_store_limited(k.limited, s->store, all));
-    TRY(sal_store_note_limits(&k.limits_changed, s->store, &s->options.explain.limits));
+    TRY(sal_store_limits_raised(&k.limits_raised, s->store, &s->options.explain.limits));
     TRY(sal_in_flight_open(&s->in_flight, s->store_path, s->manifest_sha256, all));
     TRY(sal_alloc(&s->rows, all, sizeof *s->rows, "the list of pictures"));
     TRY(sal_alloc(&s->paths, all, sizeof *s->paths, "the list of pictures"));

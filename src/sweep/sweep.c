@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/plain_locale.h"
 #include "image/image.h"
+#include "results/limits.h"
 
 #include <errno.h>
 #include <math.h>
@@ -254,6 +255,7 @@ static sal_status finish(sal_sweep_state *s)
     if (s->top.heap)
         TRY(sal_store_keep_top(s->store, s->options.overlay_count, s->options.shards == 1 ? s->folder : NULL,
                                &s->names));
+    TRY(sal_store_keep_limits(s->store, &s->options.explain.limits));
 done:
     if (st == SAL_OK || st == SAL_ERROR_CANCELLED) {
         sal_status closed = sal_store_close(s->store, outcome);

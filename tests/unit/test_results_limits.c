@@ -18,29 +18,65 @@ static sal_store *open_store(const sal_dataset *list)
     return s;
 }
 
-/* Whether a session with these limits is told that they changed. */
-static int changed(const sal_dataset *list, uint64_t max_pixels, uint64_t max_memory)
+/* Whether a session with these limits is told that they were raised. */
+static int session(const sal_dataset *list, uint64_t max_pixels, uint64_t max_memory, int is_interrupted)
 {
     int answer = -1;
     sal_store *s = open_store(list);
     const sal_limits limits = {.max_pixels = max_pixels, .max_memory = max_memory};
-    must(sal_store_note_limits(&answer, s, &limits));
-    must(sal_store_close(s, "complete"));
+    must(sal_store_limits_raised(&answer, s, &limits));
+    if (!is_interrupted)
+        must(sal_store_keep_limits(s, &limits));
+    must(sal_store_close(s, is_interrupted ? "stopped" : "complete"));
     return answer;
 }
 
-Test(results_limits, have_changed_where_no_session_had_them)
+static int raised(const sal_dataset *list, uint64_t max_pixels, uint64_t max_memory)
+{
+    return session(list, max_pixels, max_memory, 0);
+}
+
+Test(results_limits, are_raised_where_no_session_had_them)
 {
     const sal_dataset *list = list_of_count(2);
-    cr_expect_eq(changed(list, 0, 1000), 1);
-    cr_expect_eq(changed(list, 0, 1000), 0);
-    cr_expect_eq(changed(list, 0, 900), 0, "less memory does no good");
-    cr_expect_eq(changed(list, 0, 1001), 1);
-    cr_expect_eq(changed(list, 5, 1000), 1);
-    cr_expect_eq(changed(list, 0, 1000), 0);
-    cr_expect_eq(changed(list, 5, UINT64_MAX), 1);
+    cr_expect_eq(raised(list, 0, 1000), 1);
+    cr_expect_eq(raised(list, 0, 1000), 0);
+    cr_expect_eq(raised(list, 0, 900), 0, "less memory does no good");
+    cr_expect_eq(raised(list, 0, 1001), 1);
+    cr_expect_eq(raised(list, 5, 1000), 1);
+    cr_expect_eq(raised(list, 0, 1000), 0);
+    cr_expect_eq(raised(list, 5, UINT64_MAX), 1);
     cr_expect_str_eq(rows_of(path(), "SELECT max_pixels, max_memory FROM sessions WHERE id IN (1, 7)"),
                      "0|1000\n5|9223372036854775807\n");
+}
+
+Test(results_limits, are_still_raised_after_a_session_that_was_interrupted)
+{
+    const sal_dataset *list = list_of_count(2);
+    cr_expect_eq(raised(list, 0, 1000), 1);
+    cr_expect_eq(session(list, 0, 2000, 1), 1);
+    cr_expect_eq(raised(list, 0, 2000), 1, "the session before may not have come to all pictures");
+    cr_expect_eq(raised(list, 0, 2000), 0);
+}
+
+Test(results_limits, of_pixels_are_raised_by_more_of_them_and_by_giving_them)
+{
+    const uint64_t default_pixels = (uint64_t)1 << 30;
+    const sal_dataset *list = list_of_count(2);
+    cr_expect_eq(raised(list, 5, 1000), 1);
+    cr_expect_eq(raised(list, 4, 1000), 0, "fewer pixels do no good");
+    cr_expect_eq(raised(list, 6, 1000), 1);
+    cr_expect_eq(raised(list, 0, 1000), 1, "the default is more");
+    cr_expect_eq(raised(list, default_pixels, 1000), 1, "given, it allows every TIFF");
+    cr_expect_eq(raised(list, 0, 1000), 0);
+}
+
+Test(results_limits, count_by_session)
+{
+    const sal_dataset *list = list_of_count(2);
+    cr_expect_eq(raised(list, 9, 1000), 1);
+    cr_expect_eq(raised(list, 5, 2000), 1);
+    cr_expect_eq(raised(list, 9, 2000), 1, "no session had both");
 }
 
 Test(results_limits, go_on_with_a_run_of_an_earlier_version)
@@ -49,7 +85,7 @@ Test(results_limits, go_on_with_a_run_of_an_earlier_version)
     must(sal_store_close(open_store(list), "complete"));
     cr_expect_str_eq(rows_of(path(), "SELECT count(*) FROM pragma_table_info('sessions') WHERE name LIKE 'max_%'"),
                      "0\n");
-    cr_expect_eq(changed(list, 0, 1000), 1);
+    cr_expect_eq(raised(list, 0, 1000), 1);
     cr_expect_str_eq(rows_of(path(), "SELECT id, max_memory FROM sessions"), "1|NULL\n2|1000\n");
 }
 
