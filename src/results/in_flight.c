@@ -1,9 +1,9 @@
 #include "results/in_flight.h"
 
 #include "base/memory.h"
+#include "results/run_files.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,23 +12,30 @@
 enum { HEADER_SIZE = 128, IN_FLIGHT = 0x80, MAX_DEATHS = 0x7f };
 
 struct sal_in_flight {
-    char *path;
+    sal_run_folder folder;
+    char *name; /* in it */
     int file;
     size_t count;
     unsigned char *states; /* deaths, and whether it is in flight */
 };
 
-static sal_status read_states(sal_in_flight *f, const char header[HEADER_SIZE])
+static sal_status fail(const sal_in_flight *f, const char *what)
+{
+    return sal_fail(SAL_ERROR_IO, "%s/%s: %s: %s", f->folder.path, f->name, what, strerror(errno));
+}
+
+/* *known: it is of this list. */
+static sal_status read_states(int *known, sal_in_flight *f, const char header[HEADER_SIZE])
 {
     char there[HEADER_SIZE];
-    const int known = pread(f->file, there, HEADER_SIZE, 0) == HEADER_SIZE && memcmp(there, header, HEADER_SIZE) == 0;
+    *known = pread(f->file, there, HEADER_SIZE, 0) == HEADER_SIZE && memcmp(there, header, HEADER_SIZE) == 0;
     /* A file that is too short has zeros at its end. */
-    for (size_t done = 0; known && done < f->count;) {
+    for (size_t done = 0; *known && done < f->count;) {
         const ssize_t n = pread(f->file, f->states + done, f->count - done, (off_t)(HEADER_SIZE + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return sal_fail(SAL_ERROR_IO, "%s: cannot read: %s", f->path, strerror(errno));
+            return fail(f, "cannot read");
         if (n == 0)
             break;
         done += (size_t)n;
@@ -41,49 +48,66 @@ static sal_status read_states(sal_in_flight *f, const char header[HEADER_SIZE])
     return SAL_OK;
 }
 
-static sal_status write_states(sal_in_flight *f, const char header[HEADER_SIZE])
+static sal_status write_at(const sal_in_flight *f, const void *bytes, size_t size, size_t at)
 {
-    if (ftruncate(f->file, 0) != 0 || pwrite(f->file, header, HEADER_SIZE, 0) != HEADER_SIZE ||
-        pwrite(f->file, f->states, f->count, HEADER_SIZE) != (ssize_t)f->count)
-        return sal_fail(SAL_ERROR_IO, "%s: cannot write: %s", f->path, strerror(errno));
+    for (size_t done = 0; done < size;) {
+        const ssize_t n = pwrite(f->file, (const char *)bytes + done, size - done, (off_t)(at + done));
+        if (n < 0 && errno != EINTR)
+            return fail(f, "cannot write");
+        done += n > 0 ? (size_t)n : 0;
+    }
     return SAL_OK;
+}
+
+/* In place: whenever this is cut off, each picture's deaths are counted, or still to be. A file of another list becomes
+ * one of this list at last. */
+static sal_status write_states(const sal_in_flight *f, const char header[HEADER_SIZE], int known)
+{
+    sal_status st = SAL_OK;
+    if (!known && ftruncate(f->file, 0) != 0)
+        return fail(f, "cannot write");
+    TRY(write_at(f, f->states, f->count, HEADER_SIZE));
+    if (!known)
+        TRY(write_at(f, header, HEADER_SIZE, 0));
+done:
+    return st;
 }
 
 static void release(sal_in_flight *f)
 {
     if (f->file >= 0)
         close(f->file);
-    free(f->path);
+    sal_run_folder_close(&f->folder);
+    free(f->name);
     sal_free(f->states);
     sal_free(f);
 }
 
-sal_status sal_in_flight_open(sal_in_flight **out, const char *store, const char *list_sha256, size_t count)
+sal_status sal_in_flight_open(sal_in_flight **out, const char *run, const char *store, const char *list_sha256,
+                              size_t count)
 {
     sal_status st = SAL_OK;
     sal_in_flight *f = NULL;
     char header[HEADER_SIZE] = "";
     const size_t size = strlen(store) + sizeof SAL_IN_FLIGHT_ENDING;
+    int known;
     *out = NULL;
     TRY(sal_alloc(&f, 1, sizeof *f, "pictures in flight"));
+    f->folder.fd = -1;
     f->file = -1;
     f->count = count;
-    f->path = malloc(size);
-    if (!f->path) {
+    f->name = malloc(size);
+    if (!f->name) {
         st = sal_fail_memory(size, "a path");
         goto done;
     }
-    snprintf(f->path, size, "%s" SAL_IN_FLIGHT_ENDING, store);
+    snprintf(f->name, size, "%s" SAL_IN_FLIGHT_ENDING, store);
     snprintf(header, sizeof header, "salmap: pictures in flight, 1\n%s\n", list_sha256);
     TRY(sal_alloc(&f->states, count, 1, "pictures in flight"));
-    /* What is cut to nothing below is this file, and no other that a link leads to. */
-    f->file = open(f->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
-    if (f->file < 0) {
-        st = sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", f->path, strerror(errno));
-        goto done;
-    }
-    TRY(read_states(f, header));
-    TRY(write_states(f, header));
+    TRY(sal_run_folder_open(&f->folder, run));
+    TRY(sal_run_file_open_to_change(&f->file, &f->folder, f->name));
+    TRY(read_states(&known, f, header));
+    TRY(write_states(f, header, known));
     *out = f;
     f = NULL;
 done:
@@ -126,6 +150,6 @@ void sal_in_flight_close(sal_in_flight *f)
         deaths |= f->states[i];
     }
     if (!deaths)
-        (void)unlink(f->path);
+        (void)sal_run_file_remove(&f->folder, f->name);
     release(f);
 }

@@ -11,8 +11,10 @@
 typedef struct sal_in_flight sal_in_flight;
 
 /* Opens or makes the file; what was in flight then died once more. A file of another list counts for nothing.
- * store: path of the result file, which is locked. Errors: IO, MEMORY. */
-sal_status sal_in_flight_open(sal_in_flight **out, const char *store, const char *list_sha256, size_t count);
+ * run: the run's folder; store: name of the result file in it, which is locked until after sal_in_flight_close.
+ * Errors: IO, ARGUMENT (a link is in its place), MEMORY. */
+sal_status sal_in_flight_open(sal_in_flight **out, const char *run, const char *store, const char *list_sha256,
+                              size_t count);
 /* How often the process died with this picture in flight since it was last done. */
 int sal_in_flight_deaths(const sal_in_flight *f, size_t picture);
 /* From any thread, no two for one picture at once. */

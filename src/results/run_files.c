@@ -183,17 +183,17 @@ done:
     return st;
 }
 
-sal_status sal_run_file_open(int *fd, const sal_run_folder *folder, const char *name)
+static sal_status open_file(int *fd, const sal_run_folder *folder, const char *name, int flags)
 {
     sal_status st = SAL_OK;
     place p = {.fd = -1};
     struct stat info;
     *fd = -1;
     TRY(find_place(&p, folder, name, 0));
-    if (p.fd < 0)
-        goto done;
-    *fd = openat(p.fd, p.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); /* a named pipe must not hang us */
-    if (*fd < 0 && errno != ENOENT)
+    errno = ENOENT;
+    if (p.fd >= 0) /* a named pipe must not hang us */
+        *fd = openat(p.fd, p.name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+    if (*fd < 0 && (errno != ENOENT || flags & O_CREAT))
         st = fail_file(folder, name, "cannot open", errno);
     else if (*fd >= 0 && fstat(*fd, &info) != 0)
         st = fail_file(folder, name, "cannot be looked at", errno);
@@ -206,6 +206,16 @@ done:
     }
     leave_place(&p);
     return st;
+}
+
+sal_status sal_run_file_open(int *fd, const sal_run_folder *folder, const char *name)
+{
+    return open_file(fd, folder, name, O_RDONLY);
+}
+
+sal_status sal_run_file_open_to_change(int *fd, const sal_run_folder *folder, const char *name)
+{
+    return open_file(fd, folder, name, O_RDWR | O_CREAT);
 }
 
 sal_status sal_run_file_read(unsigned char **out, size_t *size, const sal_run_folder *folder, const char *name,

@@ -1,7 +1,8 @@
 /* The files below a run folder. Each is named by where it lies: "run.json", "shards/0-of-2.sqlite", "maps/000/a.npy".
  * The folder is a descriptor, and names are walked from it without following a link: `maps` and `overlays` themselves
- * may be links, to another disk, and nothing else. Whatever opens, copies, makes or removes a file below a run folder
- * does it here, so that no name from a file and no link leads anywhere else. */
+ * may be links, to another disk, and nothing else. No name from a file and no link leads anywhere else. Two kinds of
+ * files are opened elsewhere, by paths: SQLite opens results, and refuses a link itself; encoders write those of
+ * pictures, in folders that sal_run_place_make looked at. */
 #ifndef SAL_RESULTS_RUN_FILES_H
 #define SAL_RESULTS_RUN_FILES_H
 
@@ -26,6 +27,8 @@ sal_status sal_run_folder_enter(int *fd, const sal_run_folder *folder, const cha
 sal_status sal_run_file_exists(int *there, const sal_run_folder *folder, const char *name);
 /* For reading; *fd -1 where there is none. Errors: as above, IO (no regular file). */
 sal_status sal_run_file_open(int *fd, const sal_run_folder *folder, const char *name);
+/* For reading and writing, made where it is not. Errors: as above, IO (no regular file, or no folder). */
+sal_status sal_run_file_open_to_change(int *fd, const sal_run_folder *folder, const char *name);
 /* Its bytes, as sal_file_read; *out NULL where there is none. */
 sal_status sal_run_file_read(unsigned char **out, size_t *size, const sal_run_folder *folder, const char *name,
                              uint64_t max_bytes);

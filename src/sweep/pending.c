@@ -70,12 +70,14 @@ sal_status sal_sweep_list_pending(sal_sweep_state *s)
     sal_status st = SAL_OK;
     const size_t all = s->dataset->count;
     knowledge k = {0};
+    char store[SAL_RUN_STORE_NAME];
     TRY(sal_alloc(&k.known, all, 1, "the list of pictures"));
     TRY(sal_alloc(&k.limited, all, sizeof *k.limited, "the list of pictures"));
     TRY(sal_store_known(k.known, s->store));
     TRY(sal_store_limited(k.limited, s->store, all));
     TRY(sal_store_limits_raised(&k.limits_raised, s->store, &s->options.explain.limits));
-    TRY(sal_in_flight_open(&s->in_flight, s->store_path, s->manifest_sha256, all));
+    sal_run_store_name(store, s->options.shard, s->options.shards);
+    TRY(sal_in_flight_open(&s->in_flight, s->folder, store, s->manifest_sha256, all));
     TRY(sal_alloc(&s->rows, all, sizeof *s->rows, "the list of pictures"));
     TRY(sal_alloc(&s->paths, all, sizeof *s->paths, "the list of pictures"));
     TRY(sal_alloc(&s->stems, all, sizeof *s->stems, "the list of pictures"));

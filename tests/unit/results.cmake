@@ -11,7 +11,7 @@ function(sal_results_test name)
 endfunction()
 
 sal_results_test(test_results_sql)
-sal_results_test(test_results_in_flight)
+sal_results_test(test_results_in_flight pwrite)
 sal_results_test(test_results_limits)
 sal_results_test(test_results_tables)
 sal_results_test(test_results_export)
