@@ -229,21 +229,16 @@ static sal_status add_input(sal_dataset *d, const char *input, input_kind kind, 
     return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", input, strerror(ENOENT));
 }
 
-static sal_status read_manifest(sal_dataset *d, const char *path, const char *root)
+static sal_status take_manifest(sal_dataset *d, const void *bytes, size_t size, const char *path, const char *root)
 {
     sal_status st = SAL_OK;
-    unsigned char *bytes = NULL;
-    char *text = NULL;
-    size_t size;
-    d->manifest = 1;
-    TRY(sal_file_read(&bytes, &size, path, max_manifest_bytes));
     /* Every field is followed by a zero in place: the last one needs room for its own. */
-    text = malloc(size + 1);
-    if (!text) {
-        st = sal_fail_memory(size + 1, "the manifest");
-        goto done;
-    }
-    memcpy(text, bytes, size);
+    char *text = malloc(size + 1);
+    if (!text)
+        return sal_fail_memory(size + 1, "the manifest");
+    d->manifest = 1;
+    if (size)
+        memcpy(text, bytes, size);
     TRY(sal_csv_parse(d, text, size, path));
     text = NULL; /* the data set's */
     if (root) {
@@ -255,8 +250,19 @@ static sal_status read_manifest(sal_dataset *d, const char *path, const char *ro
             d->root[slash == path ? 1 : slash - path] = '\0';
     }
 done:
-    sal_free(bytes);
     free(text);
+    return st;
+}
+
+static sal_status read_manifest(sal_dataset *d, const char *path, const char *root)
+{
+    sal_status st = SAL_OK;
+    unsigned char *bytes = NULL;
+    size_t size;
+    TRY(sal_file_read(&bytes, &size, path, max_manifest_bytes));
+    TRY(take_manifest(d, bytes, size, path, root));
+done:
+    sal_free(bytes);
     return st;
 }
 
@@ -359,6 +365,23 @@ sal_status sal_dataset_open(sal_dataset **out, const char *const *inputs, size_t
     TRY(fill(d, inputs, count, o));
     if (!o->as_named)
         TRY(check_twice(d, inputs[0]));
+    TRY(make_files(d));
+    *out = d;
+    d = NULL;
+done:
+    sal_dataset_close(d);
+    return st;
+}
+
+sal_status sal_dataset_from_manifest(sal_dataset **out, const void *bytes, size_t size, const char *path,
+                                     const char *root)
+{
+    sal_status st = SAL_OK;
+    sal_dataset *d = NULL;
+    *out = NULL;
+    TRY(sal_alloc(&d, 1, sizeof *d, "the list of pictures"));
+    TRY(take_manifest(d, bytes, size, path, root));
+    TRY(check_twice(d, path));
     TRY(make_files(d));
     *out = d;
     d = NULL;

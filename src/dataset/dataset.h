@@ -52,6 +52,10 @@ sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefi
 
 /* A field of a row. Borrowed. */
 const char *sal_dataset_field(const sal_dataset *d, size_t row, int column);
+/* As sal_dataset_open of a manifest that was read already; path stands for it in messages. root: or NULL, the
+ * manifest's folder. Errors: FORMAT (names the line), LIMIT, MEMORY. */
+sal_status sal_dataset_from_manifest(sal_dataset **out, const void *bytes, size_t size, const char *path,
+                                     const char *root);
 /* The manifest in its plainest form: commas, quotes where they must be, "\n". *out: free with free().
  * Equal data sets give equal bytes. Errors: MEMORY. */
 sal_status sal_dataset_text(char **out, size_t *size, const sal_dataset *d);

@@ -115,17 +115,19 @@ done:
 static sal_status open_manifest(merge *m)
 {
     sal_status st = SAL_OK;
-    char *path = NULL, *text = NULL;
+    char *text = NULL, of_bytes[SAL_DIGEST_SIZE];
     size_t size;
-    TRY(sal_run_path(&path, m->shards[0].folder->path, SAL_RUN_MANIFEST));
-    const char *const inputs[] = {path};
-    TRY(sal_dataset_open(&m->dataset, inputs, 1, NULL));
+    const sal_run_folder *folder = m->shards[0].folder;
+    TRY(sal_run_list_open(&m->dataset, of_bytes, folder, NULL));
+    if (!m->dataset) {
+        st = sal_fail(SAL_ERROR_IO, "%s/" SAL_RUN_MANIFEST ": cannot open: %s", folder->path, strerror(ENOENT));
+        goto done;
+    }
     TRY(sal_dataset_text(&text, &size, m->dataset));
     TRY(sal_run_hash(m->manifest_sha256, text, size));
     TRY(make_names(m));
 done:
     free(text);
-    free(path);
     return st;
 }
 
@@ -332,6 +334,7 @@ static sal_status whole_already(int *whole, sal_merge_info *info, const merge *m
     if (shards || !results)
         goto done;
     TRY(sal_sql_open(&sql, m->final, SQLITE_OPEN_READWRITE));
+    TRY(sal_store_check_tables(&sql, "main"));
     TRY(count_rows(info, &sql));
     TRY(sal_sql_prepare(&select, &sql, "SELECT value FROM run WHERE key = 'pictures'"));
     TRY(sal_sql_step(&row, &sql, select));

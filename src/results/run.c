@@ -298,3 +298,24 @@ done:
     sal_run_folder_close(&f);
     return st;
 }
+
+sal_status sal_run_list_open(sal_dataset **out, char sha256[SAL_DIGEST_SIZE], const sal_run_folder *folder,
+                             const char *root)
+{
+    static const uint64_t max_bytes = (uint64_t)1 << 32;
+    sal_status st = SAL_OK;
+    unsigned char *bytes = NULL;
+    char *path = NULL;
+    size_t size;
+    *out = NULL;
+    TRY(sal_run_file_read(&bytes, &size, folder, SAL_RUN_MANIFEST, max_bytes));
+    if (!bytes)
+        goto done;
+    TRY(sal_run_hash(sha256, (const char *)bytes, size));
+    TRY(sal_run_path(&path, folder->path, SAL_RUN_MANIFEST));
+    st = sal_dataset_from_manifest(out, bytes, size, path, root);
+done:
+    sal_free(bytes);
+    free(path);
+    return st;
+}

@@ -29,6 +29,11 @@ sal_status sal_run_check(const char *folder, const sal_run *run);
 sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_dataset *dataset,
                             const char *const *inputs, size_t input_count, int anew);
 
+/* A run's list, its manifest.csv, which must be no link; *out NULL: there is none. sha256: of its bytes. root: where
+ * its relative paths start from; NULL: the run folder. Errors: ARGUMENT (a link), IO, FORMAT, LIMIT, MEMORY. */
+sal_status sal_run_list_open(sal_dataset **out, char sha256[SAL_DIGEST_SIZE], const sal_run_folder *folder,
+                             const char *root);
+
 /* A folder is a run if its run.json has the fingerprint of its own fields. One that is none and has files of the names
  * that a run's have is somebody's own, and a run has no links below it, but for maps and overlays themselves. pictures:
  * how many results there will be. Errors: ARGUMENT (names what is in the way), IO. */

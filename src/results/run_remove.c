@@ -28,30 +28,17 @@ typedef struct removal {
 /* Its manifest.csv is the one that run.json tells of, or it is somebody's own. */
 static sal_status open_list(removal *r)
 {
-    static const uint64_t max_bytes = (uint64_t)1 << 32;
-    sal_status st = SAL_OK;
-    unsigned char *bytes = NULL;
-    size_t size;
-    char *path = NULL, sha256[SAL_DIGEST_SIZE];
-    st = sal_run_file_read(&bytes, &size, &r->folder, SAL_RUN_MANIFEST, max_bytes);
-    if (st == SAL_OK && !bytes)
-        goto done;
-    if (st == SAL_OK)
-        TRY(sal_run_hash(sha256, (const char *)bytes, size));
+    char sha256[SAL_DIGEST_SIZE];
+    sal_status st = sal_run_list_open(&r->list, sha256, &r->folder, NULL);
+    if (st == SAL_OK && !r->list)
+        return SAL_OK;
     if (st == SAL_ERROR_FORMAT || (st == SAL_OK && strcmp(sha256, r->description.manifest_sha256) != 0))
         st = sal_fail(SAL_ERROR_ARGUMENT,
                       "%s/" SAL_RUN_MANIFEST ": is not the list that the run was begun with: move it away, or choose "
                       "another run folder",
                       r->folder.path);
-    if (st != SAL_OK)
-        goto done;
-    TRY(sal_run_path(&path, r->folder.path, SAL_RUN_MANIFEST));
-    const char *const inputs[] = {path};
-    TRY(sal_dataset_open(&r->list, inputs, 1, NULL));
-    TRY(sal_run_names_make(&r->names, r->list, r->description.settings));
-done:
-    sal_free(bytes);
-    free(path);
+    if (st == SAL_OK)
+        st = sal_run_names_make(&r->names, r->list, r->description.settings);
     return st;
 }
 
@@ -172,10 +159,10 @@ done:
     return st;
 }
 
-/* Results with their journals. */
+/* Results with what lies beside them, which is found by their name: they go last. */
 static sal_status remove_store(const sal_run_folder *folder, const char *name)
 {
-    static const char *const endings[] = {"", "-wal", "-shm", "-journal", SAL_IN_FLIGHT_ENDING};
+    static const char *const endings[] = {SAL_IN_FLIGHT_ENDING, "-shm", "-wal", "-journal", ""};
     sal_status st = SAL_OK;
     TRY(check_unused(folder, name));
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {

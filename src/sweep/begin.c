@@ -31,19 +31,15 @@ static sal_status hash_list(char sha256[SAL_DIGEST_SIZE], const sal_dataset *d)
 static sal_status reconcile_list(sal_sweep_state *s)
 {
     sal_status st = SAL_OK;
-    char *path = NULL;
+    sal_run_folder folder = {.fd = -1};
     sal_dataset *then = NULL;
     char sha256[SAL_DIGEST_SIZE];
     const char *first;
     size_t added;
-    int there;
-    TRY(sal_run_exists(&there, s->folder, SAL_RUN_MANIFEST));
-    if (!there)
+    TRY(sal_run_folder_open(&folder, s->folder));
+    TRY(sal_run_list_open(&then, sha256, &folder, s->dataset->root));
+    if (!then)
         goto done;
-    TRY(sal_run_path(&path, s->folder, SAL_RUN_MANIFEST));
-    const char *const inputs[] = {path};
-    const sal_dataset_options options = {.root = s->dataset->root};
-    TRY(sal_dataset_open(&then, inputs, 1, &options));
     TRY(hash_list(sha256, then));
     if (strcmp(sha256, s->manifest_sha256) == 0)
         goto done;
@@ -55,9 +51,10 @@ static sal_status reconcile_list(sal_sweep_state *s)
         else if (s->dataset->count != then->count)
             snprintf(what, sizeof what, "%zu gone", then->count - s->dataset->count);
         st = sal_fail(SAL_ERROR_ARGUMENT,
-                      "%s: the list of pictures has changed since the run began: %zu then, %zu now (%s); --restart "
+                      "%s/" SAL_RUN_MANIFEST
+                      ": the list of pictures has changed since the run began: %zu then, %zu now (%s); --restart "
                       "throws its results away, or choose another run folder",
-                      path, then->count, s->dataset->count, what);
+                      s->folder, then->count, s->dataset->count, what);
         goto done;
     }
     s->frozen = then;
@@ -66,7 +63,7 @@ static sal_status reconcile_list(sal_sweep_state *s)
     memcpy(s->manifest_sha256, sha256, sizeof sha256);
 done:
     sal_dataset_close(then);
-    free(path);
+    sal_run_folder_close(&folder);
     return st;
 }
 

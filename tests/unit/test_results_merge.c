@@ -362,10 +362,13 @@ Test(merge, of_a_run_that_was_never_split_has_nothing_to_do)
     change(scratch("run/results.sqlite"), "DELETE FROM run WHERE key = 'pictures'");
     refuse(SAL_ERROR_FORMAT,
            "{}/run/results.sqlite: is not in shards, and not finished: 8 of 0 pictures are done; run it again");
-    change(scratch("run/results.sqlite"), "DROP TABLE run");
-    refuse(SAL_ERROR_FORMAT, "{}/run/results.sqlite: no such table: run");
-    change(scratch("run/results.sqlite"), "DROP TABLE pictures");
-    refuse(SAL_ERROR_FORMAT, "{}/run/results.sqlite: no such table: pictures");
+    static const char *const tables[] = {"run", "timings", "pictures"};
+    for (size_t i = 0; i < 3; i++) {
+        change(scratch("run/results.sqlite"), text_from("DROP TABLE %s", tables[i]));
+        refuse(SAL_ERROR_FORMAT, text_from("{}/run/results.sqlite: is damaged, or no results of salmap (no such table: "
+                                           "%s)",
+                                           tables[i]));
+    }
     (void)remove(scratch("run/results.sqlite"));
     make_folder(scratch("run/results.sqlite"));
     sal_merge_info unused;
@@ -467,6 +470,10 @@ Test(merge, refuses_a_shard_of_another_list)
     refuse(SAL_ERROR_FORMAT, "{}/run/shards/0-of-2.sqlite: is of another list of pictures than {}/run/manifest.csv");
     (void)remove(scratch("run/manifest.csv"));
     refuse(SAL_ERROR_IO, "{}/run/manifest.csv: cannot open: No such file or directory");
+    write_text(scratch("list.csv"), "path\na0.png\n");
+    cr_assert_eq(symlink(scratch("list.csv"), scratch("run/manifest.csv")), 0);
+    refuse(SAL_ERROR_ARGUMENT,
+           "{}/run/manifest.csv: is a link, and a run has none there: remove it, or choose another folder");
 }
 
 Test(merge, refuses_a_shard_of_another_run)

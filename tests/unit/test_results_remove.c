@@ -251,6 +251,16 @@ Test(removing, takes_nothing_where_there_is_no_run)
     must(sal_run_refuse_foreign(folder(), 1));
 }
 
+Test(removing, refuses_a_list_that_is_a_link)
+{
+    put_run();
+    cr_assert_eq(rename(scratch("run/manifest.csv"), scratch("list.csv")), 0);
+    cr_assert_eq(symlink(scratch("list.csv"), scratch("run/manifest.csv")), 0);
+    expect_error(sal_run_remove(folder()), SAL_ERROR_ARGUMENT,
+                 "{}/run/manifest.csv: is a link, and a run has none there: remove it, or choose another folder");
+    cr_expect(exists(scratch("run/results.sqlite")));
+}
+
 Test(removing, refuses_a_list_that_is_not_the_run_s)
 {
     put_run();
@@ -353,10 +363,23 @@ Test(removing, keeps_the_description_where_something_is_left)
     cr_expect_str_eq(names_in(folder()), "run.json ");
 }
 
+/* Names of results lead to what lies beside them. */
+Test(removing, takes_results_after_what_lies_beside_them)
+{
+    make_folder(scratch("run/results.sqlite-in-flight"));
+    put_store("results.sqlite");
+    cr_expect_eq(sal_run_remove_merged(folder()), SAL_ERROR_IO);
+    cr_expect(exists(scratch("run/results.sqlite")));
+    (void)remove(scratch("run/results.sqlite-in-flight"));
+    write_text(scratch("run/results.sqlite-in-flight"), "");
+    must(sal_run_remove_merged(folder()));
+    cr_expect_str_eq(names_in(folder()), "");
+}
+
 Test(removing, says_which_journal_is_left)
 {
-    static const char *const endings[] = {"-wal", "-shm", "-journal"};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const endings[] = {"-wal", "-shm", "-journal", "-in-flight"};
+    for (size_t i = 0; i < 4; i++) {
         make_folder(scratch("run/results.sqlite%s", endings[i]));
         expect_error(sal_run_remove_merged(folder()), SAL_ERROR_IO,
                      text_from("{}/run/results.sqlite%s: cannot remove: Is a directory", endings[i]));
