@@ -139,6 +139,11 @@ void sal_in_flight_done(sal_in_flight *f, size_t picture)
     set(f, picture, 0);
 }
 
+void sal_in_flight_leave(sal_in_flight *f, size_t picture)
+{
+    set(f, picture, f->states[picture] & MAX_DEATHS);
+}
+
 void sal_in_flight_close(sal_in_flight *f)
 {
     int deaths = 0;
@@ -146,7 +151,7 @@ void sal_in_flight_close(sal_in_flight *f)
         return;
     for (size_t i = 0; i < f->count; i++) {
         if (f->states[i] & IN_FLIGHT)
-            set(f, i, f->states[i] & MAX_DEATHS);
+            sal_in_flight_leave(f, i);
         deaths |= f->states[i];
     }
     if (!deaths)

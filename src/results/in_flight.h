@@ -21,6 +21,8 @@ int sal_in_flight_deaths(const sal_in_flight *f, size_t picture);
 void sal_in_flight_begin(sal_in_flight *f, size_t picture);
 /* It has a result. */
 void sal_in_flight_done(sal_in_flight *f, size_t picture);
+/* It is in flight no longer, and its deaths are kept. */
+void sal_in_flight_leave(sal_in_flight *f, size_t picture);
 /* An end in order: nothing is in flight, deaths of pictures that are not done are kept. NULL is fine. */
 void sal_in_flight_close(sal_in_flight *f);
 

@@ -14,9 +14,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { FINE, NO_MEMORY, MOST_SECONDS = 3600 };
+enum { FINE, NO_MEMORY, OVER_LIMIT, MOST_SECONDS = 3600, MOST_DEATHS = 4 };
+
+/* What became of a process that was to read a picture. */
+typedef enum helper_end { HELPER_ENDED, HELPER_STOPPED, HELPER_LATE, HELPER_LOST } helper_end;
 
 /* The system takes this process rather than its master where memory runs out, and it ends when its master does. */
 static void begin_helper(pid_t master)
@@ -34,8 +38,13 @@ static void begin_helper(pid_t master)
         signal(signals[i], i < 3 ? SIG_IGN : SIG_DFL);
 }
 
+static sal_status input_size(size_t *bytes, const sal_model_info *m)
+{
+    return sal_size_mul(bytes, (size_t)(m->height * m->width), (size_t)m->channels * sizeof(float), "an input");
+}
+
 /* All that is done with a picture whose memory depends on its size. */
-static sal_status read_picture(const sal_sweep_state *s, const char *path)
+static sal_status read_picture(const sal_sweep_state *s, const char *path, size_t input_bytes)
 {
     sal_status st = SAL_OK;
     const sal_model_info *m = &s->info;
@@ -43,9 +52,7 @@ static sal_status read_picture(const sal_sweep_state *s, const char *path)
     sal_placement placement;
     float *input = NULL;
     unsigned char *drawn = NULL;
-    size_t elements;
-    TRY(sal_size_mul(&elements, (size_t)(m->height * m->width), (size_t)m->channels, "an input"));
-    TRY(sal_alloc(&input, elements, sizeof *input, "an input"));
+    TRY(sal_alloc(&input, input_bytes, 1, "an input"));
     TRY(sal_picture_read(&picture, path, &s->options.explain.limits));
     TRY(sal_preprocess_apply(input, &placement, &picture, &s->options.explain.preprocess, m->channels, m->height,
                              m->width));
@@ -60,42 +67,106 @@ done:
     return st;
 }
 
-/* *how: as waitpid() says of a process that read the picture. */
-static sal_status read_alone(int *how, const sal_sweep_state *s, const char *path)
+/* The memory that the picture may take, beside what this process has and the network's input. 0: there is no limit. */
+static int confine(uint64_t most, uint64_t input_bytes)
 {
-    static const uint64_t beside = (uint64_t)64 << 20;
-    const uint64_t most = s->options.explain.limits.max_memory;
+    static const uint64_t small = (uint64_t)64 << 20;
+    const uint64_t own = sal_own_memory(), beside = own + small + input_bytes;
+    if (own == 0 || most >= UINT64_MAX - beside)
+        return 0;
+    sal_confine_memory(beside + most);
+    return 1;
+}
+
+/* Body of the process. */
+static int help(const sal_sweep_state *s, const char *path)
+{
+    size_t input_bytes;
+    if (input_size(&input_bytes, &s->info) != SAL_OK)
+        return NO_MEMORY;
+    sal_confine_time(MOST_SECONDS);
+    const int is_confined = confine(s->options.explain.limits.max_memory, input_bytes);
+    if (read_picture(s, path, input_bytes) != SAL_ERROR_MEMORY)
+        return FINE;
+    return is_confined ? OVER_LIMIT : NO_MEMORY;
+}
+
+/* One that waits for a disk may not end even so: it is left to itself then. */
+static void end_helper(pid_t helper)
+{
+    static const struct timespec moment = {0, 10 * 1000000L};
+    kill(helper, SIGKILL);
+    for (int i = 0; i < 100 && waitpid(helper, NULL, WNOHANG) == 0; i++)
+        nanosleep(&moment, NULL);
+}
+
+static helper_end wait_for(int *how, sal_sweep_state *s, pid_t helper)
+{
+    static const struct timespec moment = {0, 5 * 1000000L};
+    const double begin = sal_pipeline_now();
+    double looked = begin;
+    for (;;) {
+        const pid_t ended = waitpid(helper, how, WNOHANG);
+        if (ended == helper)
+            return HELPER_ENDED;
+        if (ended < 0 && errno != EINTR)
+            return HELPER_LOST;
+        const double now = sal_pipeline_now();
+        const int is_late = now - begin > MOST_SECONDS;
+        if (is_late || now - looked >= 0.1) {
+            looked = now;
+            const int stopped = sal_sweep_look(s);
+            if (stopped || is_late) {
+                end_helper(helper);
+                return stopped ? HELPER_STOPPED : HELPER_LATE;
+            }
+        }
+        nanosleep(&moment, NULL);
+    }
+}
+
+/* *how: as waitpid() says of a process that read the picture, where that ended by itself. */
+static helper_end read_alone(int *how, sal_sweep_state *s, const char *path)
+{
     const pid_t master = getpid(), helper = fork();
     if (helper == 0) {
         begin_helper(master);
-        const uint64_t own = sal_own_memory();
-        sal_confine_time(MOST_SECONDS);
-        sal_confine_memory(most < UINT64_MAX - own - beside ? own + beside + most : UINT64_MAX);
-        _exit(read_picture(s, path) == SAL_ERROR_MEMORY ? NO_MEMORY : FINE);
+        _exit(help(s, path));
     }
-    if (helper < 0)
-        return sal_fail(SAL_ERROR_MEMORY, "%s: cannot start a process to read it: %s", path, strerror(errno));
-    while (waitpid(helper, how, 0) < 0)
-        if (errno != EINTR)
-            return sal_fail(SAL_ERROR_IO, "%s: the process that read it is lost: %s", path, strerror(errno));
-    return SAL_OK;
+    return helper < 0 ? HELPER_LOST : wait_for(how, s, helper);
 }
 
 /* What is to be said of a picture over which its process died, or SAL_OK. */
 static sal_status judge(int how, const sal_sweep_state *s, const char *path)
 {
     const unsigned long long most = (unsigned long long)(s->options.explain.limits.max_memory >> 20);
-    if ((WIFEXITED(how) && WEXITSTATUS(how) == NO_MEMORY) || (WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL))
-        return sal_fail(SAL_ERROR_MEMORY,
+    const int code = WIFEXITED(how) ? WEXITSTATUS(how) : FINE;
+    const int is_killed = WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL;
+    if (code == NO_MEMORY || code == OVER_LIMIT || is_killed)
+        return sal_fail(code == OVER_LIMIT ? SAL_ERROR_LIMIT : SAL_ERROR_MEMORY,
                         "%s: was being computed when salmap was killed, and a process that read it alone, within %llu "
                         "MiB, %s: --max-memory sets the limit",
-                        path, most, WIFSIGNALED(how) ? "was killed too" : "had not enough memory");
+                        path, most, is_killed ? "was killed too" : "had not enough memory");
     if (WIFSIGNALED(how))
         return sal_fail(SAL_ERROR_FORMAT,
                         "%s: was being computed when salmap crashed, and a process that read it alone crashed too "
                         "(signal %d): it is damaged",
                         path, WTERMSIG(how));
     return SAL_OK;
+}
+
+/* What is to be said of a picture that is not known better than before, and is tried again by the next sweep. */
+static sal_status judge_unknown(helper_end end, const char *path)
+{
+    if (end == HELPER_LATE)
+        return sal_fail(SAL_ERROR_IO,
+                        "%s: was being computed when salmap was killed, and a process that read it alone did not end "
+                        "within an hour: run again to try once more",
+                        path);
+    return sal_fail(SAL_ERROR_MEMORY,
+                    "%s: was being computed when salmap was killed, and no process was to be had to read it alone: "
+                    "run again to try once more",
+                    path);
 }
 
 static void keep(sal_sweep_state *s, size_t from)
@@ -108,21 +179,32 @@ static void keep(sal_sweep_state *s, size_t from)
     s->count++;
 }
 
-static sal_status try_one(int *failed, sal_sweep_state *s, size_t at)
+/* *fine: it can be computed, as far as is known. The picture is in flight meanwhile: both processes may be killed. */
+static sal_status try_one(int *fine, sal_sweep_state *s, size_t at)
 {
-    sal_status st = SAL_OK;
     sal_slot slot = {.bytes = 0};
+    const char *path = s->paths[at];
     int how = 0;
-    *failed = 0;
-    TRY(read_alone(&how, s, s->paths[at]));
-    slot.status = judge(how, s, s->paths[at]);
-    if (slot.status == SAL_OK)
+    helper_end end = HELPER_ENDED;
+    *fine = 0;
+    if (sal_in_flight_deaths(s->in_flight, s->rows[at]) >= MOST_DEATHS) {
+        slot.status = sal_fail(SAL_ERROR_FORMAT,
+                               "%s: was being computed at %d deaths of salmap, at the last ones alone: it is tried "
+                               "again with --retry-failed only",
+                               path, sal_in_flight_deaths(s->in_flight, s->rows[at]));
+    } else {
+        sal_in_flight_begin(s->in_flight, s->rows[at]);
+        end = read_alone(&how, s, path);
+        sal_in_flight_leave(s->in_flight, s->rows[at]);
+        if (end == HELPER_STOPPED)
+            return SAL_OK;
+        slot.status = end == HELPER_ENDED ? judge(how, s, path) : judge_unknown(end, path);
+    }
+    *fine = slot.status == SAL_OK;
+    if (*fine)
         return SAL_OK;
-    *failed = 1;
     sal_slot_fail(&slot, slot.status);
-    st = sal_sweep_fail_picture(s, s->rows[at], &slot);
-done:
-    return st;
+    return sal_sweep_fail_picture(s, s->rows[at], &slot, end == HELPER_ENDED && slot.status != SAL_ERROR_LIMIT);
 }
 
 sal_status sal_sweep_try_suspects(sal_sweep_state *s)
@@ -131,10 +213,10 @@ sal_status sal_sweep_try_suspects(sal_sweep_state *s)
     const size_t all = s->count;
     s->count -= s->suspects;
     s->suspects = 0;
-    for (size_t i = s->count; i < all; i++) {
-        int failed;
-        TRY(try_one(&failed, s, i));
-        if (!failed) {
+    for (size_t i = s->count; i < all && !s->stopped; i++) {
+        int fine;
+        TRY(try_one(&fine, s, i));
+        if (fine) {
             keep(s, i);
             s->suspects++;
         }

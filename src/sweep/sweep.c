@@ -92,7 +92,7 @@ static int wants_overlay(void *context, size_t picture, const sal_slot *slot)
 {
     sal_sweep_state *s = context;
     if (s->options.overlays == SAL_OVERLAYS_WRONG)
-        return is_correct(s, s->rows[picture], &slot->predictions[0]) == 0;
+        return is_correct(s, s->rows[s->first + picture], &slot->predictions[0]) == 0;
     return sal_top_scores_may(&s->top, slot->outputs[0].map.score);
 }
 
@@ -155,7 +155,7 @@ static sal_result_map map_of(const sal_sweep_state *s, const sal_output *out)
     return map;
 }
 
-sal_status sal_sweep_fail_picture(sal_sweep_state *s, size_t row, const sal_slot *slot)
+sal_status sal_sweep_fail_picture(sal_sweep_state *s, size_t row, const sal_slot *slot, int is_harmless)
 {
     sal_result r = {.picture = row,
                     .correct = -1,
@@ -166,7 +166,10 @@ sal_status sal_sweep_fail_picture(sal_sweep_state *s, size_t row, const sal_slot
     if (st == SAL_OK || st == SAL_ERROR_LIMIT) {
         s->progress.done++;
         s->progress.done_now++;
-        sal_in_flight_done(s->in_flight, row);
+        if (is_harmless)
+            sal_in_flight_done(s->in_flight, row);
+        else
+            sal_in_flight_leave(s->in_flight, row);
     }
     return st;
 }
@@ -174,16 +177,16 @@ sal_status sal_sweep_fail_picture(sal_sweep_state *s, size_t row, const sal_slot
 static void begin(void *context, size_t picture)
 {
     sal_sweep_state *s = context;
-    sal_in_flight_begin(s->in_flight, s->rows[picture]);
+    sal_in_flight_begin(s->in_flight, s->rows[s->first + picture]);
 }
 
 static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
 {
     sal_status st = SAL_OK;
     sal_sweep_state *s = context;
-    const size_t row = s->rows[picture], maps = s->layout.top > 0 ? (size_t)s->layout.top : 1;
+    const size_t row = s->rows[s->first + picture], maps = s->layout.top > 0 ? (size_t)s->layout.top : 1;
     if (slot->status != SAL_OK)
-        return sal_sweep_fail_picture(s, row, slot);
+        return sal_sweep_fail_picture(s, row, slot, 1);
     for (size_t k = 0; k < maps; k++)
         s->maps[k] = map_of(s, &slot->outputs[k]);
     const sal_result r = {.picture = row,
@@ -220,25 +223,45 @@ static void find_bound(sal_sweep_progress *p)
     p->bound = p->processor > 0.9 ? "processor" : busiest->name;
 }
 
-static int look(void *context, const sal_pipeline_state *state)
+int sal_sweep_look(sal_sweep_state *s)
 {
-    sal_sweep_state *s = context;
-    sal_sweep_progress *p = &s->progress;
-    p->seconds = state->seconds;
-    p->processor = state->processor;
-    memcpy(p->stages, state->stages, sizeof p->stages);
-    sal_stage_info *store = &p->stages[SAL_STAGE_STORE];
-    const double busy = sal_store_busy(s->store);
-    store->threads = 1;
-    store->busy = state->seconds > 0.0 ? busy / state->seconds : 0.0;
-    store->milliseconds = p->done_now ? busy * 1e3 / (double)p->done_now : 0.0;
-    find_bound(p);
-    if (!s->stopped && s->options.progress && s->options.progress(s->options.context, p) != 0)
+    s->progress.seconds = sal_pipeline_now() - s->began;
+    if (!s->stopped && s->options.progress && s->options.progress(s->options.context, &s->progress) != 0)
         s->stopped = 1;
     return s->stopped;
 }
 
+static void measure(sal_sweep_progress *p, double store_busy, const sal_pipeline_state *state)
+{
+    p->processor = state->processor;
+    memcpy(p->stages, state->stages, sizeof p->stages);
+    sal_stage_info *store = &p->stages[SAL_STAGE_STORE];
+    store->threads = 1;
+    store->busy = state->seconds > 0.0 ? store_busy / state->seconds : 0.0;
+    store->milliseconds = p->done_now ? store_busy * 1e3 / (double)p->done_now : 0.0;
+    find_bound(p);
+}
+
+static int look(void *context, const sal_pipeline_state *state)
+{
+    sal_sweep_state *s = context;
+    /* The few suspects after the others say nothing of the speed. */
+    if (s->first == 0)
+        measure(&s->progress, sal_store_busy(s->store), state);
+    return sal_sweep_look(s);
+}
+
 /* ---- The end ------------------------------------------------------------- */
+
+/* The result file's lock is what keeps others from the pictures in flight. */
+static sal_status close_results(sal_sweep_state *s, const char *outcome)
+{
+    sal_in_flight_close(s->in_flight);
+    s->in_flight = NULL;
+    const sal_status st = sal_store_close(s->store, outcome);
+    s->store = NULL;
+    return st;
+}
 
 static sal_status finish(sal_sweep_state *s)
 {
@@ -258,8 +281,7 @@ static sal_status finish(sal_sweep_state *s)
     TRY(sal_store_keep_limits(s->store, &s->options.explain.limits));
 done:
     if (st == SAL_OK || st == SAL_ERROR_CANCELLED) {
-        sal_status closed = sal_store_close(s->store, outcome);
-        s->store = NULL;
+        const sal_status closed = close_results(s, outcome);
         if (closed != SAL_OK)
             st = closed;
     }
@@ -272,24 +294,21 @@ done:
     return st;
 }
 
-static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t engine_count)
+/* `count` of the pictures from number `first` on, so many at once as fit, or one after the other. */
+static sal_status compute(sal_sweep_state *s, sal_engine *const *engines, size_t engine_count, size_t first,
+                          size_t count, int alone)
 {
-    sal_status st = SAL_OK;
-    if (s->options.max_failures_set && s->count > 0 && s->progress.failed > (size_t)s->options.max_failures)
-        return sal_fail(SAL_ERROR_LIMIT, "%zu picture%s failed already, more than the %lld of --max-failures",
-                        s->progress.failed, s->progress.failed == 1 ? "" : "s", (long long)s->options.max_failures);
-    TRY(sal_sweep_try_suspects(s));
     sal_explain_options explain = s->options.explain;
     if (explain.target.kind == SAL_TARGET_LABEL)
         explain.target.kind = SAL_TARGET_PREDICTED; /* each picture has its own */
     const int few = s->options.overlays == SAL_OVERLAYS_WRONG || s->options.overlays == SAL_OVERLAYS_TOP;
-    const sal_pipeline_job job = {.paths = s->paths,
-                                  .stems = s->stems,
-                                  .rows = s->rows,
-                                  .count = s->count,
-                                  .alone = s->suspects,
+    const sal_pipeline_job job = {.paths = s->paths + first,
+                                  .stems = s->stems + first,
+                                  .rows = s->rows + first,
+                                  .count = count,
+                                  .alone = alone ? count : 0,
                                   .options = &explain,
-                                  .targets = s->targets,
+                                  .targets = s->targets ? s->targets + first : NULL,
                                   .layout = s->layout,
                                   .predictions = (size_t)s->options.predictions,
                                   .wants_overlay = few ? wants_overlay : NULL,
@@ -298,10 +317,25 @@ static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t eng
                                   .look = look,
                                   .context = s,
                                   .lost_context = s->options.context};
-    const size_t maps = s->layout.top > 0 ? (size_t)s->layout.top : 1;
+    s->first = first;
+    return sal_pipeline_run(&job, engines, engine_count);
+}
+
+static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t engine_count)
+{
+    sal_status st = SAL_OK;
+    const size_t maps = s->layout.top > 0 ? (size_t)s->layout.top : 1, others = s->count - s->suspects;
+    if (s->options.max_failures_set && s->count > 0 && s->progress.failed > (size_t)s->options.max_failures)
+        return sal_fail(SAL_ERROR_LIMIT, "%zu picture%s failed already, more than the %lld of --max-failures",
+                        s->progress.failed, s->progress.failed == 1 ? "" : "s", (long long)s->options.max_failures);
     TRY(sal_alloc(&s->maps, maps, sizeof *s->maps, "results"));
-    TRY(begin_top(s));
-    TRY(sal_pipeline_run(&job, engines, engine_count));
+    TRY(begin_top(s)); /* reads results: before the first one is stored */
+    s->began = sal_pipeline_now();
+    TRY(compute(s, engines, engine_count, 0, others, 0));
+    /* What may kill the process comes when it can take nothing with it. */
+    TRY(sal_sweep_try_suspects(s));
+    if (!s->stopped)
+        TRY(compute(s, engines, engine_count, others, s->suspects, 1));
     TRY(finish(s));
 done:
     return st;
@@ -329,7 +363,6 @@ done:
 
 static void release(sal_sweep_state *s)
 {
-    sal_in_flight_close(s->in_flight);
     sal_run_names_clear(&s->names);
     sal_dataset_close(s->frozen);
     free(s->settings);
@@ -355,7 +388,7 @@ done:
         /* What was found out before the error is kept, if it can be. */
         char error[1024];
         snprintf(error, sizeof error, "%s", sal_last_error());
-        (void)sal_store_close(s.store, error);
+        (void)close_results(&s, error);
         (void)sal_fail(st, "%s", error);
     }
     if (last)

@@ -34,10 +34,12 @@ typedef struct sal_sweep_state {
     sal_target *targets; /* with SAL_TARGET_LABEL */
     size_t count;
     size_t suspects; /* how many of them, the last ones, may be what killed the process before */
+    size_t first;    /* of those that the pipeline has now */
     sal_in_flight *in_flight;
     /* How it goes: */
     sal_sweep_progress progress;
     sal_result_map *maps; /* of one picture */
+    double began;         /* computing, as sal_pipeline_now says */
     int stopped;
     sal_top_scores top; /* with SAL_OVERLAYS_TOP */
 } sal_sweep_state;
@@ -57,13 +59,16 @@ sal_status sal_sweep_list_pending(sal_sweep_state *s);
 
 /* ---- suspects.c ----------------------------------------------------------- */
 
-/* Has a process of its own read each suspect: where that dies the picture has failed, the others stay on the list.
- * Errors: MEMORY, IO, LIMIT (too many failures), those of results. */
+/* Has a process of its own read each suspect, unless the sweep was stopped: where that dies the picture has failed, the
+ * others stay on the list. Errors: LIMIT (too many failures), those of results. */
 sal_status sal_sweep_try_suspects(sal_sweep_state *s);
 
 /* ---- sweep.c -------------------------------------------------------------- */
 
-/* Records a picture that has failed, in slot->status and slot->error. Errors: LIMIT (too many), those of results. */
-sal_status sal_sweep_fail_picture(sal_sweep_state *s, size_t row, const sal_slot *slot);
+/* Records a picture that has failed, in slot->status and slot->error. is_harmless: 0, it may be what killed the process
+ * before, and is a suspect the next time as well. Errors: LIMIT (too many), those of results. */
+sal_status sal_sweep_fail_picture(sal_sweep_state *s, size_t row, const sal_slot *slot, int is_harmless);
+/* Tells the caller how it goes; 1: the sweep is stopped. */
+int sal_sweep_look(sal_sweep_state *s);
 
 #endif

@@ -2,4 +2,6 @@ foreach(name test_pipeline test_pipeline_names test_pipeline_ring test_top_score
   sal_unit_test(${name} LABELS sweep LIBRARIES salmap_static)
 endforeach()
 sal_unit_test(test_sweep_bytes LABELS sweep results LIBRARIES salmap_static PkgConfig::SQLITE -Wl,--wrap=stat)
-sal_unit_test(test_suspects LABELS sweep LIBRARIES salmap_static -Wl,--wrap=open)
+set(wraps open fork unlinkat sal_pipeline_now sal_picture_read sal_own_memory sal_confine_memory)
+list(TRANSFORM wraps PREPEND "-Wl,--wrap=")
+sal_unit_test(test_suspects LABELS sweep LIBRARIES salmap_static ${wraps})
