@@ -242,37 +242,6 @@ done:
     return st;
 }
 
-sal_status sal_store_scores(sal_store *s, int64_t n, void (*take)(void *context, float score), void *context)
-{
-    sal_status st = SAL_OK;
-    sqlite3_stmt *select = NULL;
-    int row = 1;
-    TRY(sal_sql_prepare(&select, &s->sql, "SELECT score FROM maps WHERE rank = 1 ORDER BY score DESC LIMIT ?1"));
-    TRY(sal_sql_bind_integer(&s->sql, select, 1, n));
-    while (row) {
-        TRY(sal_sql_step(&row, &s->sql, select));
-        if (row)
-            take(context, (float)sqlite3_column_double(select, 0));
-    }
-done:
-    sqlite3_finalize(select);
-    return st;
-}
-
-sal_status sal_store_keep_top(sal_store *s, int64_t n, const char *folder, const sal_run_names *names)
-{
-    sal_status st = SAL_OK;
-    sqlite3_stmt *update = NULL;
-    TRY(sal_sql_prepare(&update, &s->sql, sal_store_keep_top_sql));
-    TRY(sal_sql_bind_integer(&s->sql, update, 1, n));
-    TRY(sal_sql_step_done(&s->sql, update));
-    if (folder)
-        TRY(sal_run_remove_overlays(folder, &s->sql, names));
-done:
-    sqlite3_finalize(update);
-    return st;
-}
-
 /* ---- Rows ---------------------------------------------------------------- */
 
 static sal_status count_session(sal_store *s, size_t stored)
