@@ -122,6 +122,13 @@ class ForeignFolders(RunFolderCase):
         self.refused("manifest.csv", "--restart", end=": is not the list that the run was begun with: move it away, or choose "
                                                       "another run folder\n")
 
+    def test_a_link_in_place_of_the_list(self):
+        self.sweep(self.draw_many(2))
+        os.rename(self.path("RUN/manifest.csv"), self.path("list.csv"))
+        os.symlink("../list.csv", self.path("RUN/manifest.csv"))
+        for options in ([], ["--restart"]):
+            self.refused("manifest.csv", *options, end=LINK)
+
     def test_a_link_in_a_run_in_place_of_a_folder(self):
         top = self.draw_many(2)
         for name in ("maps/000", "overlays/000", "shards"):
