@@ -116,7 +116,12 @@ sal_status sal_file_create(sal_file_out *out, const char *path)
 sal_status sal_file_create_at(sal_file_out *out, int folder, const char *name, const char *path)
 {
     sal_status st = SAL_OK;
+    struct stat there;
     *out = (sal_file_out){.folder = folder};
+    /* A device or a pipe would be gone once a file has its name. */
+    if (fstatat(folder, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(there.st_mode) && !S_ISLNK(there.st_mode) &&
+        !S_ISDIR(there.st_mode))
+        return sal_fail(SAL_ERROR_IO, "%s: is not a regular file: name another one", path);
     TRY(sal_strdup(&out->path, path));
     TRY(sal_strdup(&out->name, name));
     size_t size = strlen(name) + 48;

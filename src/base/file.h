@@ -34,6 +34,7 @@ typedef struct sal_file_out {
     int folder;      /* a descriptor, the caller's, or AT_FDCWD */
 } sal_file_out;
 
+/* Errors: IO (also: the name is a device's or a pipe's), MEMORY. */
 sal_status sal_file_create(sal_file_out *out, const char *path);
 /* In the folder of a descriptor that stays open until the file is committed or discarded. path: for messages. */
 sal_status sal_file_create_at(sal_file_out *out, int folder, const char *name, const char *path);

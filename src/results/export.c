@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_PREDICTIONS = 4096 };
@@ -409,6 +410,27 @@ static sal_status print_to_sink(sal_sql *sql, sink *s, const sal_export_options 
     return st == SAL_OK && s->stopped ? sal_fail(SAL_ERROR_CANCELLED, "the export was stopped") : st;
 }
 
+/* What the results themselves lie in stays. */
+static sal_status check_target(const char *path, const char *run)
+{
+    static const char *const names[] = {SAL_STORE_WHOLE, SAL_RUN_JSON, SAL_RUN_MANIFEST};
+    sal_status st = SAL_OK;
+    struct stat target, own;
+    char *name = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof *names && stat(path, &target) == 0; i++) {
+        TRY(sal_run_path(&name, run, names[i]));
+        if (stat(name, &own) == 0 && own.st_dev == target.st_dev && own.st_ino == target.st_ino) {
+            st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is the run's own %s: export to another file", path, names[i]);
+            goto done;
+        }
+        free(name);
+        name = NULL;
+    }
+done:
+    free(name);
+    return st;
+}
+
 static sal_status print_to_file(const char *path, sal_sql *sql, const sal_export_options *o)
 {
     sal_status st = SAL_OK;
@@ -461,6 +483,8 @@ sal_status sal_sweep_export(const char *run, const char *path,
     if (!run || (!path && !write))
         return sal_fail(SAL_ERROR_ARGUMENT, "an export needs a run folder, and a path or a function to write");
     TRY(find_results(&store, run));
+    if (path)
+        TRY(check_target(path, run));
     st = sal_sql_open(&sql, store, SQLITE_OPEN_READWRITE);
     if (st == SAL_ERROR_MEMORY)
         goto done;

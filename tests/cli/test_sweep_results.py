@@ -8,6 +8,7 @@ import math
 import os
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import zipfile
@@ -233,6 +234,19 @@ class Results(SweepCase):
             found = {**line, **m, "top1": best["output"], "top1_score": best["score"],
                      "top1_probability": best["probability"]}
             self.assertEqual({name: "" if found[name] is None else str(found[name]) for name in row}, row)
+
+    def test_export_replaces_no_device_and_nothing_that_it_reads(self):
+        self.sweep(self.draw_many(3))
+        before = self.snapshot(self.result)
+        pipe = os.path.join(self.folder, "pipe")
+        os.mkfifo(pipe)
+        self.check(["export", self.result, "-o", pipe], 1, pipe + ": is not a regular file")
+        self.assertTrue(stat.S_ISFIFO(os.lstat(pipe).st_mode))
+        link = os.path.join(self.folder, "link.csv")
+        os.symlink(os.path.join(self.result, "manifest.csv"), link)
+        for name in ("results.sqlite", "run.json", "manifest.csv", "../link.csv"):
+            self.check(["export", self.result, "-o", os.path.join(self.result, name)], 2, "is the run's own ", "export to another file")
+        self.assert_same_files(self.snapshot(self.result), before)
 
     def test_export_to_a_reader_that_left(self):
         self.sweep(self.draw_many(3))
