@@ -218,6 +218,7 @@ static sal_status make_maps(float *maps, sal_map_stats *stats, sal_device *devic
 {
     (void)device;
     cr_expect(gradient && options);
+    fake.maps_of = gradient;
     note("maps of %s %ld\n", name_of(value), (long)pictures);
     if (maps)
         maps[0] = (float)fake.maps_made;

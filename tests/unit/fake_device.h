@@ -29,7 +29,7 @@ typedef struct fake_device {
     int maps_made, downloads;                      /* calls so far */
     sal_device_options options;                    /* it was opened with */
     char spec[32];
-    const void *uploaded_to, *downloaded_from;
+    const void *uploaded_to, *downloaded_from, *maps_of;
     fake_run runs[40]; /* the first ones */
     int run_count;
     char log[8192]; /* what was asked for while a program ran */

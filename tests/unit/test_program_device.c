@@ -481,6 +481,8 @@ Test(program_device, maps_are_made_again_at_another_scale_and_other_failures_end
     cr_expect_eq(sal_program_maps(p, maps, stats, seeds, 2, &options), SAL_OK);
     fake_expect("upload seeds 2 of 2, from 3\nslot 1\nmaps of gradients 2\nrescale 0\n");
     cr_expect(maps[0] == 0.0f && stats[0].peak == 0.0f);
+    cr_expect_gt(p->values[p->gradient].offset, 0);
+    cr_expect_eq(fake.maps_of, p->arena + p->values[p->gradient].offset);
     fake.maps_status[1] = SAL_ERROR_NUMERIC;
     fake.rescales = 1;
     cr_expect_eq(sal_program_maps(p, maps, stats, seeds, 2, &options), SAL_OK, "%s", sal_last_error());

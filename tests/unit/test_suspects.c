@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -166,6 +167,8 @@ static int sweep_beside(const char *ending, int by, int helpers_too)
     int how;
     const pid_t child = __real_fork();
     if (child == 0) {
+        /* One that was stopped does not outlive a test that fails. */
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         death.ending = ending;
         death.by = by;
         death.only = helpers_too ? 0 : getpid();
