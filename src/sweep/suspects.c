@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FINE, NO_MEMORY, OVER_LIMIT, MOST_SECONDS = 3600, MOST_DEATHS = 4 };
+enum { FINE, NO_MEMORY, OVER_LIMIT, MOST_SECONDS = 3600 };
 
 /* What became of a process that was to read a picture. */
 typedef enum helper_end { HELPER_ENDED, HELPER_STOPPED, HELPER_LATE, HELPER_LOST } helper_end;
@@ -185,21 +185,13 @@ static sal_status try_one(int *fine, sal_sweep_state *s, size_t at)
     sal_slot slot = {.bytes = 0};
     const char *path = s->paths[at];
     int how = 0;
-    helper_end end = HELPER_ENDED;
     *fine = 0;
-    if (sal_in_flight_deaths(s->in_flight, s->rows[at]) >= MOST_DEATHS) {
-        slot.status = sal_fail(SAL_ERROR_FORMAT,
-                               "%s: was being computed at %d deaths of salmap, at the last ones alone: it is tried "
-                               "again with --retry-failed only",
-                               path, sal_in_flight_deaths(s->in_flight, s->rows[at]));
-    } else {
-        sal_in_flight_begin(s->in_flight, s->rows[at]);
-        end = read_alone(&how, s, path);
-        sal_in_flight_leave(s->in_flight, s->rows[at]);
-        if (end == HELPER_STOPPED)
-            return SAL_OK;
-        slot.status = end == HELPER_ENDED ? judge(how, s, path) : judge_unknown(end, path);
-    }
+    sal_in_flight_begin(s->in_flight, s->rows[at]);
+    const helper_end end = read_alone(&how, s, path);
+    sal_in_flight_leave(s->in_flight, s->rows[at]);
+    if (end == HELPER_STOPPED)
+        return SAL_OK;
+    slot.status = end == HELPER_ENDED ? judge(how, s, path) : judge_unknown(end, path);
     *fine = slot.status == SAL_OK;
     if (*fine)
         return SAL_OK;
