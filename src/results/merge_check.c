@@ -8,6 +8,7 @@ static sal_status attach(merge *m, const char *path)
 {
     sal_status st = SAL_OK;
     sqlite3_stmt *statement = NULL;
+    TRY(sal_sql_check_files(path));
     TRY(sal_sql_prepare(&statement, &m->sql, "ATTACH ?1 AS part"));
     TRY(sal_sql_bind_text(&m->sql, statement, 1, path));
     TRY(sal_sql_step_done(&m->sql, statement));

@@ -36,7 +36,7 @@ sal_status sal_sql_check(const sal_sql *s, int code)
 
 /* ---- Files from anywhere --------------------------------------------------- */
 
-enum { INSTRUCTIONS_OF_A_LOOK = 100000, LONGEST_VALUE = 1 << 26 };
+enum { INSTRUCTIONS_OF_A_LOOK = 100000, LONGEST_VALUE = 1 << 26, PATH = 4096 };
 
 static int64_t size_of(const char *path)
 {
@@ -53,12 +53,22 @@ static int is_endless(void *context)
     return s->work_done > least && (s->work_done - least) / of_a_byte > size_of(s->path) + size_of(s->part);
 }
 
-static sal_status check_link(const char *path)
+sal_status sal_sql_check_files(const char *path)
 {
+    static const char *const endings[] = {"", "-journal", "-wal", "-shm"};
     struct stat info;
-    if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode))
-        return sal_fail(SAL_ERROR_ARGUMENT,
-                        "%s: is a link, and a run has none there: remove it, or choose another folder", path);
+    char file[PATH];
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const int length = snprintf(file, sizeof file, "%s%s", path, endings[i]);
+        if (length < 0 || (size_t)length >= sizeof file || lstat(file, &info) != 0 || S_ISREG(info.st_mode) ||
+            S_ISDIR(info.st_mode))
+            continue;
+        if (!S_ISLNK(info.st_mode))
+            return sal_fail(SAL_ERROR_ARGUMENT, "%s: is no regular file: remove it, or choose another folder", file);
+        if (i == 0) /* SQLite itself follows none of the others */
+            return sal_fail(SAL_ERROR_ARGUMENT,
+                            "%s: is a link, and a run has none there: remove it, or choose another folder", file);
+    }
     return SAL_OK;
 }
 
@@ -107,7 +117,7 @@ sal_status sal_sql_open(sal_sql *out, const char *path, int flags)
     sal_status st = SAL_OK;
     memset(out, 0, sizeof *out);
     TRY(sal_strdup(&out->path, path));
-    TRY(check_link(path));
+    TRY(sal_sql_check_files(path));
     TRY(sal_sql_check(out, sqlite3_open_v2(path, &out->db, flags, NULL)));
     TRY(sal_sql_check(out, sqlite3_extended_result_codes(out->db, 1)));
     TRY(harden(out));

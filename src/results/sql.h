@@ -19,6 +19,9 @@ typedef struct sal_sql {
  * Errors: IO (also: in use by another process, disk full), FORMAT (no database, or a damaged one), ARGUMENT (a link),
  * MEMORY. */
 sal_status sal_sql_open(sal_sql *out, const char *path, int flags);
+/* Before SQLite opens a database: is it a link, or is it or a journal beside it a pipe, which would be waited for?
+ * Error: ARGUMENT (names the file). */
+sal_status sal_sql_check_files(const char *path);
 void sal_sql_close(sal_sql *sql); /* fine on a zeroed struct */
 /* SAL_OK for SQLITE_OK, _ROW and _DONE; else what went wrong, naming the file. */
 sal_status sal_sql_check(const sal_sql *sql, int code);

@@ -26,6 +26,27 @@ static void close_memory(void)
 
 TestSuite(sql, .init = open_memory, .fini = close_memory, .timeout = 120);
 
+/* ---- Files ----------------------------------------------------------------- */
+
+Test(sql, waits_for_no_pipe_and_follows_no_link)
+{
+    static const char *const pipes[] = {"db", "db-journal", "db-wal", "db-shm"};
+    sal_sql other;
+    for (size_t i = 0; i < sizeof pipes / sizeof *pipes; i++) {
+        cr_assert_eq(mkfifo(scratch(pipes[i]), 0600), 0);
+        cr_expect_eq(sal_sql_open(&other, scratch("db"), SQLITE_OPEN_READWRITE), SAL_ERROR_ARGUMENT);
+        cr_expect(strstr(sal_last_error(), ": is no regular file") != NULL, "%s", sal_last_error());
+        sal_sql_close(&other);
+        cr_assert_eq(remove(scratch(pipes[i])), 0);
+    }
+    must(sal_sql_open(&other, scratch("there"), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
+    sal_sql_close(&other);
+    cr_assert_eq(symlink("there", scratch("db")), 0);
+    cr_expect_eq(sal_sql_check_files(scratch("db")), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_sql_check_files(scratch("there")), SAL_OK);
+    cr_expect_eq(sal_sql_check_files(scratch("nowhere")), SAL_OK);
+}
+
 /* ---- Errors -------------------------------------------------------------- */
 
 Test(sql, takes_ok_row_and_done_for_success)
