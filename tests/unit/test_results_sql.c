@@ -33,11 +33,11 @@ Test(sql, waits_for_no_pipe_and_follows_no_link)
     static const char *const pipes[] = {"db", "db-journal", "db-wal", "db-shm"};
     sal_sql other;
     for (size_t i = 0; i < sizeof pipes / sizeof *pipes; i++) {
-        cr_assert_eq(mkfifo(scratch(pipes[i]), 0600), 0);
+        cr_assert_eq(mkfifo(scratch("%s", pipes[i]), 0600), 0);
         cr_expect_eq(sal_sql_open(&other, scratch("db"), SQLITE_OPEN_READWRITE), SAL_ERROR_ARGUMENT);
         cr_expect(strstr(sal_last_error(), ": is no regular file") != NULL, "%s", sal_last_error());
         sal_sql_close(&other);
-        cr_assert_eq(remove(scratch(pipes[i])), 0);
+        cr_assert_eq(remove(scratch("%s", pipes[i])), 0);
     }
     must(sal_sql_open(&other, scratch("there"), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
     sal_sql_close(&other);
