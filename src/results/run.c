@@ -1,5 +1,6 @@
 #define _GNU_SOURCE /* syncfs */
 #include "results/run.h"
+#include "results/in_flight.h"
 
 #include "base/memory.h"
 
@@ -108,8 +109,16 @@ done:
 /* The files are looked for first: whoever makes a run writes run.json before any of them. */
 static sal_status check_signed(int *run, const sal_run_folder *f)
 {
-    static const char *const names[] = {SAL_STORE_WHOLE, SAL_STORE_SHARDS, SAL_RUN_MANIFEST,
-                                        SAL_RUN_CSV,     SAL_RUN_MAPS,     SAL_RUN_OVERLAYS};
+    static const char *const names[] = {SAL_STORE_WHOLE,
+                                        SAL_STORE_WHOLE SAL_IN_FLIGHT_ENDING,
+                                        SAL_STORE_WHOLE "-journal",
+                                        SAL_STORE_WHOLE "-wal",
+                                        SAL_STORE_WHOLE "-shm",
+                                        SAL_STORE_SHARDS,
+                                        SAL_RUN_MANIFEST,
+                                        SAL_RUN_CSV,
+                                        SAL_RUN_MAPS,
+                                        SAL_RUN_OVERLAYS};
     sal_status st = SAL_OK;
     sal_run_description d = {.sign = SAL_RUN_UNSIGNED};
     const char *found = NULL;

@@ -101,6 +101,15 @@ class ForeignFolders(RunFolderCase):
         for options in ([], ["--shard", "0/2"], ["--shard", "0/2", "--restart"], ["--restart"]):
             self.refused("shards", *options)
 
+    def test_journals_alone_make_no_run(self):
+        self.draw_many(2)
+        for ending in ("-in-flight", "-journal", "-wal", "-shm"):
+            with self.subTest(ending=ending):
+                shutil.rmtree(self.result, ignore_errors=True)
+                self.put("RUN/results.sqlite" + ending)
+                for options in ([], ["--restart"]):
+                    self.refused("results.sqlite" + ending, *options)
+
     def test_a_run_json_that_was_changed_makes_no_run(self):
         self.sweep(self.draw_many(2))
         with open(self.path("RUN/run.json")) as f:
