@@ -1,5 +1,5 @@
 /* Dense layers: bound by reading the weights, so each weight is read once for up to
- * eight pictures. The order of additions does not depend on how many there are.
+ * four pictures. The order of additions and their rounding do not depend on how many there are.
  * Included by kernels.c alone, once per instruction set. */
 #ifndef SAL_BACKEND_CPU_KERNELS_DENSE_H
 #define SAL_BACKEND_CPU_KERNELS_DENSE_H
@@ -21,11 +21,11 @@ static inline void dense_rows(float *y, size_t y_stride, const float *x, size_t 
         for (; i + 2 * BLOCK <= n; i += 2 * BLOCK)
             for (int r = 0; r < rows; r++)
                 for (int l = 0; l < 2 * BLOCK; l++)
-                    sum[r][l] += w[i + (size_t)l] * x[(size_t)r * x_stride + i + (size_t)l];
+                    sum[r][l] = math_fma(w[i + (size_t)l], x[(size_t)r * x_stride + i + (size_t)l], sum[r][l]);
         for (int r = 0; r < rows; r++) {
             float rest = 0.0f;
             for (size_t k = i; k < n; k++)
-                rest += w[k] * x[(size_t)r * x_stride + k];
+                rest = math_fma(w[k], x[(size_t)r * x_stride + k], rest);
             for (int half = BLOCK; half >= 1; half /= 2)
                 for (int l = 0; l < half; l++)
                     sum[r][l] += sum[r][l + half];
@@ -52,7 +52,7 @@ static void dense_backward(float *dx, size_t dx_stride, const float *dy, size_t 
             float g = dy[r * dy_stride + o];
             float *to = dx + r * dx_stride;
             for (size_t i = 0; i < n; i++)
-                to[i] += g * w[i];
+                to[i] = math_fma(g, w[i], to[i]);
         }
 }
 

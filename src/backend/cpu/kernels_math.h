@@ -33,6 +33,17 @@ static inline void lanes_store(float *p, lanes v)
     memcpy(p, &v, sizeof v);
 }
 
+/* a b + c, rounded once where the processor does that at no cost. The compiler contracts a product and a sum by itself in
+ * some copies of a loop and not in others: whoever has two that must agree in every bit says it. */
+static inline float math_fma(float a, float b, float c)
+{
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    return __builtin_fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
 /* e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln 2 / 2: ln 2 in two parts (Cody and
  * Waite 1980), e^r by its Taylor series to r^7, whose remainder is below 2^-27 there. */
 static inline float math_exp(float x)
