@@ -1,6 +1,7 @@
 #include "cli/explain_report.h"
 
 #include "base/json.h"
+#include "cli/text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -45,7 +46,7 @@ static void print_explained(const explain_report *r, const sal_explain_result *r
 
 static void print_line(const explain_report *r, const sal_explain_result *result)
 {
-    printf("%-*s", r->name_width, base_name(result->path));
+    text_print(stdout, "%-*s", r->name_width, base_name(result->path));
     if (r->outputs == 1) {
         printf("  value %-9.5g", (double)result->predicted_score);
     } else {

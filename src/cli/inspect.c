@@ -32,48 +32,51 @@ enum { NAME_WIDTH = 36, DETAIL_WIDTH = 40, TEXT = 48 };
 static void print_header(const sal_model_info *m, int sidecar)
 {
     char a[TEXT], b[TEXT];
-    printf("%s\n", m->path);
-    printf("  format         %s\n", m->format);
-    printf("  input          %" PRId64 " x %" PRId64 " x %" PRId64 " (channels, height, width)%s\n", m->channels,
-           m->height, m->width, m->channels_last ? ", channels last in the file" : "");
-    printf("  outputs        %" PRId64, m->outputs);
+    text_print(stdout, "%s\n", m->path);
+    text_print(stdout, "  format         %s\n", m->format);
+    text_print(stdout, "  input          %" PRId64 " x %" PRId64 " x %" PRId64 " (channels, height, width)%s\n",
+               m->channels, m->height, m->width, m->channels_last ? ", channels last in the file" : "");
+    text_print(stdout, "  outputs        %" PRId64, m->outputs);
     if (m->output)
-        printf(", of %s; other outputs (--output): %s", m->output, m->other_outputs ? m->other_outputs : "none");
-    putchar('\n');
-    printf("  head           %s\n", m->head);
-    printf("  detached       %s\n", m->detached ? m->detached : "nothing: the outputs are the scores");
+        text_print(stdout, ", of %s; other outputs (--output): %s", m->output,
+                   m->other_outputs ? m->other_outputs : "none");
+    text_print(stdout, "\n");
+    text_print(stdout, "  head           %s\n", m->head);
+    text_print(stdout, "  detached       %s\n", m->detached ? m->detached : "nothing: the outputs are the scores");
     if (m->dropped)
-        printf("  dropped        %s: for training only\n", m->dropped);
-    printf("  parameters     %s\n", text_count(a, sizeof a, m->parameters));
-    printf("  forward        %sFLOP per picture\n", text_count(b, sizeof b, m->flops));
+        text_print(stdout, "  dropped        %s: for training only\n", m->dropped);
+    text_print(stdout, "  parameters     %s\n", text_count(a, sizeof a, m->parameters));
+    text_print(stdout, "  forward        %sFLOP per picture\n", text_count(b, sizeof b, m->flops));
     if (sidecar)
-        printf("  preprocessing  %s.salmap\n", m->path);
+        text_print(stdout, "  preprocessing  %s.salmap\n", m->path);
     else if (m->preset)
-        printf("  preprocessing  %s.salmap is not there; %s, which speaks for: --preset %s --save-preprocess\n",
-               m->path, m->preset_reason, m->preset);
+        text_print(stdout,
+                   "  preprocessing  %s.salmap is not there; %s, which speaks for: --preset %s --save-preprocess\n",
+                   m->path, m->preset_reason, m->preset);
     else
-        printf("  preprocessing  %s.salmap is not there%s%s: give explain a --preset, and --save-preprocess\n", m->path,
-               m->preset_reason ? "; " : "", m->preset_reason ? m->preset_reason : "");
-    printf("  supported      %s\n\n", m->supported ? "yes, every layer" : "NO, see the marked layers");
+        text_print(stdout,
+                   "  preprocessing  %s.salmap is not there%s%s: give explain a --preset, and --save-preprocess\n",
+                   m->path, m->preset_reason ? "; " : "", m->preset_reason ? m->preset_reason : "");
+    text_print(stdout, "  supported      %s\n\n", m->supported ? "yes, every layer" : "NO, see the marked layers");
 }
 
 static int print_layers(const sal_model *model, const sal_model_info *m)
 {
     char name[TEXT], detail[TEXT], shape[TEXT], parameters[TEXT], flops[TEXT];
-    printf("%4s  %-*s  %-11s  %-*s  %-14s %8s %8s\n", "", NAME_WIDTH, "layer", "op", DETAIL_WIDTH, "detail", "output",
-           "weights", "FLOP");
+    text_print(stdout, "%4s  %-*s  %-11s  %-*s  %-14s %8s %8s\n", "", NAME_WIDTH, "layer", "op", DETAIL_WIDTH, "detail",
+               "output", "weights", "FLOP");
     for (size_t i = 0; i < m->layers; i++) {
         sal_layer_info l;
         if (sal_model_get_layer(&l, model, i) != SAL_OK)
             return cli_fail_library(self);
-        printf("%4zu  %-*s  %-11s  %-*s  %-14s %8s %8s\n", i, NAME_WIDTH,
-               text_cut(name, sizeof name, l.name, NAME_WIDTH), l.op, DETAIL_WIDTH,
-               text_cut(detail, sizeof detail, l.detail, DETAIL_WIDTH),
-               text_shape(shape, sizeof shape, l.shape, l.rank),
-               l.parameters ? text_count(parameters, sizeof parameters, l.parameters) : "",
-               l.flops ? text_count(flops, sizeof flops, l.flops) : "");
+        text_print(stdout, "%4zu  %-*s  %-11s  %-*s  %-14s %8s %8s\n", i, NAME_WIDTH,
+                   text_cut(name, sizeof name, l.name, NAME_WIDTH), l.op, DETAIL_WIDTH,
+                   text_cut(detail, sizeof detail, l.detail, DETAIL_WIDTH),
+                   text_shape(shape, sizeof shape, l.shape, l.rank),
+                   l.parameters ? text_count(parameters, sizeof parameters, l.parameters) : "",
+                   l.flops ? text_count(flops, sizeof flops, l.flops) : "");
         if (l.problem)
-            printf("      ^ %s\n", l.problem);
+            text_print(stdout, "      ^ %s\n", l.problem);
     }
     return CLI_OK;
 }
@@ -120,7 +123,7 @@ static int print_json(const sal_model *model, const sal_model_info *m, int sidec
     }
     sal_json_end(&j, ']');
     sal_json_end(&j, '}');
-    putchar('\n');
+    text_print(stdout, "\n");
     return CLI_OK;
 }
 

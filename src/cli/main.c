@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/text.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -24,7 +25,7 @@ static void say(const cli_command *command, const char *kind, const char *format
 {
     fflush(stdout); /* the two streams in the order of events */
     fprintf(stderr, "salmap: %s%s%s", command ? command->name : "", command ? ": " : "", kind);
-    vfprintf(stderr, format, args);
+    text_print_list(stderr, format, args);
     fputc('\n', stderr);
 }
 

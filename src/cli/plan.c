@@ -53,7 +53,7 @@ enum { NAME_WIDTH = 32, TEXT = 48 };
 static void print_summary(const char *path, const sal_plan_info *p)
 {
     char t[TEXT];
-    printf("%s\n", path);
+    text_print(stdout, "%s\n", path);
     printf("  device   %s\n", p->device);
     printf("  batch    %" PRId64 " pictures, the first layers %" PRId64 " at a time\n", p->batch, p->chunk);
     printf("  arena    %s, allocated once:\n", text_bytes(t, sizeof t, p->arena_bytes));
@@ -73,11 +73,11 @@ static int print_steps(const sal_engine *engine, size_t steps)
         sal_step_info s;
         if (sal_engine_get_step(&s, engine, i) != SAL_OK)
             return cli_fail_library(self);
-        printf("%4zu  %-*s  %-22s  %-30s %10s %10s %14" PRIu64 " %8s\n", i, NAME_WIDTH,
-               text_cut(name, sizeof name, s.name, NAME_WIDTH), s.kind, s.algorithm ? s.algorithm : "",
-               text_bytes(output, sizeof output, s.output_bytes),
-               s.kept_bytes ? text_bytes(kept, sizeof kept, s.kept_bytes) : "", s.arena_offset,
-               s.flops ? text_count(flops, sizeof flops, s.flops) : "");
+        text_print(stdout, "%4zu  %-*s  %-22s  %-30s %10s %10s %14" PRIu64 " %8s\n", i, NAME_WIDTH,
+                   text_cut(name, sizeof name, s.name, NAME_WIDTH), s.kind, s.algorithm ? s.algorithm : "",
+                   text_bytes(output, sizeof output, s.output_bytes),
+                   s.kept_bytes ? text_bytes(kept, sizeof kept, s.kept_bytes) : "", s.arena_offset,
+                   s.flops ? text_count(flops, sizeof flops, s.flops) : "");
     }
     return CLI_OK;
 }

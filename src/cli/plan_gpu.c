@@ -44,7 +44,7 @@ static void print_time(const sal_gpu_plan_info *p)
 
 static void print_summary(const char *path, const sal_gpu_plan_info *p)
 {
-    printf("%s\n", path);
+    text_print(stdout, "%s\n", path);
     printf("  device   %s%s\n", p->device, p->native ? "" : " (which it has not: float32 is computed)");
     print_memory(p);
     printf(
@@ -64,12 +64,12 @@ static int print_steps(const cli_command *command, const sal_gpu_plan *plan, siz
         if (sal_gpu_plan_get_step(&s, plan, i) != SAL_OK)
             return cli_fail_library(command);
         snprintf(engine, sizeof engine, "%" PRId64, s.engine);
-        printf("%4zu  %-*s  %-22s  %-24s %6s %10s %8s %10s %9s  %s\n", i, NAME_WIDTH,
-               text_cut(name, sizeof name, s.name, NAME_WIDTH), s.kind, s.algorithm ? s.algorithm : "",
-               s.engine >= 0 ? engine : "",
-               s.workspace_bytes ? text_bytes(workspace, sizeof workspace, s.workspace_bytes) : "",
-               s.flops ? text_count(flops, sizeof flops, s.flops) : "", text_bytes(bytes, sizeof bytes, s.bytes),
-               text_seconds(time, sizeof time, s.seconds), s.bound);
+        text_print(stdout, "%4zu  %-*s  %-22s  %-24s %6s %10s %8s %10s %9s  %s\n", i, NAME_WIDTH,
+                   text_cut(name, sizeof name, s.name, NAME_WIDTH), s.kind, s.algorithm ? s.algorithm : "",
+                   s.engine >= 0 ? engine : "",
+                   s.workspace_bytes ? text_bytes(workspace, sizeof workspace, s.workspace_bytes) : "",
+                   s.flops ? text_count(flops, sizeof flops, s.flops) : "", text_bytes(bytes, sizeof bytes, s.bytes),
+                   text_seconds(time, sizeof time, s.seconds), s.bound);
     }
     return CLI_OK;
 }

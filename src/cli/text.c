@@ -1,6 +1,6 @@
 #include "cli/text.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *scaled(char *text, size_t size, uint64_t value, double base, const char *const *units)
@@ -50,4 +50,38 @@ const char *text_cut(char *text, size_t size, const char *name, size_t width)
     size_t head = (width - 2) / 2, tail = width - 2 - head;
     snprintf(text, size, "%.*s..%s", (int)head, name, name + length - tail);
     return text;
+}
+
+/* Those of ASCII, and U+0080 to U+009F, which UTF-8 writes as C2 and themselves. */
+static void hide_controls(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++)
+        if ((*c < ' ' && *c != '\n') || *c == 0x7F || (c > (unsigned char *)text && c[-1] == 0xC2 && *c < 0xA0)) {
+            if (*c >= 0x80)
+                c[-1] = ' ';
+            *c = '?';
+        }
+}
+
+void text_print_list(FILE *to, const char *format, va_list args)
+{
+    char brief[2048]; /* errors are told where there is no memory left */
+    va_list again;
+    va_copy(again, args);
+    const int length = vsnprintf(brief, sizeof brief, format, args);
+    char *text = length >= (int)sizeof brief ? malloc((size_t)length + 1) : NULL;
+    if (text)
+        vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    hide_controls(text ? text : brief);
+    fputs(text ? text : brief, to);
+    free(text);
+}
+
+void text_print(FILE *to, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    text_print_list(to, format, args);
+    va_end(args);
 }

@@ -137,8 +137,8 @@ static sal_status set_fill(sal_preprocess *p, const char *value)
 {
     float fill;
     const char *end;
-    if (!parse_number(&fill, value, &end) || *end)
-        return bad_value("fill", value, "a number");
+    if (!parse_number(&fill, value, &end) || *end || !(fill >= 0.0F && fill <= 255.0F))
+        return bad_value("fill", value, "a number from 0 to 255");
     p->fill = fill;
     return SAL_OK;
 }
@@ -354,8 +354,8 @@ void sal_preprocess_print(FILE *to, const sal_preprocess *p)
 static sal_status check_writable(const sal_preprocess *p)
 {
     int ok = (unsigned)p->fit <= SAL_FIT_CENTER_CROP && (unsigned)p->order <= SAL_ORDER_ASIS && p->crop_resize >= 0 &&
-             p->crop_resize <= INT32_MAX && isfinite(p->fill) && isfinite(p->scale) && p->value_count >= 0 &&
-             p->value_count <= SAL_MAX_CHANNELS;
+             p->crop_resize <= INT32_MAX && p->fill >= 0.0F && p->fill <= 255.0F && isfinite(p->scale) &&
+             p->value_count >= 0 && p->value_count <= SAL_MAX_CHANNELS;
     for (int i = 0; ok && i < p->value_count; i++)
         ok = isfinite(p->mean[i]) && isfinite(p->std[i]) && p->std[i] > 0.0F;
     return ok ? SAL_OK : sal_fail(SAL_ERROR_ARGUMENT, "the preprocessing options are out of range");

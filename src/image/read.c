@@ -85,8 +85,8 @@ static sal_status judge(void *context, const unsigned char *head, size_t head_si
         TRY(sal_picture_judge(&source, file_size));
     if (source.max_memory && file_size > source.max_memory) {
         st = sal_fail(SAL_ERROR_LIMIT,
-                      "%s: %llu MiB, more than the %llu MiB of memory for a picture: --max-memory sets it", source.path,
-                      mebibytes(file_size), (unsigned long long)(source.max_memory >> 20));
+                      "%s: has %llu bytes, more than the %llu bytes of memory for a picture: --max-memory sets it",
+                      source.path, (unsigned long long)file_size, (unsigned long long)source.max_memory);
         goto done;
     }
     TRY(take(&source, file_size));

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE /* fopencookie */
 #include "results/export.h"
+#include "results/export_internal.h"
 
 #include "base/file.h"
 #include "base/json.h"
@@ -18,44 +19,24 @@
 
 enum { MAX_PREDICTIONS = 4096 };
 
-/* Four statements in step, each in the order of pictures. */
-typedef struct export
-{
-    sal_sql *sql;
-    sqlite3_stmt *pictures;
-    sqlite3_stmt *manifest; /* likewise one row per picture */
-    sqlite3_stmt *maps;
-    sqlite3_stmt *predictions;
-    sqlite3_stmt *timings; /* or NULL */
-    int map_row;           /* 1: maps stands on a row */
-    int prediction_row;
-    int64_t predictions_kept;
-    int64_t picture; /* the last one; -1 at first */
-    FILE *to;
-}
-export;
-
-/* Columns of the statements, as selected below. */
-enum { PATH = 1, STATUS, ERROR, BYTES, WIDTH, HEIGHT, PREDICTED, PREDICTED_SCORE, PREDICTED_PROBABILITY, CORRECT };
-enum {
-    MAP_RANK = 1,
-    MAP_TARGET,
-    MAP_SCORE,
-    MAP_PROBABILITY,
-    MAP_MIN,
-    MAP_PEAK,
-    MAP_MEAN,
-    MAP_FLAT,
-    MAP_FILE = 13,
-    MAP_COLUMNS = 15
-};
-
 static const char *const picture_names[] = {
     "status", "error", "bytes", "width", "height", "predicted", "predicted_score", "predicted_probability", "correct"};
 static const char *const map_names[] = {"rank",     "target",   "score",    "probability",     "map_min",
                                         "map_peak", "map_mean", "flat",     "normalized_mean", "normalized_std",
                                         "center_x", "center_y", "map_file", "overlay_file"};
 static const char *const timing_names[] = {"decode_ms", "compute_ms", "encode_ms"};
+
+/* ---- What is read ------------------------------------------------------------ */
+
+static sal_status find_path_column(export *e)
+{
+    for (int k = 1; k < sqlite3_column_count(e->manifest); k++)
+        if (strcasecmp(sqlite3_column_name(e->manifest, k), "path") == 0)
+            e->path_column = k;
+    return e->path_column > 0
+               ? SAL_OK
+               : sal_fail(SAL_ERROR_FORMAT, "%s: is damaged: table manifest has no column path", e->sql->path);
+}
 
 static sal_status open_all(export *e, const sal_export_options *o)
 {
@@ -69,6 +50,7 @@ static sal_status open_all(export *e, const sal_export_options *o)
     TRY(sal_sql_prepare(&e->predictions, e->sql, "SELECT * FROM predictions ORDER BY picture, rank"));
     if (o->timings)
         TRY(sal_sql_prepare(&e->timings, e->sql, "SELECT * FROM timings ORDER BY picture"));
+    TRY(find_path_column(e));
     TRY(sal_sql_step(&e->map_row, e->sql, e->maps));
     TRY(sal_sql_step(&e->prediction_row, e->sql, e->predictions));
     TRY(sal_sql_prepare(&option, e->sql, "SELECT value FROM run WHERE key = 'option.top-k'"));
@@ -154,11 +136,10 @@ static void print_header(export *e)
     FILE *to = e->to;
     fputs("path", to);
     for (int k = 1; k < sqlite3_column_count(e->manifest); k++) {
-        const char *name = sqlite3_column_name(e->manifest, k);
-        if (strcasecmp(name, "path") == 0)
+        if (k == e->path_column)
             continue;
         fputc(',', to);
-        print_column_name(e, name);
+        print_column_name(e, sqlite3_column_name(e->manifest, k));
     }
     for (size_t k = 0; k < sizeof picture_names / sizeof *picture_names; k++)
         fprintf(to, ",%s", picture_names[k]);
@@ -176,7 +157,7 @@ static void print_picture(export *e)
     FILE *to = e->to;
     sal_csv_print(to, sal_sql_text(e->pictures, PATH));
     for (int k = 1; k < sqlite3_column_count(e->manifest); k++)
-        if (strcasecmp(sqlite3_column_name(e->manifest, k), "path") != 0)
+        if (k != e->path_column)
             print_columns(to, e->manifest, k, k + 1);
     print_columns(to, e->pictures, STATUS, CORRECT + 1);
 }
@@ -193,9 +174,13 @@ static sal_status collect_predictions(char **out, export *e, int64_t id)
         return st;
     FILE *to = text.stream;
     for (; e->prediction_row && sqlite3_column_int64(e->predictions, 0) == id; found++) {
+        TRY(export_check_rank(e, "predictions", e->predictions, found));
         print_columns(to, e->predictions, 2, 5);
         TRY(sal_sql_step(&e->prediction_row, e->sql, e->predictions));
     }
+    TRY(export_check_some(e, "predictions", found));
+    if (found > e->predictions_kept)
+        st = export_fail_row(e, "predictions", id, "it has more rows than option top-k says");
     for (; found < e->predictions_kept; found++)
         fputs(",,,", to);
 done:
@@ -206,10 +191,12 @@ static sal_status print_csv(export *e, int64_t id)
 {
     sal_status st = SAL_OK;
     char *predictions = NULL;
-    int lines = 0;
+    int64_t lines = 0, maps = 0;
     TRY(collect_predictions(&predictions, e, id));
     /* A line for each map, and one for a picture that has none. */
-    for (int own; (own = e->map_row && sqlite3_column_int64(e->maps, 0) == id) || lines == 0; lines++) {
+    for (int own; (own = e->map_row && sqlite3_column_int64(e->maps, 0) == id) || lines == 0; lines++, maps += own) {
+        if (own)
+            TRY(export_check_rank(e, "maps", e->maps, maps));
         print_picture(e);
         if (own)
             print_columns(e->to, e->maps, MAP_RANK, MAP_COLUMNS);
@@ -223,6 +210,7 @@ static sal_status print_csv(export *e, int64_t id)
         if (own)
             TRY(sal_sql_step(&e->map_row, e->sql, e->maps));
     }
+    TRY(export_check_some(e, "maps", maps));
 done:
     free(predictions);
     return st;
@@ -255,18 +243,20 @@ static void put_path(sal_json *j, sqlite3_stmt *s, int column)
 static sal_status print_json(export *e, int64_t id)
 {
     sal_status st = SAL_OK;
+    int64_t predictions = 0, maps = 0;
     sal_json j = {.stream = e->to};
     sal_json_begin(&j, NULL, '{');
     put_path(&j, e->pictures, PATH);
     sal_json_begin(&j, "manifest", '{');
     for (int k = 1; k < sqlite3_column_count(e->manifest); k++)
-        if (strcasecmp(sqlite3_column_name(e->manifest, k), "path") != 0)
+        if (k != e->path_column)
             put_value(&j, sqlite3_column_name(e->manifest, k), e->manifest, k);
     sal_json_end(&j, '}');
     for (int k = STATUS; k <= CORRECT; k++)
         put_value(&j, picture_names[k - STATUS], e->pictures, k);
     sal_json_begin(&j, "predictions", '[');
-    while (e->prediction_row && sqlite3_column_int64(e->predictions, 0) == id) {
+    for (; e->prediction_row && sqlite3_column_int64(e->predictions, 0) == id; predictions++) {
+        TRY(export_check_rank(e, "predictions", e->predictions, predictions));
         sal_json_begin(&j, NULL, '{');
         for (int k = 2; k < 5; k++)
             put_value(&j, sqlite3_column_name(e->predictions, k), e->predictions, k);
@@ -275,7 +265,8 @@ static sal_status print_json(export *e, int64_t id)
     }
     sal_json_end(&j, ']');
     sal_json_begin(&j, "maps", '[');
-    while (e->map_row && sqlite3_column_int64(e->maps, 0) == id) {
+    for (; e->map_row && sqlite3_column_int64(e->maps, 0) == id; maps++) {
+        TRY(export_check_rank(e, "maps", e->maps, maps));
         sal_json_begin(&j, NULL, '{');
         for (int k = MAP_RANK; k < MAP_COLUMNS; k++)
             put_value(&j, map_names[k - MAP_RANK], e->maps, k);
@@ -287,55 +278,10 @@ static sal_status print_json(export *e, int64_t id)
         put_value(&j, timing_names[k - 1], e->timings, k);
     sal_json_end(&j, '}');
     fputc('\n', e->to);
+    TRY(export_check_some(e, "predictions", predictions));
+    TRY(export_check_some(e, "maps", maps));
 done:
     return st;
-}
-
-/* ---- Rows that cannot be ---------------------------------------------------- */
-
-static sal_status fail_row(const export *e, const char *table, int64_t id, const char *what)
-{
-    return sal_fail(SAL_ERROR_FORMAT, "%s: is damaged: table %s, picture %lld: %s", e->sql->path, table, (long long)id,
-                    what);
-}
-
-/* Pictures are numbered, in their order, and have a path and a status. */
-static sal_status check_picture(export *e)
-{
-    const int64_t id = sqlite3_column_int64(e->pictures, 0);
-    if (sqlite3_column_type(e->pictures, 0) != SQLITE_INTEGER || id <= e->picture)
-        return fail_row(e, "pictures", id, "its number is none, or there twice");
-    for (int k = PATH; k <= STATUS; k++)
-        if (sqlite3_column_type(e->pictures, k) == SQLITE_NULL)
-            return fail_row(e, "pictures", id, k == PATH ? "it has no path" : "it has no status");
-    e->picture = id;
-    return SAL_OK;
-}
-
-/* A row that no picture took, before the one whose turn it is, or after the last. */
-static sal_status check_taken(const export *e, int row, sqlite3_stmt *s, const char *table, int64_t id)
-{
-    const int64_t owner = row ? sqlite3_column_int64(s, 0) : id;
-    return row && owner < id ? fail_row(e, table, owner, "there is no such picture") : SAL_OK;
-}
-
-static sal_status check_all_taken(const export *e, int64_t id)
-{
-    sal_status st = SAL_OK;
-    TRY(check_taken(e, e->map_row, e->maps, "maps", id));
-    TRY(check_taken(e, e->prediction_row, e->predictions, "predictions", id));
-done:
-    return st;
-}
-
-/* The end: whatever is left is of no picture. */
-static sal_status check_rest(const export *e)
-{
-    if (e->map_row)
-        return fail_row(e, "maps", sqlite3_column_int64(e->maps, 0), "there is no such picture");
-    if (e->prediction_row)
-        return fail_row(e, "predictions", sqlite3_column_int64(e->predictions, 0), "there is no such picture");
-    return SAL_OK;
 }
 
 /* ---- Both ---------------------------------------------------------------- */
@@ -367,15 +313,16 @@ sal_status sal_export_print(FILE *to, sal_sql *sql, const sal_export_options *o)
         TRY(sal_sql_step(&row, sql, e.pictures));
         if (!row || ferror(to))
             break;
-        TRY(check_picture(&e));
+        TRY(export_check_picture(&e));
         const int64_t id = e.picture;
-        TRY(check_all_taken(&e, id));
+        TRY(export_check_all_taken(&e, id));
         TRY(step_with(&e, e.manifest, id));
+        TRY(export_check_path(&e));
         TRY(step_with(&e, e.timings, id));
         TRY(o->format == SAL_EXPORT_CSV ? print_csv(&e, id) : print_json(&e, id));
     }
     if (!row)
-        TRY(check_rest(&e));
+        TRY(export_check_rest(&e));
 done:
     close_all(&e);
     if (plain.c)

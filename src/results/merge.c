@@ -2,15 +2,14 @@
 #include "base/memory.h"
 #include "results/export.h"
 #include "results/merge_internal.h"
+#include "results/rows.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-enum { MAX_SHARDS = 1 << 20 };
+enum { MAX_SHARDS = 1 << 20, SECONDS_TO_WAIT = 2 };
 
 /* ---- Finding the shards -------------------------------------------------- */
 
@@ -161,7 +160,6 @@ static sal_status copy_rows(merge *m, int64_t index)
                     "INSERT INTO main.predictions SELECT * FROM part.predictions;"
                     "INSERT INTO main.maps SELECT * FROM part.maps;"
                     "INSERT INTO main.timings SELECT * FROM part.timings;"
-                    "INSERT INTO main.manifest SELECT * FROM part.manifest;"
                     "INSERT INTO main.sessions(started, ended, outcome, version, host, device, shard, shards, pictures)"
                     " SELECT started, ended, outcome, version, host, device, shard, shards, pictures FROM part.sessions"
                     " ORDER BY id"));
@@ -180,6 +178,19 @@ static sal_status take_shard(merge *m, int64_t index)
     TRY(sal_sql_run(&m->sql, "DETACH part"));
     m->sql.part = NULL;
 done:
+    return st;
+}
+
+/* The list is the run's own, whatever shards say of it. */
+static sal_status put_list(merge *m)
+{
+    sal_status st = SAL_OK;
+    sal_rows rows = {0};
+    TRY(sal_rows_open(&rows, &m->sql, m->dataset));
+    for (size_t i = 0; i < m->dataset->count; i++)
+        TRY(sal_rows_put_manifest(&rows, i));
+done:
+    sal_rows_close(&rows);
     return st;
 }
 
@@ -299,19 +310,11 @@ done:
     return st;
 }
 
-/* Files first, then the results that name them. */
-static sal_status publish(merge *m)
+static sal_status export_table(const merge *m)
 {
+    static const sal_export_options as_csv = {SAL_EXPORT_CSV, 0};
     sal_status st = SAL_OK;
     char *csv = NULL;
-    static const sal_export_options as_csv = {SAL_EXPORT_CSV, 0};
-    sal_sql_close(&m->sql);
-    /* What was there before goes with its journal, which would be taken for the new one's. */
-    TRY(sal_run_settle(m->final));
-    TRY(sal_run_sync(m->target));
-    TRY(sal_run_file_rename(&m->target_folder, sal_names_base(m->temporary), SAL_STORE_WHOLE));
-    free(m->temporary);
-    m->temporary = NULL;
     TRY(sal_run_path(&csv, m->target, SAL_RUN_CSV));
     TRY(sal_sweep_export(m->target, csv, NULL, NULL, &as_csv));
 done:
@@ -319,13 +322,30 @@ done:
     return st;
 }
 
-/* A folder whose results are whole and that has no shards: there is nothing to do, if they are all there. */
+/* Files first, then the results that name them. */
+static sal_status publish(merge *m)
+{
+    sal_status st = SAL_OK;
+    sal_sql_close(&m->sql);
+    /* What was there before goes with its journal, which would be taken for the new one's. */
+    TRY(sal_run_settle(m->final));
+    TRY(sal_run_sync(m->target));
+    TRY(sal_run_file_rename(&m->target_folder, sal_names_base(m->temporary), SAL_STORE_WHOLE));
+    free(m->temporary);
+    m->temporary = NULL;
+    TRY(export_table(m));
+done:
+    return st;
+}
+
+/* A folder whose results are whole and that has no shards: there is nothing to do, if they are all there, but to make
+ * the table where it is gone. */
 static sal_status whole_already(int *whole, sal_merge_info *info, const merge *m)
 {
     sal_status st = SAL_OK;
     sal_sql sql = {0};
     sqlite3_stmt *select = NULL;
-    int row, shards, results;
+    int row, shards, results, table;
     *whole = 0;
     if (!m->in_place)
         return SAL_OK;
@@ -346,36 +366,33 @@ static sal_status whole_already(int *whole, sal_merge_info *info, const merge *m
         goto done;
     }
     *whole = 1;
+    sqlite3_finalize(select);
+    select = NULL;
+    sal_sql_close(&sql);
+    TRY(sal_run_exists(&table, m->target, SAL_RUN_CSV));
+    if (!table)
+        TRY(export_table(m));
 done:
     sqlite3_finalize(select);
     sal_sql_close(&sql);
     return st;
 }
 
-/* One merge into a folder at a time. */
-static sal_status lock_target(merge *m)
-{
-    m->lock = open(m->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (m->lock < 0)
-        return sal_fail(SAL_ERROR_IO, "%s: cannot open the folder: %s", m->target, strerror(errno));
-    /* Where the file system knows no locks, there is none. */
-    if (flock(m->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        return sal_fail(SAL_ERROR_IO, "%s: another merge is at work in this folder", m->target);
-    return SAL_OK;
-}
-
 static sal_status prepare_target(merge *m)
 {
     sal_status st = SAL_OK;
     const sal_run whole = {.shards = 1};
+    int run;
     if (!m->in_place)
         TRY(sal_directory_make(m->target));
+    TRY(sal_run_lock(&m->lock, m->target, SECONDS_TO_WAIT, NULL, NULL));
     TRY(sal_run_refuse_foreign(m->target, m->dataset->count));
     TRY(sal_run_refuse_table(m->target));
-    TRY(lock_target(m));
+    TRY(sal_run_is_one(&run, m->target));
     TRY(sal_run_folder_open(&m->target_folder, m->target));
     TRY(sal_run_settle(m->final)); /* not under the feet of a run */
-    TRY(sal_run_remove_own_temporaries(m->target));
+    if (run)
+        TRY(sal_run_remove_own_temporaries(m->target));
     if (!m->in_place) {
         TRY(take_descriptions(m));
         TRY(sal_run_remove_temporaries(m->target, &whole, &m->names));
@@ -405,6 +422,7 @@ static sal_status merge_all(sal_merge_info *info, merge *m)
             goto done;
         }
     }
+    TRY(put_list(m));
     TRY(keep_top(m));
     TRY(take_files(m));
     TRY(count_rows(info, &m->sql));

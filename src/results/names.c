@@ -222,7 +222,7 @@ const char *sal_names_suffix(const char **folder, sal_output_file file)
     return kinds[file].suffix;
 }
 
-const char *sal_names_stem(size_t *out, const char *path, int spread)
+static const char *stem_of(size_t *out, const char *path, int spread)
 {
     const char *base = sal_names_base(path);
     const char *dot = strrchr(base, '.');
@@ -240,7 +240,7 @@ static sal_status choose_stem(char **out, chooser *c, const char *path, const sa
 {
     sal_status st = SAL_OK;
     size_t length;
-    const char *base = sal_names_stem(&length, path, layout->spread);
+    const char *base = stem_of(&length, path, layout->spread);
     const size_t size = length + 32;
     int taken;
     entry *known;

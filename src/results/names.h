@@ -50,8 +50,6 @@ const char *sal_names_below(const char *path, const sal_output_layout *layout);
 
 /* ".npy" and "maps": how a file's name ends, and the folder of its kind where files are spread. */
 const char *sal_names_suffix(const char **folder, sal_output_file file);
-/* Where a picture's stem begins in its path, before any number; *length: its own. */
-const char *sal_names_stem(size_t *length, const char *path, int spread);
 
 /* Last part of a path. Borrowed. */
 const char *sal_names_base(const char *path);

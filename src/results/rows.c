@@ -113,13 +113,13 @@ done:
     return st;
 }
 
-static sal_status put_manifest(sal_rows *s, const sal_result *r)
+sal_status sal_rows_put_manifest(sal_rows *s, size_t picture)
 {
     sal_status st = SAL_OK;
     sqlite3_stmt *t = s->insert[SAL_ROWS_MANIFEST];
-    TRY(sal_sql_bind_integer(s->sql, t, 1, (int64_t)r->picture));
+    TRY(sal_sql_bind_integer(s->sql, t, 1, (int64_t)picture));
     for (int k = 0; k < s->dataset->column_count; k++)
-        TRY(sal_sql_bind_text(s->sql, t, k + 2, sal_dataset_field(s->dataset, r->picture, k)));
+        TRY(sal_sql_bind_text(s->sql, t, k + 2, sal_dataset_field(s->dataset, picture, k)));
     TRY(sal_sql_step_done(s->sql, t));
 done:
     return st;
@@ -129,7 +129,7 @@ sal_status sal_rows_put(sal_rows *s, const sal_result *r)
 {
     sal_status st = SAL_OK;
     TRY(put_picture(s, r));
-    TRY(put_manifest(s, r));
+    TRY(sal_rows_put_manifest(s, r->picture));
     TRY(put_predictions(s, r));
     for (size_t k = 0; k < r->map_count; k++)
         TRY(put_map(s, r, k));

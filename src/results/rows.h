@@ -26,6 +26,8 @@ sal_status sal_rows_open(sal_rows *out, sal_sql *sql, const sal_dataset *dataset
 void sal_rows_close(sal_rows *rows); /* fine on a zeroed struct, and twice */
 /* Replaces what there is of the picture. */
 sal_status sal_rows_put(sal_rows *rows, const sal_result *result);
+/* Its row in the list alone. Likewise. */
+sal_status sal_rows_put_manifest(sal_rows *rows, size_t picture);
 /* After a failed put: statements that stopped midway would hold the transaction. */
 void sal_rows_reset(sal_rows *rows);
 

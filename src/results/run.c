@@ -1,6 +1,5 @@
 #define _GNU_SOURCE /* syncfs */
 #include "results/run.h"
-#include "results/in_flight.h"
 
 #include "base/memory.h"
 
@@ -38,13 +37,15 @@ sal_status sal_run_store_path(char **out, const char *folder, int64_t shard, int
 
 int sal_run_parse_shard(int64_t *shard, int64_t *shards, const char *name)
 {
+    char again[SAL_RUN_STORE_NAME];
     long long i, n;
-    int end = 0;
-    if (sscanf(name, "%18lld-of-%18lld.sqlite%n", &i, &n, &end) != 2 || end == 0 || name[end] != '\0')
+    if (sscanf(name, "%18lld-of-%18lld.sqlite", &i, &n) != 2 || i < 0 || n < 2 || i >= n)
         return 0;
     *shard = i;
     *shards = n;
-    return i >= 0 && n >= 2 && i < n;
+    /* " 1-of-2.sqlite" and "01-of-2.sqlite" say the same, and no run calls them so. */
+    sal_run_store_name(again, i, n);
+    return strcmp(name, again + strlen(SAL_STORE_SHARDS "/")) == 0;
 }
 
 sal_status sal_run_hash(char sha256[65], const char *text, size_t size)
@@ -56,124 +57,6 @@ sal_status sal_run_hash(char sha256[65], const char *text, size_t size)
     TRY(sal_digest_finish(sha256, digest));
 done:
     sal_digest_close(digest);
-    return st;
-}
-
-static sal_status refuse(const char *folder, const char *name)
-{
-    return sal_fail(SAL_ERROR_ARGUMENT, "%s%s%s: is not of a run, and results would go there: choose another folder",
-                    folder, folder[0] && folder[strlen(folder) - 1] != '/' ? "/" : "", name);
-}
-
-/* A folder below the run's is one, or is not there. */
-static sal_status check_folder(int *there, const sal_run_folder *f, const char *name)
-{
-    sal_status st = SAL_OK;
-    int fd = -1;
-    TRY(sal_run_file_exists(there, f, name));
-    if (!*there)
-        goto done;
-    TRY(sal_run_folder_enter(&fd, f, name));
-    if (fd < 0)
-        st = sal_fail(SAL_ERROR_IO, "%s/%s: is a link to no folder; run again when its disk is there", f->path, name);
-done:
-    if (fd >= 0)
-        close(fd);
-    return st;
-}
-
-static sal_status count_file(void *context, const sal_run_folder *folder, const char *name)
-{
-    (void)folder;
-    (void)name;
-    ++*(size_t *)context;
-    return SAL_OK;
-}
-
-/* Of a name that a run has; folders for results may be made before, as links to another disk, as long as they are
- * empty. */
-static sal_status is_in_the_way(int *found, const sal_run_folder *f, const char *name)
-{
-    sal_status st = SAL_OK;
-    size_t files = 0;
-    const int of_results = strcmp(name, SAL_RUN_MAPS) == 0 || strcmp(name, SAL_RUN_OVERLAYS) == 0;
-    TRY(sal_run_file_exists(found, f, name));
-    if (*found && of_results && check_folder(found, f, name) == SAL_OK) {
-        TRY(sal_run_files_each(f, name, count_file, &files));
-        *found = files > 0;
-    }
-done:
-    return st;
-}
-
-/* The files are looked for first: whoever makes a run writes run.json before any of them. */
-static sal_status check_signed(int *run, const sal_run_folder *f)
-{
-    static const char *const names[] = {SAL_STORE_WHOLE,
-                                        SAL_STORE_WHOLE SAL_IN_FLIGHT_ENDING,
-                                        SAL_STORE_WHOLE "-journal",
-                                        SAL_STORE_WHOLE "-wal",
-                                        SAL_STORE_WHOLE "-shm",
-                                        SAL_STORE_SHARDS,
-                                        SAL_RUN_MANIFEST,
-                                        SAL_RUN_CSV,
-                                        SAL_RUN_MAPS,
-                                        SAL_RUN_OVERLAYS};
-    sal_status st = SAL_OK;
-    sal_run_description d = {.sign = SAL_RUN_UNSIGNED};
-    const char *found = NULL;
-    for (size_t i = 0; !found && i < sizeof names / sizeof names[0]; i++) {
-        int there;
-        TRY(is_in_the_way(&there, f, names[i]));
-        if (there)
-            found = names[i];
-    }
-    TRY(sal_run_description_read(&d, f));
-    *run = d.sign == SAL_RUN_SIGNED;
-    if (d.sign == SAL_RUN_FOREIGN)
-        st = refuse(f->path, SAL_RUN_JSON);
-    else if (d.sign == SAL_RUN_UNSIGNED && found)
-        st = refuse(f->path, found);
-done:
-    sal_run_description_clear(&d);
-    return st;
-}
-
-sal_status sal_run_refuse_foreign(const char *folder, size_t pictures)
-{
-    static const char *const kinds[] = {SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
-    sal_status st = SAL_OK;
-    sal_run_folder f = {.fd = -1};
-    int run, there;
-    TRY(sal_run_folder_open(&f, folder));
-    TRY(check_signed(&run, &f));
-    if (run)
-        TRY(check_folder(&there, &f, SAL_STORE_SHARDS));
-    for (size_t k = 0; run && k < 2; k++) {
-        TRY(check_folder(&there, &f, kinds[k]));
-        for (size_t n = 0; n * SAL_NAMES_OF_A_FOLDER < pictures; n++) {
-            char name[64];
-            snprintf(name, sizeof name, "%s/%03zu", kinds[k], n);
-            TRY(check_folder(&there, &f, name));
-        }
-    }
-done:
-    sal_run_folder_close(&f);
-    return st;
-}
-
-sal_status sal_run_refuse_table(const char *folder)
-{
-    sal_status st = SAL_OK;
-    sal_run_folder f = {.fd = -1};
-    int table, whole;
-    TRY(sal_run_folder_open(&f, folder));
-    TRY(sal_run_file_exists(&table, &f, SAL_RUN_CSV));
-    TRY(sal_run_file_exists(&whole, &f, SAL_STORE_WHOLE));
-    if (table && !whole)
-        st = refuse(folder, SAL_RUN_CSV);
-done:
-    sal_run_folder_close(&f);
     return st;
 }
 
@@ -195,7 +78,9 @@ sal_status sal_run_settle(const char *path)
     sal_sql sql = {0};
     if (access(path, F_OK) != 0)
         return SAL_OK;
+    TRY(sal_sql_check_alone(path));
     TRY(sal_sql_open(&sql, path, SQLITE_OPEN_READWRITE));
+    TRY(sal_store_refuse_foreign(&sql));
     TRY(sal_sql_run(&sql, "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT; PRAGMA journal_mode = DELETE"));
 done:
     sal_sql_close(&sql);
@@ -242,7 +127,7 @@ static sal_status check_json(int *there, int *same, const sal_run_folder *f, con
     *there = d.sign != SAL_RUN_UNSIGNED;
     *same = *there && strcmp(d.fingerprint, mark) == 0;
     if (d.sign == SAL_RUN_FOREIGN)
-        st = refuse(f->path, SAL_RUN_JSON);
+        st = sal_run_refuse(f->path, SAL_RUN_JSON);
     else if (*there && !*same && !replace)
         st = sal_fail(SAL_ERROR_ARGUMENT,
                       "%s/" SAL_RUN_JSON

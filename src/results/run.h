@@ -40,10 +40,21 @@ sal_status sal_run_list_open(sal_dataset **out, char sha256[SAL_DIGEST_SIZE], co
 sal_status sal_run_refuse_foreign(const char *folder, size_t pictures);
 /* Shards have a results.csv only beside what they were merged into: one that is alone is somebody's own. Likewise. */
 sal_status sal_run_refuse_table(const char *folder);
+/* *run: 1 where the folder's run.json has the fingerprint of its own fields. Errors: as sal_run_description_read. */
+sal_status sal_run_is_one(int *run, const char *folder);
+/* The ARGUMENT error of a file that is somebody's own and lies where results go. */
+sal_status sal_run_refuse(const char *folder, const char *name);
+
+/* Whoever makes, removes or merges results holds the folder meanwhile; a sweep lets go once its results are open, which
+ * then are its own. *lock: close() it. Waits for `seconds` while another salmap holds it, or until stop(context) is
+ * not 0, which is asked after the first second and may be NULL; where the file system knows no locks, nobody is held
+ * off. Errors: IO, CANCELLED (stop). */
+sal_status sal_run_lock(int *lock, const char *folder, int seconds, int (*stop)(void *context), void *context);
+
 /* *there: 1 where the folder has a file, a folder or a link of the name. Errors: IO. */
 sal_status sal_run_exists(int *there, const char *folder, const char *name);
 /* Takes a result file from whoever wrote it last: recovers what a killed process left, and makes it one file again.
- * Fine where there is none. Errors: IO (in use). */
+ * Fine where there is none. Errors: IO (in use), ARGUMENT (it is a database of somebody's own). */
 sal_status sal_run_settle(const char *path);
 /* Until everything that was written there is on the disk. Errors: IO. */
 sal_status sal_run_sync(const char *folder);

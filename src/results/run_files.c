@@ -215,7 +215,16 @@ sal_status sal_run_file_open(int *fd, const sal_run_folder *folder, const char *
 
 sal_status sal_run_file_open_to_change(int *fd, const sal_run_folder *folder, const char *name)
 {
-    return open_file(fd, folder, name, O_RDWR | O_CREAT);
+    sal_status st = open_file(fd, folder, name, O_RDWR | O_CREAT);
+    struct stat info;
+    if (st == SAL_OK && fstat(*fd, &info) == 0 && info.st_nlink > 1) {
+        st = sal_fail(SAL_ERROR_ARGUMENT,
+                      "%s%s%s: is a hard link, and the file's other names would be written to as well: remove it",
+                      folder->path, separator(folder), name);
+        close(*fd);
+        *fd = -1;
+    }
+    return st;
 }
 
 sal_status sal_run_file_read(unsigned char **out, size_t *size, const sal_run_folder *folder, const char *name,
@@ -273,6 +282,20 @@ sal_status sal_run_file_remove(const sal_run_folder *folder, const char *name)
     TRY(find_place(&p, folder, name, 0));
     if (p.fd >= 0 && unlinkat(p.fd, p.name, 0) != 0 && errno != ENOENT)
         st = fail_file(folder, name, "cannot remove", errno);
+done:
+    leave_place(&p);
+    return st;
+}
+
+sal_status sal_run_file_discard(const sal_run_folder *folder, const char *name)
+{
+    sal_status st = SAL_OK;
+    place p = {.fd = -1};
+    struct stat info;
+    TRY(find_place(&p, folder, name, 0));
+    const int is_folder = p.fd >= 0 && fstatat(p.fd, p.name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
+    if (!is_folder)
+        TRY(sal_run_file_remove(folder, name));
 done:
     leave_place(&p);
     return st;

@@ -27,7 +27,8 @@ sal_status sal_run_folder_enter(int *fd, const sal_run_folder *folder, const cha
 sal_status sal_run_file_exists(int *there, const sal_run_folder *folder, const char *name);
 /* For reading; *fd -1 where there is none. Errors: as above, IO (no regular file). */
 sal_status sal_run_file_open(int *fd, const sal_run_folder *folder, const char *name);
-/* For reading and writing, made where it is not. Errors: as above, IO (no regular file, or no folder). */
+/* For reading and writing, made where it is not. Errors: as above, ARGUMENT (a hard link), IO (no regular file, or no
+ * folder). */
 sal_status sal_run_file_open_to_change(int *fd, const sal_run_folder *folder, const char *name);
 /* Its bytes, as sal_file_read; *out NULL where there is none. */
 sal_status sal_run_file_read(unsigned char **out, size_t *size, const sal_run_folder *folder, const char *name,
@@ -36,6 +37,8 @@ sal_status sal_run_file_read(unsigned char **out, size_t *size, const sal_run_fo
 sal_status sal_run_file_create(sal_file_out *out, const sal_run_folder *folder, const char *name);
 /* The file, or the link and not what it points to; fine where there is none. Errors: as above. */
 sal_status sal_run_file_remove(const sal_run_folder *folder, const char *name);
+/* Likewise, an unfinished file: a folder of such a name is somebody's own, in nobody's way, and stays. */
+sal_status sal_run_file_discard(const sal_run_folder *folder, const char *name);
 /* Of the folder itself, in place of what is called `to`. */
 sal_status sal_run_file_rename(const sal_run_folder *folder, const char *from, const char *to);
 /* The same name in another folder, whose folders it makes. *there: 0, nothing is copied. Errors: as above. */

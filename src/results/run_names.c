@@ -58,7 +58,7 @@ void sal_run_names_clear(sal_run_names *names)
     memset(names, 0, sizeof *names);
 }
 
-size_t sal_run_names_folders(const sal_run_names *names)
+static size_t folder_count(const sal_run_names *names)
 {
     return (names->names.count + SAL_NAMES_OF_A_FOLDER - 1) / SAL_NAMES_OF_A_FOLDER;
 }
@@ -131,7 +131,7 @@ static int64_t find_stem(const sal_run_names *n, size_t folder, const char *stem
 int64_t sal_run_names_find(const sal_run_names *n, const char *name)
 {
     parts p;
-    if (!take_apart(&p, name) || p.number >= sal_run_names_folders(n))
+    if (!take_apart(&p, name) || p.number >= folder_count(n))
         return -1;
     for (int file = 0; file < SAL_FILE_COUNT; file++) {
         size_t length = n->layout.files & SAL_FILE_BIT(file) ? stem_length(&p, (sal_output_file)file) : 0;
@@ -169,32 +169,4 @@ int64_t sal_run_names_find_unfinished(const sal_run_names *n, const char *name)
     memcpy(final, name, (size_t)(suffix - name));
     final[suffix - name] = '\0';
     return sal_run_names_find(n, final);
-}
-
-/* ---- Without a list -------------------------------------------------------- */
-
-/* "", "-2" and so on: where several pictures are called alike. */
-static int is_number_of_stem(const char *text, size_t length)
-{
-    size_t number;
-    return length == 0 || (text[0] == '-' && read_number(&number, text + 1, length - 1, "%zu") && number > 1);
-}
-
-int sal_run_names_fit(const char *name, int64_t picture, const char *path)
-{
-    parts p;
-    size_t stem;
-    const char *base = sal_names_stem(&stem, path, 1);
-    if (!take_apart(&p, name) || picture < 0 || p.number != (size_t)picture / SAL_NAMES_OF_A_FOLDER)
-        return 0;
-    for (int file = 0; file < SAL_FILE_COUNT; file++) {
-        const size_t length = stem_length(&p, (sal_output_file)file);
-        const size_t ranked = length ? without_rank(p.file, length, INT64_MAX) : 0;
-        const size_t lengths[] = {length, ranked};
-        for (int k = 0; k < 2; k++)
-            if (lengths[k] >= stem && lengths[k] > 0 && memcmp(p.file, base, stem) == 0 &&
-                is_number_of_stem(p.file + stem, lengths[k] - stem))
-                return 1;
-    }
-    return 0;
 }

@@ -19,17 +19,11 @@ sal_status sal_run_layout(sal_output_layout *out, const char *settings);
 sal_status sal_run_names_make(sal_run_names *out, const sal_dataset *dataset, const char *settings);
 void sal_run_names_clear(sal_run_names *names); /* fine on a zeroed struct */
 
-/* How many folders "maps/NNN" the run may have: 000 ... */
-size_t sal_run_names_folders(const sal_run_names *names);
 /* Whose file "maps/000/a.npy" is: a row of the list; -1: it is none of the run's. */
 int64_t sal_run_names_find(const sal_run_names *names, const char *file);
 /* Likewise, of a file that was being written: "maps/000/a.npy.tmp-12-0". */
 int64_t sal_run_names_find_unfinished(const sal_run_names *names, const char *file);
 /* Where sal_file_create's temporary suffix begins in a name, ".tmp-12-0", or NULL. */
 const char *sal_run_temporary_suffix(const char *name);
-
-/* What a row of results says its file is: would salmap have called one of such a picture so? Where the list that the
- * results are of is gone, that is all there is to go by. */
-int sal_run_names_fit(const char *file, int64_t picture, const char *path);
 
 #endif

@@ -1,9 +1,11 @@
 /* Taking a run's files away: all of them, or what is left over. Only what the run can have made goes: files of its
- * fixed names, and those that its list and settings, or the rows of its results, say are of its pictures. */
+ * fixed names, and those that its list and settings say are of its pictures. What the rows of its results name counts
+ * for nothing: they may come from anywhere. */
 #include "results/in_flight.h"
 #include "results/run.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +16,31 @@ static const char *const kinds[] = {SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
 typedef struct removal {
     sal_run_folder folder;
     sal_run_description description;
-    sal_dataset *list; /* of its manifest.csv; NULL: there is none, and no file of a picture either */
-    sal_run_names names;
+    sal_dataset *list;    /* of its manifest.csv; NULL: there is none, and no file of a picture either */
+    sal_run_names *names; /* with its settings, and with others that its results were begun with: shards may differ */
+    size_t names_count;
+    size_t names_room;
     int64_t shard; /* whose files are meant */
     int64_t shards;
-    char **recorded; /* files that are in its results and not in its names: of options that were changed since */
-    size_t recorded_count;
-    size_t recorded_room;
 } removal;
 
 /* ---- What is there --------------------------------------------------------- */
+
+/* The files that its pictures have with these settings. */
+static sal_status add_names(removal *r, const char *settings)
+{
+    sal_status st = SAL_OK;
+    sal_output_layout layout;
+    TRY(sal_run_layout(&layout, settings));
+    for (size_t i = 0; i < r->names_count; i++)
+        if (r->names[i].layout.files == layout.files && r->names[i].layout.top == layout.top)
+            goto done;
+    TRY(sal_grow(&r->names, &r->names_room, r->names_count + 1, sizeof *r->names, "names"));
+    TRY(sal_run_names_make(&r->names[r->names_count], r->list, settings));
+    r->names_count++;
+done:
+    return st;
+}
 
 /* Its manifest.csv is the one that run.json tells of, or it is somebody's own. */
 static sal_status open_list(removal *r)
@@ -38,8 +55,13 @@ static sal_status open_list(removal *r)
                       "another run folder",
                       r->folder.path);
     if (st == SAL_OK)
-        st = sal_run_names_make(&r->names, r->list, r->description.settings);
+        st = add_names(r, r->description.settings);
     return st;
+}
+
+static size_t picture_count(const removal *r)
+{
+    return r->list ? r->list->count : 0;
 }
 
 /* *is_run: 0, there is none, and nothing to remove. */
@@ -55,17 +77,16 @@ static sal_status open_removal(int *is_run, removal *r, const char *folder)
         goto done;
     TRY(open_list(r));
     /* A link is found before the first file is gone. */
-    TRY(sal_run_refuse_foreign(folder, r->names.names.count));
+    TRY(sal_run_refuse_foreign(folder, picture_count(r)));
 done:
     return st;
 }
 
 static void close_removal(removal *r)
 {
-    for (size_t i = 0; i < r->recorded_count; i++)
-        free(r->recorded[i]);
-    free(r->recorded);
-    sal_run_names_clear(&r->names);
+    for (size_t i = 0; i < r->names_count; i++)
+        sal_run_names_clear(&r->names[i]);
+    sal_free(r->names);
     sal_dataset_close(r->list);
     sal_run_description_clear(&r->description);
     sal_run_folder_close(&r->folder);
@@ -74,24 +95,17 @@ static void close_removal(removal *r)
 /* A file of one of the pictures meant, finished or not. */
 static int is_ours(const removal *r, const char *name)
 {
-    const int64_t finished = sal_run_names_find(&r->names, name);
-    const int64_t row = finished >= 0 ? finished : sal_run_names_find_unfinished(&r->names, name);
-    return row >= 0 && sal_dataset_in_shard(r->list, (size_t)row, r->shard, r->shards);
+    for (size_t i = 0; i < r->names_count; i++) {
+        const int64_t finished = sal_run_names_find(&r->names[i], name);
+        const int64_t row = finished >= 0 ? finished : sal_run_names_find_unfinished(&r->names[i], name);
+        if (row >= 0 && sal_dataset_in_shard(r->list, (size_t)row, r->shard, r->shards))
+            return 1;
+    }
+    return 0;
 }
 
-static sal_status record(removal *r, const char *file, int64_t picture, const char *path)
-{
-    sal_status st = SAL_OK;
-    if (!file || !path || !sal_run_names_fit(file, picture, path) || is_ours(r, file))
-        return SAL_OK;
-    TRY(sal_grow(&r->recorded, &r->recorded_room, r->recorded_count + 1, sizeof *r->recorded, "files"));
-    TRY(sal_strdup(&r->recorded[r->recorded_count], file));
-    r->recorded_count++;
-done:
-    return st;
-}
-
-/* Opens a result file that is to go; sql->db NULL: it is so damaged that there is nothing to open. */
+/* Opens a result file that is to go; sql->db NULL: it is so damaged that there is nothing to open.
+ * Errors: ARGUMENT (a link or no file), MEMORY, IO. */
 static sal_status open_doomed(sal_sql *sql, const sal_run_folder *folder, const char *name)
 {
     sal_status st = SAL_OK;
@@ -103,49 +117,59 @@ static sal_status open_doomed(sal_sql *sql, const sal_run_folder *folder, const 
         goto done;
     TRY(sal_run_path(&path, folder->path, name));
     st = sal_sql_open(sql, path, SQLITE_OPEN_READWRITE);
-    st = st == SAL_ERROR_MEMORY ? st : SAL_OK;
+    st = st == SAL_ERROR_MEMORY || st == SAL_ERROR_ARGUMENT ? st : SAL_OK;
 done:
     free(path);
     return st;
 }
 
-static sal_status record_rows(removal *r, sal_sql *sql)
+/* The settings of results that say which files there are. */
+static sal_status read_settings(char **out, sal_sql *sql)
 {
     sal_status st = SAL_OK;
     sqlite3_stmt *select = NULL;
+    sal_text text;
     int row = 1;
-    TRY(sal_store_check_tables(sql, "main"));
-    TRY(sal_sql_prepare(&select, sql,
-                        "SELECT picture, path, map_file, overlay_file FROM maps JOIN pictures ON id = picture"));
-    for (;;) {
-        TRY(sal_sql_step(&row, sql, select));
-        if (!row)
-            break;
-        for (int k = 2; k < 4; k++)
-            TRY(record(r, sal_sql_text(select, k), sqlite3_column_int64(select, 0), sal_sql_text(select, 1)));
+    *out = NULL;
+    TRY(sal_text_open(&text));
+    st = sal_sql_prepare(&select, sql,
+                         "SELECT substr(key, 8), value FROM run WHERE key IN"
+                         " ('option.maps', 'option.overlays', 'option.overlay-format', 'option.target')");
+    while (st == SAL_OK && row) {
+        st = sal_sql_step(&row, sql, select);
+        if (st == SAL_OK && row)
+            fprintf(text.stream, "%s %s\n", sal_sql_text(select, 0), sal_sql_text(select, 1));
     }
+    st = sal_text_close(out, NULL, &text, st, "settings");
 done:
     sqlite3_finalize(select);
     return st;
 }
 
-/* The files that the rows of a result file name; damaged ones name none. */
-static sal_status record_files(removal *r, const char *store)
+/* A run's results may be of other options than its run.json is: a shard was begun anew with those. Damaged ones say
+ * nothing. */
+static sal_status take_settings(removal *r, const char *store)
 {
     sal_status st = SAL_OK;
     sal_sql sql;
+    char *settings = NULL;
     TRY(open_doomed(&sql, &r->folder, store));
-    if (sql.db)
-        st = record_rows(r, &sql);
+    if (sql.db && r->list)
+        st = sal_store_check_tables(&sql, "main");
+    if (sql.db && r->list && st == SAL_OK)
+        st = read_settings(&settings, &sql);
+    if (settings)
+        st = add_names(r, settings);
     st = st == SAL_ERROR_MEMORY ? st : SAL_OK;
 done:
+    free(settings);
     sal_sql_close(&sql);
     return st;
 }
 
 /* ---- Result files ---------------------------------------------------------- */
 
-/* Damaged results are no reason to keep them, results that are being written are. */
+/* Damaged results are no reason to keep them; results that are being written are, and those of somebody else. */
 static sal_status check_unused(const sal_run_folder *folder, const char *name)
 {
     sal_status st = SAL_OK;
@@ -153,7 +177,9 @@ static sal_status check_unused(const sal_run_folder *folder, const char *name)
     TRY(open_doomed(&sql, folder, name));
     if (sql.db)
         st = sal_sql_run(&sql, "BEGIN IMMEDIATE; ROLLBACK");
-    st = st == SAL_ERROR_IO || st == SAL_ERROR_MEMORY ? st : SAL_OK;
+    if (sql.db && st == SAL_OK)
+        st = sal_store_refuse_foreign(&sql);
+    st = st == SAL_ERROR_FORMAT ? SAL_OK : st;
 done:
     sal_sql_close(&sql);
     return st;
@@ -174,15 +200,23 @@ done:
     return st;
 }
 
-/* The table first: one that stands alone is somebody's own. */
-static sal_status remove_merged(const sal_run_folder *folder)
+/* A table that stands alone is somebody's own, and a run's goes before what it was made of. */
+static sal_status remove_table(const sal_run_folder *folder)
 {
     sal_status st = SAL_OK;
     int there;
-    TRY(check_unused(folder, SAL_STORE_WHOLE));
     TRY(sal_run_file_exists(&there, folder, SAL_STORE_WHOLE));
     if (there)
         TRY(sal_run_file_remove(folder, SAL_RUN_CSV));
+done:
+    return st;
+}
+
+static sal_status remove_merged(const sal_run_folder *folder)
+{
+    sal_status st = SAL_OK;
+    TRY(check_unused(folder, SAL_STORE_WHOLE));
+    TRY(remove_table(folder));
     TRY(remove_store(folder, SAL_STORE_WHOLE));
 done:
     return st;
@@ -200,10 +234,10 @@ static sal_status check_shard(void *context, const sal_run_folder *folder, const
     return is_shard(name) ? check_unused(folder, name) : SAL_OK;
 }
 
-static sal_status record_shard(void *context, const sal_run_folder *folder, const char *name)
+static sal_status take_shard_settings(void *context, const sal_run_folder *folder, const char *name)
 {
     (void)folder;
-    return is_shard(name) ? record_files(context, name) : SAL_OK;
+    return is_shard(name) ? take_settings(context, name) : SAL_OK;
 }
 
 static sal_status remove_shard(void *context, const sal_run_folder *folder, const char *name)
@@ -218,9 +252,9 @@ static sal_status remove_stores(removal *r)
     sal_status st = SAL_OK;
     TRY(sal_run_files_each(&r->folder, SAL_STORE_SHARDS, check_shard, NULL));
     TRY(check_unused(&r->folder, SAL_STORE_WHOLE));
-    TRY(sal_run_files_each(&r->folder, SAL_STORE_SHARDS, record_shard, r));
-    TRY(record_files(r, SAL_STORE_WHOLE));
-    TRY(sal_run_file_remove(&r->folder, SAL_RUN_CSV));
+    TRY(sal_run_files_each(&r->folder, SAL_STORE_SHARDS, take_shard_settings, r));
+    TRY(take_settings(r, SAL_STORE_WHOLE));
+    TRY(remove_table(&r->folder));
     TRY(sal_run_files_each(&r->folder, SAL_STORE_SHARDS, remove_shard, NULL));
     TRY(sal_run_folder_remove(&r->folder, SAL_STORE_SHARDS));
     TRY(remove_store(&r->folder, SAL_STORE_WHOLE));
@@ -231,13 +265,13 @@ done:
 /* ---- Files of pictures ------------------------------------------------------ */
 
 /* Visits every file of maps/NNN and overlays/NNN, as far as the run goes. */
-static sal_status each_file(const sal_run_folder *folder, const sal_run_names *names, size_t first_kind,
+static sal_status each_file(const sal_run_folder *folder, size_t pictures, size_t first_kind,
                             sal_status (*visit)(void *context, const sal_run_folder *folder, const char *name),
                             void *context)
 {
     sal_status st = SAL_OK;
     for (size_t k = first_kind; k < sizeof kinds / sizeof *kinds; k++)
-        for (size_t n = 0; n < sal_run_names_folders(names); n++) {
+        for (size_t n = 0; n * SAL_NAMES_OF_A_FOLDER < pictures; n++) {
             char name[64];
             snprintf(name, sizeof name, "%s/%03zu", kinds[k], n);
             TRY(sal_run_files_each(folder, name, visit, context));
@@ -247,11 +281,11 @@ done:
 }
 
 /* Folders that are empty now. */
-static sal_status remove_folders(const sal_run_folder *folder, const sal_run_names *names, size_t first_kind)
+static sal_status remove_folders(const sal_run_folder *folder, size_t pictures, size_t first_kind)
 {
     sal_status st = SAL_OK;
     for (size_t k = first_kind; k < sizeof kinds / sizeof *kinds; k++) {
-        for (size_t n = 0; n < sal_run_names_folders(names); n++) {
+        for (size_t n = 0; n * SAL_NAMES_OF_A_FOLDER < pictures; n++) {
             char name[64];
             snprintf(name, sizeof name, "%s/%03zu", kinds[k], n);
             TRY(sal_run_folder_remove(folder, name));
@@ -264,17 +298,14 @@ done:
 
 static sal_status remove_output(void *context, const sal_run_folder *folder, const char *name)
 {
-    return is_ours(context, name) ? sal_run_file_remove(folder, name) : SAL_OK;
+    if (!is_ours(context, name))
+        return SAL_OK;
+    return sal_run_temporary_suffix(name) ? sal_run_file_discard(folder, name) : sal_run_file_remove(folder, name);
 }
 
 static sal_status remove_outputs(removal *r)
 {
-    sal_status st = SAL_OK;
-    TRY(each_file(&r->folder, &r->names, 0, remove_output, r));
-    for (size_t i = 0; i < r->recorded_count; i++)
-        TRY(sal_run_file_remove(&r->folder, r->recorded[i]));
-done:
-    return st;
+    return each_file(&r->folder, picture_count(r), 0, remove_output, r);
 }
 
 /* ---- The whole and its parts ------------------------------------------------ */
@@ -286,7 +317,7 @@ static sal_status remove_own_temporary(void *context, const sal_run_folder *fold
     (void)context;
     for (size_t i = 0; suffix && i < sizeof names / sizeof names[0]; i++)
         if (strlen(names[i]) == (size_t)(suffix - name) && strncmp(name, names[i], strlen(names[i])) == 0)
-            return sal_run_file_remove(folder, name);
+            return sal_run_file_discard(folder, name);
     return SAL_OK;
 }
 
@@ -311,7 +342,7 @@ sal_status sal_run_remove(const char *folder)
         goto done;
     TRY(remove_stores(&r));
     TRY(remove_outputs(&r));
-    TRY(remove_folders(&r.folder, &r.names, 0));
+    TRY(remove_folders(&r.folder, picture_count(&r), 0));
     TRY(sal_run_files_each(&r.folder, "", remove_own_temporary, NULL));
     TRY(sal_run_file_remove(&r.folder, SAL_RUN_MANIFEST));
 done:
@@ -343,7 +374,8 @@ sal_status sal_run_remove_shard(const char *folder, const sal_run *run)
     r.shards = run->shards;
     sal_run_store_name(name, run->shard, run->shards);
     TRY(check_unused(&r.folder, name));
-    TRY(record_files(&r, name));
+    TRY(check_unused(&r.folder, SAL_STORE_WHOLE));
+    TRY(take_settings(&r, name));
     TRY(remove_store(&r.folder, name));
     TRY(remove_merged(&r.folder));
     TRY(remove_outputs(&r));
@@ -370,7 +402,7 @@ static sal_status remove_temporary(void *context, const sal_run_folder *folder, 
     const int64_t row = sal_run_names_find_unfinished(l->names, name);
     if (row < 0 || !sal_dataset_in_shard(l->names->dataset, (size_t)row, l->run->shard, l->run->shards))
         return SAL_OK;
-    return sal_run_file_remove(folder, name);
+    return sal_run_file_discard(folder, name);
 }
 
 sal_status sal_run_remove_temporaries(const char *folder, const sal_run *run, const sal_run_names *names)
@@ -379,7 +411,7 @@ sal_status sal_run_remove_temporaries(const char *folder, const sal_run *run, co
     leftovers l = {.names = names, .run = run};
     sal_run_folder f = {.fd = -1};
     TRY(sal_run_folder_open(&f, folder));
-    TRY(each_file(&f, names, 0, remove_temporary, &l));
+    TRY(each_file(&f, names->names.count, 0, remove_temporary, &l));
 done:
     sal_run_folder_close(&f);
     return st;
@@ -412,8 +444,8 @@ sal_status sal_run_remove_overlays(const char *folder, sal_sql *sql, const sal_r
                     "CREATE TEMP TABLE IF NOT EXISTS named AS SELECT overlay_file FROM maps"
                     " WHERE overlay_file IS NOT NULL; CREATE INDEX IF NOT EXISTS temp.by_name ON named(overlay_file)"));
     TRY(sal_sql_prepare(&l.find, sql, "SELECT 1 FROM named WHERE overlay_file = ?1"));
-    TRY(each_file(&f, names, OVERLAYS, remove_orphan, &l));
-    TRY(remove_folders(&f, names, OVERLAYS));
+    TRY(each_file(&f, names->names.count, OVERLAYS, remove_orphan, &l));
+    TRY(remove_folders(&f, names->names.count, OVERLAYS));
 done:
     sqlite3_finalize(l.find);
     sal_run_folder_close(&f);

@@ -136,12 +136,41 @@ done:
     return st;
 }
 
+/* Of any table: a column that is computed may compute anything. Of salmap's: an index may refuse rows, or compute.
+ * Those that a user made to look something up are fine. */
+static sal_status check_additions(sal_sql *sql, const char *schema)
+{
+    static const char texts[][512] = {
+        "SELECT m.name FROM %s.sqlite_master m, pragma_table_xinfo(m.name, '%s') c WHERE m.type = 'table' AND c.hidden "
+        "> 1",
+        "SELECT i.name FROM %s.sqlite_master m, pragma_index_list(m.name, '%s') i, pragma_index_xinfo(i.name, '%s') c"
+        " WHERE m.type = 'table' AND i.origin = 'c' AND (i.\"unique\" OR i.partial OR c.cid < -1)"};
+    static const char *const what[] = {"a computed column in table", "an index that is more than a list of a table"};
+    sal_status st = SAL_OK;
+    sqlite3_stmt *select = NULL;
+    for (int k = 0; k < 2; k++) {
+        char text[sizeof texts[0] + 64];
+        int row;
+        snprintf(text, sizeof text, texts[k], schema, schema, schema);
+        TRY(sal_sql_prepare(&select, sql, text));
+        TRY(sal_sql_step(&row, sql, select));
+        if (row) {
+            st = fail_table(sql, sal_sql_text(select, 0), what[k]);
+            goto done;
+        }
+        sqlite3_finalize(select);
+        select = NULL;
+    }
+done:
+    sqlite3_finalize(select);
+    return st;
+}
+
 sal_status sal_store_check_tables(sal_sql *sql, const char *schema)
 {
     static const char *const names[] = {"pictures", "manifest", "maps", "predictions", "timings", "run", "sessions"};
     sal_status st = SAL_OK;
     sal_sql plain = {0};
-    TRY(sal_sql_check_pages(sql, schema));
     TRY(sal_sql_open(&plain, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
     TRY(sal_sql_run(&plain, tables));
     TRY(sal_sql_run(&plain, "CREATE TABLE manifest(" SAL_ID_COLUMN " INTEGER PRIMARY KEY)"));
@@ -149,8 +178,29 @@ sal_status sal_store_check_tables(sal_sql *sql, const char *schema)
         TRY(check_table(sql, schema, names[i]));
         TRY(check_columns(sql, schema, names[i], &plain));
     }
+    /* Rows are read only now: what is in the schema can make that take for ever. */
+    TRY(check_additions(sql, schema));
+    TRY(sal_sql_check_pages(sql, schema));
 done:
     sal_sql_close(&plain);
+    return st;
+}
+
+sal_status sal_store_refuse_foreign(sal_sql *sql)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *find = NULL;
+    int row;
+    TRY(sal_sql_prepare(&find, sql,
+                        "SELECT 1 WHERE EXISTS (SELECT 1 FROM sqlite_master)"
+                        " AND NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name IN ('run', 'pictures', 'maps'))"));
+    TRY(sal_sql_step(&row, sql, find));
+    if (row)
+        st = sal_fail(SAL_ERROR_ARGUMENT,
+                      "%s: is a database of something else, and results would go there: choose another folder",
+                      sql->path);
+done:
+    sqlite3_finalize(find);
     return st;
 }
 

@@ -53,6 +53,19 @@ static int is_endless(void *context)
     return s->work_done > least && (s->work_done - least) / of_a_byte > size_of(s->path) + size_of(s->part);
 }
 
+static sal_status fail_hard_link(const char *file)
+{
+    return sal_fail(
+        SAL_ERROR_ARGUMENT,
+        "%s: is a hard link, and the file's other names would be written to as well: put a copy in its place", file);
+}
+
+sal_status sal_sql_check_alone(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink > 1 ? fail_hard_link(path) : SAL_OK;
+}
+
 sal_status sal_sql_check_files(const char *path)
 {
     static const char *const endings[] = {"", "-journal", "-wal", "-shm"};
@@ -60,8 +73,11 @@ sal_status sal_sql_check_files(const char *path)
     char file[PATH];
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         const int length = snprintf(file, sizeof file, "%s%s", path, endings[i]);
-        if (length < 0 || (size_t)length >= sizeof file || lstat(file, &info) != 0 || S_ISREG(info.st_mode) ||
-            S_ISDIR(info.st_mode))
+        if (length < 0 || (size_t)length >= sizeof file || lstat(file, &info) != 0 || S_ISDIR(info.st_mode))
+            continue;
+        if (i > 0 && S_ISREG(info.st_mode) && info.st_nlink > 1) /* whoever copies results takes none of these along */
+            return fail_hard_link(file);
+        if (S_ISREG(info.st_mode))
             continue;
         if (!S_ISLNK(info.st_mode))
             return sal_fail(SAL_ERROR_ARGUMENT, "%s: is no regular file: remove it, or choose another folder", file);
@@ -79,6 +95,7 @@ static sal_status harden(sal_sql *s)
     sal_status st = SAL_OK;
     for (size_t i = 0; i < sizeof off / sizeof *off; i++)
         TRY(sal_sql_check(s, sqlite3_db_config(s->db, off[i], 0, NULL)));
+    TRY(sal_sql_check(s, sqlite3_exec(s->db, "PRAGMA ignore_check_constraints = ON", NULL, NULL, NULL)));
     (void)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, LONGEST_VALUE);
     (void)sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 1);
     sqlite3_progress_handler(s->db, INSTRUCTIONS_OF_A_LOOK, is_endless, s);

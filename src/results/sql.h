@@ -14,14 +14,16 @@ typedef struct sal_sql {
 } sal_sql;
 
 /* flags: SQLITE_OPEN_... On failure *out is closed. *out must stay where it is until then. Nothing that a database
- * brings with it is run: neither views nor triggers nor functions in its schema. A step that works longer than the
- * size of the files can explain is an error.
- * Errors: IO (also: in use by another process, disk full), FORMAT (no database, or a damaged one), ARGUMENT (a link),
- * MEMORY. */
+ * brings with it is run: neither views nor triggers nor functions in its schema nor CHECK constraints. A step that
+ * works longer than the size of the files can explain is an error. Errors: IO (also: in use by another process, disk
+ * full), FORMAT (no database, or a damaged one), ARGUMENT (a link), MEMORY. */
 sal_status sal_sql_open(sal_sql *out, const char *path, int flags);
-/* Before SQLite opens a database: is it a link, or is it or a journal beside it a pipe, which would be waited for?
- * Error: ARGUMENT (names the file). */
+/* Before SQLite opens a database: is it a link, is it or a journal beside it a pipe, which would be waited for, or has
+ * a journal another name, which would be written through? Error: ARGUMENT (names the file). */
 sal_status sal_sql_check_files(const char *path);
+/* Before it is written: has the database another name, a hard link? That may be somebody's copy of it.
+ * Error: ARGUMENT. */
+sal_status sal_sql_check_alone(const char *path);
 void sal_sql_close(sal_sql *sql); /* fine on a zeroed struct */
 /* SAL_OK for SQLITE_OK, _ROW and _DONE; else what went wrong, naming the file. */
 sal_status sal_sql_check(const sal_sql *sql, int code);

@@ -91,7 +91,11 @@ static sal_status open_locked(sal_store *s, const char *path, const sal_run *run
 {
     enum { ATTEMPTS = 8, STEP_MILLISECONDS = 15 };
     for (int attempt = 0;; attempt++) {
-        sal_status st = sal_sql_open(&s->sql, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+        sal_status st = sal_sql_check_alone(path);
+        if (st == SAL_OK)
+            st = sal_sql_open(&s->sql, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+        if (st == SAL_OK)
+            st = sal_store_refuse_foreign(&s->sql);
         if (st == SAL_OK)
             st = make_or_check(s, run);
         const int busy = s->sql.db && (sqlite3_errcode(s->sql.db) & 0xFF) == SQLITE_BUSY;
@@ -179,12 +183,14 @@ done:
 
 /* ---- What is there already ----------------------------------------------- */
 
-static sal_status check_picture(const sal_store *s, int64_t id, const char *status)
+static sal_status check_picture(const sal_store *s, int64_t id, const char *path, const char *status)
 {
-    if (id >= 0 && (size_t)id < s->dataset->count && status)
+    const char *listed_path = id >= 0 ? sal_dataset_path(s->dataset, (size_t)id) : NULL;
+    const int listed = path && listed_path && strcmp(path, listed_path) == 0;
+    if (listed && status)
         return SAL_OK;
     return sal_fail(SAL_ERROR_FORMAT, "%s: picture %lld %s", s->sql.path, (long long)id,
-                    status ? "is not in the list" : "has no status");
+                    listed ? "has no status" : "is not in the list");
 }
 
 sal_status sal_store_known(unsigned char *known, sal_store *s)
@@ -192,14 +198,14 @@ sal_status sal_store_known(unsigned char *known, sal_store *s)
     sal_status st = SAL_OK;
     sqlite3_stmt *select = NULL;
     int row;
-    TRY(sal_sql_prepare(&select, &s->sql, "SELECT id, status FROM pictures"));
+    TRY(sal_sql_prepare(&select, &s->sql, "SELECT id, path, status FROM pictures"));
     for (;;) {
         TRY(sal_sql_step(&row, &s->sql, select));
         if (!row)
             break;
         const int64_t id = sqlite3_column_int64(select, 0);
-        const char *status = sal_sql_text(select, 1);
-        TRY(check_picture(s, id, status));
+        const char *status = sal_sql_text(select, 2);
+        TRY(check_picture(s, id, sal_sql_text(select, 1), status));
         known[id] = strcmp(status, "ok") == 0 ? SAL_KNOWN_DONE
                     : strcmp(status, sal_status_name(SAL_ERROR_IO)) == 0 ||
                             strcmp(status, sal_status_name(SAL_ERROR_MEMORY)) == 0
@@ -219,7 +225,7 @@ sal_status sal_store_check_files(sal_store *s)
     int row = 1;
     TRY(sal_sql_prepare(
         &select, &s->sql,
-        "SELECT id, bytes FROM (SELECT id, bytes, row_number() OVER (ORDER BY id) AS n, count(*) OVER ()"
+        "SELECT id, bytes, path FROM (SELECT id, bytes, path, row_number() OVER (ORDER BY id) AS n, count(*) OVER ()"
         " AS all_n FROM pictures WHERE status = 'ok' AND bytes > 0) WHERE n % (all_n / ?1 + 1) = 0 OR n = 1"));
     TRY(sal_sql_bind_integer(&s->sql, select, 1, LOOKED_AT));
     for (;;) {
@@ -227,7 +233,7 @@ sal_status sal_store_check_files(sal_store *s)
         TRY(sal_sql_step(&row, &s->sql, select));
         if (!row)
             break;
-        TRY(check_picture(s, sqlite3_column_int64(select, 0), "ok"));
+        TRY(check_picture(s, sqlite3_column_int64(select, 0), sal_sql_text(select, 2), "ok"));
         const char *file = sal_dataset_file(s->dataset, (size_t)sqlite3_column_int64(select, 0));
         if (stat(file, &now) == 0 && now.st_size != sqlite3_column_int64(select, 1)) {
             st = sal_fail(SAL_ERROR_ARGUMENT,

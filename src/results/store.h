@@ -58,9 +58,12 @@ sal_status sal_store_keep_top(sal_store *store, int64_t n, const char *folder, c
 
 /* The tables, in a database that has none. */
 sal_status sal_store_make_tables(sal_sql *sql, const sal_dataset *dataset);
-/* Are the pages sound, and the tables those of salmap? schema: "main", or "part" of what was attached.
+/* Are the tables those of salmap, and the pages sound? schema: "main", or "part" of what was attached.
  * Errors: FORMAT (names the table). */
 sal_status sal_store_check_tables(sal_sql *sql, const char *schema);
+/* A database with tables of which none is called as salmap's is somebody's own. Errors: ARGUMENT (it is), IO, FORMAT.
+ */
+sal_status sal_store_refuse_foreign(sal_sql *sql);
 /* The rows of table run. */
 sal_status sal_store_write_run(sal_sql *sql, const sal_run *run, size_t pictures);
 /* Is what is asked for now what the results were begun with? Errors: ARGUMENT (names the first difference). */

@@ -180,6 +180,7 @@ done:
 static sal_status check_command(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
+    int in_shards;
     TRY(sal_run_refuse_foreign(s->folder, s->dataset->count));
     TRY(check_inputs(s));
     TRY(check_labels(s));
@@ -189,6 +190,9 @@ static sal_status check_command(sal_sweep_state *s, sal_engine *engine)
     s->layout.out_dir = s->folder;
     TRY(hash_list(s->manifest_sha256, s->dataset));
     TRY(sal_run_store_path(&s->store_path, s->folder, s->options.shard, s->options.shards));
+    TRY(sal_run_exists(&in_shards, s->folder, SAL_STORE_SHARDS));
+    if (in_shards && s->options.shards == 1)
+        TRY(sal_run_refuse_table(s->folder));
     if (!s->options.restart || s->options.shards > 1)
         TRY(check_kind(s));
     if (!s->options.restart)
@@ -230,10 +234,10 @@ static sal_status open_run(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
     char name[SAL_RUN_STORE_NAME];
-    int known;
+    int was_run, known;
     sal_run_store_name(name, s->options.shard, s->options.shards);
-    TRY(sal_output_folder(s->folder, SAL_RUN_JSON));
     TRY(check_command(s, engine));
+    TRY(sal_run_is_one(&was_run, s->folder));
     if (s->options.restart)
         TRY(s->options.shards > 1 ? sal_run_remove_shard(s->folder, &s->run) : sal_run_remove(s->folder));
     TRY(sal_run_names_make(&s->names, s->dataset, s->settings));
@@ -244,7 +248,7 @@ static sal_status open_run(sal_sweep_state *s, sal_engine *engine)
     TRY(open_store(s, engine));
     TRY(describe(s, 0));
     TRY(sal_run_sync(s->folder));
-    if (s->options.shards == 1)
+    if (s->options.shards == 1 && was_run)
         TRY(sal_run_remove_own_temporaries(s->folder));
     TRY(sal_run_remove_temporaries(s->folder, &s->run, &s->names));
     s->has_root = stat(s->dataset->root[0] ? s->dataset->root : ".", &s->root) == 0;
@@ -252,14 +256,24 @@ done:
     return st;
 }
 
+static int is_stopped(void *context)
+{
+    return sal_sweep_look(context);
+}
+
 sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
+    int lock = -1;
+    TRY(sal_output_folder(s->folder, SAL_RUN_JSON));
+    TRY(sal_run_lock(&lock, s->folder, SAL_SWEEP_SECONDS_TO_WAIT, is_stopped, s));
     TRY(open_run(s, engine));
     TRY(or_anew(sal_sweep_list_pending(s)));
     /* What shards were merged into is no longer what they are. */
     if (s->options.shards > 1 && s->count > 0)
         TRY(sal_run_remove_merged(s->folder));
 done:
+    if (lock >= 0)
+        close(lock);
     return st;
 }

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { DEFAULT_PREDICTIONS = 5, MAX_PREDICTIONS = 4096 };
 
@@ -263,10 +264,22 @@ static sal_status close_results(sal_sweep_state *s, const char *outcome)
     return st;
 }
 
-static sal_status finish(sal_sweep_state *s)
+/* The table of a whole run. */
+static sal_status export_table(const sal_sweep_state *s)
 {
     sal_status st = SAL_OK;
     char *csv = NULL;
+    TRY(sal_run_path(&csv, s->folder, SAL_RUN_CSV));
+    TRY(sal_sweep_export(s->folder, csv, NULL, NULL, NULL));
+done:
+    free(csv);
+    return st;
+}
+
+static sal_status finish(sal_sweep_state *s)
+{
+    sal_status st = SAL_OK;
+    int lock = -1;
     const char *outcome = "complete";
     TRY(sal_store_flush(s->store));
     if (s->progress.done < s->progress.pictures) {
@@ -281,16 +294,17 @@ static sal_status finish(sal_sweep_state *s)
     TRY(sal_store_keep_limits(s->store, &s->options.explain.limits));
 done:
     if (st == SAL_OK || st == SAL_ERROR_CANCELLED) {
+        const int whole = st == SAL_OK && s->options.shards == 1;
+        /* Between the results and their table nobody begins anew. */
+        if (whole)
+            st = sal_run_lock(&lock, s->folder, SAL_SWEEP_SECONDS_TO_WAIT, NULL, NULL);
         const sal_status closed = close_results(s, outcome);
-        if (closed != SAL_OK)
-            st = closed;
+        st = closed != SAL_OK ? closed : st;
+        if (whole && st == SAL_OK)
+            st = export_table(s);
     }
-    if (st == SAL_OK && s->options.shards == 1) {
-        st = sal_run_path(&csv, s->folder, SAL_RUN_CSV);
-        if (st == SAL_OK)
-            st = sal_sweep_export(s->folder, csv, NULL, NULL, NULL);
-    }
-    free(csv);
+    if (lock >= 0)
+        close(lock);
     return st;
 }
 
@@ -356,6 +370,7 @@ static sal_status prepare(sal_sweep_state *s, sal_engine *const *engines, size_t
         s->options.predictions = s->info.outputs;
     if (s->options.explain.limits.max_memory == 0)
         s->options.explain.limits.max_memory = sal_picture_default_memory();
+    s->began = sal_pipeline_now();
     TRY(sal_sweep_begin(s, engines[0]));
 done:
     return st;

@@ -57,7 +57,8 @@ class Limits(Case):
 
     def test_a_file_larger_than_the_memory_for_it(self):
         path = self.sparse("x.tif", b"II*\0", 50 << 20)
-        self.refuse(path, "50 MiB, more than the 40 MiB of memory for a picture: --max-memory sets it", "--max-memory", "40M")
+        self.refuse(path, "has 52428800 bytes, more than the 41943040 bytes of memory for a picture: --max-memory sets it",
+                    "--max-memory", "40M")
 
     def test_max_pixels(self):
         picture = self.write("a.png", files.gradient_png(40, 30))

@@ -1,11 +1,13 @@
 """Run folders that hold files of others, come from elsewhere, or are damaged: a run touches what it made, and refuses the
 rest by name."""
 
+import fcntl
 import json
 import os
 import random
 import shutil
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 
@@ -109,6 +111,86 @@ class ForeignFolders(RunFolderCase):
                 self.put("RUN/results.sqlite" + ending)
                 for options in ([], ["--restart"]):
                     self.refused("results.sqlite" + ending, *options)
+
+    def test_unfinished_files_of_no_run_stay(self):
+        """They end as salmap's do, and the folder was no run."""
+        top = self.draw_many(2)
+        mine = ["RUN/%s.tmp-1-2" % name for name in ("run.json", "manifest.csv", "results.csv", "results.sqlite")]
+        for run in (lambda: self.sweep(top), lambda: self.shards(top)):
+            shutil.rmtree(self.result, ignore_errors=True)
+            for name in mine:
+                self.put(name)
+            run()
+            for name in mine:
+                self.assertEqual(self.read(self.path(name)), b"precious", name)
+        shutil.rmtree(self.result)
+        self.shards(top)
+        for name in mine:
+            self.put(name.replace("RUN", "out"))
+        self.merge(self.result, "-o", self.out)
+        for name in mine:
+            self.assertEqual(self.read(self.path(name.replace("RUN", "out"))), b"precious", name)
+
+    def test_a_folder_called_as_an_unfinished_file(self):
+        top = self.draw_many(2)
+        self.sweep(top)
+        folders = ["RUN/run.json.tmp-1-1", "RUN/maps/000/p0000.npy.tmp-1-1", "RUN/overlays/000/p0001.overlay.png.tmp-1-1"]
+        for name in folders:
+            os.mkdir(self.path(name))
+        self.sweep(top)
+        self.sweep(top, "--restart")
+        for name in folders:
+            self.assertTrue(os.path.isdir(self.path(name)), name)
+
+    def test_hard_links_are_not_written_through(self):
+        top = self.draw_many(2)
+        self.sweep(top)
+        self.put("victim")
+        for ending in ("-in-flight", "-journal", "-wal", "-shm"):
+            with self.subTest(ending=ending):
+                name = self.path("RUN/results.sqlite" + ending)
+                os.link(self.path("victim"), name)
+                self.sweep(top, code=2, texts=["results.sqlite%s: is a hard link, and the file's other names would be written to "
+                                               "as well: " % ending])
+                self.assertEqual(self.read(self.path("victim")), b"precious")
+                os.remove(name)
+        os.link(self.path("RUN/results.sqlite"), self.path("backup"))
+        backup = self.read(self.path("backup"))
+        self.sweep(top, code=2, texts=["RUN/results.sqlite: is a hard link, and the file's other names would be written to as "
+                                       "well: put a copy in its place\n"])
+        self.check(["export", self.result], 0)
+        self.sweep(top, "--restart")
+        self.assertEqual(self.read(self.path("backup")), backup)
+
+    def test_a_table_of_the_user_s_beside_shards(self):
+        top = self.draw_many(4)
+        self.shards(top)
+        self.put("RUN/results.csv")
+        self.refused("results.csv", "--restart")
+        self.merge(self.result, code=2, texts=["RUN/results.csv" + FOREIGN])
+        self.sweep(top, "--shard", "0/2", "--restart")
+        self.assertEqual(self.read(self.path("RUN/results.csv")), b"precious")
+
+    def test_a_database_of_the_user_s(self):
+        top = self.draw_many(4)
+        said = ": is a database of something else, and results would go there: choose another folder\n"
+        for sharded, commands in ((True, (["--restart"], ["--shard", "0/2", "--restart"], "merge")), (False, ([], ["--restart"]))):
+            shutil.rmtree(self.result, ignore_errors=True)
+            if sharded:
+                self.shards(top)
+            else:
+                self.sweep(top)
+                os.remove(self.path("RUN/results.sqlite"))
+                os.remove(self.path("RUN/results.csv"))
+            self.edit("RUN/results.sqlite", "CREATE TABLE mine(x)", "INSERT INTO mine VALUES(1)")
+            before = self.everything()
+            for options in commands:
+                with self.subTest(sharded=sharded, options=options):
+                    if options == "merge":
+                        self.merge(self.result, code=2, texts=["RUN/results.sqlite" + said])
+                    else:
+                        self.sweep(top, *options, code=2, texts=["RUN/results.sqlite" + said])
+                    self.assertEqual(self.everything(), before)
 
     def test_a_run_json_that_was_changed_makes_no_run(self):
         self.sweep(self.draw_many(2))
@@ -269,6 +351,32 @@ class ReceivedRuns(RunFolderCase):
                 self.assertEqual(sorted(after), sorted(before))
                 self.assertEqual([key for key in before if after[key] != before[key] and "0-of-2" not in key], [])
 
+    def test_what_rows_name_is_not_removed(self):
+        """Names that a run of other pictures or options would have, and that the rows tell of."""
+        self.sweep(self.top)
+        mine = ["maps/000/annotated.npy", "maps/000/p0001-7.npy", "maps/000/p0002.top9.npz", "maps/000/p0003.top1.npy",
+                "maps/005/far.npy", "overlays/000/annotated.overlay.png"]
+        for name in mine:
+            self.put("RUN/" + name)
+        self.edit("RUN/results.sqlite", "UPDATE pictures SET path = 'annotated.png' WHERE id = 0",
+                  "UPDATE maps SET map_file = 'maps/000/annotated.npy', overlay_file = 'overlays/000/annotated.overlay.png'"
+                  " WHERE picture = 0", "UPDATE maps SET map_file = 'maps/000/p0001-7.npy' WHERE picture = 1",
+                  "UPDATE maps SET map_file = 'maps/000/p0002.top9.npz' WHERE picture = 2",
+                  "UPDATE maps SET map_file = 'maps/000/p0003.top1.npy' WHERE picture = 3",
+                  "INSERT INTO pictures(id, path, status) VALUES(5000, 'far.png', 'ok')",
+                  "INSERT INTO maps(picture, rank, map_file) VALUES(5000, 1, 'maps/005/far.npy')")
+        self.sweep(self.top, "--restart")
+        for name in mine:
+            self.assertEqual(self.read(self.path("RUN", name)), b"precious", name)
+
+    def test_a_shard_of_other_options_takes_its_files_along(self):
+        """run.json is of the shard that was begun anew before."""
+        self.shards(self.top)
+        self.sweep(self.top, "--shard", "0/2", "--restart", "--maps", "npz", "--overlay-format", "jpeg")
+        self.sweep(self.top, "--shard", "1/2", "--restart", "--maps", "npz", "--overlay-format", "jpeg")
+        self.assertEqual({os.path.splitext(name)[1] for name in os.listdir(self.path("RUN/maps/000"))}, {".npz"})
+        self.assertEqual({os.path.splitext(name)[1] for name in os.listdir(self.path("RUN/overlays/000"))}, {".jpg"})
+
     def test_a_link_among_the_maps_is_not_copied(self):
         self.shards(self.top)
         os.remove(self.path("RUN/maps/000/p0003.npy"))
@@ -347,11 +455,11 @@ class ReceivedRuns(RunFolderCase):
             ("endless view", no_table % "not a table: maps", "DROP TABLE maps", "CREATE VIEW maps AS " + self.ENDLESS % columns),
             ("endless manifest", no_table % "not a table: manifest", "DROP TABLE manifest",
              "CREATE VIEW manifest AS " + self.ENDLESS % "x AS salmap_id, x AS path"),
-            ("a map of nobody", ": table maps, picture 99: there is no such picture", "UPDATE maps SET picture = 99 WHERE picture = 3"),
+            ("a map of nobody", ": table maps, picture 99: there is no such picture", "INSERT INTO maps(picture, rank) VALUES(99, 1)"),
             ("a map before all", ": table maps, picture -1: there is no such picture",
              "UPDATE maps SET picture = -1 WHERE picture = 3"),
             ("a prediction of nobody", ": table predictions, picture 7: there is no such picture",
-             "UPDATE predictions SET picture = 7, rank = rank + 10 WHERE picture = 3"),
+             "INSERT INTO predictions(picture, rank) VALUES(7, 1)"),
             ("no timings", ": picture 0 has no full row", "DELETE FROM timings"),
         ):
             with self.subTest(name=name):
@@ -361,7 +469,7 @@ class ReceivedRuns(RunFolderCase):
         for value in ("x''", "x'00ff'", "''"):
             self.put("RUN/results.sqlite", good)
             self.edit("RUN/results.sqlite", "UPDATE pictures SET path = %s, error = %s WHERE id = 3" % (value, value),
-                      "UPDATE manifest SET path = %s" % value)
+                      "UPDATE manifest SET path = %s WHERE salmap_id = 3" % value)
             for kind in ("--csv", "--json"):
                 self.check(["export", self.result, kind], 0)
 
@@ -390,12 +498,146 @@ class ReceivedRuns(RunFolderCase):
         self.sweep(self.top)
         self.assert_same_files(self.snapshot(), first)
 
+    def test_constraints_of_a_database_are_not_looked_at(self):
+        """They may take for ever."""
+        self.sweep(self.top)
+        self.check(["export", self.result, "--json", "-o", self.path("good.json")], 0)
+        self.edit("RUN/results.sqlite", "PRAGMA writable_schema = ON",
+                  "UPDATE sqlite_master SET sql = substr(sql, 1, length(sql) - 1) || ', CHECK(id < 0))' WHERE name = 'pictures'")
+        self.check(["export", self.result, "--json", "-o", self.path("again.json")], 0)
+        self.assertEqual(self.read(self.path("again.json")), self.read(self.path("good.json")))
+
+    def test_what_somebody_added_to_a_database(self):
+        """What changes or slows salmap's own tables is refused; a list of a column, a view and a table are the user's."""
+        self.sweep(self.top)
+        good = self.read(self.path("RUN/results.sqlite"))
+        index = ", or no results of salmap (an index that is more than a list of a table: x)"
+        for statement, text in (
+            ("CREATE UNIQUE INDEX x ON maps(target)", index),
+            ("CREATE INDEX x ON maps(target) WHERE target > 1", index),
+            ("CREATE INDEX x ON maps(abs(target))", index),
+            ("CREATE TABLE x(a, b AS (hex(zeroblob(1000))))", ", or no results of salmap (a computed column in table: x)"),
+        ):
+            with self.subTest(statement=statement):
+                self.put("RUN/results.sqlite", good)
+                try:
+                    self.edit("RUN/results.sqlite", statement)
+                except sqlite3.IntegrityError:
+                    self.edit("RUN/results.sqlite", "DELETE FROM maps WHERE picture > 0", statement)
+                self.exports(text)
+                self.sweep(self.top, code=1, texts=["RUN/results.sqlite: is damaged" + text + "; --restart begins anew\n"])
+        self.put("RUN/results.sqlite", good)
+        self.edit("RUN/results.sqlite", "CREATE INDEX x ON maps(target)", "CREATE VIEW y AS SELECT * FROM maps",
+                  "CREATE TABLE mine(a)")
+        self.sweep(self.top)
+        self.check(["export", self.result], 0)
+
+    def test_rows_that_are_missing_or_too_many(self):
+        """Of a run that is whole: nothing is exported but the whole."""
+        self.sweep(self.top, "--target", "top:2")
+        good = self.read(self.path("RUN/results.sqlite"))
+        for text, *statements in (
+            (": table predictions, picture 0: it has more rows than option top-k says",
+             "DELETE FROM run WHERE key = 'option.top-k'"),
+            (": table predictions, picture 0: it has more rows than option top-k says",
+             "UPDATE run SET value = 0 WHERE key = 'option.top-k'"),
+            (": table predictions, picture 3: it did not fail, and has no row", "DELETE FROM predictions WHERE picture = 3"),
+            (": table predictions, picture 3: its ranks are not counted from 1", "DELETE FROM predictions WHERE picture = 3 AND rank = 2"),
+            (": table maps, picture 3: it did not fail, and has no row", "DELETE FROM maps WHERE picture = 3"),
+            (": table maps, picture 3: its ranks are not counted from 1", "DELETE FROM maps WHERE picture = 3 AND rank = 1"),
+            (": table maps, picture 0: it did not fail, and has no row", "DELETE FROM maps"),
+            (": table pictures, picture 3: its path is another one in the list", "UPDATE pictures SET path = 'p0004.png' WHERE id = 3"),
+        ):
+            with self.subTest(statements=statements):
+                self.put("RUN/results.sqlite", good)
+                self.edit("RUN/results.sqlite", *statements)
+                self.check(["export", self.result, "--csv"], 1, "RUN/results.sqlite: is damaged" + text + "\n")
+                if "top-k" not in text:
+                    self.check(["export", self.result, "--json"], 1, "RUN/results.sqlite: is damaged" + text + "\n")
+        self.put("RUN/results.sqlite", good)
+        self.edit("RUN/results.sqlite", "ALTER TABLE manifest RENAME COLUMN path TO place")
+        self.exports(": table manifest has no column path")
+
+    def test_pictures_that_are_others_than_those_of_the_list(self):
+        self.sweep(self.top)
+        self.edit("RUN/results.sqlite", "UPDATE pictures SET path = 'p0004.png' WHERE id = 3")
+        self.sweep(self.top, code=1, texts=["RUN/results.sqlite: picture 3 is not in the list; --restart begins anew\n"])
+
+    def test_the_list_is_the_run_s_and_not_the_shards(self):
+        labels = self.write("labels.csv", b"path,age,river\n" + b"".join(b"in/p%04d.png,%d,Teno\n" % (i, i) for i in range(6)))
+        self.shards(labels)
+        self.merge(self.result, "-o", self.out)
+        self.edit("RUN/shards/0-of-2.sqlite", "ALTER TABLE manifest RENAME COLUMN age TO x",
+                  "ALTER TABLE manifest RENAME COLUMN river TO age", "ALTER TABLE manifest RENAME COLUMN x TO river")
+        self.merge(self.result)
+        self.assertEqual(self.read(self.path("RUN/results.csv")), self.read(self.path("out/results.csv")))
+
+    def test_a_merge_makes_a_table_that_is_gone(self):
+        self.sweep(self.top)
+        table = self.read(self.path("RUN/results.csv"))
+        os.remove(self.path("RUN/results.csv"))
+        self.merge(self.result)
+        self.assertEqual(self.read(self.path("RUN/results.csv")), table)
+
+    def test_names_that_are_almost_a_shard_s(self):
+        self.shards(self.top)
+        shard = self.read(self.path("RUN/shards/1-of-2.sqlite"))
+        mine = ["RUN/shards/" + name for name in ("01-of-2.sqlite", " 1-of-2.sqlite", "+1-of-2.sqlite", "1-of-02.sqlite",
+                                                  "1-of-2.sqlite.sqlite", "-0-of-2.sqlite")]
+        for name in mine:
+            self.put(name, shard)
+        self.merge(self.result)
+        self.sweep(self.top, "--restart")
+        for name in mine:
+            self.assertEqual(self.read(self.path(name)), shard, name)
+
     def test_bytes_that_were_not_known(self):
         """An earlier salmap recorded 0 where it could not ask for the size of a file."""
         self.sweep(self.top)
         for value in ("0", "NULL"):
             self.edit("RUN/results.sqlite", "UPDATE pictures SET bytes = %s" % value)
             self.sweep(self.top)
+
+
+class Together(RunFolderCase):
+    """Several at one folder."""
+
+    def held(self):
+        """The folder as another salmap holds it while it begins."""
+        folder = os.open(self.result, os.O_RDONLY | os.O_DIRECTORY)
+        self.addCleanup(os.close, folder)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        return folder
+
+    def test_nothing_goes_while_another_begins(self):
+        top = self.draw_many(3)
+        self.sweep(top)
+        expected = self.snapshot()
+        for options in ([], ["--restart"]):
+            folder = self.held()
+            before = self.everything()
+            process = self.start(top, *options)
+            with self.assertRaises(subprocess.TimeoutExpired):
+                process.wait(1)
+            self.assertEqual(self.everything(), before)
+            fcntl.flock(folder, fcntl.LOCK_UN)
+            self.assertEqual(process.wait(), 0)
+            self.assert_same_files(self.snapshot(), expected)
+
+    def test_two_that_begin_anew_at_once(self):
+        top = self.draw_many(8)
+        self.sweep(top)
+        expected = self.snapshot()
+        for _ in range(6):
+            both = [self.start(top, "--restart", stderr=subprocess.PIPE) for _ in range(2)]
+            codes = []
+            for process in both:
+                said = process.communicate()[1].decode()
+                codes.append(process.returncode)
+                if process.returncode:
+                    self.assertIn("in use by another salmap that is running", said)
+            self.assertIn(sorted(codes), ([0, 0], [0, 1]))
+            self.assert_same_files(self.snapshot(), expected)
 
 
 class Mutants(RunFolderCase):

@@ -75,8 +75,8 @@ Test(set, takes_every_word_and_number)
     }
     expect_set(&p, "crop-resize", "256");
     cr_expect_eq(p.crop_resize, 256);
-    expect_set(&p, "fill", "-0.5");
-    cr_expect_eq(p.fill, -0.5F);
+    expect_set(&p, "fill", "127.5");
+    cr_expect_eq(p.fill, 127.5F);
     expect_set(&p, "scale", "1/255");
     cr_expect_eq(p.scale, 1.0F / 255.0F);
     expect_set(&p, "mean", "1,2.5,3e1");

@@ -181,9 +181,9 @@ Test(export, is_in_the_order_of_the_list)
     plain_result plain[4];
     const sal_result results[] = {*make_plain(&plain[0], 3, 3, 0), *make_plain(&plain[1], 0, 0, 0),
                                   *make_plain(&plain[2], 2, 2, 0)};
-    make_run("path\na0.png\na1.png\na2.png\na3.png\n", "method gradient\n", results, 3);
+    make_run("path\na0.png\na1.png\na2.png\na3.png\n", "method gradient\ntop-k 1\n", results, 3);
     cr_expect_str_eq(csv(),
-                     "path" PICTURE_NAMES MAP_NAMES "\n"
+                     "path" PICTURE_NAMES MAP_NAMES ",top1,top1_score,top1_probability\n"
                      "a0.png,ok,,100,30,20,0,0,0.5,,1,0,0,0.5,1,4,2,0,0.25,0.125,0.5,0.75,maps/000/a0.npy,,0,0,0.5\n"
                      "a2.png,ok,,102,30,20,2,2,0.5,,1,2,2,0.5,1,4,2,0,0.25,0.125,0.5,0.75,maps/000/a2.npy,,2,2,0.5\n"
                      "a3.png,ok,,103,30,20,3,3,0.5,,1,3,3,0.5,1,4,2,0,0.25,0.125,0.5,0.75,maps/000/a3.npy,,3,3,0.5\n");
@@ -281,7 +281,8 @@ Test(export, json_has_the_first_4096_bytes_of_a_path_in_hexadecimal)
     for (size_t i = 0; i < 3; i++) {
         make_run("path\na.png\n", "", make_plain(&plain, 0, 0, 0), 1);
         change(store(), text_from("UPDATE pictures SET path = x'ff' || CAST(printf('%%.*c', %s, 'a') AS BLOB);"
-                                  "UPDATE pictures SET path = CAST(path AS BLOB)",
+                                  "UPDATE pictures SET path = CAST(path AS BLOB);"
+                                  "UPDATE manifest SET path = (SELECT path FROM pictures)",
                                   lengths[i]));
         const char *hex = strstr(json(), "\"path_hex\": \"ff6161");
         cr_assert_not_null(hex);

@@ -250,27 +250,3 @@ Test(files, of_endless_names_are_nobody_s)
     cr_expect_eq(sal_run_names_find_unfinished(names, name), -1);
     cr_expect_eq(sal_run_names_find(names, name), -1);
 }
-
-Test(files, fit_a_picture_without_the_list)
-{
-    static const struct {
-        const char *name;
-        int64_t picture;
-        const char *path;
-        int fits;
-    } cases[] = {
-        {"maps/000/a.npy", 7, "x/a.png", 1},     {"maps/001/a.npy", 1999, "a.png", 1},
-        {"maps/001/a.npy", 7, "a.png", 0},       {"maps/000/a-2.npy", 7, "a.png", 1},
-        {"maps/000/a-1.npy", 7, "a.png", 0},     {"maps/000/a-02.npy", 7, "a.png", 0},
-        {"maps/000/a-.npy", 7, "a.png", 0},      {"maps/000/ab.npy", 7, "a.png", 0},
-        {"maps/000/a.top12.npz", 7, "a.png", 1}, {"maps/000/a-3.top1.png", 7, "a.png", 1},
-        {"maps/000/a.top0.npy", 7, "a.png", 0},  {"overlays/000/a.overlay.jpg", 7, "a.png", 1},
-        {"overlays/000/a.png", 7, "a.png", 0},   {"maps/000/a.txt", 7, "a.png", 0},
-        {"maps/000/b.npy", 7, "a.png", 0},       {"maps/000/.npy", 7, "", 0},
-        {"run.json", 7, "run.json", 0},          {"maps/000/a.npy", -1, "a.png", 0},
-        {"maps/000/../a.npy", 7, "a.png", 0},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        cr_expect_eq(sal_run_names_fit(cases[i].name, cases[i].picture, cases[i].path), cases[i].fits, "%s",
-                     cases[i].name);
-}

@@ -349,7 +349,7 @@ Test(merge, of_a_run_that_was_never_split_has_nothing_to_do)
     cr_expect_eq(info.shards, 0);
     cr_expect_eq(info.pictures, PICTURES);
     cr_expect_eq(info.failed, 1);
-    cr_expect_str_eq(names_in(scratch("run")), "results.sqlite ");
+    cr_expect_str_eq(names_in(scratch("run")), "results.csv results.sqlite "); /* the table was not there */
     /* Elsewhere that is no answer. */
     expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO,
                  "{}/run: there are no shards in this folder: {}/run/shards: No such file or directory");
@@ -732,7 +732,7 @@ Test(merge, is_alone_in_its_folder)
     const int other = open(scratch("run"), O_RDONLY | O_DIRECTORY);
     cr_assert_eq(flock(other, LOCK_EX), 0);
     write_text(scratch("run/results.sqlite.tmp-1-0"), "the other's");
-    refuse(SAL_ERROR_IO, "{}/run: another merge is at work in this folder");
+    refuse(SAL_ERROR_IO, "{}/run: another salmap is at work in this folder: run again when it has ended");
     cr_expect_str_eq(text_of(scratch("run/results.sqlite.tmp-1-0")), "the other's");
     cr_assert_eq(flock(other, LOCK_UN), 0);
     must(merge_in_place(&info));

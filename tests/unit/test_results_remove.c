@@ -288,7 +288,7 @@ Test(removing, leaves_a_table_that_shards_cannot_have)
     must(sal_run_remove_shard(folder(), &run));
     cr_expect(exists(scratch("run/results.csv")));
     must(sal_run_remove(folder()));
-    cr_expect_str_eq(names_in(folder()), "run.json ");
+    cr_expect_str_eq(names_in(folder()), "results.csv run.json ");
 }
 
 Test(removing, takes_damaged_results_too)
@@ -352,11 +352,6 @@ Test(removing, keeps_the_description_where_something_is_left)
     cr_expect(exists(scratch("run/run.json")));
     expect_error(sal_run_remove_merged(folder()), SAL_ERROR_IO, "{}/run/results.csv: cannot remove: Is a directory");
     (void)remove(scratch("run/results.csv"));
-    make_folder(scratch("run/run.json.tmp-1-1"));
-    expect_error(sal_run_remove_own_temporaries(folder()), SAL_ERROR_IO,
-                 "{}/run/run.json.tmp-1-1: cannot remove: Is a directory");
-    expect_error(sal_run_remove(folder()), SAL_ERROR_IO, "{}/run/run.json.tmp-1-1: cannot remove: Is a directory");
-    (void)remove(scratch("run/run.json.tmp-1-1"));
     cr_expect(exists(scratch("run/manifest.csv")));
     must(sal_run_refuse_foreign(folder(), 1));
     must(sal_run_remove(folder()));
@@ -493,8 +488,9 @@ Test(removing, takes_the_list_of_another_run_with_a_shard)
     cr_expect_str_eq(names_in(folder()), "manifest.csv maps/ overlays/ run.json shards/ ");
 }
 
-/* Its rows name files of options that run.json has no longer, since another shard began anew. */
-Test(removing, takes_the_files_that_the_rows_of_a_shard_name)
+/* They are of options that run.json has no longer, since another shard began anew. What its rows name counts for
+ * nothing. */
+Test(removing, takes_the_files_of_a_shard_s_own_options)
 {
     put_shard();
     run.settings = "maps npz\noverlays none\n";
@@ -505,9 +501,9 @@ Test(removing, takes_the_files_that_the_rows_of_a_shard_name)
            text_from("UPDATE maps SET map_file = '%s' WHERE picture = %zu", file, ours[0]));
     put(file);
     must(sal_run_remove_shard(folder(), &run));
-    cr_expect_str_eq(names_in(scratch("run/maps/000")), theirs < ours[0]
-                                                            ? text_from("%s%s", map_of(theirs), map_of(ours[0]))
-                                                            : text_from("%s%s", map_of(ours[0]), map_of(theirs)));
+    cr_expect(exists(scratch("run/%s", file)));
+    (void)remove(scratch("run/%s", file));
+    cr_expect_str_eq(names_in(scratch("run/maps/000")), map_of(theirs));
     cr_expect_str_eq(names_in(scratch("run/overlays/000")), overlay_of(theirs));
 }
 
@@ -625,11 +621,17 @@ Test(removing, takes_unfinished_files_of_the_run_s_shard)
     cr_expect(exists(scratch("run/maps/000/a%zu.npy.tmp-7-7", other)));
 }
 
-Test(removing, says_which_unfinished_file_stays)
+/* Nobody knows whose it is, and it is in nobody's way. */
+Test(removing, leaves_a_folder_that_is_called_as_an_unfinished_file)
 {
+    put_run();
     make_folder(scratch("run/maps/000/a0.npy.tmp-1-2"));
-    expect_error(sal_run_remove_temporaries(folder(), &run, names_of(list, run.settings)), SAL_ERROR_IO,
-                 "{}/run/maps/000/a0.npy.tmp-1-2: cannot remove: Is a directory");
+    make_folder(scratch("run/run.json.tmp-1-1"));
+    must(sal_run_remove_temporaries(folder(), &run, names_of(list, run.settings)));
+    must(sal_run_remove_own_temporaries(folder()));
+    must(sal_run_remove(folder()));
+    cr_expect_str_eq(names_in(folder()), "maps/ run.json run.json.tmp-1-1/ ");
+    cr_expect_str_eq(names_in(scratch("run/maps/000")), "a0.npy.tmp-1-2/ ");
 }
 
 /* ---- Overlays ------------------------------------------------------------ */

@@ -120,6 +120,11 @@ Test(run, names_of_shards_are_read)
         {"1-of-2", 0, 0, 0},
         {"1-of-2.SQLITE", 0, 0, 0},
         {"x1-of-2.sqlite", 0, 0, 0},
+        {"01-of-2.sqlite", 0, 0, 0},
+        {"1-of-02.sqlite", 0, 0, 0},
+        {" 1-of-2.sqlite", 0, 0, 0},
+        {"+1-of-2.sqlite", 0, 0, 0},
+        {"1-of-+2.sqlite", 0, 0, 0},
         {"results.sqlite", 0, 0, 0},
         {"", 0, 0, 0},
     };
@@ -210,8 +215,8 @@ static void leave_journal(const char *to)
     const char *from = scratch("whole.sqlite");
     cr_assert_eq(sqlite3_open(from, &db), SQLITE_OK);
     cr_assert_eq(sqlite3_exec(db,
-                              "CREATE TABLE t(k); INSERT INTO t VALUES(1); PRAGMA locking_mode = EXCLUSIVE;"
-                              "PRAGMA journal_mode = WAL; INSERT INTO t VALUES(2)",
+                              "CREATE TABLE run(k); INSERT INTO run VALUES(1); PRAGMA locking_mode = EXCLUSIVE;"
+                              "PRAGMA journal_mode = WAL; INSERT INTO run VALUES(2)",
                               NULL, NULL, NULL),
                  SQLITE_OK);
     copy_with_journal(from, to);
@@ -224,7 +229,7 @@ Test(run, settles_what_a_killed_process_left)
     cr_assert_str_eq(names_in(scratch("cut")), "results.sqlite results.sqlite-wal ");
     must(sal_run_settle(scratch("cut/results.sqlite")));
     cr_expect_str_eq(names_in(scratch("cut")), "results.sqlite ");
-    cr_expect_str_eq(rows_of(scratch("cut/results.sqlite"), "SELECT group_concat(k) FROM t"), "'1,2'\n");
+    cr_expect_str_eq(rows_of(scratch("cut/results.sqlite"), "SELECT group_concat(k) FROM run"), "'1,2'\n");
     cr_expect_str_eq(rows_of(scratch("cut/results.sqlite"), "PRAGMA journal_mode"), "'delete'\n");
     must(sal_run_settle(scratch("cut/results.sqlite")));
     must(sal_run_settle(scratch("cut/none.sqlite")));

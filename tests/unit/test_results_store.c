@@ -433,7 +433,8 @@ Test(store, tells_results_of_pictures_that_are_not_in_the_list)
         must(sal_store_close(s, "complete"));
     }
     change(path(), "DROP TABLE pictures; CREATE TABLE pictures(id, path, status, error, bytes, width, height,"
-                   " predicted, predicted_score, predicted_probability, correct); INSERT INTO pictures(id) VALUES(3)");
+                   " predicted, predicted_score, predicted_probability, correct); INSERT INTO pictures(id, path) "
+                   "VALUES(3, 'a3.png')");
     sal_store *s = open_store();
     expect_error(sal_store_known(known, s), SAL_ERROR_FORMAT, "{}/run/results.sqlite: picture 3 has no status");
     must(sal_store_close(s, "complete"));
