@@ -203,11 +203,15 @@ if [[ -n $bundle ]]; then
     exit 0
 fi
 copy_repository
+SECONDS=0
 inside /salmap/scripts/demo.sh
+echo "fresh_check.sh: scripts/demo.sh took $SECONDS s"
 check_pictures
 check_cuda_refused
 if [[ $tests -eq 1 ]]; then
+    SECONDS=0
     inside /salmap/scripts/test.sh
+    echo "fresh_check.sh: scripts/test.sh took $SECONDS s"
 else
     rm -rf "$chroot_dir/salmap/out"
     export -f inside
