@@ -278,6 +278,7 @@ typedef struct sal_step_info {
     uint64_t arena_offset; /* where the result lies */
     uint64_t kept_bytes;   /* masks, indices or values kept for the backward pass */
     uint64_t flops;        /* one picture */
+    const char *note;      /* what went otherwise than planned: a part of cuDNN that is missing, say; or NULL */
 } sal_step_info;
 
 SAL_API sal_status sal_engine_get_plan(sal_plan_info *out, const sal_engine *engine);
@@ -592,8 +593,9 @@ typedef struct sal_sweep_options {
     int max_failures_set;  /* 0: any number may fail */
     int restart;           /* 1: throws away what an earlier run made there, and no other file */
     int retry_failed;      /* 1: tries again whatever failed before, not only what could not be read */
-    /* Called on the calling thread about ten times a second while pictures are computed, and after the last of them;
-     * not 0 stops the run: what is being computed is finished and saved. May be NULL. */
+    /* Called on the calling thread about ten times a second while pictures are computed, or another salmap begins or
+     * merges in the run folder, and after the last of them; not 0 stops the run: what is being computed is finished and
+     * saved. May be NULL. */
     int (*progress)(void *context, const sal_sweep_progress *progress);
     /* Called for each picture that failed; may be NULL. */
     void (*picture_failed)(void *context, const char *path, const char *error);

@@ -199,7 +199,7 @@ static int sweep(const settings *s, sal_sweep_options *o, sal_model *model, cons
         sweep_report_clear(&report);
         if (st != SAL_OK)
             cli_fail(self, 0, "%s", sal_last_error());
-        if (st == SAL_OK || st == SAL_ERROR_CANCELLED || s->json)
+        if (st == SAL_OK || (st == SAL_ERROR_CANCELLED && last.pictures > 0) || s->json)
             sweep_report_end(&report, &last,
                              st == SAL_OK                ? "complete"
                              : st == SAL_ERROR_CANCELLED ? "stopped"

@@ -56,11 +56,10 @@ const char *text_cut(char *text, size_t size, const char *name, size_t width)
 static void hide_controls(char *text)
 {
     for (unsigned char *c = (unsigned char *)text; *c; c++)
-        if ((*c < ' ' && *c != '\n') || *c == 0x7F || (c > (unsigned char *)text && c[-1] == 0xC2 && *c < 0xA0)) {
-            if (*c >= 0x80)
-                c[-1] = ' ';
+        if ((*c < ' ' && *c != '\n') || *c == 0x7F)
             *c = '?';
-        }
+        else if (*c == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0)
+            c[0] = c[1] = '?';
 }
 
 void text_print_list(FILE *to, const char *format, va_list args)

@@ -178,7 +178,6 @@ static sal_status collect_predictions(char **out, export *e, int64_t id)
         print_columns(to, e->predictions, 2, 5);
         TRY(sal_sql_step(&e->prediction_row, e->sql, e->predictions));
     }
-    TRY(export_check_some(e, "predictions", found));
     if (found > e->predictions_kept)
         st = export_fail_row(e, "predictions", id, "it has more rows than option top-k says");
     for (; found < e->predictions_kept; found++)
@@ -210,7 +209,6 @@ static sal_status print_csv(export *e, int64_t id)
         if (own)
             TRY(sal_sql_step(&e->map_row, e->sql, e->maps));
     }
-    TRY(export_check_some(e, "maps", maps));
 done:
     free(predictions);
     return st;
@@ -278,8 +276,6 @@ static sal_status print_json(export *e, int64_t id)
         put_value(&j, timing_names[k - 1], e->timings, k);
     sal_json_end(&j, '}');
     fputc('\n', e->to);
-    TRY(export_check_some(e, "predictions", predictions));
-    TRY(export_check_some(e, "maps", maps));
 done:
     return st;
 }
@@ -316,6 +312,7 @@ sal_status sal_export_print(FILE *to, sal_sql *sql, const sal_export_options *o)
         TRY(export_check_picture(&e));
         const int64_t id = e.picture;
         TRY(export_check_all_taken(&e, id));
+        TRY(export_check_some(&e));
         TRY(step_with(&e, e.manifest, id));
         TRY(export_check_path(&e));
         TRY(step_with(&e, e.timings, id));

@@ -1,4 +1,4 @@
-/* Are the rows of results such as a run makes? A row that is not is an error, and is never printed. */
+/* Are the rows of results such as a run makes? */
 #include "results/export_internal.h"
 
 #include <string.h>
@@ -36,13 +36,6 @@ sal_status export_check_rank(const export *e, const char *table, sqlite3_stmt *s
                : export_fail_row(e, table, e->picture, "its ranks are not counted from 1");
 }
 
-sal_status export_check_some(const export *e, const char *table, int64_t found)
-{
-    return found > 0 || strcmp(sal_sql_text(e->pictures, STATUS), "ok") != 0
-               ? SAL_OK
-               : export_fail_row(e, table, e->picture, "it did not fail, and has no row");
-}
-
 /* A row that no picture took, before the one whose turn it is, or after the last. */
 static sal_status check_taken(const export *e, int row, sqlite3_stmt *s, const char *table, int64_t id)
 {
@@ -57,6 +50,16 @@ sal_status export_check_all_taken(const export *e, int64_t id)
     TRY(check_taken(e, e->prediction_row, e->predictions, "predictions", id));
 done:
     return st;
+}
+
+sal_status export_check_some(const export *e)
+{
+    static const char none[] = "it did not fail, and has no row";
+    const int map = e->map_row && sqlite3_column_int64(e->maps, 0) == e->picture;
+    const int prediction = e->prediction_row && sqlite3_column_int64(e->predictions, 0) == e->picture;
+    if ((map && prediction) || strcmp(sal_sql_text(e->pictures, STATUS), "ok") != 0)
+        return SAL_OK;
+    return export_fail_row(e, map ? "predictions" : "maps", e->picture, none);
 }
 
 sal_status export_check_rest(const export *e)

@@ -48,8 +48,8 @@ sal_status export_check_picture(export *e);
 sal_status export_check_path(const export *e);
 /* Ranks count from 1. found: rows of the picture before this one. */
 sal_status export_check_rank(const export *e, const char *table, sqlite3_stmt *s, int64_t found);
-/* A picture that did not fail has a row. */
-sal_status export_check_some(const export *e, const char *table, int64_t found);
+/* A picture that did not fail has a map and a prediction, which come next. */
+sal_status export_check_some(const export *e);
 /* No row of maps or predictions is of a picture that is not there, before `id`, or after the last. */
 sal_status export_check_all_taken(const export *e, int64_t id);
 sal_status export_check_rest(const export *e);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_SHARDS = 1 << 20, SECONDS_TO_WAIT = 2 };
@@ -187,8 +188,10 @@ static sal_status put_list(merge *m)
     sal_status st = SAL_OK;
     sal_rows rows = {0};
     TRY(sal_rows_open(&rows, &m->sql, m->dataset));
+    TRY(sal_sql_run(&m->sql, "BEGIN"));
     for (size_t i = 0; i < m->dataset->count; i++)
         TRY(sal_rows_put_manifest(&rows, i));
+    TRY(sal_sql_run(&m->sql, "COMMIT"));
 done:
     sal_rows_close(&rows);
     return st;
@@ -378,6 +381,32 @@ done:
     return st;
 }
 
+/* One at a time, of the target and of what it is made of: a shard that is begun anew meanwhile would mix. */
+static sal_status lock_folder(merge *m, const char *folder)
+{
+    sal_status st = SAL_OK;
+    struct stat info, held;
+    if (stat(folder, &info) != 0)
+        return SAL_OK; /* whoever reads it says so */
+    for (size_t i = 0; i < m->lock_count; i++)
+        if (fstat(m->locks[i], &held) == 0 && held.st_dev == info.st_dev && held.st_ino == info.st_ino)
+            return SAL_OK;
+    TRY(sal_run_lock(&m->locks[m->lock_count], folder, SECONDS_TO_WAIT, NULL, NULL));
+    m->lock_count++;
+done:
+    return st;
+}
+
+static sal_status lock_sources(merge *m)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_alloc(&m->locks, m->run_count + 1, sizeof *m->locks, "run folders"));
+    for (size_t i = 0; i < m->run_count; i++)
+        TRY(lock_folder(m, m->runs[i]));
+done:
+    return st;
+}
+
 static sal_status prepare_target(merge *m)
 {
     sal_status st = SAL_OK;
@@ -385,7 +414,7 @@ static sal_status prepare_target(merge *m)
     int run;
     if (!m->in_place)
         TRY(sal_directory_make(m->target));
-    TRY(sal_run_lock(&m->lock, m->target, SECONDS_TO_WAIT, NULL, NULL));
+    TRY(lock_folder(m, m->target));
     TRY(sal_run_refuse_foreign(m->target, m->dataset->count));
     TRY(sal_run_refuse_table(m->target));
     TRY(sal_run_is_one(&run, m->target));
@@ -406,6 +435,7 @@ static sal_status merge_all(sal_merge_info *info, merge *m)
     sal_status st = SAL_OK;
     int whole;
     TRY(sal_run_path(&m->final, m->target, SAL_STORE_WHOLE));
+    TRY(lock_sources(m));
     TRY(whole_already(&whole, info, m));
     if (whole)
         goto done;
@@ -441,7 +471,7 @@ sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t
     for (size_t i = 0; i < count; i++)
         if (!runs[i])
             return sal_fail(SAL_ERROR_ARGUMENT, "no run folders are given");
-    merge m = {.runs = runs, .run_count = count, .target = out ? out : runs[0], .in_place = !out, .lock = -1};
+    merge m = {.runs = runs, .run_count = count, .target = out ? out : runs[0], .in_place = !out};
     m.target_folder.fd = -1;
     memset(info, 0, sizeof *info);
     sal_status st = merge_all(info, &m);
@@ -459,7 +489,8 @@ sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t
     sal_run_names_clear(&m.names);
     sal_dataset_close(m.dataset);
     free(m.final);
-    if (m.lock >= 0)
-        close(m.lock);
+    for (size_t i = 0; i < m.lock_count; i++)
+        sal_run_unlock(&m.locks[i]);
+    sal_free(m.locks);
     return st;
 }

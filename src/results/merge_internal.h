@@ -22,7 +22,8 @@ typedef struct merge {
     sal_dataset *dataset;
     sal_run_names names; /* of the files of its pictures */
     char manifest_sha256[65];
-    int lock; /* a descriptor of the target folder */
+    int *locks; /* of the runs, and of the target where that is none of them */
+    size_t lock_count;
     sal_sql sql;
     char *temporary; /* the result while it is being made */
     char *final;

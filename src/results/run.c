@@ -80,8 +80,9 @@ sal_status sal_run_settle(const char *path)
         return SAL_OK;
     TRY(sal_sql_check_alone(path));
     TRY(sal_sql_open(&sql, path, SQLITE_OPEN_READWRITE));
+    TRY(sal_sql_run(&sql, SAL_STORE_ALONE));
     TRY(sal_store_refuse_foreign(&sql));
-    TRY(sal_sql_run(&sql, "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT; PRAGMA journal_mode = DELETE"));
+    TRY(sal_sql_run(&sql, "BEGIN IMMEDIATE; COMMIT; PRAGMA journal_mode = DELETE"));
 done:
     sal_sql_close(&sql);
     return st;

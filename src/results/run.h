@@ -46,15 +46,18 @@ sal_status sal_run_is_one(int *run, const char *folder);
 sal_status sal_run_refuse(const char *folder, const char *name);
 
 /* Whoever makes, removes or merges results holds the folder meanwhile; a sweep lets go once its results are open, which
- * then are its own. *lock: close() it. Waits for `seconds` while another salmap holds it, or until stop(context) is
- * not 0, which is asked after the first second and may be NULL; where the file system knows no locks, nobody is held
- * off. Errors: IO, CANCELLED (stop). */
+ * then are its own. Waits for `seconds` while another salmap holds it, SAL_RUN_WAIT for ever (it ends when the other
+ * process does), or until stop(context) is not 0: that is asked ten times a second after the first one, and may be
+ * NULL. Where the file system knows no locks, nobody is held off. Errors: IO, CANCELLED (stop). */
+enum { SAL_RUN_WAIT = -1 };
 sal_status sal_run_lock(int *lock, const char *folder, int seconds, int (*stop)(void *context), void *context);
+void sal_run_unlock(int *lock); /* fine on -1, which it is afterwards */
 
 /* *there: 1 where the folder has a file, a folder or a link of the name. Errors: IO. */
 sal_status sal_run_exists(int *there, const char *folder, const char *name);
 /* Takes a result file from whoever wrote it last: recovers what a killed process left, and makes it one file again.
- * Fine where there is none. Errors: IO (in use), ARGUMENT (it is a database of somebody's own). */
+ * Fine where there is none. Errors: IO (in use), ARGUMENT (it is a database of
+ * somebody's own, or a hard link). */
 sal_status sal_run_settle(const char *path);
 /* Until everything that was written there is on the disk. Errors: IO. */
 sal_status sal_run_sync(const char *folder);
@@ -64,7 +67,8 @@ sal_status sal_run_sync(const char *folder);
  * Errors: IO (a file that cannot be removed, results that are in use), ARGUMENT (a file that is not the run's). */
 sal_status sal_run_remove(const char *folder);
 /* Removes the results of one shard, its files, what the shards were merged into, and the list where that is of another
- * run: the other shards may be running. Likewise. */
+ * run: the other shards may be running. Files of pictures that the folder's list has no longer, since another shard was
+ * begun anew with another one, stay. Likewise. */
 sal_status sal_run_remove_shard(const char *folder, const sal_run *run);
 /* Removes what shards were merged into. Likewise. */
 sal_status sal_run_remove_merged(const char *folder);

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a picture: no network has so many outputs. */
+enum { MOST_MAPS = 1 << 20 };
+
 /* ---- What the settings say ------------------------------------------------ */
 
 static sal_status read_setting(void *context, const char *name, const char *value)
@@ -29,7 +32,8 @@ static sal_status read_setting(void *context, const char *name, const char *valu
     } else if (strcmp(name, "overlay-format") == 0 && strcmp(value, "jpeg") == 0 && (out->files & SAL_FILES_OVERLAY)) {
         out->files = (out->files & ~SAL_FILES_OVERLAY) | SAL_FILE_BIT(SAL_FILE_OVERLAY_JPEG);
     } else if (strcmp(name, "target") == 0 && strncmp(value, "top:", 4) == 0) {
-        out->top = strtoll(value + 4, NULL, 10);
+        const long long top = strtoll(value + 4, NULL, 10);
+        out->top = top > 0 && top <= MOST_MAPS ? top : 0;
     }
     return SAL_OK;
 }

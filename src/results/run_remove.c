@@ -86,7 +86,7 @@ static void close_removal(removal *r)
 {
     for (size_t i = 0; i < r->names_count; i++)
         sal_run_names_clear(&r->names[i]);
-    sal_free(r->names);
+    free(r->names);
     sal_dataset_close(r->list);
     sal_run_description_clear(&r->description);
     sal_run_folder_close(&r->folder);
@@ -137,8 +137,9 @@ static sal_status read_settings(char **out, sal_sql *sql)
                          " ('option.maps', 'option.overlays', 'option.overlay-format', 'option.target')");
     while (st == SAL_OK && row) {
         st = sal_sql_step(&row, sql, select);
-        if (st == SAL_OK && row)
-            fprintf(text.stream, "%s %s\n", sal_sql_text(select, 0), sal_sql_text(select, 1));
+        const char *value = st == SAL_OK && row ? sal_sql_text(select, 1) : NULL;
+        if (value && !strchr(value, '\n'))
+            fprintf(text.stream, "%s %s\n", sal_sql_text(select, 0), value);
     }
     st = sal_text_close(out, NULL, &text, st, "settings");
 done:
@@ -146,7 +147,7 @@ done:
     return st;
 }
 
-/* A run's results may be of other options than its run.json is: a shard was begun anew with those. Damaged ones say
+/* A shard's results may be of other options than run.json is: another one was begun anew with those. Damaged ones say
  * nothing. */
 static sal_status take_settings(removal *r, const char *store)
 {
@@ -200,7 +201,7 @@ done:
     return st;
 }
 
-/* A table that stands alone is somebody's own, and a run's goes before what it was made of. */
+/* Beside shards a table that stands alone is somebody's own, and a run's goes before what it was made of. */
 static sal_status remove_table(const sal_run_folder *folder)
 {
     sal_status st = SAL_OK;
@@ -250,11 +251,12 @@ static sal_status remove_shard(void *context, const sal_run_folder *folder, cons
 static sal_status remove_stores(removal *r)
 {
     sal_status st = SAL_OK;
+    int in_shards;
     TRY(sal_run_files_each(&r->folder, SAL_STORE_SHARDS, check_shard, NULL));
     TRY(check_unused(&r->folder, SAL_STORE_WHOLE));
     TRY(sal_run_files_each(&r->folder, SAL_STORE_SHARDS, take_shard_settings, r));
-    TRY(take_settings(r, SAL_STORE_WHOLE));
-    TRY(remove_table(&r->folder));
+    TRY(sal_run_file_exists(&in_shards, &r->folder, SAL_STORE_SHARDS));
+    TRY(in_shards ? remove_table(&r->folder) : sal_run_file_remove(&r->folder, SAL_RUN_CSV));
     TRY(sal_run_files_each(&r->folder, SAL_STORE_SHARDS, remove_shard, NULL));
     TRY(sal_run_folder_remove(&r->folder, SAL_STORE_SHARDS));
     TRY(remove_store(&r->folder, SAL_STORE_WHOLE));

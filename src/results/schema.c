@@ -70,6 +70,8 @@ done:
     return st;
 }
 
+#define OWN_TABLES "'pictures', 'manifest', 'maps', 'predictions', 'timings', 'run', 'sessions'"
+
 /* ---- Are they salmap's? ---------------------------------------------------- */
 
 /* Names of the columns, each with what kind it is: one that is computed is none of ours. */
@@ -140,15 +142,22 @@ done:
  * Those that a user made to look something up are fine. */
 static sal_status check_additions(sal_sql *sql, const char *schema)
 {
-    static const char texts[][512] = {
+    static const char texts[][640] = {
         "SELECT m.name FROM %s.sqlite_master m, pragma_table_xinfo(m.name, '%s') c WHERE m.type = 'table' AND c.hidden "
         "> 1",
         "SELECT i.name FROM %s.sqlite_master m, pragma_index_list(m.name, '%s') i, pragma_index_xinfo(i.name, '%s') c"
-        " WHERE m.type = 'table' AND i.origin = 'c' AND (i.\"unique\" OR i.partial OR c.cid < -1)"};
-    static const char *const what[] = {"a computed column in table", "an index that is more than a list of a table"};
+        " WHERE m.type = 'table' AND m.name IN (" OWN_TABLES ")"
+        " AND (i.origin = 'u' OR (i.origin = 'c' AND (i.\"unique\" OR i.partial OR c.cid < -1)))",
+        "SELECT m.name FROM %s.sqlite_master m WHERE m.name IN (" OWN_TABLES
+        ") AND (SELECT coalesce(group_concat(c.name),"
+        " '') FROM pragma_table_xinfo(m.name, '%s') c WHERE c.pk) NOT IN ('', CASE m.name WHEN 'run' THEN 'key' WHEN"
+        " 'pictures' THEN 'id' WHEN 'sessions' THEN 'id' WHEN 'timings' THEN 'picture' WHEN 'manifest' THEN"
+        " '" SAL_ID_COLUMN "' ELSE 'picture,rank' END)"};
+    static const char *const what[] = {"a computed column in table", "an index that is more than a list of a table",
+                                       "another key in table"};
     sal_status st = SAL_OK;
     sqlite3_stmt *select = NULL;
-    for (int k = 0; k < 2; k++) {
+    for (size_t k = 0; k < sizeof what / sizeof *what; k++) {
         char text[sizeof texts[0] + 64];
         int row;
         snprintf(text, sizeof text, texts[k], schema, schema, schema);
@@ -193,7 +202,7 @@ sal_status sal_store_refuse_foreign(sal_sql *sql)
     int row;
     TRY(sal_sql_prepare(&find, sql,
                         "SELECT 1 WHERE EXISTS (SELECT 1 FROM sqlite_master)"
-                        " AND NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name IN ('run', 'pictures', 'maps'))"));
+                        " AND (SELECT count(*) FROM sqlite_master WHERE name IN (" OWN_TABLES ")) < 2"));
     TRY(sal_sql_step(&row, sql, find));
     if (row)
         st = sal_fail(SAL_ERROR_ARGUMENT,

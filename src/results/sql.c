@@ -71,12 +71,14 @@ sal_status sal_sql_check_files(const char *path)
     static const char *const endings[] = {"", "-journal", "-wal", "-shm"};
     struct stat info;
     char file[PATH];
+    int journals = 0;
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         const int length = snprintf(file, sizeof file, "%s%s", path, endings[i]);
         if (length < 0 || (size_t)length >= sizeof file || lstat(file, &info) != 0 || S_ISDIR(info.st_mode))
             continue;
         if (i > 0 && S_ISREG(info.st_mode) && info.st_nlink > 1) /* whoever copies results takes none of these along */
             return fail_hard_link(file);
+        journals += i > 0;
         if (S_ISREG(info.st_mode))
             continue;
         if (!S_ISLNK(info.st_mode))
@@ -85,7 +87,8 @@ sal_status sal_sql_check_files(const char *path)
             return sal_fail(SAL_ERROR_ARGUMENT,
                             "%s: is a link, and a run has none there: remove it, or choose another folder", file);
     }
-    return SAL_OK;
+    /* What a journal holds is written where the database is read. */
+    return journals ? sal_sql_check_alone(path) : SAL_OK;
 }
 
 static sal_status harden(sal_sql *s)

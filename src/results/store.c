@@ -68,9 +68,8 @@ static sal_status make_or_check(sal_store *s, const sal_run *run)
 {
     sal_status st = SAL_OK;
     int there;
-    /* Locked for this process until it ends: the second of two at once finds that out here. A lock held so needs no
-     * shared memory, which network file systems do not have. */
-    TRY(sal_sql_run(&s->sql, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+    /* Locked until the process ends: the second of two at once finds that out here. */
+    TRY(sal_sql_run(&s->sql, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                              "BEGIN IMMEDIATE"));
     TRY(has_tables(&there, &s->sql));
     if (there) {
@@ -94,6 +93,8 @@ static sal_status open_locked(sal_store *s, const char *path, const sal_run *run
         sal_status st = sal_sql_check_alone(path);
         if (st == SAL_OK)
             st = sal_sql_open(&s->sql, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+        if (st == SAL_OK)
+            st = sal_sql_run(&s->sql, SAL_STORE_ALONE);
         if (st == SAL_OK)
             st = sal_store_refuse_foreign(&s->sql);
         if (st == SAL_OK)

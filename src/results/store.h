@@ -27,7 +27,8 @@ typedef struct sal_run {
 typedef struct sal_store sal_store;
 
 /* Opens or makes the file. folder: the run's. device: for the list of sessions.
- * Errors: ARGUMENT (the results there are of another model, list or option: says which), IO, FORMAT, MEMORY. */
+ * Errors: ARGUMENT (the results there are of another model, list or option: says which; a database of somebody's own, a
+ * link or a hard link), IO, FORMAT, MEMORY. */
 sal_status sal_store_open(sal_store **out, const char *path, const char *folder, const sal_run *run,
                           const sal_dataset *dataset, const char *device);
 /* Ends the session: commits what was added unless the store failed, and leaves one file. outcome: "complete",
@@ -56,6 +57,9 @@ double sal_store_busy(sal_store *store);
  * of the run, whose other overlays are removed, as far as they are files of `names`; or NULL. */
 sal_status sal_store_keep_top(sal_store *store, int64_t n, const char *folder, const sal_run_names *names);
 
+/* Before a database is read that is to be written: a lock that is held until the process ends needs no shared memory,
+ * which network file systems do not have. */
+#define SAL_STORE_ALONE "PRAGMA locking_mode = EXCLUSIVE"
 /* The tables, in a database that has none. */
 sal_status sal_store_make_tables(sal_sql *sql, const sal_dataset *dataset);
 /* Are the tables those of salmap, and the pages sound? schema: "main", or "part" of what was attached.

@@ -176,13 +176,10 @@ done:
     return st;
 }
 
-/* Everything that may refuse the command, before anything is changed. */
-static sal_status check_command(sal_sweep_state *s, sal_engine *engine)
+/* What the command says by itself: no other process changes that, however long it takes. */
+static sal_status read_command(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
-    int in_shards;
-    TRY(sal_run_refuse_foreign(s->folder, s->dataset->count));
-    TRY(check_inputs(s));
     TRY(check_labels(s));
     TRY(sal_model_hash(s->model_sha256, s->model));
     TRY(sal_settings_make(&s->settings, &s->options, engine));
@@ -190,6 +187,17 @@ static sal_status check_command(sal_sweep_state *s, sal_engine *engine)
     s->layout.out_dir = s->folder;
     TRY(hash_list(s->manifest_sha256, s->dataset));
     TRY(sal_run_store_path(&s->store_path, s->folder, s->options.shard, s->options.shards));
+done:
+    return st;
+}
+
+/* Everything that may refuse it in this folder, before anything is changed there. */
+static sal_status check_folder(sal_sweep_state *s)
+{
+    sal_status st = SAL_OK;
+    int in_shards;
+    TRY(sal_run_refuse_foreign(s->folder, s->dataset->count));
+    TRY(check_inputs(s));
     TRY(sal_run_exists(&in_shards, s->folder, SAL_STORE_SHARDS));
     if (in_shards && s->options.shards == 1)
         TRY(sal_run_refuse_table(s->folder));
@@ -230,35 +238,59 @@ done:
     return or_anew(st);
 }
 
+/* While this process has the folder. */
 static sal_status open_run(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
     char name[SAL_RUN_STORE_NAME];
     int was_run, known;
     sal_run_store_name(name, s->options.shard, s->options.shards);
-    TRY(check_command(s, engine));
+    TRY(check_folder(s));
     TRY(sal_run_is_one(&was_run, s->folder));
     if (s->options.restart)
         TRY(s->options.shards > 1 ? sal_run_remove_shard(s->folder, &s->run) : sal_run_remove(s->folder));
-    TRY(sal_run_names_make(&s->names, s->dataset, s->settings));
     /* Results that are there say best what differs; before there are any, the folder is to be a run. */
     TRY(sal_run_exists(&known, s->folder, name));
     if (!known)
         TRY(describe(s, s->options.restart));
     TRY(open_store(s, engine));
     TRY(describe(s, 0));
-    TRY(sal_run_sync(s->folder));
     if (s->options.shards == 1 && was_run)
         TRY(sal_run_remove_own_temporaries(s->folder));
-    TRY(sal_run_remove_temporaries(s->folder, &s->run, &s->names));
-    s->has_root = stat(s->dataset->root[0] ? s->dataset->root : ".", &s->root) == 0;
 done:
     return st;
 }
 
+/* Asks the caller meanwhile: nothing is done, and no time counts. */
 static int is_stopped(void *context)
 {
-    return sal_sweep_look(context);
+    sal_sweep_state *s = context;
+    s->began = sal_pipeline_now();
+    return sal_sweep_look(s);
+}
+
+sal_status sal_sweep_lock(int *lock, sal_sweep_state *s)
+{
+    return sal_run_lock(lock, s->folder, SAL_RUN_WAIT, is_stopped, s);
+}
+
+/* The results are open, and nobody else's: so are the files of its pictures. */
+static sal_status look_around(sal_sweep_state *s)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_run_names_make(&s->names, s->dataset, s->settings));
+    TRY(sal_run_sync(s->folder));
+    TRY(sal_run_remove_temporaries(s->folder, &s->run, &s->names));
+    s->has_root = stat(s->dataset->root[0] ? s->dataset->root : ".", &s->root) == 0;
+    TRY(or_anew(sal_sweep_list_pending(s)));
+done:
+    return st;
+}
+
+static void count_pictures(sal_sweep_state *s)
+{
+    for (size_t i = 0; i < s->dataset->count; i++)
+        s->progress.pictures += (size_t)sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards);
 }
 
 sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine)
@@ -266,14 +298,22 @@ sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine)
     sal_status st = SAL_OK;
     int lock = -1;
     TRY(sal_output_folder(s->folder, SAL_RUN_JSON));
-    TRY(sal_run_lock(&lock, s->folder, SAL_SWEEP_SECONDS_TO_WAIT, is_stopped, s));
+    TRY(read_command(s, engine));
+    count_pictures(s);
+    st = sal_sweep_lock(&lock, s);
+    if (st != SAL_OK) {
+        s->progress.pictures = 0; /* how many are done is not known */
+        goto done;
+    }
     TRY(open_run(s, engine));
-    TRY(or_anew(sal_sweep_list_pending(s)));
+    sal_run_unlock(&lock);
+    TRY(look_around(s));
     /* What shards were merged into is no longer what they are. */
-    if (s->options.shards > 1 && s->count > 0)
+    if (s->options.shards > 1 && s->count > 0) {
+        TRY(sal_sweep_lock(&lock, s));
         TRY(sal_run_remove_merged(s->folder));
+    }
 done:
-    if (lock >= 0)
-        close(lock);
+    sal_run_unlock(&lock);
     return st;
 }

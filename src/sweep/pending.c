@@ -71,6 +71,7 @@ sal_status sal_sweep_list_pending(sal_sweep_state *s)
     const size_t all = s->dataset->count;
     knowledge k = {0};
     char store[SAL_RUN_STORE_NAME];
+    s->progress.pictures = 0;
     TRY(sal_alloc(&k.known, all, 1, "the list of pictures"));
     TRY(sal_alloc(&k.limited, all, sizeof *k.limited, "the list of pictures"));
     TRY(sal_store_known(k.known, s->store));

@@ -10,7 +10,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { DEFAULT_PREDICTIONS = 5, MAX_PREDICTIONS = 4096 };
 
@@ -297,14 +296,13 @@ done:
         const int whole = st == SAL_OK && s->options.shards == 1;
         /* Between the results and their table nobody begins anew. */
         if (whole)
-            st = sal_run_lock(&lock, s->folder, SAL_SWEEP_SECONDS_TO_WAIT, NULL, NULL);
+            st = sal_sweep_lock(&lock, s);
         const sal_status closed = close_results(s, outcome);
         st = closed != SAL_OK ? closed : st;
         if (whole && st == SAL_OK)
             st = export_table(s);
     }
-    if (lock >= 0)
-        close(lock);
+    sal_run_unlock(&lock);
     return st;
 }
 

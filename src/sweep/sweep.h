@@ -68,8 +68,8 @@ sal_status sal_sweep_try_suspects(sal_sweep_state *s);
 /* Records a picture that has failed, in slot->status and slot->error. is_harmless: 0, it may be what killed the process
  * before, and is a suspect the next time as well. Errors: LIMIT (too many), those of results. */
 sal_status sal_sweep_fail_picture(sal_sweep_state *s, size_t row, const sal_slot *slot, int is_harmless);
-/* While a merge, or the shards that begin at the same moment, have the folder. */
-enum { SAL_SWEEP_SECONDS_TO_WAIT = 600 };
+/* The run folder, as sal_run_lock, however long others have it. Errors: CANCELLED (the caller stops the sweep), IO. */
+sal_status sal_sweep_lock(int *lock, sal_sweep_state *s);
 /* Tells the caller how it goes; 1: the sweep is stopped. */
 int sal_sweep_look(sal_sweep_state *s);
 

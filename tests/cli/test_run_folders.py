@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -511,24 +512,32 @@ class ReceivedRuns(RunFolderCase):
         """What changes or slows salmap's own tables is refused; a list of a column, a view and a table are the user's."""
         self.sweep(self.top)
         good = self.read(self.path("RUN/results.sqlite"))
+        columns = ", ".join(self.query("SELECT * FROM maps LIMIT 1")[0])
         index = ", or no results of salmap (an index that is more than a list of a table: x)"
         for statement, text in (
             ("CREATE UNIQUE INDEX x ON maps(target)", index),
             ("CREATE INDEX x ON maps(target) WHERE target > 1", index),
             ("CREATE INDEX x ON maps(abs(target))", index),
+            ("CREATE TABLE y AS SELECT * FROM maps; DROP TABLE maps;"
+             "CREATE TABLE maps(%s, CONSTRAINT x UNIQUE(target));INSERT INTO maps SELECT * FROM y WHERE picture = 0; DROP TABLE y",
+             index.replace(": x", ": sqlite_autoindex_maps_1")),
+            ("CREATE TABLE y AS SELECT * FROM pictures; DROP TABLE pictures;"
+             "CREATE TABLE pictures(id, path, status, error, bytes, width, height, predicted, predicted_score,"
+             " predicted_probability, correct, PRIMARY KEY(status)); INSERT INTO pictures SELECT * FROM y LIMIT 1; DROP TABLE y",
+             ", or no results of salmap (another key in table: pictures)"),
             ("CREATE TABLE x(a, b AS (hex(zeroblob(1000))))", ", or no results of salmap (a computed column in table: x)"),
         ):
             with self.subTest(statement=statement):
                 self.put("RUN/results.sqlite", good)
-                try:
-                    self.edit("RUN/results.sqlite", statement)
-                except sqlite3.IntegrityError:
-                    self.edit("RUN/results.sqlite", "DELETE FROM maps WHERE picture > 0", statement)
+                statements = (statement % columns if "%s" in statement else statement).split(";")
+                if "UNIQUE INDEX" in statement:
+                    statements.insert(0, "DELETE FROM maps WHERE picture > 0")
+                self.edit("RUN/results.sqlite", *statements)
                 self.exports(text)
                 self.sweep(self.top, code=1, texts=["RUN/results.sqlite: is damaged" + text + "; --restart begins anew\n"])
         self.put("RUN/results.sqlite", good)
         self.edit("RUN/results.sqlite", "CREATE INDEX x ON maps(target)", "CREATE VIEW y AS SELECT * FROM maps",
-                  "CREATE TABLE mine(a)")
+                  "CREATE TABLE mine(a UNIQUE, b)", "CREATE UNIQUE INDEX z ON mine(b)")
         self.sweep(self.top)
         self.check(["export", self.result], 0)
 
@@ -623,6 +632,36 @@ class Together(RunFolderCase):
             fcntl.flock(folder, fcntl.LOCK_UN)
             self.assertEqual(process.wait(), 0)
             self.assert_same_files(self.snapshot(), expected)
+
+    def test_what_waits_can_be_stopped(self):
+        """And says nothing that is not so."""
+        top = self.draw_many(3)
+        self.sweep(top)
+        folder = self.held()
+        before = self.everything()
+        process = self.start(top, "--restart", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(signal.SIGTERM)
+        out, said = (text.decode() for text in process.communicate())
+        self.assertEqual(process.returncode, 75, said)
+        self.assertIn("RUN: stopped while another salmap was at work in this folder\n", said)
+        self.assertEqual(out, "")
+        self.assertEqual(self.everything(), before)
+        fcntl.flock(folder, fcntl.LOCK_UN)
+        self.sweep(top)
+
+    def test_a_merge_waits_for_nobody(self):
+        top = self.draw_many(3)
+        self.shards(top)
+        folder = self.held()
+        for options in ([], ["-o", self.out]):
+            self.merge(self.result, *options, code=1,
+                       texts=["RUN: another salmap is at work in this folder: run again when it has ended\n"])
+        self.assertFalse(os.path.exists(self.out))
+        fcntl.flock(folder, fcntl.LOCK_UN)
+        self.merge(self.result)
+        self.merge(self.result, self.result, "-o", self.result, code=1, texts=["/2 is there twice"])
 
     def test_two_that_begin_anew_at_once(self):
         top = self.draw_many(8)

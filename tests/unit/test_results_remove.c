@@ -287,8 +287,11 @@ Test(removing, leaves_a_table_that_shards_cannot_have)
     run.shards = 2;
     must(sal_run_remove_shard(folder(), &run));
     cr_expect(exists(scratch("run/results.csv")));
+    make_folder(scratch("run/shards"));
     must(sal_run_remove(folder()));
     cr_expect_str_eq(names_in(folder()), "results.csv run.json ");
+    must(sal_run_remove(folder())); /* a run that is not in shards has it */
+    cr_expect_str_eq(names_in(folder()), "run.json ");
 }
 
 Test(removing, takes_damaged_results_too)

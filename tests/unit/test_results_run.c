@@ -215,7 +215,7 @@ static void leave_journal(const char *to)
     const char *from = scratch("whole.sqlite");
     cr_assert_eq(sqlite3_open(from, &db), SQLITE_OK);
     cr_assert_eq(sqlite3_exec(db,
-                              "CREATE TABLE run(k); INSERT INTO run VALUES(1); PRAGMA locking_mode = EXCLUSIVE;"
+                              "CREATE TABLE run(k); CREATE TABLE maps(k); INSERT INTO run VALUES(1); PRAGMA locking_mode = EXCLUSIVE;"
                               "PRAGMA journal_mode = WAL; INSERT INTO run VALUES(2)",
                               NULL, NULL, NULL),
                  SQLITE_OK);
