@@ -148,7 +148,7 @@ ParameterizedTest(architecture *a, invariance, gradients_do_not_depend_on_the_ba
     sal_engine *engine = engine_open(&b, 1);
     compute_alone(&b, engine);
     engine_close(&b, engine);
-    for (int batch = 2; batch <= BATCH; batch++) {
+    for (int batch = 3; batch <= BATCH; batch++) { /* an odd and an even one: opening them is what takes the time */
         static const int forward[] = {0, 1, 2, 3};
         char how[32];
         snprintf(how, sizeof how, "engine of batch %d", batch);

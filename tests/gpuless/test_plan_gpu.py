@@ -38,8 +38,9 @@ class Plans(Case):
         change(gpu)
         return self.write(name, json.dumps(gpu).encode())
 
-    def test_every_gpu_has_a_whole_plan(self):
-        for gpu in GPUS:
+    def test_old_and_new_gpus_have_a_whole_plan(self):
+        """What engines each of them has, planning_GPU asks, convolution by convolution."""
+        for gpu in ("t4", "h100"):
             p = self.plan(gpu)
             self.assertEqual((p["convolutions"], p["batch"]), (CONVOLUTIONS, 64), gpu)
             self.assertEqual(p["fused"] + p["unfused"] + p["own_kernels"], CONVOLUTIONS, gpu)
@@ -67,11 +68,11 @@ class Plans(Case):
         self.assertGreater(lean["largest_batch"], plain["largest_batch"])
 
     def test_a_second_plan_comes_from_the_disk_and_is_the_same(self):
-        first = self.plan("rtx4090")
+        first = self.plan("h100")
         kept = [os.path.join(folder, name) for folder, _, names in os.walk(self.cache) for name in names]
         self.assertGreater(len(kept), 10)
         times = {path: os.stat(path).st_mtime_ns for path in kept}
-        self.assertEqual(self.plan("rtx4090"), first)
+        self.assertEqual(self.plan("h100"), first)
         self.assertEqual({path: os.stat(path).st_mtime_ns for path in kept}, times)
 
     def test_a_batch_that_does_not_fit_is_refused_with_the_numbers(self):
