@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Engines that want more working memory than this are passed over. */
@@ -16,6 +17,7 @@ typedef struct conv_plan {
     const sal_step *step;
     cuda_conv conv;
     conv_way way;
+    char note[256];     /* what went otherwise than planned, or "" */
     cudnn_graph *graph; /* FUSED, FINISHED */
     cuda_weight *weight;
     cuda_weight *bias; /* forward */
@@ -47,19 +49,30 @@ static int is_refusal(sal_status st)
     return st != SAL_OK && st != SAL_ERROR_MEMORY;
 }
 
+static sal_status open_graph(conv_plan *p, sal_device *d, const cudnn_graph_problem *problem)
+{
+    int replaced;
+    const sal_status st =
+        plan_cache_graph(&p->graph, &replaced, &d->library->plans, &d->library->target, problem, workspace_limit);
+    if (replaced)
+        snprintf(p->note, sizeof p->note, "the plan that was kept on disk failed to run: another one took its place");
+    /* That cuDNN has no engine is no surprise; that one of its parts is missing, or breaks down, is. */
+    if (st == SAL_ERROR_DEVICE)
+        snprintf(p->note, sizeof p->note, "%s", sal_last_error());
+    return st;
+}
+
 /* A graph of the problem, or way DIRECT where no engine takes it, or can be prepared. */
 static sal_status plan_graph(conv_plan *p, sal_device *d, cudnn_graph_problem *problem)
 {
-    const cudnn_target *target = &d->library->target;
-    const plan_cache *plans = &d->library->plans;
     p->way = CONV_FUSED;
-    sal_status st = plan_cache_graph(&p->graph, plans, target, problem, workspace_limit);
+    sal_status st = open_graph(p, d, problem);
     int plain = !problem->bias && !problem->add && problem->activation.kind == SAL_ACT_NONE;
     if (is_refusal(st) && !plain) {
         problem->bias = problem->add = 0;
         problem->activation = (sal_activation){0};
         p->way = CONV_FINISHED;
-        st = plan_cache_graph(&p->graph, plans, target, problem, workspace_limit);
+        st = open_graph(p, d, problem);
     }
     if (!is_refusal(st))
         return st;
@@ -85,6 +98,7 @@ static sal_status prepare_plan(conv_plan *p, sal_needs *needs, sal_device *d, co
         TRY(plan_graph(p, d, problem));
     TRY(cuda_weights_use(&p->weight, needs, d, step->node,
                          p->way == CONV_DEPTHWISE ? CUDA_WEIGHT_DEPTHWISE : CUDA_WEIGHT_FILTER, 0));
+    needs->note = p->note[0] ? p->note : NULL;
     if (p->graph) {
         needs->scratch_bytes = cudnn_graph_workspace(p->graph);
         needs->engine = cudnn_graph_engine(p->graph);

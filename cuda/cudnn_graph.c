@@ -109,6 +109,11 @@ static sal_status get_workspace(size_t *out, descriptor plan)
     return st;
 }
 
+static sal_status try_plan(cudnn_graph *g, const cudnn_target *target)
+{
+    return target->trial ? target->trial(target->context, g, &g->problem) : SAL_OK;
+}
+
 /* Takes the configuration over on success. */
 static sal_status try_config(cudnn_graph *g, const cudnn_target *target, descriptor *config, size_t limit)
 {
@@ -132,9 +137,14 @@ static sal_status try_config(cudnn_graph *g, const cudnn_target *target, descrip
         goto done;
     }
     g->plan = plan;
-    g->config = *config;
     g->workspace = bytes;
     g->engine = engine;
+    st = try_plan(g, target);
+    if (st != SAL_OK) {
+        g->plan = NULL;
+        goto done;
+    }
+    g->config = *config;
     plan = *config = NULL;
 done:
     destroy(plan);
@@ -423,6 +433,7 @@ sal_status cudnn_graph_load(cudnn_graph **out, const cudnn_target *target, const
                                                     CUDNN_TYPE_CHAR, (int64_t)strlen(plan), plan)));
     TRY(CUDNN_CHECK(nvidia.cudnnBackendFinalize(g->plan)));
     TRY(get_workspace(&g->workspace, g->plan));
+    TRY(try_plan(g, target));
     *out = g;
     g = NULL;
 done:

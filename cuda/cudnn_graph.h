@@ -29,13 +29,16 @@ typedef struct cudnn_graph_problem {
     sal_activation activation; /* forward: none, relu, clip, leaky relu; backward: none, relu */
 } cudnn_graph_problem;
 
+typedef struct cudnn_graph cudnn_graph;
+
 /* What plans are made for. */
 typedef struct cudnn_target {
     cudnnHandle_t handle;                /* NULL: described by */
     cudnnBackendDescriptor_t properties; /* a finalized device description */
+    /* Runs a plan that finalized; one that fails is passed over. NULL: none is run. */
+    sal_status (*trial)(void *context, cudnn_graph *graph, const cudnn_graph_problem *problem);
+    void *context;
 } cudnn_target;
-
-typedef struct cudnn_graph cudnn_graph;
 
 /* Addresses, those of absent parts NULL. x and y are dy and dx in backward graphs. */
 typedef struct cudnn_graph_memory {
@@ -48,9 +51,10 @@ typedef struct cudnn_graph_memory {
     void *workspace;
 } cudnn_graph_memory;
 
-/* The first plan that finalizes: heuristics mode A, then the fallback list; workspace at most `limit` bytes.
- * Errors: UNSUPPORTED where no engine takes the graph, and never will; DEVICE where engines failed to be prepared
- * for other reasons (either way the text says why, and callers may try it unfused); MEMORY.
+/* The first plan that finalizes, and runs where there is something to run it on: heuristics mode A, then the fallback
+ * list; workspace at most `limit` bytes. Errors: UNSUPPORTED where no engine takes the graph, and never will; DEVICE
+ * where engines failed to be prepared for other reasons (either way the text says why, and callers may try it unfused);
+ * MEMORY.
  */
 sal_status cudnn_graph_open(cudnn_graph **out, const cudnn_target *target, const cudnn_graph_problem *problem,
                             size_t limit);
@@ -61,7 +65,7 @@ int64_t cudnn_graph_engine(const cudnn_graph *graph); /* cuDNN's global index of
 sal_status cudnn_graph_run(cudnn_graph *graph, cudnnHandle_t handle, const cudnn_graph_memory *memory);
 /* "n8c64h56w56k64r3s1p1 fp16 forward +bias +relu": into text; returns text. */
 const char *cudnn_graph_text(char *text, size_t size, const cudnn_graph_problem *problem);
-/* The plan as JSON, for the cache on disk: *out is the caller's (free). And back. */
+/* The plan as JSON, for the cache on disk: *out is the caller's (free). And back; a plan that fails to run, DEVICE. */
 sal_status cudnn_graph_save(char **out, const cudnn_graph *graph);
 sal_status cudnn_graph_load(cudnn_graph **out, const cudnn_target *target, const cudnn_graph_problem *problem,
                             const char *json);

@@ -47,7 +47,8 @@ sal_status cuda_library_open(cuda_library **out, cudaStream_t compute, const cha
         TRY(CUDNN_CHECK(nvidia.cudnnCreate(&l->cudnn)));
         TRY(CUDNN_CHECK(nvidia.cudnnSetStream(l->cudnn, compute)));
         TRY(CUBLAS_CHECK(nvidia.cublasLtCreate(&l->cublas)));
-        l->target.handle = l->cudnn;
+        l->trial = (cuda_trial){.cudnn = l->cudnn, .stream = compute};
+        l->target = (cudnn_target){.handle = l->cudnn, .trial = cuda_trial_run, .context = &l->trial};
         TRY(plan_cache_open(&l->plans, device));
     }
     *out = l;

@@ -6,11 +6,13 @@
 #include "cudnn_graph.h"
 #include "nvidia.h"
 #include "plan_cache.h"
+#include "trial.h"
 
 struct cuda_library {
     cudnnHandle_t cudnn;     /* NULL: described */
     cublasLtHandle_t cublas; /* NULL: described */
     cudnn_target target;     /* of plans */
+    cuda_trial trial;        /* of each of them */
     plan_cache plans;        /* of the device */
 };
 

@@ -56,8 +56,8 @@ static int path_of(char *path, size_t size, const plan_cache *c, const cudnn_gra
     return length > 0 && (size_t)length < size;
 }
 
-/* 1: *st and *out are what the file says; 0: there is no good file. */
-static int load(sal_status *st, cudnn_graph **out, const char *path, const cudnn_target *target,
+/* 1: *st and *out are what the file says; 0: there is no good file. *failed: it is whole, and its plan did not run. */
+static int load(sal_status *st, cudnn_graph **out, int *failed, const char *path, const cudnn_target *target,
                 const cudnn_graph_problem *problem, size_t limit)
 {
     unsigned char *bytes = NULL;
@@ -73,9 +73,10 @@ static int load(sal_status *st, cudnn_graph **out, const char *path, const cudnn
             good = *reason != '\0'; /* none: the file was cut short */
             if (good)
                 *st = sal_fail(SAL_ERROR_UNSUPPORTED, "%s", reason);
-        } else if (cudnn_graph_load(out, target, problem, text) == SAL_OK) {
-            good = cudnn_graph_workspace(*out) <= limit;
-            *st = SAL_OK;
+        } else {
+            *st = cudnn_graph_load(out, target, problem, text);
+            good = *st == SAL_OK && cudnn_graph_workspace(*out) <= limit;
+            *failed = *st == SAL_ERROR_DEVICE;
         }
     }
     if (!good) {
@@ -107,15 +108,16 @@ static void keep(const char *path, sal_status st, const cudnn_graph *graph)
         (void)sal_fail(st, "%s", reason);
 }
 
-sal_status plan_cache_graph(cudnn_graph **out, const plan_cache *c, const cudnn_target *target,
+sal_status plan_cache_graph(cudnn_graph **out, int *replaced, const plan_cache *c, const cudnn_target *target,
                             const cudnn_graph_problem *problem, size_t limit)
 {
     char path[PATH];
     sal_status st = SAL_OK;
     *out = NULL;
+    *replaced = 0;
     if (!c->folder || !path_of(path, sizeof path, c, problem))
         return cudnn_graph_open(out, target, problem, limit);
-    if (load(&st, out, path, target, problem, limit))
+    if (load(&st, out, replaced, path, target, problem, limit))
         return st;
     st = cudnn_graph_open(out, target, problem, limit);
     keep(path, st, *out);

@@ -15,8 +15,9 @@ typedef struct plan_cache {
 /* device: any text that tells devices apart. Errors: MEMORY. */
 sal_status plan_cache_open(plan_cache *cache, const char *device);
 void plan_cache_close(plan_cache *cache); /* fine on a zeroed struct */
-/* cudnn_graph_open, or what an earlier call of it on this device came to. */
-sal_status plan_cache_graph(cudnn_graph **out, const plan_cache *cache, const cudnn_target *target,
+/* cudnn_graph_open, or what an earlier call of it on this device came to. A plan that was kept and fails to run makes
+ * room for another one: *replaced is 1 then. */
+sal_status plan_cache_graph(cudnn_graph **out, int *replaced, const plan_cache *cache, const cudnn_target *target,
                             const cudnn_graph_problem *problem, size_t limit);
 
 #endif

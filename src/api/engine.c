@@ -133,6 +133,7 @@ sal_status sal_engine_get_step(sal_step_info *out, const sal_engine *e, size_t i
     out->name = step->node->name;
     out->kind = sal_step_kind_name(step->kind);
     out->algorithm = p->needs[index].algorithm;
+    out->note = p->needs[index].note;
     out->output_bytes = value_bytes(p, step->output);
     out->arena_offset = p->values[step->output].offset;
     if (step->kept >= 0)

@@ -120,6 +120,7 @@ typedef struct sal_needs {
     int weights_borrowed;  /* 1: node->weight is read at run time and must stay */
     const char *algorithm; /* borrowed, static: "winograd", "direct", ... */
     int64_t engine;        /* number of the library's engine where it has such, or 0 */
+    const char *note;      /* what went otherwise than planned; the plan's, or NULL */
 } sal_needs;
 
 /* Addresses of one run of a step, resolved by the program. */

@@ -140,6 +140,24 @@ static void tell_halved_batches(const cli_command *self, const cli_engines *engi
     }
 }
 
+/* What makes it slower than it could be, such as a part of cuDNN that is not there. */
+static void tell_notes(const cli_command *self, const cli_engines *engines)
+{
+    for (size_t k = 0; k < engines->count; k++) {
+        sal_plan_info plan;
+        sal_step_info step, first = {0};
+        size_t notes = 0;
+        if (sal_engine_get_plan(&plan, engines->list[k]) != SAL_OK)
+            continue;
+        for (size_t i = 0; i < plan.steps; i++)
+            if (sal_engine_get_step(&step, engines->list[k], i) == SAL_OK && step.note && notes++ == 0)
+                first = step;
+        if (notes)
+            cli_note(self, "%s: %zu of %zu steps go otherwise than planned ('salmap plan' lists them); %s: %s",
+                     plan.device, notes, plan.steps, first.name, first.note);
+    }
+}
+
 int cli_job_engines(cli_engines *engines, const cli_command *self, const cli_job *s, sal_model *model, size_t pictures)
 {
     sal_engine_options o = {.batch = s->batch,
@@ -154,5 +172,6 @@ int cli_job_engines(cli_engines *engines, const cli_command *self, const cli_job
     const int code = cli_engines_open(engines, self, model, s->device, &o);
     if (code == CLI_OK)
         tell_halved_batches(self, engines);
+    tell_notes(self, engines);
     return code;
 }

@@ -78,6 +78,8 @@ static int print_steps(const sal_engine *engine, size_t steps)
                    text_bytes(output, sizeof output, s.output_bytes),
                    s.kept_bytes ? text_bytes(kept, sizeof kept, s.kept_bytes) : "", s.arena_offset,
                    s.flops ? text_count(flops, sizeof flops, s.flops) : "");
+        if (s.note)
+            text_print(stdout, "      ^ %s\n", s.note);
     }
     return CLI_OK;
 }
@@ -108,6 +110,8 @@ static int print_json(const char *path, const sal_engine *engine, const sal_plan
         sal_json_count(&j, "kept_bytes", s.kept_bytes);
         sal_json_count(&j, "arena_offset", s.arena_offset);
         sal_json_count(&j, "flops", s.flops);
+        if (s.note)
+            sal_json_text(&j, "note", s.note);
         sal_json_end(&j, '}');
     }
     sal_json_end(&j, ']');

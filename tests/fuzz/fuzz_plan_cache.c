@@ -143,9 +143,11 @@ static const char *find_file(const char *folder)
 static const char *open_cache(plan_cache *cache)
 {
     cudnn_graph *graph;
+    int replaced;
     FUZZ_REQUIRE(setenv("XDG_CACHE_HOME", fuzz_folder(), 1) == 0);
     FUZZ_REQUIRE(plan_cache_open(cache, "fuzz") == SAL_OK && cache->folder);
-    FUZZ_REQUIRE(plan_cache_graph(&graph, cache, &target, &problem, LIMIT) == SAL_ERROR_UNSUPPORTED && !graph);
+    FUZZ_REQUIRE(plan_cache_graph(&graph, &replaced, cache, &target, &problem, LIMIT) == SAL_ERROR_UNSUPPORTED &&
+                 !graph);
     return find_file(cache->folder);
 }
 
@@ -181,7 +183,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         memcpy(file, bytes, size);
     file[size] = '\0';
     fuzz_write(path, file, size);
-    const sal_status st = plan_cache_graph(&graph, &cache, &target, &problem, LIMIT);
+    int replaced;
+    const sal_status st = plan_cache_graph(&graph, &replaced, &cache, &target, &problem, LIMIT);
     FUZZ_REQUIRE(fuzz_is_ok(st) == (graph != NULL));
     if (graph) {
         FUZZ_REQUIRE(cudnn_graph_workspace(graph) <= LIMIT);

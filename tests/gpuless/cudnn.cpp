@@ -1,6 +1,9 @@
 /* cuDNN's graph API on the CPU: descriptors are recorded and checked as they are set, and an operation graph is
  * interpreted in double from what they say alone: dimensions, strides, types, paddings.
  *
+ * It has two engines. SAL_EMU_BROKEN says what is wrong with them: "first": the first one's plans do not run; "fused":
+ * plans of more than the convolution do not, with either; "parts": those cannot be prepared, since a part of cuDNN is
+ * missing.
  * SAL_EMU_UNFUSED says what it has no engines for, so that every way round a missing engine is gone: "forward" and
  * "backward": graphs of that direction with more than the convolution; "all": both; "none": no graph at all. */
 #include "runtime.hpp"
@@ -34,6 +37,7 @@ struct descriptor {
     std::map<int, std::vector<char>> attributes;
     std::map<int, std::vector<std::shared_ptr<descriptor>>> children;
     std::shared_ptr<descriptor> graph; /* of engines, configurations, plans */
+    int64_t engine = 0;                /* likewise */
 };
 
 typedef std::shared_ptr<descriptor> ref;
@@ -349,7 +353,16 @@ bool has_engine(const descriptor &graph)
     return ops.size() == 1 || !(strcmp(without, "all") == 0 || strcmp(without, backward ? "backward" : "forward") == 0);
 }
 
-enum { WORKSPACE = 4096, ENGINE = 1 };
+enum { WORKSPACE = 4096, ENGINES = 2 };
+
+bool is_broken(const descriptor &plan, const char *how)
+{
+    const char *const broken = getenv("SAL_EMU_BROKEN");
+    if (!broken || strcmp(broken, how) != 0)
+        return false;
+    return strcmp(how, "first") == 0 ? plan.engine == 1
+                                     : plan.graph->children.at(CUDNN_ATTR_OPERATIONGRAPH_OPS).size() > 1;
+}
 
 /* ---- Interpreting -------------------------------------------------------------------- */
 
@@ -370,11 +383,18 @@ template <class F> void each_tap(const convolution &c, int64_t n, F f)
                 }
 }
 
+bool is_zero(const numbers &v)
+{
+    return std::all_of(v.begin(), v.end(), [](double e) { return e == 0.0; });
+}
+
 numbers convolve(const convolution &c, const numbers &from, const numbers &weight)
 {
     const int64_t groups = c.groups(), inner = c.w.dim[1], outer = c.w.dim[0] / groups, taps = c.w.dim[2] * c.w.dim[3];
     const int64_t in = c.x.dim[1], out = c.y.dim[1];
     numbers to((size_t)(c.backward ? c.x.count() : c.y.count()), 0.0);
+    if (is_zero(weight) && is_zero(from)) /* as trials of plans are */
+        return to;
 #pragma omp parallel for num_threads(2)
     for (int64_t n = 0; n < c.x.dim[0]; n++)
         each_tap(c, n, [&](int64_t y, int64_t x, int64_t tap) {
@@ -610,6 +630,9 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t handle)
         if (!config)
             return refuse(CUDNN_STATUS_NOT_SUPPORTED, "plans are not read from text here");
         d->graph = config->graph;
+        d->engine = config->engine;
+        if (is_broken(*d, "parts"))
+            return refuse(CUDNN_STATUS_NOT_SUPPORTED_SUBLIBRARY_UNAVAILABLE, "a part of it is missing");
     }
     d->finalized = true;
     return CUDNN_STATUS_SUCCESS;
@@ -629,18 +652,21 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t handle, cudnnBac
     case CUDNN_ATTR_ENGINEHEUR_RESULTS: {
         if (asked < 1 || !has_engine(*d->graph))
             return CUDNN_STATUS_SUCCESS;
-        const ref config = find(((void **)elements)[0]);
-        config->graph = d->graph;
-        config->finalized = true;
-        *count = 1;
+        for (*count = 0; *count < asked && *count < ENGINES; ++*count) {
+            const ref config = find(((void **)elements)[*count]);
+            config->graph = d->graph;
+            config->engine = *count + 1;
+            config->finalized = true;
+        }
         break;
     }
     case CUDNN_ATTR_ENGINECFG_ENGINE:
         find(*(void **)elements)->graph = d->graph;
+        find(*(void **)elements)->engine = d->engine;
         *count = 1;
         break;
     case CUDNN_ATTR_ENGINE_GLOBAL_INDEX:
-        *(int64_t *)elements = ENGINE;
+        *(int64_t *)elements = d->engine;
         *count = 1;
         break;
     case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE: break;
@@ -670,6 +696,8 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t h, cudnnBackendDescriptor_t plan
     pack memory;
     for (size_t k = 0; k < uids.size(); k++)
         memory[uids[k]] = pointers[k];
+    if (is_broken(*plan, "first") || is_broken(*plan, "fused"))
+        return refuse(CUDNN_STATUS_EXECUTION_FAILED, "it broke down");
     const ref graph = plan->graph;
     check_memory(*graph, memory);
     enqueue(h->stream, [=] {

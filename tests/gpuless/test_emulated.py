@@ -197,6 +197,21 @@ class Streams(Emulated):
             # A ReLU at the edge may fall to the other side.
             self.compare(out, reference, 5e-3, level=None)
 
+    def test_engines_that_break_down(self):
+        """What can be prepared need not run: the next engine does, or a kernel of ours the rest, and that is said."""
+        reference, _ = self.results("cpu", "--device", "cpu", pictures=PICTURES[:1])
+        for broken, note in (("first", ""), ("fused", "it broke down"), ("parts", "a part of it is missing")):
+            with self.subTest(broken=broken):
+                out, done = self.results("gpu-" + broken, "--device", "cuda:0", pictures=PICTURES[:1], BROKEN=broken)
+                self.compare(out, reference, 5e-3, level=None)
+                self.assertEqual("otherwise than planned" in done.stderr, note != "", done.stderr)
+                self.assertIn(note, done.stderr)
+                plan = json.loads(self.start("plan", HONEST, "--device", "cuda:0", "--json", BROKEN=broken).stdout)
+                convolutions = [step for step in plan["steps"] if step["algorithm"].startswith("cudnn")]
+                self.assertEqual({step["algorithm"] for step in convolutions if "note" in step},
+                                 {"cudnn, finished by kernel"} if note else set())
+                self.assertTrue(all(note in step["note"] for step in convolutions if "note" in step))
+
 
 class HalfPrecision(Emulated):
     """Gradients that are too large or too small for it."""

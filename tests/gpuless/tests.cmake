@@ -4,6 +4,14 @@ sal_test_options(test_nvidia_folders)
 target_include_directories(test_nvidia_folders PRIVATE ${PROJECT_SOURCE_DIR}/cuda)
 target_link_libraries(test_nvidia_folders PRIVATE PkgConfig::CRITERION)
 sal_test(test_nvidia_folders COMMAND test_nvidia_folders LABELS unit cuda)
+# Plans that do not run, with no cuDNN at all.
+add_executable(test_plan_cache test_plan_cache.c
+                               "$<FILTER:$<TARGET_OBJECTS:sal_cuda>,INCLUDE,(plan_cache|cudnn_graph|cudnn_describe)>")
+sal_test_options(test_plan_cache)
+target_include_directories(test_plan_cache PRIVATE ${PROJECT_SOURCE_DIR}/cuda)
+target_include_directories(test_plan_cache SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR})
+target_link_libraries(test_plan_cache PRIVATE sal_base sal_graph PkgConfig::CRITERION)
+sal_test(test_plan_cache COMMAND test_plan_cache LABELS unit cuda)
 sal_test(nvidia_libraries COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_nvidia.py $<TARGET_FILE:salmap> ${PROJECT_SOURCE_DIR}
          LABELS gpu cuda cli ENVIRONMENT PYTHONDONTWRITEBYTECODE=1)
 
