@@ -5,7 +5,9 @@ Every part is run and told of even where one before it failed. A check that coul
 reason: that is not a pass. Errors of gradients are relative (L2 over a picture), the worst picture counts.
 """
 import argparse
+import collections
 import datetime
+import json
 import os
 import pathlib
 import shutil
@@ -73,6 +75,7 @@ class Report:
         self.args = args
         self.checks = []
         self.sections = []
+        self.under_way = None
 
     def check(self, name, outcome, text=""):
         self.checks.append((name, outcome, text))
@@ -82,12 +85,22 @@ class Report:
         self.sections.append(f"## {title}\n\n{text.strip()}\n")
 
     def part(self, title, function, *args):
-        """One section; what breaks in it is a failed check."""
+        """One section; what breaks in it is a failed check. It is in the file as soon as it is there: a run that is cut
+        off leaves the parts before."""
+        self.under_way = title
+        self.write()
         try:
             self.section(title, function(self, *args))
         except Broken as error:
             self.check(title, FAILED, str(error).splitlines()[0])
             self.section(title, f"```\n{error}\n```")
+        self.under_way = None
+        self.write()
+
+    def write(self):
+        unfinished = self.args.output.with_name(self.args.output.name + ".part")
+        unfinished.write_text(self.text())
+        unfinished.replace(self.args.output)
 
     def failed(self):
         return any(outcome == FAILED for _, outcome, _ in self.checks)
@@ -95,6 +108,8 @@ class Report:
     def text(self):
         where = "dry run, every number is the CPU's" if self.args.dry_run else self.args.device
         head = f"# salmap on a GPU: {where}\n\n" + table(("check", "result", ""), self.checks)
+        if self.under_way:
+            head += f"\n\n**Not finished**: cut off, or still at work, in the part \"{self.under_way}\"."
         return head + "\n\n" + "\n".join(self.sections)
 
 
@@ -239,6 +254,27 @@ def demo(report):
         report.check(f"demo networks told apart, {precision}", PASSED)
         lines.append(f"- {precision}: {last}")
     return "\n".join(lines)
+
+
+def plans(report):
+    """Which way each convolution goes. A kernel of ours in cuDNN's place, a part of cuDNN that is missing and a plan
+    that had to be replaced are failures: each is right, and none is what was planned."""
+    args = report.args
+    models = sorted(MODELS.glob("*.onnx"))
+    if args.architectures:
+        models += sorted(args.architectures.glob("*/model.onnx"))
+    rows, wrong = [], []
+    for model in models:
+        name = model.stem if model.parent == MODELS else model.parent.name
+        for precision in precisions(args):
+            chosen = ["--device", args.device, *(["--precision", precision] if args.device != "cpu" else [])]
+            steps = json.loads(run([args.salmap, "plan", model, "--json", *chosen]))["steps"]
+            ways = collections.Counter(s["algorithm"] or "none" for s in steps if s["kind"].startswith("conv"))
+            rows.append((name, precision, ", ".join(f"{way}: {n}" for way, n in sorted(ways.items()))))
+            wrong += [f"{name} {precision}: {way}" for way in ways if way.startswith("direct kernel")]
+            wrong += [f"{name} {precision}, {s['name']}: {s['note']}" for s in steps if "note" in s]
+    report.check("convolutions as planned", FAILED if wrong else PASSED, "; ".join(wrong[:5]) or f"{len(rows)} plans")
+    return table(("network", "precision", "convolutions, forward and backward"), rows)
 
 
 def sanitizers(report, folder):
@@ -389,6 +425,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         folder = pathlib.Path(work)
         report.part("Machine", machine)
+        report.part("Plans", plans)
         report.part("Every step alone", conformance)
         report.part("Whole networks", whole_networks, folder)
         report.part("GPU against CPU", like_the_cpu, folder)
@@ -403,7 +440,6 @@ def main():
 
         report.part("Speed of maps", maps_part)
         report.part("Speed of gradients", gradients_speed, folder, peaks)
-    args.output.write_text(report.text())
     print(f"-> {args.output}")
     return 1 if report.failed() else 0
 

@@ -3,8 +3,10 @@
 
     test_gpu_check.py BUILD
 """
+import argparse
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import gpu_report
 
 BUILD = pathlib.Path(sys.argv.pop()).resolve() if len(sys.argv) > 1 else None
-SECTIONS = ("Machine", "Every step alone", "Whole networks", "GPU against CPU", "Demo", "compute-sanitizer",
+SECTIONS = ("Machine", "Plans", "Every step alone", "Whole networks", "GPU against CPU", "Demo", "compute-sanitizer",
             "Speed of maps", "Speed of gradients")
 PROGRAMS = ("salmap", "tests/conformance/conformance", "tests/bench/bench_gradient", "tests/bench/bench_peak")
 
@@ -91,6 +93,33 @@ class DryRun(Folder):
         self.assertIn("| Every step alone | **FAILED** |", text)
         self.assertIn("conv: off by 7", text)
         self.assertIn("| explain, GPU against CPU | passed |", text)
+
+    def test_what_goes_otherwise_than_planned_is_a_failure(self):
+        salmap = BUILD / "salmap"
+        for key, said in (('"note": "it broke down", ', "it broke down"), ('"algorithm": "direct kernel", ', "direct kernel")):
+            script = (f"if [ \"$1\" = plan ]; then '{salmap}' \"$@\" | sed 's/\"algorithm\": \"[^\"]*\", /&{key}/'; else exec '{salmap}' "
+                      "\"$@\"; fi")
+            with self.subTest(said=said):
+                report = gpu_report.Report(argparse.Namespace(
+                    salmap=self.fake_build(salmap=script) / "salmap", architectures=None, dry_run=True, device="cpu",
+                    output=self.folder / "report.md"))
+                report.part("Plans", gpu_report.plans)
+                self.assertTrue(report.failed())
+                self.assertRegex((self.folder / "report.md").read_text(),
+                                 r"\| convolutions as planned \| \*\*FAILED\*\* \| .*" + said)
+
+    def test_a_cut_leaves_what_there_was(self):
+        report = self.folder / "report.md"
+        build = self.fake_build(conformance=f"touch '{self.folder}/reached'; exec sleep 1000")
+        process = subprocess.Popen([ROOT / "scripts/gpu_check.sh", "--dry-run", "--no-build", "--build", build, "-o", report],
+                                   stdout=subprocess.DEVNULL, start_new_session=True)
+        while not (self.folder / "reached").exists():
+            self.assertIsNone(process.poll())
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        text = report.read_text()
+        self.assertIn('**Not finished**: cut off, or still at work, in the part "Every step alone".', text)
+        self.assertEqual([l[3:] for l in text.splitlines() if l.startswith("## ")], ["Machine", "Plans"])
 
     def test_a_program_that_is_not_there_is_a_failure(self):
         build = self.fake_build()
