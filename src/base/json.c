@@ -51,6 +51,8 @@ static void put_string(FILE *to, const char *text)
             fprintf(to, "\\%c", *s);
         else if (*s < 0x20 || *s == 0x7F)
             fprintf(to, "\\u%04x", *s);
+        else if (*s == 0xC2 && s[1] < 0xA0) /* controls, which some terminals obey */
+            fprintf(to, "\\u%04x", s[1]);
         else
             fwrite(s, 1, (size_t)length, to);
         s += length ? length : 1;

@@ -45,7 +45,7 @@ static void print_time(const sal_gpu_plan_info *p)
 static void print_summary(const char *path, const sal_gpu_plan_info *p)
 {
     text_print(stdout, "%s\n", path);
-    printf("  device   %s%s\n", p->device, p->native ? "" : " (which it has not: float32 is computed)");
+    text_print(stdout, "  device   %s%s\n", p->device, p->native ? "" : " (which it has not: float32 is computed)");
     print_memory(p);
     printf(
         "  convs    %zu: %zu fused by cuDNN, %zu with a kernel of salmap's after cuDNN's, %zu by kernels of salmap's\n",

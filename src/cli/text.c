@@ -37,6 +37,11 @@ const char *text_shape(char *text, size_t size, const int64_t *shape, int rank)
     return text;
 }
 
+static int is_continuation(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
 const char *text_cut(char *text, size_t size, const char *name, size_t width)
 {
     size_t length = strlen(name);
@@ -48,18 +53,39 @@ const char *text_cut(char *text, size_t size, const char *name, size_t width)
     }
     /* Endings tell layers of one block apart, beginnings tell blocks apart. */
     size_t head = (width - 2) / 2, tail = width - 2 - head;
+    /* Not within a character of UTF-8. */
+    while (head > 0 && is_continuation(name[head]))
+        head--;
+    while (tail > 0 && is_continuation(name[length - tail]))
+        tail--;
     snprintf(text, size, "%.*s..%s", (int)head, name, name + length - tail);
     return text;
 }
 
-/* Those of ASCII, and U+0080 to U+009F, which UTF-8 writes as C2 and themselves. */
+/* Bytes of the character of UTF-8 that begins here; 0: there is none. */
+static size_t character_length(const unsigned char *c)
+{
+    const size_t length = c[0] < 0x80 ? 1 : c[0] < 0xC2 ? 0 : c[0] < 0xE0 ? 2 : c[0] < 0xF0 ? 3 : c[0] < 0xF5 ? 4 : 0;
+    for (size_t k = 1; k < length; k++)
+        if (!is_continuation((char)c[k]))
+            return 0;
+    return length;
+}
+
+/* Those of ASCII, but for newlines at the end, and U+0080 to U+009F, which UTF-8 writes as C2 and themselves, and other
+ * codes as themselves. */
 static void hide_controls(char *text)
 {
-    for (unsigned char *c = (unsigned char *)text; *c; c++)
-        if ((*c < ' ' && *c != '\n') || *c == 0x7F)
-            *c = '?';
-        else if (*c == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0)
+    unsigned char *c = (unsigned char *)text, *end = c + strlen(text);
+    while (end > c && end[-1] == '\n')
+        end--;
+    for (size_t length; c < end; c += length ? length : 1) {
+        length = character_length(c);
+        if (length == 2 && c[0] == 0xC2 && c[1] < 0xA0)
             c[0] = c[1] = '?';
+        else if (*c < ' ' || *c == 0x7F || (length == 0 && *c < 0xA0))
+            *c = '?';
+    }
 }
 
 void text_print_list(FILE *to, const char *format, va_list args)

@@ -17,7 +17,7 @@ const char *text_shape(char *text, size_t size, const int64_t *shape, int rank);
 const char *text_cut(char *text, size_t size, const char *name, size_t width);
 
 /* As printf, with a question mark for each byte of a character that would move a terminal's cursor or worse: names from
- * models and of files may hold any. Lines end as they do. */
+ * models and of files may hold any. Newlines at the end stay. */
 void text_print(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_print_list(FILE *to, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 

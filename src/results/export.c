@@ -43,7 +43,6 @@ static sal_status open_all(export *e, const sal_export_options *o)
     sal_status st = SAL_OK;
     sqlite3_stmt *option = NULL;
     int row;
-    TRY(sal_store_check_tables(e->sql, "main"));
     TRY(sal_sql_prepare(&e->pictures, e->sql, "SELECT * FROM pictures ORDER BY id"));
     TRY(sal_sql_prepare(&e->manifest, e->sql, "SELECT * FROM manifest ORDER BY " SAL_ID_COLUMN));
     TRY(sal_sql_prepare(&e->maps, e->sql, "SELECT * FROM maps ORDER BY picture, rank"));
@@ -194,8 +193,10 @@ static sal_status print_csv(export *e, int64_t id)
     TRY(collect_predictions(&predictions, e, id));
     /* A line for each map, and one for a picture that has none. */
     for (int own; (own = e->map_row && sqlite3_column_int64(e->maps, 0) == id) || lines == 0; lines++, maps += own) {
-        if (own)
+        if (own) {
             TRY(export_check_rank(e, "maps", e->maps, maps));
+            TRY(export_check_files(e));
+        }
         print_picture(e);
         if (own)
             print_columns(e->to, e->maps, MAP_RANK, MAP_COLUMNS);
@@ -265,6 +266,7 @@ static sal_status print_json(export *e, int64_t id)
     sal_json_begin(&j, "maps", '[');
     for (; e->map_row && sqlite3_column_int64(e->maps, 0) == id; maps++) {
         TRY(export_check_rank(e, "maps", e->maps, maps));
+        TRY(export_check_files(e));
         sal_json_begin(&j, NULL, '{');
         for (int k = MAP_RANK; k < MAP_COLUMNS; k++)
             put_value(&j, map_names[k - MAP_RANK], e->maps, k);
@@ -295,11 +297,11 @@ done:
     return st;
 }
 
-sal_status sal_export_print(FILE *to, sal_sql *sql, const sal_export_options *o)
+sal_status sal_export_print(FILE *to, sal_sql *sql, const sal_run_names *names, const sal_export_options *o)
 {
     sal_status st = SAL_OK;
     sal_plain_locale plain = {0};
-    export e = {.sql = sql, .to = to, .picture = -1};
+    export e = {.sql = sql, .names = names, .to = to, .picture = -1};
     int row;
     TRY(sal_plain_locale_enter(&plain));
     TRY(open_all(&e, o));
@@ -314,7 +316,7 @@ sal_status sal_export_print(FILE *to, sal_sql *sql, const sal_export_options *o)
         TRY(export_check_all_taken(&e, id));
         TRY(export_check_some(&e));
         TRY(step_with(&e, e.manifest, id));
-        TRY(export_check_path(&e));
+        TRY(export_check_list(&e));
         TRY(step_with(&e, e.timings, id));
         TRY(o->format == SAL_EXPORT_CSV ? print_csv(&e, id) : print_json(&e, id));
     }
@@ -343,13 +345,13 @@ static ssize_t pour(void *cookie, const char *bytes, size_t size)
     return s->stopped ? 0 : (ssize_t)size;
 }
 
-static sal_status print_to_sink(sal_sql *sql, sink *s, const sal_export_options *o)
+static sal_status print_to_sink(sal_sql *sql, const sal_run_names *names, sink *s, const sal_export_options *o)
 {
     sal_status st = SAL_OK;
     FILE *to = fopencookie(s, "w", (cookie_io_functions_t){.write = pour});
     if (!to)
         return sal_fail_memory(0, "an export");
-    st = sal_export_print(to, sql, o);
+    st = sal_export_print(to, sql, names, o);
     (void)fclose(to);
     return st == SAL_OK && s->stopped ? sal_fail(SAL_ERROR_CANCELLED, "the export was stopped") : st;
 }
@@ -360,7 +362,19 @@ static sal_status check_target(const char *path, const char *run)
     static const char *const names[] = {SAL_STORE_WHOLE, SAL_RUN_JSON, SAL_RUN_MANIFEST};
     sal_status st = SAL_OK;
     struct stat target, own;
-    char *name = NULL;
+    char *name = NULL, *folder = NULL;
+    const char *slash = strrchr(path, '/');
+    TRY(sal_strdup(&folder, path));
+    folder[slash ? slash - path + 1 : 0] = '\0';
+    TRY(sal_run_path(&name, run, SAL_STORE_SHARDS));
+    if (stat(name, &own) == 0 && stat(folder[0] ? folder : ".", &target) == 0 && own.st_dev == target.st_dev &&
+        own.st_ino == target.st_ino) {
+        st = sal_fail(SAL_ERROR_ARGUMENT, "%s: lies among the run's own " SAL_STORE_SHARDS ": export to another folder",
+                      path);
+        goto done;
+    }
+    free(name);
+    name = NULL;
     for (size_t i = 0; i < sizeof names / sizeof *names && stat(path, &target) == 0; i++) {
         TRY(sal_run_path(&name, run, names[i]));
         if (stat(name, &own) == 0 && own.st_dev == target.st_dev && own.st_ino == target.st_ino) {
@@ -372,15 +386,16 @@ static sal_status check_target(const char *path, const char *run)
     }
 done:
     free(name);
+    free(folder);
     return st;
 }
 
-static sal_status print_to_file(const char *path, sal_sql *sql, const sal_export_options *o)
+static sal_status print_to_file(const char *path, sal_sql *sql, const sal_run_names *names, const sal_export_options *o)
 {
     sal_status st = SAL_OK;
     sal_file_out file = {0};
     TRY(sal_file_create(&file, path));
-    TRY(sal_export_print(file.stream, sql, o));
+    TRY(sal_export_print(file.stream, sql, names, o));
     st = sal_file_commit(&file);
 done:
     sal_file_discard(&file);
@@ -414,6 +429,19 @@ static int has_journal(const char *store)
     return n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0;
 }
 
+static sal_status check_and_print(sal_sql *sql, const sal_run_facts *facts, const char *path, sink *s,
+                                  const sal_export_options *o)
+{
+    sal_status st = SAL_OK;
+    const sal_run_names *names = facts->list ? &facts->names : NULL;
+    TRY(sal_store_check_tables(sql, "main"));
+    if (facts->description.sign == SAL_RUN_SIGNED)
+        TRY(sal_run_check_results(sql, "main", &facts->description));
+    TRY(path ? print_to_file(path, sql, names, o) : print_to_sink(sql, names, s, o));
+done:
+    return st;
+}
+
 sal_status sal_sweep_export(const char *run, const char *path,
                             int (*write)(void *context, const char *bytes, size_t size), void *context,
                             const sal_export_options *options)
@@ -422,6 +450,7 @@ sal_status sal_sweep_export(const char *run, const char *path,
     const sal_export_options *o = options ? options : &defaults;
     sal_status st = SAL_OK;
     sal_sql sql = {0};
+    sal_run_facts facts = {0};
     char *store = NULL;
     sink s = {.write = write, .context = context};
     if (!run || (!path && !write))
@@ -429,16 +458,18 @@ sal_status sal_sweep_export(const char *run, const char *path,
     TRY(find_results(&store, run));
     if (path)
         TRY(check_target(path, run));
+    TRY(sal_run_facts_open(&facts, run));
     st = sal_sql_open(&sql, store, SQLITE_OPEN_READWRITE);
     if (st == SAL_ERROR_MEMORY)
         goto done;
     if (st != SAL_OK)
         TRY(sal_sql_open(&sql, store, SQLITE_OPEN_READONLY));
-    st = path ? print_to_file(path, &sql, o) : print_to_sink(&sql, &s, o);
+    st = check_and_print(&sql, &facts, path, &s, o);
     if (st == SAL_ERROR_IO && has_journal(store) && access(run, W_OK) != 0)
         st = sal_fail(st, "%s; a run that was cut off is read where its folder is writable", sal_last_error());
 done:
     sal_sql_close(&sql);
+    sal_run_facts_close(&facts);
     free(store);
     return st;
 }

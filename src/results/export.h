@@ -2,12 +2,14 @@
 #ifndef SAL_RESULTS_EXPORT_H
 #define SAL_RESULTS_EXPORT_H
 
+#include "results/run_names.h"
 #include "results/sql.h"
 
 #include <stdio.h>
 
-/* All rows in the order of the list. A failed write is left to the stream's error mark.
- * Errors: FORMAT (no results of salmap), IO, MEMORY. */
-sal_status sal_export_print(FILE *to, sal_sql *sql, const sal_export_options *options);
+/* All rows in the order of the list. A failed write is left to the stream's error mark. names: of the run's list and
+ * files, which the rows are compared with; NULL: there is nothing to compare them with.
+ * Errors: FORMAT (no results of salmap, or of another list), IO, MEMORY. */
+sal_status sal_export_print(FILE *to, sal_sql *sql, const sal_run_names *names, const sal_export_options *options);
 
 #endif

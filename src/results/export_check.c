@@ -9,6 +9,14 @@ sal_status export_fail_row(const export *e, const char *table, int64_t id, const
                     what);
 }
 
+static int is_status(const char *name)
+{
+    for (int status = SAL_OK; status >= SAL_ERROR_CANCELLED; status--)
+        if (strcmp(name, sal_status_name((sal_status)status)) == 0)
+            return 1;
+    return 0;
+}
+
 sal_status export_check_picture(export *e)
 {
     const int64_t id = sqlite3_column_int64(e->pictures, 0);
@@ -18,15 +26,50 @@ sal_status export_check_picture(export *e)
         if (sqlite3_column_type(e->pictures, k) == SQLITE_NULL)
             return export_fail_row(e, "pictures", id, k == PATH ? "it has no path" : "it has no status");
     e->picture = id;
+    return is_status(sal_sql_text(e->pictures, STATUS)) ? SAL_OK
+                                                        : export_fail_row(e, "pictures", id, "its status is none");
+}
+
+/* Its row in the results' list is the one in the run's. */
+static int is_listed(const export *e)
+{
+    const sal_dataset *list = e->names->dataset;
+    if (e->picture >= (int64_t)list->count || sqlite3_column_count(e->manifest) != list->column_count + 1)
+        return 0;
+    for (int k = 0; k < list->column_count; k++) {
+        const char *here = sal_sql_text(e->manifest, k + 1);
+        if (!here || strcmp(here, sal_dataset_field(list, (size_t)e->picture, k)) != 0 ||
+            strcmp(sqlite3_column_name(e->manifest, k + 1), list->columns[k]) != 0)
+            return 0;
+    }
+    return 1;
+}
+
+sal_status export_check_list(const export *e)
+{
+    const char *path = sal_sql_text(e->pictures, PATH), *listed = sal_sql_text(e->manifest, e->path_column);
+    if (!listed || strcmp(path, listed) != 0)
+        return export_fail_row(e, "pictures", e->picture, "its path is another one in the list");
+    if (e->names && !is_listed(e))
+        return export_fail_row(e, "manifest", e->picture, "it is another one in the run's list");
     return SAL_OK;
 }
 
-sal_status export_check_path(const export *e)
+sal_status export_check_files(const export *e)
 {
-    const char *path = sal_sql_text(e->pictures, PATH), *listed = sal_sql_text(e->manifest, e->path_column);
-    return listed && strcmp(path, listed) == 0
-               ? SAL_OK
-               : export_fail_row(e, "pictures", e->picture, "its path is another one in the list");
+    static const unsigned kinds[] = {SAL_FILES_MAP, SAL_FILES_OVERLAY};
+    sal_status st = SAL_OK;
+    for (int k = 0; e->names && k < 2; k++) {
+        int same;
+        TRY(sal_run_names_check(&same, e->names, kinds[k], e->picture, sqlite3_column_int64(e->maps, 1),
+                                sal_sql_text(e->maps, MAP_FILE + k)));
+        if (!same) {
+            st = export_fail_row(e, "maps", e->picture, "it names no file that the run makes of it");
+            goto done;
+        }
+    }
+done:
+    return st;
 }
 
 sal_status export_check_rank(const export *e, const char *table, sqlite3_stmt *s, int64_t found)

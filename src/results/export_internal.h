@@ -2,6 +2,7 @@
 #ifndef SAL_RESULTS_EXPORT_INTERNAL_H
 #define SAL_RESULTS_EXPORT_INTERNAL_H
 
+#include "results/run_names.h"
 #include "results/sql.h"
 
 #include <stdio.h>
@@ -10,6 +11,7 @@
 typedef struct export
 {
     sal_sql *sql;
+    const sal_run_names *names; /* or NULL */
     sqlite3_stmt *pictures;
     sqlite3_stmt *manifest; /* likewise one row per picture */
     sqlite3_stmt *maps;
@@ -44,8 +46,10 @@ enum {
 sal_status export_fail_row(const export *e, const char *table, int64_t id, const char *what);
 /* Pictures are numbered, in their order, and have a path and a status; e->picture is the number from here on. */
 sal_status export_check_picture(export *e);
-/* Its path is that of its row in the list, which e->manifest stands on. */
-sal_status export_check_path(const export *e);
+/* Its path is that of its row in the list, which e->manifest stands on, and that row is the list's. */
+sal_status export_check_list(const export *e);
+/* The files of the row that e->maps stands on are the run's. */
+sal_status export_check_files(const export *e);
 /* Ranks count from 1. found: rows of the picture before this one. */
 sal_status export_check_rank(const export *e, const char *table, sqlite3_stmt *s, int64_t found);
 /* A picture that did not fail has a map and a prediction, which come next. */

@@ -97,17 +97,16 @@ done:
 static sal_status make_names(merge *m)
 {
     sal_status st = SAL_OK;
-    sal_run_description d;
+    const sal_run_description *d = &m->description;
     const sal_run_folder *folder = m->shards[0].folder;
-    TRY(sal_run_description_read(&d, folder));
-    if (d.sign == SAL_RUN_UNSIGNED)
+    TRY(sal_run_description_read(&m->description, folder));
+    if (d->sign == SAL_RUN_UNSIGNED)
         st = sal_fail(SAL_ERROR_IO, "%s/" SAL_RUN_JSON ": cannot open: %s", folder->path, strerror(ENOENT));
-    else if (d.sign == SAL_RUN_FOREIGN)
+    else if (d->sign == SAL_RUN_FOREIGN)
         st = sal_fail(SAL_ERROR_FORMAT, "%s/" SAL_RUN_JSON ": is damaged, or of no run: its fingerprint is another one",
                       folder->path);
     else
-        st = sal_run_names_make(&m->names, m->dataset, d.settings);
-    sal_run_description_clear(&d);
+        st = sal_run_names_make(&m->names, m->dataset, d->settings);
 done:
     return st;
 }
@@ -313,22 +312,23 @@ done:
     return st;
 }
 
-static sal_status export_table(const merge *m)
+/* The table of results that are not published yet, for whoever commits it. */
+static sal_status print_table(sal_file_out *csv, merge *m)
 {
     static const sal_export_options as_csv = {SAL_EXPORT_CSV, 0};
     sal_status st = SAL_OK;
-    char *csv = NULL;
-    TRY(sal_run_path(&csv, m->target, SAL_RUN_CSV));
-    TRY(sal_sweep_export(m->target, csv, NULL, NULL, &as_csv));
+    TRY(sal_run_file_create(csv, &m->target_folder, SAL_RUN_CSV));
+    TRY(sal_export_print(csv->stream, &m->sql, &m->names, &as_csv));
 done:
-    free(csv);
     return st;
 }
 
-/* Files first, then the results that name them. */
+/* Files first, then the results that name them, then the table: what it cannot be made of replaces nothing. */
 static sal_status publish(merge *m)
 {
     sal_status st = SAL_OK;
+    sal_file_out csv = {0};
+    TRY(print_table(&csv, m));
     sal_sql_close(&m->sql);
     /* What was there before goes with its journal, which would be taken for the new one's. */
     TRY(sal_run_settle(m->final));
@@ -336,8 +336,9 @@ static sal_status publish(merge *m)
     TRY(sal_run_file_rename(&m->target_folder, sal_names_base(m->temporary), SAL_STORE_WHOLE));
     free(m->temporary);
     m->temporary = NULL;
-    TRY(export_table(m));
+    TRY(sal_file_commit(&csv));
 done:
+    sal_file_discard(&csv);
     return st;
 }
 
@@ -348,7 +349,9 @@ static sal_status whole_already(int *whole, sal_merge_info *info, const merge *m
     sal_status st = SAL_OK;
     sal_sql sql = {0};
     sqlite3_stmt *select = NULL;
-    int row, shards, results, table;
+    sal_run_facts facts = {0};
+    char *csv = NULL;
+    int row, shards, results;
     *whole = 0;
     if (!m->in_place)
         return SAL_OK;
@@ -361,21 +364,26 @@ static sal_status whole_already(int *whole, sal_merge_info *info, const merge *m
     TRY(count_rows(info, &sql));
     TRY(sal_sql_prepare(&select, &sql, "SELECT value FROM run WHERE key = 'pictures'"));
     TRY(sal_sql_step(&row, &sql, select));
-    if (!row || sqlite3_column_int64(select, 0) != (int64_t)info->pictures) {
+    TRY(sal_run_facts_open(&facts, m->target));
+    const long long all = facts.list ? (long long)facts.list->count
+                          : row      ? (long long)sqlite3_column_int64(select, 0)
+                                     : 0;
+    if (all != (long long)info->pictures || all == 0) {
         st = sal_fail(SAL_ERROR_FORMAT,
                       "%s: is not in shards, and not finished: %zu of %lld pictures are done; run it "
                       "again",
-                      m->final, info->pictures, row ? (long long)sqlite3_column_int64(select, 0) : 0);
+                      m->final, info->pictures, all);
         goto done;
     }
     *whole = 1;
     sqlite3_finalize(select);
     select = NULL;
     sal_sql_close(&sql);
-    TRY(sal_run_exists(&table, m->target, SAL_RUN_CSV));
-    if (!table)
-        TRY(export_table(m));
+    TRY(sal_run_path(&csv, m->target, SAL_RUN_CSV));
+    TRY(sal_sweep_export(m->target, csv, NULL, NULL, NULL));
 done:
+    free(csv);
+    sal_run_facts_close(&facts);
     sqlite3_finalize(select);
     sal_sql_close(&sql);
     return st;
@@ -487,6 +495,7 @@ sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t
     sal_free(m.folders);
     sal_run_folder_close(&m.target_folder);
     sal_run_names_clear(&m.names);
+    sal_run_description_clear(&m.description);
     sal_dataset_close(m.dataset);
     free(m.final);
     for (size_t i = 0; i < m.lock_count; i++)

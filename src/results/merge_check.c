@@ -8,9 +8,10 @@ static sal_status attach(merge *m, const char *path)
 {
     sal_status st = SAL_OK;
     sqlite3_stmt *statement = NULL;
+    char name[SAL_SQL_PATH];
     TRY(sal_sql_check_files(path));
     TRY(sal_sql_prepare(&statement, &m->sql, "ATTACH ?1 AS part"));
-    TRY(sal_sql_bind_text(&m->sql, statement, 1, path));
+    TRY(sal_sql_bind_text(&m->sql, statement, 1, sal_sql_name(name, path)));
     TRY(sal_sql_step_done(&m->sql, statement));
     m->sql.part = path;
 done:
@@ -145,28 +146,18 @@ done:
 }
 
 /* A row names the file that the run makes of that map, or none. */
-static sal_status check_name(const merge *m, int64_t index, int64_t picture, int64_t rank, const char *name)
+static sal_status check_name(const merge *m, int64_t index, unsigned files, int64_t picture, int64_t rank,
+                             const char *name)
 {
     sal_status st = SAL_OK;
-    char *wanted = NULL;
-    const int64_t maps = m->names.layout.top > 0 ? m->names.layout.top : 1;
-    int same = !name;
-    for (int file = 0; file < SAL_FILE_COUNT && !same && rank >= 1 && rank <= maps; file++) {
-        if (!(m->names.layout.files & SAL_FILE_BIT(file)))
-            continue;
-        TRY(sal_names_path(&wanted, m->names.names.stems[picture], (sal_output_file)file, (size_t)picture, rank - 1,
-                           &m->names.layout));
-        same = strcmp(wanted, name) == 0;
-        free(wanted);
-        wanted = NULL;
-    }
+    int same;
+    TRY(sal_run_names_check(&same, &m->names, files, picture, rank, name));
     if (!same)
         st = sal_fail(SAL_ERROR_FORMAT,
                       "%s: table maps, picture %lld, rank %lld: '%s' is no file that the run can have made: run that "
                       "shard again with --restart",
-                      m->shards[index].path, (long long)picture, (long long)rank, name);
+                      m->shards[index].path, (long long)picture, (long long)rank, name ? name : "none");
 done:
-    free(wanted);
     return st;
 }
 
@@ -181,8 +172,8 @@ static sal_status check_names(merge *m, int64_t index)
         if (!row)
             break;
         for (int k = 2; k < 4; k++)
-            TRY(check_name(m, index, sqlite3_column_int64(select, 0), sqlite3_column_int64(select, 1),
-                           sal_sql_text(select, k)));
+            TRY(check_name(m, index, k == 2 ? SAL_FILES_MAP : SAL_FILES_OVERLAY, sqlite3_column_int64(select, 0),
+                           sqlite3_column_int64(select, 1), sal_sql_text(select, k)));
     }
 done:
     sqlite3_finalize(select);
@@ -201,6 +192,7 @@ sal_status merge_check_shard(merge *m, int64_t index)
     TRY(check_identity(m, index));
     if (index > 0)
         TRY(compare_runs(m, index));
+    TRY(sal_run_check_results(&m->sql, "part", &m->description));
     TRY(check_pictures(m, index));
     TRY(check_owners(m, index));
     TRY(check_names(m, index));

@@ -20,6 +20,7 @@ typedef struct merge {
     merge_shard *shards;
     int64_t count; /* of shards; 0: none was found yet */
     sal_dataset *dataset;
+    sal_run_description description;
     sal_run_names names; /* of the files of its pictures */
     char manifest_sha256[65];
     int *locks; /* of the runs, and of the target where that is none of them */

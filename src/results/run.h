@@ -34,6 +34,21 @@ sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_da
 sal_status sal_run_list_open(sal_dataset **out, char sha256[SAL_DIGEST_SIZE], const sal_run_folder *folder,
                              const char *root);
 
+/* Are results ("main", or what was attached as "part") of the model, the list and the options that run.json tells of?
+ * Errors: FORMAT (names what differs), IO, MEMORY. */
+sal_status sal_run_check_results(sal_sql *sql, const char *schema, const sal_run_description *description);
+
+/* What a run folder tells of the results in it: who has only results has none of it, and nothing is compared. */
+typedef struct sal_run_facts {
+    sal_run_description description;
+    sal_dataset *list; /* NULL: there is none */
+    sal_run_names names;
+} sal_run_facts;
+
+/* Errors: FORMAT (run.json is damaged, the list is another one), IO, ARGUMENT (a link), LIMIT, MEMORY. */
+sal_status sal_run_facts_open(sal_run_facts *out, const char *folder);
+void sal_run_facts_close(sal_run_facts *facts); /* fine on a zeroed struct */
+
 /* A folder is a run if its run.json has the fingerprint of its own fields. One that is none and has files of the names
  * that a run's have is somebody's own, and a run has no links below it, but for maps and overlays themselves. pictures:
  * how many results there will be. Errors: ARGUMENT (names what is in the way), IO. */

@@ -19,11 +19,9 @@ static sal_status read_setting(void *context, const char *name, const char *valu
     } maps[] = {{"npy", SAL_FILE_BIT(SAL_FILE_NPY)},
                 {"npz", SAL_FILE_BIT(SAL_FILE_NPZ)},
                 {"png16", SAL_FILE_BIT(SAL_FILE_PNG16)}};
-    static const unsigned all_maps =
-        SAL_FILE_BIT(SAL_FILE_NPY) | SAL_FILE_BIT(SAL_FILE_NPZ) | SAL_FILE_BIT(SAL_FILE_PNG16);
     sal_output_layout *out = context;
     if (strcmp(name, "maps") == 0) {
-        out->files &= ~all_maps;
+        out->files &= ~SAL_FILES_MAP;
         for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
             if (strcmp(value, maps[i].word) == 0)
                 out->files |= maps[i].files;
@@ -146,6 +144,29 @@ int64_t sal_run_names_find(const sal_run_names *n, const char *name)
             return row;
     }
     return -1;
+}
+
+sal_status sal_run_names_check(int *same, const sal_run_names *n, unsigned files, int64_t picture, int64_t rank,
+                               const char *name)
+{
+    sal_status st = SAL_OK;
+    char *wanted = NULL;
+    const int64_t maps = n->layout.top > 0 ? n->layout.top : 1;
+    const int known = picture >= 0 && (size_t)picture < n->names.count && rank >= 1 && rank <= maps;
+    files &= n->layout.files;
+    *same = known && !name && !(files & SAL_FILES_MAP);
+    for (int file = 0; file < SAL_FILE_COUNT && known && name && !*same; file++) {
+        if (!(files & SAL_FILE_BIT(file)))
+            continue;
+        TRY(sal_names_path(&wanted, n->names.stems[picture], (sal_output_file)file, (size_t)picture, rank - 1,
+                           &n->layout));
+        *same = strcmp(wanted, name) == 0;
+        free(wanted);
+        wanted = NULL;
+    }
+done:
+    free(wanted);
+    return st;
 }
 
 const char *sal_run_temporary_suffix(const char *name)

@@ -92,14 +92,15 @@ static void close_removal(removal *r)
     sal_run_folder_close(&r->folder);
 }
 
-/* A file of one of the pictures meant, finished or not. */
+/* A file of one of the pictures meant, finished or not. The first names are those of the run as it is now: what is
+ * another picture's by them is not by older ones. */
 static int is_ours(const removal *r, const char *name)
 {
     for (size_t i = 0; i < r->names_count; i++) {
         const int64_t finished = sal_run_names_find(&r->names[i], name);
         const int64_t row = finished >= 0 ? finished : sal_run_names_find_unfinished(&r->names[i], name);
-        if (row >= 0 && sal_dataset_in_shard(r->list, (size_t)row, r->shard, r->shards))
-            return 1;
+        if (row >= 0)
+            return sal_dataset_in_shard(r->list, (size_t)row, r->shard, r->shards);
     }
     return 0;
 }

@@ -74,8 +74,12 @@ done:
 
 /* ---- Are they salmap's? ---------------------------------------------------- */
 
-/* Names of the columns, each with what kind it is: one that is computed is none of ours. */
-#define COLUMNS_OF "SELECT group_concat(name || ' ' || hidden, ', ') FROM pragma_table_xinfo(?1, ?2)"
+/* Names of the columns, each with its type, whether it may be NULL, its default, its place in the key, and whether it
+ * is computed. */
+#define COLUMNS_OF                                                                                                     \
+    "SELECT group_concat(name || ' ' || type || ' ' || \"notnull\" || ' ' || coalesce(dflt_value, '-') || ' ' || pk "  \
+    "||"                                                                                                               \
+    " ' ' || hidden, ', ') FROM pragma_table_xinfo(?1, ?2)"
 
 static sal_status columns_of(char **out, sal_sql *sql, const char *schema, const char *table)
 {
@@ -129,7 +133,8 @@ static sal_status check_columns(sal_sql *sql, const char *schema, const char *ta
     const char *more = strncmp(found, wanted, length) == 0 ? found + length : "?";
     /* The manifest's other columns are the user's, and sessions get those of limits.c once they have limits. */
     const int known = !*more || (strcmp(table, "manifest") == 0 && *more == ',') ||
-                      (strcmp(table, "sessions") == 0 && strcmp(more, ", max_pixels 0, max_memory 0") == 0);
+                      (strcmp(table, "sessions") == 0 &&
+                       strcmp(more, ", max_pixels INTEGER 0 - 0 0, max_memory INTEGER 0 - 0 0") == 0);
     if (!known)
         st = fail_table(sql, table, "other columns in table");
 done:
@@ -142,19 +147,17 @@ done:
  * Those that a user made to look something up are fine. */
 static sal_status check_additions(sal_sql *sql, const char *schema)
 {
-    static const char texts[][640] = {
+    static const char texts[][512] = {
         "SELECT m.name FROM %s.sqlite_master m, pragma_table_xinfo(m.name, '%s') c WHERE m.type = 'table' AND c.hidden "
         "> 1",
         "SELECT i.name FROM %s.sqlite_master m, pragma_index_list(m.name, '%s') i, pragma_index_xinfo(i.name, '%s') c"
         " WHERE m.type = 'table' AND m.name IN (" OWN_TABLES ")"
         " AND (i.origin = 'u' OR (i.origin = 'c' AND (i.\"unique\" OR i.partial OR c.cid < -1)))",
-        "SELECT m.name FROM %s.sqlite_master m WHERE m.name IN (" OWN_TABLES
-        ") AND (SELECT coalesce(group_concat(c.name),"
-        " '') FROM pragma_table_xinfo(m.name, '%s') c WHERE c.pk) NOT IN ('', CASE m.name WHEN 'run' THEN 'key' WHEN"
-        " 'pictures' THEN 'id' WHEN 'sessions' THEN 'id' WHEN 'timings' THEN 'picture' WHEN 'manifest' THEN"
-        " '" SAL_ID_COLUMN "' ELSE 'picture,rank' END)"};
+        "SELECT m.name FROM %s.sqlite_master m, pragma_table_xinfo(m.name, '%s') c WHERE m.name = 'manifest' AND c.cid "
+        "> 0"
+        " AND (c.type <> '' OR c.\"notnull\" OR c.pk OR c.dflt_value IS NOT NULL)"};
     static const char *const what[] = {"a computed column in table", "an index that is more than a list of a table",
-                                       "another key in table"};
+                                       "a column that is not plain in table"};
     sal_status st = SAL_OK;
     sqlite3_stmt *select = NULL;
     for (size_t k = 0; k < sizeof what / sizeof *what; k++) {

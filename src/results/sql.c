@@ -3,10 +3,13 @@
 #include "base/json.h"
 #include "base/memory.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 sal_status sal_sql_check(const sal_sql *s, int code)
 {
@@ -36,7 +39,7 @@ sal_status sal_sql_check(const sal_sql *s, int code)
 
 /* ---- Files from anywhere --------------------------------------------------- */
 
-enum { INSTRUCTIONS_OF_A_LOOK = 100000, LONGEST_VALUE = 1 << 26, PATH = 4096 };
+enum { INSTRUCTIONS_OF_A_LOOK = 100000, LONGEST_VALUE = 1 << 26 };
 
 static int64_t size_of(const char *path)
 {
@@ -66,11 +69,41 @@ sal_status sal_sql_check_alone(const char *path)
     return lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink > 1 ? fail_hard_link(path) : SAL_OK;
 }
 
+static uint64_t big_endian(const unsigned char *bytes)
+{
+    return (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 | bytes[3];
+}
+
+/* A rollback journal (SQLite's file format, 3) may name a second file, which SQLite removes after it, wherever that
+ * lies, and says how large the database was. salmap writes to one database at a time, and journals of it are of its
+ * size. */
+static sal_status check_journal(const char *file, const char *database)
+{
+    static const unsigned char magic[] = {0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7};
+    enum { HEADER = 28, TAIL = 16, PAGES = 16, PAGE_SIZE = 24 };
+    unsigned char header[HEADER] = {0}, tail[TAIL] = {0};
+    struct stat info, db = {0};
+    const int fd = open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", file, strerror(errno));
+    const int whole = fstat(fd, &info) == 0 && info.st_size >= HEADER && pread(fd, header, HEADER, 0) == HEADER &&
+                      pread(fd, tail, TAIL, info.st_size - TAIL) == TAIL;
+    close(fd);
+    if (!whole) /* SQLite takes it for none */
+        return SAL_OK;
+    const uint64_t size = big_endian(header + PAGES) * big_endian(header + PAGE_SIZE);
+    const int names_another = memcmp(tail + TAIL - sizeof magic, magic, sizeof magic) == 0;
+    const int grows = stat(database, &db) == 0 && size > (uint64_t)db.st_size + (uint64_t)info.st_size;
+    return names_another || grows
+               ? sal_fail(SAL_ERROR_ARGUMENT, "%s: is no journal of a run: remove it, or choose another folder", file)
+               : SAL_OK;
+}
+
 sal_status sal_sql_check_files(const char *path)
 {
     static const char *const endings[] = {"", "-journal", "-wal", "-shm"};
     struct stat info;
-    char file[PATH];
+    char file[SAL_SQL_PATH];
     int journals = 0;
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         const int length = snprintf(file, sizeof file, "%s%s", path, endings[i]);
@@ -79,6 +112,11 @@ sal_status sal_sql_check_files(const char *path)
         if (i > 0 && S_ISREG(info.st_mode) && info.st_nlink > 1) /* whoever copies results takes none of these along */
             return fail_hard_link(file);
         journals += i > 0;
+        if (i == 1 && S_ISREG(info.st_mode)) {
+            const sal_status st = check_journal(file, path);
+            if (st != SAL_OK)
+                return st;
+        }
         if (S_ISREG(info.st_mode))
             continue;
         if (!S_ISLNK(info.st_mode))
@@ -132,13 +170,22 @@ done:
     return st;
 }
 
+const char *sal_sql_name(char name[SAL_SQL_PATH], const char *path)
+{
+    if (strncmp(path, "file:", 5) != 0)
+        return path;
+    snprintf(name, SAL_SQL_PATH, "./%s", path);
+    return name;
+}
+
 sal_status sal_sql_open(sal_sql *out, const char *path, int flags)
 {
     sal_status st = SAL_OK;
+    char name[SAL_SQL_PATH];
     memset(out, 0, sizeof *out);
     TRY(sal_strdup(&out->path, path));
     TRY(sal_sql_check_files(path));
-    TRY(sal_sql_check(out, sqlite3_open_v2(path, &out->db, flags, NULL)));
+    TRY(sal_sql_check(out, sqlite3_open_v2(sal_sql_name(name, path), &out->db, flags, NULL)));
     TRY(sal_sql_check(out, sqlite3_extended_result_codes(out->db, 1)));
     TRY(harden(out));
 done:

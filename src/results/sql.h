@@ -18,8 +18,12 @@ typedef struct sal_sql {
  * works longer than the size of the files can explain is an error. Errors: IO (also: in use by another process, disk
  * full), FORMAT (no database, or a damaged one), ARGUMENT (a link), MEMORY. */
 sal_status sal_sql_open(sal_sql *out, const char *path, int flags);
-/* Before SQLite opens a database: is it a link, is it or a journal beside it a pipe, which would be waited for, or has
- * a journal another name, which would be written through? Error: ARGUMENT (names the file). */
+/* What SQLite calls the file: it takes a name that begins with "file:" for a URI. Paths that do not fit are cut. */
+enum { SAL_SQL_PATH = 4096 };
+const char *sal_sql_name(char name[SAL_SQL_PATH], const char *path);
+/* Before SQLite opens a database: is it a link, is it or a journal beside it a pipe, which would be waited for, has a
+ * journal another name, which would be written through, or does it name a file, which would be removed?
+ * Errors: ARGUMENT (names the file), IO. */
 sal_status sal_sql_check_files(const char *path);
 /* Before it is written: has the database another name, a hard link? That may be somebody's copy of it.
  * Error: ARGUMENT. */

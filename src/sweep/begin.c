@@ -136,43 +136,81 @@ done:
     return st;
 }
 
-/* Pictures that lie where results go, as ".../maps/000/x.npy" of the run folder itself, would be overwritten. */
-static sal_status check_inputs(const sal_sweep_state *s)
+/* A folder that results of pictures go to. */
+typedef struct result_folder {
+    dev_t device;
+    ino_t inode;
+} result_folder;
+
+/* Those that are there. */
+static sal_status find_result_folders(result_folder **out, size_t *count, const sal_sweep_state *s)
 {
     static const char *const kinds[] = {SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
     sal_status st = SAL_OK;
-    struct stat ours[2], theirs;
     char *path = NULL;
-    int there[2];
-    for (int k = 0; k < 2; k++) {
-        free(path);
-        TRY(sal_run_path(&path, s->folder, kinds[k]));
-        there[k] = stat(path, &ours[k]) == 0;
-        if (!there[k] && errno != ENOENT) {
-            st = sal_fail(SAL_ERROR_IO, "%s: cannot be looked at: %s", path, strerror(errno));
-            goto done;
+    struct stat info;
+    size_t room = 0;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        for (size_t n = 0; n * SAL_NAMES_OF_A_FOLDER < s->dataset->count; n++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s/%03zu", kinds[k], n);
+            free(path);
+            path = NULL;
+            TRY(sal_run_path(&path, s->folder, name));
+            if (stat(path, &info) != 0)
+                continue;
+            TRY(sal_grow(out, &room, *count + 1, sizeof **out, "folders"));
+            (*out)[(*count)++] = (result_folder){info.st_dev, info.st_ino};
         }
-    }
-    for (size_t i = 0; (there[0] || there[1]) && i < s->dataset->count; i++) {
-        const char *file = sal_dataset_file(s->dataset, i), *name = sal_names_base(file), *at = name;
-        for (int up = 0; up < 2 && at > file; up++) /* to the folder above the file's */
-            for (at--; at > file && at[-1] != '/';)
-                at--;
-        if (strncmp(at, "maps/", 5) != 0 && strncmp(at, "overlays/", 9) != 0)
-            continue;
-        free(path);
-        path = NULL;
-        TRY(sal_strdup(&path, file));
-        path[(at - file) + (at[0] == 'm' ? 4 : 8)] = '\0';
-        for (int k = 0; k < 2; k++)
-            if (there[k] && stat(path, &theirs) == 0 && theirs.st_dev == ours[k].st_dev &&
-                theirs.st_ino == ours[k].st_ino) {
+done:
+    free(path);
+    return st;
+}
+
+/* *info: of the folder that a file lies in, or that which it is a link to lies in. *seen: the folder of the file
+ * before, as its path says it; free(). *known: 0, it cannot be looked at. */
+static sal_status look_at_folder(struct stat *info, int *known, char **seen, const char *file)
+{
+    sal_status st = SAL_OK;
+    struct stat own;
+    char *real = NULL;
+    const int is_link = lstat(file, &own) == 0 && S_ISLNK(own.st_mode);
+    const char *path = is_link && (real = realpath(file, NULL)) ? real : file, *slash = strrchr(path, '/');
+    const size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    if (*seen && strlen(*seen) == length && strncmp(*seen, path, length) == 0)
+        goto done;
+    free(*seen);
+    *seen = NULL;
+    TRY(sal_strdup(seen, path));
+    (*seen)[length] = '\0';
+    *known = stat(length ? *seen : ".", info) == 0;
+done:
+    free(real);
+    return st;
+}
+
+/* Pictures that lie where results go would be overwritten, however their paths are spelled. */
+static sal_status check_inputs(const sal_sweep_state *s)
+{
+    sal_status st = SAL_OK;
+    result_folder *folders = NULL;
+    char *seen = NULL;
+    struct stat info;
+    size_t count = 0;
+    int known = 0;
+    TRY(find_result_folders(&folders, &count, s));
+    for (size_t i = 0; count > 0 && i < s->dataset->count; i++) {
+        const char *file = sal_dataset_file(s->dataset, i);
+        TRY(look_at_folder(&info, &known, &seen, file));
+        for (size_t k = 0; known && k < count; k++)
+            if (folders[k].device == info.st_dev && folders[k].inode == info.st_ino) {
                 st = sal_fail(SAL_ERROR_ARGUMENT, "%s: lies where results go: choose another run folder", file);
                 goto done;
             }
     }
 done:
-    free(path);
+    free(folders);
+    free(seen);
     return st;
 }
 

@@ -8,10 +8,12 @@ import random
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 from contextlib import closing
 
+import files
 from harness import SALMAP, main
 from sweep_case import SweepCase
 
@@ -162,6 +164,70 @@ class ForeignFolders(RunFolderCase):
         self.check(["export", self.result], 0)
         self.sweep(top, "--restart")
         self.assertEqual(self.read(self.path("backup")), backup)
+
+    def journal(self, name, pages=1, other=None):
+        """A rollback journal that is to be played back; of several databases: it names the file that tells of all."""
+        magic = bytes.fromhex("d9d505f920a163d7")
+        data = (magic + struct.pack(">IIIII", 0, 1, pages, 512, 4096)).ljust(512, b"\0") + b"x"
+        if other:
+            path = os.fsencode(other)
+            data = data[:512] + struct.pack(">I", 0x40000000 // 4096 + 1) + path + struct.pack(">II", len(path), sum(path)) + magic
+        self.put(name, data)
+
+    def test_a_journal_removes_nothing_and_grows_nothing(self):
+        top = self.draw_many(4)
+        thesis = self.put("home/thesis.txt")
+        said = "-journal: is no journal of a run: remove it, or choose another folder\n"
+        for sharded, database in ((False, "RUN/results.sqlite"), (True, "RUN/shards/0-of-2.sqlite"), (True, "RUN/results.sqlite")):
+            for extra in ({"other": thesis}, {"pages": 1 << 28}):
+                with self.subTest(database=database, extra=extra):
+                    shutil.rmtree(self.result, ignore_errors=True)
+                    if sharded:
+                        self.shards(top)
+                        self.merge(self.result)
+                    else:
+                        self.sweep(top)
+                    self.journal(database + "-journal", **extra)
+                    before = self.everything()
+                    shard = ["--shard", "0/2"] if sharded else []
+                    commands = [self.command(top, *shard, "--restart"), self.command(top, "--restart")]
+                    commands += [["merge", self.result, "-o", self.out]] if "shards" in database else [["export", self.result]]
+                    commands += [["merge", self.result]] if sharded else [self.command(top)]
+                    for command in commands:
+                        self.check(command, 2, said)
+                        shutil.rmtree(self.out, ignore_errors=True)
+                        self.assertEqual(self.everything(), before)
+
+    def test_pictures_among_the_results_are_found_however_they_are_called(self):
+        top = self.draw_many(1)
+        self.sweep(top)
+        self.put("RUN/maps/000/mine.npy", files.npy((8, 8), [0.5] * 64))
+        os.symlink(self.path("RUN/maps/000"), self.path("pictures"))
+        os.mkdir(self.path("links"))
+        os.symlink(self.path("RUN/maps/000/mine.npy"), self.path("links/a.npy"))
+        before = self.everything()
+        for path in ("RUN/maps/000/mine.npy", "RUN/maps/./000/mine.npy", "RUN/maps//000/mine.npy", "pictures/mine.npy",
+                     "RUN/../RUN/maps/000/mine.npy", "links/a.npy", "pictures"):
+            for options in ([], ["--restart"]):
+                self.sweep(self.path(path), *options, code=2, texts=["lies where results go: choose another run folder\n"])
+                self.assertEqual(self.everything(), before)
+        for folder, path, run in (("RUN/maps/000", "mine.npy", "../.."), ("RUN/maps/000", ".", "../.."), ("RUN/maps", "000/mine.npy", "..")):
+            done = subprocess.run([SALMAP, *self.command(path, "--restart", run=run)], cwd=self.path(folder), capture_output=True,
+                                  check=False)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertEqual(self.everything(), before)
+
+    def test_a_folder_that_is_called_as_a_uri(self):
+        top = self.draw_many(2)
+        other = self.path("OTHER")
+        self.sweep(top, run=other)
+        before = self.everything(other)
+        for _ in range(2):
+            self.sweep(top, run="file:OTHER")
+        for i in range(2):
+            self.sweep(top, "--shard", "%d/2" % i, run="file:x?mode=memory")
+        self.merge("file:x?mode=memory")
+        self.assertEqual(self.everything(other), before)
 
     def test_a_table_of_the_user_s_beside_shards(self):
         top = self.draw_many(4)
@@ -442,13 +508,7 @@ class ReceivedRuns(RunFolderCase):
         no_table = ", or no results of salmap (%s)"
         columns = ", ".join("x AS " + name for name in self.query("SELECT * FROM maps LIMIT 1")[0])
         for name, text, *statements in (
-            ("NULL path", ": table pictures, picture 3: it has no path", *self.LOOSE, "UPDATE pictures SET path = NULL WHERE id = 3"),
-            ("NULL status", ": table pictures, picture 3: it has no status", *self.LOOSE,
-             "UPDATE pictures SET status = NULL WHERE id = 3"),
-            ("NULL id", ": table pictures, picture 0: its number is none, or there twice", *self.LOOSE,
-             "UPDATE pictures SET id = NULL WHERE id = 3"),
-            ("twice", ": table pictures, picture 2: its number is none, or there twice", *self.LOOSE,
-             "UPDATE pictures SET id = 2 WHERE id = 3"),
+            ("loose columns", no_table % "other columns in table: pictures", *self.LOOSE),
             ("few columns", no_table % "other columns in table: pictures", "DROP TABLE pictures", "CREATE TABLE pictures(id)",
              "INSERT INTO pictures VALUES(0), (1)"),
             ("view", no_table % "not a table: pictures", "ALTER TABLE pictures RENAME TO loose",
@@ -467,12 +527,50 @@ class ReceivedRuns(RunFolderCase):
                 self.put("RUN/results.sqlite", good)
                 self.edit("RUN/results.sqlite", *statements)
                 self.exports(text)
+        for name in ("run.json", "manifest.csv"): # which tell what is listed
+            os.remove(self.path("RUN", name))
         for value in ("x''", "x'00ff'", "''"):
             self.put("RUN/results.sqlite", good)
             self.edit("RUN/results.sqlite", "UPDATE pictures SET path = %s, error = %s WHERE id = 3" % (value, value),
                       "UPDATE manifest SET path = %s WHERE salmap_id = 3" % value)
             for kind in ("--csv", "--json"):
                 self.check(["export", self.result, kind], 0)
+
+    def without_rule(self, table, rule, *statements):
+        """Changes rows as a rule of their table forbids it, and leaves the table as it was."""
+        schema = "UPDATE sqlite_master SET sql = replace(sql, '%s', '%s') WHERE name = '" + table + "'"
+        hidden = rule.replace("NOT NULL", "        ")
+        self.edit("RUN/results.sqlite", "PRAGMA writable_schema = ON", schema % (rule, hidden))
+        self.edit("RUN/results.sqlite", *statements)
+        self.edit("RUN/results.sqlite", "PRAGMA writable_schema = ON", schema % (hidden, rule))
+
+    def test_values_that_no_rule_allows(self):
+        self.sweep(self.top)
+        good = self.read(self.path("RUN/results.sqlite"))
+        for rule, column in (("path NOT NULL", "path"), ("status TEXT NOT NULL", "status")):
+            self.put("RUN/results.sqlite", good)
+            self.without_rule("pictures", rule, "UPDATE pictures SET %s = NULL WHERE id = 3" % column)
+            self.check(["export", self.result], 1, "RUN/results.sqlite: is damaged", "NULL value in pictures.%s" % column)
+        for status in ("fine", "ok' || char(10) || '", ""):
+            self.put("RUN/results.sqlite", good)
+            self.edit("RUN/results.sqlite", "UPDATE pictures SET status = '%s' WHERE id = 3" % status)
+            self.exports(": table pictures, picture 3: its status is none")
+
+    def test_types_that_are_others(self):
+        """A run that goes on would write other values."""
+        self.sweep(self.top)
+        good = self.read(self.path("RUN/results.sqlite"))
+        for table, old, new, text in (
+            ("pictures", "predicted_score REAL", "predicted_score TEXT", "other columns in table: pictures"),
+            ("pictures", "width INTEGER", "width INTEGER NOT NULL DEFAULT 7", "other columns in table: pictures"),
+            ("maps", "PRIMARY KEY(picture, rank)", "PRIMARY KEY(rank, picture)", "other columns in table: maps"),
+            ("manifest", '"path"', '"path" INTEGER', "a column that is not plain in table: manifest"),
+        ):
+            with self.subTest(new=new):
+                self.put("RUN/results.sqlite", good)
+                self.edit("RUN/results.sqlite", "PRAGMA writable_schema = ON", "UPDATE sqlite_master SET sql = replace(sql, '%s', '%s')"
+                          " WHERE name = '%s'" % (old, new, table))
+                self.exports(", or no results of salmap (%s)" % text)
 
     def test_a_schema_that_was_overwritten(self):
         """Bytes of the schema, of the free list and of a page: what a fuzzer found."""
@@ -482,7 +580,7 @@ class ReceivedRuns(RunFolderCase):
                   " 'id INTEGER PRIMArankEY, path, status TEXT') WHERE name = 'pictures'")
         self.edit("RUN/results.sqlite", "UPDATE pictures SET path = NULL, status = NULL WHERE rowid < 2")
         data = bytearray(self.read(self.path("RUN/results.sqlite")))
-        self.exports(": table pictures, picture 0: its number is none, or there twice")
+        self.exports(", or no results of salmap (other columns in table: pictures)")
         data[32:40] = (12920832).to_bytes(4, "big") + (3).to_bytes(4, "big")
         self.put("RUN/results.sqlite", bytes(data))
         for kind in ("--csv", "--json"):
@@ -520,11 +618,11 @@ class ReceivedRuns(RunFolderCase):
             ("CREATE INDEX x ON maps(abs(target))", index),
             ("CREATE TABLE y AS SELECT * FROM maps; DROP TABLE maps;"
              "CREATE TABLE maps(%s, CONSTRAINT x UNIQUE(target));INSERT INTO maps SELECT * FROM y WHERE picture = 0; DROP TABLE y",
-             index.replace(": x", ": sqlite_autoindex_maps_1")),
+             ", or no results of salmap (other columns in table: maps)"),
             ("CREATE TABLE y AS SELECT * FROM pictures; DROP TABLE pictures;"
              "CREATE TABLE pictures(id, path, status, error, bytes, width, height, predicted, predicted_score,"
              " predicted_probability, correct, PRIMARY KEY(status)); INSERT INTO pictures SELECT * FROM y LIMIT 1; DROP TABLE y",
-             ", or no results of salmap (another key in table: pictures)"),
+             ", or no results of salmap (other columns in table: pictures)"),
             ("CREATE TABLE x(a, b AS (hex(zeroblob(1000))))", ", or no results of salmap (a computed column in table: x)"),
         ):
             with self.subTest(statement=statement):
@@ -545,11 +643,20 @@ class ReceivedRuns(RunFolderCase):
         """Of a run that is whole: nothing is exported but the whole."""
         self.sweep(self.top, "--target", "top:2")
         good = self.read(self.path("RUN/results.sqlite"))
+        options = self.query("SELECT count(*) AS n FROM run WHERE key LIKE 'option.%'")[0]["n"]
         for text, *statements in (
-            (": table predictions, picture 0: it has more rows than option top-k says",
-             "DELETE FROM run WHERE key = 'option.top-k'"),
-            (": table predictions, picture 0: it has more rows than option top-k says",
-             "UPDATE run SET value = 0 WHERE key = 'option.top-k'"),
+            (": option.top-k is missing in it, and 5 in run.json", "DELETE FROM run WHERE key = 'option.top-k'"),
+            (": option.top-k is 0 in it, and 5 in run.json", "UPDATE run SET value = 0 WHERE key = 'option.top-k'"),
+            (": model_sha256 is beef in it, and another one in run.json", "UPDATE run SET value = 'beef' WHERE key = 'model_sha256'"),
+            (": it has %d options, and run.json has %d" % (options + 1, options), "INSERT INTO run VALUES('option.more', 'x')"),
+            (": table manifest, picture 2: it is another one in the run's list",
+             "UPDATE manifest SET path = 'x.png' WHERE salmap_id = 2", "UPDATE pictures SET path = 'x.png' WHERE id = 2"),
+            (": table maps, picture 3: it names no file that the run makes of it",
+             "UPDATE maps SET map_file = '/etc/passwd', overlay_file = '../../x.png' WHERE picture = 3 AND rank = 2"),
+            (": table maps, picture 3: it names no file that the run makes of it", "UPDATE maps SET map_file = NULL WHERE picture = 3"),
+            (": table maps, picture 3: it names no file that the run makes of it",
+             "UPDATE maps SET map_file = overlay_file, overlay_file = map_file WHERE picture = 3"),
+            (": table maps, picture 3: it names no file that the run makes of it", "INSERT INTO maps(picture, rank) VALUES(3, 3)"),
             (": table predictions, picture 3: it did not fail, and has no row", "DELETE FROM predictions WHERE picture = 3"),
             (": table predictions, picture 3: its ranks are not counted from 1", "DELETE FROM predictions WHERE picture = 3 AND rank = 2"),
             (": table maps, picture 3: it did not fail, and has no row", "DELETE FROM maps WHERE picture = 3"),
@@ -560,9 +667,8 @@ class ReceivedRuns(RunFolderCase):
             with self.subTest(statements=statements):
                 self.put("RUN/results.sqlite", good)
                 self.edit("RUN/results.sqlite", *statements)
-                self.check(["export", self.result, "--csv"], 1, "RUN/results.sqlite: is damaged" + text + "\n")
-                if "top-k" not in text:
-                    self.check(["export", self.result, "--json"], 1, "RUN/results.sqlite: is damaged" + text + "\n")
+                self.exports(text)
+                self.merge(self.result, code=1, texts=["RUN/results.sqlite: is damaged" + text + "\n"])
         self.put("RUN/results.sqlite", good)
         self.edit("RUN/results.sqlite", "ALTER TABLE manifest RENAME COLUMN path TO place")
         self.exports(": table manifest has no column path")
@@ -587,6 +693,45 @@ class ReceivedRuns(RunFolderCase):
         os.remove(self.path("RUN/results.csv"))
         self.merge(self.result)
         self.assertEqual(self.read(self.path("RUN/results.csv")), table)
+
+    def test_options_of_shards_that_run_json_does_not_tell(self):
+        self.shards(self.top)
+        good = {i: self.read(self.path("RUN/shards/%d-of-2.sqlite" % i)) for i in range(2)}
+        for change, text in (
+            ("UPDATE run SET value = 'top:1' WHERE key = 'option.overlays'", "option.overlays is top:1 in it, and all in run.json"),
+            ("UPDATE run SET value = '77' WHERE key = 'option.sigma'", "option.sigma is 77 in it, and "),
+            ("UPDATE run SET value = 'beef' WHERE key = 'model_sha256'", "model_sha256 is beef in it, and another one in run.json"),
+            ("DELETE FROM run WHERE key LIKE 'option.%'", "is missing in it, and "),
+            ("UPDATE maps SET map_file = overlay_file, overlay_file = map_file", "is no file that the run can have made"),
+            ("UPDATE maps SET map_file = NULL", "'none' is no file that the run can have made"),
+            ("INSERT INTO maps(picture, rank, score) SELECT picture, 2, 5 FROM maps WHERE rank = 1", "rank 2: 'none' is no file"),
+            ("UPDATE pictures SET status = 'fine'", "its status is none"),
+            ("DELETE FROM maps WHERE picture = (SELECT max(picture) FROM maps)", "it did not fail, and has no row"),
+        ):
+            with self.subTest(change=change):
+                for i in range(2):
+                    self.put("RUN/shards/%d-of-2.sqlite" % i, good[i])
+                self.merge(self.result)
+                for i in range(2):
+                    self.edit("RUN/shards/%d-of-2.sqlite" % i, change)
+                before = self.everything()
+                self.merge(self.result, code=1, texts=[text])
+                self.assertEqual(self.everything(), before)
+
+    def test_a_name_of_older_options_is_another_picture_s_now(self):
+        """aN.top1.npy, of aN.png with --target top:1, and of aN.top1.png without."""
+        top = self.draw(*["a%d%s.png" % (i, end) for i in range(6) for end in ("", ".top1")])
+        self.shards(top, "--target", "top:1")
+        self.shards(top, "--restart")
+        self.merge(self.result)
+
+    def test_exports_leave_shards_alone(self):
+        self.shards(self.top)
+        self.merge(self.result)
+        before = self.everything()
+        for name in ("1-of-2.sqlite", "new.csv"):
+            self.check(["export", self.result, "-o", self.path("RUN/shards", name)], 2, "lies among the run's own shards")
+            self.assertEqual(self.everything(), before)
 
     def test_names_that_are_almost_a_shard_s(self):
         self.shards(self.top)

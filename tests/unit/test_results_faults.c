@@ -520,7 +520,6 @@ Test(faults, of_a_merge_in_place_are_errors)
                .wanted = "9|4|3|3|4|4|1\nmanifest.csv maps/ overlays/ results.csv results.sqlite run.json shards/ ",
                .least = 40};
     fail_each(&s, MEMORY);
-    s.tolerated = 2; /* what the table is exported from is opened twice */
     fail_each(&s, DATABASE);
 }
 

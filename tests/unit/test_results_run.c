@@ -214,11 +214,13 @@ static void leave_journal(const char *to)
     sqlite3 *db;
     const char *from = scratch("whole.sqlite");
     cr_assert_eq(sqlite3_open(from, &db), SQLITE_OK);
-    cr_assert_eq(sqlite3_exec(db,
-                              "CREATE TABLE run(k); CREATE TABLE maps(k); INSERT INTO run VALUES(1); PRAGMA locking_mode = EXCLUSIVE;"
-                              "PRAGMA journal_mode = WAL; INSERT INTO run VALUES(2)",
-                              NULL, NULL, NULL),
-                 SQLITE_OK);
+    cr_assert_eq(
+        sqlite3_exec(
+            db,
+            "CREATE TABLE run(k); CREATE TABLE maps(k); INSERT INTO run VALUES(1); PRAGMA locking_mode = EXCLUSIVE;"
+            "PRAGMA journal_mode = WAL; INSERT INTO run VALUES(2)",
+            NULL, NULL, NULL),
+        SQLITE_OK);
     copy_with_journal(from, to);
     sqlite3_close(db);
 }
