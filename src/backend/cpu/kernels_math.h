@@ -33,8 +33,8 @@ static inline void lanes_store(float *p, lanes v)
     memcpy(p, &v, sizeof v);
 }
 
-/* a b + c, rounded once where the processor does that at no cost. The compiler contracts a product and a sum by itself in
- * some copies of a loop and not in others: whoever has two that must agree in every bit says it. */
+/* a b + c, rounded once where the processor does that at no cost. The compiler contracts a product and a sum by itself
+ * in some copies of a loop and not in others: whoever has two that must agree in every bit says it. */
 static inline float math_fma(float a, float b, float c)
 {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
