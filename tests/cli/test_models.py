@@ -215,6 +215,26 @@ class Inspect(Case):
         self.assertEqual([layer["problem"] for layer in info["layers"]], [None] * 15)
         self.assertEqual(info["parameters"], 322209)
 
+    def test_names_do_not_command_the_terminal(self):
+        """Whatever a model calls its layers; and what is UTF-8 is printed as it is, and cut between characters."""
+        data, name = self.read(MODEL), b"/coarse/coarse.3/second/second.0/Conv"
+        self.assertGreater(data.count(name), 0)
+        for bad, shown in (
+            (b"\x1b[2J\x1b]0;t\x07", "?[2J?]0;t?"), ("\u009b31m".encode(), "??31m"), (b"\x9b31m", "?31m"), (b"a\rb", "a?b"),
+            (b"a\nsalmap: fine", "a?salmap: fine"), ("Größe 魚".encode(), "Größe 魚"), (("é" * 18).encode(), "é..é"),
+        ):
+            with self.subTest(bad=bad):
+                model = self.write("m.onnx", data.replace(name, bad.ljust(len(name), b"x")))
+                for command in (["inspect", model], ["plan", model, "--steps"]):
+                    out = self.check(command, 0).out
+                    self.assertIn(shown, out)
+                    self.assertNotRegex(out, "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\udc80-\\udcff]")
+                for command in (["inspect", model, "--json"], ["plan", model, "--json"]):
+                    out = self.check(command, 0).out
+                    self.assertNotRegex(out, "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\udc80-\\udcff]")
+                    json.loads(out)
+                self.check(["explain", model, os.path.join(self.folder, "nowhere\x1b[1m.png"), "-o", self.out], 3, "nowhere?[1m.png: ")
+
     def test_plan_grows_with_the_batch_and_fits_its_arena(self):
         plans = [json.loads(self.check(["plan", MODEL, "--json", "--batch", b], 0).out) for b in ("1", "4")]
         self.assertEqual([p["batch"] for p in plans], [1, 4])
