@@ -18,10 +18,11 @@ static const double score_tolerance = 1e-5;
 static const double exact_factor = 4;
 static const double exact_floor = 1e-5;
 static const double default_tolerance = 1e-4;
-/* Networks with kinks: a unit within float32's rounding of its kink falls to either side, as the processor's order of
- * additions has it, and moves the gradient of that picture. It does not do so to both pictures.
- * (GoogLeNet does so in PyTorch's own float32 with one seed in four.) */
-static const double kinked_tolerance[] = {1e-2, 1e-1}; /* of the better picture, of the worse one */
+/* Networks with kinks. A unit within float32's rounding of its kink falls to either side, as the processor's order of
+ * additions has it, and moves the gradient of that picture. Of one network that is known: in one of its two pictures,
+ * with AVX2. (PyTorch's own float32 does so with one of its seeds in four.) The second limits are that picture's. */
+static const char turning[] = "googlenet";
+static const double kinked_tolerance[] = {1e-2, 1e-1}; /* of every other picture, of that one */
 static const double cosine_tolerance[] = {1e-4, 1e-2};
 static const double level_tolerance[] = {2, 25};
 
@@ -187,7 +188,8 @@ ParameterizedTest(architecture *a, architectures, agree_with_double_precision)
     const outcome *both[] = {&kinked_exact, &kinked};
     for (int i = 0; i < 2; i++) {
         const char *how = i ? "default" : "direct";
-        const distance *of[] = {&both[i]->best, &both[i]->worst};
+        const int turns = strcmp(a->name, turning) == 0;
+        const distance *of[] = {turns ? &both[i]->best : &both[i]->worst, &both[i]->worst};
         for (int k = 0; k < 2; k++) {
             cr_expect(within(of[k]->cosine, cosine_tolerance[k]), "%s (%s): the cosine to the gradients is 1 - %g",
                       a->name, how, of[k]->cosine);
