@@ -3,6 +3,7 @@
 #include "results_support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -120,9 +121,12 @@ Test(in_flight, counts_no_further_than_it_can)
 Test(in_flight, says_where_it_cannot_be)
 {
     sal_in_flight *f = NULL;
+    const int input = open("/dev/null", O_RDONLY);
+    cr_assert(input == STDIN_FILENO || (input > 0 && dup2(input, STDIN_FILENO) == STDIN_FILENO));
     expect_error(sal_in_flight_open(&f, scratch("gone"), "results.sqlite", list, COUNT), SAL_ERROR_IO,
                  "{}/gone/results.sqlite-in-flight: cannot open: No such file or directory");
     cr_expect_null(f);
+    cr_expect_geq(fcntl(STDIN_FILENO, F_GETFD), 0, "what was never opened is not closed");
 }
 
 Test(in_flight, is_written_however_little_at_once)

@@ -313,6 +313,26 @@ Test(merge, replaces_what_was_merged_before)
                      "manifest.csv maps/ overlays/ results.csv results.sqlite run.json shards/ ");
 }
 
+/* Of whoever does not lock the folder, as sqlite3 does not: found before any file is copied. */
+Test(merge, copies_nothing_beside_a_result_that_somebody_writes)
+{
+    sal_merge_info info;
+    sqlite3 *db;
+    put_shards("run", 2);
+    must(merge_into(&info, "run", NULL));
+    must(sal_run_remove(scratch("run")));
+    put_shards("run", 3);
+    cr_assert_eq(remove(scratch("out/maps/000/a0.npy")), 0);
+    cr_assert_eq(sqlite3_open(scratch("out/results.sqlite"), &db), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO,
+                 "{}/out/results.sqlite: in use by another salmap that is running: run again when it has ended");
+    cr_expect_not(exists(scratch("out/maps/000/a0.npy")));
+    sqlite3_close(db);
+    must(merge_into(&info, "run", NULL));
+    cr_expect(exists(scratch("out/maps/000/a0.npy")));
+}
+
 /* ---- Arguments ----------------------------------------------------------- */
 
 Test(merge, needs_folders_and_a_place)
