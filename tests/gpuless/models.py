@@ -1,7 +1,8 @@
-"""Small ONNX models for the tests on the emulated device."""
+"""Small ONNX models for the tests on the emulated device, and others: models.py NAME FILE writes one."""
 
 import math
 import random
+import sys
 
 import files
 
@@ -126,3 +127,8 @@ def max_pool(side):
     w.conv(1, 4, 3, 0.5)
     w.dense(2, 5, 4, 1)
     return model(nodes, w, side, 5)
+
+
+if __name__ == "__main__":
+    with open(sys.argv[2], "wb") as f:
+        f.write(globals()[sys.argv[1]]())

@@ -7,3 +7,10 @@ list(TRANSFORM wraps PREPEND "-Wl,--wrap=")
 sal_unit_test(test_suspects LABELS sweep LIBRARIES salmap_static ${wraps})
 # One at a time: where children of several tests die together, Criterion itself leaks a few bytes.
 set_property(TEST test_suspects APPEND PROPERTY ENVIRONMENT CRITERION_JOBS=1)
+# A network that takes no time: each test sweeps a dozen times.
+add_custom_command(
+  OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/small_classifier.onnx
+  COMMAND ${CMAKE_COMMAND} -E env PYTHONPATH=${PROJECT_SOURCE_DIR}/tests/cli ${Python3_EXECUTABLE} -B
+          ${PROJECT_SOURCE_DIR}/tests/gpuless/models.py small_classifier ${CMAKE_CURRENT_BINARY_DIR}/small_classifier.onnx
+  DEPENDS ${PROJECT_SOURCE_DIR}/tests/gpuless/models.py ${PROJECT_SOURCE_DIR}/tests/cli/files.py VERBATIM)
+target_sources(test_suspects PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/small_classifier.onnx)

@@ -148,7 +148,7 @@ static int sweep(void)
     sal_sweep_options o = {.explain = {.out_dir = run, .limits = {.max_memory = max_memory()}},
                            .overlays = SAL_OVERLAYS_NONE,
                            .progress = tell};
-    if (sal_model_open(&model, DATA "models/scale_age_honest.onnx", NULL) != SAL_OK ||
+    if (sal_model_open(&model, SAL_TEST_BINARY_DIR "/small_classifier.onnx", NULL) != SAL_OK ||
         sal_engine_open(&engine, model, &engine_options) != SAL_OK ||
         sal_dataset_open(&pictures, inputs, 1, NULL) != SAL_OK ||
         sal_preprocess_preset(&o.explain.preprocess, "unit") != SAL_OK)
