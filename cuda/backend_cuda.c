@@ -113,6 +113,12 @@ static void device_close(sal_device *d)
     for (int k = 0; k < 2; k++)
         if (d->recorded[k])
             (void)cudaGraphExecDestroy(d->recorded[k]);
+    for (int k = 0; k < 2; k++) {
+        if (d->began[k])
+            (void)cudaEventDestroy(d->began[k]);
+        if (d->ended[k])
+            (void)cudaEventDestroy(d->ended[k]);
+    }
     cuda_staging_close(&d->upload);
     cuda_staging_close(&d->download);
     cuda_weights_clear(d);
@@ -143,6 +149,10 @@ static sal_status open_hardware(sal_device *d)
     }
     TRY(CUDA_CHECK(cudaStreamCreateWithFlags(&d->compute, cudaStreamNonBlocking)));
     TRY(CUDA_CHECK(cudaStreamCreateWithFlags(&d->copy, cudaStreamNonBlocking)));
+    for (int k = 0; k < 2; k++) {
+        TRY(CUDA_CHECK(cudaEventCreateWithFlags(&d->began[k], cudaEventDefault)));
+        TRY(CUDA_CHECK(cudaEventCreateWithFlags(&d->ended[k], cudaEventDefault)));
+    }
     TRY(cuda_staging_open(&d->upload));
     TRY(cuda_staging_open(&d->download));
     TRY(cuda_loss_scale_open(&d->scale, d->precision == SAL_PRECISION_FP16 ? default_loss_scale : 1.0f, d->compute));
@@ -287,17 +297,40 @@ done:
 
 /* The first run is made step by step, since libraries load their kernels then; the second is recorded. What cannot be
  * recorded, and not every engine of a library can, is run step by step for good. */
+static sal_status enqueue_or_replay(sal_device *d, int slot, sal_enqueue *enqueue, void *context)
+{
+    if (d->runs[slot]++ == 0 || d->unrecordable[slot][0])
+        return enqueue(context);
+    if (!d->recorded[slot] && record(d, slot, enqueue, context) != SAL_OK) {
+        snprintf(d->unrecordable[slot], sizeof d->unrecordable[slot], "%s", sal_last_error());
+        return enqueue(context);
+    }
+    return CUDA_CHECK(cudaGraphLaunch(d->recorded[slot], d->compute));
+}
+
 static sal_status repeat(sal_device *d, int slot, sal_enqueue *enqueue, void *context)
 {
     sal_status st = SAL_OK;
     TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
-    if (d->runs[slot]++ == 0 || d->unrecordable[slot])
-        return enqueue(context);
-    if (!d->recorded[slot] && record(d, slot, enqueue, context) != SAL_OK) {
-        d->unrecordable[slot] = 1;
-        return enqueue(context);
-    }
-    TRY(CUDA_CHECK(cudaGraphLaunch(d->recorded[slot], d->compute)));
+    TRY(CUDA_CHECK(cudaEventRecord(d->began[slot], d->compute)));
+    TRY(enqueue_or_replay(d, slot, enqueue, context));
+    TRY(CUDA_CHECK(cudaEventRecord(d->ended[slot], d->compute)));
+done:
+    return st;
+}
+
+static sal_status get_pass(sal_pass_info *out, sal_device *d, int slot)
+{
+    sal_status st = SAL_OK;
+    float milliseconds = 0;
+    if (d->runs[slot] == 0)
+        return SAL_OK;
+    TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
+    TRY(CUDA_CHECK(cudaEventSynchronize(d->ended[slot])));
+    TRY(CUDA_CHECK(cudaEventElapsedTime(&milliseconds, d->began[slot], d->ended[slot])));
+    out->milliseconds = (double)milliseconds;
+    out->replayed = d->recorded[slot] != NULL;
+    out->note = d->unrecordable[slot][0] ? d->unrecordable[slot] : NULL;
 done:
     return st;
 }
@@ -345,6 +378,7 @@ const sal_backend sal_backend_cuda = {
     .prefetch = cuda_prefetch,
     .download = cuda_download,
     .repeat = repeat,
+    .get_pass = get_pass,
     .rescale = rescale,
     .takes_relu = cuda_conv_takes_relu,
     .maps = &map_rows,

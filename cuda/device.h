@@ -47,9 +47,12 @@ struct sal_device {
     cuda_maps *maps;
     cuda_loss_scale scale; /* of gradients */
     cuda_weight *weights;
-    cudaGraphExec_t recorded[2]; /* forward, backward */
-    int unrecordable[2];
+    /* Of the forward and of the backward pass. */
+    cudaGraphExec_t recorded[2];
+    char unrecordable[2][256]; /* why it cannot be recorded, or "" */
     int64_t runs[2];
+    cudaEvent_t began[2];
+    cudaEvent_t ended[2];
     char description[192];
 };
 

@@ -284,6 +284,19 @@ typedef struct sal_step_info {
 SAL_API sal_status sal_engine_get_plan(sal_plan_info *out, const sal_engine *engine);
 SAL_API sal_status sal_engine_get_step(sal_step_info *out, const sal_engine *engine, size_t index);
 
+typedef enum sal_pass_kind { SAL_PASS_FORWARD = 0, SAL_PASS_BACKWARD = 1 } sal_pass_kind;
+
+/* What a device did in its last pass over the network. */
+typedef struct sal_pass_info {
+    double milliseconds; /* from the first step's beginning to the last one's end, transfers left out; 0: there was no
+                            such pass yet, or the device does not tell (the CPU) */
+    int replayed;        /* 1: a recorded graph was launched, as GPUs do from the second pass on; 0: step by step */
+    const char *note;    /* why the pass could not be recorded, or NULL. Borrowed; lives as long as the engine */
+} sal_pass_info;
+
+/* Waits for the pass to end. Errors: ARGUMENT, DEVICE. */
+SAL_API sal_status sal_engine_get_pass(sal_pass_info *out, const sal_engine *engine, sal_pass_kind pass);
+
 /* ---- Plans for GPUs that need not be there ------------------------------ */
 
 typedef struct sal_gpu_plan_options {

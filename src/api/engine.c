@@ -120,6 +120,21 @@ done:
     return st;
 }
 
+sal_status sal_engine_get_pass(sal_pass_info *out, const sal_engine *e, sal_pass_kind pass)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(e, "engine", __func__));
+    memset(out, 0, sizeof *out);
+    if (pass != SAL_PASS_FORWARD && pass != SAL_PASS_BACKWARD)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown pass %d", (int)pass);
+    const sal_program *p = e->program;
+    if (p->backend->get_pass)
+        TRY(p->backend->get_pass(out, p->device, pass == SAL_PASS_BACKWARD));
+done:
+    return st;
+}
+
 sal_status sal_engine_get_step(sal_step_info *out, const sal_engine *e, size_t index)
 {
     sal_status st = SAL_OK;

@@ -190,6 +190,8 @@ typedef struct sal_backend {
     /* NULL where there is nothing to gain: runs `enqueue`, which does the same work in the same memory at each call
      * with this slot (0 or 1), and may record it to play it back from then on. */
     sal_status (*repeat)(sal_device *device, int slot, sal_enqueue *enqueue, void *context);
+    /* NULL where the device does not tell, or: what the last repeat() with this slot did. */
+    sal_status (*get_pass)(sal_pass_info *out, sal_device *device, int slot);
     /* NULL, or: *again is 1 where the last gradients went out of range, or the caller found them to be (`failed`),
      * and the device has changed its scale: the backward pass is to be run again from the seeds on. */
     sal_status (*rescale)(int *again, sal_device *device, int failed);

@@ -1,6 +1,6 @@
 /* What a GPU can do, and how near the map kernels come: the yardsticks of scripts/gpu_check.sh.
  *
- *     bench_gpu [ORDINAL]
+ *     bench_gpu [ORDINAL [small]]      small: sizes for an emulated device, which says nothing of speed
  *
  * Prints "name value" lines: copy-gbs (a device-to-device copy, bytes read and written), fp32-tflops, tf32-tflops,
  * bf16-tflops, fp16-tflops (cuBLASLt, square products), then for each size of maps
@@ -9,19 +9,22 @@
  *     blend HxWxN 0 MILLISECONDS GBS          two RGB pictures and a map of half their size
  */
 #include "map_kernels.h"
-
-#include <cublasLt.h>
+#include "nvidia.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { SIDE = 8192, RUNS = 20 };
+enum { SIDE = 8192, RUNS = 20, WORKSPACE = 32 << 20 }; /* what cuBLASLt wants on Hopper */
 
 typedef struct bench {
     cudaStream_t stream;
     cudaEvent_t begin, end;
     cublasLtHandle_t blas;
-    unsigned char *memory[3]; /* SIDE * SIDE floats each, small ones in every type */
+    int64_t side; /* of the matrices */
+    int runs;
+    void *workspace;
+    unsigned char *memory[3]; /* side * side floats each, small ones in every type */
 } bench;
 
 /* One piece of work; 1: enqueued. */
@@ -41,13 +44,13 @@ static double time_of(bench *b, work *f, const void *what)
     float milliseconds = 0;
     if (!f(b, what) || !OK(cudaEventRecord(b->begin, b->stream)))
         return 0;
-    for (int i = 0; i < RUNS; i++)
+    for (int i = 0; i < b->runs; i++)
         if (!f(b, what))
             return 0;
     if (!OK(cudaEventRecord(b->end, b->stream)) || !OK(cudaEventSynchronize(b->end)) ||
         !OK(cudaEventElapsedTime(&milliseconds, b->begin, b->end)))
         return 0;
-    return (double)milliseconds / RUNS;
+    return (double)milliseconds / b->runs;
 }
 
 static int copy(bench *b, const void *what)
@@ -58,7 +61,7 @@ static int copy(bench *b, const void *what)
 
 static int bench_copy(bench *b)
 {
-    const size_t bytes = (size_t)SIDE * SIDE * sizeof(float);
+    const size_t bytes = (size_t)(b->side * b->side) * sizeof(float);
     const double milliseconds = time_of(b, copy, &bytes);
     if (milliseconds <= 0)
         return 0;
@@ -78,23 +81,24 @@ static int multiply(bench *b, const void *what)
 {
     const product *p = what;
     const float one = 1, zero = 0;
-    return cublasLtMatmul(b->blas, p->description, &one, b->memory[0], p->layout, b->memory[1], p->layout, &zero,
-                          b->memory[2], p->layout, b->memory[2], p->layout, NULL, NULL, 0,
-                          b->stream) == CUBLAS_STATUS_SUCCESS;
+    return nvidia.cublasLtMatmul(b->blas, p->description, &one, b->memory[0], p->layout, b->memory[1], p->layout, &zero,
+                                 b->memory[2], p->layout, b->memory[2], p->layout, NULL, b->workspace, WORKSPACE,
+                                 b->stream) == CUBLAS_STATUS_SUCCESS;
 }
 
 /* A type that this GPU does not have is left out. */
 static void bench_product(bench *b, product p)
 {
-    if (cublasLtMatmulDescCreate(&p.description, p.compute, CUDA_R_32F) != CUBLAS_STATUS_SUCCESS)
+    if (nvidia.cublasLtMatmulDescCreate(&p.description, p.compute, CUDA_R_32F) != CUBLAS_STATUS_SUCCESS)
         return;
-    if (cublasLtMatrixLayoutCreate(&p.layout, p.type, SIDE, SIDE, SIDE) == CUBLAS_STATUS_SUCCESS) {
+    if (nvidia.cublasLtMatrixLayoutCreate(&p.layout, p.type, (uint64_t)b->side, (uint64_t)b->side, b->side) ==
+        CUBLAS_STATUS_SUCCESS) {
         const double milliseconds = time_of(b, multiply, &p);
         if (milliseconds > 0)
-            printf("%s-tflops %.2f\n", p.name, 2e-9 * SIDE * SIDE * SIDE / milliseconds);
-        cublasLtMatrixLayoutDestroy(p.layout);
+            printf("%s-tflops %.2f\n", p.name, 2e-9 * (double)(b->side * b->side * b->side) / milliseconds);
+        nvidia.cublasLtMatrixLayoutDestroy(p.layout);
     }
-    cublasLtMatmulDescDestroy(p.description);
+    nvidia.cublasLtMatmulDescDestroy(p.description);
 }
 
 typedef struct maps {
@@ -158,11 +162,17 @@ static int bench_maps(bench *b, int64_t side, int64_t pictures)
 
 static int bench_open(bench *b, int ordinal)
 {
+    if (cuda_nvidia_open() != SAL_OK) {
+        fprintf(stderr, "bench_gpu: %s\n", sal_last_error());
+        return 0;
+    }
     int ok = OK(cudaSetDevice(ordinal)) && OK(cudaStreamCreateWithFlags(&b->stream, cudaStreamNonBlocking)) &&
-             OK(cudaEventCreate(&b->begin)) && OK(cudaEventCreate(&b->end)) &&
-             (cublasLtCreate(&b->blas) == CUBLAS_STATUS_SUCCESS || complain("cublasLtCreate"));
+             OK(cudaEventCreateWithFlags(&b->begin, cudaEventDefault)) &&
+             OK(cudaEventCreateWithFlags(&b->end, cudaEventDefault)) &&
+             (nvidia.cublasLtCreate(&b->blas) == CUBLAS_STATUS_SUCCESS || complain("cublasLtCreate"));
+    ok = ok && OK(cudaMalloc(&b->workspace, WORKSPACE));
     for (int i = 0; ok && i < 3; i++) {
-        const size_t bytes = (size_t)SIDE * SIDE * sizeof(float);
+        const size_t bytes = (size_t)(b->side * b->side) * sizeof(float);
         ok = OK(cudaMalloc((void **)&b->memory[i], bytes)) && OK(cudaMemsetAsync(b->memory[i], 0x3c, bytes, b->stream));
     }
     return ok;
@@ -170,11 +180,11 @@ static int bench_open(bench *b, int ordinal)
 
 static int bench_close(bench *b)
 {
-    int ok = 1;
+    int ok = OK(cudaFree(b->workspace));
     for (int i = 0; i < 3; i++)
         ok = OK(cudaFree(b->memory[i])) && ok;
     if (b->blas)
-        cublasLtDestroy(b->blas);
+        nvidia.cublasLtDestroy(b->blas);
     ok = (!b->begin || OK(cudaEventDestroy(b->begin))) && ok;
     ok = (!b->end || OK(cudaEventDestroy(b->end))) && ok;
     return (!b->stream || OK(cudaStreamDestroy(b->stream))) && ok;
@@ -186,10 +196,14 @@ int main(int argc, char **argv)
                                 {.name = "tf32", .compute = CUBLAS_COMPUTE_32F_FAST_TF32, .type = CUDA_R_32F},
                                 {.name = "bf16", .compute = CUBLAS_COMPUTE_32F, .type = CUDA_R_16BF},
                                 {.name = "fp16", .compute = CUBLAS_COMPUTE_32F, .type = CUDA_R_16F}};
-    bench b = {0};
+    const int small = argc > 2 && strcmp(argv[2], "small") == 0;
+    bench b = {.side = small ? 128 : SIDE, .runs = small ? 1 : RUNS};
     int ok = bench_open(&b, argc > 1 ? (int)strtol(argv[1], NULL, 10) : 0) && bench_copy(&b);
     for (size_t i = 0; ok && i < sizeof products / sizeof *products; i++)
         bench_product(&b, products[i]);
-    ok = ok && bench_maps(&b, 224, 64) && bench_maps(&b, 512, 16) && bench_maps(&b, 1024, 4);
+    if (small)
+        ok = ok && bench_maps(&b, 40, 2);
+    else
+        ok = ok && bench_maps(&b, 224, 64) && bench_maps(&b, 512, 16) && bench_maps(&b, 1024, 4);
     return bench_close(&b) && ok ? 0 : 1;
 }

@@ -12,6 +12,9 @@
  *                     bytes of the float32 weights in the file
  *     running-bytes   the same of the runs alone, the first left out
  *     arena-bytes, flops (forward and backward, one picture), device
+ *     device-ms       median milliseconds per picture that the device computed, transfers left out; 0: it does not tell
+ *     replayed        passes, of 2, that were recorded graphs
+ *     note            why one could not be recorded
  */
 #include <salmap/salmap.h>
 
@@ -32,6 +35,8 @@ typedef struct job {
     sal_target *targets;
     int64_t rss_before;
     sal_engine_options options;
+    double *device; /* milliseconds per picture, of each run */
+    size_t runs;
 } job;
 
 static double now(void)
@@ -103,6 +108,44 @@ static int run_once(job *j, double *milliseconds)
     return 1;
 }
 
+static int keep_device_time(job *j)
+{
+    sal_pass_info forward, backward;
+    if (sal_engine_get_pass(&forward, j->engine, SAL_PASS_FORWARD) ||
+        sal_engine_get_pass(&backward, j->engine, SAL_PASS_BACKWARD))
+        return complain(sal_last_error());
+    double *grown = realloc(j->device, (j->runs + 1) * sizeof *grown);
+    if (!grown)
+        return complain("out of memory");
+    j->device = grown;
+    j->device[j->runs++] = (forward.milliseconds + backward.milliseconds) / (double)j->batch;
+    return 1;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static int print_passes(job *j)
+{
+    int replayed = 0;
+    sal_pass_info passes[2];
+    if (j->runs > 1)
+        qsort(j->device, j->runs, sizeof *j->device, ascending);
+    for (int k = 0; k < 2; k++) {
+        if (sal_engine_get_pass(&passes[k], j->engine, (sal_pass_kind)k))
+            return complain(sal_last_error());
+        replayed += passes[k].replayed;
+    }
+    printf("device-ms %.4f\nreplayed %d\n", j->runs > 0 ? j->device[j->runs / 2] : 0.0, replayed);
+    for (int k = 0; k < 2; k++)
+        if (passes[k].note)
+            printf("note %s: %s\n", k == SAL_PASS_FORWARD ? "forward" : "backward", passes[k].note);
+    return 1;
+}
+
 static int warm_up(const char *path, sal_engine_options options)
 {
     sal_model *model = NULL;
@@ -166,7 +209,7 @@ static int take_turns(job *j)
         printf("ms");
         for (long left = strtol(line, NULL, 10); left > 0; left--) {
             double milliseconds;
-            if (!run_once(j, &milliseconds))
+            if (!run_once(j, &milliseconds) || !keep_device_time(j))
                 return 0;
             printf(" %.4f", milliseconds);
         }
@@ -198,11 +241,13 @@ int main(int argc, char **argv)
             printf("peak-bytes %" PRId64 "\nrunning-bytes %" PRId64 "\narena-bytes %" PRIu64 "\nflops %" PRIu64
                    "\ndevice %s\n",
                    peak > running ? peak : running, running, plan.arena_bytes, plan.flops, plan.device);
+        ok = ok && print_passes(&j);
     }
     sal_engine_close(j.engine);
     sal_model_close(j.model);
     free(j.inputs);
     free(j.gradients);
     free(j.targets);
+    free(j.device);
     return ok ? 0 : 1;
 }

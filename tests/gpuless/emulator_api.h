@@ -5,6 +5,7 @@
  *   SAL_EMU_OPEN=1                       the host may touch device memory (for debuggers)
  *   SAL_EMU_MEMORY=BYTES                 of the device [4 GiB]
  *   SAL_EMU_FAIL=N, SAL_EMU_STICKY=1     call number N fails, and with STICKY all later ones of that device
+ *   SAL_EMU_UNRECORDABLE=1               no stream can be recorded
  *   SAL_EMU_UNFUSED=forward|backward|all|none  what its cuDNN has engines for: see cudnn.cpp; with
  *                                        all, its cuBLASLt has no algorithm that adds a bias
  * At exit, leaks are named and the status becomes 86. */

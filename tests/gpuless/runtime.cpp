@@ -4,6 +4,7 @@
 
 #include "emulator_api.h"
 
+#include <chrono>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -28,6 +29,7 @@ struct CUevent_st {
     struct history {
         cudaStream_t stream = nullptr; /* of the last record */
         long recorded = 0, done = 0;
+        std::chrono::steady_clock::time_point at; /* of the last that was done */
     };
     std::shared_ptr<history> state = std::make_shared<history>();
 };
@@ -542,7 +544,22 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
     const std::shared_ptr<CUevent_st::history> state = e->state;
     const long version = ++state->recorded;
     state->stream = s;
-    push(s, operation{[=] { state->done = version; }, nullptr, 0});
+    push(s, operation{[=] {
+                          state->done = version;
+                          state->at = std::chrono::steady_clock::now();
+                      },
+                      nullptr, 0});
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEvent_t to)
+{
+    guard g(w().lock);
+    FAIL_IF_ASKED("cudaEventElapsedTime", cudaErrorLaunchFailure);
+    for (const CUevent_st *e : {from, to})
+        if (e->state->recorded == 0 || e->state->done < e->state->recorded)
+            return e->state->recorded == 0 ? cudaErrorInvalidResourceHandle : cudaErrorNotReady;
+    *milliseconds = std::chrono::duration<float, std::milli>(to->state->at - from->state->at).count();
     return cudaSuccess;
 }
 
@@ -579,7 +596,8 @@ cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *graph)
     guard g(w().lock);
     *graph = s->recording;
     s->recording = nullptr;
-    if (s->broken || fails("cudaStreamEndCapture")) {
+    static const bool unrecordable = getenv("SAL_EMU_UNRECORDABLE") != nullptr;
+    if (s->broken || unrecordable || fails("cudaStreamEndCapture")) {
         delete *graph;
         *graph = nullptr;
         count_object("graphs", -1);

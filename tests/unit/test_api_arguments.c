@@ -38,6 +38,7 @@ static sal_model_info model_info;
 static sal_layer_info layer_info;
 static sal_plan_info plan_info;
 static sal_step_info step_info;
+static sal_pass_info pass_info;
 static sal_gpu_plan_info gpu_info;
 static sal_gpu_step_info gpu_step;
 static sal_picture picture;
@@ -129,6 +130,8 @@ static sal_status job_without(int argument)
     X(sal_engine_open, model, sal_engine_open(&no_engine, NULL, NULL))                                                 \
     X(sal_engine_get_plan, out, sal_engine_get_plan(NULL, engine))                                                     \
     X(sal_engine_get_plan, engine, sal_engine_get_plan(&plan_info, NULL))                                              \
+    X(sal_engine_get_pass, out, sal_engine_get_pass(NULL, engine, SAL_PASS_FORWARD))                                   \
+    X(sal_engine_get_pass, engine, sal_engine_get_pass(&pass_info, NULL, SAL_PASS_FORWARD))                            \
     X(sal_engine_get_step, out, sal_engine_get_step(NULL, engine, 0))                                                  \
     X(sal_engine_get_step, engine, sal_engine_get_step(&step_info, NULL, 0))                                           \
     X(sal_engine_forward, engine, sal_engine_forward(NULL, &number, inputs, 1))                                        \
