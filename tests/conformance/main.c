@@ -1,4 +1,4 @@
-/* conformance [--backend DEVICE] [--precision P] [--filter TEXT] [--shard K/N] [--refuse TEXT] [--seed N]
+/* conformance [--backend DEVICE [--other]] [--precision P] [--filter TEXT] [--shard K/N] [--refuse TEXT] [--seed N]
  *             [--threads N] [--exact] [--until-failure] [--bench] [--list]
  *
  * Exit status: 0 all passed, 1 some failed, 2 wrong usage, 77 the device is not to be had here. */
@@ -12,11 +12,13 @@ typedef struct options {
     const char *backend;
     suite suite;
     sal_device_options device;
+    int other; /* than the usual one */
 } options;
 
 static const char usage[] = "Usage: conformance [OPTION]...\n"
                             "Checks every step of a back end against a double-precision reference.\n\n"
                             "  --backend DEVICE  cpu, or cpu:avx512, cpu:avx2, cpu:baseline; cuda:0 [auto]\n"
+                            "  --other           skipped where that is what cpu stands for\n"
                             "  --precision P     of a GPU: fp32, tf32, bf16 or fp16 [fp32]\n"
                             "  --filter TEXT     only problems whose text contains TEXT\n"
                             "  --shard K/N       of those, one in N, from the K-th on, K from 0\n"
@@ -64,7 +66,9 @@ static int take(options *o, const char *name, const char *value, int *used)
     unsigned long long number = value ? strtoull(value, &end, 10) : 0;
     int is_number = value && *value && !*end;
     *used = 1;
-    if (strcmp(name, "--exact") == 0)
+    if (strcmp(name, "--other") == 0)
+        o->other = 1;
+    else if (strcmp(name, "--exact") == 0)
         o->device.exact = 1;
     else if (strcmp(name, "--until-failure") == 0)
         o->suite.until_failure = 1;
@@ -113,6 +117,17 @@ static void run_all(suite *s)
     suite_large_convolutions(s);
 }
 
+/* Whether "cpu" opens the same device. */
+static int is_the_usual(const suite *s, const sal_device_options *with)
+{
+    sal_device *usual;
+    if (s->backend->open(&usual, NULL, with) != SAL_OK)
+        return 0;
+    const int same = strcmp(s->backend->describe(usual), s->backend->describe(s->device)) == 0;
+    s->backend->close(usual);
+    return same;
+}
+
 int main(int argc, char **argv)
 {
     options o = {.suite = {.seed = 1}};
@@ -135,6 +150,11 @@ int main(int argc, char **argv)
     if (st != SAL_OK) {
         fprintf(stderr, "%s\n", sal_last_error());
         return st == SAL_ERROR_UNSUPPORTED ? 77 : 2;
+    }
+    if (o.other && is_the_usual(s, &o.device)) {
+        printf("%s: a run of cpu is the same\n", s->backend->describe(s->device));
+        s->backend->close(s->device);
+        return 77;
     }
     s->block = suite_block(s);
     printf("%s%s\n", s->backend->describe(s->device), o.device.exact ? ", exact" : "");

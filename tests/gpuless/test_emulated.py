@@ -357,7 +357,7 @@ class Faults(Emulated):
                 ways["failed"] += 1
             n += step
         self.assertGreater(n, 200)
-        self.assertGreater(ways["failed"] * self.stride, 20)
+        self.assertGreater(ways["failed"] * step, 20)
         return ways
 
     def test_each_call_fails_once(self):
@@ -367,7 +367,7 @@ class Faults(Emulated):
 
     def test_the_device_is_lost(self):
         # From a call on all fail: neighbours among them show the same.
-        self.run_faults(3, sticky=True)
+        self.run_faults(9, sticky=True)
 
     def test_failed_plans_are_not_kept(self):
         recovered = 0
