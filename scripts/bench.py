@@ -17,35 +17,11 @@ import sys
 
 import numpy as np
 
+from bench_child import Child
+
 HERE = pathlib.Path(__file__).resolve().parent
 NETWORKS = ("vgg16", "resnet50", "mobilenet_v2", "efficientnet_b0", "demo")
 MIB = 1 << 20
-
-
-class Contender:
-    """A child process that answers a line with the milliseconds per picture of one batch."""
-
-    def __init__(self, command, gradients):
-        self.gradients = gradients
-        environment = {**os.environ, "PYTHONPATH": str(HERE)}
-        self.process = subprocess.Popen([*map(str, command), str(gradients)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, env=environment)
-        if self.process.stdout.readline().strip() != "ready":
-            raise RuntimeError(f"{command[0]} did not start")
-        self.times = []
-        self.facts = {}
-
-    def turn(self):
-        self.process.stdin.write("1\n")
-        self.process.stdin.flush()
-        self.times.append(float(self.process.stdout.readline().split()[1]))
-
-    def finish(self):
-        rest, _ = self.process.communicate()
-        for line in rest.splitlines():
-            key, _, value = line.partition(" ")
-            self.facts[key] = value
-        return np.fromfile(self.gradients, np.float32).astype(float)
 
 
 def peak_gflops(program, threads):
@@ -57,19 +33,25 @@ def bench(name, args):
     folder, batch = args.folder, args.batch
     subprocess.run([args.python[0], HERE / "bench_pytorch.py", "export", name, folder, str(batch)], check=True,
                    env={**os.environ, "PYTHONPATH": str(HERE)}, stdout=subprocess.DEVNULL)
-    ours = Contender([args.gradient, folder / "warm.onnx", folder / f"{name}.onnx", folder / f"{name}.inputs", batch,
-                      args.threads], folder / "ours.gradients")
-    theirs = [Contender([python, HERE / "bench_pytorch.py", "run", name, folder, batch, args.threads],
-                        folder / f"theirs{k}.gradients") for k, python in enumerate(args.python)]
+    ours = Child([args.gradient, folder / "warm.onnx", folder / f"{name}.onnx", folder / f"{name}.inputs", batch,
+                  args.threads, "GRADIENTS"], folder / "ours.gradients")
+    ours.ready()
+    theirs = []
+    for k, python in enumerate(args.python):
+        theirs.append(Child([python, HERE / "bench_pytorch.py", "run", name, folder, batch, args.threads, "GRADIENTS"],
+                            folder / f"theirs{k}.gradients"))
+        theirs[-1].ready()
     peaks = []
     for _ in range(args.rounds):
         for contender in (ours, *theirs):
             contender.turn()
         peaks.append(peak_gflops(args.peak, args.threads))
-    reference = ours.finish()
+    ours.finish()
+    reference = ours.result()
     rows = []
     for other in theirs:
-        gradients = other.finish()
+        other.finish()
+        gradients = other.result()
         cosine = reference @ gradients / np.linalg.norm(reference) / np.linalg.norm(gradients)
         ratios = [t / o for t, o in zip(other.times, ours.times)]
         flops = float(ours.facts["flops"])

@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
-"""The PyTorch side of scripts/bench.sh, eager mode: the twin of tests/bench/bench_gradient.c.
+"""The PyTorch side of scripts/bench.sh and gpu_check.sh: the twin of tests/bench/bench_gradient.c.
 
     bench_pytorch.py export NETWORK FOLDER BATCH
         writes NETWORK.onnx, NETWORK.pt (the same weights), NETWORK.inputs (raw float32), and warm.onnx
-    bench_pytorch.py run NETWORK FOLDER BATCH THREADS GRADIENTS [DEVICE [PRECISION]]
+    bench_pytorch.py run NETWORK FOLDER BATCH THREADS GRADIENTS [DEVICE [PRECISION [compile]]]
         computes the gradient of the predicted logits with respect to the pictures alone; prints
         "ready" when it has run once, then answers every line on standard input (a number of
         runs) by "ms" and the milliseconds per picture of each. GRADIENTS is written at the end.
         DEVICE: cpu unless said; PRECISION: fp32, tf32, bf16 or fp16. Pictures come from the host's
-        memory and gradients go there, whatever the device.
+        memory and gradients go there, whatever the device; device-ms, printed at the end, is the median
+        without that (CUDA alone). compile: by torch.compile.
 
 NETWORK is a torchvision name, at 224 x 224 pixels, or demo: the architecture of data/models, which
 scripts/train_demo.py has. Weights are random. What the memory numbers mean: see bench_gradient.c.
 """
 import gc
+import inspect
 import pathlib
+import statistics
 import sys
 import time
 import warnings
@@ -52,11 +55,31 @@ def warm_up_network():
                                torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(16, 2))
 
 
+def gradient_on_device(model, x):
+    x = x.detach().requires_grad_(True)
+    model(x).max(1).values.sum().backward()
+    return x.grad
+
+
 def gradient_of(model, inputs, place=None):
     x = torch.from_numpy(inputs)
-    x = (x.to(**place) if place else x).requires_grad_(True)
-    model(x).max(1).values.sum().backward()
-    return x.grad.float().cpu()
+    return gradient_on_device(model, x.to(**place) if place else x).float().cpu()
+
+
+def device_milliseconds(model, inputs, place, runs=10):
+    """Median per picture, nothing copied; 0 where the device is not CUDA."""
+    if not place or not place["device"].startswith("cuda"):
+        return 0.0
+    x = torch.from_numpy(inputs).to(**place)
+    times = []
+    for _ in range(runs):
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        gradient_on_device(model, x)
+        end.record()
+        end.synchronize()
+        times.append(begin.elapsed_time(end) / len(inputs))
+    return statistics.median(times)
 
 
 def placement(device, precision):
@@ -84,17 +107,19 @@ def export(name, folder, batch):
         norm.train()
         torch.nn.init.constant_(norm.bias, 0.5)
     with torch.no_grad():
-        model(pictures)
+        model(pictures[:8])
     model.eval()
     torch.save(model.state_dict(), folder / f"{name}.pt")
     pictures.numpy().tofile(folder / f"{name}.inputs")
+    # Later releases have another exporter as well, and would take that one.
+    old = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     torch.onnx.export(model, pictures[:1], str(folder / f"{name}.onnx"), opset_version=13,
                       input_names=["pictures"], output_names=["scores"],
-                      dynamic_axes={"pictures": {0: "batch"}, "scores": {0: "batch"}})
-    torch.onnx.export(warm_up_network().eval(), torch.zeros(1, 3, 32, 32), str(folder / "warm.onnx"), opset_version=13)
+                      dynamic_axes={"pictures": {0: "batch"}, "scores": {0: "batch"}}, **old)
+    torch.onnx.export(warm_up_network().eval(), torch.zeros(1, 3, 32, 32), str(folder / "warm.onnx"), opset_version=13, **old)
 
 
-def run(name, folder, batch, threads, gradients, device="cpu", precision="fp32"):
+def run(name, folder, batch, threads, gradients, device="cpu", precision="fp32", mode="eager"):
     torch.set_num_threads(threads)
     place = placement(device, precision)
     build(name)
@@ -109,8 +134,10 @@ def run(name, folder, batch, threads, gradients, device="cpu", precision="fp32")
         parameter.requires_grad_(False)
     if place:
         model.to(**place)
+    if mode == "compile":
+        model = torch.compile(model)
     base = before + sum(p.numel() * 4 for p in model.parameters())
-    inputs = np.fromfile(folder / f"{name}.inputs", np.float32).reshape(batch, 3, side, side)
+    inputs = np.fromfile(folder / f"{name}.inputs", np.float32, batch * 3 * side * side).reshape(batch, 3, side, side)
 
     def once():
         begin = time.perf_counter()
@@ -130,6 +157,7 @@ def run(name, folder, batch, threads, gradients, device="cpu", precision="fp32")
         print("ms", *(f"{t:.4f}" for t in times), flush=True)
     running = process_bytes("VmHWM") - base
     gradient.numpy().tofile(gradients)
+    print(f"device-ms {device_milliseconds(model, inputs, place):.4f}")
     print(f"peak-bytes {max(peak, running)}\nrunning-bytes {running}\ndevice PyTorch {torch.__version__}")
 
 
@@ -138,7 +166,7 @@ def main():
     if mode == "export":
         export(name, folder, batch)
     else:
-        run(name, folder, batch, int(sys.argv[5]), *sys.argv[6:9])
+        run(name, folder, batch, int(sys.argv[5]), *sys.argv[6:10])
 
 
 if __name__ == "__main__":

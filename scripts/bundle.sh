@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# bundle.sh [--build DIR] [-o FILE] [-- cmake options]: salmap as one archive that runs where nothing can be installed: the
+# bundle.sh [OPTION]... [-- cmake options]: salmap as one archive that runs where nothing can be installed: the
 # program, libsalmap, every library they need but those of the C and C++ compiler and NVIDIA's, manual, completions, demo data and
 # the licences of all that is inside. It runs on any x86-64 Linux whose glibc is not older than this machine's; on Debian 12 that is 2.36.
 #   --build DIR         build folder [build-bundle of the repository]
+#   --no-build          DIR is built already
+#   --tests             also what scripts/gpu_check.sh --bundle runs: conformance tests, benchmarks, and that script
 #   -o, --output FILE   the archive [salmap-VERSION-linux-ARCHITECTURE.tar.gz]
 # Needs what scripts/setup.sh installs, and patchelf. Where CUDA's toolkit is installed, the CUDA back end is inside; it
 # finds NVIDIA's libraries on the machine where it runs. Exit status: 0 done, 1 failed, 2 wrong usage.
@@ -10,6 +12,8 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build-bundle
+compile=1
+tests=0
 output=
 while [[ $# -gt 0 ]]; do
     case $1 in
@@ -21,8 +25,10 @@ while [[ $# -gt 0 ]]; do
         if [[ $1 == --build ]]; then build=$2; else output=$2; fi
         shift
         ;;
+    --no-build) compile=0 ;;
+    --tests) tests=1 ;;
     --help)
-        sed -n '2,8s/^# \{0,1\}//p' "$0"
+        sed -n '2,10s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
     --)
@@ -43,7 +49,15 @@ for tool in patchelf ldd; do
     fi
 done
 
-"$root/scripts/build.sh" "$build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_LIBDIR=lib "$@"
+if [[ $compile -eq 1 ]]; then
+    targets=(--target salmap --target salmap_shared --target salmap_static)
+    options=(-DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_LIBDIR=lib)
+    if [[ $tests -eq 1 ]]; then
+        targets+=(--target gpu_check_programs)
+        options+=(-DSAL_TESTS=ON)
+    fi
+    "$root/scripts/build.sh" "$build" "${targets[@]}" "${options[@]}" "$@"
+fi
 version=$("$build/salmap" --version | sed -n '1s/^salmap //p')
 name=salmap-$version-linux-$(uname -m)
 output=${output:-$name.tar.gz}
@@ -56,7 +70,25 @@ cmake --install "$build" --strip --prefix "$stage" > "$work/install.log"
 rm -rf "$stage/lib/libsalmap.a" "$stage/lib/cmake"
 mkdir -p "$stage/share/salmap"
 cp -a "$root/data/models" "$root/data/scales" "$root/data/gpus" "$stage/share/salmap/"
+# Programs, whose libraries lie in ../lib.
+programs=("$stage/bin/salmap")
+if [[ $tests -eq 1 ]]; then
+    mkdir -p "$stage/scripts" "$stage/tests"
+    for program in conformance/conformance bench/bench_gradient bench/bench_gpu; do
+        if [[ -e $build/tests/$program ]]; then
+            cp "$build/tests/$program" "$stage/tests/"
+            programs+=("$stage/tests/${program#*/}")
+            strip "$stage/tests/${program#*/}"
+        fi
+    done
+    cp -a "$root/data/masks" "$stage/share/salmap/"
+    cp "$root"/scripts/{gpu_*,bench_child,bench_pytorch,demo_shares,make_architectures,train_demo,draw_scales}* "$stage/scripts/"
+fi
 cp "$root/README.md" "$stage/"
+
+# DT_RPATH: unlike DT_RUNPATH it holds for the libraries of libraries as well. $ORIGIN is the loader's, not the shell's.
+# shellcheck disable=SC2016
+patchelf --force-rpath --set-rpath '$ORIGIN/../lib' "${programs[@]}"
 
 # The system's own: each Linux has them, and they must fit its loader and its driver.
 is_of_the_system() {
@@ -68,9 +100,9 @@ is_of_the_system() {
     esac
 }
 
-# "NAME PATH" of each library that the program or libsalmap loads.
+# "NAME PATH" of each library that a program or libsalmap loads.
 needed() {
-    ldd "$stage/bin/salmap" "$stage/lib/libsalmap.so" | sed -n 's/^\t\([^ ]*\) => \(\/[^ ]*\) (.*/\1 \2/p' | sort -u
+    ldd "${programs[@]}" "$stage/lib/libsalmap.so" | sed -n 's/^\t\([^ ]*\) => \(\/[^ ]*\) (.*/\1 \2/p' | sort -u
 }
 # /lib is a link to /usr/lib, and packages name either.
 package_of() {
@@ -80,7 +112,7 @@ package_of() {
 licences=$stage/share/doc/salmap/licences
 mkdir -p "$licences"
 while read -r file path; do
-    if is_of_the_system "$file"; then
+    if is_of_the_system "$file" || [[ $path == "$stage"/* ]]; then
         continue
     fi
     cp -L "$path" "$stage/lib/$file"
@@ -92,9 +124,6 @@ while read -r file path; do
     cp -L "/usr/share/doc/$package/copyright" "$licences/$package.txt"
 done < <(needed)
 
-# DT_RPATH: unlike DT_RUNPATH it holds for the libraries of libraries as well. $ORIGIN is the loader's, not the shell's.
-# shellcheck disable=SC2016
-patchelf --force-rpath --set-rpath '$ORIGIN/../lib' "$stage/bin/salmap"
 for file in "$stage"/lib/*.so*; do
     [[ -L $file ]] && continue
     chmod u+w "$file"
@@ -103,7 +132,7 @@ for file in "$stage"/lib/*.so*; do
     patchelf --force-rpath --set-rpath '$ORIGIN' "$file"
 done
 missing=$(env -i "$stage/bin/salmap" --version 2>&1 > /dev/null || true)
-outside=$(ldd "$stage/bin/salmap" "$stage/lib/libsalmap.so" | sed -n 's/^\t\([^ ]*\) => \(\/[^ ]*\) (.*/\1 \2/p' | while read -r file path; do
+outside=$(ldd "${programs[@]}" "$stage/lib/libsalmap.so" | sed -n 's/^\t\([^ ]*\) => \(\/[^ ]*\) (.*/\1 \2/p' | while read -r file path; do
     is_of_the_system "$file" || [[ $(readlink -f "$path") == $(readlink -f "$stage")/* ]] || echo "$path"
 done)
 if [[ -n $missing$outside ]]; then
@@ -113,7 +142,7 @@ fi
 
 # The newest version of a library's symbols that the bundle asks for: GLIBC 2.34, GLIBCXX 3.4.30.
 newest() {
-    for file in "$stage/bin/salmap" "$stage"/lib/*.so*; do objdump -T "$file" 2> /dev/null; done |
+    for file in "${programs[@]}" "$stage"/lib/*.so*; do objdump -T "$file" 2> /dev/null; done |
         sed -n "s/.*[( ]$1_\\([0-9.]*\\)[) ].*/\\1/p" | sort -V | tail -n 1
 }
 tar -C "$work" --owner=0 --group=0 --sort=name -c "$name" | gzip -9n > "$output.part"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Where the two demo networks look: share of salmap's smoothed maps on label, scale and background.
 
-demo_shares.py SALMAP [--check FACTOR] [--device DEVICE] [--precision PRECISION]
+demo_shares.py SALMAP [--check FACTOR] [--device DEVICE] [--precision PRECISION] [--data FOLDER]
 
 Runs `salmap explain --normalize none` (the default smoothing, no stretching to 0..1) on the sample pictures with
 both networks and adds up each map inside the ground-truth masks. Prints a Markdown table of means over the
@@ -26,11 +26,11 @@ SCALE = (1, 2, 5)  # anterior field, annuli, posterior field: see data/README.md
 ANNULI = 2
 
 
-def pictures():
+def pictures(data):
     """Rows of labels.csv with the paths made absolute."""
-    with open(DATA / "scales" / "labels.csv", newline="") as f:
+    folder = data / "scales"
+    with open(folder / "labels.csv", newline="") as f:
         for row in csv.DictReader(f):
-            folder = DATA / "scales"
             yield (folder / row["path"]).resolve(), (folder / row["mask"]).resolve()
 
 
@@ -48,11 +48,11 @@ def shares(saliency, mask_path):
     return {name: (float(saliency[m].sum() / total), float(m.mean())) for name, m in regions.items()}
 
 
-def measure(salmap, network, folder, options):
+def measure(salmap, data, network, folder, options):
     """Mean over the pictures of shares(), with the network's maps written to folder."""
-    rows = list(pictures())
+    rows = list(pictures(data))
     subprocess.run(
-        [salmap, "explain", str(DATA / "models" / f"scale_age_{network}.onnx"), *(str(p) for p, _ in rows),
+        [salmap, "explain", str(data / "models" / f"scale_age_{network}.onnx"), *(str(p) for p, _ in rows),
          "-o", folder, "--normalize", "none", "--quiet", *options],
         check=True, stdout=subprocess.DEVNULL)
     results = [shares(np.load(pathlib.Path(folder) / (p.stem + ".npy")).astype(float), m) for p, m in rows]
@@ -65,12 +65,13 @@ def main():
     parser.add_argument("--check", type=float, metavar="FACTOR")
     parser.add_argument("--device", help="as salmap's option")
     parser.add_argument("--precision", help="likewise")
+    parser.add_argument("--data", type=pathlib.Path, default=DATA, help="with models/, scales/ and masks/")
     args = parser.parse_args()
     options = [f"--{name}={value}" for name in ("device", "precision") if (value := getattr(args, name))]
     results = {}
     for network in NETWORKS:
         with tempfile.TemporaryDirectory() as folder:
-            results[network] = measure(args.salmap, network, folder, options)
+            results[network] = measure(args.salmap, args.data, network, folder, options)
     print("| share of the map on | honest | shortcut | share of the area |")
     print("|---|---|---|---|")
     for name in results["honest"]:

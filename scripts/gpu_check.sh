@@ -2,6 +2,9 @@
 # gpu_check.sh [OPTION]...: is salmap right, and how fast is it, on this machine's NVIDIA GPU? Builds it with CUDA, runs
 # what needs a GPU, and writes one Markdown report. Nothing else uses the GPU meanwhile, please: times are taken.
 #   -o, --output FILE   the report [gpu_report.md]
+#   --bundle FILE       an archive of scripts/bundle.sh --tests, or the folder that it unpacks to: builds, installs and
+#                       downloads nothing; wants python3 with numpy, Pillow and PyTorch, the first on PATH
+#   --minutes N         what has not begun by then is left out [8 with --bundle, else no end]
 #   --build DIR         build folder [build-gpu of the repository]
 #   --device NAME       which GPU [cuda:0]
 #   --python PATH       a Python with PyTorch for this GPU, to compare speeds with
@@ -9,6 +12,7 @@
 #   --no-setup          installs nothing
 #   --no-build          DIR is built already
 #   --dry-run           the CPU in the GPU's place, all things small: shows what the report looks like
+#   --rehearse          all things small, for programs that emulate a GPU
 # Exit status: 0 all is well, 1 something failed (the report says what), 2 wrong usage, 69 there is no GPU.
 set -euo pipefail
 
@@ -16,14 +20,15 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build-gpu
 output=gpu_report.md
 device=cuda:0
+bundle=
 setup=1
 compile=1
 quick=0
-dry=0
+small=0
 options=()
 while [[ $# -gt 0 ]]; do
     case $1 in
-    -o | --output | --build | --device | --python)
+    -o | --output | --build | --device | --python | --bundle | --minutes)
         if [[ $# -lt 2 ]]; then
             echo "gpu_check.sh: $1 needs a value" >&2
             exit 2
@@ -32,6 +37,14 @@ while [[ $# -gt 0 ]]; do
         --build) build=$2 ;;
         --device) device=$2 ;;
         --python) options+=(--python "$2") ;;
+        --bundle) bundle=$2 ;;
+        --minutes)
+            if [[ ! $2 =~ ^[0-9]+$ || $2 -eq 0 ]]; then
+                echo "gpu_check.sh: --minutes wants a whole number above 0, not '$2'" >&2
+                exit 2
+            fi
+            options+=(--minutes "$2")
+            ;;
         *) output=$2 ;;
         esac
         shift
@@ -39,9 +52,17 @@ while [[ $# -gt 0 ]]; do
     --quick) quick=1 ;;
     --no-setup) setup=0 ;;
     --no-build) compile=0 ;;
-    --dry-run) dry=1 ;;
+    --dry-run)
+        small=1
+        device=cpu
+        options+=(--stand-in cpu)
+        ;;
+    --rehearse)
+        small=1
+        options+=(--stand-in rehearsal)
+        ;;
     --help)
-        sed -n '2,13s/^# \{0,1\}//p' "$0"
+        sed -n '2,18s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
     *)
@@ -52,9 +73,8 @@ while [[ $# -gt 0 ]]; do
     shift
 done
 
-if [[ $dry -eq 1 ]]; then
-    device=cpu
-    options+=(--dry-run)
+if [[ $device == cpu && $small -eq 1 ]]; then
+    :
 elif [[ ! $device =~ ^cuda:[0-9]+$ ]]; then
     echo "gpu_check.sh: --device must be cuda:0, cuda:1, ..., not '$device'" >&2
     exit 2
@@ -65,10 +85,41 @@ elif ! nvidia-smi --id="${device#cuda:}" --query-gpu=name --format=csv,noheader 
     echo "gpu_check.sh: nvidia-smi finds no GPU $device: this needs one (--dry-run does not)" >&2
     exit 69
 fi
+if [[ $quick -eq 1 ]]; then
+    options+=(--quick)
+fi
+options+=(--jobs "$(nproc)" --device "$device" --output "$output")
+
+# Programs, data and a place for cuDNN's plans, all in the bundle.
+if [[ -n $bundle ]]; then
+    python=python3
+    if ! "$python" -c 'import numpy, PIL' 2> /dev/null; then
+        echo "gpu_check.sh: --bundle needs a python3 with numpy and Pillow, first on PATH" >&2
+        exit 1
+    fi
+    if [[ ! " ${options[*]} " =~ " --minutes " ]]; then
+        options+=(--minutes 8)
+    fi
+    if [[ -d $bundle ]]; then
+        unpacked=$bundle
+    else
+        unpacked=$(mktemp -d)
+        trap 'rm -rf "$unpacked"' EXIT
+        tar -C "$unpacked" --strip-components=1 -xf "$bundle"
+    fi
+    if [[ ! -x $unpacked/tests/conformance ]]; then
+        echo "gpu_check.sh: $bundle holds no tests: make it with scripts/bundle.sh --tests" >&2
+        exit 1
+    fi
+    rc=0
+    OMP_WAIT_POLICY=passive "$python" "$root/scripts/gpu_report.py" "${options[@]}" --programs "$unpacked" \
+        --data "$unpacked/share/salmap" || rc=$?
+    exit "$rc"
+fi
 
 if [[ $compile -eq 1 ]]; then
     cuda=()
-    if [[ $dry -eq 0 ]]; then
+    if [[ $device != cpu ]]; then
         # Its own architecture, so that nothing is compiled when it is first run.
         capability=$(nvidia-smi --id="${device#cuda:}" --query-gpu=compute_cap --format=csv,noheader)
         cuda=(-DSAL_CUDA=ON "-DSAL_CUDA_ARCHITECTURES=${capability//./}")
@@ -78,18 +129,8 @@ if [[ $compile -eq 1 ]]; then
     fi
     "$root/scripts/build.sh" "$build" -DSAL_TESTS=ON -DCMAKE_BUILD_TYPE=Release "${cuda[@]}"
 fi
-
 # Networks and references are written by PyTorch, where it is there; what needs them is left out elsewhere.
-if [[ $quick -eq 0 && $dry -eq 0 ]]; then
-    if [[ $setup -eq 1 ]] && ! "$root/scripts/setup.sh" --references; then
-        echo "gpu_check.sh: going on without PyTorch" >&2
-    fi
-    if /usr/bin/python3 -c 'import torch, torchvision' 2> /dev/null; then
-        /usr/bin/python3 "$root/scripts/make_architectures.py" --once --jobs "$(nproc)" "$build/architectures"
-        options+=(--architectures "$build/architectures")
-    fi
+if [[ $quick -eq 0 && $small -eq 0 && $setup -eq 1 ]] && ! "$root/scripts/setup.sh" --references; then
+    echo "gpu_check.sh: going on without PyTorch" >&2
 fi
-if [[ $quick -eq 1 ]]; then
-    options+=(--quick)
-fi
-exec /usr/bin/python3 "$root/scripts/gpu_report.py" "${options[@]}" --device "$device" --build "$build" --output "$output"
+exec /usr/bin/python3 "$root/scripts/gpu_report.py" "${options[@]}" --programs "$build"

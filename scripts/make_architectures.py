@@ -28,6 +28,7 @@ import concurrent.futures
 import contextlib
 import copy
 import hashlib
+import inspect
 import pathlib
 import sys
 import time
@@ -211,9 +212,11 @@ def sensitivity(model, inputs, gradient, target):
 
 
 def export(model, inputs, path, opset, training):
+    # Later releases have another exporter as well, and would take that one.
+    old = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     torch.onnx.export(model, inputs, str(path), opset_version=opset, training=training,
                       input_names=["pictures"], output_names=["scores"],
-                      dynamic_axes={"pictures": {0: "batch"}, "scores": {0: "batch"}})
+                      dynamic_axes={"pictures": {0: "batch"}, "scores": {0: "batch"}}, **old)
 
 
 class Network:

@@ -16,11 +16,15 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
-import gpu_report
+import gpu_part
+import gpu_right
+import gpu_speed
 
 BUILD = pathlib.Path(sys.argv.pop()).resolve() if len(sys.argv) > 1 else None
 SECTIONS = ("Machine", "Plans", "Every step alone", "Whole networks", "GPU against CPU", "Demo", "compute-sanitizer",
-            "Speed of maps", "Speed of gradients")
+            "Speed of maps", "Speed of gradients", "Sweep")
+# Of the demo: with and without a label.
+PICTURES = ("scale_00", "scale_01", "scale_12")
 PROGRAMS = ("salmap", "tests/conformance/conformance", "tests/bench/bench_gradient", "tests/bench/bench_peak")
 
 
@@ -54,19 +58,28 @@ class Command(Folder):
         self.assertEqual(check("--no-build", PATH=f"{self.folder}:{os.environ['PATH']}").returncode, 69)
 
     def test_wrong_usage(self):
-        for options in (["--what"], ["-o"], ["--device", "cpu"]):
+        for options in (["--what"], ["-o"], ["--device", "cpu"], ["--minutes", "x"], ["--minutes", "0"]):
             self.assertEqual(check(*options).returncode, 2, options)
 
 
+def executable(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def sections(text):
+    return [line[3:] for line in text.splitlines() if line.startswith("## ")]
+
+
 class DryRun(Folder):
+    """The CPU in the GPU's place."""
+
     def fake_build(self, **replaced):
         """A build folder with some programs replaced by shell scripts."""
         for program in PROGRAMS:
-            path = self.folder / "build" / program
-            path.parent.mkdir(parents=True, exist_ok=True)
-            text = replaced.get(path.name, f"exec '{BUILD / program}' \"$@\"")
-            path.write_text(f"#!/bin/sh\n{text}\n")
-            path.chmod(0o755)
+            name = pathlib.Path(program).name
+            executable(self.folder / "build" / program, replaced.get(name, f"exec '{BUILD / program}' \"$@\""))
         return self.folder / "build"
 
     def run_on(self, build):
@@ -77,49 +90,26 @@ class DryRun(Folder):
         done, text = self.run_on(BUILD)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertTrue(text.startswith("# salmap on a GPU: dry run"))
-        self.assertEqual([l[3:] for l in text.splitlines() if l.startswith("## ")], list(SECTIONS))
+        self.assertEqual(sections(text), list(SECTIONS))
         self.assertNotIn("FAILED", text)
         self.assertNotIn("nan", text)
+        self.assertNotIn("Not finished", text)
         self.assertIn("| every step alone, fp32 | passed |", text)
         self.assertIn("| compute-sanitizer | left out |", text)
-        self.assertRegex(text, r"\| demo \| fp32 \| 2 \| \d+ \|  \| \d+\.\d+ \|")
+        self.assertRegex(text, r"\| honest \| fp32 \| 2 \| \d+ \|  \|  \| \d+\.\d+ \|")
+        self.assertIn("| sweep | passed | 4 rows of 4 pictures |", text)
         for line in text.splitlines():
             if line.startswith("|"):
                 self.assertTrue(line.endswith("|"), line)
 
     def test_what_fails_is_told_and_the_rest_goes_on(self):
-        done, text = self.run_on(self.fake_build(conformance="echo 'conv: off by 7'; exit 1"))
+        done, text = self.run_on(self.fake_build(conformance="echo 'conv: off by 7'; exit 1", bench_gradient="exit 4"))
         self.assertEqual(done.returncode, 1)
-        self.assertIn("| Every step alone | **FAILED** |", text)
+        self.assertRegex(text, r"\| every step alone, fp32 \| \*\*FAILED\*\* \|")
         self.assertIn("conv: off by 7", text)
         self.assertIn("| explain, GPU against CPU | passed |", text)
-
-    def test_what_goes_otherwise_than_planned_is_a_failure(self):
-        salmap = BUILD / "salmap"
-        for key, said in (('"note": "it broke down", ', "it broke down"), ('"algorithm": "direct kernel", ', "direct kernel")):
-            script = (f"if [ \"$1\" = plan ]; then '{salmap}' \"$@\" | sed 's/\"algorithm\": \"[^\"]*\", /&{key}/'; else exec '{salmap}' "
-                      "\"$@\"; fi")
-            with self.subTest(said=said):
-                report = gpu_report.Report(argparse.Namespace(
-                    salmap=self.fake_build(salmap=script) / "salmap", architectures=None, dry_run=True, device="cpu",
-                    output=self.folder / "report.md"))
-                report.part("Plans", gpu_report.plans)
-                self.assertTrue(report.failed())
-                self.assertRegex((self.folder / "report.md").read_text(),
-                                 r"\| convolutions as planned \| \*\*FAILED\*\* \| .*" + said)
-
-    def test_a_cut_leaves_what_there_was(self):
-        report = self.folder / "report.md"
-        build = self.fake_build(conformance=f"touch '{self.folder}/reached'; exec sleep 1000")
-        process = subprocess.Popen([ROOT / "scripts/gpu_check.sh", "--dry-run", "--no-build", "--build", build, "-o", report],
-                                   stdout=subprocess.DEVNULL, start_new_session=True)
-        while not (self.folder / "reached").exists():
-            self.assertIsNone(process.poll())
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        text = report.read_text()
-        self.assertIn('**Not finished**: cut off, or still at work, in the part "Every step alone".', text)
-        self.assertEqual([l[3:] for l in text.splitlines() if l.startswith("## ")], ["Machine", "Plans"])
+        self.assertRegex(text, r"\| speed of gradients \| \*\*FAILED\*\* \| .*bench_gradient ended with status 4")
+        self.assertIn("| sweep | passed |", text)
 
     def test_a_program_that_is_not_there_is_a_failure(self):
         build = self.fake_build()
@@ -128,17 +118,143 @@ class DryRun(Folder):
         self.assertEqual(done.returncode, 1)
         self.assertIn("| Speed of gradients | **FAILED** |", text)
 
+    def test_a_cut_leaves_what_there_was(self):
+        """While checks run, while times are taken, in the last part."""
+        salmap = f"if [ $1 = sweep ]; then touch '{self.folder}/reached'; exec sleep 1000; fi; exec '{BUILD}/salmap' \"$@\""
+        held = f"touch '{self.folder}/reached'; exec sleep 1000"
+        for replaced, unfinished, there in (({"conformance": held}, "Every step alone", []),
+                                            ({"bench_gradient": held}, "Speed of gradients", ["every step alone, fp32"]),
+                                            ({"salmap": salmap}, "Sweep", ["every step alone, fp32", "speed of gradients"])):
+            with self.subTest(cut_in=unfinished):
+                report = self.folder / "report.md"
+                build = self.fake_build(**replaced)
+                process = subprocess.Popen([ROOT / "scripts/gpu_check.sh", "--dry-run", "--no-build", "--build", build, "-o",
+                                            report], stdout=subprocess.DEVNULL, start_new_session=True)
+                while not (self.folder / "reached").exists():
+                    self.assertIsNone(process.poll())
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                (self.folder / "reached").unlink()
+                text = report.read_text()
+                self.assertRegex(text, rf'\*\*Not finished\*\* \(cut off, or still at work\): .*"{unfinished}"')
+                self.assertIn("Machine", sections(text))
+                for name in there:
+                    self.assertIn(f"| {name} | passed |", text)
+
+
+class Rehearsal(Folder):
+    """What a bundle on a GPU's host goes through, with programs that emulate the GPU, and a few pictures."""
+
+    def setUp(self):
+        super().setUp()
+        if not (BUILD / "tests/gpuless/emulated_salmap").exists():
+            self.skipTest("there is no emulated device")
+        for kind in ("scales", "masks"):
+            (self.bundle / "share/salmap" / kind).mkdir(parents=True)
+        rows = (ROOT / "data/scales/labels.csv").read_text().splitlines()
+        few = [rows[0], *(row for row in rows[1:] if row.startswith(PICTURES))]
+        (self.bundle / "share/salmap/scales/labels.csv").write_text("\n".join(few) + "\n")
+        for row in few[1:]:
+            path, _, mask, *_ = row.split(",")
+            (self.bundle / "share/salmap/scales" / path).symlink_to(ROOT / "data/scales" / path)
+            (self.bundle / "share/salmap/masks" / pathlib.Path(mask).name).symlink_to(ROOT / "data/scales" / mask)
+        (self.bundle / "share/salmap/models").symlink_to(ROOT / "data/models")
+        self.put()
+        fields = "Emulated, 580.1, 9.0, 4096 MiB, 1 MHz, 1 W"
+        executable(self.folder / "bin/nvidia-smi",
+                   f"case \"$*\" in *query-gpu=compute_cap*) echo 9.0 ;; *query-gpu=name\\ *) echo x ;; *) echo '{fields}' ;; esac")
+        self.sanitizer("echo '========= ERROR SUMMARY: 0 errors'")
+        (self.folder / "bin/python3").symlink_to("/usr/bin/python3")
+
+    @property
+    def bundle(self):
+        return self.folder / "bundle"
+
+    def put(self, **replaced):
+        for name, path in (("salmap", "bin"), ("conformance", "tests"), ("bench_gradient", "tests"), ("bench_gpu", "tests")):
+            program = f"'{BUILD}/tests/gpuless/emulated_{name}'"
+            executable(self.bundle / path / name, replaced.get(name, "exec PROGRAM \"$@\"").replace("PROGRAM", program))
+
+    def sanitizer(self, end):
+        executable(self.folder / "bin/compute-sanitizer", f"shift 4; \"$@\" || exit; {end}")
+
+    def rehearse(self, **environment):
+        done = check("--rehearse", "--bundle", self.bundle, "-o", self.folder / "report.md",
+                     PATH=f"{self.folder}/bin:{os.environ['PATH']}", XDG_CACHE_HOME=str(self.folder), SAL_EMU_OPEN="1",
+                     **environment)
+        return done, (self.folder / "report.md").read_text()
+
+    def test_it_passes(self):
+        done, text = self.rehearse()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr + text)
+        self.assertTrue(text.startswith("# salmap on a GPU: rehearsal"))
+        self.assertEqual(sections(text), list(SECTIONS))
+        for name in ("doctor", "convolutions as planned", "every step alone, fp32", "every step alone, fp16",
+                     "explain, GPU against CPU", "demo networks told apart, fp16", "memcheck, every step", "racecheck, explain",
+                     "speed of maps", "speed of gradients", "passes are recorded", "sweep"):
+            self.assertIn(f"| {name} | passed |", text)
+        self.assertRegex(text, r"\| (demo|honest) \| fp16 \| 2 \| \d+ \| \d+ \|")
+        self.assertIn("cuDNN", text)
+
+    def test_every_failure_is_red(self):
+        self.put(salmap="case \"$*\" in doctor) exit 1 ;; sweep*) exit 5 ;; explain*honest*cuda:0*) m=$2; shift 2; exec PROGRAM"
+                        " explain \"${m%honest.onnx}shortcut.onnx\" \"$@\" ;; *) exec PROGRAM \"$@\" ;; esac",
+                 conformance="echo 'FAIL: off by 7'; exit 1", bench_gpu="exit 6")
+        self.sanitizer("echo '========= ERROR SUMMARY: 1 error'; exit 9")
+        done, text = self.rehearse(SAL_EMU_UNFUSED="none", SAL_EMU_UNRECORDABLE="1")
+        self.assertEqual(done.returncode, 1)
+        for name, said in (("doctor", "exit status 1"), ("convolutions as planned", "direct kernel"),
+                           ("every step alone, fp16", "off by 7"), ("explain, GPU against CPU", "scale_age_honest fp32"),
+                           ("demo networks told apart, fp16", ""), ("memcheck, explain", "1 error"),
+                           ("Speed of maps", "bench_gpu ended with status 6"), ("passes are recorded", "cudaStreamEndCapture"),
+                           ("Sweep", "salmap ended with status 5")):
+            self.assertRegex(text, rf"\| {name} \| \*\*FAILED\*\* \| .*{said}")
+        self.assertEqual(sections(text), list(SECTIONS))
+
+    def test_a_plan_that_was_replaced_is_red(self):
+        note = "the plan that was kept on disk failed to run: another one took its place"
+        self.put(salmap="if [ $1 = plan ]; then PROGRAM \"$@\" | sed 's/\"algorithm\": \"[^\"]*\", /&\"note\": \"" + note
+                        + "\", /'; else exec PROGRAM \"$@\"; fi")
+        arguments = argparse.Namespace(programs=self.bundle, data=self.bundle / "share/salmap", folder=self.folder, quick=True,
+                                       stand_in="rehearsal", device="cuda:0", output=self.folder / "report.md", jobs=2,
+                                       minutes=None)
+        report = gpu_part.Report(arguments)
+        report.part("Plans").work(gpu_right.plans, gpu_right.Prepared(arguments))
+        self.assertTrue(report.failed())
+        self.assertRegex((self.folder / "report.md").read_text(),
+                         r"\| convolutions as planned \| \*\*FAILED\*\* \| .*another one took its place")
+
+    def test_time_that_is_up_leaves_out_and_does_not_fail(self):
+        arguments = argparse.Namespace(minutes=1e-9, device="cuda:0", stand_in="rehearsal", programs=self.bundle,
+                                       output=self.folder / "report.md", data=self.bundle / "share/salmap", folder=self.folder)
+        report = gpu_part.Report(arguments)
+        report.part("Sweep").work(gpu_speed.speed_of_sweeps, None)
+        self.assertFalse(report.failed())
+        self.assertIn("| sweep | left out | no time was left |", (self.folder / "report.md").read_text())
+
+    def test_what_a_bundle_needs_is_said(self):
+        (self.bundle / "tests/conformance").unlink()
+        done = check("--rehearse", "--bundle", self.bundle, "-o", self.folder / "report.md",
+                     PATH=f"{self.folder}/bin:{os.environ['PATH']}")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("make it with scripts/bundle.sh --tests", done.stderr)
+        executable(self.folder / "bin/python3.fake", "exit 1")
+        (self.folder / "bin/python3.fake").replace(self.folder / "bin/python3")
+        done = check("--rehearse", "--bundle", self.bundle, PATH=f"{self.folder}/bin:{os.environ['PATH']}")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("python3 with numpy and Pillow", done.stderr)
+
 
 class Numbers(unittest.TestCase):
     def test_the_worst_picture_counts(self):
         want = np.array([[3.0, 4.0], [0.0, 1.0]])
-        self.assertAlmostEqual(gpu_report.relative_l2(want + [[0, 0], [0, 0.5]], want), 0.5)
-        self.assertEqual(gpu_report.relative_l2(want, want), 0)
+        self.assertAlmostEqual(gpu_right.relative_l2(want + [[0, 0], [0, 0.5]], want), 0.5)
+        self.assertEqual(gpu_right.relative_l2(want, want), 0)
 
     def test_nan_and_infinity_never_pass(self):
         for bad in (np.nan, np.inf):
-            error = gpu_report.relative_l2([[1.0, bad], [0.0, 1.0]], [[1.0, 2.0], [0.0, 1.0]])
-            self.assertFalse(gpu_report.within(error, 1e9))
+            error = gpu_right.relative_l2([[1.0, bad], [0.0, 1.0]], [[1.0, 2.0], [0.0, 1.0]])
+            self.assertFalse(gpu_right.within(error, 1e9))
 
 
 if __name__ == "__main__":

@@ -34,13 +34,20 @@ function(sal_emulated_conformance name)
   sal_test(${name} COMMAND emulated_conformance --backend cuda:0 ${arg_OPTIONS} LABELS gpu conformance cuda ${arg_LABELS}
            ENVIRONMENT XDG_CACHE_HOME=none HOME=none ${arg_ENVIRONMENT})
 endfunction()
-sal_emulated_conformance(conformance_cuda OPTIONS --refuse direct)
-sal_emulated_conformance(conformance_cuda_fp16 OPTIONS --precision fp16
+# Sanitizers see every other case, these in one precision and those in the other.
+set(some "")
+set(others "")
+if(SAL_SANITIZE)
+  set(some --shard 0/2)
+  set(others --shard 1/2)
+endif()
+sal_emulated_conformance(conformance_cuda OPTIONS --refuse direct ${some})
+sal_emulated_conformance(conformance_cuda_fp16 OPTIONS --precision fp16 ${others}
                          ENVIRONMENT SAL_EMU_OPEN=1 SAL_EMU_STREAMS=3 SAL_EMU_ORDER=3)
-# The same as other runs of theirs, with less or in another order: slow.
-sal_emulated_conformance(conformance_cuda_bf16_unfused OPTIONS --precision bf16 LABELS slow
+# The same as other runs of theirs, with less or in another order: slow, and every other case.
+sal_emulated_conformance(conformance_cuda_bf16_unfused OPTIONS --precision bf16 --shard 0/2 LABELS slow
                          ENVIRONMENT SAL_EMU_OPEN=1 SAL_EMU_UNFUSED=all SAL_EMU_ORDER=reverse)
-sal_emulated_conformance(conformance_cuda_no_plans OPTIONS --filter conv LABELS slow
+sal_emulated_conformance(conformance_cuda_no_plans OPTIONS --filter conv --shard 1/2 LABELS slow
                          ENVIRONMENT SAL_EMU_OPEN=1 SAL_EMU_UNFUSED=none SAL_EMU_ORDER=5)
 
 foreach(order IN ITEMS forward reverse 11)
@@ -59,7 +66,12 @@ sal_test(emulated_architectures COMMAND emulated_architectures --jobs 1 --verbos
          PROPERTIES TIMEOUT 1800 FIXTURES_REQUIRED pytorch SKIP_REGULAR_EXPRESSION "SAL_ARCHITECTURES names no folder")
 sal_test(emulated_demo_networks
          COMMAND ${SAL_PYTHON} ${PROJECT_SOURCE_DIR}/scripts/demo_shares.py $<TARGET_FILE:emulated_salmap> --check 5 --device cuda:0
-         LABELS gpu cuda attribution ENVIRONMENT ${environment})
+         LABELS gpu cuda attribution slow ENVIRONMENT ${environment})
+
+# What scripts/gpu_check.sh --bundle does on a GPU's host.
+sal_test(gpu_check_rehearsal COMMAND ${SAL_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/test_gpu_check.py Rehearsal ${PROJECT_BINARY_DIR}
+         PROGRAMS emulated_salmap emulated_conformance emulated_bench_gradient emulated_bench_gpu LABELS gpu cuda scripts slow
+         PROPERTIES COST 60)
 
 foreach(group IN ITEMS Equality HalfPrecision Streams Memory Faults Devices)
   sal_test(emulated_${group} COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_emulated.py
@@ -68,11 +80,14 @@ foreach(group IN ITEMS Equality HalfPrecision Streams Memory Faults Devices)
 endforeach()
 # That the host stays away from device memory is seen without a sanitizer, and in emulated_maps with one.
 if(SAL_SANITIZE)
-  set_property(TEST emulated_Faults APPEND PROPERTY ENVIRONMENT SAL_FAULT_STRIDE=7)
+  set_property(TEST emulated_Faults APPEND PROPERTY ENVIRONMENT SAL_FAULT_STRIDE=13)
   foreach(name emulated_Equality emulated_HalfPrecision emulated_Streams emulated_Memory emulated_Faults emulated_Devices
                conformance_cuda)
     set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT SAL_EMU_OPEN=1)
   endforeach()
+  # Stacks of their own for variables that outlive their block: for thousands of fibers that takes half of the time.
+  set_property(TEST emulated_maps_forward PROPERTY ENVIRONMENT_MODIFICATION
+                                           ASAN_OPTIONS=string_append::detect_stack_use_after_return=0)
 endif()
 # Costs, here and elsewhere: the longest begin first, or one core waits for them at the end.
 set_tests_properties(emulated_Faults conformance_cuda PROPERTIES COST 110)

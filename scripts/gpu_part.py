@@ -1,0 +1,120 @@
+"""A report of gpu_report.py, and its parts: each is in the file as far as it has come, so that a run that is cut off loses nothing."""
+import pathlib
+import subprocess
+import threading
+import time
+
+PASSED, FAILED, LEFT_OUT = "passed", "**FAILED**", "left out"
+WAITING, AT_WORK, DONE = "not begun", "cut off, or still at work", "done"
+# Of the time that there is, for what is run side by side.
+SHARE_OF_CHECKS = 0.55
+
+
+class Broken(Exception):
+    """A program that was not expected to fail did; the text says how, `short` in a line."""
+
+    def __init__(self, text, short=None):
+        super().__init__(text)
+        self.short = short or text.splitlines()[0]
+
+
+def run(command, limit=1800, **options):
+    """What it printed; raises Broken."""
+    command = [str(c) for c in command]
+    name = pathlib.Path(command[0]).name
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=max(limit, 1),
+                              check=False, errors="replace", **options)
+    except subprocess.TimeoutExpired as error:
+        raise Broken(f"{name} took longer than {limit:.0f} s") from error
+    except OSError as error:
+        raise Broken(str(error)) from error
+    if done.returncode != 0:
+        tail = done.stdout.strip().splitlines()[-25:]
+        short = f"{name} ended with status {done.returncode}" + (f": {tail[-1]}" if tail else "")
+        raise Broken("\n".join([" ".join(command), f"exit status {done.returncode}", *tail]), short)
+    return done.stdout
+
+
+def table(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(str(c) for c in row) + " |" for row in rows])
+
+
+class Part:
+    """One section of the report: its checks, and its text as far as it has come."""
+
+    def __init__(self, report, title):
+        self.report = report
+        self.args = report.args
+        self.title = title
+        self.checks = []
+        self.text = ""
+        self.state = WAITING
+
+    def check(self, name, outcome, text=""):
+        with self.report.lock:
+            self.checks.append((name, outcome, text.replace("|", "/")))
+            print(f"{name}: {outcome.strip('*')} {text}", flush=True)
+        self.report.write()
+
+    def show(self, text):
+        self.text = text
+        self.report.write()
+
+    def seconds_left(self):
+        return self.report.seconds_left()
+
+    def limit(self, most=1800):
+        """Seconds that a program of this part may take."""
+        return min(most, self.seconds_left())
+
+    def work(self, function, *args):
+        """What breaks in it is a failed check."""
+        self.state = AT_WORK
+        self.report.write()
+        try:
+            self.text = function(self, *args)
+        except Exception as error:  # whatever it is: the other parts go on
+            text = str(error) or type(error).__name__
+            self.check(self.title, FAILED, getattr(error, "short", text.splitlines()[0]))
+            self.text += f"\n\n```\n{text}\n```"
+        self.state = DONE
+        self.report.write()
+
+
+class Report:
+    def __init__(self, args):
+        self.args = args
+        self.parts = []
+        self.lock = threading.RLock()
+        self.end = time.monotonic() + 60 * args.minutes if args.minutes else None
+
+    def seconds_left(self):
+        return max(self.end - time.monotonic(), 0) if self.end else float("inf")
+
+    def part(self, title):
+        part = Part(self, title)
+        with self.lock:
+            self.parts.append(part)
+        return part
+
+    def write(self):
+        with self.lock:
+            unfinished = self.args.output.with_name(self.args.output.name + ".part")
+            unfinished.write_text(self.text())
+            unfinished.replace(self.args.output)
+
+    def failed(self):
+        return any(outcome == FAILED for part in self.parts for _, outcome, _ in part.checks)
+
+    def text(self):
+        where = {"cpu": "dry run, every number is the CPU's", "rehearsal": "rehearsal, no number is a GPU's"}.get(
+            self.args.stand_in, self.args.device)
+        checks = [check for part in self.parts for check in part.checks]
+        head = f"# salmap on a GPU: {where}\n\n" + table(("check", "result", ""), checks)
+        for state in (AT_WORK, WAITING):
+            titles = [f'"{part.title}"' for part in self.parts if part.state == state]
+            if titles:
+                head += f"\n\n**Not finished** ({state}): {', '.join(titles)}."
+        return head + "\n\n" + "\n".join(f"## {p.title}\n\n{p.text.strip()}\n" for p in self.parts if p.state != WAITING)

@@ -1,0 +1,380 @@
+"""The parts of gpu_report.py that ask whether a GPU's results are right. They run side by side; a semaphore bounds how many
+programs do.
+
+Errors of gradients are relative (L2 over a picture), the worst picture counts, and NaN is never within a tolerance.
+"""
+import collections
+import concurrent.futures
+import datetime
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import threading
+
+import numpy as np
+
+from bench_child import Child, Failed
+from gpu_part import FAILED, LEFT_OUT, PASSED, SHARE_OF_CHECKS, Broken, run, table
+
+HERE = pathlib.Path(__file__).resolve().parent
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+# How far gradients of a smooth network may be from float64's.
+TOLERANCE = {"fp32": 1e-4, "tf32": 2e-2, "bf16": 2e-1, "fp16": 3e-2}
+# ReLU networks' gradients jump where rounding turns a sign: of random weights only float32 is held to something there,
+# of the demo's trained ones the others to what is no longer the same gradient.
+KINKED_FP32 = 1e-2
+ANOTHER_GRADIENT = 0.5
+# Of 255: rounding differs between devices, and turns a level now and then. Held in float32.
+LEVELS = 2
+SANITIZERS = ("memcheck", "racecheck", "initcheck", "synccheck")
+PROGRAMS = {
+    "salmap": ("salmap", "bin/salmap"),
+    "conformance": ("tests/conformance/conformance", "tests/conformance"),
+    "bench_gradient": ("tests/bench/bench_gradient", "tests/bench_gradient"),
+    "bench_gpu": ("tests/bench/bench_gpu", "tests/bench_gpu"),
+    "bench_peak": ("tests/bench/bench_peak", "tests/bench_peak"),
+}
+
+
+def program(args, name):
+    """Of a build folder, or of a bundle."""
+    for path in PROGRAMS[name]:
+        if (args.programs / path).is_file():
+            return args.programs / path
+    raise Broken(f"{args.programs} has no {name}")
+
+
+def on_device(args, precision=None):
+    return ["--device", args.device, *(["--precision", precision] if precision and args.device != "cpu" else [])]
+
+
+def models(args):
+    return sorted((args.data / "models").glob("*.onnx"))
+
+
+def honest(args):
+    return args.data / "models/scale_age_honest.onnx"
+
+
+def relative_l2(got, want):
+    """Of the worst picture; NaN where there is one. Both (pictures, ...)."""
+    got = np.asarray(got, float).reshape(len(want), -1)
+    want = np.asarray(want, float).reshape(len(want), -1)
+    errors = np.linalg.norm(got - want, axis=1) / np.maximum(np.linalg.norm(want, axis=1), 1e-300)
+    return float(np.max(errors)) if np.isfinite(errors).all() else float("nan")
+
+
+def within(error, tolerance):
+    """NaN is not."""
+    return bool(error <= tolerance)
+
+
+class Prepared:
+    """What parts share: how many programs run at a time, and the networks that PyTorch writes meanwhile."""
+
+    def __init__(self, args):
+        self.args = args
+        self.turn = threading.Semaphore(max(args.jobs, 1))
+        self.peaks = {}
+        self.pool = concurrent.futures.ThreadPoolExecutor(1)
+        wanted = not args.quick and not args.stand_in
+        self.architectures = self.pool.submit(self.write_architectures) if wanted else None
+
+    def write_architectures(self):
+        out = self.args.folder / "architectures"
+        out.mkdir()
+        run([sys.executable, HERE / "make_architectures.py", "--jobs", max(self.args.jobs // 2, 2), out])
+        return out
+
+    def references(self):
+        """The folder of references, waited for; raises Broken, with the reason."""
+        if not self.architectures:
+            raise Broken("not asked for")
+        return self.architectures.result()
+
+    def run(self, part, command, **options):
+        """run(), when it is this program's turn."""
+        with self.turn:
+            limit = part.limit() if part.seconds_left() == float("inf") else SHARE_OF_CHECKS * 60 * part.args.minutes
+            return run(command, limit=min(limit, part.limit()), **options)
+
+    def side_by_side(self, function, items):
+        """What function makes of each, or the Broken that it raised, in their order."""
+
+        def one(item):
+            try:
+                return function(item)
+            except Broken as error:
+                return error
+
+        with concurrent.futures.ThreadPoolExecutor(max(self.args.jobs, 1)) as pool:
+            return list(pool.map(one, items))
+
+    def close(self):
+        self.pool.shutdown(cancel_futures=True)
+
+
+# ---- What the machine is ----------------------------------------------------
+
+
+def nvidia_smi(device, *fields):
+    text = run(["nvidia-smi", f"--id={device.partition(':')[2]}", f"--query-gpu={','.join(fields)}",
+                "--format=csv,noheader"], limit=60)
+    return [value.strip() for value in text.split(",")]
+
+
+def precisions(args):
+    """bfloat16 begins with compute capability 8."""
+    if args.stand_in:
+        return ("fp32",) if args.stand_in == "cpu" else ("fp32", "fp16")
+    capability = float(nvidia_smi(args.device, "compute_cap")[0])
+    return tuple(p for p in PRECISIONS if p != "bf16" or capability >= 8)
+
+
+def commit():
+    if not shutil.which("git"):
+        return "unknown"
+    done = subprocess.run(["git", "-C", HERE, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def machine(part):
+    args = part.args
+    salmap = program(args, "salmap")
+    rows = [("date", datetime.date.today().isoformat()), ("salmap", run([salmap, "--version"]).split("\n")[0]),
+            ("commit", commit()), ("processor cores", os.cpu_count())]
+    if args.stand_in != "cpu":
+        fields = ("name", "driver_version", "compute_cap", "memory.total", "clocks.max.sm", "power.limit")
+        rows += zip(fields, nvidia_smi(args.device, *fields))
+    part.show(table(("", ""), rows))
+    doctor = subprocess.run([salmap, "doctor"], capture_output=True, text=True, check=False)
+    part.check("doctor", PASSED if doctor.returncode == 0 else FAILED,
+               "" if doctor.returncode == 0 else f"exit status {doctor.returncode}")
+    return part.text + f"\n\n`salmap doctor`:\n\n```\n{(doctor.stdout + doctor.stderr).strip()}\n```"
+
+
+# ---- Is it right? -----------------------------------------------------------
+
+
+def plans(part, prepared):
+    """Which way each convolution goes. A kernel of ours in cuDNN's place, a part of cuDNN that is missing and a plan
+    that had to be replaced are failures: each is right, and none is what was planned."""
+    args = part.args
+    rows, wrong = [], []
+
+    def plan(what):
+        name, model, precision = what
+        text = prepared.run(part, [program(args, "salmap"), "plan", model, "--json", *on_device(args, precision)])
+        steps = json.loads(text)["steps"]
+        return steps, collections.Counter(s["algorithm"] or "none" for s in steps if s["kind"].startswith("conv"))
+
+    def add(networks):
+        work = [(name, model, precision) for name, model in networks for precision in precisions(args)]
+        for (name, _, precision), result in zip(work, prepared.side_by_side(plan, work)):
+            if isinstance(result, Broken):
+                wrong.append(f"{name} {precision}: {result.short}")
+                continue
+            steps, ways = result
+            rows.append((name, precision, ", ".join(f"{way}: {n}" for way, n in sorted(ways.items()))))
+            wrong.extend(f"{name} {precision}: {way}" for way in ways if way.startswith("direct kernel"))
+            wrong.extend(f"{name} {precision}, {s['name']}: {s['note']}" for s in steps if "note" in s)
+        part.show(table(("network", "precision", "convolutions, forward and backward"), rows))
+
+    add([(model.stem, model) for model in models(args)])
+    if prepared.architectures:
+        try:
+            add([(model.parent.name, model) for model in sorted(prepared.references().glob("*/model.onnx"))])
+        except Broken as error:
+            part.check("plans of whole architectures", LEFT_OUT, error.short)
+    part.check("convolutions as planned", FAILED if wrong else PASSED, "; ".join(wrong[:5]) or f"{len(rows)} plans")
+    return part.text
+
+
+def conformance(part, prepared):
+    args = part.args
+    # One run of a suite that is cut in pieces, as there are cores.
+    pieces = 1 if args.stand_in else max(args.jobs // 4, 1)
+    filters = ["--filter", "softmax"] if args.stand_in else []
+    work = [(precision, k) for precision in precisions(args) for k in range(pieces)]
+
+    def one(what):
+        precision, k = what
+        chosen = ["--precision", precision] if args.device != "cpu" else []
+        command = [program(args, "conformance"), "--backend", args.device, *filters, *chosen, "--shard", f"{k}/{pieces}"]
+        return prepared.run(part, command).strip().splitlines()[-1]
+
+    lines, problems = [], []
+    for (precision, k), result in zip(work, prepared.side_by_side(one, work)):
+        broken = isinstance(result, Broken)
+        name = f"every step alone, {precision}" + (f", part {k + 1} of {pieces}" if pieces > 1 else "")
+        part.check(name, FAILED if broken else PASSED, result.short if broken else result)
+        (problems if broken else lines).append(f"\n```\n{result}\n```\n" if broken else f"- {name}: {result}")
+    return "\n".join(lines + problems)
+
+
+def gradients(part, prepared, model, inputs, precision, tag):
+    """The gradients that bench_gradient computes."""
+    args = part.args
+    raw = args.folder / f"{tag}.raw"
+    np.asarray(inputs, np.float32).tofile(raw)
+    with prepared.turn:
+        child = Child([program(args, "bench_gradient"), honest(args), model, raw, len(inputs), 1, "GRADIENTS", args.device,
+                       *([precision] if args.device != "cpu" else [])], args.folder / f"{tag}.gradients")
+        try:
+            child.ready(part.limit())
+            child.finish(part.limit())
+        except Failed as error:
+            raise Broken(str(error)) from error
+    return child.result().reshape(np.shape(inputs))
+
+
+def whole_networks(part, prepared):
+    args = part.args
+    try:
+        folder = prepared.references()
+    except Broken as error:
+        part.check("whole networks", LEFT_OUT, f"no references of PyTorch: {error.short}")
+        return "Left out: no references."
+    networks = sorted(p for p in folder.iterdir() if (p / "inputs.npy").exists())
+    if not networks:
+        raise Broken(f"{folder} holds no references")
+    columns = [(prefix, precision) for prefix in ("smooth_", "") for precision in precisions(args)]
+    wrong = []
+
+    def one(what):
+        network, (prefix, precision) = what
+        want = np.load(network / f"{prefix}gradients.npy")
+        got = gradients(part, prepared, network / ("smooth.onnx" if prefix else "model.onnx"),
+                        np.load(network / "inputs.npy"), precision, f"{network.name}-{prefix}{precision}")
+        return relative_l2(got, want)
+
+    work = [(network, column) for network in networks for column in columns]
+    cells = {}
+    for (network, (prefix, precision)), error in zip(work, prepared.side_by_side(one, work)):
+        name = f"{network.name} {prefix.strip('_') or 'as it is'} {precision}"
+        if isinstance(error, Broken):
+            wrong.append(f"{name}: {error.short}")
+            error = float("nan")
+        elif not np.isfinite(error):
+            wrong.append(f"{name}: {error}")
+        elif prefix or precision == "fp32":
+            if not within(error, TOLERANCE[precision] if prefix else KINKED_FP32):
+                wrong.append(f"{name}: {error:.1e}")
+        cells[network.name, prefix, precision] = f"{error:.1e}"
+    part.check("whole networks", FAILED if wrong else PASSED, "; ".join(wrong[:5]) or f"{len(networks)} networks")
+    header = ["network", *(f"{'smooth' if prefix else 'ReLU'} {precision}" for prefix, precision in columns)]
+    rows = [[network.name, *(cells[network.name, *column] for column in columns)] for network in networks]
+    return (f"Gradients against PyTorch's in double precision. Held to: smooth networks {tolerances(args)}; ReLU networks "
+            f"{KINKED_FP32:g} in fp32.\n\n" + table(header, rows))
+
+
+def tolerances(args):
+    return ", ".join(f"{p} {TOLERANCE[p]:g}" for p in precisions(args))
+
+
+def explain(part, prepared, model, folder, device, precision):
+    """({name: gradient}, {name: map}, {name: overlay}, the last line printed)"""
+    from PIL import Image
+
+    args = part.args
+    pictures = sorted((args.data / "scales").glob("scale_*"))[:2 if args.stand_in else None]
+    chosen = ["--precision", precision] if device != "cpu" else []
+    text = prepared.run(part, [program(args, "salmap"), "explain", model, *pictures, "-o", folder, "--save-gradient",
+                               "--device", device, *chosen])
+    stems = [p.stem for p in pictures]
+    return ({s: np.load(folder / f"{s}.gradient.npy") for s in stems}, {s: np.load(folder / f"{s}.npy") for s in stems},
+            {s: np.asarray(Image.open(folder / f"{s}.overlay.png"), int) for s in stems}, text.strip().splitlines()[-1])
+
+
+def like_the_cpu(part, prepared):
+    args = part.args
+    rows, wrong = [], []
+
+    def one(what):
+        model, precision = what
+        folder = args.folder / f"explain-{model.stem}-{precision or 'cpu'}"
+        return explain(part, prepared, model, folder, args.device if precision else "cpu", precision)
+
+    work = [(model, precision) for model in models(args) for precision in (None, *precisions(args))]
+    made = dict(zip(work, prepared.side_by_side(one, work)))
+    for model, precision in work:
+        got, want = made[model, precision], made[model, None]
+        broken = next((r for r in (want, got) if isinstance(r, Broken)), None)
+        if precision is None and not broken:
+            continue
+        if broken:
+            wrong.append(f"{model.stem} {precision or 'cpu'}: {broken.short}")
+            continue
+        error = max((relative_l2(got[0][s][None], want[0][s][None]) for s in want[0]), key=lambda e: (e != e, e))
+        levels = 255 * max(float(np.abs(got[1][s] - want[1][s]).max()) for s in want[1])
+        overlay = max(int(np.abs(got[2][s] - want[2][s]).max()) for s in want[2])
+        rows.append((model.stem, precision, f"{error:.1e}", f"{levels:.2f}", overlay, got[3].partition(" ->")[0]))
+        if not within(error, KINKED_FP32 if precision == "fp32" else ANOTHER_GRADIENT):
+            wrong.append(f"{model.stem} {precision}: {error:.1e}")
+        elif precision == "fp32" and not (within(levels, LEVELS) and within(overlay, LEVELS)):
+            wrong.append(f"{model.stem} {precision}: the map by {levels:.1f} levels, the overlay by {overlay}")
+    part.check("explain, GPU against CPU", FAILED if wrong else PASSED, "; ".join(wrong[:5]) or f"{len(rows)} runs")
+    header = ("model", "precision", "gradient, relative L2", "map, levels of 255", "overlay, levels", "speed")
+    return (f"The sample scales. Held in fp32: gradients to {KINKED_FP32:g}, maps and overlays to {LEVELS} levels; gradients in "
+            f"other precisions to {ANOTHER_GRADIENT:g}.\n\n" + table(header, rows))
+
+
+def demo(part, prepared):
+    args = part.args
+
+    def one(precision):
+        out = prepared.run(part, [sys.executable, HERE / "demo_shares.py", program(args, "salmap"), "--data", args.data,
+                                  "--check", "5", *on_device(args, precision)])
+        return out.strip().splitlines()[-1]
+
+    lines = []
+    tried = ("fp16",) if args.stand_in == "rehearsal" else precisions(args)
+    for precision, result in zip(tried, prepared.side_by_side(one, tried)):
+        broken = isinstance(result, Broken)
+        part.check(f"demo networks told apart, {precision}", FAILED if broken else PASSED,
+                   result.short if broken else "")
+        lines.append(f"- {precision}:\n\n```\n{result}\n```" if broken else f"- {precision}: {result}")
+    return "\n".join(lines)
+
+
+def sanitizers(part, prepared):
+    args = part.args
+    found = shutil.which("compute-sanitizer") or shutil.which("/usr/local/cuda/bin/compute-sanitizer")
+    if args.stand_in == "cpu" or not found:
+        part.check("compute-sanitizer", LEFT_OUT, "dry run" if args.stand_in == "cpu" else "it is not installed")
+        return "Left out."
+    steps = [program(args, "conformance"), "--backend", args.device]
+    if args.stand_in:
+        steps += ["--filter", "softmax"]
+    elif args.minutes:  # it is fifty times slower under it
+        steps += ["--shard", "0/16"]
+    picture = sorted((args.data / "scales").glob("scale_*"))[0]
+    work = [(tool, "every step" if steps is command else "explain", command)
+            for tool in (SANITIZERS if not args.minutes else SANITIZERS[:2])
+            for command in (steps, [program(args, "salmap"), "explain", honest(args), picture, "-o",
+                                    args.folder / f"sanitized-{tool}", "--device", args.device])]
+
+    def one(what):
+        tool, _, command = what
+        return prepared.run(part, [found, "--tool", tool, "--error-exitcode", "9", *command])
+
+    lines = []
+    for (tool, name, _), out in zip(work, prepared.side_by_side(one, work)):
+        if isinstance(out, Broken):
+            # Some hosts let no debugger at the device: that finds nothing, and clears nothing.
+            refused = "Device not supported" in str(out)
+            part.check(f"{tool}, {name}", LEFT_OUT if refused else FAILED,
+                       "this host lets no debugger at the device" if refused else out.short)
+            lines.append(f"- {tool}, {name}:\n\n```\n{out}\n```")
+            continue
+        summary = [l for l in out.splitlines() if "SUMMARY" in l]
+        part.check(f"{tool}, {name}", PASSED, summary[-1].strip("= ") if summary else "")
+        lines.append(f"- {tool}, {name}: nothing found")
+    return "\n".join(lines)
+
+
+PARTS = (("Plans", plans), ("Every step alone", conformance), ("Whole networks", whole_networks),
+         ("GPU against CPU", like_the_cpu), ("Demo", demo), ("compute-sanitizer", sanitizers))
