@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# fresh_check.sh SUITE [--tests | --bundle FILE]: does a new user get there? Makes a minimal Debian (SUITE: bookworm, trixie) in a
+# fresh_check.sh SUITE [--tests | --bundle FILE [--nvidia DIR]]: does a new user get there? Makes a minimal Debian (SUITE: bookworm, trixie) in a
 # temporary folder, puts the committed files of this repository into it, runs scripts/demo.sh there as its only
 # user, twice: the second time without a network. --tests runs scripts/test.sh in place of the second run. --bundle puts
-# nothing but the archive of scripts/bundle.sh into it, and explains the demo's pictures without a network.
+# nothing but the archive of scripts/bundle.sh into it, and explains the demo's pictures without a network. --nvidia shows it
+# NVIDIA's libraries where pip installs them (DIR: pip install --target DIR nvidia-cudnn-cu13 nvidia-cublas
+# nvidia-cuda-nvrtc), and plans for a GPU with them.
 # Needs root and debootstrap. Uses this machine's Debian mirror; SAL_DEBIAN_MIRROR=URL names another.
 set -euo pipefail
 
@@ -10,6 +12,7 @@ arguments=("$@")
 suite=
 tests=0
 bundle=
+nvidia=
 while [[ $# -gt 0 ]]; do
     case $1 in
     --tests) tests=1 ;;
@@ -17,16 +20,20 @@ while [[ $# -gt 0 ]]; do
         bundle=$(realpath "${2:?fresh_check.sh: --bundle needs an archive}")
         shift
         ;;
+    --nvidia)
+        nvidia=$(realpath "${2:?fresh_check.sh: --nvidia needs a folder}")
+        shift
+        ;;
     -*)
-        echo "fresh_check.sh: unknown option '$1'; there are --tests and --bundle FILE" >&2
+        echo "fresh_check.sh: unknown option '$1'; there are --tests, --bundle FILE and --nvidia DIR" >&2
         exit 2
         ;;
     *) suite=$1 ;;
     esac
     shift
 done
-if [[ -z $suite || ($tests -eq 1 && -n $bundle) ]]; then
-    echo "usage: fresh_check.sh SUITE [--tests | --bundle FILE]" >&2
+if [[ -z $suite || ($tests -eq 1 && -n $bundle) || (-n $nvidia && -z $bundle) ]]; then
+    echo "usage: fresh_check.sh SUITE [--tests | --bundle FILE [--nvidia DIR]]" >&2
     exit 2
 fi
 if [[ $(id -u) -ne 0 ]]; then
@@ -42,7 +49,11 @@ source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/salmap
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/salmap-fresh.XXXXXX")
 chroot_dir=$work/root
+pip_place=/usr/local/lib/python3.11/dist-packages/nvidia
 clean_up() {
+    if [[ -n $nvidia ]]; then
+        umount "$chroot_dir$pip_place" 2> /dev/null || true
+    fi
     umount "$chroot_dir/proc" "$chroot_dir/dev/shm" 2> /dev/null || true
     umount "$work" 2> /dev/null || true
     rm -rf --one-file-system "$work"
@@ -176,8 +187,12 @@ check_cuda_refused() {
 check_bundle() {
     mkdir -p "$chroot_dir/opt/salmap"
     tar -C "$chroot_dir/opt/salmap" --strip-components=1 -xf "$bundle"
+    if [[ -n $nvidia ]]; then
+        mkdir -p "$chroot_dir$pip_place"
+        mount --bind -o ro "$nvidia/nvidia" "$chroot_dir$pip_place"
+    fi
     export -f inside
-    export chroot_dir
+    export chroot_dir nvidia
     # shellcheck disable=SC2016 # in that shell
     unshare --net -- bash -euo pipefail -c '
         salmap=/opt/salmap/bin/salmap data=/opt/salmap/share/salmap
@@ -185,6 +200,11 @@ check_bundle() {
         inside $salmap explain $data/models/scale_age_honest.onnx $data/scales -o /tmp/maps
         inside $salmap explain $data/models/scale_age_honest.h5 $data/scales/scale_00.png -o /tmp/keras
         inside $salmap sweep $data/models/scale_age_honest.onnx $data/scales/labels.csv -o /tmp/run
+        if [[ -n $nvidia ]]; then
+            inside $salmap plan $data/models/scale_age_honest.onnx --gpu h100 --precision fp16 | tee "$chroot_dir/tmp/plan.out"
+            grep -q "22 fused by cuDNN" "$chroot_dir/tmp/plan.out"
+            exit
+        fi
         rc=0
         inside $salmap plan $data/models/scale_age_honest.onnx --gpu h100 2> "$chroot_dir/tmp/plan.err" || rc=$?
         [[ $rc -eq 1 ]] && grep -qE "SAL_CUDA_PATH|built without CUDA" "$chroot_dir/tmp/plan.err"'
