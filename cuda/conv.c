@@ -54,7 +54,7 @@ static sal_status open_graph(conv_plan *p, sal_device *d, const cudnn_graph_prob
     int replaced;
     const sal_status st =
         plan_cache_graph(&p->graph, &replaced, &d->library->plans, &d->library->target, problem, workspace_limit);
-    if (replaced)
+    if (replaced && st == SAL_OK)
         snprintf(p->note, sizeof p->note, "the plan that was kept on disk failed to run: another one took its place");
     /* That cuDNN has no engine is no surprise; that one of its parts is missing, or breaks down, is. */
     if (st == SAL_ERROR_DEVICE)

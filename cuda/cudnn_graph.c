@@ -169,6 +169,20 @@ done:
     return st;
 }
 
+/* Why candidates were refused: what one broke down with says more than that another does not do it. */
+typedef struct refusal {
+    sal_status status;
+    char why[1024];
+} refusal;
+
+static void note_refusal(refusal *r, sal_status st)
+{
+    if (r->status != SAL_OK && r->status != SAL_ERROR_UNSUPPORTED)
+        return;
+    r->status = st;
+    snprintf(r->why, sizeof r->why, "%s", sal_last_error());
+}
+
 /* The first of a list that finalizes. Whatever an engine refuses for, the next may do: only a lack of memory ends
  * the search. UNSUPPORTED where each refused for good; DEVICE where one of them failed otherwise. */
 static sal_status search(cudnn_graph *g, const cudnn_target *target, descriptor operations, cudnnBackendHeurMode_t mode,
@@ -181,14 +195,13 @@ static sal_status search(cudnn_graph *g, const cudnn_target *target, descriptor 
         st = ask(&count, configs, heuristics, target, operations, mode);
     if (st == SAL_OK && count == 0)
         st = sal_fail(SAL_ERROR_UNSUPPORTED, "cuDNN: it has no engine for this");
-    sal_status failure = SAL_ERROR_UNSUPPORTED;
+    refusal r = {.status = SAL_OK};
     for (int64_t k = 0; k < count && k < MAX_CONFIGS; k++) {
         st = try_config(g, target, &configs[k], limit);
         if (st == SAL_OK || st == SAL_ERROR_MEMORY)
             break;
-        if (st != SAL_ERROR_UNSUPPORTED)
-            failure = st;
-        st = failure;
+        note_refusal(&r, st);
+        st = sal_fail(r.status, "%s", r.why);
     }
     for (int k = 0; k < MAX_CONFIGS; k++)
         destroy(configs[k]);
@@ -215,16 +228,16 @@ sal_status cudnn_graph_open(cudnn_graph **out, const cudnn_target *target, const
     *out = NULL;
     TRY(graph_new(&g, problem));
     TRY(cudnn_describe_problem(&operations, &g->owned, problem, target->handle));
-    sal_status failure = SAL_ERROR_UNSUPPORTED;
+    refusal r = {.status = SAL_OK};
     for (size_t k = 0; k < sizeof modes / sizeof *modes && !g->plan; k++) {
         st = search(g, target, operations, modes[k], limit);
         if (st == SAL_ERROR_MEMORY)
             goto done;
-        if (st != SAL_OK && st != SAL_ERROR_UNSUPPORTED)
-            failure = st;
+        if (st != SAL_OK)
+            note_refusal(&r, st);
     }
     if (st != SAL_OK) {
-        st = sal_fail_in(failure, "%s", cudnn_graph_text(text, sizeof text, problem));
+        st = sal_fail(r.status, "%s: %s", cudnn_graph_text(text, sizeof text, problem), r.why);
         goto done;
     }
     *out = g;

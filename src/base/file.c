@@ -38,8 +38,8 @@ done:
     return st;
 }
 
-static sal_status read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes,
-                           const sal_file_judge *judge)
+sal_status sal_file_read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes,
+                             const sal_file_judge *judge)
 {
     sal_status st = SAL_OK;
     struct stat info;
@@ -70,11 +70,6 @@ done:
     return st;
 }
 
-sal_status sal_file_read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes)
-{
-    return read_all(out, size, fd, path, max_bytes, NULL);
-}
-
 sal_status sal_file_read_judged(unsigned char **out, size_t *size, const char *path, uint64_t max_bytes,
                                 const sal_file_judge *judge)
 {
@@ -83,7 +78,7 @@ sal_status sal_file_read_judged(unsigned char **out, size_t *size, const char *p
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a named pipe must not hang us */
     if (fd < 0)
         return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
-    sal_status st = read_all(out, size, fd, path, max_bytes, judge);
+    sal_status st = sal_file_read_all(out, size, fd, path, max_bytes, judge);
     close(fd);
     return st;
 }

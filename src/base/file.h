@@ -10,9 +10,6 @@
  * over max_bytes (LIMIT) and empty ones (FORMAT); messages name the path. */
 sal_status sal_file_read(unsigned char **out, size_t *size, const char *path, uint64_t max_bytes);
 
-/* The same of a file that is open, which stays so. path: for messages. */
-sal_status sal_file_read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes);
-
 enum { SAL_FILE_HEAD = 1 << 16 };
 
 /* Looks at the first bytes of a file, all of it or SAL_FILE_HEAD, and at its size: an error refuses it. */
@@ -21,7 +18,11 @@ typedef struct sal_file_judge {
     void *context;
 } sal_file_judge;
 
-/* The same, of a file that is judged before it is read and before there is memory for it. */
+/* As sal_file_read, of a file that is open, which stays so. path: for messages; judge: NULL, or asked before there is
+ * memory for the file. */
+sal_status sal_file_read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes,
+                             const sal_file_judge *judge);
+/* The same of a file that is not open. */
 sal_status sal_file_read_judged(unsigned char **out, size_t *size, const char *path, uint64_t max_bytes,
                                 const sal_file_judge *judge);
 

@@ -94,39 +94,17 @@ done:
 
 /* ---- The list ------------------------------------------------------------ */
 
-static sal_status make_names(merge *m)
+/* Every folder is a run's; what the first shard's tells holds for all of them. */
+static sal_status open_facts(merge *m)
 {
     sal_status st = SAL_OK;
-    const sal_run_description *d = &m->description;
-    const sal_run_folder *folder = m->shards[0].folder;
-    TRY(sal_run_description_read(&m->description, folder));
-    if (d->sign == SAL_RUN_UNSIGNED)
-        st = sal_fail(SAL_ERROR_IO, "%s/" SAL_RUN_JSON ": cannot open: %s", folder->path, strerror(ENOENT));
-    else if (d->sign == SAL_RUN_FOREIGN)
-        st = sal_fail(SAL_ERROR_FORMAT, "%s/" SAL_RUN_JSON ": is damaged, or of no run: its fingerprint is another one",
-                      folder->path);
-    else
-        st = sal_run_names_make(&m->names, m->dataset, d->settings);
+    const char *folder = m->shards[0].folder->path;
+    for (size_t i = 0; i < m->folder_count; i++)
+        TRY(sal_run_require_one(&m->folders[i]));
+    TRY(sal_run_facts_open(&m->facts, folder));
+    if (!m->facts.list)
+        st = sal_fail(SAL_ERROR_IO, "%s/" SAL_RUN_MANIFEST ": cannot open: %s", folder, strerror(ENOENT));
 done:
-    return st;
-}
-
-static sal_status open_manifest(merge *m)
-{
-    sal_status st = SAL_OK;
-    char *text = NULL, of_bytes[SAL_DIGEST_SIZE];
-    size_t size;
-    const sal_run_folder *folder = m->shards[0].folder;
-    TRY(sal_run_list_open(&m->dataset, of_bytes, folder, NULL));
-    if (!m->dataset) {
-        st = sal_fail(SAL_ERROR_IO, "%s/" SAL_RUN_MANIFEST ": cannot open: %s", folder->path, strerror(ENOENT));
-        goto done;
-    }
-    TRY(sal_dataset_text(&text, &size, m->dataset));
-    TRY(sal_run_hash(m->manifest_sha256, text, size));
-    TRY(make_names(m));
-done:
-    free(text);
     return st;
 }
 
@@ -141,7 +119,7 @@ static sal_status begin_result(merge *m)
     TRY(sal_sql_open(&m->sql, m->temporary, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
     /* Nobody sees it before it is whole. */
     TRY(sal_sql_run(&m->sql, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF"));
-    TRY(sal_store_make_tables(&m->sql, m->dataset));
+    TRY(sal_store_make_tables(&m->sql, m->facts.list));
 done:
     return st;
 }
@@ -186,9 +164,9 @@ static sal_status put_list(merge *m)
 {
     sal_status st = SAL_OK;
     sal_rows rows = {0};
-    TRY(sal_rows_open(&rows, &m->sql, m->dataset));
+    TRY(sal_rows_open(&rows, &m->sql, m->facts.list));
     TRY(sal_sql_run(&m->sql, "BEGIN"));
-    for (size_t i = 0; i < m->dataset->count; i++)
+    for (size_t i = 0; i < m->facts.list->count; i++)
         TRY(sal_rows_put_manifest(&rows, i));
     TRY(sal_sql_run(&m->sql, "COMMIT"));
 done:
@@ -225,7 +203,7 @@ static sal_status take_files(merge *m)
         TRY(sal_sql_step(&row, &m->sql, select));
         if (!row)
             break;
-        const int64_t index = sal_dataset_shard(m->dataset, (size_t)sqlite3_column_int64(select, 0), m->count);
+        const int64_t index = sal_dataset_shard(m->facts.list, (size_t)sqlite3_column_int64(select, 0), m->count);
         TRY(take_file(m, index, sal_sql_text(select, 1)));
         TRY(take_file(m, index, sal_sql_text(select, 2)));
     }
@@ -248,8 +226,7 @@ static sal_status keep_top(merge *m)
     TRY(sal_sql_prepare(&update, &m->sql, sal_store_keep_top_sql));
     TRY(sal_sql_bind_integer(&m->sql, update, 1, sqlite3_column_int64(select, 0)));
     TRY(sal_sql_step_done(&m->sql, update));
-    if (m->in_place)
-        TRY(sal_run_remove_overlays(m->target, &m->sql, &m->names));
+    m->keeps_top = 1;
 done:
     sqlite3_finalize(select);
     sqlite3_finalize(update);
@@ -268,8 +245,8 @@ static sal_status compare_file(int *there, const merge *m, const char *name)
     TRY(sal_run_file_exists(there, &m->target_folder, name));
     if (!*there)
         goto done;
-    TRY(sal_run_file_read(&ours, &our_size, m->shards[0].folder, name, max_bytes));
-    st = sal_run_file_read(&theirs, &their_size, &m->target_folder, name, max_bytes);
+    TRY(sal_run_file_read(&ours, &our_size, m->shards[0].folder, name, max_bytes, NULL));
+    st = sal_run_file_read(&theirs, &their_size, &m->target_folder, name, max_bytes, NULL);
     if (st == SAL_ERROR_FORMAT || (st == SAL_OK && (our_size != their_size || memcmp(ours, theirs, our_size) != 0)))
         st = sal_fail(SAL_ERROR_ARGUMENT, "%s/%s: is of another run; choose another folder to merge into", m->target,
                       name);
@@ -317,9 +294,25 @@ static sal_status print_table(sal_file_out *csv, merge *m)
 {
     static const sal_export_options as_csv = {SAL_EXPORT_CSV, 0};
     sal_status st = SAL_OK;
+    char *temporary = m->sql.path; /* which is gone when somebody reads of it */
+    m->sql.path = m->final;
     TRY(sal_run_file_create(csv, &m->target_folder, SAL_RUN_CSV));
-    TRY(sal_export_print(csv->stream, &m->sql, &m->names, &as_csv));
+    TRY(sal_export_print(csv->stream, &m->sql, &m->facts.names, &as_csv));
 done:
+    m->sql.path = temporary;
+    return st;
+}
+
+/* Overlays that shards had of their own best: of no use once the results that do not name them are there, and not
+ * before. */
+static sal_status remove_rest(const merge *m)
+{
+    sal_status st = SAL_OK;
+    sal_sql sql = {0};
+    TRY(sal_sql_open(&sql, m->final, SQLITE_OPEN_READWRITE));
+    TRY(sal_run_remove_overlays(m->target, &sql, &m->facts.names));
+done:
+    sal_sql_close(&sql);
     return st;
 }
 
@@ -332,11 +325,14 @@ static sal_status publish(merge *m)
     sal_sql_close(&m->sql);
     /* What was there before goes with its journal, which would be taken for the new one's. */
     TRY(sal_run_settle(m->final));
+    TRY(sal_run_remove_beside(&m->target_folder, SAL_STORE_WHOLE));
     TRY(sal_run_sync(m->target));
     TRY(sal_run_file_rename(&m->target_folder, sal_names_base(m->temporary), SAL_STORE_WHOLE));
     free(m->temporary);
     m->temporary = NULL;
     TRY(sal_file_commit(&csv));
+    if (m->keeps_top)
+        TRY(remove_rest(m));
 done:
     sal_file_discard(&csv);
     return st;
@@ -359,6 +355,7 @@ static sal_status whole_already(int *whole, sal_merge_info *info, const merge *m
     TRY(sal_run_exists(&results, m->target, SAL_STORE_WHOLE));
     if (shards || !results)
         goto done;
+    TRY(sal_run_refuse_foreign(m->target, 0));
     TRY(sal_sql_open(&sql, m->final, SQLITE_OPEN_READWRITE));
     TRY(sal_store_check_tables(&sql, "main"));
     TRY(count_rows(info, &sql));
@@ -418,22 +415,32 @@ done:
 static sal_status prepare_target(merge *m)
 {
     sal_status st = SAL_OK;
-    const sal_run whole = {.shards = 1};
     int run;
     if (!m->in_place)
         TRY(sal_directory_make(m->target));
     TRY(lock_folder(m, m->target));
-    TRY(sal_run_refuse_foreign(m->target, m->dataset->count));
+    TRY(sal_run_refuse_foreign(m->target, m->facts.list->count));
     TRY(sal_run_refuse_table(m->target));
     TRY(sal_run_is_one(&run, m->target));
     TRY(sal_run_folder_open(&m->target_folder, m->target));
     TRY(sal_run_settle(m->final)); /* not under the feet of a run */
     if (run)
         TRY(sal_run_remove_own_temporaries(m->target));
-    if (!m->in_place) {
+    if (!m->in_place)
         TRY(take_descriptions(m));
-        TRY(sal_run_remove_temporaries(m->target, &whole, &m->names));
-    }
+done:
+    return st;
+}
+
+/* What a merge into this folder left when it was cut off. Beside shards it may be theirs: their sweeps remove it. */
+static sal_status remove_leftovers(const merge *m)
+{
+    sal_status st = SAL_OK;
+    const sal_run whole = {.shards = 1};
+    int shards;
+    TRY(sal_run_file_exists(&shards, &m->target_folder, SAL_STORE_SHARDS));
+    if (!shards)
+        TRY(sal_run_remove_temporaries(m->target, &whole, &m->facts.names));
 done:
     return st;
 }
@@ -448,7 +455,7 @@ static sal_status merge_all(sal_merge_info *info, merge *m)
     if (whole)
         goto done;
     TRY(find_shards(m));
-    TRY(open_manifest(m));
+    TRY(open_facts(m));
     TRY(prepare_target(m));
     TRY(begin_result(m));
     for (int64_t i = 0; i < m->count; i++) {
@@ -460,6 +467,7 @@ static sal_status merge_all(sal_merge_info *info, merge *m)
             goto done;
         }
     }
+    TRY(remove_leftovers(m));
     TRY(put_list(m));
     TRY(keep_top(m));
     TRY(take_files(m));
@@ -494,9 +502,7 @@ sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t
         sal_run_folder_close(&m.folders[i]);
     sal_free(m.folders);
     sal_run_folder_close(&m.target_folder);
-    sal_run_names_clear(&m.names);
-    sal_run_description_clear(&m.description);
-    sal_dataset_close(m.dataset);
+    sal_run_facts_close(&m.facts);
     free(m.final);
     for (size_t i = 0; i < m.lock_count; i++)
         sal_run_unlock(&m.locks[i]);

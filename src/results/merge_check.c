@@ -67,7 +67,7 @@ static sal_status check_identity(merge *m, int64_t index)
     const char *hash = row ? sal_sql_text(select, 2) : NULL;
     if (!hash || sqlite3_column_int64(select, 0) != index || sqlite3_column_int64(select, 1) != m->count)
         st = sal_fail(SAL_ERROR_FORMAT, "%s: is not the shard that its name says", m->shards[index].path);
-    else if (strcmp(hash, m->manifest_sha256) != 0)
+    else if (strcmp(hash, m->facts.description.manifest_sha256) != 0)
         st = sal_fail(SAL_ERROR_FORMAT, "%s: is of another list of pictures than %s/" SAL_RUN_MANIFEST,
                       m->shards[index].path, m->shards[0].folder->path);
 done:
@@ -88,9 +88,9 @@ static sal_status check_pictures(merge *m, int64_t index)
     while (row) {
         TRY(sal_sql_step(&row, &m->sql, select));
         const int64_t told = row ? sqlite3_column_int64(select, 0) : 0;
-        const size_t id = row && told >= 0 ? (size_t)told : m->dataset->count;
-        for (; next < id && next < m->dataset->count; next++)
-            if (sal_dataset_in_shard(m->dataset, next, index, m->count)) {
+        const size_t id = row && told >= 0 ? (size_t)told : m->facts.list->count;
+        for (; next < id && next < m->facts.list->count; next++)
+            if (sal_dataset_in_shard(m->facts.list, next, index, m->count)) {
                 if (missing++ == 0)
                     first_missing = next;
                 wanted++;
@@ -98,8 +98,9 @@ static sal_status check_pictures(merge *m, int64_t index)
         if (!row)
             break;
         const char *name = sal_sql_text(select, 1);
-        if (id >= m->dataset->count || id < next || !name || strcmp(name, sal_dataset_path(m->dataset, id)) != 0 ||
-            !sal_dataset_in_shard(m->dataset, id, index, m->count)) {
+        if (id >= m->facts.list->count || id < next || !name ||
+            strcmp(name, sal_dataset_path(m->facts.list, id)) != 0 ||
+            !sal_dataset_in_shard(m->facts.list, id, index, m->count)) {
             st = sal_fail(SAL_ERROR_FORMAT, "%s: picture %lld (%s) does not belong to this shard", path,
                           (long long)told, name ? name : "?");
             goto done;
@@ -110,7 +111,7 @@ static sal_status check_pictures(merge *m, int64_t index)
     if (missing)
         st = sal_fail(SAL_ERROR_FORMAT,
                       "%s: %zu of its %zu pictures missing, such as %s: the shard is not finished, run it again", path,
-                      missing, wanted, sal_dataset_path(m->dataset, first_missing));
+                      missing, wanted, sal_dataset_path(m->facts.list, first_missing));
 done:
     sqlite3_finalize(select);
     return st;
@@ -145,13 +146,55 @@ done:
     return st;
 }
 
+/* Rows that no run makes, whatever becomes of them when shards are put together. */
+static sal_status check_rows(merge *m, int64_t index)
+{
+    static const struct {
+        const char *table, *what, *select;
+    } rows[] = {
+        {"maps", "it did not fail, and has no row",
+         "SELECT id FROM part.pictures WHERE status = 'ok' AND id NOT IN (SELECT picture FROM part.maps) LIMIT 1"},
+        {"predictions", "it did not fail, and has no row",
+         "SELECT id FROM part.pictures WHERE status = 'ok' AND id NOT IN (SELECT picture FROM part.predictions) LIMIT "
+         "1"},
+        {"maps", "its ranks are not counted from 1",
+         "SELECT picture FROM part.maps GROUP BY picture HAVING min(rank) <> 1 OR max(rank) <> count(*)"
+         " OR count(DISTINCT rank) <> count(*) LIMIT 1"},
+        {"predictions", "its ranks are not counted from 1",
+         "SELECT picture FROM part.predictions GROUP BY picture HAVING min(rank) <> 1 OR max(rank) <> count(*)"
+         " OR count(DISTINCT rank) <> count(*) LIMIT 1"},
+        {"maps", "a file's name is no text",
+         "SELECT picture FROM part.maps WHERE typeof(map_file) NOT IN ('text', 'null')"
+         " OR typeof(overlay_file) NOT IN ('text', 'null') OR instr(CAST(map_file AS BLOB), x'00') > 0"
+         " OR instr(CAST(overlay_file AS BLOB), x'00') > 0 LIMIT 1"},
+    };
+    sal_status st = SAL_OK;
+    sqlite3_stmt *select = NULL;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int row;
+        TRY(sal_sql_prepare(&select, &m->sql, rows[i].select));
+        TRY(sal_sql_step(&row, &m->sql, select));
+        if (row) {
+            st = sal_fail(
+                SAL_ERROR_FORMAT, "%s: is damaged: table %s, picture %lld: %s: run that shard again with --restart",
+                m->shards[index].path, rows[i].table, (long long)sqlite3_column_int64(select, 0), rows[i].what);
+            goto done;
+        }
+        sqlite3_finalize(select);
+        select = NULL;
+    }
+done:
+    sqlite3_finalize(select);
+    return st;
+}
+
 /* A row names the file that the run makes of that map, or none. */
 static sal_status check_name(const merge *m, int64_t index, unsigned files, int64_t picture, int64_t rank,
                              const char *name)
 {
     sal_status st = SAL_OK;
     int same;
-    TRY(sal_run_names_check(&same, &m->names, files, picture, rank, name));
+    TRY(sal_run_names_check(&same, &m->facts.names, files, picture, rank, name));
     if (!same)
         st = sal_fail(SAL_ERROR_FORMAT,
                       "%s: table maps, picture %lld, rank %lld: '%s' is no file that the run can have made: run that "
@@ -192,9 +235,10 @@ sal_status merge_check_shard(merge *m, int64_t index)
     TRY(check_identity(m, index));
     if (index > 0)
         TRY(compare_runs(m, index));
-    TRY(sal_run_check_results(&m->sql, "part", &m->description));
+    TRY(sal_run_check_results(&m->sql, "part", &m->facts.description));
     TRY(check_pictures(m, index));
     TRY(check_owners(m, index));
+    TRY(check_rows(m, index));
     TRY(check_names(m, index));
 done:
     m->sql.path = result;

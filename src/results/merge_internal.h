@@ -18,14 +18,12 @@ typedef struct merge {
     sal_run_folder target_folder;
     int in_place;
     merge_shard *shards;
-    int64_t count; /* of shards; 0: none was found yet */
-    sal_dataset *dataset;
-    sal_run_description description;
-    sal_run_names names; /* of the files of its pictures */
-    char manifest_sha256[65];
-    int *locks; /* of the runs, and of the target where that is none of them */
+    int64_t count;       /* of shards; 0: none was found yet */
+    sal_run_facts facts; /* that the folder of the first shard tells */
+    int *locks;          /* of the runs, and of the target where that is none of them */
     size_t lock_count;
     sal_sql sql;
+    int keeps_top;   /* 1: overlays of the best scores alone: of all shards, fewer than of each */
     char *temporary; /* the result while it is being made */
     char *final;
 } merge;

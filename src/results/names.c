@@ -192,7 +192,8 @@ static sal_status visit_files(int *taken, name_set *set, const char *stem, int a
 {
     sal_status st = SAL_OK;
     char *name = NULL;
-    int64_t maps = layout->top > 0 ? layout->top : 1;
+    /* Every name ends in its rank: where no other files lie, the first ranks collide or none does. */
+    int64_t maps = layout->top > 0 && !layout->spread ? layout->top : 1;
     *taken = 0;
     for (int64_t map = 0; map < maps && !*taken; map++)
         for (int file = 0; file < SAL_FILE_COUNT && !*taken; file++) {

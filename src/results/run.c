@@ -91,11 +91,12 @@ done:
 sal_status sal_run_sync(const char *folder)
 {
     sal_status st = SAL_OK;
-    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || syncfs(fd) != 0)
+    sal_run_disks disks = {.count = 0};
+    TRY(sal_run_disks_open(&disks, folder));
+    if (sal_run_disks_sync(&disks) != 0)
         st = sal_fail(SAL_ERROR_IO, "%s: cannot be written to the disk: %s", folder, strerror(errno));
-    if (fd >= 0)
-        close(fd);
+done:
+    sal_run_disks_close(&disks);
     return st;
 }
 
@@ -194,6 +195,14 @@ done:
     return st;
 }
 
+/* A file of gigabytes may be all hole. */
+static sal_status judge_list(void *path, const unsigned char *head, size_t head_size, uint64_t file_size)
+{
+    (void)file_size;
+    return memchr(head, '\0', head_size) ? sal_fail(SAL_ERROR_FORMAT, "%s: holds null bytes", (const char *)path)
+                                         : SAL_OK;
+}
+
 sal_status sal_run_list_open(sal_dataset **out, char sha256[SAL_DIGEST_SIZE], const sal_run_folder *folder,
                              const char *root)
 {
@@ -203,11 +212,11 @@ sal_status sal_run_list_open(sal_dataset **out, char sha256[SAL_DIGEST_SIZE], co
     char *path = NULL;
     size_t size;
     *out = NULL;
-    TRY(sal_run_file_read(&bytes, &size, folder, SAL_RUN_MANIFEST, max_bytes));
+    TRY(sal_run_path(&path, folder->path, SAL_RUN_MANIFEST));
+    TRY(sal_run_file_read(&bytes, &size, folder, SAL_RUN_MANIFEST, max_bytes, &(sal_file_judge){judge_list, path}));
     if (!bytes)
         goto done;
     TRY(sal_run_hash(sha256, (const char *)bytes, size));
-    TRY(sal_run_path(&path, folder->path, SAL_RUN_MANIFEST));
     st = sal_dataset_from_manifest(out, bytes, size, path, root);
 done:
     sal_free(bytes);

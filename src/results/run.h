@@ -55,6 +55,8 @@ void sal_run_facts_close(sal_run_facts *facts); /* fine on a zeroed struct */
 sal_status sal_run_refuse_foreign(const char *folder, size_t pictures);
 /* Shards have a results.csv only beside what they were merged into: one that is alone is somebody's own. Likewise. */
 sal_status sal_run_refuse_table(const char *folder);
+/* Errors: IO (there is no run.json), FORMAT (it is damaged, or of no run). */
+sal_status sal_run_require_one(const sal_run_folder *folder);
 /* *run: 1 where the folder's run.json has the fingerprint of its own fields. Errors: as sal_run_description_read. */
 sal_status sal_run_is_one(int *run, const char *folder);
 /* The ARGUMENT error of a file that is somebody's own and lies where results go. */
@@ -85,6 +87,8 @@ sal_status sal_run_remove(const char *folder);
  * run: the other shards may be running. Files of pictures that the folder's list has no longer, since another shard was
  * begun anew with another one, stay. Likewise. */
 sal_status sal_run_remove_shard(const char *folder, const sal_run *run);
+/* Removes what lies beside results of that name: journals, and what was in flight. Errors: IO. */
+sal_status sal_run_remove_beside(const sal_run_folder *folder, const char *name);
 /* Removes what shards were merged into. Likewise. */
 sal_status sal_run_remove_merged(const char *folder);
 /* Removes unfinished files of the run folder itself, which only one process may use at the time. */

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* syncfs */
 #include "results/run_files.h"
 
 #include "base/memory.h"
@@ -228,7 +229,7 @@ sal_status sal_run_file_open_to_change(int *fd, const sal_run_folder *folder, co
 }
 
 sal_status sal_run_file_read(unsigned char **out, size_t *size, const sal_run_folder *folder, const char *name,
-                             uint64_t max_bytes)
+                             uint64_t max_bytes, const sal_file_judge *judge)
 {
     sal_status st = SAL_OK;
     int fd = -1;
@@ -245,7 +246,7 @@ sal_status sal_run_file_read(unsigned char **out, size_t *size, const sal_run_fo
         goto done;
     }
     snprintf(path, length, "%s%s%s", folder->path, separator(folder), name);
-    TRY(sal_file_read_all(out, size, fd, path, max_bytes));
+    TRY(sal_file_read_all(out, size, fd, path, max_bytes, judge));
 done:
     if (fd >= 0)
         close(fd);
@@ -424,4 +425,51 @@ sal_status sal_run_place_make(const char *path)
 done:
     free(folder);
     return st;
+}
+
+/* ---- Disks ----------------------------------------------------------------- */
+
+sal_status sal_run_disks_open(sal_run_disks *out, const char *folder)
+{
+    static const char *const kinds[] = {"", "/" SAL_RUN_MAPS, "/" SAL_RUN_OVERLAYS};
+    sal_status st = SAL_OK;
+    char *path = NULL;
+    const size_t size = strlen(folder) + sizeof "/" SAL_RUN_OVERLAYS;
+    struct stat info[3];
+    out->count = 0;
+    TRY(sal_alloc(&path, size, 1, "a path"));
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        snprintf(path, size, "%s%s", folder, kinds[k]);
+        const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        const int found = fd >= 0 && fstat(fd, &info[out->count]) == 0;
+        size_t same = 0;
+        while (found && same < out->count && info[same].st_dev != info[out->count].st_dev)
+            same++;
+        if (found && same == out->count) {
+            out->fd[out->count++] = fd;
+        } else if (fd >= 0) {
+            close(fd);
+        } else if (k == 0) {
+            st = sal_fail(SAL_ERROR_IO, "%s: cannot open the folder: %s", folder, strerror(errno));
+            goto done;
+        }
+    }
+done:
+    sal_free(path);
+    return st;
+}
+
+int sal_run_disks_sync(const sal_run_disks *disks)
+{
+    for (size_t i = 0; i < disks->count; i++)
+        if (syncfs(disks->fd[i]) != 0)
+            return -1;
+    return 0;
+}
+
+void sal_run_disks_close(sal_run_disks *disks)
+{
+    for (size_t i = 0; i < disks->count; i++)
+        close(disks->fd[i]);
+    disks->count = 0;
 }

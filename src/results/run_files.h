@@ -30,9 +30,9 @@ sal_status sal_run_file_open(int *fd, const sal_run_folder *folder, const char *
 /* For reading and writing, made where it is not. Errors: as above, ARGUMENT (a hard link), IO (no regular file, or no
  * folder). */
 sal_status sal_run_file_open_to_change(int *fd, const sal_run_folder *folder, const char *name);
-/* Its bytes, as sal_file_read; *out NULL where there is none. */
+/* Its bytes, as sal_file_read_all; *out NULL where there is none. */
 sal_status sal_run_file_read(unsigned char **out, size_t *size, const sal_run_folder *folder, const char *name,
-                             uint64_t max_bytes);
+                             uint64_t max_bytes, const sal_file_judge *judge);
 /* A file of the folder itself. */
 sal_status sal_run_file_create(sal_file_out *out, const sal_run_folder *folder, const char *name);
 /* The file, or the link and not what it points to; fine where there is none. Errors: as above. */
@@ -51,6 +51,18 @@ sal_status sal_run_folder_remove(const sal_run_folder *folder, const char *name)
 sal_status sal_run_files_each(const sal_run_folder *folder, const char *name,
                               sal_status (*visit)(void *context, const sal_run_folder *folder, const char *name),
                               void *context);
+
+/* The file systems that a run's files go to: maps and overlays may be links to other disks. */
+typedef struct sal_run_disks {
+    int fd[3]; /* a folder of each */
+    size_t count;
+} sal_run_disks;
+
+/* Those of the folder as it is now. Errors: IO. */
+sal_status sal_run_disks_open(sal_run_disks *out, const char *folder);
+/* Until everything that was written there is on the disk. 0: done; -1: errno says why not. */
+int sal_run_disks_sync(const sal_run_disks *disks);
+void sal_run_disks_close(sal_run_disks *disks); /* fine on a zeroed struct, and twice */
 
 /* Makes the folder that "RUN/maps/000/a.npy" is to lie in, which must be no link. Errors: IO. */
 sal_status sal_run_place_make(const char *path);

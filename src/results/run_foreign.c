@@ -2,6 +2,7 @@
 #include "results/in_flight.h"
 #include "results/run.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -134,5 +135,20 @@ sal_status sal_run_is_one(int *run, const char *folder)
 done:
     sal_run_description_clear(&d);
     sal_run_folder_close(&f);
+    return st;
+}
+
+sal_status sal_run_require_one(const sal_run_folder *f)
+{
+    sal_status st = SAL_OK;
+    sal_run_description d = {.sign = SAL_RUN_UNSIGNED};
+    TRY(sal_run_description_read(&d, f));
+    if (d.sign == SAL_RUN_UNSIGNED)
+        st = sal_fail(SAL_ERROR_IO, "%s/" SAL_RUN_JSON ": cannot open: %s", f->path, strerror(ENOENT));
+    else if (d.sign == SAL_RUN_FOREIGN)
+        st = sal_fail(SAL_ERROR_FORMAT, "%s/" SAL_RUN_JSON ": is damaged, or of no run: its fingerprint is another one",
+                      f->path);
+done:
+    sal_run_description_clear(&d);
     return st;
 }

@@ -80,7 +80,7 @@ sal_status sal_run_description_read(sal_run_description *out, const sal_run_fold
     size_t size;
     json_t *root = NULL;
     *out = (sal_run_description){.sign = SAL_RUN_UNSIGNED};
-    st = sal_run_file_read(&bytes, &size, folder, SAL_RUN_JSON, max_json_bytes);
+    st = sal_run_file_read(&bytes, &size, folder, SAL_RUN_JSON, max_json_bytes, NULL);
     if (st == SAL_OK && !bytes)
         goto done;
     if (st == SAL_OK || st == SAL_ERROR_FORMAT || st == SAL_ERROR_LIMIT) /* empty, or too large for one */

@@ -187,17 +187,26 @@ done:
     return st;
 }
 
-/* Results with what lies beside them, which is found by their name: they go last. */
-static sal_status remove_store(const sal_run_folder *folder, const char *name)
+sal_status sal_run_remove_beside(const sal_run_folder *folder, const char *name)
 {
-    static const char *const endings[] = {SAL_IN_FLIGHT_ENDING, "-shm", "-wal", "-journal", ""};
+    static const char *const endings[] = {SAL_IN_FLIGHT_ENDING, "-shm", "-wal", "-journal"};
     sal_status st = SAL_OK;
-    TRY(check_unused(folder, name));
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        char file[128];
+        char file[SAL_RUN_STORE_NAME + 16];
         snprintf(file, sizeof file, "%s%s", name, endings[i]);
         TRY(sal_run_file_remove(folder, file));
     }
+done:
+    return st;
+}
+
+/* Results with what lies beside them, which is found by their name: they go last. */
+static sal_status remove_store(const sal_run_folder *folder, const char *name)
+{
+    sal_status st = SAL_OK;
+    TRY(check_unused(folder, name));
+    TRY(sal_run_remove_beside(folder, name));
+    TRY(sal_run_file_remove(folder, name));
 done:
     return st;
 }
@@ -443,9 +452,8 @@ sal_status sal_run_remove_overlays(const char *folder, sal_sql *sql, const sal_r
     leftovers l = {.names = names, .sql = sql};
     sal_run_folder f = {.fd = -1};
     TRY(sal_run_folder_open(&f, folder));
-    TRY(sal_sql_run(sql,
-                    "CREATE TEMP TABLE IF NOT EXISTS named AS SELECT overlay_file FROM maps"
-                    " WHERE overlay_file IS NOT NULL; CREATE INDEX IF NOT EXISTS temp.by_name ON named(overlay_file)"));
+    TRY(sal_sql_run(sql, "DROP TABLE IF EXISTS temp.named; CREATE TEMP TABLE named AS SELECT overlay_file FROM maps"
+                         " WHERE overlay_file IS NOT NULL; CREATE INDEX temp.by_name ON named(overlay_file)"));
     TRY(sal_sql_prepare(&l.find, sql, "SELECT 1 FROM named WHERE overlay_file = ?1"));
     TRY(each_file(&f, names->names.count, OVERLAYS, remove_orphan, &l));
     TRY(remove_folders(&f, names->names.count, OVERLAYS));

@@ -75,11 +75,10 @@ done:
 /* ---- Are they salmap's? ---------------------------------------------------- */
 
 /* Names of the columns, each with its type, whether it may be NULL, its default, its place in the key, and whether it
- * is computed. */
+ * is computed. Quoted: names and types may hold any text. */
 #define COLUMNS_OF                                                                                                     \
-    "SELECT group_concat(name || ' ' || type || ' ' || \"notnull\" || ' ' || coalesce(dflt_value, '-') || ' ' || pk "  \
-    "||"                                                                                                               \
-    " ' ' || hidden, ', ') FROM pragma_table_xinfo(?1, ?2)"
+    "SELECT group_concat(quote(name) || ' ' || quote(type) || ' ' || \"notnull\" || ' ' || quote(dflt_value) || ' ' "  \
+    "|| pk || ' ' || hidden, ', ') FROM pragma_table_xinfo(?1, ?2)"
 
 static sal_status columns_of(char **out, sal_sql *sql, const char *schema, const char *table)
 {
@@ -134,7 +133,7 @@ static sal_status check_columns(sal_sql *sql, const char *schema, const char *ta
     /* The manifest's other columns are the user's, and sessions get those of limits.c once they have limits. */
     const int known = !*more || (strcmp(table, "manifest") == 0 && *more == ',') ||
                       (strcmp(table, "sessions") == 0 &&
-                       strcmp(more, ", max_pixels INTEGER 0 - 0 0, max_memory INTEGER 0 - 0 0") == 0);
+                       strcmp(more, ", 'max_pixels' 'INTEGER' 0 NULL 0 0, 'max_memory' 'INTEGER' 0 NULL 0 0") == 0);
     if (!known)
         st = fail_table(sql, table, "other columns in table");
 done:

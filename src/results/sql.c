@@ -74,9 +74,9 @@ static uint64_t big_endian(const unsigned char *bytes)
     return (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 | bytes[3];
 }
 
-/* A rollback journal (SQLite's file format, 3) may name a second file, which SQLite removes after it, wherever that
- * lies, and says how large the database was. salmap writes to one database at a time, and journals of it are of its
- * size. */
+/* A rollback journal (SQLite's file format, 3) may name a second file in its last bytes, which SQLite removes after it,
+ * wherever that lies and whether or not the journal has a header, and says how large the database was. salmap writes to
+ * one database at a time, and journals of it are of its size. */
 static sal_status check_journal(const char *file, const char *database)
 {
     static const unsigned char magic[] = {0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7};
@@ -86,11 +86,11 @@ static sal_status check_journal(const char *file, const char *database)
     const int fd = open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", file, strerror(errno));
-    const int whole = fstat(fd, &info) == 0 && info.st_size >= HEADER && pread(fd, header, HEADER, 0) == HEADER &&
-                      pread(fd, tail, TAIL, info.st_size - TAIL) == TAIL;
+    const int read = fstat(fd, &info) == 0 && (info.st_size < HEADER || pread(fd, header, HEADER, 0) == HEADER) &&
+                     (info.st_size < TAIL || pread(fd, tail, TAIL, info.st_size - TAIL) == TAIL);
     close(fd);
-    if (!whole) /* SQLite takes it for none */
-        return SAL_OK;
+    if (!read)
+        return sal_fail(SAL_ERROR_IO, "%s: cannot read: %s", file, strerror(errno));
     const uint64_t size = big_endian(header + PAGES) * big_endian(header + PAGE_SIZE);
     const int names_another = memcmp(tail + TAIL - sizeof magic, magic, sizeof magic) == 0;
     const int grows = stat(database, &db) == 0 && size > (uint64_t)db.st_size + (uint64_t)info.st_size;

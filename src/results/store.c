@@ -25,7 +25,7 @@ struct sal_store {
     sal_sql sql;
     sal_rows rows;
     const sal_dataset *dataset;
-    int folder; /* a descriptor of the run folder */
+    sal_run_disks disks; /* of the run folder */
     int64_t session;
     pthread_t thread;
     int started;
@@ -139,8 +139,7 @@ static void release(sal_store *s)
         free(w);
     }
     sal_sql_close(&s->sql);
-    if (s->folder >= 0)
-        close(s->folder);
+    sal_run_disks_close(&s->disks);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
     sal_free(s);
@@ -161,11 +160,7 @@ sal_status sal_store_open(sal_store **out, const char *path, const char *folder,
     pthread_condattr_destroy(&monotonic);
     s->last = &s->first;
     s->dataset = dataset;
-    s->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->folder < 0) {
-        st = sal_fail(SAL_ERROR_IO, "%s: cannot open the folder: %s", folder, strerror(errno));
-        goto done;
-    }
+    TRY(sal_run_disks_open(&s->disks, folder));
     TRY(open_locked(s, path, run));
     TRY(begin_session(s, run, device));
     TRY(sal_rows_open(&s->rows, &s->sql, dataset));
@@ -269,7 +264,7 @@ done:
 static sal_status commit(sal_store *s, const waiting *list, size_t stored)
 {
     sal_status st = SAL_OK;
-    if (syncfs(s->folder) != 0)
+    if (sal_run_disks_sync(&s->disks) != 0)
         return sal_fail(SAL_ERROR_IO, "%s: the files beside it cannot be written to the disk: %s", s->sql.path,
                         strerror(errno));
     TRY(sal_sql_run(&s->sql, "BEGIN IMMEDIATE"));

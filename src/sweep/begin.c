@@ -142,8 +142,13 @@ typedef struct result_folder {
     ino_t inode;
 } result_folder;
 
+typedef struct result_folders {
+    result_folder *list;
+    size_t count;
+} result_folders;
+
 /* Those that are there. */
-static sal_status find_result_folders(result_folder **out, size_t *count, const sal_sweep_state *s)
+static sal_status find_result_folders(result_folders *out, const sal_sweep_state *s)
 {
     static const char *const kinds[] = {SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
     sal_status st = SAL_OK;
@@ -159,58 +164,68 @@ static sal_status find_result_folders(result_folder **out, size_t *count, const 
             TRY(sal_run_path(&path, s->folder, name));
             if (stat(path, &info) != 0)
                 continue;
-            TRY(sal_grow(out, &room, *count + 1, sizeof **out, "folders"));
-            (*out)[(*count)++] = (result_folder){info.st_dev, info.st_ino};
+            TRY(sal_grow(&out->list, &room, out->count + 1, sizeof *out->list, "folders"));
+            out->list[out->count++] = (result_folder){info.st_dev, info.st_ino};
         }
 done:
     free(path);
     return st;
 }
 
-/* *info: of the folder that a file lies in, or that which it is a link to lies in. *seen: the folder of the file
- * before, as its path says it; free(). *known: 0, it cannot be looked at. */
-static sal_status look_at_folder(struct stat *info, int *known, char **seen, const char *file)
+/* The folder of the path before, as that spells it, free(), and whether results go there: pictures mostly come folder
+ * by folder. */
+typedef struct verdict {
+    char *folder;
+    int is_of_results;
+} verdict;
+
+static sal_status judge(verdict *v, const result_folders *folders, const char *path)
 {
     sal_status st = SAL_OK;
-    struct stat own;
-    char *real = NULL;
-    const int is_link = lstat(file, &own) == 0 && S_ISLNK(own.st_mode);
-    const char *path = is_link && (real = realpath(file, NULL)) ? real : file, *slash = strrchr(path, '/');
+    struct stat info;
+    const char *slash = strrchr(path, '/');
     const size_t length = slash ? (size_t)(slash - path) + 1 : 0;
-    if (*seen && strlen(*seen) == length && strncmp(*seen, path, length) == 0)
+    if (v->folder && strlen(v->folder) == length && strncmp(v->folder, path, length) == 0)
         goto done;
-    free(*seen);
-    *seen = NULL;
-    TRY(sal_strdup(seen, path));
-    (*seen)[length] = '\0';
-    *known = stat(length ? *seen : ".", info) == 0;
+    free(v->folder);
+    v->folder = NULL;
+    v->is_of_results = 0;
+    TRY(sal_strdup(&v->folder, path));
+    v->folder[length] = '\0';
+    if (stat(length ? v->folder : ".", &info) == 0)
+        for (size_t k = 0; k < folders->count; k++)
+            v->is_of_results |= folders->list[k].device == info.st_dev && folders->list[k].inode == info.st_ino;
 done:
-    free(real);
     return st;
 }
 
-/* Pictures that lie where results go would be overwritten, however their paths are spelled. */
+/* Pictures that lie where results go would be overwritten, however their paths are spelled; links to pictures, and
+ * pictures that links lead to, likewise. */
 static sal_status check_inputs(const sal_sweep_state *s)
 {
     sal_status st = SAL_OK;
-    result_folder *folders = NULL;
-    char *seen = NULL;
+    result_folders folders = {NULL, 0};
+    verdict own = {NULL, 0}, linked = {NULL, 0};
+    char *real = NULL;
     struct stat info;
-    size_t count = 0;
-    int known = 0;
-    TRY(find_result_folders(&folders, &count, s));
-    for (size_t i = 0; count > 0 && i < s->dataset->count; i++) {
+    TRY(find_result_folders(&folders, s));
+    for (size_t i = 0; folders.count > 0 && i < s->dataset->count; i++) {
         const char *file = sal_dataset_file(s->dataset, i);
-        TRY(look_at_folder(&info, &known, &seen, file));
-        for (size_t k = 0; known && k < count; k++)
-            if (folders[k].device == info.st_dev && folders[k].inode == info.st_ino) {
-                st = sal_fail(SAL_ERROR_ARGUMENT, "%s: lies where results go: choose another run folder", file);
-                goto done;
-            }
+        TRY(judge(&own, &folders, file));
+        free(real);
+        real = lstat(file, &info) == 0 && S_ISLNK(info.st_mode) ? realpath(file, NULL) : NULL;
+        if (real)
+            TRY(judge(&linked, &folders, real));
+        if (own.is_of_results || (real && linked.is_of_results)) {
+            st = sal_fail(SAL_ERROR_ARGUMENT, "%s: lies where results go: choose another run folder", file);
+            goto done;
+        }
     }
 done:
-    free(folders);
-    free(seen);
+    free(real);
+    free(own.folder);
+    free(linked.folder);
+    free(folders.list);
     return st;
 }
 

@@ -165,9 +165,13 @@ class ForeignFolders(RunFolderCase):
         self.sweep(top, "--restart")
         self.assertEqual(self.read(self.path("backup")), backup)
 
-    def journal(self, name, pages=1, other=None):
-        """A rollback journal that is to be played back; of several databases: it names the file that tells of all."""
+    def journal(self, name, pages=1, other=None, short=None):
+        """A rollback journal that is to be played back; of several databases: it names the file that tells of all. short:
+        nothing but that name, which SQLite takes as well."""
         magic = bytes.fromhex("d9d505f920a163d7")
+        if short:
+            self.put(name, short.encode() + struct.pack(">II", len(short), sum(short.encode())) + magic)
+            return
         data = (magic + struct.pack(">IIIII", 0, 1, pages, 512, 4096)).ljust(512, b"\0") + b"x"
         if other:
             path = os.fsencode(other)
@@ -179,7 +183,7 @@ class ForeignFolders(RunFolderCase):
         thesis = self.put("home/thesis.txt")
         said = "-journal: is no journal of a run: remove it, or choose another folder\n"
         for sharded, database in ((False, "RUN/results.sqlite"), (True, "RUN/shards/0-of-2.sqlite"), (True, "RUN/results.sqlite")):
-            for extra in ({"other": thesis}, {"pages": 1 << 28}):
+            for extra in ({"other": thesis}, {"pages": 1 << 28}, {"short": "x"}, {"short": "abcdefghijk"}):
                 with self.subTest(database=database, extra=extra):
                     shutil.rmtree(self.result, ignore_errors=True)
                     if sharded:
@@ -205,9 +209,11 @@ class ForeignFolders(RunFolderCase):
         os.symlink(self.path("RUN/maps/000"), self.path("pictures"))
         os.mkdir(self.path("links"))
         os.symlink(self.path("RUN/maps/000/mine.npy"), self.path("links/a.npy"))
+        self.put("mine/own.npy", files.npy((8, 8), [0.5] * 64))
+        os.symlink(self.path("mine/own.npy"), self.path("RUN/maps/000/link.npy"))
         before = self.everything()
         for path in ("RUN/maps/000/mine.npy", "RUN/maps/./000/mine.npy", "RUN/maps//000/mine.npy", "pictures/mine.npy",
-                     "RUN/../RUN/maps/000/mine.npy", "links/a.npy", "pictures"):
+                     "RUN/../RUN/maps/000/mine.npy", "links/a.npy", "pictures", "RUN/maps/000/link.npy"):
             for options in ([], ["--restart"]):
                 self.sweep(self.path(path), *options, code=2, texts=["lies where results go: choose another run folder\n"])
                 self.assertEqual(self.everything(), before)
@@ -556,6 +562,13 @@ class ReceivedRuns(RunFolderCase):
             self.edit("RUN/results.sqlite", "UPDATE pictures SET status = '%s' WHERE id = 3" % status)
             self.exports(": table pictures, picture 3: its status is none")
 
+    def test_a_list_that_is_all_hole(self):
+        """Gigabytes that take no room on the disk: refused at their head."""
+        self.sweep(self.draw_many(2))
+        with open(self.path("RUN/manifest.csv"), "wb") as f:
+            f.truncate(3 << 30)
+        self.check(["export", self.result], 1, "RUN/manifest.csv: holds null bytes")
+
     def test_types_that_are_others(self):
         """A run that goes on would write other values."""
         self.sweep(self.top)
@@ -565,6 +578,9 @@ class ReceivedRuns(RunFolderCase):
             ("pictures", "width INTEGER", "width INTEGER NOT NULL DEFAULT 7", "other columns in table: pictures"),
             ("maps", "PRIMARY KEY(picture, rank)", "PRIMARY KEY(rank, picture)", "other columns in table: maps"),
             ("manifest", '"path"', '"path" INTEGER', "a column that is not plain in table: manifest"),
+            # A type of a column is any text: this one says three.
+            ("predictions", "output INTEGER, score REAL, probability REAL",
+             'output "INTEGER 0 - 0 0, score REAL 0 - 0 0, probability REAL"', "other columns in table: predictions"),
         ):
             with self.subTest(new=new):
                 self.put("RUN/results.sqlite", good)

@@ -89,6 +89,25 @@ Test(names, of_sweeps_are_spread_by_kind_and_by_thousands)
     free(path);
 }
 
+/* A million ranks of thousands of pictures: names are not counted out. */
+Test(names, of_sweeps_take_no_longer_for_many_ranks, .timeout = 20)
+{
+    enum { COUNT = 3000 };
+    static char storage[COUNT][24];
+    static const char *paths[COUNT];
+    sal_names names;
+    for (size_t i = 0; i < COUNT; i++) {
+        snprintf(storage[i], sizeof storage[i], "%zu/p%zu.png", i, i / 2);
+        paths[i] = storage[i];
+    }
+    layout.spread = 1;
+    layout.top = 1 << 20;
+    cr_assert_eq(sal_names_make(&names, paths, COUNT, &layout), SAL_OK);
+    cr_expect_str_eq(names.stems[2998], "p1499");
+    cr_expect_str_eq(names.stems[2999], "p1499-2");
+    sal_names_clear(&names);
+}
+
 /* A file name has 255 bytes, and its temporary one takes some of them. */
 Test(names, of_sweeps_are_cut_where_files_could_not_have_them)
 {

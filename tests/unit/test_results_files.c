@@ -43,7 +43,7 @@ Test(files, of_a_folder_that_is_not_there_are_none)
     cr_expect_eq(there, 0);
     must(sal_run_folder_enter(&fd, &none, "maps"));
     cr_expect_eq(fd, -1);
-    must(sal_run_file_read(&bytes, &size, &none, "run.json", 100));
+    must(sal_run_file_read(&bytes, &size, &none, "run.json", 100, NULL));
     cr_expect_null(bytes);
     must(sal_run_file_remove(&none, "maps/000/a.npy"));
     sal_file_out out = {0};

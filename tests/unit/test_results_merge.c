@@ -333,6 +333,77 @@ Test(merge, copies_nothing_beside_a_result_that_somebody_writes)
     cr_expect(exists(scratch("out/maps/000/a0.npy")));
 }
 
+/* A journal that lies there without results would be taken for that of the new ones. */
+Test(merge, takes_no_journal_for_its_own)
+{
+    static const char *const endings[] = {"-journal", "-wal", "-shm", "-in-flight"};
+    sal_merge_info info;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        put_shards("run", 2);
+        write_text(text_from("%s%s", scratch("run/results.sqlite"), endings[i]), "planted");
+        must(merge_in_place(&info));
+        cr_expect_str_eq(names_in(scratch("run")),
+                         "manifest.csv maps/ overlays/ results.csv results.sqlite run.json shards/ ");
+        must(sal_run_remove(scratch("run")));
+    }
+}
+
+/* Results in a folder that is no run's: nothing is said of them, and nothing is written beside them. */
+Test(merge, leaves_a_folder_of_somebody_s_own)
+{
+    put_results(scratch("run/results.sqlite"), 0, 1);
+    write_text(scratch("run/results.csv"), "mine");
+    refuse(SAL_ERROR_ARGUMENT,
+           "{}/run/results.sqlite: is not of a run, and results would go there: choose another folder");
+    cr_expect_str_eq(text_of(scratch("run/results.csv")), "mine");
+}
+
+Test(merge, refuses_folders_that_are_no_run)
+{
+    sal_merge_info info;
+    put_shard("a", 0, 2);
+    put_shard("b", 1, 2);
+    write_text(scratch("b/run.json"), "{\"x\": 1}");
+    expect_error(merge_into(&info, "a", "b"), SAL_ERROR_FORMAT,
+                 "{}/b/run.json: is damaged, or of no run: its fingerprint is another one");
+    (void)remove(scratch("b/run.json"));
+    expect_error(merge_into(&info, "a", "b"), SAL_ERROR_IO, "{}/b/run.json: cannot open: No such file or directory");
+    cr_expect(!exists(scratch("out")));
+}
+
+/* What the merged results could not be exported for is told of the shard that has it. */
+Test(merge, names_the_shard_of_rows_that_no_run_makes)
+{
+    static const struct {
+        const char *change, *said;
+    } cases[] = {
+        {"DELETE FROM predictions WHERE picture = %zu",
+         "table predictions, picture %zu: it did not fail, and has no row"},
+        {"DELETE FROM maps WHERE picture = %zu", "table maps, picture %zu: it did not fail, and has no row"},
+        {"UPDATE predictions SET rank = 7 WHERE picture = %zu",
+         "table predictions, picture %zu: its ranks are not counted from 1"},
+        {"UPDATE maps SET rank = 7 WHERE picture = %zu", "table maps, picture %zu: its ranks are not counted from 1"},
+        {"UPDATE maps SET overlay_file = CAST(overlay_file AS BLOB) WHERE picture = %zu",
+         "table maps, picture %zu: a file's name is no text"},
+        {"UPDATE maps SET map_file = map_file || char(0) || 'x' WHERE picture = %zu",
+         "table maps, picture %zu: a file's name is no text"},
+    };
+    const size_t row = row_of(1, 2, 4);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char change_text[256], said[256];
+        put_shards("run", 2);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(change_text, sizeof change_text, cases[i].change, row);
+        snprintf(said, sizeof said, cases[i].said, row);
+#pragma GCC diagnostic pop
+        change(shard_in("run", 1, 2), change_text);
+        refuse(SAL_ERROR_FORMAT, text_from("{}/run/shards/1-of-2.sqlite: is damaged: %s: run that shard again with"
+                                           " --restart",
+                                           said));
+    }
+}
+
 /* ---- Arguments ----------------------------------------------------------- */
 
 Test(merge, needs_folders_and_a_place)
@@ -365,11 +436,13 @@ Test(merge, of_a_run_that_was_never_split_has_nothing_to_do)
 {
     sal_merge_info info = {9, 9, 9};
     put_results(scratch("run/results.sqlite"), 0, 1);
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0, 0));
     must(merge_in_place(&info));
     cr_expect_eq(info.shards, 0);
     cr_expect_eq(info.pictures, PICTURES);
     cr_expect_eq(info.failed, 1);
-    cr_expect_str_eq(names_in(scratch("run")), "results.csv results.sqlite "); /* the table was not there */
+    cr_expect_str_eq(names_in(scratch("run")),
+                     "manifest.csv results.csv results.sqlite run.json "); /* the table was not there */
     /* Elsewhere that is no answer. */
     expect_error(merge_into(&info, "run", NULL), SAL_ERROR_IO,
                  "{}/run: there are no shards in this folder: {}/run/shards: No such file or directory");
@@ -380,6 +453,7 @@ Test(merge, of_a_run_that_was_never_split_has_nothing_to_do)
     refuse(SAL_ERROR_FORMAT,
            "{}/run/results.sqlite: is not in shards, and not finished: 8 of 12 pictures are done; run it again");
     change(scratch("run/results.sqlite"), "DELETE FROM run WHERE key = 'pictures'");
+    (void)remove(scratch("run/manifest.csv"));
     refuse(SAL_ERROR_FORMAT,
            "{}/run/results.sqlite: is not in shards, and not finished: 8 of 0 pictures are done; run it again");
     static const char *const tables[] = {"run", "timings", "pictures"};
@@ -487,7 +561,7 @@ Test(merge, refuses_a_shard_of_another_list)
     refuse(SAL_ERROR_FORMAT, "{}/run/shards/1-of-2.sqlite: is of another list of pictures than {}/run/manifest.csv");
     put_shards("run", 2);
     write_text(scratch("run/manifest.csv"), "path\na0.png\n");
-    refuse(SAL_ERROR_FORMAT, "{}/run/shards/0-of-2.sqlite: is of another list of pictures than {}/run/manifest.csv");
+    refuse(SAL_ERROR_FORMAT, "{}/run/manifest.csv: is not the list that the run was begun with");
     (void)remove(scratch("run/manifest.csv"));
     refuse(SAL_ERROR_IO, "{}/run/manifest.csv: cannot open: No such file or directory");
     write_text(scratch("list.csv"), "path\na0.png\n");
@@ -662,6 +736,43 @@ Test(merge, keeps_overlays_of_the_highest_scores_of_all)
     cr_expect_str_eq(names_in(scratch("run/overlays/000")), "a1.overlay.png a11.overlay.png ");
     cr_expect_str_eq(names_in(scratch("run/maps/000")),
                      "a0.npy a1.npy a10.npy a11.npy a2.npy a3.npy a5.npy a6.npy a7.npy a8.npy a9.npy ");
+}
+
+/* Into one of its own runs as well. */
+Test(merge, keeps_overlays_of_the_highest_scores_where_shards_lie)
+{
+    sal_merge_info info;
+    run.settings = "method gradient\noverlays top:2\ntop-k 1\n";
+    put_shard("out", 0, 2);
+    put_shard("run", 1, 2);
+    write_text(scratch("out/maps/000/a0.npy.tmp-99-7"), "of a sweep that runs there");
+    must(merge_into(&info, "run", "out"));
+    cr_expect_str_eq(overlays_kept("out"), "'1 11'\n");
+    cr_expect_str_eq(names_in(scratch("out/overlays/000")), "a1.overlay.png a11.overlay.png ");
+    cr_expect(exists(scratch("out/maps/000/a0.npy.tmp-99-7")));
+}
+
+/* Overlays go when the results that do not name them are there. */
+Test(merge, removes_no_overlay_before_it_has_succeeded)
+{
+    run.settings = "method gradient\noverlays top:1\ntop-k 1\n";
+    const char *all = NULL;
+    for (int k = 0; k < 3; k++) {
+        put_shards("run", 2);
+        all = names_in(scratch("run/overlays/000"));
+        if (k == 0)
+            (void)remove(scratch("run/maps/000/a0.npy"));
+        if (k == 1)
+            rename_fails_at = 1;
+        renames = 0;
+        sal_merge_info info;
+        const sal_status st = merge_in_place(&info);
+        cr_expect_eq(st, k == 0 ? SAL_ERROR_FORMAT : k == 1 ? SAL_ERROR_IO : SAL_OK, "%d: %s", k, last_error());
+        if (k < 2)
+            cr_expect_str_eq(names_in(scratch("run/overlays/000")), all);
+        rename_fails_at = 0;
+    }
+    cr_expect_str_eq(names_in(scratch("run/overlays/000")), "a11.overlay.png ");
 }
 
 Test(merge, keeps_all_overlays_of_other_runs)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int sync_fails;
@@ -264,12 +265,27 @@ Test(run, syncs_its_folder)
     cr_expect_eq(syncs, 2);
     sync_fails = 0;
     expect_error(sal_run_sync(scratch("gone")), SAL_ERROR_IO,
-                 "{}/gone: cannot be written to the disk: No such file or directory");
+                 "{}/gone: cannot open the folder: No such file or directory");
     write_text(scratch("file"), "x");
-    expect_error(sal_run_sync(scratch("file")), SAL_ERROR_IO,
-                 "{}/file: cannot be written to the disk: Not a directory");
+    expect_error(sal_run_sync(scratch("file")), SAL_ERROR_IO, "{}/file: cannot open the folder: Not a directory");
     cr_expect_eq(syncs, 2);
     cr_expect_eq(open_files(), files);
+}
+
+/* Links to other disks are what maps and overlays may be. */
+Test(run, syncs_the_disks_of_its_maps_and_overlays)
+{
+    struct stat here, there;
+    char other[] = "/tmp/salmap-disk-XXXXXX";
+    cr_assert_not_null(mkdtemp(other));
+    make_folder(scratch("run/overlays"));
+    cr_assert_eq(symlink(other, scratch("run/maps")), 0);
+    cr_assert(stat(other, &there) == 0 && stat(scratch("run"), &here) == 0);
+    const int files = open_files();
+    must(sal_run_sync(scratch("run")));
+    cr_expect_eq(syncs, here.st_dev == there.st_dev ? 1 : 2);
+    cr_expect_eq(open_files(), files);
+    cr_assert_eq(rmdir(other), 0);
 }
 
 /* ---- What describes it --------------------------------------------------- */
