@@ -161,11 +161,16 @@ done:
     return st;
 }
 
+sal_status sal_csv_fail_null(const char *name)
+{
+    return sal_fail(SAL_ERROR_FORMAT, "%s: holds null bytes: it is UTF-16 or no text; save it as UTF-8", name);
+}
+
 sal_status sal_csv_parse(sal_dataset *d, char *text, size_t size, const char *name)
 {
     sal_status st = SAL_OK;
     if (memchr(text, '\0', size))
-        return sal_fail(SAL_ERROR_FORMAT, "%s: holds null bytes: it is UTF-16 or no text; save it as UTF-8", name);
+        return sal_csv_fail_null(name);
     reader r = {.name = name, .at = text, .end = text + size, .line = 1};
     if (begins_with_mark(text, size))
         r.at += sizeof byte_order_mark - 1;

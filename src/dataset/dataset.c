@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const uint64_t max_manifest_bytes = (uint64_t)1 << 32;
 
@@ -124,6 +125,22 @@ done:
     return st;
 }
 
+sal_status sal_dataset_unnamed(const char **file, const sal_dataset *then, const sal_dataset *now)
+{
+    sal_status st = SAL_OK;
+    const char **named = NULL;
+    *file = NULL;
+    TRY(sort_paths(&named, now));
+    for (size_t i = 0; i < then->count && !*file; i++) {
+        const char *path = sal_dataset_path(then, i);
+        if (!bsearch(&path, named, now->count, sizeof *named, by_text) && access(sal_dataset_file(then, i), F_OK) == 0)
+            *file = sal_dataset_file(then, i);
+    }
+done:
+    sal_free(named);
+    return st;
+}
+
 sal_status sal_dataset_text(char **out, size_t *size, const sal_dataset *d)
 {
     sal_text text;
@@ -211,8 +228,12 @@ static sal_status add_glob(sal_dataset *d, const char *pattern)
     for (size_t i = 0; i < found.gl_pathc; i++) {
         input_kind kind;
         TRY(look_at(&kind, found.gl_pathv[i]));
+        if (kind == INPUT_FOLDER && sal_folder_is_of_run(found.gl_pathv[i]))
+            continue;
         TRY(kind == INPUT_FOLDER ? add_folder(d, found.gl_pathv[i], 1) : sal_dataset_add_path(d, found.gl_pathv[i]));
     }
+    if (d->count == 0)
+        st = sal_fail(SAL_ERROR_IO, "%s: no picture matches", pattern);
 done:
     globfree(&found);
     return st;
@@ -254,12 +275,19 @@ done:
     return st;
 }
 
+sal_status sal_dataset_judge_list(void *path, const unsigned char *head, size_t head_size, uint64_t file_size)
+{
+    (void)file_size;
+    return memchr(head, '\0', head_size) ? sal_csv_fail_null(path) : SAL_OK;
+}
+
 static sal_status read_manifest(sal_dataset *d, const char *path, const char *root)
 {
     sal_status st = SAL_OK;
     unsigned char *bytes = NULL;
     size_t size;
-    TRY(sal_file_read(&bytes, &size, path, max_manifest_bytes));
+    const sal_file_judge judge = {sal_dataset_judge_list, (void *)(uintptr_t)path};
+    TRY(sal_file_read_judged(&bytes, &size, path, max_manifest_bytes, &judge));
     TRY(take_manifest(d, bytes, size, path, root));
 done:
     sal_free(bytes);

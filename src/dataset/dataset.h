@@ -38,6 +38,8 @@ sal_status sal_dataset_add_path(sal_dataset *d, const char *path);
  * whichever the first line has, and a byte order mark or none. name stands for it in messages.
  * Errors: FORMAT (names the line), LIMIT, MEMORY. */
 sal_status sal_csv_parse(sal_dataset *d, char *text, size_t size, const char *name);
+/* FORMAT: it holds null bytes. */
+sal_status sal_csv_fail_null(const char *name);
 /* One field, quoted where it must be. */
 void sal_csv_print(FILE *to, const char *field);
 
@@ -48,10 +50,15 @@ void sal_csv_print(FILE *to, const char *field);
  * Errors: IO (names the folder), MEMORY. */
 sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefix, int deep);
 
+/* Whether it is a run folder, or the maps or overlays of one. */
+int sal_folder_is_of_run(const char *folder);
+
 /* ---- For what makes results of it ---------------------------------------- */
 
 /* A field of a row. Borrowed. */
 const char *sal_dataset_field(const sal_dataset *d, size_t row, int column);
+/* A sal_file_judge of manifests, whose context is the path: gigabytes may be all hole. Errors: FORMAT. */
+sal_status sal_dataset_judge_list(void *path, const unsigned char *head, size_t head_size, uint64_t file_size);
 /* As sal_dataset_open of a manifest that was read already; path stands for it in messages. root: or NULL, the
  * manifest's folder. Errors: FORMAT (names the line), LIMIT, MEMORY. */
 sal_status sal_dataset_from_manifest(sal_dataset **out, const void *bytes, size_t size, const char *path,
@@ -65,5 +72,8 @@ int64_t sal_dataset_shard(const sal_dataset *d, size_t row, int64_t count);
 const char *sal_dataset_columns(char *text, size_t size, const sal_dataset *d);
 /* How many rows of `now` have a path that `then` does not have; *first: one of those paths. Errors: MEMORY. */
 sal_status sal_dataset_added(size_t *count, const char **first, const sal_dataset *now, const sal_dataset *then);
+/* *file: one that a row of `then` opens, which is there and whose path `now` does not have; NULL: there is none.
+ * Borrowed. Errors: MEMORY. */
+sal_status sal_dataset_unnamed(const char **file, const sal_dataset *then, const sal_dataset *now);
 
 #endif

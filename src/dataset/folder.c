@@ -4,6 +4,7 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fts.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,25 +44,36 @@ static int is_picture(const char *name)
     return 0;
 }
 
-static int has_file(const char *folder, const char *name)
-{
-    char path[4096];
-    int n = snprintf(path, sizeof path, "%s/%s", folder, name);
-    return n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0;
-}
-
+/* Whether there is a run.json of salmap's: a scanner's may be called so, too. */
 static int is_run(const char *folder)
 {
-    return has_file(folder, "run.json") && has_file(folder, "manifest.csv");
+    char path[4096], head[8192];
+    int n = snprintf(path, sizeof path, "%s/run.json", folder);
+    const int fd = n > 0 && (size_t)n < sizeof path ? open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+    const ssize_t size = fd >= 0 ? read(fd, head, sizeof head - 1) : 0;
+    if (fd >= 0)
+        close(fd);
+    head[size > 0 ? size : 0] = '\0';
+    return strstr(head, "\"salmap\"") && strstr(head, "\"model_sha256\"");
 }
 
-/* Of the folder of pictures itself, where results went into it. */
-static int is_in_run(const FTSENT *e)
+int sal_folder_is_of_run(const char *folder)
 {
+    static const char *const names[] = {"maps", "overlays"}; /* where results went into the folder of pictures itself */
     char parent[4096];
-    int n = snprintf(parent, sizeof parent, "%.*s", (int)(e->fts_pathlen - e->fts_namelen), e->fts_path);
-    return n > 0 && (size_t)n < sizeof parent &&
-           (strcmp(e->fts_name, "maps") == 0 || strcmp(e->fts_name, "overlays") == 0) && is_run(parent);
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const size_t size = strlen(names[i]);
+        if (length < size || strncmp(folder + length - size, names[i], size) != 0 ||
+            (length > size && folder[length - size - 1] != '/'))
+            continue;
+        const int n = snprintf(parent, sizeof parent, "%.*s", (int)(length - size), folder);
+        if (n >= 0 && (size_t)n < sizeof parent && is_run(n > 0 ? parent : "."))
+            return 1;
+    }
+    return is_run(folder);
 }
 
 static sal_status visit(sal_dataset *d, FTS *tree, FTSENT *e, const char *folder, const char *prefix, int deep)
@@ -71,7 +83,7 @@ static sal_status visit(sal_dataset *d, FTS *tree, FTSENT *e, const char *folder
     const size_t length = strlen(folder);
     switch (e->fts_info) {
     case FTS_D:
-        if (e->fts_level > 0 && (!deep || e->fts_name[0] == '.' || is_run(e->fts_accpath) || is_in_run(e)))
+        if (e->fts_level > 0 && (!deep || e->fts_name[0] == '.' || sal_folder_is_of_run(e->fts_path)))
             (void)fts_set(tree, e, FTS_SKIP);
         return SAL_OK;
     case FTS_DNR:

@@ -373,6 +373,14 @@ static sal_status check_target(const char *path, const char *run)
                       path);
         goto done;
     }
+    if (stat(run, &own) == 0 && stat(folder[0] ? folder : ".", &target) == 0 && own.st_dev == target.st_dev &&
+        own.st_ino == target.st_ino &&
+        strncmp(slash ? slash + 1 : path, SAL_STORE_WHOLE "-", strlen(SAL_STORE_WHOLE "-")) == 0) {
+        st = sal_fail(SAL_ERROR_ARGUMENT,
+                      "%s: is a name of what lies beside the run's own " SAL_STORE_WHOLE ": export to another file",
+                      path);
+        goto done;
+    }
     free(name);
     name = NULL;
     for (size_t i = 0; i < sizeof names / sizeof *names && stat(path, &target) == 0; i++) {

@@ -177,15 +177,20 @@ done:
 /* ---- Their files --------------------------------------------------------- */
 
 /* One file of a picture's results: there, or copied. */
-static sal_status take_file(const merge *m, int64_t index, const char *name)
+static sal_status take_file(const merge *m, int64_t picture, const char *name)
 {
     sal_status st = SAL_OK;
-    const sal_run_folder *from = m->shards[index].folder;
     int there;
     if (!name)
         return SAL_OK;
-    TRY(m->in_place ? sal_run_file_exists(&there, from, name)
-                    : sal_run_file_copy(&there, &m->target_folder, from, name));
+    if (sal_run_names_find(&m->facts.names, name) != picture)
+        return sal_fail(SAL_ERROR_FORMAT, "%s: is damaged: picture %lld: '%s' is no file that the run makes of it",
+                        m->final, (long long)picture, name);
+    const int64_t index = sal_dataset_shard(m->facts.list, (size_t)picture, m->count);
+    const sal_run_folder *from = m->shards[index].folder;
+    TRY(sal_run_file_check(&there, from, name));
+    if (there && !m->in_place)
+        TRY(sal_run_file_copy(&there, &m->target_folder, from, name));
     if (!there)
         st = sal_fail(SAL_ERROR_FORMAT, "%s/%s: is gone, and %s names it: run that shard again with --restart",
                       from->path, name, m->shards[index].path);
@@ -203,9 +208,9 @@ static sal_status take_files(merge *m)
         TRY(sal_sql_step(&row, &m->sql, select));
         if (!row)
             break;
-        const int64_t index = sal_dataset_shard(m->facts.list, (size_t)sqlite3_column_int64(select, 0), m->count);
-        TRY(take_file(m, index, sal_sql_text(select, 1)));
-        TRY(take_file(m, index, sal_sql_text(select, 2)));
+        const int64_t picture = sqlite3_column_int64(select, 0);
+        TRY(take_file(m, picture, sal_sql_text(select, 1)));
+        TRY(take_file(m, picture, sal_sql_text(select, 2)));
     }
 done:
     sqlite3_finalize(select);

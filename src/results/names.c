@@ -126,10 +126,11 @@ static int same_folder(const char *path, const struct stat *folder)
 static sal_status reserve_inputs(name_set *set, const char *const *paths, size_t count, const char *out_dir)
 {
     sal_status st = SAL_OK;
-    struct stat folder;
+    struct stat folder, own;
     const char *last = NULL;
     size_t last_length = 0;
     int inside = 0;
+    char *real = NULL;
     if (stat(out_dir, &folder) != 0)
         return SAL_OK;
     for (size_t i = 0; i < count; i++) {
@@ -142,8 +143,13 @@ static sal_status reserve_inputs(name_set *set, const char *const *paths, size_t
         last_length = length;
         if (inside)
             TRY(set_add(NULL, set, base));
+        free(real);
+        real = lstat(paths[i], &own) == 0 && S_ISLNK(own.st_mode) ? realpath(paths[i], NULL) : NULL;
+        if (real && same_folder(real, &folder))
+            TRY(set_add(NULL, set, sal_names_base(real)));
     }
 done:
+    free(real);
     return st;
 }
 

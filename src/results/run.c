@@ -195,14 +195,6 @@ done:
     return st;
 }
 
-/* A file of gigabytes may be all hole. */
-static sal_status judge_list(void *path, const unsigned char *head, size_t head_size, uint64_t file_size)
-{
-    (void)file_size;
-    return memchr(head, '\0', head_size) ? sal_fail(SAL_ERROR_FORMAT, "%s: holds null bytes", (const char *)path)
-                                         : SAL_OK;
-}
-
 sal_status sal_run_list_open(sal_dataset **out, char sha256[SAL_DIGEST_SIZE], const sal_run_folder *folder,
                              const char *root)
 {
@@ -213,7 +205,8 @@ sal_status sal_run_list_open(sal_dataset **out, char sha256[SAL_DIGEST_SIZE], co
     size_t size;
     *out = NULL;
     TRY(sal_run_path(&path, folder->path, SAL_RUN_MANIFEST));
-    TRY(sal_run_file_read(&bytes, &size, folder, SAL_RUN_MANIFEST, max_bytes, &(sal_file_judge){judge_list, path}));
+    TRY(sal_run_file_read(&bytes, &size, folder, SAL_RUN_MANIFEST, max_bytes,
+                          &(sal_file_judge){sal_dataset_judge_list, path}));
     if (!bytes)
         goto done;
     TRY(sal_run_hash(sha256, (const char *)bytes, size));

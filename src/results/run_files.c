@@ -167,20 +167,51 @@ static void leave_place(place *p)
 
 /* ---- Files --------------------------------------------------------------- */
 
-sal_status sal_run_file_exists(int *there, const sal_run_folder *folder, const char *name)
+static sal_status look_at(int *there, struct stat *info, const sal_run_folder *folder, const char *name)
 {
     sal_status st = SAL_OK;
     place p = {.fd = -1};
-    struct stat info;
     *there = 0;
     TRY(find_place(&p, folder, name, 0));
     if (p.fd < 0)
         goto done;
-    *there = fstatat(p.fd, p.name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+    *there = fstatat(p.fd, p.name, info, AT_SYMLINK_NOFOLLOW) == 0;
     if (!*there && errno != ENOENT)
         st = fail_file(folder, name, "cannot be looked at", errno);
 done:
     leave_place(&p);
+    return st;
+}
+
+sal_status sal_run_file_exists(int *there, const sal_run_folder *folder, const char *name)
+{
+    struct stat info;
+    return look_at(there, &info, folder, name);
+}
+
+sal_status sal_run_file_is_folder(int *is_folder, const sal_run_folder *folder, const char *name)
+{
+    sal_status st = SAL_OK;
+    struct stat info;
+    int there;
+    *is_folder = 0;
+    TRY(look_at(&there, &info, folder, name));
+    *is_folder = there && S_ISDIR(info.st_mode);
+done:
+    return st;
+}
+
+sal_status sal_run_file_check(int *there, const sal_run_folder *folder, const char *name)
+{
+    sal_status st = SAL_OK;
+    struct stat info;
+    TRY(look_at(there, &info, folder, name));
+    if (*there && S_ISLNK(info.st_mode))
+        st = fail_file(folder, name, "", ELOOP);
+    else if (*there && (!S_ISREG(info.st_mode) || info.st_size == 0))
+        st = sal_fail(SAL_ERROR_FORMAT, "%s%s%s: is %s, and a result of the run was there", folder->path,
+                      separator(folder), name, S_ISREG(info.st_mode) ? "empty" : "no file");
+done:
     return st;
 }
 

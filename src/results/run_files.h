@@ -25,6 +25,11 @@ void sal_run_folder_close(sal_run_folder *folder); /* fine on a zeroed struct wh
 sal_status sal_run_folder_enter(int *fd, const sal_run_folder *folder, const char *name);
 /* *there: 1 where a file, a folder or a link has the name. Errors: as above. */
 sal_status sal_run_file_exists(int *there, const sal_run_folder *folder, const char *name);
+/* *is_folder: 1 where a folder has the name, and no link to one. Errors: as above. */
+sal_status sal_run_file_is_folder(int *is_folder, const sal_run_folder *folder, const char *name);
+/* *there: 0, nothing has the name. Errors: as above, ARGUMENT (a link), FORMAT (no file,
+ * or an empty one). */
+sal_status sal_run_file_check(int *there, const sal_run_folder *folder, const char *name);
 /* For reading; *fd -1 where there is none. Errors: as above, IO (no regular file). */
 sal_status sal_run_file_open(int *fd, const sal_run_folder *folder, const char *name);
 /* For reading and writing, made where it is not. Errors: as above, ARGUMENT (a hard link), IO (no regular file, or no

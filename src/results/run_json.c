@@ -27,7 +27,7 @@ done:
 
 /* ---- Reading --------------------------------------------------------------- */
 
-static const uint64_t max_json_bytes = (uint64_t)1 << 28; /* a command line's worth of inputs, and more */
+static const uint64_t max_json_bytes = (uint64_t)1 << 24; /* a command line's worth of inputs, and more */
 
 /* "name value" lines again. *out: NULL where it is no object of texts. */
 static sal_status read_settings(char **out, const json_t *settings)

@@ -315,6 +315,28 @@ static sal_status remove_output(void *context, const sal_run_folder *folder, con
     return sal_run_temporary_suffix(name) ? sal_run_file_discard(folder, name) : sal_run_file_remove(folder, name);
 }
 
+/* A folder of a file's name is somebody's own, and would stop the removal half way. */
+static sal_status check_output(void *context, const sal_run_folder *folder, const char *name)
+{
+    sal_status st = SAL_OK;
+    int is_folder;
+    if (!is_ours(context, name) || sal_run_temporary_suffix(name))
+        return SAL_OK;
+    TRY(sal_run_file_is_folder(&is_folder, folder, name));
+    if (is_folder)
+        st = sal_fail(
+            SAL_ERROR_ARGUMENT,
+            "%s/%s: is a folder where a file of the run's should be: move it away, or choose another run folder",
+            folder->path, name);
+done:
+    return st;
+}
+
+static sal_status check_outputs(removal *r)
+{
+    return each_file(&r->folder, picture_count(r), 0, check_output, r);
+}
+
 static sal_status remove_outputs(removal *r)
 {
     return each_file(&r->folder, picture_count(r), 0, remove_output, r);
@@ -352,6 +374,7 @@ sal_status sal_run_remove(const char *folder)
     TRY(open_removal(&is_run, &r, folder));
     if (!is_run)
         goto done;
+    TRY(check_outputs(&r));
     TRY(remove_stores(&r));
     TRY(remove_outputs(&r));
     TRY(remove_folders(&r.folder, picture_count(&r), 0));
@@ -388,6 +411,7 @@ sal_status sal_run_remove_shard(const char *folder, const sal_run *run)
     TRY(check_unused(&r.folder, name));
     TRY(check_unused(&r.folder, SAL_STORE_WHOLE));
     TRY(take_settings(&r, name));
+    TRY(check_outputs(&r));
     TRY(remove_store(&r.folder, name));
     TRY(remove_merged(&r.folder));
     TRY(remove_outputs(&r));

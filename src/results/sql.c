@@ -150,7 +150,7 @@ sal_status sal_sql_check_pages(sal_sql *s, const char *schema)
     sqlite3_stmt *check = NULL;
     char text[64];
     int row;
-    snprintf(text, sizeof text, "PRAGMA %s.quick_check(1)", schema);
+    snprintf(text, sizeof text, "PRAGMA %s.integrity_check(1)", schema);
     TRY(sal_sql_prepare(&check, s, text));
     TRY(sal_sql_step(&row, s, check));
     const char *found = row ? sal_sql_text(check, 0) : NULL;

@@ -7,6 +7,8 @@
 #include "base/plain_locale.h"
 #include "sweep/settings.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -23,6 +25,23 @@ static sal_status hash_list(char sha256[SAL_DIGEST_SIZE], const sal_dataset *d)
     if (st == SAL_OK)
         st = sal_run_hash(sha256, text, size);
     free(text);
+    return st;
+}
+
+/* Pictures of the run's list that are not among those named now are gone. One that is there was never named: the list
+ * may come from anywhere, and salmap reads what it is told to. */
+static sal_status check_gone(const sal_sweep_state *s, const sal_dataset *then)
+{
+    sal_status st = SAL_OK;
+    const char *file;
+    TRY(sal_dataset_unnamed(&file, then, s->dataset));
+    if (file)
+        st =
+            sal_fail(SAL_ERROR_ARGUMENT,
+                     "%s/" SAL_RUN_MANIFEST
+                     ": lists %s, which is there and is none of the pictures that are named: choose another run folder",
+                     s->folder, file);
+done:
     return st;
 }
 
@@ -57,6 +76,7 @@ static sal_status reconcile_list(sal_sweep_state *s)
                       s->folder, then->count, s->dataset->count, what);
         goto done;
     }
+    TRY(check_gone(s, then));
     s->frozen = then;
     s->dataset = then;
     then = NULL;
@@ -147,26 +167,61 @@ typedef struct result_folders {
     size_t count;
 } result_folders;
 
-/* Those that are there. */
+/* Those that are there: of whatever run, since --restart removes what an earlier one made. */
+static sal_status find_in(result_folders *out, size_t *room, const char *folder)
+{
+    sal_status st = SAL_OK;
+    DIR *entries = opendir(folder);
+    struct stat info;
+    for (struct dirent *e; entries && (e = readdir(entries)) != NULL;)
+        if (isdigit((unsigned char)e->d_name[0]) && fstatat(dirfd(entries), e->d_name, &info, 0) == 0 &&
+            S_ISDIR(info.st_mode)) {
+            TRY(sal_grow(&out->list, room, out->count + 1, sizeof *out->list, "folders"));
+            out->list[out->count++] = (result_folder){info.st_dev, info.st_ino};
+        }
+done:
+    if (entries)
+        closedir(entries);
+    return st;
+}
+
 static sal_status find_result_folders(result_folders *out, const sal_sweep_state *s)
 {
     static const char *const kinds[] = {SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
     sal_status st = SAL_OK;
     char *path = NULL;
-    struct stat info;
     size_t room = 0;
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
-        for (size_t n = 0; n * SAL_NAMES_OF_A_FOLDER < s->dataset->count; n++) {
-            char name[64];
-            snprintf(name, sizeof name, "%s/%03zu", kinds[k], n);
-            free(path);
-            path = NULL;
-            TRY(sal_run_path(&path, s->folder, name));
-            if (stat(path, &info) != 0)
-                continue;
-            TRY(sal_grow(&out->list, &room, out->count + 1, sizeof *out->list, "folders"));
-            out->list[out->count++] = (result_folder){info.st_dev, info.st_ino};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        free(path);
+        TRY(sal_run_path(&path, s->folder, kinds[k]));
+        TRY(find_in(out, &room, path));
+    }
+done:
+    free(path);
+    return st;
+}
+
+/* A list that --restart would remove. */
+static sal_status check_list(const sal_sweep_state *s)
+{
+    static const char *const names[] = {SAL_RUN_MANIFEST, SAL_RUN_CSV};
+    sal_status st = SAL_OK;
+    struct stat list, own;
+    char *path = NULL;
+    if (!s->dataset->manifest || !s->options.restart || s->options.input_count == 0 ||
+        stat(s->options.inputs[0], &list) != 0)
+        return SAL_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        free(path);
+        TRY(sal_run_path(&path, s->folder, names[i]));
+        if (stat(path, &own) == 0 && own.st_dev == list.st_dev && own.st_ino == list.st_ino) {
+            st = sal_fail(SAL_ERROR_ARGUMENT,
+                          "%s: is a file of the run itself, which --restart removes: put a copy of "
+                          "it elsewhere",
+                          s->options.inputs[0]);
+            goto done;
         }
+    }
 done:
     free(path);
     return st;
@@ -251,6 +306,7 @@ static sal_status check_folder(sal_sweep_state *s)
     int in_shards;
     TRY(sal_run_refuse_foreign(s->folder, s->dataset->count));
     TRY(check_inputs(s));
+    TRY(check_list(s));
     TRY(sal_run_exists(&in_shards, s->folder, SAL_STORE_SHARDS));
     if (in_shards && s->options.shards == 1)
         TRY(sal_run_refuse_table(s->folder));
@@ -346,6 +402,18 @@ static void count_pictures(sal_sweep_state *s)
         s->progress.pictures += (size_t)sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards);
 }
 
+/* Until all is done again, it would tell of results that are no longer. */
+static sal_status remove_table(const sal_sweep_state *s)
+{
+    sal_status st = SAL_OK;
+    sal_run_folder folder = {.fd = -1};
+    TRY(sal_run_folder_open(&folder, s->folder));
+    TRY(sal_run_file_remove(&folder, SAL_RUN_CSV));
+done:
+    sal_run_folder_close(&folder);
+    return st;
+}
+
 sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
@@ -361,6 +429,8 @@ sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine)
     TRY(open_run(s, engine));
     sal_run_unlock(&lock);
     TRY(look_around(s));
+    if (s->options.shards == 1 && s->count > 0)
+        TRY(remove_table(s));
     /* What shards were merged into is no longer what they are. */
     if (s->options.shards > 1 && s->count > 0) {
         TRY(sal_sweep_lock(&lock, s));

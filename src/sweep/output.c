@@ -179,7 +179,7 @@ sal_status sal_output_write(sal_output *out, const sal_output_job *job)
     display d = {0};
     float *owned = NULL;
     const float *map = job->map;
-    int written = 0;
+    int written = 0, was_there[SAL_FILE_COUNT] = {0};
     size_t pixels;
     TRY(sal_size_mul(&pixels, (size_t)p->net_height, (size_t)p->net_width, "a map"));
     if (!map) {
@@ -191,13 +191,15 @@ sal_status sal_output_write(sal_output *out, const sal_output_job *job)
     sal_map_summarize(&out->summary, d.values, p->net_height, p->net_width);
     TRY(name_files(out, job));
     for (; written < SAL_FILE_COUNT; written++)
-        if (out->paths[written])
+        if (out->paths[written]) {
+            was_there[written] = access(out->paths[written], F_OK) == 0;
             TRY(write_file((sal_output_file)written, out, map, &d, job));
+        }
     publish_paths(out);
 done:
     if (st != SAL_OK)
         while (written-- > 0)
-            if (out->paths[written])
+            if (out->paths[written] && !was_there[written])
                 unlink(out->paths[written]);
     sal_free(owned);
     sal_free(d.owned);

@@ -53,6 +53,24 @@ class Outputs(Case):
         self.assertEqual(os.path.basename(results[0]["maps"][0]["npy"]), "b-2.npy")
         self.assertEqual(self.read(path), data)
 
+    def test_inputs_that_links_lead_to_are_never_overwritten(self):
+        for folder in (self.out, os.path.join(self.folder, "links")):
+            os.mkdir(folder)
+        data = files.npy((32, 32), [float(i) for i in range(1024)])
+        path = self.write("out/b.npy", data)
+        link = os.path.join(self.folder, "links/b.npy")
+        os.symlink(path, link)
+        results = self.explain(link)
+        self.assertEqual(os.path.basename(results[0]["maps"][0]["npy"]), "b-2.npy")
+        self.assertEqual(self.read(path), data)
+
+    def test_a_picture_that_cannot_be_written_takes_nothing_along(self):
+        """Its map cannot be: a folder has the name. The overlay of an earlier run stays, a file that is new goes."""
+        os.makedirs(os.path.join(self.out, "scale_02.npy"))
+        self.write("out/scale_02.saliency.png", b"precious")
+        done = self.check(["explain", MODEL, SCALE, "-o", self.out], 3, "scale_02.npy")
+        self.assertEqual(sorted(os.listdir(self.out)), ["scale_02.npy", "scale_02.saliency.png"], done.err)
+
     def test_a_folder_of_pictures_is_sorted_and_skips_results(self):
         os.mkdir(self.out)
         for name in ("c.png", "a.png", "b.png"):

@@ -202,6 +202,35 @@ class ForeignFolders(RunFolderCase):
                         shutil.rmtree(self.out, ignore_errors=True)
                         self.assertEqual(self.everything(), before)
 
+    def test_a_restart_keeps_what_it_reads(self):
+        """Pictures in folders that an earlier run of more pictures had, and lists that are the run's own."""
+        top = self.draw_many(2)
+        self.sweep(top)
+        mine = self.put("RUN/maps/001/mine.npy", files.npy((8, 8), [0.5] * 64))
+        before = self.everything()
+        self.sweep(mine, "--restart", code=2, texts=["lies where results go"])
+        for name in ("RUN/manifest.csv", "RUN/results.csv"):
+            self.sweep(self.path(name), "--root", top, "--restart", code=2,
+                       texts=[name + ": is a file of the run itself, which --restart removes: put a copy of it elsewhere\n"])
+        self.assertEqual(self.everything(), before)
+
+    def test_patterns_that_match_the_run(self):
+        top = self.draw_many(3)
+        run = os.path.join(top, "run")
+        for _ in range(2):
+            self.sweep(os.path.join(top, "*"), run=run)
+        self.sweep(os.path.join(top, "*"), "--restart", run=run)
+
+    def test_folders_that_only_look_like_a_run_s(self):
+        """A scanner's run.json is no reason to leave its pictures out."""
+        top = self.draw_many(2)
+        os.mkdir(os.path.join(top, "scan7"))
+        for name in ("run.json", "manifest.csv"):
+            self.put(os.path.join(top, "scan7", name), b'{"scanner": 7}')
+        shutil.copy(os.path.join(top, sorted(os.listdir(top))[0]), os.path.join(top, "scan7/more.png"))
+        self.sweep(top)
+        self.assertEqual(len(self.read(self.path("RUN/manifest.csv")).splitlines()), 1 + 3)
+
     def test_pictures_among_the_results_are_found_however_they_are_called(self):
         top = self.draw_many(1)
         self.sweep(top)
@@ -562,12 +591,60 @@ class ReceivedRuns(RunFolderCase):
             self.edit("RUN/results.sqlite", "UPDATE pictures SET status = '%s' WHERE id = 3" % status)
             self.exports(": table pictures, picture 3: its status is none")
 
+    def plant_index(self, database, table, columns, change):
+        """An index that tells of other rows than its table: `change` is made while SQLite does not know of it."""
+        sql = "CREATE INDEX look ON %s(%s)" % (table, columns)
+        self.edit(database, sql)
+        with closing(sqlite3.connect(self.path(database))) as base:
+            (root,) = base.execute("SELECT rootpage FROM sqlite_master WHERE name = 'look'").fetchone()
+        self.edit(database, "PRAGMA writable_schema = ON", "DELETE FROM sqlite_master WHERE name = 'look'")
+        self.edit(database, change)
+        self.edit(database, "PRAGMA writable_schema = ON",
+                  "INSERT INTO sqlite_master VALUES('index', 'look', '%s', %d, '%s')" % (table, root, sql))
+
+    def test_an_index_that_tells_of_other_rows(self):
+        """A merge would look at its rows and take the table's."""
+        for table, columns, change in (
+            ("maps", "picture, rank, map_file, overlay_file", "UPDATE maps SET map_file = 'notes.txt'"),
+            ("maps", "picture, rank, map_file, overlay_file", "UPDATE maps SET picture = 999 WHERE picture ="
+             " (SELECT min(picture) FROM maps)"),
+            ("pictures", "path, status", "DELETE FROM pictures WHERE id = (SELECT max(id) FROM pictures)"),
+        ):
+            with self.subTest(change=change):
+                shutil.rmtree(self.result, ignore_errors=True)
+                shutil.rmtree(self.out, ignore_errors=True)
+                self.shards(self.top)
+                self.plant_index("RUN/shards/0-of-2.sqlite", table, columns, change)
+                self.put("RUN/notes.txt", b"hostile")
+                for arguments in ([self.result, "-o", self.out], [self.result]):
+                    self.merge(*arguments, code=1, texts=["RUN/shards/0-of-2.sqlite: is damaged, or no results of salmap ("])
+                    self.assertFalse(os.path.exists(self.path("out/notes.txt")))
+                shutil.rmtree(self.result)
+                self.sweep(self.top)
+                self.plant_index("RUN/results.sqlite", table, columns, change)
+                self.sweep(self.top, code=1, texts=["is damaged, or no results of salmap (", "--restart begins anew"])
+
+    def test_pictures_that_were_never_named_are_not_read(self):
+        """The list of a run that somebody sent has one more, which is there."""
+        names = sorted(os.listdir(self.top))
+        secret = self.put("private/secret.png", self.read(os.path.join(self.top, names[0])))
+        self.put("list.csv", ("path\n" + "\n".join([*names, secret]) + "\n").encode())
+        os.rename(self.path("private"), self.path("away"))
+        self.sweep(self.path("list.csv"), "--root", self.top, code=3)
+        os.rename(self.path("away"), self.path("private"))
+        before = self.everything()
+        self.sweep(self.top, code=2, texts=["RUN/manifest.csv: lists %s, which is there and is none of the pictures that are named"
+                                            % secret])
+        self.assertEqual(self.everything(), before)
+        shutil.rmtree(self.path("private"))
+        self.sweep(self.top, code=3)
+
     def test_a_list_that_is_all_hole(self):
         """Gigabytes that take no room on the disk: refused at their head."""
         self.sweep(self.draw_many(2))
         with open(self.path("RUN/manifest.csv"), "wb") as f:
             f.truncate(3 << 30)
-        self.check(["export", self.result], 1, "RUN/manifest.csv: holds null bytes")
+        self.check(["export", self.result], 1, "RUN/manifest.csv: holds null bytes: ")
 
     def test_types_that_are_others(self):
         """A run that goes on would write other values."""
@@ -747,6 +824,10 @@ class ReceivedRuns(RunFolderCase):
         before = self.everything()
         for name in ("1-of-2.sqlite", "new.csv"):
             self.check(["export", self.result, "-o", self.path("RUN/shards", name)], 2, "lies among the run's own shards")
+            self.assertEqual(self.everything(), before)
+        for ending in ("-journal", "-wal", "-shm", "-in-flight"):
+            self.check(["export", self.result, "-o", self.path("RUN/results.sqlite" + ending)], 2,
+                       "is a name of what lies beside the run's own results.sqlite")
             self.assertEqual(self.everything(), before)
 
     def test_names_that_are_almost_a_shard_s(self):

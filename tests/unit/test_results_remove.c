@@ -343,8 +343,12 @@ Test(removing, takes_all_shards_or_none)
 Test(removing, keeps_the_description_where_something_is_left)
 {
     put_run();
+    put_store("results.sqlite");
     make_folder(scratch("run/maps/000/a5.npy"));
-    expect_error(sal_run_remove(folder()), SAL_ERROR_IO, "{}/run/maps/000/a5.npy: cannot remove: Is a directory");
+    expect_error(sal_run_remove(folder()), SAL_ERROR_ARGUMENT,
+                 "{}/run/maps/000/a5.npy: is a folder where a file of the run's should be: move it away, or choose "
+                 "another run folder");
+    cr_expect(exists(scratch("run/results.sqlite")), "found before the first file goes");
     cr_expect(exists(scratch("run/run.json")));
     cr_expect(exists(scratch("run/manifest.csv")));
     (void)remove(scratch("run/maps/000/a5.npy"));
