@@ -7,7 +7,7 @@ import time
 PASSED, FAILED, LEFT_OUT = "passed", "**FAILED**", "left out"
 WAITING, AT_WORK, DONE = "not begun", "cut off, or still at work", "done"
 # Of the time that there is, for what is run side by side.
-SHARE_OF_CHECKS = 0.55
+SHARE_OF_CHECKS = 0.5
 
 
 class Broken(Exception):
@@ -16,6 +16,13 @@ class Broken(Exception):
     def __init__(self, text, short=None):
         super().__init__(text)
         self.short = short or text.splitlines()[0]
+
+
+class OutOfTime(Broken):
+    """It was not begun: other work took the time that there was."""
+
+    def __init__(self):
+        super().__init__("no time was left")
 
 
 def run(command, limit=1800, **options):
@@ -65,10 +72,6 @@ class Part:
     def seconds_left(self):
         return self.report.seconds_left()
 
-    def limit(self, most=1800):
-        """Seconds that a program of this part may take."""
-        return min(most, self.seconds_left())
-
     def work(self, function, *args):
         """What breaks in it is a failed check."""
         self.state = AT_WORK
@@ -88,10 +91,11 @@ class Report:
         self.args = args
         self.parts = []
         self.lock = threading.RLock()
-        self.end = time.monotonic() + 60 * args.minutes if args.minutes else None
+        self.began = time.monotonic()
 
-    def seconds_left(self):
-        return max(self.end - time.monotonic(), 0) if self.end else float("inf")
+    def seconds_left(self, share=1):
+        """Until the share of the time is over."""
+        return self.began + share * 60 * self.args.minutes - time.monotonic() if self.args.minutes else float("inf")
 
     def part(self, title):
         part = Part(self, title)

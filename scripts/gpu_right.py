@@ -5,6 +5,7 @@ Errors of gradients are relative (L2 over a picture), the worst picture counts, 
 """
 import collections
 import concurrent.futures
+import contextlib
 import datetime
 import json
 import os
@@ -17,7 +18,7 @@ import threading
 import numpy as np
 
 from bench_child import Child, Failed
-from gpu_part import FAILED, LEFT_OUT, PASSED, SHARE_OF_CHECKS, Broken, run, table
+from gpu_part import FAILED, LEFT_OUT, PASSED, SHARE_OF_CHECKS, Broken, OutOfTime, run, table
 
 HERE = pathlib.Path(__file__).resolve().parent
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
@@ -29,6 +30,13 @@ KINKED_FP32 = 1e-2
 ANOTHER_GRADIENT = 0.5
 # Of 255: rounding differs between devices, and turns a level now and then. Held in float32.
 LEVELS = 2
+# Those that are timed, and the batches. The last batch needs most memory.
+NETWORKS = ("resnet50", "vgg16", "mobilenet_v2", "efficientnet_b0", "convnext_tiny")
+BATCHES = ((1, 64), (256,))
+LARGEST = 256
+# Where time is short, these of the architectures come first.
+FIRST = ("resnet50", "vgg16_bn", "mobilenet_v3_small", "densenet121", "convnext_tiny", "inception_v3", "efficientnet_b0",
+         "shufflenet_v2_x1_0")
 SANITIZERS = ("memcheck", "racecheck", "initcheck", "synccheck")
 PROGRAMS = {
     "salmap": ("salmap", "bin/salmap"),
@@ -79,14 +87,23 @@ class Prepared:
         self.args = args
         self.turn = threading.Semaphore(max(args.jobs, 1))
         self.peaks = {}
-        self.pool = concurrent.futures.ThreadPoolExecutor(1)
+        self.pool = concurrent.futures.ThreadPoolExecutor(2)
         wanted = not args.quick and not args.stand_in
         self.architectures = self.pool.submit(self.write_architectures) if wanted else None
+        self.exports = self.pool.submit(self.export_networks) if wanted else None
 
     def write_architectures(self):
         out = self.args.folder / "architectures"
         out.mkdir()
         run([sys.executable, HERE / "make_architectures.py", "--jobs", max(self.args.jobs // 2, 2), out])
+        return out
+
+    def export_networks(self):
+        """{name: ONNX file}, of the networks that are timed, with PyTorch's weights and pictures beside it."""
+        out = {}
+        for name in NETWORKS:
+            export(sys.executable, self.args.folder, name, LARGEST)
+            out[name] = self.args.folder / f"{name}.onnx"
         return out
 
     def references(self):
@@ -95,14 +112,27 @@ class Prepared:
             raise Broken("not asked for")
         return self.architectures.result()
 
-    def run(self, part, command, **options):
-        """run(), when it is this program's turn."""
+    def networks(self):
+        """What export_networks() gives, likewise."""
+        if not self.exports:
+            raise Broken("not asked for")
+        return self.exports.result()
+
+    @contextlib.contextmanager
+    def own_turn(self, part):
+        """When it comes; raises OutOfTime where that is too late."""
         with self.turn:
-            limit = part.limit() if part.seconds_left() == float("inf") else SHARE_OF_CHECKS * 60 * part.args.minutes
-            return run(command, limit=min(limit, part.limit()), **options)
+            if part.report.seconds_left(SHARE_OF_CHECKS) <= 0:
+                raise OutOfTime
+            yield
+
+    def run(self, part, command, **options):
+        """run(), when it is this program's turn. Where time is short, one that takes half of it hangs."""
+        with self.own_turn(part):
+            return run(command, limit=30 * self.args.minutes if self.args.minutes else 1800, **options)
 
     def side_by_side(self, function, items):
-        """What function makes of each, or the Broken that it raised, in their order."""
+        """What function makes of each, or the Broken that it raised, in their order; begun in that order, too."""
 
         def one(item):
             try:
@@ -115,6 +145,18 @@ class Prepared:
 
     def close(self):
         self.pool.shutdown(cancel_futures=True)
+
+
+def export(python, folder, name, batch):
+    """Writes NAME.onnx, NAME.pt and NAME.inputs, of `batch` pictures, with PyTorch."""
+    run([python, HERE / "bench_pytorch.py", "export", name, folder, batch], env={**os.environ, "PYTHONPATH": str(HERE)})
+
+
+def conclude(part, name, wrong, done, left_out):
+    """The check of a part whose work may be cut short."""
+    part.check(name, FAILED if wrong else PASSED if done else LEFT_OUT, "; ".join(wrong[:5]) or done or "no time was left")
+    if left_out and (wrong or done):
+        part.check(f"{name}, the rest", LEFT_OUT, f"no time was left for {left_out}")
 
 
 # ---- What the machine is ----------------------------------------------------
@@ -161,19 +203,24 @@ def machine(part):
 
 def plans(part, prepared):
     """Which way each convolution goes. A kernel of ours in cuDNN's place, a part of cuDNN that is missing and a plan
-    that had to be replaced are failures: each is right, and none is what was planned."""
+    that had to be replaced are failures: each is right, and none is what was planned. What is planned here need not be
+    when networks are timed: plans are kept."""
     args = part.args
-    rows, wrong = [], []
+    rows, wrong, left_out = [], [], []
 
     def plan(what):
-        name, model, precision = what
-        text = prepared.run(part, [program(args, "salmap"), "plan", model, "--json", *on_device(args, precision)])
+        _, model, precision, batch = what
+        text = prepared.run(part, [program(args, "salmap"), "plan", model, "--json", *on_device(args, precision),
+                                   *(["--batch", batch] if batch else [])])
         steps = json.loads(text)["steps"]
         return steps, collections.Counter(s["algorithm"] or "none" for s in steps if s["kind"].startswith("conv"))
 
-    def add(networks):
-        work = [(name, model, precision) for name, model in networks for precision in precisions(args)]
-        for (name, _, precision), result in zip(work, prepared.side_by_side(plan, work)):
+    def add(work):
+        for (name, _, precision, batch), result in zip(work, prepared.side_by_side(plan, work)):
+            name = f"{name}, batch {batch}" if batch else name
+            if isinstance(result, OutOfTime):
+                left_out.append(f"{name} {precision}")
+                continue
             if isinstance(result, Broken):
                 wrong.append(f"{name} {precision}: {result.short}")
                 continue
@@ -183,13 +230,18 @@ def plans(part, prepared):
             wrong.extend(f"{name} {precision}, {s['name']}: {s['note']}" for s in steps if "note" in s)
         part.show(table(("network", "precision", "convolutions, forward and backward"), rows))
 
-    add([(model.stem, model) for model in models(args)])
-    if prepared.architectures:
-        try:
-            add([(model.parent.name, model) for model in sorted(prepared.references().glob("*/model.onnx"))])
-        except Broken as error:
-            part.check("plans of whole architectures", LEFT_OUT, error.short)
-    part.check("convolutions as planned", FAILED if wrong else PASSED, "; ".join(wrong[:5]) or f"{len(rows)} plans")
+    add([(model.stem, model, precision, 0) for model in models(args) for precision in precisions(args)])
+    try:
+        fast = [p for p in ("fp16", "bf16", "tf32") if p in precisions(args)]
+        add([(name, model, precision, batch) for batch in (64, 1, 256) for name, model in prepared.networks().items()
+             for precision in fast])
+        if not args.minutes:
+            add([(model.parent.name, model, precision, 0) for model in sorted(prepared.references().glob("*/model.onnx"))
+                 for precision in precisions(args)])
+    except Broken as error:
+        if prepared.exports:
+            part.check("plans of PyTorch's networks", LEFT_OUT, error.short)
+    conclude(part, "convolutions as planned", wrong, f"{len(rows)} plans" if rows else "", "; ".join(left_out[:5]))
     return part.text
 
 
@@ -209,8 +261,9 @@ def conformance(part, prepared):
     lines, problems = [], []
     for (precision, k), result in zip(work, prepared.side_by_side(one, work)):
         broken = isinstance(result, Broken)
+        outcome = LEFT_OUT if isinstance(result, OutOfTime) else FAILED if broken else PASSED
         name = f"every step alone, {precision}" + (f", part {k + 1} of {pieces}" if pieces > 1 else "")
-        part.check(name, FAILED if broken else PASSED, result.short if broken else result)
+        part.check(name, outcome, result.short if broken else result)
         (problems if broken else lines).append(f"\n```\n{result}\n```\n" if broken else f"- {name}: {result}")
     return "\n".join(lines + problems)
 
@@ -220,12 +273,12 @@ def gradients(part, prepared, model, inputs, precision, tag):
     args = part.args
     raw = args.folder / f"{tag}.raw"
     np.asarray(inputs, np.float32).tofile(raw)
-    with prepared.turn:
+    with prepared.own_turn(part):
         child = Child([program(args, "bench_gradient"), honest(args), model, raw, len(inputs), 1, "GRADIENTS", args.device,
                        *([precision] if args.device != "cpu" else [])], args.folder / f"{tag}.gradients")
         try:
-            child.ready(part.limit())
-            child.finish(part.limit())
+            child.ready()
+            child.finish()
         except Failed as error:
             raise Broken(str(error)) from error
     return child.result().reshape(np.shape(inputs))
@@ -238,11 +291,12 @@ def whole_networks(part, prepared):
     except Broken as error:
         part.check("whole networks", LEFT_OUT, f"no references of PyTorch: {error.short}")
         return "Left out: no references."
-    networks = sorted(p for p in folder.iterdir() if (p / "inputs.npy").exists())
+    networks = sorted((p for p in folder.iterdir() if (p / "inputs.npy").exists()),
+                      key=lambda p: (FIRST.index(p.name) if p.name in FIRST else len(FIRST), p.name))
     if not networks:
         raise Broken(f"{folder} holds no references")
     columns = [(prefix, precision) for prefix in ("smooth_", "") for precision in precisions(args)]
-    wrong = []
+    wrong, left_out, done = [], [], 0
 
     def one(what):
         network, (prefix, precision) = what
@@ -251,10 +305,16 @@ def whole_networks(part, prepared):
                         np.load(network / "inputs.npy"), precision, f"{network.name}-{prefix}{precision}")
         return relative_l2(got, want)
 
+    # Each precision of the first networks comes before the rest.
     work = [(network, column) for network in networks for column in columns]
     cells = {}
     for (network, (prefix, precision)), error in zip(work, prepared.side_by_side(one, work)):
         name = f"{network.name} {prefix.strip('_') or 'as it is'} {precision}"
+        if isinstance(error, OutOfTime):
+            left_out.append(name)
+            cells[network.name, prefix, precision] = ""
+            continue
+        done += 1
         if isinstance(error, Broken):
             wrong.append(f"{name}: {error.short}")
             error = float("nan")
@@ -264,7 +324,8 @@ def whole_networks(part, prepared):
             if not within(error, TOLERANCE[precision] if prefix else KINKED_FP32):
                 wrong.append(f"{name}: {error:.1e}")
         cells[network.name, prefix, precision] = f"{error:.1e}"
-    part.check("whole networks", FAILED if wrong else PASSED, "; ".join(wrong[:5]) or f"{len(networks)} networks")
+    conclude(part, "whole networks", wrong, f"{done} gradients of {len(networks)} networks" if done else "",
+             f"{len(left_out)} gradients, from {left_out[0]} on" if left_out else "")
     header = ["network", *(f"{'smooth' if prefix else 'ReLU'} {precision}" for prefix, precision in columns)]
     rows = [[network.name, *(cells[network.name, *column] for column in columns)] for network in networks]
     return (f"Gradients against PyTorch's in double precision. Held to: smooth networks {tolerances(args)}; ReLU networks "
@@ -291,7 +352,7 @@ def explain(part, prepared, model, folder, device, precision):
 
 def like_the_cpu(part, prepared):
     args = part.args
-    rows, wrong = [], []
+    rows, wrong, left_out = [], [], []
 
     def one(what):
         model, precision = what
@@ -305,6 +366,9 @@ def like_the_cpu(part, prepared):
         broken = next((r for r in (want, got) if isinstance(r, Broken)), None)
         if precision is None and not broken:
             continue
+        if isinstance(broken, OutOfTime):
+            left_out.append(f"{model.stem} {precision or 'cpu'}")
+            continue
         if broken:
             wrong.append(f"{model.stem} {precision or 'cpu'}: {broken.short}")
             continue
@@ -316,7 +380,7 @@ def like_the_cpu(part, prepared):
             wrong.append(f"{model.stem} {precision}: {error:.1e}")
         elif precision == "fp32" and not (within(levels, LEVELS) and within(overlay, LEVELS)):
             wrong.append(f"{model.stem} {precision}: the map by {levels:.1f} levels, the overlay by {overlay}")
-    part.check("explain, GPU against CPU", FAILED if wrong else PASSED, "; ".join(wrong[:5]) or f"{len(rows)} runs")
+    conclude(part, "explain, GPU against CPU", wrong, f"{len(rows)} runs" if rows else "", "; ".join(left_out))
     header = ("model", "precision", "gradient, relative L2", "map, levels of 255", "overlay, levels", "speed")
     return (f"The sample scales. Held in fp32: gradients to {KINKED_FP32:g}, maps and overlays to {LEVELS} levels; gradients in "
             f"other precisions to {ANOTHER_GRADIENT:g}.\n\n" + table(header, rows))
@@ -334,8 +398,8 @@ def demo(part, prepared):
     tried = ("fp16",) if args.stand_in == "rehearsal" else precisions(args)
     for precision, result in zip(tried, prepared.side_by_side(one, tried)):
         broken = isinstance(result, Broken)
-        part.check(f"demo networks told apart, {precision}", FAILED if broken else PASSED,
-                   result.short if broken else "")
+        part.check(f"demo networks told apart, {precision}",
+                   LEFT_OUT if isinstance(result, OutOfTime) else FAILED if broken else PASSED, result.short if broken else "")
         lines.append(f"- {precision}:\n\n```\n{result}\n```" if broken else f"- {precision}: {result}")
     return "\n".join(lines)
 
@@ -366,7 +430,7 @@ def sanitizers(part, prepared):
         if isinstance(out, Broken):
             # Some hosts let no debugger at the device: that finds nothing, and clears nothing.
             refused = "Device not supported" in str(out)
-            part.check(f"{tool}, {name}", LEFT_OUT if refused else FAILED,
+            part.check(f"{tool}, {name}", LEFT_OUT if refused or isinstance(out, OutOfTime) else FAILED,
                        "this host lets no debugger at the device" if refused else out.short)
             lines.append(f"- {tool}, {name}:\n\n```\n{out}\n```")
             continue
@@ -376,5 +440,6 @@ def sanitizers(part, prepared):
     return "\n".join(lines)
 
 
+# Each goes on as it gets its turns.
 PARTS = (("Plans", plans), ("Every step alone", conformance), ("Whole networks", whole_networks),
          ("GPU against CPU", like_the_cpu), ("Demo", demo), ("compute-sanitizer", sanitizers))

@@ -11,12 +11,8 @@ import numpy as np
 
 from bench_child import Child, Failed
 from gpu_part import FAILED, LEFT_OUT, PASSED, Broken, run, table
-from gpu_right import HERE, honest, on_device, precisions, program
+from gpu_right import BATCHES, HERE, LARGEST, export, honest, on_device, precisions, program
 
-NETWORKS = ("resnet50", "vgg16", "mobilenet_v2", "efficientnet_b0", "convnext_tiny")
-# The last ones need most memory, and are opened when the others are closed.
-BATCHES = ((1, 64), (256,))
-LARGEST = 256
 RUNS = 20
 # With --lean, and with torch.compile, which takes up to a minute a network.
 USUAL_BATCH = 64
@@ -85,12 +81,6 @@ def can_compile(python):
     return False
 
 
-def export(part, python, name, batch):
-    """Writes NAME.onnx, NAME.pt and NAME.inputs, of `batch` pictures, with PyTorch."""
-    run([python, HERE / "bench_pytorch.py", "export", name, part.args.folder, batch], limit=part.limit(300),
-        env={**os.environ, "PYTHONPATH": str(HERE)})
-
-
 def write_demo_inputs(args, batch):
     np.random.default_rng(1).standard_normal((batch, 3, 192, 192), np.float32).tofile(args.folder / "demo.inputs")
 
@@ -120,7 +110,7 @@ class Row:
             self.children["lean"] = ours("lean")
         if python:
             self.children["eager"] = theirs("eager")
-            if compiles and batch == USUAL_BATCH:
+            if compiles and batch == USUAL_BATCH and precision == "fp16":
                 self.children["compile"] = theirs("compile")
         self.problems = {}
 
@@ -217,11 +207,14 @@ def speed_of_gradients(part, prepared):
     largest = 2 if args.stand_in else LARGEST
     batches = ((1, 2),) if args.stand_in else BATCHES
     left_out = []
+    networks = {}
+    with contextlib.suppress(Broken):
+        networks = prepared.networks()
     if python and args.stand_in:
-        export(part, python, "demo", largest)
+        export(python, args.folder, "demo", largest)
         waves = [[("demo", args.folder / "demo.onnx", 192)]]
-    elif python:
-        waves = [[(name, args.folder / f"{name}.onnx", 224)] for name in NETWORKS]
+    elif networks:
+        waves = [[(name, model, 224)] for name, model in networks.items()]
     else:
         write_demo_inputs(args, largest)
         (args.folder / "demo.inputs").rename(args.folder / "honest.inputs")
@@ -232,8 +225,6 @@ def speed_of_gradients(part, prepared):
         if part.seconds_left() < SECONDS_OF_A_NETWORK:
             left_out.append(names)
             continue
-        if python and not args.stand_in:
-            export(part, python, networks[0][0], largest)
         for sizes in batches:
             wave(part, prepared, networks, sizes, python, compiles)
     part.check("speed of gradients", FAILED if prepared.broken or not prepared.timed else PASSED,
@@ -267,11 +258,12 @@ def speed_of_sweeps(part, prepared):
         picture = scales[k % len(scales)]
         (folder / f"{k:04d}{picture.suffix}").write_bytes(picture.read_bytes())
     text = run([program(args, "salmap"), "sweep", honest(args), folder, "-o", args.folder / "run", *on_device(args)],
-               limit=part.limit(300))
+               limit=2 * LIMIT)
     with open(args.folder / "run/results.csv", encoding="utf-8") as results:
         rows = sum(1 for _ in results) - 1
     part.check("sweep", PASSED if rows == count else FAILED, f"{rows} rows of {count} pictures")
     return f"{count} pictures of 192 pixels and more, maps and overlays written:\n\n```\n{text.strip()}\n```"
 
 
-PARTS = (("Speed of maps", speed_of_maps), ("Speed of gradients", speed_of_gradients), ("Sweep", speed_of_sweeps))
+# What may take all the time that is left comes last.
+PARTS = (("Speed of maps", speed_of_maps), ("Sweep", speed_of_sweeps), ("Speed of gradients", speed_of_gradients))

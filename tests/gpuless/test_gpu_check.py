@@ -22,7 +22,7 @@ import gpu_speed
 
 BUILD = pathlib.Path(sys.argv.pop()).resolve() if len(sys.argv) > 1 else None
 SECTIONS = ("Machine", "Plans", "Every step alone", "Whole networks", "GPU against CPU", "Demo", "compute-sanitizer",
-            "Speed of maps", "Speed of gradients", "Sweep")
+            "Speed of maps", "Sweep", "Speed of gradients")
 # Of the demo: with and without a label.
 PICTURES = ("scale_00", "scale_01", "scale_12")
 PROGRAMS = ("salmap", "tests/conformance/conformance", "tests/bench/bench_gradient", "tests/bench/bench_peak")
@@ -123,8 +123,9 @@ class DryRun(Folder):
         salmap = f"if [ $1 = sweep ]; then touch '{self.folder}/reached'; exec sleep 1000; fi; exec '{BUILD}/salmap' \"$@\""
         held = f"touch '{self.folder}/reached'; exec sleep 1000"
         for replaced, unfinished, there in (({"conformance": held}, "Every step alone", []),
-                                            ({"bench_gradient": held}, "Speed of gradients", ["every step alone, fp32"]),
-                                            ({"salmap": salmap}, "Sweep", ["every step alone, fp32", "speed of gradients"])):
+                                            ({"salmap": salmap}, "Sweep", ["every step alone, fp32"]),
+                                            ({"bench_gradient": held}, "Speed of gradients",
+                                             ["every step alone, fp32", "sweep"])):
             with self.subTest(cut_in=unfinished):
                 report = self.folder / "report.md"
                 build = self.fake_build(**replaced)
