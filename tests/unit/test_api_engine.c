@@ -156,6 +156,19 @@ Test(engine, the_plan_is_what_the_steps_say)
     cr_expect_eq(sal_engine_get_step(&step, engine, plan.steps), SAL_ERROR_ARGUMENT);
 }
 
+/* The CPU does not tell, and records nothing. */
+Test(engine, passes_of_the_cpu_are_not_measured)
+{
+    for (int k = SAL_PASS_FORWARD; k <= SAL_PASS_BACKWARD; k++) {
+        sal_pass_info pass = {.milliseconds = 7, .replayed = 7, .note = "?"};
+        cr_assert_eq(sal_engine_get_pass(&pass, engine, (sal_pass_kind)k), SAL_OK);
+        cr_expect(pass.milliseconds == 0 && pass.replayed == 0 && !pass.note);
+    }
+    sal_pass_info none;
+    cr_expect_eq(sal_engine_get_pass(&none, engine, (sal_pass_kind)2), SAL_ERROR_ARGUMENT);
+    cr_expect_str_eq(sal_last_error(), "unknown pass 2");
+}
+
 Test(engine, opening_fails_with_reasons)
 {
     sal_model *none;
