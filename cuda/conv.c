@@ -56,6 +56,9 @@ static sal_status open_graph(conv_plan *p, sal_device *d, const cudnn_graph_prob
         plan_cache_graph(&p->graph, &replaced, &d->library->plans, &d->library->target, problem, workspace_limit);
     if (replaced && st == SAL_OK)
         snprintf(p->note, sizeof p->note, "the plan that was kept on disk failed to run: another one took its place");
+    else if (st == SAL_OK && cudnn_graph_passed_over(p->graph))
+        snprintf(p->note, sizeof p->note, "an engine broke down, another one took its place: %.180s",
+                 cudnn_graph_passed_over(p->graph));
     /* That cuDNN has no engine is no surprise; that one of its parts is missing, or breaks down, is. */
     if (st == SAL_ERROR_DEVICE)
         snprintf(p->note, sizeof p->note, "%s", sal_last_error());

@@ -22,6 +22,7 @@ struct cudnn_graph {
     descriptor plan;
     size_t workspace;
     int64_t engine;
+    char passed_over[256]; /* what an engine that was tried before broke down with, or "" */
 };
 
 sal_status cuda_cudnn_check(cudnnStatus_t status, const char *call)
@@ -185,8 +186,8 @@ static void note_refusal(refusal *r, sal_status st)
 
 /* The first of a list that finalizes. Whatever an engine refuses for, the next may do: only a lack of memory ends
  * the search. UNSUPPORTED where each refused for good; DEVICE where one of them failed otherwise. */
-static sal_status search(cudnn_graph *g, const cudnn_target *target, descriptor operations, cudnnBackendHeurMode_t mode,
-                         size_t limit)
+static sal_status search(cudnn_graph *g, refusal *r, const cudnn_target *target, descriptor operations,
+                         cudnnBackendHeurMode_t mode, size_t limit)
 {
     descriptor heuristics = NULL, configs[MAX_CONFIGS] = {NULL};
     int64_t count = 0;
@@ -195,13 +196,13 @@ static sal_status search(cudnn_graph *g, const cudnn_target *target, descriptor 
         st = ask(&count, configs, heuristics, target, operations, mode);
     if (st == SAL_OK && count == 0)
         st = sal_fail(SAL_ERROR_UNSUPPORTED, "cuDNN: it has no engine for this");
-    refusal r = {.status = SAL_OK};
+    if (st != SAL_OK)
+        note_refusal(r, st);
     for (int64_t k = 0; k < count && k < MAX_CONFIGS; k++) {
         st = try_config(g, target, &configs[k], limit);
         if (st == SAL_OK || st == SAL_ERROR_MEMORY)
             break;
-        note_refusal(&r, st);
-        st = sal_fail(r.status, "%s", r.why);
+        note_refusal(r, st);
     }
     for (int k = 0; k < MAX_CONFIGS; k++)
         destroy(configs[k]);
@@ -230,12 +231,12 @@ sal_status cudnn_graph_open(cudnn_graph **out, const cudnn_target *target, const
     TRY(cudnn_describe_problem(&operations, &g->owned, problem, target->handle));
     refusal r = {.status = SAL_OK};
     for (size_t k = 0; k < sizeof modes / sizeof *modes && !g->plan; k++) {
-        st = search(g, target, operations, modes[k], limit);
+        st = search(g, &r, target, operations, modes[k], limit);
         if (st == SAL_ERROR_MEMORY)
             goto done;
-        if (st != SAL_OK)
-            note_refusal(&r, st);
     }
+    if (r.status != SAL_OK && r.status != SAL_ERROR_UNSUPPORTED)
+        snprintf(g->passed_over, sizeof g->passed_over, "%.*s", (int)sizeof g->passed_over - 1, r.why);
     if (st != SAL_OK) {
         st = sal_fail(r.status, "%s: %s", cudnn_graph_text(text, sizeof text, problem), r.why);
         goto done;
@@ -255,6 +256,11 @@ void cudnn_graph_close(cudnn_graph *g)
     destroy(g->config);
     cudnn_descriptors_clear(&g->owned);
     sal_free(g);
+}
+
+const char *cudnn_graph_passed_over(const cudnn_graph *g)
+{
+    return g->passed_over[0] ? g->passed_over : NULL;
 }
 
 size_t cudnn_graph_workspace(const cudnn_graph *g)

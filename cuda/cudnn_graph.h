@@ -59,6 +59,8 @@ typedef struct cudnn_graph_memory {
 sal_status cudnn_graph_open(cudnn_graph **out, const cudnn_target *target, const cudnn_graph_problem *problem,
                             size_t limit);
 void cudnn_graph_close(cudnn_graph *graph);
+/* What an engine that came first broke down with, where it did not just refuse; NULL. Borrowed. */
+const char *cudnn_graph_passed_over(const cudnn_graph *graph);
 size_t cudnn_graph_workspace(const cudnn_graph *graph);
 int64_t cudnn_graph_engine(const cudnn_graph *graph); /* cuDNN's global index of the engine */
 /* Enqueued into the handle's stream. */

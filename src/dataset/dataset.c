@@ -125,6 +125,17 @@ done:
     return st;
 }
 
+/* A relative path that does not lead out of where it begins. */
+static int is_below(const char *path)
+{
+    if (path[0] == '/')
+        return 0;
+    for (const char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
+        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
+            return 0;
+    return 1;
+}
+
 sal_status sal_dataset_unnamed(const char **file, const sal_dataset *then, const sal_dataset *now)
 {
     sal_status st = SAL_OK;
@@ -133,6 +144,8 @@ sal_status sal_dataset_unnamed(const char **file, const sal_dataset *then, const
     TRY(sort_paths(&named, now));
     for (size_t i = 0; i < then->count && !*file; i++) {
         const char *path = sal_dataset_path(then, i);
+        if (now->root[0] && !now->manifest && is_below(path)) /* in a folder that was named */
+            continue;
         if (!bsearch(&path, named, now->count, sizeof *named, by_text) && access(sal_dataset_file(then, i), F_OK) == 0)
             *file = sal_dataset_file(then, i);
     }
@@ -201,14 +214,14 @@ done:
     return st;
 }
 
-static sal_status add_folder(sal_dataset *d, const char *folder, int deep)
+static sal_status add_folder(sal_dataset *d, const char *folder, int deep, int may_be_empty)
 {
     sal_status st = SAL_OK;
     char *prefix = NULL;
     const size_t length = strlen(folder);
     TRY(sal_alloc(&prefix, length + 2, 1, "a path"));
     snprintf(prefix, length + 2, "%s%s", folder, length && folder[length - 1] != '/' ? "/" : "");
-    TRY(sal_folder_list(d, folder, prefix, deep));
+    TRY(sal_folder_list(d, folder, prefix, deep, may_be_empty));
 done:
     sal_free(prefix);
     return st;
@@ -228,9 +241,11 @@ static sal_status add_glob(sal_dataset *d, const char *pattern)
     for (size_t i = 0; i < found.gl_pathc; i++) {
         input_kind kind;
         TRY(look_at(&kind, found.gl_pathv[i]));
-        if (kind == INPUT_FOLDER && sal_folder_is_of_run(found.gl_pathv[i]))
+        /* A run's own files are no pictures, and its folder need not have any beside them. */
+        if (sal_folder_is_of_run(found.gl_pathv[i]))
             continue;
-        TRY(kind == INPUT_FOLDER ? add_folder(d, found.gl_pathv[i], 1) : sal_dataset_add_path(d, found.gl_pathv[i]));
+        TRY(kind == INPUT_FOLDER ? add_folder(d, found.gl_pathv[i], 1, sal_folder_is_run(found.gl_pathv[i]))
+                                 : sal_dataset_add_path(d, found.gl_pathv[i]));
     }
     if (d->count == 0)
         st = sal_fail(SAL_ERROR_IO, "%s: no picture matches", pattern);
@@ -242,7 +257,7 @@ done:
 static sal_status add_input(sal_dataset *d, const char *input, input_kind kind, int as_named)
 {
     if (kind == INPUT_FOLDER)
-        return add_folder(d, input, !as_named);
+        return add_folder(d, input, !as_named, 0);
     if (as_named || kind == INPUT_FILE)
         return sal_dataset_add_path(d, input);
     if (strpbrk(input, "*?["))
@@ -362,7 +377,7 @@ static sal_status fill(sal_dataset *d, const char *const *inputs, size_t count, 
         return sal_fail(SAL_ERROR_ARGUMENT, "a root (%s) goes with a manifest, and %s is none", o->root, inputs[0]);
     if (!o->as_named && count == 1 && kind == INPUT_FOLDER) {
         TRY(begin_list(d, inputs[0]));
-        TRY(sal_folder_list(d, inputs[0], "", 1));
+        TRY(sal_folder_list(d, inputs[0], "", 1, 0));
         return SAL_OK;
     }
     TRY(begin_list(d, ""));

@@ -48,10 +48,11 @@ void sal_csv_print(FILE *to, const char *field);
 /* Appends the pictures of a folder sorted by name, as prefix and path below the folder; with its sub-folders where
  * `deep`, but for hidden ones and earlier runs' folders. What `salmap explain` wrote is no picture.
  * Errors: IO (names the folder), MEMORY. */
-sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefix, int deep);
+sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefix, int deep, int may_be_empty);
 
-/* Whether it is a run folder, or the maps or overlays of one. */
-int sal_folder_is_of_run(const char *folder);
+/* Whether there is a run in it; whether it is one's file or folder, such as its maps. */
+int sal_folder_is_run(const char *folder);
+int sal_folder_is_of_run(const char *path);
 
 /* ---- For what makes results of it ---------------------------------------- */
 
@@ -72,8 +73,8 @@ int64_t sal_dataset_shard(const sal_dataset *d, size_t row, int64_t count);
 const char *sal_dataset_columns(char *text, size_t size, const sal_dataset *d);
 /* How many rows of `now` have a path that `then` does not have; *first: one of those paths. Errors: MEMORY. */
 sal_status sal_dataset_added(size_t *count, const char **first, const sal_dataset *now, const sal_dataset *then);
-/* *file: one that a row of `then` opens, which is there and whose path `now` does not have; NULL: there is none.
- * Borrowed. Errors: MEMORY. */
+/* *file: one that a row of `then` opens, which is there, and neither has `now` its path, nor does it lie in the folder
+ * that `now` is of; NULL: there is none. Borrowed. Errors: MEMORY. */
 sal_status sal_dataset_unnamed(const char **file, const sal_dataset *then, const sal_dataset *now);
 
 #endif

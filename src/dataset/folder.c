@@ -47,7 +47,7 @@ static int is_picture(const char *name)
 /* Whether there is a run.json of salmap's: a scanner's may be called so, too. */
 static int is_run(const char *folder)
 {
-    char path[4096], head[8192];
+    char path[4096], head[1 << 16];
     int n = snprintf(path, sizeof path, "%s/run.json", folder);
     const int fd = n > 0 && (size_t)n < sizeof path ? open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
     const ssize_t size = fd >= 0 ? read(fd, head, sizeof head - 1) : 0;
@@ -57,22 +57,36 @@ static int is_run(const char *folder)
     return strstr(head, "\"salmap\"") && strstr(head, "\"model_sha256\"");
 }
 
-int sal_folder_is_of_run(const char *folder)
+/* The folder that holds it, into `parent`; 0: there is no room. */
+static int parent_of(char parent[4096], const char *path, size_t length)
 {
-    static const char *const names[] = {"maps", "overlays"}; /* where results went into the folder of pictures itself */
+    while (length > 0 && path[length - 1] != '/')
+        length--;
+    if (length >= 4096)
+        return 0;
+    snprintf(parent, 4096, "%.*s", (int)length, length > 0 ? path : "./");
+    return 1;
+}
+
+int sal_folder_is_of_run(const char *path)
+{
+    static const char *const names[] = {"maps",         "overlays",       "shards",     "run.json",
+                                        "manifest.csv", "results.sqlite", "results.csv"};
     char parent[4096];
-    size_t length = strlen(folder);
-    while (length > 1 && folder[length - 1] == '/')
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
         length--;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const size_t size = strlen(names[i]);
-        if (length < size || strncmp(folder + length - size, names[i], size) != 0 ||
-            (length > size && folder[length - size - 1] != '/'))
-            continue;
-        const int n = snprintf(parent, sizeof parent, "%.*s", (int)(length - size), folder);
-        if (n >= 0 && (size_t)n < sizeof parent && is_run(n > 0 ? parent : "."))
-            return 1;
+        if (length >= size && strncmp(path + length - size, names[i], size) == 0 &&
+            (length == size || path[length - size - 1] == '/') && parent_of(parent, path, length))
+            return is_run(parent);
     }
+    return 0;
+}
+
+int sal_folder_is_run(const char *folder)
+{
     return is_run(folder);
 }
 
@@ -83,7 +97,8 @@ static sal_status visit(sal_dataset *d, FTS *tree, FTSENT *e, const char *folder
     const size_t length = strlen(folder);
     switch (e->fts_info) {
     case FTS_D:
-        if (e->fts_level > 0 && (!deep || e->fts_name[0] == '.' || sal_folder_is_of_run(e->fts_path)))
+        if (e->fts_level > 0 &&
+            (!deep || e->fts_name[0] == '.' || is_run(e->fts_accpath) || sal_folder_is_of_run(e->fts_path)))
             (void)fts_set(tree, e, FTS_SKIP);
         return SAL_OK;
     case FTS_DNR:
@@ -132,7 +147,7 @@ done:
     return st;
 }
 
-sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefix, int deep)
+sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefix, int deep, int may_be_empty)
 {
     sal_status st = SAL_OK;
     const size_t before = d->count;
@@ -152,7 +167,7 @@ sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefi
         st = sal_fail(SAL_ERROR_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
         goto done;
     }
-    if (d->count == before) {
+    if (d->count == before && !may_be_empty) {
         st = sal_fail(SAL_ERROR_IO, "%s: no pictures (.png, .jpg, .jpeg, .tif, .tiff, .npy) in this folder", folder);
         goto done;
     }

@@ -356,6 +356,13 @@ static sal_status print_to_sink(sal_sql *sql, const sal_run_names *names, sink *
     return st == SAL_OK && s->stopped ? sal_fail(SAL_ERROR_CANCELLED, "the export was stopped") : st;
 }
 
+static int is_name_of_run(const char *name)
+{
+    return strncmp(name, SAL_STORE_WHOLE "-", strlen(SAL_STORE_WHOLE "-")) == 0 ||
+           strcmp(name, SAL_STORE_SHARDS) == 0 || strcmp(name, SAL_RUN_MAPS) == 0 ||
+           strcmp(name, SAL_RUN_OVERLAYS) == 0;
+}
+
 /* What the results themselves lie in stays. */
 static sal_status check_target(const char *path, const char *run)
 {
@@ -374,11 +381,8 @@ static sal_status check_target(const char *path, const char *run)
         goto done;
     }
     if (stat(run, &own) == 0 && stat(folder[0] ? folder : ".", &target) == 0 && own.st_dev == target.st_dev &&
-        own.st_ino == target.st_ino &&
-        strncmp(slash ? slash + 1 : path, SAL_STORE_WHOLE "-", strlen(SAL_STORE_WHOLE "-")) == 0) {
-        st = sal_fail(SAL_ERROR_ARGUMENT,
-                      "%s: is a name of what lies beside the run's own " SAL_STORE_WHOLE ": export to another file",
-                      path);
+        own.st_ino == target.st_ino && is_name_of_run(slash ? slash + 1 : path)) {
+        st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is a name of the run's own files: export to another file", path);
         goto done;
     }
     free(name);

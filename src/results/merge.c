@@ -437,15 +437,23 @@ done:
     return st;
 }
 
-/* What a merge into this folder left when it was cut off. Beside shards it may be theirs: their sweeps remove it. */
+static int is_target(const merge *m, const sal_run_folder *folder)
+{
+    struct stat theirs, ours;
+    return fstat(folder->fd, &theirs) == 0 && fstat(m->target_folder.fd, &ours) == 0 && theirs.st_dev == ours.st_dev &&
+           theirs.st_ino == ours.st_ino;
+}
+
+/* What a merge into this folder left when it was cut off: copies of files of shards that lie elsewhere. Those of shards
+ * that lie here are their sweeps' to remove. */
 static sal_status remove_leftovers(const merge *m)
 {
     sal_status st = SAL_OK;
-    const sal_run whole = {.shards = 1};
-    int shards;
-    TRY(sal_run_file_exists(&shards, &m->target_folder, SAL_STORE_SHARDS));
-    if (!shards)
-        TRY(sal_run_remove_temporaries(m->target, &whole, &m->facts.names));
+    for (int64_t i = 0; i < m->count; i++) {
+        const sal_run part = {.shard = i, .shards = m->count};
+        if (!is_target(m, m->shards[i].folder))
+            TRY(sal_run_remove_temporaries(m->target, &part, &m->facts.names));
+    }
 done:
     return st;
 }

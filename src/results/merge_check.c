@@ -1,6 +1,8 @@
 /* Is a shard what it says, and all of it? Whatever a launcher says of shards: their pictures are counted. */
 #include "results/merge_internal.h"
 
+#include "base/json.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,10 +165,6 @@ static sal_status check_rows(merge *m, int64_t index)
         {"predictions", "its ranks are not counted from 1",
          "SELECT picture FROM part.predictions GROUP BY picture HAVING min(rank) <> 1 OR max(rank) <> count(*)"
          " OR count(DISTINCT rank) <> count(*) LIMIT 1"},
-        {"maps", "a file's name is no text",
-         "SELECT picture FROM part.maps WHERE typeof(map_file) NOT IN ('text', 'null')"
-         " OR typeof(overlay_file) NOT IN ('text', 'null') OR instr(CAST(map_file AS BLOB), x'00') > 0"
-         " OR instr(CAST(overlay_file AS BLOB), x'00') > 0 LIMIT 1"},
     };
     sal_status st = SAL_OK;
     sqlite3_stmt *select = NULL;
@@ -204,6 +202,20 @@ done:
     return st;
 }
 
+/* Names are looked up as they are stored: text, or bytes where they are not UTF-8. */
+static sal_status check_type(const merge *m, int64_t index, sqlite3_stmt *row, int column)
+{
+    const int type = sqlite3_column_type(row, column);
+    const char *name = sal_sql_text(row, column);
+    if (!name || (strlen(name) == (size_t)sqlite3_column_bytes(row, column) &&
+                  type == (sal_json_is_utf8(name) ? SQLITE_TEXT : SQLITE_BLOB)))
+        return SAL_OK;
+    return sal_fail(SAL_ERROR_FORMAT,
+                    "%s: is damaged: table maps, picture %lld: a file's name is no text: run that shard again with "
+                    "--restart",
+                    m->shards[index].path, (long long)sqlite3_column_int64(row, 0));
+}
+
 static sal_status check_names(merge *m, int64_t index)
 {
     sal_status st = SAL_OK;
@@ -214,9 +226,11 @@ static sal_status check_names(merge *m, int64_t index)
         TRY(sal_sql_step(&row, &m->sql, select));
         if (!row)
             break;
-        for (int k = 2; k < 4; k++)
+        for (int k = 2; k < 4; k++) {
+            TRY(check_type(m, index, select, k));
             TRY(check_name(m, index, k == 2 ? SAL_FILES_MAP : SAL_FILES_OVERLAY, sqlite3_column_int64(select, 0),
                            sqlite3_column_int64(select, 1), sal_sql_text(select, k)));
+        }
     }
 done:
     sqlite3_finalize(select);

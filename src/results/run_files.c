@@ -478,8 +478,12 @@ sal_status sal_run_disks_open(sal_run_disks *out, const char *folder)
             same++;
         if (found && same == out->count) {
             out->fd[out->count++] = fd;
-        } else if (fd >= 0) {
+        } else if (fd >= 0 && found) {
             close(fd);
+        } else if (fd >= 0) {
+            st = sal_fail(SAL_ERROR_IO, "%s: cannot be looked at: %s", path, strerror(errno));
+            close(fd);
+            goto done;
         } else if (k == 0) {
             st = sal_fail(SAL_ERROR_IO, "%s: cannot open the folder: %s", folder, strerror(errno));
             goto done;

@@ -257,14 +257,21 @@ static sal_status remove_shard(void *context, const sal_run_folder *folder, cons
     return is_shard(name) ? remove_store(folder, name) : SAL_OK;
 }
 
-/* All of them or none: looks first whether one is in use. */
-static sal_status remove_stores(removal *r)
+/* All of them or none: looks first whether one is in use, and what files they may have. */
+static sal_status check_stores(removal *r)
 {
     sal_status st = SAL_OK;
-    int in_shards;
     TRY(sal_run_files_each(&r->folder, SAL_STORE_SHARDS, check_shard, NULL));
     TRY(check_unused(&r->folder, SAL_STORE_WHOLE));
     TRY(sal_run_files_each(&r->folder, SAL_STORE_SHARDS, take_shard_settings, r));
+done:
+    return st;
+}
+
+static sal_status remove_stores(const removal *r)
+{
+    sal_status st = SAL_OK;
+    int in_shards;
     TRY(sal_run_file_exists(&in_shards, &r->folder, SAL_STORE_SHARDS));
     TRY(in_shards ? remove_table(&r->folder) : sal_run_file_remove(&r->folder, SAL_RUN_CSV));
     TRY(sal_run_files_each(&r->folder, SAL_STORE_SHARDS, remove_shard, NULL));
@@ -374,6 +381,7 @@ sal_status sal_run_remove(const char *folder)
     TRY(open_removal(&is_run, &r, folder));
     if (!is_run)
         goto done;
+    TRY(check_stores(&r));
     TRY(check_outputs(&r));
     TRY(remove_stores(&r));
     TRY(remove_outputs(&r));

@@ -201,22 +201,21 @@ done:
     return st;
 }
 
-/* A list that --restart would remove. */
+/* A list that is made anew: the table with all pictures done, the manifest by --restart. */
 static sal_status check_list(const sal_sweep_state *s)
 {
     static const char *const names[] = {SAL_RUN_MANIFEST, SAL_RUN_CSV};
     sal_status st = SAL_OK;
     struct stat list, own;
     char *path = NULL;
-    if (!s->dataset->manifest || !s->options.restart || s->options.input_count == 0 ||
-        stat(s->options.inputs[0], &list) != 0)
+    if (!s->dataset->manifest || s->options.input_count == 0 || stat(s->options.inputs[0], &list) != 0)
         return SAL_OK;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = s->options.restart ? 0 : 1; i < sizeof names / sizeof *names; i++) {
         free(path);
         TRY(sal_run_path(&path, s->folder, names[i]));
         if (stat(path, &own) == 0 && own.st_dev == list.st_dev && own.st_ino == list.st_ino) {
             st = sal_fail(SAL_ERROR_ARGUMENT,
-                          "%s: is a file of the run itself, which --restart removes: put a copy of "
+                          "%s: is a file of the run itself, which is made anew: put a copy of "
                           "it elsewhere",
                           s->options.inputs[0]);
             goto done;
@@ -402,18 +401,6 @@ static void count_pictures(sal_sweep_state *s)
         s->progress.pictures += (size_t)sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards);
 }
 
-/* Until all is done again, it would tell of results that are no longer. */
-static sal_status remove_table(const sal_sweep_state *s)
-{
-    sal_status st = SAL_OK;
-    sal_run_folder folder = {.fd = -1};
-    TRY(sal_run_folder_open(&folder, s->folder));
-    TRY(sal_run_file_remove(&folder, SAL_RUN_CSV));
-done:
-    sal_run_folder_close(&folder);
-    return st;
-}
-
 sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
@@ -429,8 +416,6 @@ sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine)
     TRY(open_run(s, engine));
     sal_run_unlock(&lock);
     TRY(look_around(s));
-    if (s->options.shards == 1 && s->count > 0)
-        TRY(remove_table(s));
     /* What shards were merged into is no longer what they are. */
     if (s->options.shards > 1 && s->count > 0) {
         TRY(sal_sweep_lock(&lock, s));

@@ -333,6 +333,18 @@ static sal_status compute(sal_sweep_state *s, sal_engine *const *engines, size_t
     return sal_pipeline_run(&job, engines, engine_count);
 }
 
+/* Until all is done again, it would tell of results that are no longer. */
+static sal_status remove_table(const sal_sweep_state *s)
+{
+    sal_status st = SAL_OK;
+    sal_run_folder folder = {.fd = -1};
+    TRY(sal_run_folder_open(&folder, s->folder));
+    TRY(sal_run_file_remove(&folder, SAL_RUN_CSV));
+done:
+    sal_run_folder_close(&folder);
+    return st;
+}
+
 static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t engine_count)
 {
     sal_status st = SAL_OK;
@@ -342,6 +354,8 @@ static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t eng
                         s->progress.failed, s->progress.failed == 1 ? "" : "s", (long long)s->options.max_failures);
     TRY(sal_alloc(&s->maps, maps, sizeof *s->maps, "results"));
     TRY(begin_top(s)); /* reads results: before the first one is stored */
+    if (s->options.shards == 1 && s->count > 0)
+        TRY(remove_table(s));
     s->began = sal_pipeline_now();
     TRY(compute(s, engines, engine_count, 0, others, 0));
     /* What may kill the process comes when it can take nothing with it. */

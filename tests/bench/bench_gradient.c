@@ -1,12 +1,12 @@
 /* Times sal_engine_gradient, one child of scripts/bench.sh: its twin is scripts/bench_pytorch.py.
  *
- *     bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS [DEVICE [PRECISION]]
+ *     bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS [DEVICE [PRECISION]] [lean] [targets=K,K,...]
  *
  * WARM: a small model, run first, so that the libraries' own code and tables are not counted as the network's
- * memory. INPUTS: BATCH pictures as raw float32; GRADIENTS: the gradients of their predicted logits, written at the
- * end. DEVICE: cpu unless said; PRECISION: fp32, tf32, bf16 or fp16. Prints "ready" when it has run once. Then
- * every line on standard input is a turn of that many runs, answered by "ms" and the milliseconds per picture of each;
- * the end of the input ends it with
+ * memory. INPUTS: BATCH pictures as raw float32; GRADIENTS: the gradients of their predicted logits, or of those that
+ * targets= names, written at the end. DEVICE: cpu unless said; PRECISION: fp32, tf32, bf16 or fp16. Prints "ready" when
+ * it has run once. Then every line on standard input is a turn of that many runs, answered by "ms" and the milliseconds
+ * per picture of each; the end of the input ends it with
  *
  *     peak-bytes      peak RSS of the process minus the RSS right before the model was loaded minus the
  *                     bytes of the float32 weights in the file
@@ -35,7 +35,8 @@ typedef struct job {
     sal_target *targets;
     int64_t rss_before;
     sal_engine_options options;
-    double *device; /* milliseconds per picture, of each run */
+    const char *target_list; /* "3,17", or NULL: what is predicted */
+    double *device;          /* milliseconds per picture, of each run */
     size_t runs;
 } job;
 
@@ -83,6 +84,9 @@ static int read_inputs(job *j, const char *path)
     j->targets = calloc((size_t)j->batch, sizeof *j->targets);
     if (!j->inputs || !j->gradients || !j->targets)
         return complain("out of memory");
+    char *text = (char *)(uintptr_t)j->target_list;
+    for (int64_t i = 0; text && i < j->batch; i++, text += *text == ',')
+        j->targets[i] = (sal_target){.kind = SAL_TARGET_INDEX, .index = strtoll(text, &text, 10)};
     FILE *f = fopen(path, "rb");
     const int ok = f && fread(j->inputs, sizeof(float), j->elements, f) == j->elements && fgetc(f) == EOF;
     if (f)
@@ -191,15 +195,24 @@ static int take_options(job *j, int argc, char **argv)
         [SAL_PRECISION_BF16] = "bf16",
         [SAL_PRECISION_FP16] = "fp16",
     };
-    if (argc < 7 || argc > 10 || (argc > 9 && strcmp(argv[9], "lean") != 0))
+    int precision_is_known = argc < 9;
+    if (argc < 7)
         return 0;
-    j->options.lean = argc > 9;
     j->options.device = argc > 7 ? argv[7] : "cpu";
     j->options.threads = (int)strtol(argv[5], NULL, 10);
-    for (int i = SAL_PRECISION_FP32; argc > 8 && i <= SAL_PRECISION_FP16; i++)
-        if (strcmp(argv[8], names[i]) == 0)
-            j->options.precision = (sal_precision)i;
-    return argc < 9 || j->options.precision != SAL_PRECISION_DEFAULT;
+    for (int k = 8; k < argc; k++) {
+        if (strcmp(argv[k], "lean") == 0)
+            j->options.lean = 1;
+        else if (strncmp(argv[k], "targets=", 8) == 0)
+            j->target_list = argv[k] + 8;
+        else
+            for (int i = SAL_PRECISION_FP32; i <= SAL_PRECISION_FP16; i++)
+                if (strcmp(argv[k], names[i]) == 0)
+                    j->options.precision = (sal_precision)i;
+    }
+    for (int k = 8; k < argc; k++)
+        precision_is_known = j->options.precision != SAL_PRECISION_DEFAULT || j->options.lean || j->target_list;
+    return precision_is_known;
 }
 
 static int take_turns(job *j)
@@ -224,8 +237,8 @@ int main(int argc, char **argv)
     job j = {0};
     sal_plan_info plan;
     if (!take_options(&j, argc, argv)) {
-        fprintf(stderr,
-                "usage: bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS [DEVICE [PRECISION [lean]]]\n");
+        fprintf(stderr, "usage: bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS [DEVICE [PRECISION]] [lean] "
+                        "[targets=K,K,...]\n");
         return 2;
     }
     int ok = job_open(&j, argv);

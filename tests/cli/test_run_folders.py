@@ -211,7 +211,7 @@ class ForeignFolders(RunFolderCase):
         self.sweep(mine, "--restart", code=2, texts=["lies where results go"])
         for name in ("RUN/manifest.csv", "RUN/results.csv"):
             self.sweep(self.path(name), "--root", top, "--restart", code=2,
-                       texts=[name + ": is a file of the run itself, which --restart removes: put a copy of it elsewhere\n"])
+                       texts=[name + ": is a file of the run itself, which is made anew: put a copy of it elsewhere\n"])
         self.assertEqual(self.everything(), before)
 
     def test_patterns_that_match_the_run(self):
@@ -220,6 +220,29 @@ class ForeignFolders(RunFolderCase):
         for _ in range(2):
             self.sweep(os.path.join(top, "*"), run=run)
         self.sweep(os.path.join(top, "*"), "--restart", run=run)
+        inside = self.path("inside")
+        shutil.copytree(top, inside, ignore=shutil.ignore_patterns("run"))
+        for _ in range(2):  # results beside the pictures: neither they nor the run's files are matched
+            self.sweep(os.path.join(inside, "*"), run=inside)
+        self.assertEqual(len(self.read(self.path("inside/manifest.csv")).splitlines()), 1 + 3)
+
+    def test_a_run_among_the_pictures_of_another(self):
+        """The folder was named, whatever lies in it now."""
+        for name in ("study/p1", "study/p2"):
+            shutil.copytree(self.draw_many(2), self.path(name))
+        os.symlink("nowhere", self.path("study/p2/gone.png"))
+        self.sweep(self.path("study"), code=3)
+        self.sweep(self.path("study/p1"), run=self.path("study/p1"))
+        self.sweep(self.path("study"), code=3)
+        self.sweep(self.path("study/p*"), run=self.path("OTHER"), code=3)
+        self.assertIn("study/p1/", self.read(self.path("OTHER/manifest.csv")).decode())
+
+    def test_names_that_are_no_utf8(self):
+        top = self.draw_many(3)
+        os.rename(os.path.join(top, sorted(os.listdir(top))[0]), os.path.join(os.fsencode(top), b"m\xfcller.png"))
+        self.shards(top, "--overlays", "top:1")
+        self.merge(self.result)
+        self.merge(self.result, "-o", self.out)
 
     def test_folders_that_only_look_like_a_run_s(self):
         """A scanner's run.json is no reason to leave its pictures out."""
@@ -827,7 +850,7 @@ class ReceivedRuns(RunFolderCase):
             self.assertEqual(self.everything(), before)
         for ending in ("-journal", "-wal", "-shm", "-in-flight"):
             self.check(["export", self.result, "-o", self.path("RUN/results.sqlite" + ending)], 2,
-                       "is a name of what lies beside the run's own results.sqlite")
+                       "is a name of the run's own files: export to another file")
             self.assertEqual(self.everything(), before)
 
     def test_names_that_are_almost_a_shard_s(self):

@@ -749,11 +749,15 @@ Test(merge, keeps_overlays_of_the_highest_scores_where_shards_lie)
     run.settings = "method gradient\noverlays top:2\ntop-k 1\n";
     put_shard("out", 0, 2);
     put_shard("run", 1, 2);
-    write_text(scratch("out/maps/000/a0.npy.tmp-99-7"), "of a sweep that runs there");
+    const char *of_sweep = scratch("out/maps/000/a%zu.npy.tmp-99-7", row_of(0, 2, 4));
+    const char *of_merge = scratch("out/maps/000/a%zu.npy.tmp-99-7", row_of(1, 2, 4));
+    write_text(of_sweep, "of a sweep that goes on here");
+    write_text(of_merge, "of a merge that was cut off");
     must(merge_into(&info, "run", "out"));
     cr_expect_str_eq(overlays_kept("out"), "'1 11'\n");
     cr_expect_str_eq(names_in(scratch("out/overlays/000")), "a1.overlay.png a11.overlay.png ");
-    cr_expect(exists(scratch("out/maps/000/a0.npy.tmp-99-7")));
+    cr_expect(exists(of_sweep));
+    cr_expect_not(exists(of_merge));
 }
 
 /* Overlays go when the results that do not name them are there. */
