@@ -2,6 +2,7 @@
 import os
 import pathlib
 import selectors
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -29,7 +30,7 @@ class Child:
         at = self.command.index("GRADIENTS")
         self.command[at] = str(gradients)
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-                                        env={**os.environ, "PYTHONPATH": str(HERE)})
+                                        env={**os.environ, "PYTHONPATH": str(HERE)}, start_new_session=True)
 
     def failed(self, how):
         self.close()
@@ -88,8 +89,10 @@ class Child:
 
     def close(self):
         """Fine at any time."""
-        if self.process.poll() is None:
-            self.process.kill()
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             try:

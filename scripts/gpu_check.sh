@@ -90,7 +90,7 @@ if [[ $quick -eq 1 ]]; then
 fi
 options+=(--jobs "$(nproc)" --device "$device" --output "$output")
 
-# Programs, data and a place for cuDNN's plans, all in the bundle.
+# Programs and data of the bundle, and a place for cuDNN's plans, whatever HOME is.
 if [[ -n $bundle ]]; then
     python=python3
     if ! "$python" -c 'import numpy, PIL' 2> /dev/null; then
@@ -100,11 +100,14 @@ if [[ -n $bundle ]]; then
     if [[ ! " ${options[*]} " =~ " --minutes " ]]; then
         options+=(--minutes 8)
     fi
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    export XDG_CACHE_HOME=$work
     if [[ -d $bundle ]]; then
         unpacked=$bundle
     else
-        unpacked=$(mktemp -d)
-        trap 'rm -rf "$unpacked"' EXIT
+        unpacked=$work/bundle
+        mkdir "$unpacked"
         tar -C "$unpacked" --strip-components=1 -xf "$bundle"
     fi
     if [[ ! -x $unpacked/tests/conformance ]]; then

@@ -1,6 +1,9 @@
 """A report of gpu_report.py, and its parts: each is in the file as far as it has come, so that a run that is cut off loses nothing."""
+import os
 import pathlib
+import signal
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -13,9 +16,10 @@ SHARE_OF_CHECKS = 0.5
 class Broken(Exception):
     """A program that was not expected to fail did; the text says how, `short` in a line."""
 
-    def __init__(self, text, short=None):
+    def __init__(self, text, short=None, output=""):
         super().__init__(text)
-        self.short = short or text.splitlines()[0]
+        self.short = short or (text.splitlines() or [type(self).__name__])[0]
+        self.output = output
 
 
 class OutOfTime(Broken):
@@ -25,22 +29,41 @@ class OutOfTime(Broken):
         super().__init__("no time was left")
 
 
+class TooSlow(Broken):
+    """It was ended."""
+
+
+def end(process):
+    """It and whatever it has begun: nothing may be left on the GPU while times are taken."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
 def run(command, limit=1800, **options):
-    """What it printed; raises Broken."""
+    """What it printed to its standard output; raises Broken, which also has what it said elsewhere."""
     command = [str(c) for c in command]
     name = pathlib.Path(command[0]).name
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=max(limit, 1),
-                              check=False, errors="replace", **options)
-    except subprocess.TimeoutExpired as error:
-        raise Broken(f"{name} took longer than {limit:.0f} s") from error
-    except OSError as error:
-        raise Broken(str(error)) from error
-    if done.returncode != 0:
-        tail = done.stdout.strip().splitlines()[-25:]
-        short = f"{name} ended with status {done.returncode}" + (f": {tail[-1]}" if tail else "")
-        raise Broken("\n".join([" ".join(command), f"exit status {done.returncode}", *tail]), short)
-    return done.stdout
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        try:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, errors="replace",
+                                       start_new_session=True, **options)
+        except OSError as error:
+            raise Broken(str(error)) from error
+        try:
+            out, _ = process.communicate(timeout=max(limit, 1))
+        except subprocess.TimeoutExpired as error:
+            end(process)
+            raise TooSlow(f"{name} took longer than {limit:.0f} s") from error
+        said.seek(0)
+        text = (out + said.read()).strip()
+    if process.returncode != 0:
+        lines = text.splitlines()[-25:]
+        short = f"{name} ended with status {process.returncode}" + (f": {lines[-1]}" if lines else "")
+        raise Broken("\n".join([" ".join(command), f"exit status {process.returncode}", *lines]), short, text)
+    return out
 
 
 def table(header, rows):

@@ -38,7 +38,7 @@ def main():
         machine = report.part("Machine")
         side_by_side = [(report.part(title), function) for title, function in gpu_right.PARTS]
         alone = [(report.part(title), function) for title, function in gpu_speed.PARTS]
-        prepared = gpu_right.Prepared(args)
+        prepared = gpu_right.Prepared(report)
         machine.work(gpu_right.machine)
         with concurrent.futures.ThreadPoolExecutor(len(side_by_side)) as pool:
             for job in [pool.submit(part.work, function, prepared) for part, function in side_by_side]:

@@ -11,15 +11,15 @@ import numpy as np
 
 from bench_child import Child, Failed
 from gpu_part import FAILED, LEFT_OUT, PASSED, Broken, run, table
-from gpu_right import BATCHES, HERE, LARGEST, export, honest, on_device, precisions, program
+from gpu_right import BATCHES, HERE, SECONDS_TO_END, honest, largest, on_device, precisions, program
 
-RUNS = 20
-# With --lean, and with torch.compile, which takes up to a minute a network.
+RUNS, RUNS_OF_ONE = 20, 200
+# With --lean, and with torch.compile.
 USUAL_BATCH = 64
 # Of a process to start, compile and compute once, or to take its turn.
 LIMIT = 150
-# A network is not begun with less.
-SECONDS_OF_A_NETWORK = 45
+# What is not begun with less.
+SECONDS_OF_A_WAVE, SECONDS_OF_A_SWEEP = 40, 20
 SWEPT = 2000
 
 
@@ -70,71 +70,60 @@ def pytorch_python(args):
         test = "import torch, torchvision"
     for python in dict.fromkeys((*args.python, sys.executable)):
         with contextlib.suppress(Broken):
-            run([python, "-c", test], limit=120)
+            run([python, "-c", test], limit=60)
             return python
     return None
 
 
-def can_compile(python):
-    with contextlib.suppress(Broken):
-        return run([python, "-c", "import torch; print(hasattr(torch, 'compile'))"], limit=120).strip() == "True"
-    return False
+class Network:
+    """One that is timed: its model, and pictures in files, for as many as are wanted."""
 
+    def __init__(self, name, model, side, folder):
+        self.name, self.model, self.side, self.folder = name, model, side, folder
 
-def write_demo_inputs(args, batch):
-    np.random.default_rng(1).standard_normal((batch, 3, 192, 192), np.float32).tofile(args.folder / "demo.inputs")
+    def inputs(self, batch):
+        path = self.folder / f"{self.name}.{batch}.inputs"
+        if not path.exists():
+            np.fromfile(self.folder / f"{self.name}.inputs", np.float32, batch * 3 * self.side**2).tofile(path)
+        return path
 
 
 class Row:
-    """One network in one precision and batch: salmap's process and PyTorch's."""
+    """A network in one precision and batch: processes that take turns. who: "salmap", "lean", "eager", "compile"."""
 
-    def __init__(self, part, python, compiles, name, model, precision, batch, side):
-        self.key = (name, precision, batch)
-        args, folder = part.args, part.args.folder
-        tag = f"{name}-{precision}-{batch}"
-        count = batch * 3 * side * side
-        np.fromfile(folder / f"{name}.inputs", np.float32, count).tofile(folder / f"{tag}.inputs")
-
-        def ours(*options):
-            chosen = [precision, *options] if args.device != "cpu" else []
-            return Child([program(args, "bench_gradient"), honest(args), model, folder / f"{tag}.inputs", batch,
-                          os.cpu_count(), "GRADIENTS", args.device, *chosen], folder / f"{tag}{len(options)}.gradients")
-
-        def theirs(mode):
-            device = "cpu" if args.stand_in else args.device
-            return Child([python, HERE / "bench_pytorch.py", "run", name, folder, batch, os.cpu_count(), "GRADIENTS",
-                          device, precision, mode], folder / f"{tag}.{mode}")
-
-        self.children = {"salmap": ours()}
-        if args.device != "cpu" and batch == USUAL_BATCH:
-            self.children["lean"] = ours("lean")
-        if python:
-            self.children["eager"] = theirs("eager")
-            if compiles and batch == USUAL_BATCH and precision == "fp16":
-                self.children["compile"] = theirs("compile")
+    def __init__(self, part, network, precision, batch, who, python):
+        self.key = (network.name, precision, batch)
         self.problems = {}
+        self.children = {}
+        args = part.args
+        for one in who:
+            if one in ("salmap", "lean"):
+                options = [precision] if args.device != "cpu" else []
+                command = [program(args, "bench_gradient"), honest(args), network.model, network.inputs(batch), batch, os.cpu_count(),
+                           "GRADIENTS", args.device, *options, *(["lean"] if one == "lean" else [])]
+            else:
+                command = [python, HERE / "bench_pytorch.py", "run", network.name, args.folder, batch, os.cpu_count(), "GRADIENTS",
+                           "cpu" if args.stand_in else args.device, precision, one]
+            self.children[one] = Child(command, "/dev/null")
 
     def attempt(self, who, action, *options):
-        """What action returns; what does not come that far is closed, and told of."""
+        """What does not come that far is closed, and told of."""
         if who in self.children:
             try:
-                return action(self.children[who], *options)
+                action(self.children[who], *options)
             except Failed as error:
                 self.problems[who] = str(error)
                 self.children.pop(who).close()
-        return None
 
-    def ready(self):
+    def each(self, action, *options):
         for who in list(self.children):
-            self.attempt(who, Child.ready, LIMIT)
+            self.attempt(who, action, *options)
 
-    def time(self, runs):
+    def time(self, runs, limit):
         """In turn, so that a clock that changes is the same to all."""
         for _ in range(4):
-            for who in list(self.children):
-                self.attempt(who, Child.turn, max(runs // 4, 1), LIMIT)
-        for who in list(self.children):
-            self.attempt(who, Child.finish, LIMIT)
+            self.each(Child.turn, max(runs // 4, 1), limit())
+        self.each(Child.finish, limit())
 
     def close(self):
         for child in self.children.values():
@@ -149,95 +138,114 @@ class Row:
         milliseconds = float(self.children[who].facts.get("device-ms", 0)) if who in self.children else 0
         return 1e3 / milliseconds if milliseconds > 0 else None
 
-    def ratio(self, who, rate):
-        ours, theirs = rate("salmap"), rate(who)
-        return f"{ours / theirs:.2f} ×" if ours and theirs else ""
+    def ratios(self, who):
+        return [f"{rate('salmap') / rate(who):.2f} ×" if rate("salmap") and rate(who) else ""
+                for rate in (self.pictures, self.device_pictures)]
 
     def cells(self, peaks):
-        facts = self.children["salmap"].facts
         rate = self.device_pictures("salmap") or self.pictures("salmap")
-        tflops = float(facts["flops"]) * rate * 1e-12
+        tflops = float(self.children["salmap"].facts["flops"]) * rate * 1e-12
         peak = peaks.get(f"{self.key[1]}-tflops")
         rates = [self.pictures("salmap"), self.device_pictures("salmap"), self.pictures("lean")]
-        return [*self.key, *(f"{r:.0f}" if r else "" for r in rates), f"{tflops:.2f}",
-                f"{100 * tflops / peak:.0f} %" if peak else "",
-                self.ratio("eager", self.pictures), self.ratio("eager", self.device_pictures),
-                self.ratio("compile", self.pictures), self.ratio("compile", self.device_pictures)]
+        return [*self.key, *(f"{r:.0f}" if r else "" for r in rates), f"{tflops:.2f}", f"{100 * tflops / peak:.0f} %" if peak else "",
+                *self.ratios("eager"), *self.ratios("compile")]
+
+    def unrecorded(self):
+        """Why a pass of salmap's was no recorded graph; None."""
+        facts = self.children["salmap"].facts
+        return None if facts.get("replayed") == "2" else facts.get("note", "no reason is given")
 
 
 HEADER = ("network", "precision", "batch", "pictures/s", "on the device alone", "with --lean", "TFLOP/s", "of a large product",
           "than PyTorch", "on the device", "than torch.compile", "on the device")
 INTRODUCTION = ("Gradient of one score to the input: median, from pictures in the host's memory to gradients there, and on "
-                "the device alone. \"Than\": how many times as fast as PyTorch in channels-last with cudnn.benchmark. The rate "
-                "of a large product is that of the same device.\n\n")
+                "the device alone: the two passes as they lie in its stream, without what is between them; of PyTorch, from the first "
+                "kernel to the last. \"Than\": how many times as fast as PyTorch in channels-last with cudnn.benchmark. The rate of "
+                "a large product is that of the same device.\n\n")
 
 
-def wave(part, prepared, networks, batches, python, compiles):
-    """Rows of some networks, opened side by side."""
+class Timing:
+    """What comes out of all rows."""
+
+    def __init__(self, part, prepared):
+        self.part, self.peaks = part, prepared.peaks
+        self.rows, self.broken, self.others, self.unrecorded, self.left_out = [], [], [], [], []
+
+    def limit(self):
+        """Seconds for one answer: no more than what is left, and some to end in."""
+        return min(LIMIT, max(self.part.seconds_left(), 0) + SECONDS_TO_END)
+
+    def wave(self, work, who, python):
+        """Rows of [(network, precision, batch)] that are opened side by side, and then timed one after the other."""
+        args, rows = self.part.args, []
+        name = ", ".join(dict.fromkeys(f"{network.name} at {batch}" for network, _, batch in work))
+        if self.part.seconds_left() < SECONDS_OF_A_WAVE:
+            self.left_out.append(name + (" with torch.compile" if "compile" in who else ""))
+            return
+        try:
+            for network, precision, batch in work:
+                wanted = [one for one in who if one != "lean" or batch == USUAL_BATCH]
+                rows.append(Row(self.part, network, precision, batch, wanted, python))
+            for row in rows:
+                row.each(Child.ready, self.limit())
+            for row in rows:
+                runs = 4 if args.stand_in else RUNS if row.key[2] > 1 else RUNS_OF_ONE
+                row.time(runs, self.limit)
+                self.take(row)
+        finally:
+            for row in rows:
+                row.close()
+
+    def take(self, row):
+        name = " ".join(map(str, row.key))
+        if "salmap" in row.children:
+            self.rows.append(row.cells(self.peaks))
+            why = row.unrecorded()
+            if why and self.part.args.device != "cpu":
+                self.unrecorded.append(f"{name}: {why}")
+        for who, problem in row.problems.items():
+            (self.broken if who in ("salmap", "lean") else self.others).append(f"{name}, {who}: {problem}")
+        self.part.show(INTRODUCTION + table(HEADER, self.rows))
+
+
+def networks_to_time(part, prepared):
+    """Those that PyTorch has exported; else the demo's."""
     args = part.args
-    chosen = [p for p in precisions(args) if p != "fp32"] or ["fp32"]
-    rows = [Row(part, python if name != "honest" else None, compiles, name, model, precision, batch, side)
-            for name, model, side in networks for precision in chosen for batch in batches]
-    try:
-        for row in rows:
-            row.ready()
-        for row in rows:
-            row.time(4 if args.stand_in else RUNS)
-            unrecorded = []
-            if "salmap" in row.children:
-                prepared.timed.append(row.cells(prepared.peaks))
-                facts = row.children["salmap"].facts
-                if args.device != "cpu" and facts.get("replayed") != "2":
-                    unrecorded = [facts.get("note", "no reason is given")]
-            name = " ".join(map(str, row.key))
-            prepared.unrecorded += [f"{name}: {note}" for note in unrecorded]
-            prepared.broken += [f"{name}: {row.problems[who]}" for who in ("salmap", "lean") if who in row.problems]
-            prepared.others += [f"{name}: {row.problems[who]}" for who in ("eager", "compile") if who in row.problems]
-            part.show(INTRODUCTION + table(HEADER, prepared.timed))
-    finally:
-        for row in rows:
-            row.close()
+    there, missing = prepared.networks()
+    if missing:
+        part.check("PyTorch's networks", LEFT_OUT, "; ".join(f"{name}: {why}" for name, why in missing.items()))
+    if there:
+        return [Network(name, model, 192 if name == "demo" else 224, args.folder) for name, model in there.items()]
+    random = np.random.default_rng(1).standard_normal((largest(args), 3, 192, 192), np.float32)
+    random.tofile(args.folder / "honest.inputs")
+    return [Network("honest", honest(args), 192, args.folder)]
 
 
 def speed_of_gradients(part, prepared):
     args = part.args
-    prepared.timed, prepared.unrecorded, prepared.broken, prepared.others = [], [], [], []
-    python = None if args.stand_in == "cpu" or args.quick else pytorch_python(args)
-    compiles = python and not args.stand_in and can_compile(python)
-    largest = 2 if args.stand_in else LARGEST
-    batches = ((1, 2),) if args.stand_in else BATCHES
-    left_out = []
-    networks = {}
-    with contextlib.suppress(Broken):
-        networks = prepared.networks()
-    if python and args.stand_in:
-        export(python, args.folder, "demo", largest)
-        waves = [[("demo", args.folder / "demo.onnx", 192)]]
-    elif networks:
-        waves = [[(name, model, 224)] for name, model in networks.items()]
-    else:
-        write_demo_inputs(args, largest)
-        (args.folder / "demo.inputs").rename(args.folder / "honest.inputs")
-        waves = [[("honest", honest(args), 192)]]
-        batches = batches[:1]
-    for networks in waves:
-        names = ", ".join(name for name, _, _ in networks)
-        if part.seconds_left() < SECONDS_OF_A_NETWORK:
-            left_out.append(names)
-            continue
-        for sizes in batches:
-            wave(part, prepared, networks, sizes, python, compiles)
-    part.check("speed of gradients", FAILED if prepared.broken or not prepared.timed else PASSED,
-               "; ".join(prepared.broken[:3]) or f"{len(prepared.timed)} rows")
+    networks = networks_to_time(part, prepared)
+    python = None if args.stand_in == "cpu" or args.quick or networks[0].name == "honest" else pytorch_python(args)
+    chosen = [p for p in precisions(args) if p != "fp32"] or ["fp32"]
+    timing = Timing(part, prepared)
+    who = ["salmap", *(["lean"] if args.device != "cpu" else []), *(["eager"] if python else [])]
+    for batches in ((1, 2),) if args.stand_in else BATCHES:
+        for network in networks:
+            timing.wave([(network, precision, batch) for precision in chosen for batch in batches], who, python)
+    for network in networks if python and not args.stand_in else ():
+        timing.wave([(network, "fp16", USUAL_BATCH)], ["salmap", "compile"], python)
+    rows = len(timing.rows)
+    part.check("speed of gradients", FAILED if timing.broken else PASSED if rows else LEFT_OUT,
+               "; ".join(timing.broken[:3]) or (f"{rows} rows" if rows else "no time was left"))
     if args.device != "cpu":
-        part.check("passes are recorded", FAILED if prepared.unrecorded else PASSED, "; ".join(prepared.unrecorded[:3]))
-    if left_out:
-        part.check("speed of further networks", LEFT_OUT, f"no time was left for {'; '.join(left_out)}")
+        part.check("passes are recorded", FAILED if timing.unrecorded else PASSED if rows else LEFT_OUT,
+                   "; ".join(timing.unrecorded[:3]) or (f"in {rows} rows" if rows else "no time was left"))
+    if timing.left_out:
+        part.check("speed of the rest", LEFT_OUT, f"no time was left for {'; '.join(timing.left_out)}")
     if not python:
-        part.check("speed against PyTorch", LEFT_OUT, "not asked for" if args.stand_in or args.quick else
+        part.check("speed against PyTorch", LEFT_OUT, "not asked for" if args.stand_in == "cpu" or args.quick else
                    "no PyTorch that reaches the GPU (--python PATH names one)")
-    elif prepared.others:
-        part.check("PyTorch in all rows", LEFT_OUT, "; ".join(prepared.others[:3]))
+    elif timing.others:
+        part.check("PyTorch in all rows", LEFT_OUT, "; ".join(timing.others[:3]))
     return part.text
 
 
@@ -248,7 +256,7 @@ def speed_of_sweeps(part, prepared):
     """Decoding, computing, colouring and writing, beside each other."""
     args = part.args
     count = 4 if args.stand_in else SWEPT
-    if part.seconds_left() < 20:
+    if part.seconds_left() < SECONDS_OF_A_SWEEP:
         part.check("sweep", LEFT_OUT, "no time was left")
         return "Left out."
     scales = sorted((args.data / "scales").glob("scale_*"))
@@ -258,7 +266,7 @@ def speed_of_sweeps(part, prepared):
         picture = scales[k % len(scales)]
         (folder / f"{k:04d}{picture.suffix}").write_bytes(picture.read_bytes())
     text = run([program(args, "salmap"), "sweep", honest(args), folder, "-o", args.folder / "run", *on_device(args)],
-               limit=2 * LIMIT)
+               limit=LIMIT)
     with open(args.folder / "run/results.csv", encoding="utf-8") as results:
         rows = sum(1 for _ in results) - 1
     part.check("sweep", PASSED if rows == count else FAILED, f"{rows} rows of {count} pictures")

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import numpy as np
@@ -23,6 +24,7 @@ import gpu_speed
 BUILD = pathlib.Path(sys.argv.pop()).resolve() if len(sys.argv) > 1 else None
 SECTIONS = ("Machine", "Plans", "Every step alone", "Whole networks", "GPU against CPU", "Demo", "compute-sanitizer",
             "Speed of maps", "Sweep", "Speed of gradients")
+HAS_PYTORCH = subprocess.run(["/usr/bin/python3", "-c", "import torch, torchvision"], check=False, capture_output=True).returncode == 0
 # Of the demo: with and without a label.
 PICTURES = ("scale_00", "scale_01", "scale_12")
 PROGRAMS = ("salmap", "tests/conformance/conformance", "tests/bench/bench_gradient", "tests/bench/bench_peak")
@@ -177,7 +179,7 @@ class Rehearsal(Folder):
             executable(self.bundle / path / name, replaced.get(name, "exec PROGRAM \"$@\"").replace("PROGRAM", program))
 
     def sanitizer(self, end):
-        executable(self.folder / "bin/compute-sanitizer", f"shift 4; \"$@\" || exit; {end}")
+        executable(self.folder / "bin/compute-sanitizer", f"shift 6; \"$@\" || exit; {end}")
 
     def rehearse(self, **environment):
         done = check("--rehearse", "--bundle", self.bundle, "-o", self.folder / "report.md",
@@ -194,17 +196,22 @@ class Rehearsal(Folder):
                      "explain, GPU against CPU", "demo networks told apart, fp16", "memcheck, every step", "racecheck, explain",
                      "speed of maps", "speed of gradients", "passes are recorded", "sweep"):
             self.assertIn(f"| {name} | passed |", text)
-        self.assertRegex(text, r"\| (demo|honest) \| fp16 \| 2 \| \d+ \| \d+ \|")
+        self.assertRegex(text, rf"\| {'demo' if HAS_PYTORCH else 'honest'} \| fp16 \| 2 \| \d+ \| \d+ \|")
+        if HAS_PYTORCH:
+            self.assertIn("| whole networks | passed | 4 gradients of 1 networks |", text)
         self.assertIn("cuDNN", text)
 
     def test_every_failure_is_red(self):
-        self.put(salmap="case \"$*\" in doctor) exit 1 ;; sweep*) exit 5 ;; explain*honest*cuda:0*) m=$2; shift 2; exec PROGRAM"
+        self.put(salmap="case \"$*\" in doctor*) exit 1 ;; sweep*) exit 5 ;; explain*honest*cuda:0*) m=$2; shift 2; exec PROGRAM"
                         " explain \"${m%honest.onnx}shortcut.onnx\" \"$@\" ;; *) exec PROGRAM \"$@\" ;; esac",
-                 conformance="echo 'FAIL: off by 7'; exit 1", bench_gpu="exit 6")
+                 conformance="echo 'FAIL: off by 7'; exit 1", bench_gpu="exit 6",
+                 bench_gradient="PROGRAM \"$@\"; rc=$?; [ -f $6 ] && head -c $(stat -c %s $6) /dev/zero > $6; exit $rc")
         self.sanitizer("echo '========= ERROR SUMMARY: 1 error'; exit 9")
         done, text = self.rehearse(SAL_EMU_UNFUSED="none", SAL_EMU_UNRECORDABLE="1")
         self.assertEqual(done.returncode, 1)
-        for name, said in (("doctor", "exit status 1"), ("convolutions as planned", "direct kernel"),
+        if HAS_PYTORCH:
+            self.assertRegex(text, r"\| whole networks \| \*\*FAILED\*\* \| mobilenet_v3_small smooth fp32: 1.0e\+00;")
+        for name, said in (("doctor", "ended with status 1"), ("convolutions as planned", "direct kernel"),
                            ("every step alone, fp16", "off by 7"), ("explain, GPU against CPU", "scale_age_honest fp32"),
                            ("demo networks told apart, fp16", ""), ("memcheck, explain", "1 error"),
                            ("Speed of maps", "bench_gpu ended with status 6"), ("passes are recorded", "cudaStreamEndCapture"),
@@ -220,7 +227,7 @@ class Rehearsal(Folder):
                                        stand_in="rehearsal", device="cuda:0", output=self.folder / "report.md", jobs=2,
                                        minutes=None)
         report = gpu_part.Report(arguments)
-        report.part("Plans").work(gpu_right.plans, gpu_right.Prepared(arguments))
+        report.part("Plans").work(gpu_right.plans, gpu_right.Prepared(report))
         self.assertTrue(report.failed())
         self.assertRegex((self.folder / "report.md").read_text(),
                          r"\| convolutions as planned \| \*\*FAILED\*\* \| .*another one took its place")
@@ -228,10 +235,39 @@ class Rehearsal(Folder):
     def test_time_that_is_up_leaves_out_and_does_not_fail(self):
         arguments = argparse.Namespace(minutes=1e-9, device="cuda:0", stand_in="rehearsal", programs=self.bundle,
                                        output=self.folder / "report.md", data=self.bundle / "share/salmap", folder=self.folder)
+        arguments.quick, arguments.jobs, arguments.python = True, 2, []
         report = gpu_part.Report(arguments)
-        report.part("Sweep").work(gpu_speed.speed_of_sweeps, None)
-        self.assertFalse(report.failed())
-        self.assertIn("| sweep | left out | no time was left |", (self.folder / "report.md").read_text())
+        prepared = gpu_right.Prepared(report)
+        for title, function in (*gpu_right.PARTS, *gpu_speed.PARTS):
+            if title not in ("Speed of maps", "compute-sanitizer"):
+                report.part(title).work(function, prepared)
+        text = (self.folder / "report.md").read_text()
+        self.assertFalse(report.failed(), text)
+        for name in ("convolutions as planned", "every step alone, fp32", "explain, GPU against CPU", "sweep", "speed of gradients",
+                     "passes are recorded"):
+            self.assertIn(f"| {name} | left out | no time was left |", text)
+
+    def test_what_hangs_is_ended_with_all_that_it_began(self):
+        began = self.folder / "began"
+        program = self.folder / "hangs"
+        executable(program, f"sleep 1000 & echo $! > '{began}'; wait")
+        with self.assertRaises(gpu_part.TooSlow):
+            gpu_part.run([program], limit=1)
+        with self.assertRaises(ProcessLookupError):
+            for _ in range(100):
+                os.kill(int(began.read_text()), 0)
+                time.sleep(0.05)
+
+    def test_a_sanitizer_that_says_nothing_clears_nothing(self):
+        self.sanitizer("true")
+        path = os.environ["PATH"]
+        self.addCleanup(os.environ.__setitem__, "PATH", path)
+        os.environ["PATH"] = f"{self.folder}/bin:{path}"
+        arguments = argparse.Namespace(minutes=None, device="cuda:0", stand_in="rehearsal", programs=self.bundle, quick=True, jobs=2,
+                                       output=self.folder / "report.md", data=self.bundle / "share/salmap", folder=self.folder)
+        report = gpu_part.Report(arguments)
+        report.part("compute-sanitizer").work(gpu_right.sanitizers, gpu_right.Prepared(report))
+        self.assertIn("| memcheck, explain | **FAILED** | it printed no summary |", (self.folder / "report.md").read_text())
 
     def test_what_a_bundle_needs_is_said(self):
         (self.bundle / "tests/conformance").unlink()
