@@ -2,7 +2,6 @@
 rest by name."""
 
 import fcntl
-import json
 import os
 import random
 import shutil
