@@ -44,8 +44,12 @@ static void add_missing(rows *r, const char *name, cuda_nvidia_library which, co
 static void list_folders(rows *r)
 {
     const char *folder;
-    for (size_t i = 0; (folder = cuda_nvidia_folder(i)) != NULL; i++)
+    size_t count = 0;
+    for (; (folder = cuda_nvidia_folder(count)) != NULL; count++)
         add(r, "searched", SAL_CHECK_FINE, "", "%s", folder);
+    if (count == 0)
+        add(r, "searched", SAL_CHECK_MISSING, "SAL_CUDA_PATH names others",
+            "the system's folders; /usr/local/cuda and pip's packages are not there");
 }
 
 static void check_libraries(rows *r)

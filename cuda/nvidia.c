@@ -136,8 +136,10 @@ sal_status cuda_nvidia_open(void)
         if (!libraries[which].handle)
             return sal_fail(
                 SAL_ERROR_DEVICE,
-                "GPUs need %s, which cannot be opened (%s): install NVIDIA's packages, name their folder with "
-                "SAL_CUDA_PATH ('salmap doctor' lists where they were looked for), or choose the device cpu",
+                "GPUs, and plans for them, need %s, which cannot be opened (%s): install NVIDIA's packages (from pip: "
+                "nvidia-cudnn-cu13, nvidia-cublas, nvidia-cuda-nvrtc), or name their folder with SAL_CUDA_PATH; "
+                "'salmap "
+                "doctor' says what is there and where it was looked for",
                 libraries[which].file, libraries[which].problem);
     return SAL_OK;
 }

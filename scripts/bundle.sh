@@ -84,7 +84,7 @@ if [[ $tests -eq 1 ]]; then
     cp -a "$root/data/masks" "$stage/share/salmap/"
     cp "$root"/scripts/{gpu_*,bench_child,bench_pytorch,demo_shares,make_architectures,train_demo,draw_scales}* "$stage/scripts/"
 fi
-cp "$root/README.md" "$stage/"
+rm -rf "$stage/lib/pkgconfig" # it names libraries of this machine
 
 # DT_RPATH: unlike DT_RUNPATH it holds for the libraries of libraries as well. $ORIGIN is the loader's, not the shell's.
 # shellcheck disable=SC2016
@@ -111,6 +111,16 @@ package_of() {
 
 licences=$stage/share/doc/salmap/licences
 mkdir -p "$licences"
+# Most of Debian's texts refer to these.
+cp -rL /usr/share/common-licenses "$licences/"
+cat > "$licences/README" << 'END'
+Of what else is in lib/, by file: the text that says whose it is and how it may be used. It may refer to one of common-licenses/.
+The sources of a package: "apt-get source PACKAGE=VERSION" on Debian, or https://snapshot.debian.org.
+libsalmap and the programs contain the CUDA runtime (libcudart_static) where they were built with CUDA: NVIDIA's CUDA Toolkit
+End User License Agreement, which comes with the toolkit.
+
+file  text  package and version
+END
 while read -r file path; do
     if is_of_the_system "$file" || [[ $path == "$stage"/* ]]; then
         continue
@@ -122,6 +132,7 @@ while read -r file path; do
         exit 1
     fi
     cp -L "/usr/share/doc/$package/copyright" "$licences/$package.txt"
+    echo "$file  $package.txt  $package $(dpkg-query -W -f '${Version}' "$package")" >> "$licences/README"
 done < <(needed)
 
 for file in "$stage"/lib/*.so*; do
@@ -140,11 +151,45 @@ if [[ -n $missing$outside ]]; then
     exit 1
 fi
 
+# What is in it, and what a user does first.
+write_readme() {
+    cat << END
+# salmap $version, to be unpacked and run
+
+For x86-64 Linux with glibc $(newest GLIBC) and libstdc++ (GLIBCXX) $(newest GLIBCXX) or later, both of which are the system's, and /proc.
+Nothing is installed; the folder may lie anywhere, and move.
+
+    bin/salmap doctor
+    bin/salmap explain share/salmap/models/scale_age_honest.onnx share/salmap/scales -o maps
+    bin/salmap inspect YOUR_MODEL.onnx          # or .h5, .keras
+    bin/salmap explain --help
+    man -l share/man/man1/salmap.1
+
+    bin/                      the program; a link to it from a folder on the PATH will do
+    lib/, include/            the library and all it needs: cc x.c -Iinclude -Llib -lsalmap -Wl,-rpath,\$PWD/lib
+    share/salmap/             models, pictures of scales, and descriptions of GPUs of the demo
+    share/man/, share/bash-completion/, share/zsh/, share/fish/   manual page and completions
+    share/doc/salmap/         licences
+
+GPUs want a driver, cuDNN 9.8 or later and cuBLASLt; pip's nvidia-cudnn-cu13, nvidia-cublas and nvidia-cuda-nvrtc will do, PyTorch brings
+them. "bin/salmap doctor" says what was found and where it was looked for; SAL_CUDA_PATH names other folders.
+END
+    if [[ $tests -eq 1 ]]; then
+        echo
+        echo "Is it right, and how fast, on this machine's GPU? scripts/gpu_check.sh --minutes 8 -o gpu_report.md"
+        echo "The same in small without a GPU: scripts/gpu_check.sh --dry-run -o report.md. See share/doc/salmap/cuda.md."
+    fi
+}
+
 # The newest version of a library's symbols that the bundle asks for: GLIBC 2.34, GLIBCXX 3.4.30.
 newest() {
     for file in "${programs[@]}" "$stage"/lib/*.so*; do objdump -T "$file" 2> /dev/null; done |
         sed -n "s/.*[( ]$1_\\([0-9.]*\\)[) ].*/\\1/p" | sort -V | tail -n 1
 }
+write_readme > "$stage/README.md"
+if [[ $tests -eq 1 ]]; then
+    sed 's|\](\.\./README.md#nvidia-gpus)|]|' "$root/cuda/README.md" > "$stage/share/doc/salmap/cuda.md"
+fi
 tar -C "$work" --owner=0 --group=0 --sort=name -c "$name" | gzip -9n > "$output.part"
 mv "$output.part" "$output"
 echo "$output: $(du -m "$output" | cut -f 1) MiB, $(du -sm "$stage" | cut -f 1) MiB unpacked, for glibc $(newest GLIBC) and libstdc++ (GLIBCXX) $(newest GLIBCXX) and later"

@@ -19,7 +19,8 @@ import tempfile
 import numpy as np
 from PIL import Image
 
-DATA = pathlib.Path(__file__).resolve().parent.parent / "data"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DATA = next((f for f in (ROOT / "data", ROOT / "share/salmap") if f.is_dir()), ROOT)  # of the repository, or of a bundle
 NETWORKS = ("honest", "shortcut")
 BACKGROUND, LABEL = 0, 4
 SCALE = (1, 2, 5)  # anterior field, annuli, posterior field: see data/README.md

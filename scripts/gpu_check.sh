@@ -3,7 +3,8 @@
 # what needs a GPU, and writes one Markdown report. Nothing else uses the GPU meanwhile, please: times are taken.
 #   -o, --output FILE   the report [gpu_report.md]
 #   --bundle FILE       an archive of scripts/bundle.sh --tests, or the folder that it unpacks to: builds, installs and
-#                       downloads nothing; wants python3 with numpy, Pillow and PyTorch, the first on PATH
+#                       downloads nothing; wants python3 with numpy, Pillow and PyTorch, the first on PATH [of a script in an
+#                       unpacked bundle, that one]
 #   --minutes N         what has not begun by then is left out [8 with --bundle, else no end]
 #   --build DIR         build folder [build-gpu of the repository]
 #   --device NAME       which GPU [cuda:0]
@@ -62,7 +63,7 @@ while [[ $# -gt 0 ]]; do
         options+=(--stand-in rehearsal)
         ;;
     --help)
-        sed -n '2,18s/^# \{0,1\}//p' "$0"
+        sed -n '2,19s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
     *)
@@ -72,6 +73,32 @@ while [[ $# -gt 0 ]]; do
     esac
     shift
 done
+
+# In a bundle of its own, the script is for that one.
+if [[ -z $bundle && -x $root/bin/salmap && -x $root/tests/conformance ]]; then
+    bundle=$root
+fi
+if [[ -n $bundle ]]; then
+    if ! python3 -c 'import numpy, PIL' 2> /dev/null; then
+        echo "gpu_check.sh: --bundle needs a python3 with numpy and Pillow, first on PATH" >&2
+        exit 1
+    fi
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    unpacked=$bundle
+    if [[ ! -d $bundle ]]; then
+        unpacked=$work/bundle
+        mkdir "$unpacked"
+        if ! tar -C "$unpacked" --strip-components=1 -xf "$bundle" 2> "$work/tar.log"; then
+            echo "gpu_check.sh: $bundle is no archive of scripts/bundle.sh: $(tail -n 1 "$work/tar.log")" >&2
+            exit 1
+        fi
+    fi
+    if [[ ! -x $unpacked/tests/conformance ]]; then
+        echo "gpu_check.sh: $bundle holds no tests: make it with scripts/bundle.sh --tests" >&2
+        exit 1
+    fi
+fi
 
 if [[ $device == cpu && $small -eq 1 ]]; then
     :
@@ -92,30 +119,12 @@ options+=(--jobs "$(nproc)" --device "$device" --output "$output")
 
 # Programs and data of the bundle, and a place for cuDNN's plans, whatever HOME is.
 if [[ -n $bundle ]]; then
-    python=python3
-    if ! "$python" -c 'import numpy, PIL' 2> /dev/null; then
-        echo "gpu_check.sh: --bundle needs a python3 with numpy and Pillow, first on PATH" >&2
-        exit 1
-    fi
     if [[ ! " ${options[*]} " =~ " --minutes " ]]; then
         options+=(--minutes 8)
     fi
-    work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
     export XDG_CACHE_HOME=$work
-    if [[ -d $bundle ]]; then
-        unpacked=$bundle
-    else
-        unpacked=$work/bundle
-        mkdir "$unpacked"
-        tar -C "$unpacked" --strip-components=1 -xf "$bundle"
-    fi
-    if [[ ! -x $unpacked/tests/conformance ]]; then
-        echo "gpu_check.sh: $bundle holds no tests: make it with scripts/bundle.sh --tests" >&2
-        exit 1
-    fi
     rc=0
-    OMP_WAIT_POLICY=passive "$python" "$root/scripts/gpu_report.py" "${options[@]}" --programs "$unpacked" \
+    OMP_WAIT_POLICY=passive python3 -B "$root/scripts/gpu_report.py" "${options[@]}" --programs "$unpacked" \
         --data "$unpacked/share/salmap" || rc=$?
     exit "$rc"
 fi
@@ -136,4 +145,4 @@ fi
 if [[ $quick -eq 0 && $small -eq 0 && $setup -eq 1 ]] && ! "$root/scripts/setup.sh" --references; then
     echo "gpu_check.sh: going on without PyTorch" >&2
 fi
-exec /usr/bin/python3 "$root/scripts/gpu_report.py" "${options[@]}" --programs "$build"
+exec /usr/bin/python3 -B "$root/scripts/gpu_report.py" "${options[@]}" --programs "$build"

@@ -48,7 +48,7 @@ class Libraries(Case):
         done = subprocess.run([SALMAP, "plan", MODEL, "--gpu", "h100"], stderr=subprocess.PIPE, text=True, check=False,
                               env={**os.environ, "SAL_CUDA_PATH": folder})
         self.assertEqual(done.returncode, 1)
-        self.assertIn("GPUs need %s, which cannot be opened (%s" % (file, path), done.stderr)
+        self.assertIn("GPUs, and plans for them, need %s, which cannot be opened (%s" % (file, path), done.stderr)
         self.assertIn("SAL_CUDA_PATH", done.stderr)
 
     def test_a_link_to_the_real_ones_in_a_named_folder_is_taken(self):
