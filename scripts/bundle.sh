@@ -115,7 +115,7 @@ mkdir -p "$licences"
 cp -rL /usr/share/common-licenses "$licences/"
 cat > "$licences/README" << 'END'
 Of what else is in lib/, by file: the text that says whose it is and how it may be used. It may refer to one of common-licenses/.
-The sources of a package: "apt-get source PACKAGE=VERSION" on Debian, or https://snapshot.debian.org.
+The sources of a package: "apt-get source PACKAGE=VERSION" on Debian.
 libsalmap and the programs contain the CUDA runtime (libcudart_static) where they were built with CUDA: NVIDIA's CUDA Toolkit
 End User License Agreement, which comes with the toolkit.
 
