@@ -2,7 +2,6 @@
 import os
 import pathlib
 import selectors
-import signal
 import statistics
 import subprocess
 import tempfile
@@ -10,7 +9,14 @@ import time
 
 import numpy as np
 
+from gpu_part import begin, end
+
 HERE = pathlib.Path(__file__).resolve().parent
+
+
+def environment():
+    """With the modules here beside whatever Python finds otherwise."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))}
 
 
 class Failed(Exception):
@@ -29,8 +35,7 @@ class Child:
         self.unread = b""
         at = self.command.index("GRADIENTS")
         self.command[at] = str(gradients)
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-                                        env={**os.environ, "PYTHONPATH": str(HERE)}, start_new_session=True)
+        self.process = begin(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env=environment())
 
     def failed(self, how):
         self.close()
@@ -64,7 +69,14 @@ class Child:
             self.process.stdin.flush()
         except OSError as error:
             raise self.failed(f"ended: {error}") from error
-        times = [float(t) for t in self.line(limit).split()[1:]]
+        line = self.line(limit)
+        try:
+            word, *numbers = line.split()
+            times = [float(number) for number in numbers]
+        except ValueError:
+            word, times = "", []
+        if word != "ms" or len(times) != runs or not all(0 < t < float("inf") for t in times):
+            raise self.failed(f"said '{line[:80]}' and not the milliseconds of {runs} runs")
         self.times += times
         return times
 
@@ -89,11 +101,7 @@ class Child:
 
     def close(self):
         """Fine at any time."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
+        end(self.process)
         for pipe in (self.process.stdin, self.process.stdout):
             try:
                 pipe.close()

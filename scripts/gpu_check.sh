@@ -40,11 +40,11 @@ while [[ $# -gt 0 ]]; do
         --python) options+=(--python "$2") ;;
         --bundle) bundle=$2 ;;
         --minutes)
-            if [[ ! $2 =~ ^[0-9]+$ || $2 -eq 0 ]]; then
+            if [[ ! $2 =~ ^[0-9]+$ || $((10#$2)) -eq 0 ]]; then
                 echo "gpu_check.sh: --minutes wants a whole number above 0, not '$2'" >&2
                 exit 2
             fi
-            options+=(--minutes "$2")
+            options+=(--minutes "$((10#$2))")
             ;;
         *) output=$2 ;;
         esac
@@ -74,6 +74,13 @@ while [[ $# -gt 0 ]]; do
     shift
 done
 
+if [[ -e $output && ! -f $output ]] || [[ ! -d $(dirname "$output") || ! -w $(dirname "$output") ]]; then
+    echo "gpu_check.sh: $output: a report cannot be written there" >&2
+    exit 2
+fi
+output=$(realpath "$output")
+# cuda:0 is then the GPU that nvidia-smi calls 0.
+export CUDA_DEVICE_ORDER=PCI_BUS_ID
 # In a bundle of its own, the script is for that one.
 if [[ -z $bundle && -x $root/bin/salmap && -x $root/tests/conformance ]]; then
     bundle=$root
@@ -89,13 +96,16 @@ if [[ -n $bundle ]]; then
     if [[ ! -d $bundle ]]; then
         unpacked=$work/bundle
         mkdir "$unpacked"
-        if ! tar -C "$unpacked" --strip-components=1 -xf "$bundle" 2> "$work/tar.log"; then
-            echo "gpu_check.sh: $bundle is no archive of scripts/bundle.sh: $(tail -n 1 "$work/tar.log")" >&2
+        if ! said=$(tar --force-local -C "$unpacked" --strip-components=1 -xf "$bundle" 2>&1); then
+            echo "gpu_check.sh: $bundle cannot be unpacked: ${said##*$'\n'}" >&2
             exit 1
         fi
     fi
-    if [[ ! -x $unpacked/tests/conformance ]]; then
+    if [[ ! -e $unpacked/tests/conformance ]]; then
         echo "gpu_check.sh: $bundle holds no tests: make it with scripts/bundle.sh --tests" >&2
+        exit 1
+    elif [[ ! -x $unpacked/tests/conformance ]]; then
+        echo "gpu_check.sh: programs cannot be run in $unpacked: set TMPDIR to a folder where they can" >&2
         exit 1
     fi
 fi
@@ -108,7 +118,7 @@ elif [[ ! $device =~ ^cuda:[0-9]+$ ]]; then
 elif ! command -v nvidia-smi > /dev/null; then
     echo "gpu_check.sh: there is no nvidia-smi here, so no NVIDIA driver: this needs a GPU (--dry-run does not)" >&2
     exit 69
-elif ! nvidia-smi --id="${device#cuda:}" --query-gpu=name --format=csv,noheader > /dev/null; then
+elif ! timeout -k 5 30 nvidia-smi --id="${device#cuda:}" --query-gpu=name --format=csv,noheader > /dev/null; then
     echo "gpu_check.sh: nvidia-smi finds no GPU $device: this needs one (--dry-run does not)" >&2
     exit 69
 fi
@@ -123,9 +133,13 @@ if [[ -n $bundle ]]; then
         options+=(--minutes 8)
     fi
     export XDG_CACHE_HOME=$work
+    # A signal ends the report's own programs before its files go.
+    OMP_WAIT_POLICY=passive TMPDIR=$work python3 -B "$root/scripts/gpu_report.py" "${options[@]}" --programs "$unpacked" \
+        --data "$unpacked/share/salmap" &
+    report=$!
+    trap 'kill -TERM "$report" 2> /dev/null; wait "$report"; rm -rf "$work"; exit 143' INT TERM HUP
     rc=0
-    OMP_WAIT_POLICY=passive python3 -B "$root/scripts/gpu_report.py" "${options[@]}" --programs "$unpacked" \
-        --data "$unpacked/share/salmap" || rc=$?
+    wait "$report" || rc=$?
     exit "$rc"
 fi
 
@@ -133,7 +147,7 @@ if [[ $compile -eq 1 ]]; then
     cuda=()
     if [[ $device != cpu ]]; then
         # Its own architecture, so that nothing is compiled when it is first run.
-        capability=$(nvidia-smi --id="${device#cuda:}" --query-gpu=compute_cap --format=csv,noheader)
+        capability=$(timeout -k 5 30 nvidia-smi --id="${device#cuda:}" --query-gpu=compute_cap --format=csv,noheader)
         cuda=(-DSAL_CUDA=ON "-DSAL_CUDA_ARCHITECTURES=${capability//./}")
     fi
     if [[ $setup -eq 1 ]]; then

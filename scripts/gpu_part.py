@@ -1,4 +1,5 @@
 """A report of gpu_report.py, and its parts: each is in the file as far as it has come, so that a run that is cut off loses nothing."""
+import contextlib
 import os
 import pathlib
 import signal
@@ -33,13 +34,38 @@ class TooSlow(Broken):
     """It was ended."""
 
 
+LIVE = set()  # processes that lead a group of their own
+BEGINNING = threading.Lock()  # held for good once no more may begin
+
+
+def begin(command, **options):
+    with BEGINNING:
+        process = subprocess.Popen(command, start_new_session=True, **options)
+        LIVE.add(process)
+    return process
+
+
 def end(process):
     """It and whatever it has begun: nothing may be left on the GPU while times are taken."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         pass
     process.wait()
+    LIVE.discard(process)
+
+
+def end_all():
+    with BEGINNING:
+        for process in list(LIVE):
+            end(process)
+
+
+def end_for_good():
+    """No other begins after it."""
+    BEGINNING.acquire(timeout=10)
+    for process in list(LIVE):
+        end(process)
 
 
 def run(command, limit=1800, **options):
@@ -48,15 +74,15 @@ def run(command, limit=1800, **options):
     name = pathlib.Path(command[0]).name
     with tempfile.TemporaryFile("w+", errors="replace") as said:
         try:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, errors="replace",
-                                       start_new_session=True, **options)
+            process = begin(command, stdout=subprocess.PIPE, stderr=said, text=True, errors="replace", **options)
         except OSError as error:
             raise Broken(str(error)) from error
         try:
             out, _ = process.communicate(timeout=max(limit, 1))
         except subprocess.TimeoutExpired as error:
-            end(process)
             raise TooSlow(f"{name} took longer than {limit:.0f} s") from error
+        finally:
+            end(process)
         said.seek(0)
         text = (out + said.read()).strip()
     if process.returncode != 0:
@@ -84,8 +110,10 @@ class Part:
 
     def check(self, name, outcome, text=""):
         with self.report.lock:
-            self.checks.append((name, outcome, text.replace("|", "/")))
-            print(f"{name}: {outcome.strip('*')} {text}", flush=True)
+            text = " ".join(text.replace("|", "/").split())[:400]
+            self.checks.append((name, outcome, text))
+            with contextlib.suppress(OSError):  # whoever reads it may be gone
+                print(f"{name}: {outcome.strip('*')} {text}", flush=True)
         self.report.write()
 
     def show(self, text):
@@ -128,12 +156,18 @@ class Report:
 
     def write(self):
         with self.lock:
-            unfinished = self.args.output.with_name(self.args.output.name + ".part")
-            unfinished.write_text(self.text())
-            unfinished.replace(self.args.output)
+            unfinished = self.args.output.with_name(f"{self.args.output.name}.{os.getpid()}.part")
+            try:
+                unfinished.write_text(self.text(), encoding="utf-8")
+                unfinished.replace(self.args.output)
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    print(f"{self.args.output}: {error}", flush=True)
 
     def failed(self):
-        return any(outcome == FAILED for part in self.parts for _, outcome, _ in part.checks)
+        """Or nothing was found to be right."""
+        outcomes = [outcome for part in self.parts for _, outcome, _ in part.checks]
+        return FAILED in outcomes or PASSED not in outcomes
 
     def text(self):
         where = {"cpu": "dry run, every number is the CPU's", "rehearsal": "rehearsal, no number is a GPU's"}.get(

@@ -7,13 +7,16 @@ made is "left out", with the reason: that is not a pass.
 """
 import argparse
 import concurrent.futures
+import os
 import pathlib
+import shutil
+import signal
 import sys
 import tempfile
 
 import gpu_right
 import gpu_speed
-from gpu_part import Report
+from gpu_part import Report, end_all, end_for_good
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -34,6 +37,15 @@ def main():
     args.programs = args.programs.resolve()
     report = Report(args)
     with tempfile.TemporaryDirectory() as folder:
+
+        def stop(number, _):
+            end_for_good()
+            report.write()
+            shutil.rmtree(folder, ignore_errors=True)
+            os._exit(128 + number)
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, stop)
         args.folder = pathlib.Path(folder)
         machine = report.part("Machine")
         side_by_side = [(report.part(title), function) for title, function in gpu_right.PARTS]
@@ -43,6 +55,9 @@ def main():
         with concurrent.futures.ThreadPoolExecutor(len(side_by_side)) as pool:
             for job in [pool.submit(part.work, function, prepared) for part, function in side_by_side]:
                 job.result()
+        # What PyTorch has not written by now would disturb.
+        prepared.pool.shutdown(wait=False, cancel_futures=True)
+        end_all()
         for part, function in alone:
             part.work(function, prepared)
         prepared.close()

@@ -19,7 +19,7 @@ import threading
 
 import numpy as np
 
-from bench_child import Child, Failed
+from bench_child import Child, Failed, environment
 from gpu_part import FAILED, LEFT_OUT, PASSED, SHARE_OF_CHECKS, Broken, OutOfTime, TooSlow, run, table
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -123,12 +123,12 @@ class Prepared:
     def export(self, name):
         """The ONNX file of a network that is timed, with PyTorch's weights and pictures beside it."""
         run([sys.executable, HERE / "bench_pytorch.py", "export", name, self.args.folder, largest(self.args)],
-            limit=self.limit(), env={**os.environ, "PYTHONPATH": str(HERE)})
+            limit=self.limit(), env=environment())
         return self.args.folder / f"{name}.onnx"
 
     def limit(self):
         """Seconds that one program may take: what is left for all of them, and some to end in."""
-        return min(1800, max(self.report.seconds_left(SHARE_OF_CHECKS), 0) + SECONDS_TO_END)
+        return min(1800, max(self.report.seconds_left(SHARE_OF_CHECKS) + SECONDS_TO_END, 1))
 
     def wait(self, future):
         """What PyTorch has written; raises Broken, with the reason."""
@@ -195,14 +195,19 @@ def conclude(part, name, wrong, done, left_out):
 
 
 def nvidia_smi(device, *fields):
-    text = run(["nvidia-smi", f"--id={device.partition(':')[2]}", f"--query-gpu={','.join(fields)}",
-                "--format=csv,noheader"], limit=60)
-    return [value.strip() for value in text.split(",")]
+    """Each field by itself: values may hold anything."""
+    values = []
+    for field in fields:
+        text = run(["nvidia-smi", f"--id={device.partition(':')[2]}", f"--query-gpu={field}", "--format=csv,noheader"], limit=30)
+        values.append((text.strip().splitlines() or ["?"])[0].strip().replace("|", "/"))
+    return values
 
 
 @functools.cache
 def capability(device):
-    return float(nvidia_smi(device, "compute_cap")[0])
+    """Unknown: one that has everything, so that nothing is left out unseen."""
+    said = nvidia_smi(device, "compute_cap")[0]
+    return float(said) if re.fullmatch(r"\d+\.\d+", said) else 99.0
 
 
 def precisions(args):
@@ -215,14 +220,15 @@ def precisions(args):
 def commit():
     if not shutil.which("git"):
         return "unknown"
-    done = subprocess.run(["git", "-C", HERE, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    done = subprocess.run(["git", "-C", HERE, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False,
+                          timeout=60)
     return done.stdout.strip() or "unknown"
 
 
 def machine(part):
     args = part.args
     salmap = program(args, "salmap")
-    rows = [("date", datetime.date.today().isoformat()), ("salmap", run([salmap, "--version"]).split("\n")[0]),
+    rows = [("date", datetime.date.today().isoformat()), ("salmap", run([salmap, "--version"], limit=60).split("\n")[0]),
             ("commit", commit()), ("processor cores", os.cpu_count())]
     if args.stand_in != "cpu":
         fields = ("name", "driver_version", "compute_cap", "memory.total", "clocks.max.sm", "power.limit")
@@ -272,6 +278,8 @@ def plans(part, prepared):
                 continue
             steps, ways = result
             rows.append((name, precision, ", ".join(f"{way}: {n}" for way, n in sorted(ways.items()))))
+            if not ways:
+                wrong.append(f"{name} {precision}: no convolution")
             wrong.extend(f"{name} {precision}: {way}" for way in ways if way.startswith("direct kernel"))
             wrong.extend(f"{name} {precision}, {s['name']}: {s['note']}" for s in steps if "note" in s)
         part.show(table(("network", "precision", "convolutions, forward and backward"), rows))
@@ -301,7 +309,10 @@ def conformance(part, prepared):
         precision, k = what
         chosen = ["--precision", precision] if args.device != "cpu" else []
         command = [program(args, "conformance"), "--backend", args.device, *filters, *chosen, "--shard", f"{k}/{pieces}"]
-        return (prepared.run(command).strip().splitlines() or ["it printed nothing"])[-1]
+        said = (prepared.run(command).strip().splitlines() or ["nothing"])[-1]
+        if not re.match(r"[1-9]\d* passed, 0 failed", said):
+            raise Broken(f"it ended well and said '{said}'")
+        return said
 
     lines, problems = [], []
     for (precision, k), result in zip(work, prepared.side_by_side(one, work)):
@@ -424,10 +435,12 @@ def like_the_cpu(part, prepared):
             wrong.append(f"{model.stem} {precision or 'cpu'}: {broken.short}")
             continue
         error = max((relative_l2(got[0][s][None], want[0][s][None]) for s in want[0]), key=lambda e: (e != e, e))
-        levels = 255 * max(float(np.abs(got[1][s] - want[1][s]).max()) for s in want[1])
+        levels = 255 * float(np.max([np.abs(got[1][s] - want[1][s]).max() for s in want[1]]))  # NaN where there is one
         overlay = max(int(np.abs(got[2][s] - want[2][s]).max()) for s in want[2])
         rows.append((model.stem, precision, f"{error:.1e}", f"{levels:.2f}", overlay, got[3].partition(" ->")[0]))
-        if not within(error, KINKED_FP32 if precision == "fp32" else ANOTHER_GRADIENT):
+        if not np.isfinite(levels):
+            wrong.append(f"{model.stem} {precision}: a map that is no number")
+        elif not within(error, KINKED_FP32 if precision == "fp32" else ANOTHER_GRADIENT):
             wrong.append(f"{model.stem} {precision}: {error:.1e}")
         elif precision == "fp32" and not (within(levels, LEVELS) and within(overlay, LEVELS)):
             wrong.append(f"{model.stem} {precision}: the map by {levels:.1f} levels, the overlay by {overlay}")
@@ -479,14 +492,18 @@ def sanitizers(part, prepared):
     lines = []
     for (tool, name, _), out in zip(work, prepared.side_by_side(one, work)):
         text = (out.output or str(out)) if isinstance(out, Broken) else out
-        summary = [line.strip("= ") for line in text.splitlines() if "SUMMARY" in line]
-        said = summary[-1] if summary else out.short if isinstance(out, Broken) else "it printed no summary"
-        if "Device not supported" in text:  # some hosts let no debugger at the device: that finds nothing, and clears nothing
+        own = [line.strip("= ") for line in text.splitlines() if line.startswith("=========")]
+        summary = [line for line in own if "SUMMARY" in line]
+        bad = [line for line in summary if not re.search(r"SUMMARY: 0 (errors|hazards)", line)]
+        said = bad[0] if bad else summary[-1] if summary else out.short if isinstance(out, Broken) else "it printed no summary"
+        if bad:
+            outcome = FAILED
+        elif any("Device not supported" in line for line in own):  # some hosts let no debugger at it: that clears nothing
             outcome, said = LEFT_OUT, "this host lets no debugger at the device"
         elif isinstance(out, (OutOfTime, TooSlow)):
             outcome = LEFT_OUT
         else:
-            clear = not isinstance(out, Broken) and summary and re.search(r"SUMMARY: 0 (errors|hazards)", summary[-1])
+            clear = not isinstance(out, Broken) and summary and not any("Internal Sanitizer Error" in line for line in own)
             outcome = PASSED if clear else FAILED
         part.check(f"{tool}, {name}", outcome, said)
         lines.append(f"- {tool}, {name}: nothing found" if outcome == PASSED else f"- {tool}, {name}:\n\n```\n{out}\n```")

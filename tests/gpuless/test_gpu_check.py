@@ -17,6 +17,7 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
+import bench_child
 import gpu_part
 import gpu_right
 import gpu_speed
@@ -46,7 +47,7 @@ class Command(Folder):
     def test_without_a_gpu_it_says_so_and_writes_nothing(self):
         bin = self.folder / "bin"
         bin.mkdir()
-        for tool in ("env", "bash", "dirname"):
+        for tool in ("env", "bash", "dirname", "realpath"):
             (bin / tool).symlink_to(f"/usr/bin/{tool}")
         done = check("-o", self.folder / "report.md", "--no-build", PATH=str(bin))
         self.assertEqual(done.returncode, 69, done.stderr)
@@ -163,9 +164,7 @@ class Rehearsal(Folder):
             (self.bundle / "share/salmap/masks" / pathlib.Path(mask).name).symlink_to(ROOT / "data/scales" / mask)
         (self.bundle / "share/salmap/models").symlink_to(ROOT / "data/models")
         self.put()
-        fields = "Emulated, 580.1, 9.0, 4096 MiB, 1 MHz, 1 W"
-        executable(self.folder / "bin/nvidia-smi",
-                   f"case \"$*\" in *query-gpu=compute_cap*) echo 9.0 ;; *query-gpu=name\\ *) echo x ;; *) echo '{fields}' ;; esac")
+        executable(self.folder / "bin/nvidia-smi", "case \"$*\" in *query-gpu=compute_cap*) echo 9.0 ;; *) echo 'Emulated, new' ;; esac")
         self.sanitizer("echo '========= ERROR SUMMARY: 0 errors'")
         (self.folder / "bin/python3").symlink_to("/usr/bin/python3")
 
@@ -242,7 +241,8 @@ class Rehearsal(Folder):
             if title not in ("Speed of maps", "compute-sanitizer"):
                 report.part(title).work(function, prepared)
         text = (self.folder / "report.md").read_text()
-        self.assertFalse(report.failed(), text)
+        self.assertNotIn("FAILED", text)
+        self.assertTrue(report.failed(), "nothing was found to be right")
         for name in ("convolutions as planned", "every step alone, fp32", "explain, GPU against CPU", "sweep", "speed of gradients",
                      "passes are recorded"):
             self.assertIn(f"| {name} | left out | no time was left |", text)
@@ -257,6 +257,42 @@ class Rehearsal(Folder):
             for _ in range(100):
                 os.kill(int(began.read_text()), 0)
                 time.sleep(0.05)
+
+    def test_a_signal_ends_everything(self):
+        self.put(conformance=f"echo $$ > '{self.folder}/reached.new'; mv '{self.folder}/reached.new' '{self.folder}/reached'; exec sleep 1000")
+        scratch = self.folder / "tmp"
+        scratch.mkdir()
+        process = subprocess.Popen(
+            [ROOT / "scripts/gpu_check.sh", "--rehearse", "--quick", "--bundle", self.bundle, "-o", self.folder / "report.md"],
+            stdout=subprocess.DEVNULL, env={**os.environ, "PATH": f"{self.folder}/bin:{os.environ['PATH']}", "TMPDIR": str(scratch)})
+        while not (self.folder / "reached").exists():
+            self.assertIsNone(process.poll())
+        process.terminate()
+        self.assertEqual(process.wait(60), 143)
+        with self.assertRaises(ProcessLookupError):
+            os.kill(int((self.folder / "reached").read_text()), 0)
+        self.assertEqual(list(scratch.iterdir()), [])
+        self.assertIn("Not finished", (self.folder / "report.md").read_text())
+
+    def test_a_report_is_written_to_a_file_alone(self):
+        for output in ("/dev/null", self.folder, self.folder / "gone/report.md"):
+            done = check("--rehearse", "--bundle", self.bundle, "-o", output)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("a report cannot be written there", done.stderr)
+
+    def test_programs_that_say_nothing_are_red(self):
+        self.put(conformance="exit 0", salmap="if [ $1 = plan ]; then echo '{\"steps\": []}'; else exec PROGRAM \"$@\"; fi",
+                 bench_gpu="exit 0")
+        arguments = argparse.Namespace(minutes=None, device="cuda:0", stand_in="rehearsal", programs=self.bundle, quick=True, jobs=2,
+                                       output=self.folder / "report.md", data=self.bundle / "share/salmap", folder=self.folder)
+        report = gpu_part.Report(arguments)
+        prepared = gpu_right.Prepared(report)
+        for title, function in (("Plans", gpu_right.plans), ("Every step alone", gpu_right.conformance),
+                                ("Speed of maps", gpu_speed.speed_of_maps)):
+            report.part(title).work(function, prepared)
+        text = (self.folder / "report.md").read_text()
+        for name in ("convolutions as planned", "every step alone, fp16", "speed of maps"):
+            self.assertIn(f"| {name} | **FAILED** |", text)
 
     def test_a_sanitizer_that_says_nothing_clears_nothing(self):
         self.sanitizer("true")
@@ -280,6 +316,19 @@ class Rehearsal(Folder):
         done = check("--rehearse", "--bundle", self.bundle, PATH=f"{self.folder}/bin:{os.environ['PATH']}")
         self.assertEqual(done.returncode, 1)
         self.assertIn("python3 with numpy and Pillow", done.stderr)
+
+
+class Children(Folder):
+    """Processes that are timed."""
+
+    def test_what_is_no_time_is_told(self):
+        for said in ("ms nan", "ms -1", "ms", "ms 0", "ms 1 2", "W0101 autotune 3"):
+            program = self.folder / "child"
+            executable(program, f"echo ready; read n; echo '{said}'; sleep 1000")
+            child = bench_child.Child([program, "GRADIENTS"], "/dev/null")
+            child.ready(10)
+            with self.assertRaisesRegex(bench_child.Failed, "and not the milliseconds of 1 runs"):
+                child.turn(1, 10)
 
 
 class Numbers(unittest.TestCase):
