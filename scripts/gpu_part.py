@@ -51,7 +51,8 @@ def end(process):
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass
-    process.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(5)
     LIVE.discard(process)
 
 

@@ -39,10 +39,13 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
 
         def stop(number, _):
-            end_for_good()
-            report.write()
-            shutil.rmtree(folder, ignore_errors=True)
-            os._exit(128 + number)
+            signal.alarm(20)  # whatever goes wrong here, it ends
+            try:
+                end_for_good()
+                report.write()
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os._exit(128 + number)
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, stop)
