@@ -26,11 +26,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 # How far gradients of a smooth network may be from float64's.
 TOLERANCE = {"fp32": 1e-4, "tf32": 2e-2, "bf16": 2e-1, "fp16": 3e-2}
-# ReLU networks' gradients jump where rounding turns a sign: of random weights only float32 is held to something there,
-# of the demo's trained ones the others to what is no longer the same gradient.
-# Of two pictures one may have a unit that falls to the other side of its kink.
-KINKED_FP32, KINKED_WORST = 1e-2, 1e-1
-ANOTHER_GRADIENT = 0.5
+# The demo's networks have ReLUs and max pools: rounded to 11 bits they were 4.8e-2 from the CPU's on the emulated device.
+DEMO_TOLERANCE = {**TOLERANCE, "fp16": 1e-1}
+# ReLU networks' gradients jump where rounding turns a sign: of random weights only float32 is held to something there.
+KINKED_FP32 = 1e-2
+# The worse of two pictures, of networks that have a unit on its kink: tests/golden/test_architectures.c has the same.
+KINKED_WORST = {"googlenet": 1e-1}
 # Of 255: rounding differs between devices, and turns a level now and then. Held in float32.
 LEVELS = 2
 # Those that are timed, and the batches. The last batch needs most memory.
@@ -382,7 +383,7 @@ def whole_networks(part, prepared):
                 wrong.append(f"{name}: {error[0]:.1e}")
         elif not np.isfinite(error[0]):
             wrong.append(f"{name}: {error[0]}")
-        elif precision == "fp32" and not (within(error[-1], KINKED_FP32) and within(error[0], KINKED_WORST)):
+        elif precision == "fp32" and not (within(error[-1], KINKED_FP32) and within(error[0], KINKED_WORST.get(network.name, KINKED_FP32))):
             wrong.append(f"{name}: {error[0]:.1e} and {error[-1]:.1e}")
         cells[network.name, prefix, precision] = f"{error[0]:.1e}"
     conclude(part, "whole networks", wrong, f"{done} gradients of {len(networks)} networks" if done else "",
@@ -390,7 +391,7 @@ def whole_networks(part, prepared):
     header = ["network", *(f"{'smooth' if prefix else 'ReLU'} {precision}" for prefix, precision in columns)]
     rows = [[network.name, *(cells[network.name, *column] for column in columns)] for network in networks]
     return (f"Gradients against PyTorch's in double precision, of the worse of two pictures. Held to: smooth networks "
-            f"{tolerances(args)}; ReLU networks, in fp32, {KINKED_WORST:g} and the better picture {KINKED_FP32:g}.\n\n"
+            f"{tolerances(args)}; ReLU networks, in fp32, {KINKED_FP32:g}, but for {', '.join(KINKED_WORST)}.\n\n"
             + table(header, rows))
 
 
@@ -440,14 +441,15 @@ def like_the_cpu(part, prepared):
         rows.append((model.stem, precision, f"{error:.1e}", f"{levels:.2f}", overlay, got[3].partition(" ->")[0]))
         if not np.isfinite(levels):
             wrong.append(f"{model.stem} {precision}: a map that is no number")
-        elif not within(error, KINKED_FP32 if precision == "fp32" else ANOTHER_GRADIENT):
+        elif not within(error, DEMO_TOLERANCE[precision]):
             wrong.append(f"{model.stem} {precision}: {error:.1e}")
         elif precision == "fp32" and not (within(levels, LEVELS) and within(overlay, LEVELS)):
             wrong.append(f"{model.stem} {precision}: the map by {levels:.1f} levels, the overlay by {overlay}")
     conclude(part, "explain, GPU against CPU", wrong, f"{len(rows)} runs" if rows else "", "; ".join(left_out))
     header = ("model", "precision", "gradient, relative L2", "map, levels of 255", "overlay, levels", "speed")
-    return (f"The sample scales. Held in fp32: gradients to {KINKED_FP32:g}, maps and overlays to {LEVELS} levels; gradients in "
-            f"other precisions to {ANOTHER_GRADIENT:g}.\n\n" + table(header, rows))
+    held = ", ".join(f"{p} {DEMO_TOLERANCE[p]:g}" for p in precisions(args))
+    return (f"The sample scales. Gradients are held to {held}; maps and overlays, in fp32, to {LEVELS} levels.\n\n"
+            + table(header, rows))
 
 
 def demo(part, prepared):

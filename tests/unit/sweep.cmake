@@ -7,8 +7,8 @@ list(TRANSFORM wraps PREPEND "-Wl,--wrap=")
 sal_unit_test(test_suspects LABELS sweep LIBRARIES salmap_static ${wraps})
 # One at a time: where children of several tests die together, Criterion itself leaks a few bytes.
 set_property(TEST test_suspects APPEND PROPERTY ENVIRONMENT CRITERION_JOBS=1)
-# A sweep, whose threads are at work, forks: the address sanitizer of gcc 12 may hold its allocator at that moment, and the
-# child then waits for it for ever (two of five runs beside other work).
+# A sweep forks while its threads are at work. Under the address sanitizer of gcc 12 some of its tests wait for ever (two of
+# five runs beside other work; never without it). That the child waits for the sanitizer's allocator is a guess, not proven.
 if(SAL_SANITIZE)
   set_property(TEST test_suspects APPEND PROPERTY LABELS slow)
 endif()
