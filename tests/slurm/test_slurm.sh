@@ -182,6 +182,8 @@ merge=$(id_of merge "$said")
 wait_for_file run_disturbed/shards/1-of-4.sqlite
 scancel -s USR1 "${array}_1"
 wait_for_file signalled
+# salmap looks for signals ten times a second, and would do the rest of its share in less than that.
+sleep 0.2
 wait_for_file run_disturbed/shards/2-of-4.sqlite
 scontrol requeue "${array}_2"
 open_gate
