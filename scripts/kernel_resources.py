@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """What the compiler makes of every kernel of cuda/*.cu, for every GPU architecture; needs nvcc, and no GPU.
 
-    kernel_resources.py [--nvcc PATH] [--cache FOLDER] [--jobs N] [--tolerance N] [--update]
+    kernel_resources.py [--nvcc PATH] [--cache FOLDER] [--jobs N] [--tolerance N] [--all | --update]
 
-Compiles each file for each architecture that this nvcc knows. No kernel may spill registers or use local memory, each
+Compiles each file for each architecture that this nvcc knows, but for those of which the table has the numbers of another in
+every row (sm_89 is as sm_86): --all compiles for them as well. No kernel may spill registers or use local memory, each
 must have __launch_bounds__, and registers and static shared memory must be those of the committed table
 (tests/gpuless/kernel_resources.csv), registers give or take the tolerance; --update writes the table anew. Tables
 of another nvcc (major.minor) hold other numbers: then the table is compared by its kernels alone.
@@ -101,15 +102,21 @@ def parse(text):
     return kernels
 
 
+def twins(table):
+    """Architectures that have the registers of an earlier one in every row."""
+    columns = [tuple(row.get(f"sm_{a}") for row in table.values()) for a in ARCHITECTURES]
+    return {a for k, a in enumerate(ARCHITECTURES) if columns[k] in columns[:k]}
+
+
 class Compiler:
-    def __init__(self, nvcc, cache):
+    def __init__(self, nvcc, cache, left_out=()):
         self.nvcc = nvcc
         self.cache = cache
         version = run(nvcc, "--version").stdout
         self.version = (re.search(r"release (\d+\.\d+)", version) or ["", "unknown"])[1]
         self.build = (re.search(r"V[\d.]+", version) or [version])[0]
         known = run(nvcc, "--list-gpu-code").stdout.split()
-        self.architectures = [a for a in ARCHITECTURES if f"sm_{a}" in known]
+        self.architectures = [a for a in ARCHITECTURES if f"sm_{a}" in known and a not in left_out]
 
     def kernels(self, file, architecture):
         """(None, kernels by short name) or (what went wrong, None)."""
@@ -203,6 +210,7 @@ def main():
     parser.add_argument("--cache", type=pathlib.Path, default=ROOT / "build-kernels")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--tolerance", type=int, default=4, help="of registers [%(default)s]")
+    parser.add_argument("--all", action="store_true")
     parser.add_argument("--update", action="store_true")
     args = parser.parse_args()
     nvcc = find_nvcc(args.nvcc)
@@ -211,7 +219,7 @@ def main():
         return 77
     cache = pathlib.Path(os.environ.get("SAL_KERNEL_CACHE") or args.cache)
     cache.mkdir(parents=True, exist_ok=True)
-    compiler = Compiler(nvcc, cache)
+    compiler = Compiler(nvcc, cache, () if args.all or args.update else twins(read_table()[1]))
     rows, problems = measure(compiler, args.jobs)
     if not rows and not problems:
         problems.append("no kernels were found")
