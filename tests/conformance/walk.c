@@ -28,27 +28,55 @@ static int64_t under(const sal_window *v, const int64_t *in, int64_t channel, in
     return y < 0 || y >= in[2] || x < 0 || x >= in[3] ? -1 : (channel * in[2] + y) * in[3] + x;
 }
 
+/* As touch(), of `count` pairs: elements of the output in a row, and every stride-th of the input. */
+static void touch_row(walk *w, int64_t out, int64_t in, int64_t count, int64_t stride, double weight)
+{
+    const int64_t to = w->backward ? in : out, step = w->backward ? stride : 1;
+    const int64_t other = w->backward ? out : in, other_step = w->backward ? 1 : stride;
+    const double *restrict from = w->from + other;
+    double *restrict sum = w->sum + to, *restrict magnitude = w->magnitude + to, *restrict terms = w->terms + to;
+    for (int64_t i = 0; i < count; i++) {
+        const double term = weight * from[i * other_step];
+        sum[i * step] += term;
+        magnitude[i * step] += fabs(term);
+        terms[i * step] += 1.0;
+    }
+}
+
+/* Under column kx of the window, output columns [*begin, *end) have one of the input's; *x: that of the first. */
+static void columns_under(int64_t *begin, int64_t *end, int64_t *x, const sal_window *v, int64_t in, int64_t out,
+                          int64_t kx)
+{
+    const int64_t stride = v->stride[1], offset = kx * v->dilation[1] - v->pad_begin[1];
+    *begin = offset < 0 ? (-offset + stride - 1) / stride : 0;
+    *end = offset < in ? (in - 1 - offset) / stride + 1 : 0;
+    if (*end > out)
+        *end = out;
+    *x = *begin * stride + offset;
+}
+
+/* Window element by window element: one output after the other would wait for its own last addition. */
 static void walk_conv(walk *w)
 {
     const sal_node *n = w->r->node;
     const sal_window *v = &n->window;
     const int64_t *in = input_shape(w)->dim, *out = n->shape.dim;
     const int64_t share = in[1] / v->groups;
-    int64_t at = 0;
-    for (int64_t o = 0; o < out[1]; o++) {
-        const int64_t first = o / (out[1] / v->groups) * share; /* channel of the group */
-        for (int64_t p = 0; p < out[2] * out[3]; p++, at++) {
-            const int64_t py = p / out[3], px = p % out[3];
-            const float *weight = n->weight + o * share * v->kernel[0] * v->kernel[1];
-            for (int64_t c = 0; c < share; c++)
-                for (int64_t ky = 0; ky < v->kernel[0]; ky++)
-                    for (int64_t kx = 0; kx < v->kernel[1]; kx++, weight++) {
-                        int64_t from = under(v, in, first + c, py, px, ky, kx);
-                        if (from >= 0)
-                            touch(w, at, from, (double)*weight);
+    const float *weight = n->weight;
+    for (int64_t o = 0; o < out[1]; o++)
+        for (int64_t c = 0; c < share; c++)
+            for (int64_t ky = 0; ky < v->kernel[0]; ky++)
+                for (int64_t kx = 0; kx < v->kernel[1]; kx++, weight++) {
+                    const int64_t channel = o / (out[1] / v->groups) * share + c;
+                    int64_t begin, end, x;
+                    columns_under(&begin, &end, &x, v, in[3], out[3], kx);
+                    for (int64_t py = 0; py < out[2]; py++) {
+                        const int64_t y = py * v->stride[0] - v->pad_begin[0] + ky * v->dilation[0];
+                        if (y >= 0 && y < in[2] && begin < end)
+                            touch_row(w, (o * out[2] + py) * out[3] + begin, (channel * in[2] + y) * in[3] + x,
+                                      end - begin, v->stride[1], (double)*weight);
                     }
-        }
-    }
+                }
 }
 
 static void walk_dense(walk *w)

@@ -388,30 +388,44 @@ bool is_zero(const numbers &v)
     return std::all_of(v.begin(), v.end(), [](double e) { return e == 0.0; });
 }
 
+/* Of each group and tap, a row for each channel that is read: its weights for the channels that are written. */
+numbers rows_of(const convolution &c, const numbers &weight)
+{
+    const int64_t inner = c.w.dim[1], outer = c.w.dim[0] / c.groups(), taps = c.w.dim[2] * c.w.dim[3];
+    numbers rows(weight.size());
+    for (int64_t o = 0; o < c.w.dim[0]; o++)
+        for (int64_t tap = 0; tap < taps; tap++)
+            for (int64_t k = 0; k < inner; k++) {
+                const int64_t group_and_tap = o / outer * taps + tap, j = o % outer;
+                const int64_t cell = c.backward ? j * inner + k : k * outer + j;
+                rows[(size_t)(group_and_tap * outer * inner + cell)] = weight[(size_t)((o * taps + tap) * inner + k)];
+            }
+    return rows;
+}
+
+void add_times(double *to, const double *row, double factor, int64_t count)
+{
+    for (int64_t k = 0; k < count; k++)
+        to[k] += factor * row[k];
+}
+
 numbers convolve(const convolution &c, const numbers &from, const numbers &weight)
 {
     const int64_t groups = c.groups(), inner = c.w.dim[1], outer = c.w.dim[0] / groups, taps = c.w.dim[2] * c.w.dim[3];
-    const int64_t in = c.x.dim[1], out = c.y.dim[1];
+    const int64_t ins = c.backward ? outer : inner, outs = c.backward ? inner : outer; /* channels of a group */
     numbers to((size_t)(c.backward ? c.x.count() : c.y.count()), 0.0);
     if (is_zero(weight) && is_zero(from)) /* as trials of plans are */
         return to;
+    const numbers rows = rows_of(c, weight);
 #pragma omp parallel for num_threads(2)
     for (int64_t n = 0; n < c.x.dim[0]; n++)
         each_tap(c, n, [&](int64_t y, int64_t x, int64_t tap) {
-            for (int64_t o = 0; o < out; o++) {
-                const double *w = &weight[(size_t)((o * taps + tap) * inner)];
-                const int64_t first = x * in + o / outer * inner;
-                if (c.backward) {
-                    const double g = from[(size_t)(y * out + o)];
-                    for (int64_t k = 0; k < inner; k++)
-                        to[(size_t)(first + k)] += g * w[k];
-                } else {
-                    double sum = 0.0;
-                    for (int64_t k = 0; k < inner; k++)
-                        sum += w[k] * from[(size_t)(first + k)];
-                    to[(size_t)(y * out + o)] += sum;
-                }
-            }
+            const int64_t source = c.backward ? y : x, target = c.backward ? x : y;
+            for (int64_t g = 0; g < groups; g++)
+                for (int64_t k = 0; k < ins; k++)
+                    add_times(&to[(size_t)((target * groups + g) * outs)],
+                              &rows[(size_t)(((g * taps + tap) * ins + k) * outs)],
+                              from[(size_t)((source * groups + g) * ins + k)], outs);
         });
     return to;
 }
