@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* O_TMPFILE */
 #include "base/file.h"
 
 #include "base/memory.h"
@@ -108,7 +109,45 @@ sal_status sal_file_create(sal_file_out *out, const char *path)
     return sal_file_create_at(out, AT_FDCWD, path, path);
 }
 
-sal_status sal_file_create_at(sal_file_out *out, int folder, const char *name, const char *path)
+/* How the system calls a file of this process, named or not. */
+typedef struct own_name {
+    char text[32];
+} own_name;
+
+static own_name own_name_of(int fd)
+{
+    own_name name;
+    snprintf(name.text, sizeof name.text, "/proc/self/fd/%d", fd);
+    return name;
+}
+
+/* A file without a name, which goes with its process; -1 where there is no such file, or no way to name it later. */
+static int create_unnamed(int folder)
+{
+    const int fd = openat(folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    if (fd >= 0 && access(own_name_of(fd).text, F_OK) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static sal_status create_named(int *fd, sal_file_out *out)
+{
+    const size_t size = strlen(out->name) + 48;
+    out->temporary = malloc(size);
+    if (!out->temporary)
+        return sal_fail_memory(size, "a temporary name");
+    *fd = create_temporary(out->temporary, size, out->folder, out->name);
+    if (*fd >= 0)
+        return SAL_OK;
+    const sal_status st = sal_fail(SAL_ERROR_IO, "%s: cannot create: %s", out->path, strerror(errno));
+    free(out->temporary);
+    out->temporary = NULL;
+    return st;
+}
+
+static sal_status create(sal_file_out *out, int folder, const char *name, const char *path, int is_new)
 {
     sal_status st = SAL_OK;
     struct stat there;
@@ -119,19 +158,9 @@ sal_status sal_file_create_at(sal_file_out *out, int folder, const char *name, c
         return sal_fail(SAL_ERROR_IO, "%s: is not a regular file: name another one", path);
     TRY(sal_strdup(&out->path, path));
     TRY(sal_strdup(&out->name, name));
-    size_t size = strlen(name) + 48;
-    out->temporary = malloc(size);
-    if (!out->temporary) {
-        st = sal_fail_memory(size, "a temporary name");
-        goto done;
-    }
-    int fd = create_temporary(out->temporary, size, folder, name);
-    if (fd < 0) {
-        st = sal_fail(SAL_ERROR_IO, "%s: cannot create: %s", path, strerror(errno));
-        free(out->temporary);
-        out->temporary = NULL;
-        goto done;
-    }
+    int fd = is_new ? create_unnamed(folder) : -1;
+    if (fd < 0)
+        TRY(create_named(&fd, out));
     out->stream = fdopen(fd, "wb");
     if (!out->stream) {
         st = sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
@@ -141,6 +170,16 @@ done:
     if (st != SAL_OK)
         sal_file_discard(out);
     return st;
+}
+
+sal_status sal_file_create_at(sal_file_out *out, int folder, const char *name, const char *path)
+{
+    return create(out, folder, name, path, 0);
+}
+
+sal_status sal_file_create_new_at(sal_file_out *out, int folder, const char *name, const char *path)
+{
+    return create(out, folder, name, path, 1);
 }
 
 static sal_status fail_write(const char *path)
@@ -183,17 +222,40 @@ sal_status sal_file_commit(sal_file_out *out)
     return st;
 }
 
+/* *made: 0, there is a file of the name. Where there is none and it cannot be linked, a named one is renamed. */
+static sal_status publish_new(int *made, sal_file_out *out)
+{
+    *made = linkat(out->folder, out->temporary, out->folder, out->name, 0) == 0;
+    if (*made || errno == EEXIST)
+        return SAL_OK;
+    const sal_status st = publish(out);
+    *made = st == SAL_OK;
+    return st;
+}
+
+static sal_status publish_unnamed(int *made, const sal_file_out *out)
+{
+    const own_name own = own_name_of(fileno(out->stream));
+    errno = 0;
+    if (fflush(out->stream) != 0 || ferror(out->stream))
+        return fail_write(out->path);
+    *made = linkat(AT_FDCWD, own.text, out->folder, out->name, AT_SYMLINK_FOLLOW) == 0;
+    return *made || errno == EEXIST
+               ? SAL_OK
+               : sal_fail(SAL_ERROR_IO, "%s: cannot name the finished file: %s", out->path, strerror(errno));
+}
+
 sal_status sal_file_commit_new(int *made, sal_file_out *out)
 {
-    sal_status st = finish(out);
+    sal_status st = SAL_OK;
     *made = 0;
-    if (st == SAL_OK) {
-        *made = linkat(out->folder, out->temporary, out->folder, out->name, 0) == 0;
-        if (!*made && errno != EEXIST) {
-            st = publish(out);
-            *made = st == SAL_OK;
-        }
+    if (out->temporary) {
+        TRY(finish(out));
+        TRY(publish_new(made, out));
+    } else {
+        TRY(publish_unnamed(made, out));
     }
+done:
     sal_file_discard(out);
     return st;
 }

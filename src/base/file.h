@@ -26,12 +26,12 @@ sal_status sal_file_read_all(unsigned char **out, size_t *size, int fd, const ch
 sal_status sal_file_read_judged(unsigned char **out, size_t *size, const char *path, uint64_t max_bytes,
                                 const sal_file_judge *judge);
 
-/* A file being written to a temporary name beside its final one. */
+/* A file being written, to a temporary name beside its final one or to none. */
 typedef struct sal_file_out {
     FILE *stream;
     char *path;      /* for messages */
     char *name;      /* the same file, as the folder has it */
-    char *temporary; /* likewise */
+    char *temporary; /* likewise; NULL: it has no name yet */
     int folder;      /* a descriptor, the caller's, or AT_FDCWD */
 } sal_file_out;
 
@@ -39,6 +39,9 @@ typedef struct sal_file_out {
 sal_status sal_file_create(sal_file_out *out, const char *path);
 /* In the folder of a descriptor that stays open until the file is committed or discarded. path: for messages. */
 sal_status sal_file_create_at(sal_file_out *out, int folder, const char *name, const char *path);
+/* The same for sal_file_commit_new alone: where the file system can do so, nothing has a name before, and a process
+ * that is killed leaves nothing. */
+sal_status sal_file_create_new_at(sal_file_out *out, int folder, const char *name, const char *path);
 /* Error: IO, with the reason. */
 sal_status sal_file_write(FILE *stream, const void *bytes, size_t size, const char *path);
 /* Flushes, checks for write errors (a full disk), closes and renames; on failure
@@ -47,7 +50,7 @@ sal_status sal_file_commit(sal_file_out *out);
 /* The same, unless there is a file of the name: *made 0, and that file is as it was. Where the file system has no hard
  * links, it is replaced. */
 sal_status sal_file_commit_new(int *made, sal_file_out *out);
-/* Gives up: removes the temporary file. Harmless after a commit or on a zeroed struct. */
+/* Gives up: the temporary file is gone. Harmless after a commit or on a zeroed struct. */
 void sal_file_discard(sal_file_out *out);
 
 /* Makes the directory and its parents; fine when it is there. Errors: IO (names the part). */

@@ -285,7 +285,8 @@ done:
     return st;
 }
 
-static sal_status create_at(sal_file_out *out, const sal_run_folder *folder, const place *p, const char *name)
+static sal_status create_at(sal_file_out *out, const sal_run_folder *folder, const place *p, const char *name,
+                            int is_new)
 {
     sal_status st = SAL_OK;
     char *path = NULL;
@@ -296,7 +297,7 @@ static sal_status create_at(sal_file_out *out, const sal_run_folder *folder, con
     if (!path)
         return sal_fail_memory(size, "a path");
     snprintf(path, size, "%s%s%s", folder->path, separator(folder), name);
-    st = sal_file_create_at(out, p->fd, p->name, path);
+    st = (is_new ? sal_file_create_new_at : sal_file_create_at)(out, p->fd, p->name, path);
     free(path);
     return st;
 }
@@ -304,7 +305,13 @@ static sal_status create_at(sal_file_out *out, const sal_run_folder *folder, con
 sal_status sal_run_file_create(sal_file_out *out, const sal_run_folder *folder, const char *name)
 {
     const place p = {.fd = folder->fd, .name = name};
-    return create_at(out, folder, &p, name);
+    return create_at(out, folder, &p, name, 0);
+}
+
+sal_status sal_run_file_create_new(sal_file_out *out, const sal_run_folder *folder, const char *name)
+{
+    const place p = {.fd = folder->fd, .name = name};
+    return create_at(out, folder, &p, name, 1);
 }
 
 sal_status sal_run_file_remove(const sal_run_folder *folder, const char *name)
@@ -367,7 +374,7 @@ sal_status sal_run_file_copy(int *there, const sal_run_folder *to, const sal_run
         goto done;
     *there = 1;
     TRY(find_place(&p, to, name, 1));
-    TRY(create_at(&out, to, &p, name));
+    TRY(create_at(&out, to, &p, name, 0));
     TRY(pour(out.stream, fd, from, name));
     st = sal_file_commit(&out);
 done:

@@ -40,6 +40,8 @@ sal_status sal_run_file_read(unsigned char **out, size_t *size, const sal_run_fo
                              uint64_t max_bytes, const sal_file_judge *judge);
 /* A file of the folder itself. */
 sal_status sal_run_file_create(sal_file_out *out, const sal_run_folder *folder, const char *name);
+/* For sal_file_commit_new, see sal_file_create_new_at. */
+sal_status sal_run_file_create_new(sal_file_out *out, const sal_run_folder *folder, const char *name);
 /* The file, or the link and not what it points to; fine where there is none. Errors: as above. */
 sal_status sal_run_file_remove(const sal_run_folder *folder, const char *name);
 /* Likewise, an unfinished file: a folder of such a name is somebody's own, in nobody's way, and stays. */

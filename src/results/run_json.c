@@ -207,7 +207,7 @@ sal_status sal_run_description_write(int *made, const sal_run_folder *folder, co
     TRY(check_settings(run->settings));
     TRY(sal_run_fingerprint(mark, run->model_sha256, run->manifest_sha256, run->settings));
     TRY(make_command(&command, run, dataset, inputs, input_count));
-    TRY(sal_run_file_create(&file, folder, SAL_RUN_JSON));
+    TRY((made ? sal_run_file_create_new : sal_run_file_create)(&file, folder, SAL_RUN_JSON));
     sal_json j = {.stream = file.stream, .lines = 1};
     sal_json_begin(&j, NULL, '{');
     sal_json_text(&j, "salmap", sal_version());

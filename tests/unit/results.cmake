@@ -18,7 +18,7 @@ sal_results_test(test_results_export)
 # The store's clock, its waits and what it asks of the system.
 sal_results_test(test_results_store syncfs nanosleep clock_gettime pthread_cond_timedwait pthread_cond_wait
                                     pthread_cond_init pthread_create malloc)
-sal_results_test(test_results_run syncfs linkat)
+sal_results_test(test_results_run syncfs linkat openat)
 sal_results_test(test_results_remove)
 sal_results_test(test_results_files)
 sal_results_test(test_results_merge syncfs renameat)

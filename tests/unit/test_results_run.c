@@ -1,11 +1,15 @@
+#define _GNU_SOURCE /* O_TMPFILE */
 /* The run folder: names of its files, what describes the run, and whose folder it is. */
 #include "results_support.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int sync_fails;
@@ -26,7 +30,21 @@ int __wrap_syncfs(int fd)
 }
 
 static const char *others_json; /* somebody writes it just before this run would */
-static int no_links;
+static int no_links;            /* nor files without a name */
+static int is_killed_before;
+
+int __wrap_openat(int folder, const char *name, int flags, ...);
+int __real_openat(int folder, const char *name, int flags, ...);
+
+int __wrap_openat(int folder, const char *name, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    const mode_t mode = flags & (O_CREAT | O_TMPFILE) & ~O_DIRECTORY ? va_arg(rest, mode_t) : 0;
+    va_end(rest);
+    errno = EOPNOTSUPP;
+    return no_links && (flags & O_TMPFILE) == O_TMPFILE ? -1 : __real_openat(folder, name, flags, mode);
+}
 
 int __wrap_linkat(int from_folder, const char *from, int to_folder, const char *to, int flags);
 int __real_linkat(int from_folder, const char *from, int to_folder, const char *to, int flags);
@@ -35,6 +53,8 @@ int __wrap_linkat(int from_folder, const char *from, int to_folder, const char *
 {
     if (others_json)
         write_text(scratch("run/run.json"), others_json);
+    if (is_killed_before)
+        raise(SIGKILL);
     errno = EPERM;
     return no_links ? -1 : __real_linkat(from_folder, from, to_folder, to, flags);
 }
@@ -406,6 +426,27 @@ Test(run, is_described_where_there_are_no_hard_links)
     must(sal_run_describe(scratch("run"), &run, list_of_count(1), NULL, 0, 0));
     must(sal_run_check(scratch("run"), &run));
     cr_expect_str_eq(names_in(scratch("run")), "manifest.csv run.json ");
+}
+
+/* Nobody would know that a file beside it is of a run. */
+Test(run, leaves_nothing_where_it_is_killed_before_it_is_one)
+{
+    const sal_run run = plain_run();
+    int how;
+    make_folder(scratch("run"));
+    const int fd = open(scratch("run"), O_TMPFILE | O_WRONLY, 0666);
+    if (fd < 0)
+        cr_skip_test("every file has a name here");
+    close(fd);
+    const pid_t child = fork();
+    if (child == 0) {
+        is_killed_before = 1;
+        (void)sal_run_describe(scratch("run"), &run, list_of_count(1), NULL, 0, 0);
+        _exit(0);
+    }
+    cr_assert(child > 0 && waitpid(child, &how, 0) == child);
+    cr_expect(WIFSIGNALED(how));
+    cr_expect_str_eq(names_in(scratch("run")), "");
 }
 
 /* Their run.json would not tell them. */
