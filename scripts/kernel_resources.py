@@ -103,20 +103,20 @@ def parse(text):
 
 
 def twins(table):
-    """Architectures that have the registers of an earlier one in every row."""
+    """Architectures that have the registers of an earlier one in every row, and which that is: {"89": "sm_86"}."""
     columns = [tuple(row.get(f"sm_{a}") for row in table.values()) for a in ARCHITECTURES]
-    return {a for k, a in enumerate(ARCHITECTURES) if columns[k] in columns[:k]}
+    return {a: f"sm_{ARCHITECTURES[columns.index(columns[k])]}" for k, a in enumerate(ARCHITECTURES) if columns[k] in columns[:k]}
 
 
 class Compiler:
-    def __init__(self, nvcc, cache, left_out=()):
+    def __init__(self, nvcc, cache, left_out):
         self.nvcc = nvcc
         self.cache = cache
         version = run(nvcc, "--version").stdout
         self.version = (re.search(r"release (\d+\.\d+)", version) or ["", "unknown"])[1]
         self.build = (re.search(r"V[\d.]+", version) or [version])[0]
         known = run(nvcc, "--list-gpu-code").stdout.split()
-        self.architectures = [a for a in ARCHITECTURES if f"sm_{a}" in known and a not in left_out]
+        self.architectures = [a for a in ARCHITECTURES if f"sm_{a}" in known and left_out.get(a) not in known]
 
     def kernels(self, file, architecture):
         """(None, kernels by short name) or (what went wrong, None)."""
@@ -219,7 +219,7 @@ def main():
         return 77
     cache = pathlib.Path(os.environ.get("SAL_KERNEL_CACHE") or args.cache)
     cache.mkdir(parents=True, exist_ok=True)
-    compiler = Compiler(nvcc, cache, () if args.all or args.update else twins(read_table()[1]))
+    compiler = Compiler(nvcc, cache, {} if args.all or args.update else twins(read_table()[1]))
     rows, problems = measure(compiler, args.jobs)
     if not rows and not problems:
         problems.append("no kernels were found")

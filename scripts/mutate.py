@@ -178,7 +178,7 @@ def limits(memory):
     if memory:  # the sanitizers reserve terabytes
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 32, 1 << 32))
 
 
 def tests_of(build, module, pattern):

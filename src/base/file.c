@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -233,29 +234,53 @@ static sal_status publish_new(int *made, sal_file_out *out)
     return st;
 }
 
-static sal_status publish_unnamed(int *made, const sal_file_out *out)
+/* To a file with a temporary name, from one that is open for writing and has none. */
+static sal_status copy_to_named(sal_file_out *out, int unnamed)
 {
-    const own_name own = own_name_of(fileno(out->stream));
-    errno = 0;
-    if (fflush(out->stream) != 0 || ferror(out->stream))
-        return fail_write(out->path);
-    *made = linkat(AT_FDCWD, own.text, out->folder, out->name, AT_SYMLINK_FOLLOW) == 0;
-    return *made || errno == EEXIST
-               ? SAL_OK
-               : sal_fail(SAL_ERROR_IO, "%s: cannot name the finished file: %s", out->path, strerror(errno));
+    sal_status st = SAL_OK;
+    enum { PIECE = 1 << 20 };
+    int from = -1, to = -1;
+    ssize_t n = 1;
+    TRY(create_named(&to, out));
+    from = open(own_name_of(unnamed).text, O_RDONLY | O_CLOEXEC);
+    while (from >= 0 && (n > 0 || errno == EINTR)) {
+        n = sendfile(to, from, NULL, PIECE);
+        if (n == 0)
+            break;
+    }
+    if (from < 0 || n < 0)
+        st = fail_write(out->path);
+done:
+    if (from >= 0)
+        close(from);
+    if (to >= 0 && close(to) != 0 && st == SAL_OK)
+        st = fail_write(out->path);
+    return st;
+}
+
+/* Closed first, by another descriptor: some file systems say only then what could not be written. Where the system
+ * forbids links of files without a name, it has a temporary one afterwards. */
+static sal_status publish_unnamed(int *made, sal_file_out *out)
+{
+    sal_status st = SAL_OK;
+    const int fd = fcntl(fileno(out->stream), F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return sal_fail(SAL_ERROR_IO, "%s: cannot close: %s", out->path, strerror(errno));
+    TRY(finish(out));
+    *made = linkat(AT_FDCWD, own_name_of(fd).text, out->folder, out->name, AT_SYMLINK_FOLLOW) == 0;
+    if (!*made && errno != EEXIST)
+        TRY(copy_to_named(out, fd));
+done:
+    close(fd);
+    return st;
 }
 
 sal_status sal_file_commit_new(int *made, sal_file_out *out)
 {
-    sal_status st = SAL_OK;
     *made = 0;
-    if (out->temporary) {
-        TRY(finish(out));
-        TRY(publish_new(made, out));
-    } else {
-        TRY(publish_unnamed(made, out));
-    }
-done:
+    sal_status st = out->temporary ? finish(out) : publish_unnamed(made, out);
+    if (st == SAL_OK && out->temporary)
+        st = publish_new(made, out);
     sal_file_discard(out);
     return st;
 }

@@ -136,6 +136,21 @@ static int is_below(const char *path)
     return 1;
 }
 
+/* In a folder that was named; one that leads out of it again is not. */
+static int is_in_folder(const sal_dataset *d, const char *path)
+{
+    if (d->manifest)
+        return 0;
+    if (d->root[0])
+        return is_below(path);
+    for (size_t i = 0; i < d->named_count; i++) {
+        const size_t length = strlen(d->named[i]);
+        if (strncmp(path, d->named[i], length) == 0 && is_below(path + length))
+            return 1;
+    }
+    return 0;
+}
+
 sal_status sal_dataset_unnamed(const char **file, const sal_dataset *then, const sal_dataset *now)
 {
     sal_status st = SAL_OK;
@@ -144,7 +159,7 @@ sal_status sal_dataset_unnamed(const char **file, const sal_dataset *then, const
     TRY(sort_paths(&named, now));
     for (size_t i = 0; i < then->count && !*file; i++) {
         const char *path = sal_dataset_path(then, i);
-        if (now->root[0] && !now->manifest && is_below(path)) /* in a folder that was named */
+        if (is_in_folder(now, path))
             continue;
         if (!bsearch(&path, named, now->count, sizeof *named, by_text) && access(sal_dataset_file(then, i), F_OK) == 0)
             *file = sal_dataset_file(then, i);
@@ -222,6 +237,9 @@ static sal_status add_folder(sal_dataset *d, const char *folder, int deep, int m
     TRY(sal_alloc(&prefix, length + 2, 1, "a path"));
     snprintf(prefix, length + 2, "%s%s", folder, length && folder[length - 1] != '/' ? "/" : "");
     TRY(sal_folder_list(d, folder, prefix, deep, may_be_empty));
+    TRY(sal_grow(&d->named, &d->named_room, d->named_count + 1, sizeof *d->named, "the list of pictures"));
+    d->named[d->named_count++] = prefix;
+    prefix = NULL;
 done:
     sal_free(prefix);
     return st;
@@ -231,6 +249,7 @@ static sal_status add_glob(sal_dataset *d, const char *pattern)
 {
     sal_status st = SAL_OK;
     glob_t found = {0};
+    const size_t before = d->count;
     const int code = glob(pattern, GLOB_ERR, NULL, &found);
     if (code != 0) {
         st = code == GLOB_NOMATCH   ? sal_fail(SAL_ERROR_IO, "%s: no file matches", pattern)
@@ -241,13 +260,13 @@ static sal_status add_glob(sal_dataset *d, const char *pattern)
     for (size_t i = 0; i < found.gl_pathc; i++) {
         input_kind kind;
         TRY(look_at(&kind, found.gl_pathv[i]));
-        /* A run's own files are no pictures, and its folder need not have any beside them. */
+        /* A run's own files are no pictures, and a folder that a pattern matches, such as a run's, need not have any.
+         */
         if (sal_folder_is_of_run(found.gl_pathv[i]))
             continue;
-        TRY(kind == INPUT_FOLDER ? add_folder(d, found.gl_pathv[i], 1, sal_folder_is_run(found.gl_pathv[i]))
-                                 : sal_dataset_add_path(d, found.gl_pathv[i]));
+        TRY(kind == INPUT_FOLDER ? add_folder(d, found.gl_pathv[i], 1, 1) : sal_dataset_add_path(d, found.gl_pathv[i]));
     }
-    if (d->count == 0)
+    if (d->count == before)
         st = sal_fail(SAL_ERROR_IO, "%s: no picture matches", pattern);
 done:
     globfree(&found);
@@ -441,6 +460,9 @@ void sal_dataset_close(sal_dataset *d)
         if (d->files[i] != sal_dataset_path(d, i))
             free(d->files[i]);
     sal_free(d->files);
+    for (size_t i = 0; i < d->named_count; i++)
+        sal_free(d->named[i]);
+    sal_free(d->named);
     free(d->root);
     free(d->header);
     /* The analyzer takes a file's own path for the text that other paths lie in. */

@@ -27,6 +27,9 @@ struct sal_dataset {
     int path_column;
     int label_column; /* -1: there is none */
     char **files;     /* one per row: what to open */
+    char **named;     /* folders among several inputs, each with a slash at its end */
+    size_t named_count;
+    size_t named_room;
 };
 
 /* Appends a row of one column. Errors: MEMORY. */
@@ -50,8 +53,7 @@ void sal_csv_print(FILE *to, const char *field);
  * Errors: IO (names the folder), MEMORY. */
 sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefix, int deep, int may_be_empty);
 
-/* Whether there is a run in it; whether it is one's file or folder, such as its maps. */
-int sal_folder_is_run(const char *folder);
+/* Whether it is a run's file or folder, such as its maps, or lies beside its results while salmap is at work. */
 int sal_folder_is_of_run(const char *path);
 
 /* ---- For what makes results of it ---------------------------------------- */
@@ -73,7 +75,7 @@ int64_t sal_dataset_shard(const sal_dataset *d, size_t row, int64_t count);
 const char *sal_dataset_columns(char *text, size_t size, const sal_dataset *d);
 /* How many rows of `now` have a path that `then` does not have; *first: one of those paths. Errors: MEMORY. */
 sal_status sal_dataset_added(size_t *count, const char **first, const sal_dataset *now, const sal_dataset *then);
-/* *file: one that a row of `then` opens, which is there, and neither has `now` its path, nor does it lie in the folder
+/* *file: one that a row of `then` opens, which is there, and neither has `now` its path, nor does it lie in a folder
  * that `now` is of; NULL: there is none. Borrowed. Errors: MEMORY. */
 sal_status sal_dataset_unnamed(const char **file, const sal_dataset *then, const sal_dataset *now);
 

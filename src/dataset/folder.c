@@ -68,26 +68,36 @@ static int parent_of(char parent[4096], const char *path, size_t length)
     return 1;
 }
 
+/* The rest of a name after that of one of a run's files: nothing, or what lies beside it while somebody is at work, or
+ * was killed. */
+static int is_beside(const char *rest, size_t length)
+{
+    static const char *const endings[] = {"", "-wal", "-shm", "-journal", "-in-flight"};
+    static const char temporary[] = ".tmp-";
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (strlen(endings[i]) == length && strncmp(rest, endings[i], length) == 0)
+            return 1;
+    const size_t mark = sizeof temporary - 1;
+    return length > mark && strncmp(rest, temporary, mark) == 0 && strspn(rest + mark, "0123456789-") >= length - mark;
+}
+
 int sal_folder_is_of_run(const char *path)
 {
     static const char *const names[] = {"maps",         "overlays",       "shards",     "run.json",
                                         "manifest.csv", "results.sqlite", "results.csv"};
     char parent[4096];
-    size_t length = strlen(path);
+    size_t length = strlen(path), begin;
     while (length > 1 && path[length - 1] == '/')
         length--;
+    for (begin = length; begin > 0 && path[begin - 1] != '/'; begin--) {
+    }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const size_t size = strlen(names[i]);
-        if (length >= size && strncmp(path + length - size, names[i], size) == 0 &&
-            (length == size || path[length - size - 1] == '/') && parent_of(parent, path, length))
+        if (length - begin >= size && strncmp(path + begin, names[i], size) == 0 &&
+            is_beside(path + begin + size, length - begin - size) && parent_of(parent, path, length))
             return is_run(parent);
     }
     return 0;
-}
-
-int sal_folder_is_run(const char *folder)
-{
-    return is_run(folder);
 }
 
 static sal_status visit(sal_dataset *d, FTS *tree, FTSENT *e, const char *folder, const char *prefix, int deep)

@@ -183,10 +183,10 @@ static sal_status take_file(const merge *m, int64_t picture, const char *name)
     int there;
     if (!name)
         return SAL_OK;
+    const int64_t index = sal_dataset_shard(m->facts.list, (size_t)picture, m->count);
     if (sal_run_names_find(&m->facts.names, name) != picture)
         return sal_fail(SAL_ERROR_FORMAT, "%s: is damaged: picture %lld: '%s' is no file that the run makes of it",
-                        m->final, (long long)picture, name);
-    const int64_t index = sal_dataset_shard(m->facts.list, (size_t)picture, m->count);
+                        m->shards[index].path, (long long)picture, name);
     const sal_run_folder *from = m->shards[index].folder;
     TRY(sal_run_file_check(&there, from, name));
     if (there && !m->in_place)
@@ -273,7 +273,7 @@ static sal_status take_descriptions(const merge *m)
     for (int k = 0; k < 2; k++) {
         if (there[k])
             continue;
-        TRY(sal_run_file_copy(&copied, &m->target_folder, m->shards[0].folder, names[k]));
+        TRY(sal_run_file_copy_new(&copied, &m->target_folder, m->shards[0].folder, names[k]));
         TRY(sal_run_sync(m->target));
     }
 done:
@@ -449,12 +449,13 @@ static int is_target(const merge *m, const sal_run_folder *folder)
 static sal_status remove_leftovers(const merge *m)
 {
     sal_status st = SAL_OK;
-    for (int64_t i = 0; i < m->count; i++) {
-        const sal_run part = {.shard = i, .shards = m->count};
-        if (!is_target(m, m->shards[i].folder))
-            TRY(sal_run_remove_temporaries(m->target, &part, &m->facts.names));
-    }
+    char *elsewhere = NULL;
+    TRY(sal_alloc(&elsewhere, (size_t)m->count, 1, "shards"));
+    for (int64_t i = 0; i < m->count; i++)
+        elsewhere[i] = !is_target(m, m->shards[i].folder);
+    TRY(sal_run_remove_temporaries(m->target, elsewhere, m->count, &m->facts.names));
 done:
+    sal_free(elsewhere);
     return st;
 }
 

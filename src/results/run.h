@@ -93,8 +93,10 @@ sal_status sal_run_remove_beside(const sal_run_folder *folder, const char *name)
 sal_status sal_run_remove_merged(const char *folder);
 /* Removes unfinished files of the run folder itself, which only one process may use at the time. */
 sal_status sal_run_remove_own_temporaries(const char *folder);
-/* Removes what a process that was killed left unfinished: temporary files beside those of the run's shard. */
-sal_status sal_run_remove_temporaries(const char *folder, const sal_run *run, const sal_run_names *names);
+/* Removes what a process that was killed left unfinished: temporary files beside those of some of
+ * a run's shards. of_shards: of each, whether it is meant. */
+sal_status sal_run_remove_temporaries(const char *folder, const char *of_shards, int64_t shards,
+                                      const sal_run_names *names);
 /* Removes overlays of the run's pictures that no row of the results names. Errors: IO. */
 sal_status sal_run_remove_overlays(const char *folder, sal_sql *sql, const sal_run_names *names);
 

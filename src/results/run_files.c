@@ -362,27 +362,37 @@ static sal_status pour(FILE *to, int from, const sal_run_folder *folder, const c
     }
 }
 
-sal_status sal_run_file_copy(int *there, const sal_run_folder *to, const sal_run_folder *from, const char *name)
+static sal_status copy(int *there, const sal_run_folder *to, const sal_run_folder *from, const char *name, int is_new)
 {
     sal_status st = SAL_OK;
     sal_file_out out = {0};
     place p = {.fd = -1};
-    int fd = -1;
+    int fd = -1, made;
     *there = 0;
     TRY(sal_run_file_open(&fd, from, name));
     if (fd < 0)
         goto done;
     *there = 1;
     TRY(find_place(&p, to, name, 1));
-    TRY(create_at(&out, to, &p, name, 0));
+    TRY(create_at(&out, to, &p, name, is_new));
     TRY(pour(out.stream, fd, from, name));
-    st = sal_file_commit(&out);
+    st = is_new ? sal_file_commit_new(&made, &out) : sal_file_commit(&out);
 done:
     sal_file_discard(&out);
     leave_place(&p);
     if (fd >= 0)
         close(fd);
     return st;
+}
+
+sal_status sal_run_file_copy(int *there, const sal_run_folder *to, const sal_run_folder *from, const char *name)
+{
+    return copy(there, to, from, name, 0);
+}
+
+sal_status sal_run_file_copy_new(int *there, const sal_run_folder *to, const sal_run_folder *from, const char *name)
+{
+    return copy(there, to, from, name, 1);
 }
 
 sal_status sal_run_folder_remove(const sal_run_folder *folder, const char *name)

@@ -50,6 +50,8 @@ sal_status sal_run_file_discard(const sal_run_folder *folder, const char *name);
 sal_status sal_run_file_rename(const sal_run_folder *folder, const char *from, const char *to);
 /* The same name in another folder, whose folders it makes. *there: 0, nothing is copied. Errors: as above. */
 sal_status sal_run_file_copy(int *there, const sal_run_folder *to, const sal_run_folder *from, const char *name);
+/* Likewise, unless there is a file of the name by then; see sal_file_create_new_at. */
+sal_status sal_run_file_copy_new(int *there, const sal_run_folder *to, const sal_run_folder *from, const char *name);
 /* Removes a folder that is empty; another stays. Errors: as above. */
 sal_status sal_run_folder_remove(const sal_run_folder *folder, const char *name);
 

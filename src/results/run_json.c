@@ -228,6 +228,12 @@ sal_status sal_run_description_write(int *made, const sal_run_folder *folder, co
     sal_json_text(&j, "again", command);
     sal_json_end(&j, '}');
     fputc('\n', file.stream);
+    if (ftello(file.stream) > (off_t)max_json_bytes) {
+        st = sal_fail(SAL_ERROR_LIMIT,
+                      "%s/" SAL_RUN_JSON ": the names of all inputs are more than its %d MiB: give a folder or a list",
+                      folder->path, (int)(max_json_bytes >> 20));
+        goto done;
+    }
     st = made ? sal_file_commit_new(made, &file) : sal_file_commit(&file);
 done:
     sal_file_discard(&file);

@@ -435,7 +435,8 @@ done:
 
 typedef struct leftovers {
     const sal_run_names *names;
-    const sal_run *run;
+    const char *of_shards;
+    int64_t shards;
     sal_sql *sql;
     sqlite3_stmt *find;
 } leftovers;
@@ -444,15 +445,16 @@ static sal_status remove_temporary(void *context, const sal_run_folder *folder, 
 {
     const leftovers *l = context;
     const int64_t row = sal_run_names_find_unfinished(l->names, name);
-    if (row < 0 || !sal_dataset_in_shard(l->names->dataset, (size_t)row, l->run->shard, l->run->shards))
+    if (row < 0 || !l->of_shards[sal_dataset_shard(l->names->dataset, (size_t)row, l->shards)])
         return SAL_OK;
     return sal_run_file_discard(folder, name);
 }
 
-sal_status sal_run_remove_temporaries(const char *folder, const sal_run *run, const sal_run_names *names)
+sal_status sal_run_remove_temporaries(const char *folder, const char *of_shards, int64_t shards,
+                                      const sal_run_names *names)
 {
     sal_status st = SAL_OK;
-    leftovers l = {.names = names, .run = run};
+    leftovers l = {.names = names, .of_shards = of_shards, .shards = shards};
     sal_run_folder f = {.fd = -1};
     TRY(sal_run_folder_open(&f, folder));
     TRY(each_file(&f, names->names.count, 0, remove_temporary, &l));

@@ -386,12 +386,16 @@ sal_status sal_sweep_lock(int *lock, sal_sweep_state *s)
 static sal_status look_around(sal_sweep_state *s)
 {
     sal_status st = SAL_OK;
+    char *own = NULL;
     TRY(sal_run_names_make(&s->names, s->dataset, s->settings));
     TRY(sal_run_sync(s->folder));
-    TRY(sal_run_remove_temporaries(s->folder, &s->run, &s->names));
+    TRY(sal_alloc(&own, (size_t)s->options.shards, 1, "shards"));
+    own[s->options.shard] = 1;
+    TRY(sal_run_remove_temporaries(s->folder, own, s->options.shards, &s->names));
     s->has_root = stat(s->dataset->root[0] ? s->dataset->root : ".", &s->root) == 0;
     TRY(or_anew(sal_sweep_list_pending(s)));
 done:
+    sal_free(own);
     return st;
 }
 

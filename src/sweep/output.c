@@ -6,6 +6,8 @@
 #include "map/map.h"
 #include "results/run_files.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,6 +222,7 @@ sal_status sal_output_folder(const char *out_dir, const char *name)
     sal_status st = SAL_OK;
     sal_file_out probe = {0};
     char *path = NULL;
+    int fd = -1;
     if (!out_dir || !*out_dir)
         return sal_fail(SAL_ERROR_ARGUMENT, "no output folder is given");
     TRY(sal_directory_make(out_dir));
@@ -230,11 +233,15 @@ sal_status sal_output_folder(const char *out_dir, const char *name)
         goto done;
     }
     snprintf(path, size, "%s/%s", out_dir, name);
-    st = sal_file_create(&probe, path);
+    fd = open(out_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    st = fd >= 0 ? sal_file_create_new_at(&probe, fd, name, path)
+                 : sal_fail(SAL_ERROR_IO, "%s: cannot open the folder: %s", out_dir, strerror(errno));
     if (st != SAL_OK)
         st = sal_fail_in(st, "%s: the output folder is not writable", out_dir);
 done:
     sal_file_discard(&probe);
+    if (fd >= 0)
+        close(fd);
     free(path);
     return st;
 }

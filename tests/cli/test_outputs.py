@@ -65,11 +65,12 @@ class Outputs(Case):
         self.assertEqual(self.read(path), data)
 
     def test_a_picture_that_cannot_be_written_takes_nothing_along(self):
-        """Its map cannot be: a folder has the name. The overlay of an earlier run stays, a file that is new goes."""
+        """Its map cannot be: a folder has the name. What an earlier run wrote is replaced and stays, a file that is new goes."""
         os.makedirs(os.path.join(self.out, "scale_02.npy"))
         self.write("out/scale_02.saliency.png", b"precious")
         done = self.check(["explain", MODEL, SCALE, "-o", self.out], 3, "scale_02.npy")
         self.assertEqual(sorted(os.listdir(self.out)), ["scale_02.npy", "scale_02.saliency.png"], done.err)
+        self.assertEqual(self.read(os.path.join(self.out, "scale_02.saliency.png"))[:4], b"\x89PNG")
 
     def test_a_folder_of_pictures_is_sorted_and_skips_results(self):
         os.mkdir(self.out)

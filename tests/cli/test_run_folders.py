@@ -225,6 +225,30 @@ class ForeignFolders(RunFolderCase):
             self.sweep(os.path.join(inside, "*"), run=inside)
         self.assertEqual(len(self.read(self.path("inside/manifest.csv")).splitlines()), 1 + 3)
 
+    def test_patterns_that_match_a_run_that_was_killed(self):
+        """What lies beside its results meanwhile is no picture: others may sweep, and the same command goes on."""
+        top = self.draw_many(4)
+        self.write(os.path.join(top, "broken.png"), b"no picture")
+        pattern, others = os.path.join(top, "*"), self.path("others")
+        held = self.hold_command(self.command(pattern, "--quiet", run=top))
+        self.assertIn("results.sqlite-in-flight", os.listdir(top))
+        self.sweep(pattern, run=others, code=3)
+        self.assertEqual(len(self.read(os.path.join(others, "manifest.csv")).splitlines()), 1 + 5)
+        held.kill()
+        held.wait()
+        self.write(os.path.join(top, "results.csv.tmp-77-0"), b"")
+        self.assertTrue({"results.sqlite-wal", "results.sqlite-in-flight"} <= set(os.listdir(top)))
+        self.sweep(pattern, run=top, code=3)
+        self.assertEqual(len(self.read(os.path.join(top, "manifest.csv")).splitlines()), 1 + 5)
+
+    def test_an_empty_run_folder_that_a_pattern_matches(self):
+        top = self.draw_many(2)
+        os.mkdir(os.path.join(top, "run"))
+        self.sweep(os.path.join(top, "*"), run=os.path.join(top, "run"))
+        nothing = os.path.join(top, "r*")
+        self.sweep(nothing, code=1, texts=[nothing + ": no picture matches\n"])
+        self.sweep(os.path.join(top, "p0000.png"), nothing, code=1, texts=[nothing + ": no picture matches\n"])
+
     def test_a_run_among_the_pictures_of_another(self):
         """The folder was named, whatever lies in it now."""
         for name in ("study/p1", "study/p2"):
@@ -234,6 +258,12 @@ class ForeignFolders(RunFolderCase):
         self.sweep(self.path("study/p1"), run=self.path("study/p1"))
         self.sweep(self.path("study"), code=3)
         self.sweep(self.path("study/p*"), run=self.path("OTHER"), code=3)
+        shutil.copytree(self.draw_many(1), self.path("study/p2/deep"))
+        both = self.path("study/p1"), self.path("study/p2")
+        self.sweep(*both, run=self.path("BOTH"), code=3)
+        self.sweep(both[1] + "/deep", run=both[1] + "/deep")
+        self.sweep(*both, run=self.path("BOTH"), code=3)
+        self.assertIn("study/p2/deep/", self.read(self.path("BOTH/manifest.csv")).decode())
         self.assertIn("study/p1/", self.read(self.path("OTHER/manifest.csv")).decode())
 
     def test_names_that_are_no_utf8(self):

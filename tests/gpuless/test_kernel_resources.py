@@ -81,15 +81,15 @@ class Table(unittest.TestCase):
         _, rows = kr.read_table()
         self.assertEqual({file for file, _ in rows}, {p.name for p in (kr.ROOT / "cuda").glob("*.cu")})
         self.assertTrue(all(int(row[f"sm_{a}"]) > 0 for row in rows.values() for a in kr.ARCHITECTURES))
-        self.assertEqual(kr.twins(rows), {"89"})
+        self.assertEqual(kr.twins(rows), {"89": "sm_86"})
 
     def test_one_register_more_makes_an_architecture_another(self):
         rows = {name: {f"sm_{a}": str(registers + k) for k, a in enumerate(kr.ARCHITECTURES)}
                 for name, registers in (("one", 30), ("two", 40))}
         rows["two"]["sm_89"] = rows["two"]["sm_86"]
-        self.assertEqual(kr.twins(rows), set())
+        self.assertEqual(kr.twins(rows), {})
         rows["one"]["sm_89"] = rows["one"]["sm_86"]
-        self.assertEqual(kr.twins(rows), {"89"})
+        self.assertEqual(kr.twins(rows), {"89": "sm_86"})
 
 
 if __name__ == "__main__":

@@ -556,9 +556,7 @@ static sal_status remove_run(void)
 
 static sal_status remove_temporaries(void)
 {
-    run.shard = 0;
-    run.shards = 1;
-    return sal_run_remove_temporaries(scratch("run"), &run, file_names);
+    return sal_run_remove_temporaries(scratch("run"), "\1", 1, file_names);
 }
 
 static const char *unfinished(void)

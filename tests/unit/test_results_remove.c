@@ -611,19 +611,18 @@ Test(removing, takes_unfinished_files_of_the_run_s_shard)
     put("maps/x/a0.npy.tmp-1-2");
     put("maps/a0.npy.tmp-1-2");
     put("maps/000/mine.npy.tmp-1-2");
-    must(sal_run_remove_temporaries(folder(), &run, names));
+    must(sal_run_remove_temporaries(folder(), "\1", 1, names));
     cr_expect_str_eq(names_in(scratch("run/maps/000")), "a0.npy a999.npy mine.npy.tmp-1-2 ");
     cr_expect_str_eq(names_in(scratch("run/maps/002")), "a2000.npy.tmp-1-2 ");
     cr_expect_str_eq(names_in(scratch("run/maps/x")), "a0.npy.tmp-1-2 ");
     cr_expect_str_eq(names_in(scratch("run/maps")), "000/ 001/ 002/ a0.npy.tmp-1-2 x/ ");
     cr_expect_str_eq(names_in(scratch("run/overlays/001")), "a1000.overlay.png ");
-    must(sal_run_remove_temporaries(scratch("gone"), &run, names));
-    run.shard = 1;
-    run.shards = 2;
+    must(sal_run_remove_temporaries(scratch("gone"), "\1", 1, names));
     const size_t mine = row_of(1, 0), other = row_of(0, 0);
     put(text_from("maps/000/a%zu.npy.tmp-7-7", mine));
     put(text_from("maps/000/a%zu.npy.tmp-7-7", other));
-    must(sal_run_remove_temporaries(folder(), &run, names));
+    static const char second[2] = {0, 1};
+    must(sal_run_remove_temporaries(folder(), second, 2, names));
     cr_expect(!exists(scratch("run/maps/000/a%zu.npy.tmp-7-7", mine)));
     cr_expect(exists(scratch("run/maps/000/a%zu.npy.tmp-7-7", other)));
 }
@@ -634,7 +633,7 @@ Test(removing, leaves_a_folder_that_is_called_as_an_unfinished_file)
     put_run();
     make_folder(scratch("run/maps/000/a0.npy.tmp-1-2"));
     make_folder(scratch("run/run.json.tmp-1-1"));
-    must(sal_run_remove_temporaries(folder(), &run, names_of(list, run.settings)));
+    must(sal_run_remove_temporaries(folder(), "\1", 1, names_of(list, run.settings)));
     must(sal_run_remove_own_temporaries(folder()));
     must(sal_run_remove(folder()));
     cr_expect_str_eq(names_in(folder()), "maps/ run.json run.json.tmp-1-1/ ");

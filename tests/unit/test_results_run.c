@@ -30,7 +30,8 @@ int __wrap_syncfs(int fd)
 }
 
 static const char *others_json; /* somebody writes it just before this run would */
-static int no_links;            /* nor files without a name */
+static int no_links;
+static int no_unnamed; /* files without a name */
 static int is_killed_before;
 
 int __wrap_openat(int folder, const char *name, int flags, ...);
@@ -43,7 +44,7 @@ int __wrap_openat(int folder, const char *name, int flags, ...)
     const mode_t mode = flags & (O_CREAT | O_TMPFILE) & ~O_DIRECTORY ? va_arg(rest, mode_t) : 0;
     va_end(rest);
     errno = EOPNOTSUPP;
-    return no_links && (flags & O_TMPFILE) == O_TMPFILE ? -1 : __real_openat(folder, name, flags, mode);
+    return no_unnamed && (flags & O_TMPFILE) == O_TMPFILE ? -1 : __real_openat(folder, name, flags, mode);
 }
 
 int __wrap_linkat(int from_folder, const char *from, int to_folder, const char *to, int flags);
@@ -418,14 +419,59 @@ Test(run, that_begins_at_the_same_moment_as_another_does_not_take_its_folder)
     cr_expect_str_eq(names_in(scratch("run")), "manifest.csv run.json ");
 }
 
-Test(run, is_described_where_there_are_no_hard_links)
+/* Links of files without a name may be forbidden, too. */
+Test(run, is_described_where_files_must_have_names_or_have_no_links)
 {
     const sal_run run = plain_run();
+    sal_dataset *list = list_of_count(1);
+    const char *first = NULL;
+    for (int k = 0; k < 4; k++) {
+        const char *folder = scratch(text_from("run%d", k));
+        make_folder(folder);
+        no_links = k & 1;
+        no_unnamed = k & 2;
+        must(sal_run_describe(folder, &run, list, NULL, 0, 0));
+        must(sal_run_check(folder, &run));
+        cr_expect_str_eq(names_in(folder), "manifest.csv run.json ");
+        const char *text = text_of(text_from("%s/run.json", folder));
+        first = first ? first : text;
+        cr_expect_str_eq(text, first);
+    }
+}
+
+/* Somebody else's run.json is not replaced there either. */
+Test(run, is_not_described_over_that_of_another_where_files_must_have_names)
+{
+    sal_run run = plain_run();
+    sal_dataset *list = list_of_count(1);
     make_folder(scratch("run"));
-    no_links = 1;
-    must(sal_run_describe(scratch("run"), &run, list_of_count(1), NULL, 0, 0));
+    must(sal_run_describe(scratch("run"), &run, list, NULL, 0, 0));
+    others_json = json();
+    (void)remove(scratch("run/run.json"));
+    (void)remove(scratch("run/manifest.csv"));
+    run.settings = "method other\n";
+    no_unnamed = 1;
+    expect_error(sal_run_describe(scratch("run"), &run, list, NULL, 0, 0), SAL_ERROR_ARGUMENT, OTHER);
+    cr_expect_str_eq(json(), others_json);
+    cr_expect_str_eq(names_in(scratch("run")), "run.json ");
+}
+
+/* It would be refused as that of no run. */
+Test(run, whose_description_would_be_too_large_is_not_begun)
+{
+    const sal_run run = plain_run();
+    enum { INPUTS = 70, LENGTH = 1 << 17 };
+    static char name[LENGTH];
+    const char *inputs[INPUTS];
+    memset(name, 'a', LENGTH - 1);
+    for (int i = 0; i < INPUTS; i++)
+        inputs[i] = name;
+    make_folder(scratch("run"));
+    expect_error(sal_run_describe(scratch("run"), &run, list_of_count(1), inputs, INPUTS, 0), SAL_ERROR_LIMIT,
+                 "{}/run/run.json: the names of all inputs are more than its 16 MiB: give a folder or a list");
+    cr_expect_str_eq(names_in(scratch("run")), "");
+    must(sal_run_describe(scratch("run"), &run, list_of_count(1), inputs, INPUTS / 2, 0));
     must(sal_run_check(scratch("run"), &run));
-    cr_expect_str_eq(names_in(scratch("run")), "manifest.csv run.json ");
 }
 
 /* Nobody would know that a file beside it is of a run. */
