@@ -31,6 +31,7 @@ import draw_scales
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODEL = HERE.parent / "data/models/scale_age_honest.onnx"
+AS_THE_LOOP = ["--overlay-format", "png", "--overlay-size", "full"]  # overlays as the loop in PyTorch writes them
 SEED = 5000
 LEAST_COSINE = 0.999
 VARIATIONS = 25  # pictures made of one drawing, which takes ten times as long
@@ -136,7 +137,7 @@ def report_large(run, count):
 def time_sweep(args, pictures, run):
     """Seconds of the whole process."""
     begin = time.perf_counter()
-    subprocess.run([args.salmap, "sweep", MODEL, pictures, "-o", run, "--threads", str(args.threads), "--quiet"],
+    subprocess.run([args.salmap, "sweep", MODEL, pictures, "-o", run, "--threads", str(args.threads), "--quiet", *AS_THE_LOOP],
                    check=True)
     return time.perf_counter() - begin
 
@@ -213,7 +214,7 @@ def main():
         draw_pictures(pictures, args.pictures, args.size, len(os.sched_getaffinity(0)))
         print(f"{args.pictures} pictures drawn in {time.perf_counter() - begin:.0f} s", file=sys.stderr)
         run = Watched([args.salmap, "sweep", MODEL, pictures, "-o", args.folder / "run", "--threads",
-                       str(args.threads), "--json"])
+                       str(args.threads), "--json", *AS_THE_LOOP])
         report_large(run, args.pictures)
         shutil.rmtree(args.folder / "run")
         few = args.folder / "few"

@@ -19,7 +19,8 @@ _salmap()
         --target | -t) words="predicted label index: top: mean" ;;
         --maps) words="npy none npz png16" ;;
         --overlays) words="all none wrong top:" ;;
-        --overlay-format) words="png jpeg" ;;
+        --overlay-format) words="jpeg png" ;;
+        --overlay-size) words="full" ;;
         --shard) words="auto auto/" ;;
         --score) words="logit probability" ;;
         --rule) words="gradient guided deconvnet rectified" ;;
@@ -61,8 +62,8 @@ _salmap()
                     --exact --lean --max-pixels --max-memory --help"
                 ;;
             sweep)
-                words="--out --maps --overlays --overlay-format --top-k --tolerance --json --quiet --root --shard
-                    --max-failures --restart --retry-failed --dry-run --target --score --rule --modifier --reduce
+                words="--out --maps --overlays --overlay-format --overlay-size --top-k --tolerance --json --quiet --root
+                    --shard --max-failures --restart --retry-failed --dry-run --target --score --rule --modifier --reduce
                     --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
                     --crop-resize --save-preprocess --output --layer --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"

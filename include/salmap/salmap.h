@@ -568,12 +568,16 @@ typedef enum sal_overlays {
     SAL_OVERLAYS_TOP = 3    /* of the pictures with the highest explained scores */
 } sal_overlays;
 
+typedef enum sal_overlay_format { SAL_OVERLAY_JPEG = 0, SAL_OVERLAY_PNG = 1 } sal_overlay_format;
+
+#define SAL_OVERLAY_FULL (-1) /* overlays are as large as their pictures */
+
 /* What a sweep spends its time on. */
 typedef enum sal_stage { SAL_STAGE_DECODE, SAL_STAGE_COMPUTE, SAL_STAGE_ENCODE, SAL_STAGE_STORE, SAL_STAGES } sal_stage;
 
 typedef struct sal_stage_info {
     const char *name;
-    size_t threads;
+    size_t threads;      /* decoding and encoding share theirs */
     double busy;         /* share of the run, 0 to 1, that its threads were at work */
     double milliseconds; /* of one thread, per picture */
 } sal_stage_info;
@@ -597,15 +601,16 @@ typedef struct sal_sweep_options {
     sal_map_format maps;
     sal_overlays overlays;
     int64_t overlay_count; /* of SAL_OVERLAYS_TOP, at least 1 */
-    int overlay_jpeg;      /* 1: JPEG, 0: PNG */
-    int64_t predictions;   /* best outputs kept of each picture; 0 selects 5 */
-    double tolerance;      /* regression: a value further than this from the label is wrong; 0 selects 0.5 */
-    int64_t shard;         /* this part, from 0, */
-    int64_t shards;        /* of so many; 0 or 1: the whole */
-    int64_t max_failures;  /* more failed pictures end the run */
-    int max_failures_set;  /* 0: any number may fail */
-    int restart;           /* 1: throws away what an earlier run made there, and no other file */
-    int retry_failed;      /* 1: tries again whatever failed before, not only what could not be read */
+    sal_overlay_format overlay_format;
+    int64_t overlay_size; /* pixels of an overlay's longer side at most; 0 selects 1600 */
+    int64_t predictions;  /* best outputs kept of each picture; 0 selects 5 */
+    double tolerance;     /* regression: a value further than this from the label is wrong; 0 selects 0.5 */
+    int64_t shard;        /* this part, from 0, */
+    int64_t shards;       /* of so many; 0 or 1: the whole */
+    int64_t max_failures; /* more failed pictures end the run */
+    int max_failures_set; /* 0: any number may fail */
+    int restart;          /* 1: throws away what an earlier run made there, and no other file */
+    int retry_failed;     /* 1: tries again whatever failed before, not only what could not be read */
     /* Called on the calling thread about ten times a second while pictures are computed, or another salmap begins or
      * merges in the run folder, and after the last of them; not 0 stops the run: what is being computed is finished and
      * saved. May be NULL. */

@@ -2,6 +2,7 @@
 #include "cli/job.h"
 #include "cli/sweep_report.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@ typedef struct settings {
     int maps;
     const char *overlays;
     int overlay_format;
+    const char *overlay_size;
     int64_t top_k;
     double tolerance;
     const char *root;
@@ -33,7 +35,9 @@ static const cli_option options[] = {
     CLI_OPTION(CLI_CHOICE, 0, "maps", "npy|none|npz|png16", maps, "maps as numbers (default: npy)"),
     CLI_OPTION(CLI_TEXT, 0, "overlays", "WHICH", overlays,
                "all (default), none, wrong (not the label), top:N (highest scores)"),
-    CLI_OPTION(CLI_CHOICE, 0, "overlay-format", "png|jpeg", overlay_format, "(default: png)"),
+    CLI_OPTION(CLI_CHOICE, 0, "overlay-format", "jpeg|png", overlay_format, "(default: jpeg)"),
+    CLI_OPTION(CLI_TEXT, 0, "overlay-size", "PIXELS", overlay_size,
+               "of the longer side at most, or full: as the picture (default: 1600)"),
     CLI_NUMBER(CLI_INTEGER, 0, "top-k", "K", top_k, "best outputs kept of each picture (default: 5)", 1, 1000),
     CLI_NUMBER(CLI_REAL, 0, "tolerance", "X", tolerance,
                "regression: a value further from its label is wrong (default: 0.5)", 1e-30, 1e30),
@@ -107,6 +111,8 @@ static void on_lost_device(void *context, const char *device, const char *error)
 
 /* ---- From settings to the library's options ------------------------------ */
 
+enum { MOST_PIXELS = 1000000 }; /* of the side of an overlay */
+
 static int set_overlays(sal_sweep_options *o, const char *text)
 {
     char *end;
@@ -125,15 +131,33 @@ static int set_overlays(sal_sweep_options *o, const char *text)
     return CLI_OK;
 }
 
+static int set_overlay_size(sal_sweep_options *o, const char *text)
+{
+    char *end;
+    if (!text)
+        return CLI_OK;
+    if (strcmp(text, "full") == 0) {
+        o->overlay_size = SAL_OVERLAY_FULL;
+        return CLI_OK;
+    }
+    o->overlay_size = isdigit((unsigned char)text[0]) ? strtoll(text, &end, 10) : 0;
+    if (o->overlay_size < 1 || o->overlay_size > MOST_PIXELS || *end)
+        return cli_fail(self, CLI_USAGE, "--overlay-size: '%s' is neither full nor a number from 1 to %d", text,
+                        MOST_PIXELS);
+    return CLI_OK;
+}
+
 static int set_options(sal_sweep_options *o, const settings *s, const cli_shard *shard)
 {
     int code = cli_job_options(&o->explain, self, &s->job);
     if (code == CLI_OK)
         code = set_overlays(o, s->overlays);
+    if (code == CLI_OK)
+        code = set_overlay_size(o, s->overlay_size);
     o->explain.out_dir = s->out_dir;
     o->explain.device_lost = on_lost_device;
     o->maps = (sal_map_format)s->maps;
-    o->overlay_jpeg = s->overlay_format;
+    o->overlay_format = (sal_overlay_format)s->overlay_format;
     o->predictions = s->top_k;
     o->tolerance = s->tolerance;
     o->shard = shard->index;

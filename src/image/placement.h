@@ -20,4 +20,18 @@ typedef struct sal_placement {
     double offset_x;
 } sal_placement;
 
+/* The same on the source resized to height x width pixels. */
+static inline sal_placement sal_placement_resized(const sal_placement *p, int64_t height, int64_t width)
+{
+    const double by_y = (double)height / (double)p->source_height, by_x = (double)width / (double)p->source_width;
+    return (sal_placement){.source_height = height,
+                           .source_width = width,
+                           .net_height = p->net_height,
+                           .net_width = p->net_width,
+                           .scale_y = p->scale_y * by_y,
+                           .offset_y = p->offset_y * by_y,
+                           .scale_x = p->scale_x * by_x,
+                           .offset_x = p->offset_x * by_x};
+}
+
 #endif

@@ -139,21 +139,6 @@ static void draw_bar(sal_picture *canvas, const figure_layout *l, const uint8_t 
     }
 }
 
-/* The placement of the same network input on a picture resized to a panel. */
-static sal_placement on_panel(const sal_placement *p, const figure_layout *l)
-{
-    double fy = (double)l->panel_height / (double)p->source_height;
-    double fx = (double)l->panel_width / (double)p->source_width;
-    sal_placement panel = *p;
-    panel.source_height = l->panel_height;
-    panel.source_width = l->panel_width;
-    panel.scale_y *= fy;
-    panel.offset_y *= fy;
-    panel.scale_x *= fx;
-    panel.offset_x *= fx;
-    return panel;
-}
-
 static sal_status canvas_make(sal_picture *canvas, const figure_layout *l)
 {
     uint8_t *rgb = NULL;
@@ -193,7 +178,7 @@ sal_status sal_figure_make(sal_picture *out, const sal_picture *picture, const f
                         (long long)picture->width, (long long)picture->height, (long long)placement->source_width,
                         (long long)placement->source_height);
     layout_make(&l, placement, options);
-    sal_placement panel = on_panel(placement, &l);
+    sal_placement panel = sal_placement_resized(placement, l.panel_height, l.panel_width);
     TRY(sal_resize_rgb(&panels[0], picture, l.panel_height, l.panel_width));
     TRY(sal_overlay_make(&panels[1], NULL, map, &panel, &options->style));
     TRY(sal_overlay_make(&panels[2], &panels[0], map, &panel, &options->style));

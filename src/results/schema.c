@@ -303,6 +303,43 @@ static sal_status compare_setting(void *context, const char *name, const char *v
     return compare(c->sql, c->find, key, option, value);
 }
 
+static sal_status find_setting(void *context, const char *name, const char *value)
+{
+    const char **wanted = context;
+    (void)value;
+    if (*wanted && strcmp(*wanted, name) == 0)
+        *wanted = NULL;
+    return SAL_OK;
+}
+
+/* Options that it was begun with and that are not given now, where not to give them is a value of its own. */
+static sal_status check_missing(sal_sql *sql, const char *settings)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *select = NULL;
+    int row;
+    TRY(sal_sql_prepare(&select, sql, "SELECT substr(key, 8), value FROM run WHERE key GLOB 'option.*' ORDER BY key"));
+    for (;;) {
+        TRY(sal_sql_step(&row, sql, select));
+        if (!row)
+            break;
+        const char *name = sal_sql_text(select, 0), *then = sal_sql_text(select, 1);
+        const char *missing = name;
+        TRY(sal_settings_each(settings, find_setting, &missing));
+        if (missing) {
+            st =
+                sal_fail(SAL_ERROR_ARGUMENT,
+                         "%s: the run was begun with another --%s: %s, now none; --restart throws its results away, or "
+                         "choose another run folder",
+                         sql->path, name, then ? then : "none");
+            goto done;
+        }
+    }
+done:
+    sqlite3_finalize(select);
+    return st;
+}
+
 sal_status sal_store_check_run(sal_sql *sql, const sal_run *run)
 {
     sal_status st = SAL_OK;
@@ -317,6 +354,7 @@ sal_status sal_store_check_run(sal_sql *sql, const sal_run *run)
     TRY(compare(sql, find, "shard", "shard", shard));
     comparison c = {sql, find};
     TRY(sal_settings_each(run->settings, compare_setting, &c));
+    TRY(check_missing(sql, run->settings));
 done:
     sqlite3_finalize(find);
     return st;

@@ -64,14 +64,14 @@ void sal_worker_close(sal_worker *w)
 
 /* ---- One batch ----------------------------------------------------------- */
 
-/* The pictures that a device is to make of one map, each as large as the source. One that there is no host memory for
- * is left to the encoder, which needs it for a moment only. */
+/* The pictures that a device is to make of one map, each as large as what is shown. One that there is no host memory
+ * for is left to the encoder, which needs it for a moment only. */
 static sal_status draw(sal_worker *w, sal_slot *slot, int64_t each, int64_t picture)
 {
     sal_status st = SAL_OK;
     const sal_pipeline_job *job = w->pipeline->job;
     const sal_overlay_style style = sal_output_style(w->pipeline->options);
-    const sal_placement *where = &slot->placement;
+    const sal_placement *where = &slot->drawn;
     sal_output *out = &slot->outputs[each];
     for (int file = 0; file <= SAL_FILE_OVERLAY; file++) {
         size_t size;

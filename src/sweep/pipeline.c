@@ -13,7 +13,7 @@
 
 enum {
     BATCHES_AHEAD = 3, /* of a worker: one being decoded, one computed, one encoded */
-    MAX_THREADS = 8    /* of each kind */
+    MAX_THREADS = 33   /* that decode and encode */
 };
 
 /* ---- Before the run ----------------------------------------------------- */
@@ -24,11 +24,10 @@ static size_t core_count(void)
     return cores > 0 ? (size_t)cores : 1;
 }
 
-static size_t threads_of(size_t cores_each)
+/* As many as there are cores may decode, and one encodes meanwhile. */
+static size_t thread_count(void)
 {
-    size_t n = core_count() / cores_each;
-    if (n < 1)
-        n = 1;
+    const size_t n = core_count() + 1;
     return n > MAX_THREADS ? MAX_THREADS : n;
 }
 
@@ -48,6 +47,7 @@ static sal_status open_ring(sal_pipeline *p, size_t count)
         predictions = (size_t)p->model.outputs;
     TRY(sal_ring_init(&p->ring, slots < count ? slots : count, count, data, (int64_t)maps, predictions));
     p->ring.alone = count - p->job->alone;
+    p->ring.most_decoding = p->threads - 1;
     /* However much one picture may take: no more in flight than there is. */
     const uint64_t free_memory = sal_picture_default_memory(), most = p->limits.max_memory;
     p->ring.max_reserved = (most < free_memory ? most : free_memory) / 2;
@@ -64,8 +64,7 @@ static sal_status prepare(sal_pipeline *p, sal_engine *const *engines, size_t en
     p->limits = p->options->limits;
     if (p->limits.max_memory == 0)
         p->limits.max_memory = sal_picture_default_memory();
-    p->decoders = threads_of(8);
-    p->encoders = threads_of(4);
+    p->threads = thread_count();
     p->pixels = (size_t)(p->model.height * p->model.width);
     TRY(sal_size_mul(&p->elements, (size_t)p->model.channels, p->pixels, "inputs"));
     TRY(sal_alloc(&p->workers, engine_count, sizeof *p->workers, "workers"));
@@ -125,7 +124,7 @@ double sal_pipeline_count(sal_pipeline *p, sal_stage stage, double begin)
 
 static void measure(sal_pipeline_state *state, sal_pipeline *p, double now)
 {
-    const size_t threads[SAL_STAGE_STORE] = {p->decoders, p->worker_count, p->encoders};
+    const size_t threads[SAL_STAGE_STORE] = {p->threads, p->worker_count, p->threads};
     static const char *const names[SAL_STAGES] = {"decode", "compute", "encode", "store"};
     memset(state, 0, sizeof *state);
     state->delivered = p->ring.delivered;
@@ -257,15 +256,14 @@ done:
 }
 
 typedef struct thread_list {
-    pthread_t threads[2 * MAX_THREADS];
+    pthread_t threads[MAX_THREADS];
     size_t started;
 } thread_list;
 
 static sal_status start_threads(thread_list *list, sal_pipeline *p, size_t *workers)
 {
-    for (; list->started < p->decoders + p->encoders; list->started++)
-        if (pthread_create(&list->threads[list->started], NULL,
-                           list->started < p->decoders ? sal_pipeline_decode : sal_pipeline_encode, p) != 0)
+    for (; list->started < p->threads; list->started++)
+        if (pthread_create(&list->threads[list->started], NULL, sal_pipeline_work, p) != 0)
             return sal_fail(SAL_ERROR_MEMORY, "cannot start a thread");
     for (; *workers < p->worker_count; (*workers)++)
         if (pthread_create(&p->workers[*workers].thread, NULL, sal_worker_run, &p->workers[*workers]) != 0)

@@ -1,6 +1,6 @@
-/* The pipeline: pictures in, files out. Decoding threads feed a ring, a worker per engine
- * computes batches, encoding threads write the files, and the calling thread hands over
- * results, in the order of the pictures. */
+/* The pipeline: pictures in, files out. A pool of threads decodes pictures into a ring and writes the files of what was
+ * computed, whichever is ready; a worker per engine computes batches, and the calling thread hands over results, in the
+ * order of the pictures. */
 #ifndef SAL_SWEEP_PIPELINE_H
 #define SAL_SWEEP_PIPELINE_H
 
@@ -27,9 +27,10 @@ typedef struct sal_pipeline_job {
     const sal_target *targets; /* one per picture, in place of that of the options; or NULL */
     sal_output_layout layout;
     size_t predictions; /* best outputs kept of each picture */
-    /* Whether a picture that was computed gets its overlay, asked by encoding threads; NULL: all do. */
+    int64_t longest;    /* of the longer side of what is drawn, in pixels; 0: as large as the picture */
+    /* Whether a picture that was computed gets its overlay, asked by the pool's threads; NULL: all do. */
     int (*wants_overlay)(void *context, size_t picture, const sal_slot *slot);
-    /* A picture is in flight from now on until it is delivered, called by decoding threads; may be NULL. */
+    /* A picture is in flight from now on until it is delivered, called by the pool's threads; may be NULL. */
     void (*begin)(void *context, size_t picture);
     /* Takes a result; an error ends the run. On the calling thread, as look. */
     sal_status (*deliver)(void *context, size_t picture, const sal_slot *slot);
@@ -94,8 +95,7 @@ struct sal_pipeline {
     size_t elements;            /* of one input: C * H * W */
     size_t pixels;              /* H * W */
     int device_maps;            /* of all engines alike */
-    size_t decoders;
-    size_t encoders;
+    size_t threads;             /* that decode and encode */
     sal_ring ring;
     sal_worker *workers;
     size_t worker_count;
@@ -103,9 +103,8 @@ struct sal_pipeline {
 
 /* Tells the OpenMP runtime of the calling thread; each thread of the pipeline begins with it. */
 void sal_pipeline_announce_thread(void);
-/* Bodies of the decoding and encoding threads; context is the pipeline. */
-void *sal_pipeline_decode(void *context);
-void *sal_pipeline_encode(void *context);
+/* Body of the threads that decode and encode; context is the pipeline. */
+void *sal_pipeline_work(void *context);
 
 /* Buffers for an engine, whose batch is plan->batch. Errors: LIMIT, MEMORY. */
 sal_status sal_worker_open(sal_worker *worker, sal_pipeline *pipeline, sal_engine *engine);

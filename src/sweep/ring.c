@@ -13,6 +13,7 @@ sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t data_
     ring->size = size;
     ring->count = count;
     ring->alone = count;
+    ring->most_decoding = 1;
     ring->maps = maps;
     ring->predictions = predictions;
     pthread_condattr_t monotonic;
@@ -60,6 +61,7 @@ void sal_ring_set(sal_ring *ring, size_t picture, sal_slot_state state)
 {
     pthread_mutex_lock(&ring->lock);
     sal_ring_slot(ring, picture)->state = state;
+    ring->decoding -= state == SAL_SLOT_DECODED;
     pthread_cond_broadcast(&ring->changed);
     pthread_mutex_unlock(&ring->lock);
 }
@@ -111,24 +113,53 @@ void sal_slot_reset(sal_slot *slot, int64_t maps)
     slot->unwritten = 0;
 }
 
-int sal_ring_take_decode(size_t *picture, sal_ring *ring, size_t max_bytes)
+static int take_encode(size_t *picture, sal_ring *ring)
 {
-    int taken = 0;
+    for (size_t i = ring->delivered; i < ring->computed; i++) {
+        sal_slot *slot = sal_ring_slot(ring, i);
+        if (slot->state == SAL_SLOT_COMPUTED) {
+            slot->state = SAL_SLOT_ENCODING;
+            *picture = i;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int take_decode(size_t *picture, sal_ring *ring, size_t max_bytes)
+{
+    const size_t next = ring->claimed;
+    if (next >= ring->count || next >= ring->delivered + ring->size || ring->decoding == ring->most_decoding)
+        return 0;
+    sal_slot *slot = sal_ring_slot(ring, next);
+    if ((ring->bytes > max_bytes || next >= ring->alone) && next != ring->delivered) {
+        if (slot->state != SAL_SLOT_HELD) {
+            slot->state = SAL_SLOT_HELD;
+            pthread_cond_broadcast(&ring->changed); /* whoever waits for it to fill a batch waits no longer */
+        }
+        return 0;
+    }
+    slot->state = SAL_SLOT_DECODING;
+    ring->claimed++;
+    ring->decoding++;
+    *picture = next;
+    return 1;
+}
+
+sal_work sal_ring_take_work(size_t *picture, sal_ring *ring, size_t max_bytes)
+{
+    sal_work work = SAL_WORK_NONE;
     pthread_mutex_lock(&ring->lock);
-    while (!ring->stopped && ring->claimed < ring->count && ring->claimed >= ring->delivered + ring->size)
-        pthread_cond_wait(&ring->changed, &ring->lock);
-    if (!ring->stopped && ring->claimed < ring->count) {
-        *picture = ring->claimed++;
-        sal_slot *slot = sal_ring_slot(ring, *picture);
-        slot->state = SAL_SLOT_HELD;
-        pthread_cond_broadcast(&ring->changed);
-        while (!ring->stopped && (ring->bytes > max_bytes || *picture >= ring->alone) && *picture != ring->delivered)
+    while (work == SAL_WORK_NONE && !ring->stopped && ring->delivered < ring->count) {
+        if (take_encode(picture, ring))
+            work = SAL_WORK_ENCODE;
+        else if (take_decode(picture, ring, max_bytes))
+            work = SAL_WORK_DECODE;
+        else
             pthread_cond_wait(&ring->changed, &ring->lock);
-        slot->state = SAL_SLOT_DECODING;
-        taken = !ring->stopped;
     }
     pthread_mutex_unlock(&ring->lock);
-    return taken;
+    return work;
 }
 
 static int is_too_much(const sal_ring *ring, const sal_slot *slot, uint64_t bytes)
@@ -168,24 +199,6 @@ void sal_ring_settle(sal_ring *ring, size_t picture, uint64_t bytes)
     pthread_mutex_lock(&ring->lock);
     set_reserved(ring, sal_ring_slot(ring, picture), bytes);
     pthread_mutex_unlock(&ring->lock);
-}
-
-int sal_ring_take_encode(size_t *picture, sal_ring *ring)
-{
-    int taken = 0;
-    pthread_mutex_lock(&ring->lock);
-    while (!taken && !ring->stopped && ring->delivered < ring->count) {
-        for (size_t i = ring->delivered; i < ring->computed && !taken; i++)
-            if (sal_ring_slot(ring, i)->state == SAL_SLOT_COMPUTED) {
-                sal_ring_slot(ring, i)->state = SAL_SLOT_ENCODING;
-                *picture = i;
-                taken = 1;
-            }
-        if (!taken)
-            pthread_cond_wait(&ring->changed, &ring->lock);
-    }
-    pthread_mutex_unlock(&ring->lock);
-    return taken;
 }
 
 void sal_ring_give_back(sal_ring *ring, const size_t *pictures, int64_t n)

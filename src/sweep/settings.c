@@ -18,6 +18,7 @@ static const char *const precisions[] = {"default", "fp32", "tf32", "bf16", "fp1
 static const char *const modifiers[] = {"abs", "relu", "negate", "none"};
 static const char *const reductions[] = {"max", "mean", "sum", "l2"};
 static const char *const normalizations[] = {"minmax", "none"};
+static const char *const overlay_formats[] = {"jpeg", "png"};
 static const char *const formats[] = {"npy", "none", "npz", "png16"};
 
 static void print_word(FILE *to, const char *name, const char *word, int *bad)
@@ -51,7 +52,10 @@ static void print_overlays(FILE *to, const sal_sweep_options *o, int *bad)
     case SAL_OVERLAYS_TOP: fprintf(to, "overlays top:%lld\n", (long long)o->overlay_count); break;
     default: *bad = 1;
     }
-    fprintf(to, "overlay-format %s\n", o->overlay_jpeg ? "jpeg" : "png");
+    print_word(to, "overlay-format", WORD(overlay_formats, o->overlay_format), bad);
+    /* Without a line of it, runs of before drew as large as the picture. */
+    if (o->overlay_size != SAL_OVERLAY_FULL)
+        fprintf(to, "overlay-size %lld\n", (long long)o->overlay_size);
 }
 
 /* The fewest digits that give the number back as it was. */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_PREDICTIONS = 5, MAX_PREDICTIONS = 4096 };
+enum { DEFAULT_PREDICTIONS = 5, MAX_PREDICTIONS = 4096, DEFAULT_OVERLAY_SIZE = 1600 /* pixels */ };
 
 /* ---- Options ------------------------------------------------------------- */
 
@@ -32,9 +32,15 @@ static sal_status check_options(sal_sweep_state *s)
     if (o->shard < 0 || o->shard >= o->shards)
         return sal_fail(SAL_ERROR_ARGUMENT, "shard %lld/%lld: shards are numbered from 0 to %lld", (long long)o->shard,
                         (long long)o->shards, (long long)o->shards - 1);
-    if ((unsigned)o->maps > SAL_MAPS_PNG16 || (unsigned)o->overlays > SAL_OVERLAYS_TOP)
-        return sal_fail(SAL_ERROR_ARGUMENT, "unknown format of maps %d or choice of overlays %d", (int)o->maps,
-                        (int)o->overlays);
+    if (o->overlay_size == 0)
+        o->overlay_size = DEFAULT_OVERLAY_SIZE;
+    if ((unsigned)o->maps > SAL_MAPS_PNG16 || (unsigned)o->overlays > SAL_OVERLAYS_TOP ||
+        (unsigned)o->overlay_format > SAL_OVERLAY_PNG)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown format of maps %d or of overlays %d, or choice of overlays %d",
+                        (int)o->maps, (int)o->overlay_format, (int)o->overlays);
+    if (o->overlay_size < 1 && o->overlay_size != SAL_OVERLAY_FULL)
+        return sal_fail(SAL_ERROR_ARGUMENT, "overlays of %lld pixels: the longer side has at least 1",
+                        (long long)o->overlay_size);
     if (o->predictions > MAX_PREDICTIONS)
         return sal_fail(SAL_ERROR_ARGUMENT, "%lld predictions of each picture: at most %d are kept",
                         (long long)o->predictions, MAX_PREDICTIONS);
@@ -215,10 +221,16 @@ done:
 
 static void find_bound(sal_sweep_progress *p)
 {
-    const sal_stage_info *busiest = &p->stages[0];
-    for (int k = 1; k < SAL_STAGES; k++)
-        if (p->stages[k].busy > busiest->busy)
-            busiest = &p->stages[k];
+    const sal_stage_info *s = p->stages;
+    /* The threads that decode are those that encode. */
+    double busy = s[SAL_STAGE_DECODE].busy + s[SAL_STAGE_ENCODE].busy;
+    const sal_stage_info *busiest =
+        &s[s[SAL_STAGE_DECODE].busy > s[SAL_STAGE_ENCODE].busy ? SAL_STAGE_DECODE : SAL_STAGE_ENCODE];
+    for (int k = 0; k < SAL_STAGES; k++)
+        if (k != SAL_STAGE_DECODE && k != SAL_STAGE_ENCODE && s[k].busy > busy) {
+            busiest = &s[k];
+            busy = s[k].busy;
+        }
     /* Where threads share too few cores, each of them looks busy. */
     p->bound = p->processor > 0.9 ? "processor" : busiest->name;
 }
@@ -323,6 +335,7 @@ static sal_status compute(sal_sweep_state *s, sal_engine *const *engines, size_t
                                   .targets = s->targets ? s->targets + first : NULL,
                                   .layout = s->layout,
                                   .predictions = (size_t)s->options.predictions,
+                                  .longest = s->options.overlay_size == SAL_OVERLAY_FULL ? 0 : s->options.overlay_size,
                                   .wants_overlay = few ? wants_overlay : NULL,
                                   .begin = begin,
                                   .deliver = deliver,

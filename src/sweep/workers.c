@@ -25,11 +25,27 @@ void sal_pipeline_announce_thread(void)
     (void)members;
 }
 
-/* An 8-bit RGB picture is shown as it is, without a copy. */
-static sal_status keep_shown(sal_slot *slot, sal_picture *picture)
+/* *height and *width: of a picture whose longer side is `longest` pixels. */
+static void fit(int64_t *height, int64_t *width, const sal_picture *picture, int64_t longest)
+{
+    const int64_t longer = picture->height > picture->width ? picture->height : picture->width;
+    const double by = (double)longest / (double)longer;
+    *height = (int64_t)((double)picture->height * by + 0.5);
+    *width = (int64_t)((double)picture->width * by + 0.5);
+    *height = *height < 1 ? 1 : *height;
+    *width = *width < 1 ? 1 : *width;
+}
+
+/* What is drawn on, no larger than asked for. An 8-bit RGB picture of that size is shown as it is, without a copy. */
+static sal_status keep_shown(sal_slot *slot, sal_picture *picture, int64_t longest)
 {
     sal_status st = SAL_OK;
-    if (picture->type == SAL_SAMPLE_U8 && picture->channels == 3) {
+    if (longest > 0 && (picture->height > longest || picture->width > longest)) {
+        int64_t height, width;
+        fit(&height, &width, picture, longest);
+        TRY(sal_resize_rgb(&slot->shown, picture, height, width));
+        slot->drawn = sal_placement_resized(&slot->placement, height, width);
+    } else if (picture->type == SAL_SAMPLE_U8 && picture->channels == 3) {
         slot->shown = *picture;
         memset(picture, 0, sizeof *picture);
     } else {
@@ -69,8 +85,9 @@ static sal_status decode(sal_pipeline *p, sal_slot *slot, size_t number)
     slot->file_bytes = (int64_t)size;
     st = sal_preprocess_apply(slot->data, &slot->placement, &picture, &p->options->preprocess, m->channels, m->height,
                               m->width);
-    if (st == SAL_OK)
-        st = keep_shown(slot, &picture);
+    slot->drawn = slot->placement;
+    if (st == SAL_OK && (p->job->layout.files & (SAL_FILES_OVERLAY | SAL_FILE_BIT(SAL_FILE_FIGURE))))
+        st = keep_shown(slot, &picture, p->job->longest);
     /* What a device draws is as large, and there until it is encoded. */
     if (st == SAL_OK && p->device_maps)
         slot->bytes *= 1 + 2 * (size_t)p->ring.maps;
@@ -81,27 +98,21 @@ done:
     return st;
 }
 
-void *sal_pipeline_decode(void *context)
+static void decode_into_slot(sal_pipeline *p, size_t i)
 {
-    sal_pipeline *p = context;
-    size_t i;
-    sal_pipeline_announce_thread();
-    while (sal_ring_take_decode(&i, &p->ring, max_shown_bytes)) {
-        sal_slot *slot = sal_ring_slot(&p->ring, i);
-        const double begin = sal_pipeline_now();
-        if (p->job->begin)
-            p->job->begin(p->job->context, i);
-        sal_status st = decode(p, slot, i);
-        if (st != SAL_OK)
-            sal_slot_fail(slot, st);
-        slot->decode_ms = sal_pipeline_count(p, SAL_STAGE_DECODE, begin + slot->waited);
-        sal_ring_settle(&p->ring, i, slot->bytes);
-        pthread_mutex_lock(&p->ring.lock);
-        p->ring.bytes += slot->bytes;
-        pthread_mutex_unlock(&p->ring.lock);
-        sal_ring_set(&p->ring, i, SAL_SLOT_DECODED);
-    }
-    return NULL;
+    sal_slot *slot = sal_ring_slot(&p->ring, i);
+    const double begin = sal_pipeline_now();
+    if (p->job->begin)
+        p->job->begin(p->job->context, i);
+    const sal_status st = decode(p, slot, i);
+    if (st != SAL_OK)
+        sal_slot_fail(slot, st);
+    slot->decode_ms = sal_pipeline_count(p, SAL_STAGE_DECODE, begin + slot->waited);
+    sal_ring_settle(&p->ring, i, slot->bytes);
+    pthread_mutex_lock(&p->ring.lock);
+    p->ring.bytes += slot->bytes;
+    pthread_mutex_unlock(&p->ring.lock);
+    sal_ring_set(&p->ring, i, SAL_SLOT_DECODED);
 }
 
 static sal_status encode(sal_pipeline *p, sal_slot *slot, size_t picture)
@@ -118,7 +129,7 @@ static sal_status encode(sal_pipeline *p, sal_slot *slot, size_t picture)
                           .channels = p->model.channels,
                           .outputs = p->model.outputs,
                           .shown = &slot->shown,
-                          .placement = &slot->placement};
+                          .placement = &slot->drawn};
     for (job.number = 0; job.number < p->ring.maps; job.number++) {
         job.map = p->device_maps ? slot->data + (size_t)job.number * p->pixels : NULL;
         job.gradient = sal_pipeline_gradient(p, slot, job.number);
@@ -133,26 +144,31 @@ static sal_status encode(sal_pipeline *p, sal_slot *slot, size_t picture)
     return st;
 }
 
-void *sal_pipeline_encode(void *context)
+static void encode_slot(sal_pipeline *p, size_t i)
+{
+    sal_slot *slot = sal_ring_slot(&p->ring, i);
+    if (slot->status == SAL_OK) { /* scores that are no numbers fail one picture of a batch */
+        const double begin = sal_pipeline_now();
+        const sal_status st = encode(p, slot, i);
+        if (st != SAL_OK)
+            sal_slot_fail(slot, st);
+        slot->encode_ms = sal_pipeline_count(p, SAL_STAGE_ENCODE, begin);
+    }
+    sal_picture_clear(&slot->shown);
+    sal_ring_settle(&p->ring, i, 0);
+    pthread_mutex_lock(&p->ring.lock);
+    p->ring.bytes -= slot->bytes;
+    pthread_mutex_unlock(&p->ring.lock);
+    sal_ring_set(&p->ring, i, SAL_SLOT_DONE);
+}
+
+void *sal_pipeline_work(void *context)
 {
     sal_pipeline *p = context;
+    sal_work work;
     size_t i;
     sal_pipeline_announce_thread();
-    while (sal_ring_take_encode(&i, &p->ring)) {
-        sal_slot *slot = sal_ring_slot(&p->ring, i);
-        if (slot->status == SAL_OK) {
-            const double begin = sal_pipeline_now();
-            sal_status st = encode(p, slot, i);
-            if (st != SAL_OK)
-                sal_slot_fail(slot, st);
-            slot->encode_ms = sal_pipeline_count(p, SAL_STAGE_ENCODE, begin);
-        }
-        sal_picture_clear(&slot->shown);
-        sal_ring_settle(&p->ring, i, 0);
-        pthread_mutex_lock(&p->ring.lock);
-        p->ring.bytes -= slot->bytes;
-        pthread_mutex_unlock(&p->ring.lock);
-        sal_ring_set(&p->ring, i, SAL_SLOT_DONE);
-    }
+    while ((work = sal_ring_take_work(&i, &p->ring, max_shown_bytes)) != SAL_WORK_NONE)
+        (work == SAL_WORK_DECODE ? decode_into_slot : encode_slot)(p, i);
     return NULL;
 }

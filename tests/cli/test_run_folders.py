@@ -136,7 +136,7 @@ class ForeignFolders(RunFolderCase):
     def test_a_folder_called_as_an_unfinished_file(self):
         top = self.draw_many(2)
         self.sweep(top)
-        folders = ["RUN/run.json.tmp-1-1", "RUN/maps/000/p0000.npy.tmp-1-1", "RUN/overlays/000/p0001.overlay.png.tmp-1-1"]
+        folders = ["RUN/run.json.tmp-1-1", "RUN/maps/000/p0000.npy.tmp-1-1", "RUN/overlays/000/p0001.overlay.jpg.tmp-1-1"]
         for name in folders:
             os.mkdir(self.path(name))
         self.sweep(top)
@@ -419,8 +419,8 @@ class ForeignFolders(RunFolderCase):
     def test_a_picture_of_the_user_s_among_the_overlays(self):
         """It ends as an overlay does, and no row names it."""
         top = self.draw_many(6)
-        mine = ["RUN/overlays/000/" + name for name in ("annotated.png", "p0000.png", "p0009.overlay.png", "p0000.overlay.jpg",
-                                                       "annotated.overlay.png")] + ["RUN/overlays/001/p0000.overlay.png"]
+        mine = ["RUN/overlays/000/" + name for name in ("annotated.png", "p0000.png", "p0009.overlay.jpg", "p0000.overlay.png",
+                                                       "annotated.overlay.jpg")] + ["RUN/overlays/001/p0000.overlay.jpg"]
         os.makedirs(self.path("outside"))
         for run in (lambda: self.sweep(top, "--overlays", "top:2"), lambda: self.merge(self.result)):
             shutil.rmtree(self.result, ignore_errors=True)
@@ -443,7 +443,7 @@ class ForeignFolders(RunFolderCase):
         self.shards(top)
         self.merge(self.result, "-o", self.out)
         expected = self.everything(self.out)
-        for name in ("maps/000/p0001.npy.tmp-7-0", "overlays/000/p0002.overlay.png.tmp-7-12", "results.sqlite.tmp-7-0",
+        for name in ("maps/000/p0001.npy.tmp-7-0", "overlays/000/p0002.overlay.jpg.tmp-7-12", "results.sqlite.tmp-7-0",
                      "results.csv.tmp-7-1", "run.json.tmp-7-1", "manifest.csv.tmp-7-1"):
             self.put("out/" + name, b"half")
         self.put("out/maps/000/mine.npy.tmp-7-0")
@@ -509,11 +509,11 @@ class ReceivedRuns(RunFolderCase):
         """Names that a run of other pictures or options would have, and that the rows tell of."""
         self.sweep(self.top)
         mine = ["maps/000/annotated.npy", "maps/000/p0001-7.npy", "maps/000/p0002.top9.npz", "maps/000/p0003.top1.npy",
-                "maps/005/far.npy", "overlays/000/annotated.overlay.png"]
+                "maps/005/far.npy", "overlays/000/annotated.overlay.jpg"]
         for name in mine:
             self.put("RUN/" + name)
         self.edit("RUN/results.sqlite", "UPDATE pictures SET path = 'annotated.png' WHERE id = 0",
-                  "UPDATE maps SET map_file = 'maps/000/annotated.npy', overlay_file = 'overlays/000/annotated.overlay.png'"
+                  "UPDATE maps SET map_file = 'maps/000/annotated.npy', overlay_file = 'overlays/000/annotated.overlay.jpg'"
                   " WHERE picture = 0", "UPDATE maps SET map_file = 'maps/000/p0001-7.npy' WHERE picture = 1",
                   "UPDATE maps SET map_file = 'maps/000/p0002.top9.npz' WHERE picture = 2",
                   "UPDATE maps SET map_file = 'maps/000/p0003.top1.npy' WHERE picture = 3",
@@ -1087,7 +1087,7 @@ class ForeignFiles(RunFolderCase):
     def plant(self, lottery):
         """In the run's folder and beside it; links lead to a folder and a file that are outside."""
         self.put("outside/p0000.npy")
-        self.put("outside/p0001.overlay.png")
+        self.put("outside/p0001.overlay.jpg")
         self.put("outside/results.csv")
         planted = 0
         while planted < 200:

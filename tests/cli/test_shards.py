@@ -620,7 +620,7 @@ class Merge(Sweep):
                 shutil.rmtree(self.path("run"), ignore_errors=True)
                 self.sweep_shards(2)
                 self.assertEqual(len(os.listdir(self.path("run", folder, "000"))), 8)
-                name = "run/%s/000/p03.%s" % (folder, "npy" if folder == "maps" else "overlay.png")
+                name = "run/%s/000/p03.%s" % (folder, "npy" if folder == "maps" else "overlay.jpg")
                 os.remove(self.path(name))
                 gone = name + ": is gone, and run/shards/1-of-2.sqlite names it: run that shard again with --restart"
                 self.refuse_merge("run", said=gone)

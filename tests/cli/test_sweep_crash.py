@@ -158,7 +158,7 @@ class Killed(Interrupted):
         _, expected = self.undisturbed()
         self.sweep(self.top)
         os.remove(os.path.join(self.result, "results.csv"))
-        for name in ("run.json", "manifest.csv", "results.csv", "maps/000/p0000.npy", "overlays/000/p0001.overlay.png"):
+        for name in ("run.json", "manifest.csv", "results.csv", "maps/000/p0000.npy", "overlays/000/p0001.overlay.jpg"):
             with self.subTest(name=name):
                 self.write("RUN/%s.tmp-%d-3" % (name, 2**22 + 1), b"half of it")
                 self.sweep(self.top)

@@ -26,7 +26,7 @@ class Results(SweepCase):
     def test_rows_and_maps_are_those_of_explain(self):
         top = self.draw_many(8)
         explained = self.explain(top)
-        self.sweep(top)
+        self.sweep(top, "--overlay-format", "png")
         kept = self.query(self.JOINED)
         self.assertEqual(len(kept), 8)
         for row, line, text in self.pairs(kept, explained, self.rows()):
@@ -68,7 +68,7 @@ class Results(SweepCase):
     def test_several_maps_of_a_picture(self):
         model, top = self.classifier(), self.draw_many(3, side=16)
         explained = self.explain(top, "--preset", "unit", "--target", "top:2", model=model)
-        self.sweep(top, "--preset", "unit", "--target", "top:2", model=model)
+        self.sweep(top, "--preset", "unit", "--target", "top:2", "--overlay-format", "png", model=model)
         kept = self.query(self.JOINED)
         maps = [m for line in explained for m in line["maps"]]
         self.assertEqual([row["target"] for row in kept], [m["target"] for m in maps])
@@ -134,7 +134,7 @@ class Results(SweepCase):
             self.assertEqual([row["correct"] for row in kept], correct)
             self.assertEqual([row["overlay_file"] is None for row in kept], [bool(c) for c in correct])
             drawn = os.listdir(os.path.join(run, "overlays/000"))
-            self.assertEqual(sorted(drawn), ["p%04d.overlay.png" % i for i in range(6) if not correct[i]])
+            self.assertEqual(sorted(drawn), ["p%04d.overlay.jpg" % i for i in range(6) if not correct[i]])
 
     def test_overlays_of_the_highest_scores(self):
         top = self.draw_many(8)
@@ -142,7 +142,7 @@ class Results(SweepCase):
         best = sorted(range(8), key=lambda i: (-scores[i], i))[:3]
         self.sweep(top, "--overlays", "top:3")
         self.assertEqual(sorted(os.listdir(os.path.join(self.result, "overlays/000"))),
-                         ["p%04d.overlay.png" % i for i in sorted(best)])
+                         ["p%04d.overlay.jpg" % i for i in sorted(best)])
         self.assertEqual([i for i, row in enumerate(self.rows()) if row["overlay_file"]], sorted(best))
 
     def test_ties_go_to_the_earlier_picture(self):
@@ -151,7 +151,7 @@ class Results(SweepCase):
             shutil.copy(os.path.join(top, "a.png"), os.path.join(top, name + ".png"))
         self.sweep(top, "--overlays", "top:2", "--batch", "2")
         self.assertEqual(sorted(os.listdir(os.path.join(self.result, "overlays/000"))),
-                         ["a.overlay.png", "b.overlay.png"])
+                         ["a.overlay.jpg", "b.overlay.jpg"])
 
     def test_no_files_where_none_are_wanted(self):
         self.sweep(self.draw_many(4), "--maps", "none", "--overlays", "none")
@@ -160,12 +160,40 @@ class Results(SweepCase):
         self.assertEqual([n for n in self.snapshot() if n.startswith(("maps/", "overlays/"))], [])
 
     def test_overlays_as_jpeg(self):
-        self.sweep(self.draw_many(3), "--overlay-format", "jpeg")
+        self.sweep(self.draw_many(3))
         self.assertEqual([row["overlay_file"] for row in self.rows()],
                          ["overlays/000/p000%d.overlay.jpg" % i for i in range(3)])
         for row in self.rows():
             data = self.read(os.path.join(self.result, row["overlay_file"]))
             self.assertEqual((data[:3], data[-2:]), (b"\xff\xd8\xff", b"\xff\xd9"))
+
+    def test_the_size_of_overlays(self):
+        """No larger than the picture, and in its proportions; the results tell of the picture."""
+        top = self.draw("small.png")
+        for name, width, height in (("wide.png", 3000, 20), ("high.png", 1201, 1700), ("line.png", 2000, 1)):
+            self.write("in/" + name, files.gradient_png(width, height))
+        sizes = {"default": {"high.png": (1130, 1600), "line.png": (1600, 1), "wide.png": (1600, 11)},
+                 "1700": {"high.png": (1201, 1700), "line.png": (1700, 1), "wide.png": (1700, 11)},
+                 "7": {"high.png": (5, 7), "line.png": (7, 1), "wide.png": (7, 1), "small.png": (7, 7)},
+                 "full": {"high.png": (1201, 1700), "line.png": (2000, 1), "wide.png": (3000, 20)}}
+        for size, wanted in sizes.items():
+            run = os.path.join(self.folder, size)
+            options = [] if size == "default" else ["--overlay-size", size]
+            self.sweep(top, "--overlay-format", "png", *options, run=run)
+            for row in self.rows(run):
+                name, own = os.path.basename(row["path"]), (int(row["width"]), int(row["height"]))
+                drawn = files.png_size(os.path.join(run, row["overlay_file"]))
+                self.assertEqual(drawn, wanted.get(name, own), (size, name))
+                self.assertEqual(own, files.png_size(os.path.join(top, name)))
+        rows = [[{k: v for k, v in row.items()} for row in self.rows(os.path.join(self.folder, size))] for size in sizes]
+        self.assertEqual(rows, [rows[0]] * len(sizes))
+
+    def test_overlays_of_before(self):
+        """As large as the picture, as PNG: what explain draws."""
+        top = self.draw_many(2)
+        self.sweep(top, "--overlay-format", "png", "--overlay-size", "full")
+        for row, line in zip(self.rows(), self.explain(top)):
+            self.assertEqual(self.read(os.path.join(self.result, row["overlay_file"])), self.read(line["maps"][0]["overlay"]))
 
     def test_maps_in_other_formats(self):
         top = self.draw_many(3)
@@ -292,8 +320,8 @@ class Results(SweepCase):
         os.mkdir(os.path.join(self.folder, "lists"))
         path = self.write("lists/a list.csv", b"path,label\nit's.png,2\nb.png,-3\n")
         for options in ([], ["--sigma", "1.5", "--maps", "npz", "--overlays", "wrong", "--tolerance", "0.125", "--fit",
-                             "letterbox", "--mean", "0.1,0.2,0.3", "--exact", "--overlay-format", "jpeg", "--target",
-                             "label", "--normalize", "none", "--alpha", "0.7"]):
+                             "letterbox", "--mean", "0.1,0.2,0.3", "--exact", "--overlay-format", "png", "--target",
+                             "label", "--normalize", "none", "--alpha", "0.7"], ["--overlay-size", "full"], ["--overlay-size", "9"]):
             with self.subTest(options=options):
                 again = os.path.join(self.folder, "again")
                 self.sweep(path, "--root", os.path.join(self.folder, "in"), *options)

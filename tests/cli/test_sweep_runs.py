@@ -46,8 +46,8 @@ class BadPictures(SweepCase):
                          [os.path.join(top, "p0050.png") + NO_PICTURE, os.path.join(top, "p0150.png") + CUT])
         mine, theirs = self.snapshot(), self.snapshot(good)
         gone = sorted(set(theirs) - set(mine))
-        self.assertEqual(gone, ["maps/000/p0050.npy", "maps/000/p0150.npy", "overlays/000/p0050.overlay.png",
-                                "overlays/000/p0150.overlay.png"])
+        self.assertEqual(gone, ["maps/000/p0050.npy", "maps/000/p0150.npy", "overlays/000/p0050.overlay.jpg",
+                                "overlays/000/p0150.overlay.jpg"])
         same = [n for n in mine if n.startswith(("maps", "overlays"))]
         self.assertEqual((len(same), [n for n in same if mine[n] != theirs[n]]), (2 * 198, []))
         mine, theirs = self.rows(), self.rows(good)
@@ -247,7 +247,7 @@ class Refusals(SweepCase):
         self.sweep(path, "--restart")
         self.assertEqual([row["path"] for row in self.rows()], ["p0000.png"])
         self.assertEqual(os.listdir(os.path.join(self.result, "maps/000")), ["p0000.npy"])
-        self.assertEqual(os.listdir(os.path.join(self.result, "overlays/000")), ["p0000.overlay.png"])
+        self.assertEqual(os.listdir(os.path.join(self.result, "overlays/000")), ["p0000.overlay.jpg"])
 
     def test_a_folder_that_changed(self):
         top = self.draw_many(5)
@@ -265,11 +265,13 @@ class Refusals(SweepCase):
                                   ("--colormap", "viridis", "jet"), ("--alpha", "0.5", "0.25"),
                                   ("--normalize", "minmax", "none"), ("--reduce", "max", "mean"),
                                   ("--modifier", "abs", "relu"), ("--rule", "gradient", "guided"),
-                                  ("--tolerance", "0.5", "2"), ("--overlay-format", "png", "jpeg"),
+                                  ("--tolerance", "0.5", "2"), ("--overlay-format", "jpeg", "png"),
+                                  ("--overlay-size", "1600", "99"),
                                   ("--target", "predicted", "mean")):
             with self.subTest(option=option):
                 self.refused(BEGUN + "%s: %s, now %s" % (option, then, now), top, option, now)
         self.refused(BEGUN + "--exact: no, now yes", top, "--exact")
+        self.refused(BEGUN + "--overlay-size: 1600, now none", top, "--overlay-size", "full")
         before = self.snapshot()
         self.sweep(top, "--shard", "0/2", code=2, texts=["RUN: holds a run that is not in shards: choose another folder, or "
                                                          "--restart throws its results away\n"])
@@ -385,7 +387,9 @@ class Refusals(SweepCase):
             (["--overlays", "top:0"], "--overlays: 'top:0' is not all, none, wrong or top:N"),
             (["--overlays", "some"], "--overlays: 'some' is not all, none, wrong or top:N"),
             (["--top-k", "-1"], "--top-k: '-1' is not a whole number from 1 to 1000"),
-            (["--overlay-format", "gif"], "--overlay-format: 'gif' is not one of png, jpeg"),
+            (["--overlay-format", "gif"], "--overlay-format: 'gif' is not one of jpeg, png"),
+            *((["--overlay-size", size], "--overlay-size: '%s' is neither full nor a number from 1 to 1000000" % size)
+              for size in ("0", "-1", "1.5", "9x", "", "1000001", "99999999999999999999")),
             (["--max-failures", "-1"], "--max-failures: '-1' is not a whole number from 0 to 1e+15"),
             (["--tolerance", "x"], "--tolerance: 'x' is not a number from 1e-30 to 1e+30"),
             (["--target", "index:7"], "target index 7: the model has 1 output, so 0 to 0"),

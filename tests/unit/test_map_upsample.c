@@ -160,3 +160,33 @@ Test(upsample, taps_are_the_two_values_around_the_centre)
                           (long)tap.lo, (long)tap.hi, (double)tap.weight, t);
             }
 }
+
+/* The centre of a pixel of a third of the size is that of every third pixel. */
+Test(upsample, of_a_picture_that_was_made_smaller_lies_where_it_lay)
+{
+    enum { NET = 7, HEIGHT = 30, WIDTH = 45, BY_Y = 3, BY_X = 5 };
+    static const double offsets[] = {0.0, -4.3, 3.7}; /* stretched, cropped, letterboxed */
+    static float large[HEIGHT * WIDTH], small[HEIGHT / BY_Y * (WIDTH / BY_X)];
+    float *map = uniform_floats(5, NET * NET);
+    for (size_t k = 0; k < 3; k++) {
+        const sal_placement p = {.source_height = HEIGHT,
+                                 .source_width = WIDTH,
+                                 .net_height = NET,
+                                 .net_width = NET,
+                                 .scale_y = (HEIGHT - 2.0 * offsets[k]) / NET,
+                                 .offset_y = offsets[k],
+                                 .scale_x = (WIDTH + 1.0 - 2.0 * offsets[k]) / NET,
+                                 .offset_x = offsets[k] - 0.5};
+        const sal_placement q = sal_placement_resized(&p, HEIGHT / BY_Y, WIDTH / BY_X);
+        cr_assert_eq(sal_map_upsample(large, map, &p), SAL_OK);
+        cr_assert_eq(sal_map_upsample(small, map, &q), SAL_OK);
+        for (int y = 0; y < HEIGHT / BY_Y; y++)
+            for (int x = 0; x < WIDTH / BY_X; x++) {
+                const float want = large[(BY_Y * y + BY_Y / 2) * WIDTH + BY_X * x + BY_X / 2];
+                const float got = small[y * (WIDTH / BY_X) + x];
+                cr_expect(fabs((double)got - (double)want) <= 1e-5, "offset %g, %d, %d: %g, want %g", offsets[k], y, x,
+                          (double)got, (double)want);
+            }
+    }
+    free(map);
+}

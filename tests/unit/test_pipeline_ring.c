@@ -4,7 +4,9 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-/* Two decoders, two encoders and the caller, with pictures that fail and memory that is short. */
+enum { THREADS = 4 };
+
+/* A pool of threads and the caller, with pictures that fail and memory that is short. */
 typedef struct fixture {
     sal_ring ring;
     size_t max_bytes;
@@ -12,6 +14,7 @@ typedef struct fixture {
     unsigned fail_every; /* 0: none */
     uint64_t needed;     /* memory that each picture reserves; 0: none does */
     uint64_t most_reserved;
+    size_t most_decoding;
     size_t most_alone; /* of the pictures that are to be alone, those that were in flight together at most */
 } fixture;
 
@@ -30,44 +33,49 @@ static void look(fixture *f)
         f->most_reserved = r->reserved;
 }
 
-static void *decode(void *context)
+static int decode(fixture *f, size_t i)
 {
-    fixture *f = context;
-    size_t i;
-    while (sal_ring_take_decode(&i, &f->ring, f->max_bytes)) {
-        sal_slot *slot = sal_ring_slot(&f->ring, i);
-        if (f->needed && !sal_ring_reserve(&f->ring, i, f->needed))
-            break;
-        slot->bytes = 100;
-        if (f->fail_every && i % f->fail_every == 0) {
-            slot->status = SAL_ERROR_FORMAT;
-            slot->bytes = 0;
-        }
-        slot->data[0] = (float)i;
-        pthread_mutex_lock(&f->ring.lock);
-        f->ring.bytes += slot->bytes;
-        if (f->ring.bytes > f->most_bytes)
-            f->most_bytes = f->ring.bytes;
-        look(f);
-        pthread_mutex_unlock(&f->ring.lock);
-        if (slot->bytes == 0)
-            sal_ring_settle(&f->ring, i, 0);
-        sal_ring_set(&f->ring, i, SAL_SLOT_DECODED);
+    sal_slot *slot = sal_ring_slot(&f->ring, i);
+    if (f->needed && !sal_ring_reserve(&f->ring, i, f->needed))
+        return 0;
+    slot->bytes = 100;
+    if (f->fail_every && i % f->fail_every == 0) {
+        slot->status = SAL_ERROR_FORMAT;
+        slot->bytes = 0;
     }
-    return NULL;
+    slot->data[0] = (float)i;
+    pthread_mutex_lock(&f->ring.lock);
+    f->ring.bytes += slot->bytes;
+    if (f->ring.bytes > f->most_bytes)
+        f->most_bytes = f->ring.bytes;
+    if (f->ring.decoding > f->most_decoding)
+        f->most_decoding = f->ring.decoding;
+    look(f);
+    pthread_mutex_unlock(&f->ring.lock);
+    if (slot->bytes == 0)
+        sal_ring_settle(&f->ring, i, 0);
+    sal_ring_set(&f->ring, i, SAL_SLOT_DECODED);
+    return 1;
 }
 
-static void *encode(void *context)
+static int encode(fixture *f, size_t i)
+{
+    pthread_mutex_lock(&f->ring.lock);
+    f->ring.bytes -= sal_ring_slot(&f->ring, i)->bytes;
+    pthread_mutex_unlock(&f->ring.lock);
+    sal_ring_settle(&f->ring, i, 0);
+    sal_ring_set(&f->ring, i, SAL_SLOT_DONE);
+    return 1;
+}
+
+static void *work(void *context)
 {
     fixture *f = context;
+    sal_work next;
     size_t i;
-    while (sal_ring_take_encode(&i, &f->ring)) {
-        pthread_mutex_lock(&f->ring.lock);
-        f->ring.bytes -= sal_ring_slot(&f->ring, i)->bytes;
-        pthread_mutex_unlock(&f->ring.lock);
-        sal_ring_settle(&f->ring, i, 0);
-        sal_ring_set(&f->ring, i, SAL_SLOT_DONE);
-    }
+    while ((next = sal_ring_take_work(&i, &f->ring, f->max_bytes)) != SAL_WORK_NONE)
+        if (!(next == SAL_WORK_DECODE ? decode : encode)(f, i))
+            break;
     return NULL;
 }
 
@@ -104,13 +112,16 @@ static void drive(fixture *f, int64_t batch)
 
 static void run_threads(fixture *f, int64_t batch)
 {
-    pthread_t threads[4];
-    for (int i = 0; i < 4; i++)
-        pthread_create(&threads[i], NULL, i < 2 ? decode : encode, f);
+    pthread_t threads[THREADS];
+    f->ring.most_decoding = THREADS - 1;
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, work, f);
     drive(f, batch);
     sal_ring_stop(&f->ring);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
+    cr_expect_eq(f->ring.decoding, 0);
+    cr_expect_lt(f->most_decoding, THREADS);
 }
 
 static void check_run(size_t count, size_t size, int64_t batch, size_t max_bytes, unsigned fail_every)
@@ -119,7 +130,7 @@ static void check_run(size_t count, size_t size, int64_t batch, size_t max_bytes
     cr_assert_eq(sal_ring_init(&f.ring, size, count, 1, 1, 0), SAL_OK);
     run_threads(&f, batch);
     cr_expect_eq(f.ring.bytes, 0);
-    /* Each decoder may go one picture beyond, and the oldest always may. */
+    /* Each thread that decodes may go one picture beyond, and the oldest always may. */
     cr_expect_leq(f.most_bytes, max_bytes + 300);
     sal_ring_clear(&f.ring);
 }
@@ -187,6 +198,25 @@ Test(ring, keeps_the_last_pictures_apart, .timeout = 60)
     run_threads(&f, 4);
     cr_expect_eq(f.most_alone, 1);
     sal_ring_clear(&f.ring);
+}
+
+/* Whoever waits for the memory of pictures that were computed would wait for ever for a thread that gives it back. */
+Test(ring, leaves_a_thread_to_encode)
+{
+    sal_ring ring;
+    size_t i;
+    cr_assert_eq(sal_ring_init(&ring, 4, 4, 1, 1, 0), SAL_OK);
+    ring.most_decoding = 2;
+    cr_expect(sal_ring_take_work(&i, &ring, 0) == SAL_WORK_DECODE && i == 0);
+    sal_ring_set(&ring, 0, SAL_SLOT_DECODED);
+    cr_expect(sal_ring_take_work(&i, &ring, 0) == SAL_WORK_DECODE && i == 1);
+    cr_expect(sal_ring_take_work(&i, &ring, 0) == SAL_WORK_DECODE && i == 2);
+    sal_ring_set(&ring, 0, SAL_SLOT_COMPUTED);
+    ring.computed = 1;
+    cr_expect(sal_ring_take_work(&i, &ring, 0) == SAL_WORK_ENCODE && i == 0);
+    sal_ring_stop(&ring);
+    cr_expect_eq(sal_ring_take_work(&i, &ring, 0), SAL_WORK_NONE);
+    sal_ring_clear(&ring);
 }
 
 Test(ring, computes_full_batches_where_it_can)

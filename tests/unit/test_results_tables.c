@@ -106,6 +106,9 @@ Test(run_rows, tell_the_first_difference)
     run.settings = "method gradient\ntop-k 3\n";
     expect_error(check(&run), SAL_ERROR_ARGUMENT,
                  "{}/results.sqlite: the run was begun with another --top-k: 2, now 3" ADVICE);
+    run.settings = "method gradient\n";
+    expect_error(check(&run), SAL_ERROR_ARGUMENT,
+                 "{}/results.sqlite: the run was begun with another --top-k: 2, now none" ADVICE);
     run.settings = "method gradient\nsigma 1\ntop-k 3\n";
     expect_error(check(&run), SAL_ERROR_ARGUMENT,
                  "{}/results.sqlite: the run was begun with another --sigma: none, now 1" ADVICE);
