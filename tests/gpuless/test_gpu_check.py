@@ -129,6 +129,25 @@ class DryRun(Folder):
         self.assertEqual(done.returncode, 1)
         self.assertIn("| Speed of gradients | **FAILED** |", text)
 
+    def end_all(self):
+        """Whoever was at work beside it, in groups of their own, and would write into the folder for a while."""
+        own = b"SALMAP_CHECK_OF=" + os.fsencode(self.folder)
+        while True:
+            left = []
+            for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
+                try:
+                    if own in path.read_bytes().split(b"\0"):
+                        left.append(int(path.parent.name))
+                except OSError:
+                    continue
+            if not left:
+                return
+            for pid in left:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+
     def test_a_cut_leaves_what_there_was(self):
         """While checks run, while times are taken, in the last part."""
         salmap = f"if [ $1 = sweep ]; then touch '{self.folder}/reached'; exec sleep 1000; fi; exec '{BUILD}/salmap' \"$@\""
@@ -141,11 +160,13 @@ class DryRun(Folder):
                 report = self.folder / "report.md"
                 build = self.fake_build(**replaced)
                 process = subprocess.Popen([ROOT / "scripts/gpu_check.sh", "--dry-run", "--no-build", "--build", build, "-o",
-                                            report], stdout=subprocess.DEVNULL, start_new_session=True)
+                                            report], stdout=subprocess.DEVNULL, start_new_session=True,
+                                           env={**os.environ, "SALMAP_CHECK_OF": str(self.folder)})
                 while not (self.folder / "reached").exists():
                     self.assertIsNone(process.poll())
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+                self.end_all()
                 (self.folder / "reached").unlink()
                 text = report.read_text()
                 self.assertRegex(text, rf'\*\*Not finished\*\* \(cut off, or still at work\): .*"{unfinished}"')
