@@ -132,7 +132,8 @@ class DryRun(Folder):
     def end_all(self):
         """Whoever was at work beside it, in groups of their own, and would write into the folder for a while."""
         own = b"SALMAP_CHECK_OF=" + os.fsencode(self.folder)
-        while True:
+        passes = 0  # that found nobody: a process that becomes another has no environment for a moment
+        while passes < 5:
             left = []
             for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
                 try:
@@ -140,8 +141,7 @@ class DryRun(Folder):
                         left.append(int(path.parent.name))
                 except OSError:
                     continue
-            if not left:
-                return
+            passes = 0 if left else passes + 1
             for pid in left:
                 try:
                     os.kill(pid, signal.SIGKILL)
