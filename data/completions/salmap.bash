@@ -16,7 +16,7 @@ _salmap()
     fi
 
     case $prev in
-        --target | -t) words="predicted label index: top: mean" ;;
+        --target | -t) words="predicted label index: top: margin mean" ;;
         --maps) words="npy none npz png16" ;;
         --overlays) words="all none wrong top:" ;;
         --overlay-format) words="jpeg png" ;;

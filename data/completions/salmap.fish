@@ -38,7 +38,7 @@ complete -c salmap -n $explaining -s o -l out -x -a '(__fish_complete_directorie
 complete -c salmap -n $explain -l figure -d 'Also a figure'
 complete -c salmap -n $explain -l save-gradient -d 'Also the gradient itself'
 complete -c salmap -n $explaining -s q -l quiet -d 'Print errors only'
-complete -c salmap -n $explaining -s t -l target -x -a 'predicted label index: top: mean' -d 'What is explained'
+complete -c salmap -n $explaining -s t -l target -x -a 'predicted label index: top: margin mean' -d 'What is explained'
 complete -c salmap -n $explaining -l score -x -a 'logit probability' -d 'Before or after the softmax'
 complete -c salmap -n $explaining -l modifier -x -a 'abs relu negate none' -d 'Of the gradient'
 complete -c salmap -n $explaining -l reduce -x -a 'max mean sum l2' -d 'Over channels'

@@ -380,7 +380,8 @@ typedef enum sal_target_kind {
     SAL_TARGET_INDEX = 1,     /* output number `index` */
     SAL_TARGET_TOP = 2,       /* rank `index` (0 is the largest score) */
     SAL_TARGET_MEAN = 3,      /* mean of all outputs */
-    SAL_TARGET_LABEL = 4      /* of sweeps alone: the output that the picture's label names */
+    SAL_TARGET_LABEL = 4,     /* of sweeps alone: the output that the picture's label names */
+    SAL_TARGET_MARGIN = 5     /* the largest score less the second largest: what tips the balance */
 } sal_target_kind;
 
 typedef enum sal_score { SAL_SCORE_LOGIT = 0, SAL_SCORE_PROBABILITY = 1 } sal_score;
@@ -392,7 +393,8 @@ typedef struct sal_target {
 } sal_target;
 
 /* Fails with ARGUMENT, and says why, where a target contradicts the model: an index out of
- * range, a probability where nothing makes one, the mean of a softmax (it is constant). */
+ * range, a probability where nothing makes one, the mean of a softmax (it is constant), the margin of a single output.
+ */
 SAL_API sal_status sal_model_check_target(const sal_model *model, const sal_target *target);
 
 /* Forward pass of `count` <= batch pictures. inputs: (count, C, H, W) floats,

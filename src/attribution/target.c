@@ -11,7 +11,7 @@ static sal_status no_probability(void)
 
 sal_status sal_target_check(const sal_target *target, const sal_scores_kind *kind)
 {
-    if ((unsigned)target->kind > SAL_TARGET_MEAN || (unsigned)target->score > SAL_SCORE_PROBABILITY)
+    if ((unsigned)target->kind > SAL_TARGET_MARGIN || (unsigned)target->score > SAL_SCORE_PROBABILITY)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown target kind %d or score %d", (int)target->kind,
                         (int)target->score);
     int indexed = target->kind == SAL_TARGET_INDEX || target->kind == SAL_TARGET_TOP;
@@ -19,6 +19,9 @@ sal_status sal_target_check(const sal_target *target, const sal_scores_kind *kin
         return sal_fail(SAL_ERROR_ARGUMENT, "target %s %lld: the model has %lld output%s, so 0 to %lld",
                         target->kind == SAL_TARGET_TOP ? "rank" : "index", (long long)target->index,
                         (long long)kind->outputs, kind->outputs == 1 ? "" : "s", (long long)kind->outputs - 1);
+    if (target->kind == SAL_TARGET_MARGIN && kind->outputs < 2)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "target margin: the model has 1 output, and none that it could be ahead of");
     if (target->score == SAL_SCORE_LOGIT)
         return SAL_OK;
     if (kind->detached == SAL_OP_COUNT)
@@ -88,6 +91,38 @@ static float seed_one(float *seed, int64_t t, const sal_target *target, const sa
     return (float)pt;
 }
 
+/* Output t's logit or probability less that of u; the difference of two such rows. With softmax at t
+ * p_t (1 - p_t + p_u), at u -p_u (1 - p_u + p_t), and at any other j -(p_t - p_u) p_j. */
+static float seed_margin(float *seed, int64_t t, int64_t u, const sal_target *target, const sal_scores_kind *kind,
+                         const float *scores)
+{
+    if (target->score == SAL_SCORE_LOGIT) {
+        seed[t] = 1.0f;
+        seed[u] = -1.0f;
+        return (float)((double)scores[t] - (double)scores[u]);
+    }
+    if (kind->detached == SAL_OP_ACTIVATION) {
+        const double pt = sigmoid((double)scores[t]), pu = sigmoid((double)scores[u]);
+        seed[t] = (float)(pt * sigmoid(-(double)scores[t]));
+        seed[u] = (float)(-pu * sigmoid(-(double)scores[u]));
+        return (float)(pt - pu);
+    }
+    double largest, sum = softmax_sum(&largest, scores, kind->outputs);
+    const double pt = exp((double)scores[t] - largest) / sum, pu = exp((double)scores[u] - largest) / sum;
+    double others = 0.0; /* than these two */
+    for (int64_t i = 0; i < kind->outputs; i++) {
+        if (i == t || i == u)
+            continue;
+        const double p = exp((double)scores[i] - largest) / sum;
+        seed[i] = (float)(-(pt - pu) * p);
+        others += p;
+    }
+    /* 1 - p_t is p_u and the others. */
+    seed[t] = (float)(pt * (others + 2.0 * pu));
+    seed[u] = (float)(-pu * (others + 2.0 * pt));
+    return (float)(pt - pu);
+}
+
 static float seed_mean(float *seed, const sal_target *target, const sal_scores_kind *kind, const float *scores)
 {
     double n = (double)kind->outputs, sum = 0.0;
@@ -112,6 +147,11 @@ sal_status sal_target_seed(float *seed, sal_choice *choice, const sal_target *ta
     case SAL_TARGET_MEAN:
         choice->index = -1;
         choice->score = seed_mean(seed, target, kind, scores);
+        return SAL_OK;
+    case SAL_TARGET_MARGIN:
+        choice->index = sal_target_rank(scores, kind->outputs, 0);
+        choice->score =
+            seed_margin(seed, choice->index, sal_target_rank(scores, kind->outputs, 1), target, kind, scores);
         return SAL_OK;
     case SAL_TARGET_INDEX: choice->index = target->index; break;
     case SAL_TARGET_TOP: choice->index = sal_target_rank(scores, kind->outputs, target->index); break;

@@ -21,7 +21,7 @@ static const cli_option options[] = {
     CLI_OPTION(CLI_FLAG, 0, "save-gradient", NULL, save_gradient, "also the gradient itself, (C,H,W) as .npy"),
     CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print one JSON object per picture and line"),
     CLI_OPTION(CLI_FLAG, 'q', "quiet", NULL, quiet, "print errors only"),
-    CLI_JOB_OPTIONS("predicted (default), index:N, top:K (K maps) or mean"),
+    CLI_JOB_OPTIONS("predicted (default), index:N, top:K (K maps), margin or mean"),
 };
 
 const cli_command cli_explain_command = {

@@ -37,6 +37,8 @@ static void print_explained(const explain_report *r, const sal_explain_result *r
 {
     if (r->target.kind == SAL_TARGET_MEAN && r->outputs > 1) {
         printf("  explained: mean %.5g", (double)result->maps[0].score);
+    } else if (r->target.kind == SAL_TARGET_MARGIN) {
+        printf("  explained: margin %.5g", (double)result->maps[0].score);
     } else if (r->top > 0 || (r->outputs > 1 && result->maps[0].target != result->predicted)) {
         printf("  explained:");
         for (size_t i = 0; i < result->map_count; i++)

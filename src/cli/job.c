@@ -26,6 +26,8 @@ static int set_target(sal_explain_options *o, const cli_command *self, const cha
         o->target.kind = SAL_TARGET_PREDICTED;
     } else if (strcmp(text, "mean") == 0) {
         o->target.kind = SAL_TARGET_MEAN;
+    } else if (strcmp(text, "margin") == 0) {
+        o->target.kind = SAL_TARGET_MARGIN;
     } else if (strcmp(text, "label") == 0 && self == &cli_sweep_command) {
         o->target.kind = SAL_TARGET_LABEL;
     } else if (strncmp(text, "index:", 6) == 0 && parse_whole(&number, text + 6)) {
@@ -34,7 +36,7 @@ static int set_target(sal_explain_options *o, const cli_command *self, const cha
     } else if (strncmp(text, "top:", 4) == 0 && parse_whole(&number, text + 4) && number > 0) {
         o->top = number;
     } else {
-        return cli_fail(self, CLI_USAGE, "--target: '%s' is not predicted, %sindex:N, top:K or mean", text,
+        return cli_fail(self, CLI_USAGE, "--target: '%s' is not predicted, %sindex:N, top:K, margin or mean", text,
                         self == &cli_sweep_command ? "label, " : "");
     }
     return CLI_OK;

@@ -50,7 +50,7 @@ static const cli_option options[] = {
     CLI_OPTION(CLI_FLAG, 0, "restart", NULL, restart, "throw away what is there of an earlier run"),
     CLI_OPTION(CLI_FLAG, 0, "retry-failed", NULL, retry_failed, "try again whatever failed before"),
     CLI_OPTION(CLI_FLAG, 0, "dry-run", NULL, dry_run, "say what would be done"),
-    CLI_JOB_OPTIONS("predicted (default), label, index:N, top:K (K maps) or mean"),
+    CLI_JOB_OPTIONS("predicted (default), label, index:N, top:K (K maps), margin or mean"),
 };
 
 const cli_command cli_sweep_command = {

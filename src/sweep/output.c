@@ -50,6 +50,9 @@ static void write_note(char *note, const sal_explain_map *m, const sal_output_jo
     if (m->target < 0)
         used +=
             (size_t)snprintf(note, NOTE_SIZE, "mean of %lld outputs  %.5g", (long long)job->outputs, (double)m->score);
+    else if (t->kind == SAL_TARGET_MARGIN)
+        used += (size_t)snprintf(note, NOTE_SIZE, "output %lld ahead by   %s %.5g", (long long)m->target, unit,
+                                 (double)m->score);
     else if (job->outputs > 1)
         used +=
             (size_t)snprintf(note, NOTE_SIZE, "output %lld   %s %.5g", (long long)m->target, unit, (double)m->score);

@@ -39,6 +39,7 @@ static void print_target(FILE *to, const sal_explain_options *o, int *bad)
     case SAL_TARGET_INDEX: fprintf(to, "target index:%lld\n", (long long)o->target.index); break;
     case SAL_TARGET_MEAN: fputs("target mean\n", to); break;
     case SAL_TARGET_LABEL: fputs("target label\n", to); break;
+    case SAL_TARGET_MARGIN: fputs("target margin\n", to); break;
     default: *bad = 1;
     }
 }

@@ -144,6 +144,22 @@ class Targets(Case):
         self.assertAlmostEqual(m["score"], sum(self.scores) / 5, delta=1e-5)
         self.check_gradient(m["gradient"], [0.2] * 5)
 
+    def test_the_margin_of_the_best_output(self):
+        best, second = self.order[:2]
+        m = self.maps("Softmax", "--target", "margin")["maps"][0]
+        self.assertEqual(m["target"], best)
+        self.assertAlmostEqual(m["score"], self.scores[best] - self.scores[second], delta=1e-5)
+        self.check_gradient(m["gradient"], [a - b for a, b in zip(self.one_hot(best), self.one_hot(second))])
+        m = self.maps("Softmax", "--target", "margin", "--score", "probability")["maps"][0]
+        self.assertAlmostEqual(m["score"], self.softmax[best] - self.softmax[second], delta=1e-6)
+        self.check_gradient(m["gradient"], [a - b for a, b in zip(self.softmax_row(best), self.softmax_row(second))])
+        p = self.sigmoid
+        m = self.maps("Sigmoid", "--target", "margin", "--score", "probability")["maps"][0]
+        self.assertAlmostEqual(m["score"], p[best] - p[second], delta=1e-6)
+        self.check_gradient(m["gradient"], [((i == best) - (i == second)) * p[i] * (1 - p[i]) for i in range(5)])
+        said = self.check(["explain", self.models[None], self.picture, "-o", self.out, "--preset", "unit", "--target", "margin"], 0)
+        self.assertIn("explained: margin %.5g" % (self.scores[best] - self.scores[second]), said.out)
+
     def test_probabilities_of_a_softmax(self):
         for t in range(5):
             m = self.maps("Softmax", "--target", "index:%d" % t, "--score", "probability")["maps"][0]
@@ -164,6 +180,8 @@ class Targets(Case):
                    "outputs is constant, its gradient would be rounding noise; use the logit\n")
         self.check([*base, "--target", "index:5"], 2, "explain: target index 5: the model has 5 outputs, so 0 to 4\n")
         self.check([*base, "--target", "top:6"], 2, "explain: target top 6: the model has 5 outputs\n")
+        self.check(["explain", MODEL, self.picture, "-o", self.out, "--target", "margin"], 2,
+                   "explain: target margin: the model has 1 output, and none that it could be ahead of\n")
         base[1] = self.models[None]
         self.check(base, 2, "explain: score probability: the model ends in neither softmax nor sigmoid; explain the logit "
                    "instead\n")

@@ -39,7 +39,7 @@ class Usage(Case):
         self.check([*base, "--alpha", "1.5"], 2, "--alpha: '1.5'", "from 0 to 1")
         self.check([*base, "--batch", "0"], 2, "--batch: '0'", "from 1 to 65536")
         self.check([*base, "--batch", "2x"], 2, "--batch: '2x'")
-        self.check([*base, "--target", "best"], 2, "--target: 'best'", "predicted, index:N, top:K or mean")
+        self.check([*base, "--target", "best"], 2, "--target: 'best'", "predicted, index:N, top:K, margin or mean")
         self.check([*base, "--preset", "imagnet"], 2, "--preset", "imagnet", "imagenet, unit, caffe, tf, raw")
         self.check([*base, "--fit", "squash"], 2, "--fit", "squash", "stretch, letterbox, center-crop")
         self.check([*base, "--json=yes"], 2, "--json takes no value")

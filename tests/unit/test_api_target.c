@@ -25,7 +25,11 @@ static double score_of(const sal_target *t, const sal_scores_kind *kind, int64_t
                                                   : 1.0 / (1.0 + exp(-z[i]));
         mean += p[i] / N;
     }
-    return index < 0 ? mean : p[index];
+    double second = -INFINITY;
+    for (int i = 0; i < N; i++)
+        if (i != index && p[i] > second)
+            second = p[i];
+    return t->kind == SAL_TARGET_MARGIN ? p[index] - second : index < 0 ? mean : p[index];
 }
 
 /* Scores and seeds against the formula and its central differences. */
@@ -81,6 +85,27 @@ Test(target, probability_seeds_are_rows_of_the_jacobian)
         check_target((sal_target){SAL_TARGET_INDEX, i, SAL_SCORE_PROBABILITY}, &sigmoid, i);
     }
     check_target((sal_target){SAL_TARGET_MEAN, 0, SAL_SCORE_PROBABILITY}, &sigmoid, -1);
+}
+
+Test(target, a_margin_is_how_far_the_best_is_ahead)
+{
+    check_target((sal_target){.kind = SAL_TARGET_MARGIN}, &plain, 2);
+    check_target((sal_target){SAL_TARGET_MARGIN, 0, SAL_SCORE_PROBABILITY}, &softmax, 2);
+    check_target((sal_target){SAL_TARGET_MARGIN, 0, SAL_SCORE_PROBABILITY}, &sigmoid, 2);
+}
+
+/* Neither falls to nothing in a sum with 1. */
+Test(target, a_certain_margin_keeps_its_tiny_gradient)
+{
+    const float scores[2] = {40.0f, 0.0f};
+    const sal_scores_kind kind = {2, SAL_OP_SOFTMAX};
+    const sal_target t = {SAL_TARGET_MARGIN, 0, SAL_SCORE_PROBABILITY};
+    float seed[2];
+    sal_choice choice;
+    cr_assert_eq(sal_target_seed(seed, &choice, &t, &kind, scores, 0), SAL_OK);
+    const double expected = 2.0 * exp(-40.0) / ((1.0 + exp(-40.0)) * (1.0 + exp(-40.0)));
+    cr_expect(fabs((double)seed[0] - expected) <= 1e-6 * expected, "%g, not %g", (double)seed[0], expected);
+    cr_expect(fabs((double)seed[1] + expected) <= 1e-6 * expected, "%g, not %g", (double)seed[1], -expected);
 }
 
 Test(target, a_certain_softmax_keeps_its_tiny_gradient)
@@ -186,12 +211,14 @@ Test(target, contradictions_are_refused)
     check_refused((sal_target){SAL_TARGET_PREDICTED, 0, SAL_SCORE_PROBABILITY}, &plain, "neither softmax nor sigmoid");
     check_refused((sal_target){SAL_TARGET_MEAN, 0, SAL_SCORE_PROBABILITY}, &softmax, "constant");
     check_refused((sal_target){.kind = (sal_target_kind)9}, &plain, "unknown target kind 9");
-    check_refused((sal_target){.kind = (sal_target_kind)(SAL_TARGET_MEAN + 1)}, &plain, "unknown target kind");
+    check_refused((sal_target){.kind = (sal_target_kind)(SAL_TARGET_MARGIN + 1)}, &plain, "unknown target kind");
     check_refused((sal_target){.score = (sal_score)(SAL_SCORE_PROBABILITY + 1)}, &softmax, "or score 2");
     check_refused((sal_target){.kind = SAL_TARGET_INDEX, .index = N}, &plain,
                   "target index 6: the model has 6 outputs, so 0 to 5");
     check_refused((sal_target){.kind = SAL_TARGET_TOP, .index = 1}, &(sal_scores_kind){1, SAL_OP_COUNT},
                   "target rank 1: the model has 1 output, so 0 to 0");
+    check_refused((sal_target){.kind = SAL_TARGET_MARGIN}, &(sal_scores_kind){1, SAL_OP_COUNT},
+                  "target margin: the model has 1 output, and none that it could be ahead of");
     /* What no index is asked of may have any. */
     cr_expect_eq(sal_target_check(&(sal_target){.kind = SAL_TARGET_MEAN, .index = N}, &plain), SAL_OK);
     cr_expect_eq(sal_target_check(&(sal_target){.kind = SAL_TARGET_PREDICTED, .index = -1}, &plain), SAL_OK);
