@@ -229,15 +229,23 @@ const char *sal_names_suffix(const char **folder, sal_output_file file)
     return kinds[file].suffix;
 }
 
+/* A byte within a character of UTF-8. */
+static int goes_on(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
 static const char *stem_of(size_t *out, const char *path, int spread)
 {
     const char *base = sal_names_base(path);
     const char *dot = strrchr(base, '.');
     size_t length = dot && dot > base ? (size_t)(dot - base) : strlen(base);
     if (spread && length > MAX_STEM) {
-        length = MAX_STEM;
-        while (length > 0 && ((unsigned char)base[length] & 0xC0) == 0x80) /* within a character of UTF-8 */
-            length--;
+        /* Not within a character of UTF-8, where it is that: a character has four bytes at most. */
+        for (length = MAX_STEM; length > MAX_STEM - 4 && goes_on(base[length]); length--) {
+        }
+        if (goes_on(base[length]))
+            length = MAX_STEM;
     }
     *out = length;
     return base;

@@ -126,4 +126,9 @@ Test(names, of_sweeps_are_cut_where_files_could_not_have_them)
     cr_assert_eq(sal_names_make(&names, paths, 1, &layout), SAL_OK);
     cr_expect_eq(strlen(names.stems[0]), 179);
     sal_names_clear(&names);
+    /* What is no UTF-8 is cut somewhere, and not to nothing. */
+    memset(name, 0xB0, sizeof name - 1);
+    cr_assert_eq(sal_names_make(&names, paths, 1, &layout), SAL_OK);
+    cr_expect_eq(strlen(names.stems[0]), 180);
+    sal_names_clear(&names);
 }

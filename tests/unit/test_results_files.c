@@ -57,6 +57,18 @@ Test(files, of_a_folder_that_is_not_there_are_none)
     cr_expect_null(none.path);
 }
 
+Test(files, are_looked_for_without_making_folders)
+{
+    int there;
+    make_folder(scratch("run/maps"));
+    must(sal_run_file_exists(&there, &folder, "maps/005/a.npy"));
+    cr_expect_eq(there, 0);
+    must(sal_run_file_check(&there, &folder, "overlays/005/a.overlay.jpg"));
+    cr_expect_eq(there, 0);
+    must(sal_run_file_remove(&folder, "maps/005/a.npy"));
+    cr_expect(!exists(scratch("run/maps/005")) && !exists(scratch("run/overlays")));
+}
+
 Test(files, are_named_without_detours)
 {
     static const char *const names[] = {"..",          ".",         "",       "maps/..",   "../x",

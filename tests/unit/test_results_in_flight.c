@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* How many bytes are written at once, and how many calls are fine; then the disk is full. */
@@ -106,6 +107,20 @@ Test(in_flight, takes_a_damaged_file_for_none)
     sal_in_flight_begin(f, 4);
     f = open_it(list);
     cr_expect_str_eq(deaths(f), "0 0 0 0 1 ");
+    sal_in_flight_close(f);
+}
+
+/* A disk that was full may leave so much. */
+Test(in_flight, takes_what_a_file_lacks_for_zeros)
+{
+    sal_in_flight *f = open_it(list);
+    for (size_t i = 1; i < COUNT; i++)
+        sal_in_flight_begin(f, i);
+    struct stat info;
+    cr_assert_eq(stat(path(), &info), 0);
+    cr_assert_eq(truncate(path(), info.st_size - 2), 0);
+    f = open_it(list);
+    cr_expect_str_eq(deaths(f), "0 1 1 0 0 ");
     sal_in_flight_close(f);
 }
 
