@@ -882,6 +882,13 @@ class ReceivedRuns(RunFolderCase):
                        "is a name of the run's own files: export to another file")
             self.assertEqual(self.everything(), before)
 
+    def test_exports_take_no_name_of_a_folder_to_come(self):
+        self.sweep(self.top, "--maps", "none", "--overlays", "none")
+        before = self.everything()
+        for name in ("shards", "maps", "overlays"):
+            self.check(["export", self.result, "-o", self.path("RUN", name)], 2, "is a name of the run's own files: export to another file")
+            self.assertEqual(self.everything(), before)
+
     def test_names_that_are_almost_a_shard_s(self):
         self.shards(self.top)
         shard = self.read(self.path("RUN/shards/1-of-2.sqlite"))

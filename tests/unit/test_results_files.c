@@ -202,6 +202,33 @@ Test(files, of_pictures_go_into_folders_that_are_no_links)
     cr_expect_str_eq(names_in(scratch("elsewhere")), "000/ ");
 }
 
+/* maps and overlays may be links to other disks. */
+Test(files, lie_on_as_many_disks_as_there_are)
+{
+    static const char *const elsewhere[] = {"/tmp", "/dev/shm", "/proc", "/"};
+    const int files = open_files();
+    sal_run_disks disks;
+    struct stat own, other;
+    make_folder(scratch("run/maps"));
+    make_folder(scratch("run/overlays"));
+    must(sal_run_disks_open(&disks, scratch("run")));
+    cr_expect_eq(disks.count, 1);
+    sal_run_disks_close(&disks);
+    size_t k = 0;
+    cr_assert_eq(stat(scratch("run"), &own), 0);
+    while (k < 4 && (stat(elsewhere[k], &other) != 0 || other.st_dev == own.st_dev))
+        k++;
+    cr_assert_lt(k, 4, "/proc is another disk everywhere");
+    for (int both = 0; both <= 1; both++) {
+        const char *name = scratch(both ? "run/overlays" : "run/maps");
+        cr_assert(rmdir(name) == 0 && symlink(elsewhere[k], name) == 0);
+        must(sal_run_disks_open(&disks, scratch("run")));
+        cr_expect_eq(disks.count, 2);
+        sal_run_disks_close(&disks);
+    }
+    cr_expect_eq(open_files(), files);
+}
+
 /* ---- Names -------------------------------------------------------------------- */
 
 Test(files, have_the_names_of_the_list_and_the_settings)
