@@ -74,7 +74,7 @@ _salmap()
             doctor) words="--json --help" ;;
             plan)
                 words="--output --layer --input-size --batch --threads --device --gpu --precision --exact --lean --rule
-                    --steps --json --help"
+                    --forward --steps --json --help"
                 ;;
         esac
         COMPREPLY=($(compgen -W "$words" -- "$cur"))

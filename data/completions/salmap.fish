@@ -29,6 +29,7 @@ complete -c salmap -n $computing -l exact -d 'Direct convolutions only'
 complete -c salmap -n $computing -l lean -d 'Of a GPU: the least memory'
 complete -c salmap -n $computing -l rule -x -a 'gradient guided deconvnet rectified' -d 'How activations send it back'
 complete -c salmap -n "__fish_seen_subcommand_from $commands" -l json -d 'Print JSON'
+complete -c salmap -n '__fish_seen_subcommand_from plan' -l forward -d 'Of the scores alone'
 complete -c salmap -n '__fish_seen_subcommand_from plan' -l steps -d 'Also every step'
 complete -c salmap -n '__fish_seen_subcommand_from plan' -l gpu -r -a 'h100 a100 rtx4090 t4 b200' -d 'A GPU that need not be there'
 

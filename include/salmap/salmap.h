@@ -241,6 +241,8 @@ typedef struct sal_engine_options {
     sal_precision precision;
     int lean; /* GPUs, 1: ReLUs keep a bit an element, as they do where memory is short, not the values that let their
                  derivatives be taken along in the convolutions: a fraction of the memory, more passes over it */
+    int forward_only; /* 1: scores alone, sal_engine_forward. Nothing is kept for a way back: less memory, and batches
+                         that are larger where memory decides */
 } sal_engine_options;
 
 typedef struct sal_engine sal_engine;

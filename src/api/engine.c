@@ -56,7 +56,8 @@ sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_
                                                  .precision = o->precision,
                                                  .rule = o->rule,
                                                  .max_memory = o->max_memory,
-                                                 .lean = o->lean};
+                                                 .lean = o->lean,
+                                                 .forward_only = o->forward_only};
     st = sal_program_open(&e->program, &graph, &program_options);
     if (st == SAL_ERROR_UNSUPPORTED) /* it is the network that cannot be run */
         st = sal_fail_in(st, "%s", model->path);

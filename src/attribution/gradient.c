@@ -39,6 +39,8 @@ sal_status sal_attribution_check(const sal_attribution *a, const sal_gradient_jo
     sal_status st = SAL_OK;
     if (!job->inputs || !job->targets || (!job->gradients && !a->maps))
         return sal_fail(SAL_ERROR_ARGUMENT, "inputs, targets and gradients must be given");
+    if (a->program->gradient < 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "the engine was opened for the forward pass alone: it has no gradients");
     if (job->count < 1 || job->count > a->program->batch || job->each < 0)
         return sal_fail(SAL_ERROR_ARGUMENT, "%lld pictures of %lld targets in a batch of %lld", (long long)job->count,
                         (long long)job->each, (long long)a->program->batch);

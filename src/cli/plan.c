@@ -18,6 +18,7 @@ typedef struct settings {
     int exact;
     int lean;
     int rule;
+    int forward;
     int steps;
     int json;
 } settings;
@@ -33,6 +34,7 @@ static const cli_option options[] = {
     CLI_OPTION(CLI_FLAG, 0, "exact", NULL, exact, "direct convolutions only (no Winograd)"),
     CLI_OPTION(CLI_FLAG, 0, "lean", NULL, lean, "of a GPU: the least memory, more passes over it"),
     CLI_OPTION(CLI_CHOICE, 0, "rule", "gradient|guided|deconvnet|rectified", rule, "how activations send it back"),
+    CLI_OPTION(CLI_FLAG, 0, "forward", NULL, forward, "of the scores alone, without a way back"),
     CLI_OPTION(CLI_FLAG, 0, "steps", NULL, steps, "also every step: algorithm, result, what is kept"),
     CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print one JSON object, steps included"),
 };
@@ -50,7 +52,7 @@ static const cli_command *const self = &cli_plan_command;
 
 enum { NAME_WIDTH = 32, TEXT = 48 };
 
-static void print_summary(const char *path, const sal_plan_info *p)
+static void print_summary(const char *path, const sal_plan_info *p, int forward_only)
 {
     char t[TEXT];
     text_print(stdout, "%s\n", path);
@@ -60,7 +62,8 @@ static void print_summary(const char *path, const sal_plan_info *p)
     printf("    kept     %s from the forward to the backward pass\n", text_bytes(t, sizeof t, p->kept_bytes));
     printf("    scratch  %s\n", text_bytes(t, sizeof t, p->scratch_bytes));
     printf("  weights  %s\n", text_bytes(t, sizeof t, p->weight_bytes));
-    printf("  work     %sFLOP per picture, forward and backward\n", text_count(t, sizeof t, p->flops));
+    printf("  work     %sFLOP per picture, forward%s\n", text_count(t, sizeof t, p->flops),
+           forward_only ? "" : " and backward");
     printf("  steps    %zu\n", p->steps);
 }
 
@@ -128,7 +131,8 @@ static int plan(const char *path, sal_model *model, const settings *s)
                                   .exact = s->exact,
                                   .precision = (sal_precision)s->precision,
                                   .rule = (sal_rule)s->rule,
-                                  .lean = s->lean};
+                                  .lean = s->lean,
+                                  .forward_only = s->forward};
     sal_engine *engine;
     sal_plan_info info;
     int code = CLI_OK;
@@ -140,7 +144,7 @@ static int plan(const char *path, sal_model *model, const settings *s)
     } else if (s->json) {
         code = print_json(path, engine, &info);
     } else {
-        print_summary(path, &info);
+        print_summary(path, &info, s->forward);
         if (s->steps)
             code = print_steps(engine, info.steps);
     }
@@ -155,9 +159,9 @@ int cli_plan(int argc, char **argv)
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
         return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
-    if (s.gpu && (s.device || s.threads || s.exact))
+    if (s.gpu && (s.device || s.threads || s.exact || s.forward))
         return cli_fail(self, CLI_USAGE,
-                        "--gpu is planned by cuDNN: --device, --threads and --exact do not go with it");
+                        "--gpu is planned by cuDNN: --device, --threads, --exact and --forward do not go with it");
     if (s.device && (strchr(s.device, ',') || strcmp(s.device, "cuda:all") == 0))
         return cli_fail(self, CLI_USAGE, "device '%s': a plan is for one device, as cuda:0", s.device);
     sal_model *model;

@@ -492,20 +492,25 @@ static void mark_picture(sal_program *p, const sal_graph *g)
             if (g->nodes[i].inputs[k] == g->input &&
                 (g->nodes[i].op != SAL_OP_CONV || g->nodes[i].window.groups != 1 || k != 0))
                 only_convs = 0;
-    p->values[p->input].picture = p->values[p->gradient].picture = 1;
-    p->values[p->seed].seed = 1;
+    p->values[p->input].picture = 1;
+    if (p->gradient >= 0) {
+        p->values[p->gradient].picture = 1;
+        p->values[p->seed].seed = 1;
+    }
     for (size_t v = 0; v < p->value_count; v++)
         p->values[v].conv_picture = p->values[v].picture && only_convs;
 }
 
-sal_status sal_program_differentiate(sal_program *program, sal_rule rule)
+sal_status sal_program_differentiate(sal_program *program, const sal_program_options *options)
 {
     sal_status st = SAL_OK;
-    tape t = {.program = program, .graph = &program->graph, .rule = rule};
+    tape t = {.program = program, .graph = &program->graph, .rule = options->rule};
     TRY(tape_open(&t, program->graph.count));
     choose_kept(&t);
     TRY(forward(&t));
-    TRY(backward(&t));
+    program->seed = program->gradient = -1;
+    if (!options->forward_only)
+        TRY(backward(&t));
     mark_picture(program, &program->graph);
 done:
     tape_close(&t);

@@ -44,8 +44,8 @@ static void find_lifetimes(sal_program *p)
     }
     int end = (int)p->step_count;
     p->values[p->scores].last = end;
-    p->values[p->gradient].last = end;
-    p->values[p->seed].last = end;
+    if (p->gradient >= 0)
+        p->values[p->gradient].last = p->values[p->seed].last = end;
     for (size_t v = 0; v < p->value_count; v++) {
         sal_value *value = &p->values[v];
         /* Kept to the end, so that one forward pass serves several backward passes. */
@@ -257,23 +257,26 @@ done:
 
 /* ---- Segments ----------------------------------------------------------- */
 
+static void add_segment(sal_program *p, int first, int last, int64_t chunk)
+{
+    p->segments[p->segment_count++] = (sal_segment){first, last, chunk};
+}
+
 static void set_segments(sal_program *p, int cut_node, int64_t chunk)
 {
-    int steps = (int)p->step_count, forward = (int)p->forward_count;
-    if (cut_node < 0) {
-        p->segments[0] = (sal_segment){0, forward, p->batch};
-        p->segments[1] = (sal_segment){forward, steps, p->batch};
-        p->segment_count = 2;
-        return;
-    }
+    const int steps = (int)p->step_count, forward = (int)p->forward_count;
     /* Forward steps are one per node but for the input. */
-    int cut = cut_node + 1 - (p->graph.input <= cut_node);
-    int back = p->backward_start[cut_node];
-    p->segments[0] = (sal_segment){0, cut, chunk};
-    p->segments[1] = (sal_segment){cut, forward, p->batch};
-    p->segments[2] = (sal_segment){forward, back, p->batch};
-    p->segments[3] = (sal_segment){back, steps, chunk};
-    p->segment_count = 4;
+    const int cut = cut_node < 0 ? 0 : cut_node + 1 - (p->graph.input <= cut_node);
+    const int back = cut_node < 0 ? steps : p->backward_start[cut_node];
+    p->segment_count = 0;
+    if (cut > 0)
+        add_segment(p, 0, cut, chunk);
+    add_segment(p, cut, forward, p->batch);
+    if (p->gradient < 0)
+        return;
+    add_segment(p, forward, back, p->batch);
+    if (cut > 0)
+        add_segment(p, back, steps, chunk);
 }
 
 /* Tries cuts after every few nodes and keeps the one with the smallest arena. */

@@ -117,7 +117,7 @@ static int make_lean(sal_status *st, sal_program *p, const sal_program_options *
         return 0;
     drop_steps(p);
     p->lean = 1;
-    *st = sal_program_differentiate(p, options->rule);
+    *st = sal_program_differentiate(p, options);
     return 1;
 }
 
@@ -188,7 +188,7 @@ static sal_status fit_device(sal_program *p, const sal_program_options *options,
 static sal_status compile(sal_program *p, const sal_program_options *options)
 {
     sal_status st = SAL_OK;
-    TRY(sal_program_differentiate(p, options->rule));
+    TRY(sal_program_differentiate(p, options));
     size_t limit = options->max_memory;
     if (!limit) {
         TRY(p->backend->free_memory(&limit, p->device));

@@ -1,5 +1,5 @@
 /* A network compiled for one device and batch: forward steps, backward steps to the
- * input only, and one planned arena.
+ * input only or none at all, and one planned arena.
  *
  * differentiate.c makes the steps, plan.c the arena, program.c runs them. Nothing here
  * knows of files, pictures or attribution methods: those are loops around a program. */
@@ -33,7 +33,7 @@ typedef struct sal_program {
     int input;    /* values: the pictures, */
     int scores;   /* (1, outputs), */
     int seed;     /* gradient of the scores, (1, outputs), */
-    int gradient; /* and of the pictures */
+    int gradient; /* and of the pictures; both -1 where there are forward steps alone */
     void **plans; /* one per step, the back end's */
     sal_needs *needs;
     unsigned char *arena; /* device memory */
@@ -59,6 +59,7 @@ typedef struct sal_program_options {
     sal_rule rule;
     uint64_t max_memory; /* 0: three quarters of what is free */
     int lean;            /* 1: see sal_program; 0: as long as memory allows */
+    int forward_only;    /* 1: nothing is kept, and no weights are held for a way back */
 } sal_program_options;
 
 /* Compiles a graph that went through sal_passes_run. The graph is taken
@@ -86,7 +87,7 @@ sal_status sal_program_download(sal_program *program, float *gradients, int64_t 
 void sal_program_prefetch(sal_program *program, const float *inputs, int64_t count);
 
 /* Parts of sal_program_open, in the order it calls them. */
-sal_status sal_program_differentiate(sal_program *program, sal_rule rule);
+sal_status sal_program_differentiate(sal_program *program, const sal_program_options *options);
 /* chunk: pictures at a time for the first, large layers; divides the batch. */
 sal_status sal_program_plan(sal_program *program, int64_t chunk);
 /* Final offsets, once the steps are prepared and their scratch is known. */

@@ -2,6 +2,7 @@
 #include "sweep/pipeline.h"
 
 #include "api/device_maps.h"
+#include "api/identity.h"
 #include "base/memory.h"
 #include "image/preprocess.h"
 
@@ -97,6 +98,9 @@ static sal_status check_engines(const sal_model_info *first, sal_engine *const *
         sal_status st = sal_model_get_info(&info, sal_engine_model(engines[k]));
         if (st != SAL_OK)
             return st;
+        if (sal_engine_get_options(engines[k])->forward_only)
+            return sal_fail(SAL_ERROR_ARGUMENT, "engine %zu was opened for the forward pass alone: it has no gradients",
+                            k);
         if (info.channels != first->channels || info.height != first->height || info.width != first->width ||
             info.outputs != first->outputs || sal_engine_makes_maps(engines[k]) != sal_engine_makes_maps(engines[0]))
             return sal_fail(SAL_ERROR_ARGUMENT, "engine %zu is not of the same model and kind of device as the first",

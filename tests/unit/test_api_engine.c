@@ -110,6 +110,31 @@ Test(engine, forward_gradient_and_several_targets_agree)
     free(two);
 }
 
+Test(engine, of_the_forward_pass_alone_has_scores_and_nothing_else)
+{
+    const sal_engine_options options = {.batch = BATCH, .forward_only = 1};
+    const sal_target targets[BATCH] = {{0}};
+    const char *const paths[] = {SAL_TEST_SOURCE_DIR "/data/scales/scale_00.png"};
+    const sal_explain_options explain = {.out_dir = "never-made"};
+    sal_plan_info both, plan;
+    sal_engine *forward;
+    float scores[2][BATCH], gradient;
+    size_t failed;
+    cr_assert_eq(sal_engine_open(&forward, model, &options), SAL_OK, "%s", sal_last_error());
+    cr_assert_eq(sal_engine_forward(engine, scores[0], inputs, BATCH), SAL_OK);
+    cr_assert_eq(sal_engine_forward(forward, scores[1], inputs, BATCH), SAL_OK);
+    cr_expect_arr_eq(scores[0], scores[1], sizeof scores[0]);
+    cr_assert_eq(sal_engine_get_plan(&both, engine), SAL_OK);
+    cr_assert_eq(sal_engine_get_plan(&plan, forward), SAL_OK);
+    cr_expect_eq(plan.kept_bytes, 0);
+    cr_expect(plan.arena_bytes < both.arena_bytes && plan.weight_bytes < both.weight_bytes && plan.steps < both.steps);
+    cr_expect_eq(sal_engine_gradient(forward, &gradient, NULL, NULL, inputs, targets, BATCH), SAL_ERROR_ARGUMENT);
+    cr_expect_str_eq(sal_last_error(), "the engine was opened for the forward pass alone: it has no gradients");
+    cr_expect_eq(sal_explain_files(&failed, forward, paths, 1, &explain, NULL, NULL), SAL_ERROR_ARGUMENT);
+    cr_expect_str_eq(sal_last_error(), "engine 0 was opened for the forward pass alone: it has no gradients");
+    sal_engine_close(forward);
+}
+
 Test(engine, a_partial_batch_changes_nothing)
 {
     const sal_target targets[BATCH] = {{0}};

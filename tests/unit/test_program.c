@@ -191,6 +191,29 @@ Test(program, a_picture_gets_the_same_bits_in_any_company)
             check_company(&nets[i], devices[k], k == 0);
 }
 
+Test(program, scores_are_the_same_without_a_way_back)
+{
+    for (size_t i = 0; i < net_count; i++) {
+        sal_graph graph;
+        net_answers a;
+        net_make(&graph, &nets[i]);
+        net_pictures_make(&a, &graph);
+        float scores[2][8 * 16];
+        cr_assert_leq(a.outputs, 16);
+        for (int b = 0; b < BATCHES; b++) {
+            for (int k = 0; k < 2; k++) {
+                sal_program *p = net_open(&graph, &(sal_program_options){.batch = batches[b], .forward_only = k});
+                memset(scores[k], 0xff, sizeof scores[k]);
+                cr_assert_eq(sal_program_forward(p, scores[k], a.inputs, batches[b]), SAL_OK, "%s", sal_last_error());
+                sal_program_close(p);
+            }
+            cr_expect_arr_eq(scores[0], scores[1], sizeof scores[0], "%s, batch %d", nets[i].name, (int)batches[b]);
+        }
+        net_answers_clear(&a);
+        sal_graph_clear(&graph);
+    }
+}
+
 Test(program, threads_change_no_bits)
 {
     for (size_t i = 0; i < net_count; i++) {

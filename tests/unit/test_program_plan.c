@@ -148,7 +148,7 @@ static void play_program(const sal_program *p, const char *name)
         put(&s, p->input, 0, p->batch);
         play_steps(&s, 0, (int)p->forward_count);
         expect(&s, p->scores, 0, p->batch, (int)p->forward_count);
-        for (int pass = 0; pass < 2; pass++) {
+        for (int pass = 0; p->gradient >= 0 && pass < 2; pass++) {
             put(&s, p->seed, 0, p->batch);
             play_steps(&s, (int)p->forward_count, (int)p->step_count);
             expect(&s, p->gradient, 0, p->batch, (int)p->step_count);
@@ -176,6 +176,32 @@ Test(program_plan, nothing_is_overwritten_before_it_was_read)
             sal_graph_clear(&graph);
         }
     cr_expect_gt(chunked, 20, "only %d programs ran a part of their batch at a time", chunked);
+}
+
+/* Nor is more memory taken than with a way back, and that is what larger batches fit into. */
+Test(program_plan, nothing_is_kept_where_there_is_no_way_back)
+{
+    int chunked = 0;
+    for (size_t i = 0; i < net_count; i++)
+        for (int64_t batch = 1; batch <= 8; batch++) {
+            sal_graph graph;
+            net_make(&graph, &nets[i]);
+            sal_program *both = net_open(&graph, &(sal_program_options){.batch = batch});
+            sal_program *p = net_open(&graph, &(sal_program_options){.batch = batch, .forward_only = 1});
+            chunked += p->segment_count == 2;
+            play_program(p, nets[i].name);
+            cr_expect(p->step_count == p->forward_count && p->step_count == both->forward_count, "%s", nets[i].name);
+            for (size_t s = 0; s < p->step_count; s++)
+                cr_expect_lt(p->steps[s].kept, 0, "%s: step %zu keeps", nets[i].name, s);
+            cr_expect_eq(p->kept_bytes, 0, "%s: %zu bytes kept", nets[i].name, p->kept_bytes);
+            cr_expect_leq(p->arena_bytes, both->arena_bytes, "%s: %zu bytes, with a way back %zu", nets[i].name,
+                          p->arena_bytes, both->arena_bytes);
+            cr_expect_leq(p->weight_bytes, both->weight_bytes, "%s", nets[i].name);
+            sal_program_close(both);
+            sal_program_close(p);
+            sal_graph_clear(&graph);
+        }
+    cr_expect_gt(chunked, 5, "only %d programs ran a part of their batch at a time", chunked);
 }
 
 Test(program_plan, the_batch_is_what_the_memory_allows)
