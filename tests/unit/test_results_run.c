@@ -426,7 +426,7 @@ Test(run, is_described_where_files_must_have_names_or_have_no_links)
     sal_dataset *list = list_of_count(1);
     const char *first = NULL;
     for (int k = 0; k < 4; k++) {
-        const char *folder = scratch(text_from("run%d", k));
+        const char *folder = scratch("run%d", k);
         make_folder(folder);
         no_links = k & 1;
         no_unnamed = k & 2;
