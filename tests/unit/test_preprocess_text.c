@@ -144,14 +144,19 @@ Test(set, lists_of_different_lengths_are_refused)
 
 /* ---- The sidecar -------------------------------------------------------- */
 
+/* Each test is a process, and two run at a time. */
 static const char *model_path(void)
 {
-    return scratch_path("test_preprocess_model.onnx");
+    static char name[64];
+    snprintf(name, sizeof name, "test_preprocess_model_%ld.onnx", (long)getpid());
+    return scratch_path(name);
 }
 
 static const char *sidecar(void)
 {
-    return scratch_path("test_preprocess_model.onnx.salmap");
+    static char name[64];
+    snprintf(name, sizeof name, "test_preprocess_model_%ld.onnx.salmap", (long)getpid());
+    return scratch_path(name);
 }
 
 static void expect_equal(const sal_preprocess *a, const sal_preprocess *b)
