@@ -232,7 +232,7 @@ void sal_ring_take_batch(size_t *pictures, int64_t *n, sal_ring *ring, int64_t b
     }
     /* A partial batch is run only where waiting would not fill it: at the end of the run,
      * of the ring, or of the memory for pictures. */
-    int blocked = i < end && sal_ring_slot(ring, i)->state == SAL_SLOT_HELD && ring->bytes > 0;
+    int blocked = i < end && sal_ring_slot(ring, i)->state == SAL_SLOT_HELD;
     if (*n < batch && i < end && !blocked)
         *n = 0;
     if (*n > 0)
