@@ -14,6 +14,8 @@ sal_status sal_target_check(const sal_target *target, const sal_scores_kind *kin
     if ((unsigned)target->kind > SAL_TARGET_MARGIN || (unsigned)target->score > SAL_SCORE_PROBABILITY)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown target kind %d or score %d", (int)target->kind,
                         (int)target->score);
+    if (target->kind == SAL_TARGET_LABEL)
+        return sal_fail(SAL_ERROR_ARGUMENT, "target label: only the pictures of a sweep have labels");
     int indexed = target->kind == SAL_TARGET_INDEX || target->kind == SAL_TARGET_TOP;
     if (indexed && (target->index < 0 || target->index >= kind->outputs))
         return sal_fail(SAL_ERROR_ARGUMENT, "target %s %lld: the model has %lld output%s, so 0 to %lld",

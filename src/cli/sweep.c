@@ -111,7 +111,7 @@ static void on_lost_device(void *context, const char *device, const char *error)
 
 /* ---- From settings to the library's options ------------------------------ */
 
-enum { MOST_PIXELS = 1000000 }; /* of the side of an overlay */
+enum { MOST_PIXELS = 65500 }; /* of a side of a JPEG */
 
 static int set_overlays(sal_sweep_options *o, const char *text)
 {

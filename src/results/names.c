@@ -241,10 +241,9 @@ static const char *stem_of(size_t *out, const char *path, int spread)
     const char *dot = strrchr(base, '.');
     size_t length = dot && dot > base ? (size_t)(dot - base) : strlen(base);
     if (spread && length > MAX_STEM) {
-        /* Not within a character of UTF-8, where it is that: a character has four bytes at most. */
-        for (length = MAX_STEM; length > MAX_STEM - 4 && goes_on(base[length]); length--) {
+        for (length = MAX_STEM; length > 0 && goes_on(base[length]); length--) {
         }
-        if (goes_on(base[length]))
+        if (length == 0) /* it is no UTF-8 */
             length = MAX_STEM;
     }
     *out = length;

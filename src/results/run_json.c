@@ -172,9 +172,9 @@ static sal_status make_command(char **out, const sal_run *run, const sal_dataset
     }
     fputs(" -o AGAIN", to);
     st = sal_settings_each(run->settings, put_option, to);
-    /* What a sweep's settings mean without a line of it, and no longer the default. */
+    /* No longer the default. */
     if (strstr(run->settings, "\noverlay-format ") && !strstr(run->settings, "\noverlay-size "))
-        fputs(" --overlay-size full", to);
+        fprintf(to, " --overlay-size %s", sal_settings_unsaid("overlay-size"));
     return sal_text_close(out, NULL, &text, st, "a command");
 }
 

@@ -282,7 +282,7 @@ static sal_status compare(sal_sql *sql, sqlite3_stmt *find, const char *key, con
         st = sal_fail(SAL_ERROR_ARGUMENT,
                       "%s: the run was begun with another %s: %s, now %s; --restart throws its results away, or choose "
                       "another run folder",
-                      sql->path, name, then ? then : "none", now);
+                      sql->path, name, then ? then : sal_settings_unsaid(name + strspn(name, "-")), now);
     if (st == SAL_OK)
         st = sal_sql_check(sql, sqlite3_reset(find));
 done:
@@ -327,11 +327,10 @@ static sal_status check_missing(sal_sql *sql, const char *settings)
         const char *missing = name;
         TRY(sal_settings_each(settings, find_setting, &missing));
         if (missing) {
-            st =
-                sal_fail(SAL_ERROR_ARGUMENT,
-                         "%s: the run was begun with another --%s: %s, now none; --restart throws its results away, or "
-                         "choose another run folder",
-                         sql->path, name, then ? then : "none");
+            st = sal_fail(SAL_ERROR_ARGUMENT,
+                          "%s: the run was begun with another --%s: %s, now %s; --restart throws its results away, or "
+                          "choose another run folder",
+                          sql->path, name, then ? then : "none", sal_settings_unsaid(name));
             goto done;
         }
     }

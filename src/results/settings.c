@@ -20,3 +20,8 @@ sal_status sal_settings_each(const char *settings,
     free(copy);
     return st;
 }
+
+const char *sal_settings_unsaid(const char *name)
+{
+    return strcmp(name, "overlay-size") == 0 ? "full" : "none";
+}

@@ -8,4 +8,7 @@
 sal_status sal_settings_each(const char *settings,
                              sal_status (*visit)(void *context, const char *name, const char *value), void *context);
 
+/* What an option meant where a run has no line of it: the word that says so, or "none". Runs of before have fewer. */
+const char *sal_settings_unsaid(const char *name);
+
 #endif

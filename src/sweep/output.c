@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* O_PATH */
 #include "sweep/output.h"
 
 #include "base/file.h"
@@ -236,7 +237,7 @@ sal_status sal_output_folder(const char *out_dir, const char *name)
         goto done;
     }
     snprintf(path, size, "%s/%s", out_dir, name);
-    fd = open(out_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = open(out_dir, O_PATH | O_DIRECTORY | O_CLOEXEC); /* it need not be one that may be listed */
     st = fd >= 0 ? sal_file_create_new_at(&probe, fd, name, path)
                  : sal_fail(SAL_ERROR_IO, "%s: cannot open the folder: %s", out_dir, strerror(errno));
     if (st != SAL_OK)

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* sched_getaffinity */
 #include "sweep/pipeline.h"
 
 #include "api/device_maps.h"
@@ -6,6 +7,7 @@
 #include "image/preprocess.h"
 #include "map/map.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -18,9 +20,13 @@ enum {
 
 /* ---- Before the run ----------------------------------------------------- */
 
+/* That this process may use. */
 static size_t core_count(void)
 {
-    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 0)
+        return (size_t)CPU_COUNT(&allowed);
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN); /* more than the set has room for */
     return cores > 0 ? (size_t)cores : 1;
 }
 

@@ -18,7 +18,6 @@ static const char *const precisions[] = {"default", "fp32", "tf32", "bf16", "fp1
 static const char *const modifiers[] = {"abs", "relu", "negate", "none"};
 static const char *const reductions[] = {"max", "mean", "sum", "l2"};
 static const char *const normalizations[] = {"minmax", "none"};
-static const char *const overlay_formats[] = {"jpeg", "png"};
 static const char *const formats[] = {"npy", "none", "npz", "png16"};
 
 static void print_word(FILE *to, const char *name, const char *word, int *bad)
@@ -53,9 +52,11 @@ static void print_overlays(FILE *to, const sal_sweep_options *o, int *bad)
     case SAL_OVERLAYS_TOP: fprintf(to, "overlays top:%lld\n", (long long)o->overlay_count); break;
     default: *bad = 1;
     }
-    print_word(to, "overlay-format", WORD(overlay_formats, o->overlay_format), bad);
-    /* Without a line of it, runs of before drew as large as the picture. */
-    if (o->overlay_size != SAL_OVERLAY_FULL)
+    *bad |= (unsigned)o->overlay_format > SAL_OVERLAY_PNG;
+    /* Where none is drawn it is all the same; see sal_settings_unsaid. */
+    const int none = o->overlays == SAL_OVERLAYS_NONE;
+    fprintf(to, "overlay-format %s\n", o->overlay_format == SAL_OVERLAY_PNG || none ? "png" : "jpeg");
+    if (o->overlay_size != SAL_OVERLAY_FULL && !none)
         fprintf(to, "overlay-size %lld\n", (long long)o->overlay_size);
 }
 

@@ -40,16 +40,21 @@ static void fit(int64_t *height, int64_t *width, const sal_picture *picture, int
 static sal_status keep_shown(sal_slot *slot, sal_picture *picture, int64_t longest)
 {
     sal_status st = SAL_OK;
-    if (longest > 0 && (picture->height > longest || picture->width > longest)) {
-        int64_t height, width;
-        fit(&height, &width, picture, longest);
-        TRY(sal_resize_rgb(&slot->shown, picture, height, width));
-        slot->drawn = sal_placement_resized(&slot->placement, height, width);
-    } else if (picture->type == SAL_SAMPLE_U8 && picture->channels == 3) {
+    if (picture->type == SAL_SAMPLE_U8 && picture->channels == 3) {
         slot->shown = *picture;
         memset(picture, 0, sizeof *picture);
     } else {
         TRY(sal_picture_to_rgb8(&slot->shown, picture));
+    }
+    if (longest > 0 && (slot->shown.height > longest || slot->shown.width > longest)) {
+        sal_picture large = slot->shown;
+        int64_t height, width;
+        fit(&height, &width, &large, longest);
+        st = sal_resize_rgb(&slot->shown, &large, height, width);
+        sal_picture_clear(&large);
+        if (st != SAL_OK)
+            goto done;
+        slot->drawn = sal_placement_resized(&slot->placement, height, width);
     }
     slot->bytes = (size_t)slot->shown.height * (size_t)slot->shown.width * 3;
 done:

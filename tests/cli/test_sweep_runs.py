@@ -271,7 +271,7 @@ class Refusals(SweepCase):
             with self.subTest(option=option):
                 self.refused(BEGUN + "%s: %s, now %s" % (option, then, now), top, option, now)
         self.refused(BEGUN + "--exact: no, now yes", top, "--exact")
-        self.refused(BEGUN + "--overlay-size: 1600, now none", top, "--overlay-size", "full")
+        self.refused(BEGUN + "--overlay-size: 1600, now full", top, "--overlay-size", "full")
         before = self.snapshot()
         self.sweep(top, "--shard", "0/2", code=2, texts=["RUN: holds a run that is not in shards: choose another folder, or "
                                                          "--restart throws its results away\n"])
@@ -388,8 +388,8 @@ class Refusals(SweepCase):
             (["--overlays", "some"], "--overlays: 'some' is not all, none, wrong or top:N"),
             (["--top-k", "-1"], "--top-k: '-1' is not a whole number from 1 to 1000"),
             (["--overlay-format", "gif"], "--overlay-format: 'gif' is not one of jpeg, png"),
-            *((["--overlay-size", size], "--overlay-size: '%s' is neither full nor a number from 1 to 1000000" % size)
-              for size in ("0", "-1", "1.5", "9x", "", "1000001", "99999999999999999999")),
+            *((["--overlay-size", size], "--overlay-size: '%s' is neither full nor a number from 1 to 65500" % size)
+              for size in ("0", "-1", "1.5", "9x", "", "65501", "99999999999999999999")),
             (["--max-failures", "-1"], "--max-failures: '-1' is not a whole number from 0 to 1e+15"),
             (["--tolerance", "x"], "--tolerance: 'x' is not a number from 1e-30 to 1e+30"),
             (["--target", "index:7"], "target index 7: the model has 1 output, so 0 to 0"),

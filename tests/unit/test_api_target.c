@@ -94,6 +94,29 @@ Test(target, a_margin_is_how_far_the_best_is_ahead)
     check_target((sal_target){SAL_TARGET_MARGIN, 0, SAL_SCORE_PROBABILITY}, &sigmoid, 2);
 }
 
+/* Also what the other outputs get, which is nothing where the best two are equal. */
+Test(target, a_margin_s_seed_is_the_difference_of_two)
+{
+    static const float scores[N] = {0.5f, -1.25f, 2.0f, 1.75f, -0.125f, 0.75f};
+    for (int k = 0; k < 2; k++) {
+        const sal_scores_kind *kind = k ? &sigmoid : &softmax;
+        float margin[N], best[N], second[N];
+        sal_choice choice;
+        const sal_target of_margin = {SAL_TARGET_MARGIN, 0, SAL_SCORE_PROBABILITY};
+        const sal_target of_best = {SAL_TARGET_INDEX, 2, SAL_SCORE_PROBABILITY};
+        const sal_target of_second = {SAL_TARGET_INDEX, 3, SAL_SCORE_PROBABILITY};
+        cr_assert_eq(sal_target_seed(margin, &choice, &of_margin, kind, scores, 0), SAL_OK);
+        cr_expect_eq(choice.index, 2);
+        cr_assert_eq(sal_target_seed(best, &choice, &of_best, kind, scores, 0), SAL_OK);
+        cr_assert_eq(sal_target_seed(second, &choice, &of_second, kind, scores, 0), SAL_OK);
+        for (int i = 0; i < N; i++) {
+            const double want = (double)best[i] - (double)second[i];
+            cr_expect(fabs((double)margin[i] - want) <= 1e-7, "seed %d is %g, not %g", i, (double)margin[i], want);
+            cr_expect(k == 1 || want != 0.0);
+        }
+    }
+}
+
 /* Neither falls to nothing in a sum with 1. */
 Test(target, a_certain_margin_keeps_its_tiny_gradient)
 {
@@ -217,6 +240,7 @@ Test(target, contradictions_are_refused)
                   "target index 6: the model has 6 outputs, so 0 to 5");
     check_refused((sal_target){.kind = SAL_TARGET_TOP, .index = 1}, &(sal_scores_kind){1, SAL_OP_COUNT},
                   "target rank 1: the model has 1 output, so 0 to 0");
+    check_refused((sal_target){.kind = SAL_TARGET_LABEL}, &plain, "only the pictures of a sweep have labels");
     check_refused((sal_target){.kind = SAL_TARGET_MARGIN}, &(sal_scores_kind){1, SAL_OP_COUNT},
                   "target margin: the model has 1 output, and none that it could be ahead of");
     /* What no index is asked of may have any. */
