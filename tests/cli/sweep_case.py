@@ -18,29 +18,41 @@ def float32(value):
     return struct.unpack("<f", struct.pack("<f", value))[0]
 
 
-def read_gray16(path):
-    """Width, height and values of a 16-bit grey PNG."""
+def read_png(path, kind, pixel):
+    """Width, height and bytes of a PNG of one kind, (depth, colour type), and so many bytes a pixel."""
     with open(path, "rb") as f:
         data = f.read()
     width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
-    assert (depth, colour) == (16, 0), path
+    assert (depth, colour) == kind, path
     packed, at = b"", 8
     while at < len(data):
         (size,) = struct.unpack(">I", data[at : at + 4])
         if data[at + 4 : at + 8] == b"IDAT":
             packed += data[at + 8 : at + 8 + size]
         at += 12 + size
-    raw, values, above = zlib.decompress(packed), [], bytes(2 * width)
+    raw, values, above, length = zlib.decompress(packed), b"", bytes(pixel * width), pixel * width + 1
     for y in range(height):
-        kind, row = raw[y * (2 * width + 1)], bytearray(raw[y * (2 * width + 1) + 1 : (y + 1) * (2 * width + 1)])
+        kind, row = raw[y * length], bytearray(raw[y * length + 1 : (y + 1) * length])
         for i in range(len(row)):
-            left, up, corner = row[i - 2] if i > 1 else 0, above[i], above[i - 2] if i > 1 else 0
+            left, up, corner = (row[i - pixel], above[i], above[i - pixel]) if i >= pixel else (0, above[i], 0)
             guess = left + up - corner
             paeth = min((left, up, corner), key=lambda v: abs(guess - v))
             row[i] = (row[i] + (0, left, up, (left + up) // 2, paeth)[kind]) % 256
-        values += struct.unpack(">%dH" % width, row)
+        values += row
         above = row
     return width, height, values
+
+
+def read_gray16(path):
+    """Width, height and values of a 16-bit grey PNG."""
+    width, height, values = read_png(path, (16, 0), 2)
+    return width, height, list(struct.unpack(">%dH" % (width * height), values))
+
+
+def read_rgb8(path):
+    """Width, height and bytes of an 8-bit RGB PNG."""
+    return read_png(path, (8, 2), 3)
+
 
 class SweepCase(Case):
     """Draws pictures, sweeps them and reads what the run folder holds."""

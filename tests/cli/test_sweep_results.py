@@ -15,7 +15,7 @@ import zipfile
 
 import files
 from harness import MODEL, SALMAP, SIDE, main
-from sweep_case import SCALES_CSV, SweepCase, float32, read_gray16
+from sweep_case import SCALES_CSV, SweepCase, float32, read_gray16, read_rgb8
 from test_models import small_weights
 
 
@@ -187,6 +187,18 @@ class Results(SweepCase):
                 self.assertEqual(own, files.png_size(os.path.join(top, name)))
         rows = [[{k: v for k, v in row.items()} for row in self.rows(os.path.join(self.folder, size))] for size in sizes]
         self.assertEqual(rows, [rows[0]] * len(sizes))
+
+    def test_small_overlays_have_the_tones_of_full_ones(self):
+        """A float picture's least value is black and its greatest white, whatever the size."""
+        self.draw("a.png")
+        os.remove(os.path.join(self.folder, "in/a.png"))
+        self.write("in/float.npy", files.npy((40, 40, 3), [0.1 + 0.4 * (i // 120 // 20) for i in range(4800)]))
+        for size in ("full", "20"):
+            run = os.path.join(self.folder, size)
+            self.sweep(os.path.join(self.folder, "in"), "--overlay-format", "png", "--overlay-size", size, "--alpha", "0", run=run)
+            width, height, values = read_rgb8(os.path.join(run, "overlays/000/float.overlay.png"))
+            self.assertEqual((width, height), (40, 40) if size == "full" else (20, 20))
+            self.assertEqual((min(values), max(values)), (0, 255))
 
     def test_overlays_of_before(self):
         """As large as the picture, as PNG: what explain draws."""
