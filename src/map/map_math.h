@@ -86,8 +86,7 @@ SAL_MATH uint32_t sal_blend_weight(double alpha)
 /* (1 - alpha) * picture + alpha * color to the nearest level, halves up. */
 SAL_MATH uint8_t sal_blend(uint8_t picture, uint8_t color, uint32_t weight)
 {
-    /* With one product, which may be negative: modulo 2^32 the sum is the same. */
-    uint32_t sum = (uint32_t)picture * SAL_BLEND_ONE + ((uint32_t)color - picture) * weight;
+    uint32_t sum = (uint32_t)picture * (SAL_BLEND_ONE - weight) + (uint32_t)color * weight;
     return (uint8_t)((sum + SAL_BLEND_ONE / 2) >> 23);
 }
 
