@@ -405,7 +405,7 @@ SAL_API sal_status sal_model_check_target(const sal_model *model, const sal_targ
 SAL_API sal_status sal_engine_forward(sal_engine *engine, float *scores, const float *inputs, int64_t count);
 /* Forward and backward: gradients (count, C, H, W) of the target's score with
  * respect to each input. targets: one per picture. scores (logits) and chosen
- * (output index, -1 for the mean) may be NULL.
+ * (output index, of a margin the one ahead, -1 for the mean) may be NULL.
  * Errors: ARGUMENT (index out of range; the engine is in use by another call), NUMERIC (NaN scores), DEVICE, MEMORY. */
 SAL_API sal_status sal_engine_gradient(sal_engine *engine, float *gradients, float *scores, int64_t *chosen,
                                        const float *inputs, const sal_target *targets, int64_t count);
@@ -491,8 +491,8 @@ typedef struct sal_explain_options {
 
 /* One map of one picture; paths are NULL for files that were not asked for. */
 typedef struct sal_explain_map {
-    int64_t target;    /* output that was explained; -1 for the mean of all */
-    float score;       /* the score that was explained: logit, probability or mean */
+    int64_t target;    /* output that was explained, of a margin the one ahead; -1 for the mean of all */
+    float score;       /* the score that was explained: logit, probability, margin or mean */
     float probability; /* of `target`; NaN where there is none to give */
     sal_map_stats stats;
     const char *map_path;      /* <stem>.saliency.png */
