@@ -6,12 +6,12 @@ _salmap()
     COMPREPLY=()
 
     if [[ $COMP_CWORD -eq 1 ]]; then
-        COMPREPLY=($(compgen -W "explain sweep merge export inspect plan doctor help --help --version" -- "$cur"))
+        COMPREPLY=($(compgen -W "explain sweep merge export inspect methods plan doctor help --help --version" -- "$cur"))
         return
     fi
 
     if [[ $command == help ]]; then
-        COMPREPLY=($(compgen -W "explain sweep merge export inspect plan doctor" -- "$cur"))
+        COMPREPLY=($(compgen -W "explain sweep merge export inspect methods plan doctor" -- "$cur"))
         return
     fi
 
@@ -22,6 +22,16 @@ _salmap()
         --overlay-format) words="jpeg png" ;;
         --overlay-size) words="full" ;;
         --shard) words="auto auto/" ;;
+        --method | -m)
+            words="gradient input-x-gradient smoothgrad smoothgrad-squared vargrad integrated-gradients grad-cam hires-cam
+                layer-cam"
+            ;;
+        --quadrature) words="gauss-legendre trapezoid" ;;
+        --baseline)
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -W "zero black white mean blur" -- "$cur"; compgen -f -- "$cur")
+            return
+            ;;
         --score) words="logit probability" ;;
         --rule) words="gradient guided deconvnet rectified" ;;
         --modifier) words="abs relu negate none" ;;
@@ -43,7 +53,7 @@ _salmap()
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             return
             ;;
-        --output | --layer | --input-size | --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --batch | -b | --threads | --top-k | --tolerance | --max-failures | --max-pixels | --max-memory)
+        --output | --layer | --input-size | --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --batch | -b | --threads | --top-k | --tolerance | --max-failures | --samples | --noise | --seed | --steps | --cam-layer | --max-pixels | --max-memory)
             return
             ;;
     esac
@@ -56,14 +66,16 @@ _salmap()
     if [[ $cur == -* ]]; then
         case $command in
             explain)
-                words="--out --figure --save-gradient --json --quiet --target --score --rule --modifier --reduce
+                words="--out --figure --save-gradient --json --quiet --target --method --samples --noise --seed
+                    --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
                     --crop-resize --save-preprocess --output --layer --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;
             sweep)
                 words="--out --maps --overlays --overlay-format --overlay-size --top-k --tolerance --json --quiet --root
-                    --shard --max-failures --restart --retry-failed --dry-run --target --score --rule --modifier --reduce
+                    --shard --max-failures --restart --retry-failed --dry-run --target --method --samples --noise --seed
+                    --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
                     --crop-resize --save-preprocess --output --layer --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
@@ -72,9 +84,10 @@ _salmap()
             export) words="--csv --json --out --timings --help" ;;
             inspect) words="--output --layer --input-size --json --help" ;;
             doctor) words="--json --help" ;;
+            methods) words="--json --help" ;;
             plan)
                 words="--output --layer --input-size --batch --threads --device --gpu --precision --exact --lean --rule
-                    --forward --steps --json --help"
+                    --method --cam-layer --forward --steps --json --help"
                 ;;
         esac
         COMPREPLY=($(compgen -W "$words" -- "$cur"))

@@ -1,6 +1,6 @@
 # Fish completion of salmap.
 
-set -l commands explain sweep merge export inspect plan doctor help
+set -l commands explain sweep merge export inspect methods plan doctor help
 set -l explain '__fish_seen_subcommand_from explain'
 set -l sweep '__fish_seen_subcommand_from sweep'
 set -l explaining '__fish_seen_subcommand_from explain sweep'
@@ -12,10 +12,11 @@ complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a sweep -d
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a merge -d 'One run of its shards'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a export -d 'Results as text'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a inspect -d 'What is in a model'
+complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a methods -d 'Methods of attribution'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a plan -d 'What a run will take'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'What there is to compute with'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a help -d 'Show help'
-complete -c salmap -f -n '__fish_seen_subcommand_from help' -a 'explain sweep merge export inspect plan doctor'
+complete -c salmap -f -n '__fish_seen_subcommand_from help' -a 'explain sweep merge export inspect methods plan doctor'
 
 complete -c salmap -n $network -l output -x -d 'Of a network with several'
 complete -c salmap -n $network -l layer -x -d 'That makes the scores'
@@ -32,6 +33,17 @@ complete -c salmap -n "__fish_seen_subcommand_from $commands" -l json -d 'Print 
 complete -c salmap -n '__fish_seen_subcommand_from plan' -l forward -d 'Of the scores alone'
 complete -c salmap -n '__fish_seen_subcommand_from plan' -l steps -d 'Also every step'
 complete -c salmap -n '__fish_seen_subcommand_from plan' -l gpu -r -a 'h100 a100 rtx4090 t4 b200' -d 'A GPU that need not be there'
+
+set -l methods gradient input-x-gradient smoothgrad smoothgrad-squared vargrad integrated-gradients grad-cam hires-cam layer-cam
+complete -c salmap -n $computing -s m -l method -x -a "$methods" -d 'Of attribution'
+complete -c salmap -n '__fish_seen_subcommand_from methods' -f -a "$methods"
+complete -c salmap -n $computing -l cam-layer -x -d 'That a CAM maps'
+complete -c salmap -n $explaining -l samples -x -d 'Noisy copies of a picture'
+complete -c salmap -n $explaining -l noise -x -d 'Their standard deviation'
+complete -c salmap -n $explaining -l seed -x -d 'Of the noise'
+complete -c salmap -n $explaining -l steps -x -d 'Of integrated gradients'
+complete -c salmap -n $explaining -l quadrature -x -a 'gauss-legendre trapezoid' -d 'How the steps are laid'
+complete -c salmap -n $explaining -l baseline -r -a 'zero black white mean blur' -d 'Where they begin'
 
 complete -c salmap -n $explaining -l max-pixels -x -d 'Of one picture'
 complete -c salmap -n $explaining -l max-memory -x -d 'To read one picture'

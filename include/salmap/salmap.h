@@ -231,6 +231,54 @@ typedef enum sal_precision {
     SAL_PRECISION_FP16 = 4  /* half precision maps; gradients are scaled by a power of two, exactly undone */
 } sal_precision;
 
+/* ---- Methods: how a score is attributed to the input ---------------------- */
+
+/* Where the path of integrated gradients begins, each in the network's input space. */
+typedef enum sal_baseline {
+    SAL_BASELINE_ZERO = 0,  /* zeros in that space */
+    SAL_BASELINE_BLACK = 1, /* samples of 0, preprocessed as pictures are */
+    SAL_BASELINE_WHITE = 2, /* samples of 255, likewise */
+    SAL_BASELINE_MEAN = 3,  /* each picture's own mean, channel by channel */
+    SAL_BASELINE_BLUR = 4,  /* each picture, blurred: Gaussian, an eighth of the shorter side */
+    SAL_BASELINE_FILE = 5   /* one picture for all */
+} sal_baseline;
+
+typedef enum sal_quadrature { SAL_QUADRATURE_GAUSS_LEGENDRE = 0, SAL_QUADRATURE_TRAPEZOID = 1 } sal_quadrature;
+
+/* A method and its options; those that the method does not have must be zero. */
+typedef struct sal_method_options {
+    const char *name;          /* "gradient" and so on, see sal_method_get_info; NULL: "gradient" */
+    int64_t samples;           /* noisy copies of each picture; 0: the method's own number */
+    double noise;              /* standard deviation, as a share of each picture's range after preprocessing */
+    int noise_set;             /* 0: the method's own share */
+    uint64_t seed;             /* of the noise; with the picture itself it decides every number of it */
+    int64_t steps;             /* points of the path; 0: the method's own number */
+    sal_quadrature quadrature; /* how they are laid and weighted */
+    sal_baseline baseline;
+    const char *baseline_file; /* of SAL_BASELINE_FILE: a picture, preprocessed as the others */
+    const char *layer;         /* whose output is mapped, as sal_layer_info names it; NULL: the last with more than one
+                                  pixel */
+} sal_method_options;
+
+typedef struct sal_method_option_info {
+    const char *name;    /* as in `salmap explain --name` */
+    const char *initial; /* what it is where it is not given */
+    const char *help;
+} sal_method_option_info;
+
+typedef struct sal_method_info {
+    const char *name;       /* "smoothgrad" */
+    const char *definition; /* in symbols: g = ds/dx at the input x; A a layer's output, G = ds/dA */
+    const char *paper;
+    const char *cost;                      /* passes over the network for one picture and target */
+    const sal_method_option_info *options; /* those that it has */
+    size_t option_count;
+} sal_method_info;
+
+/* Methods there are; what one is. All is static. Error: ARGUMENT (no such number). */
+SAL_API size_t sal_method_count(void);
+SAL_API sal_status sal_method_get_info(sal_method_info *out, size_t index);
+
 typedef struct sal_engine_options {
     const char *device; /* NULL or "auto": the first device; "cpu", "cuda:0" */
     int64_t batch;      /* pictures computed together; 0: chosen from the memory plan */
@@ -243,6 +291,7 @@ typedef struct sal_engine_options {
                  derivatives be taken along in the convolutions: a fraction of the memory, more passes over it */
     int forward_only; /* 1: scores alone, sal_engine_forward. Nothing is kept for a way back: less memory, and batches
                          that are larger where memory decides */
+    sal_method_options method; /* texts are copied */
 } sal_engine_options;
 
 typedef struct sal_engine sal_engine;
@@ -250,7 +299,7 @@ typedef struct sal_engine sal_engine;
 /* Devices of a kind, "cpu" or "cuda": they are "cuda:0" and so on. 0: none, or not built in. */
 SAL_API int sal_device_count(const char *kind);
 
-/* Compiles the model for one device, batch and rule. The model must outlive the
+/* Compiles the model for one device, batch, method and rule. The model must outlive the
  * engine, and hands it the weights: a further engine of the same model reads the
  * file again. options may be NULL. Errors: UNSUPPORTED (names node and op), MEMORY, DEVICE, ARGUMENT (also: another
  * thread is opening an engine of this model). */
@@ -410,16 +459,33 @@ SAL_API sal_status sal_engine_forward(sal_engine *engine, float *scores, const f
 SAL_API sal_status sal_engine_gradient(sal_engine *engine, float *gradients, float *scores, int64_t *chosen,
                                        const float *inputs, const sal_target *targets, int64_t count);
 
-/* Several targets of each picture on one forward pass. */
+/* What attributions of an engine look like: (channels, height, width). As the input, but for methods that map a
+ * layer: (1, height, width) of that. */
+typedef struct sal_attribution_info {
+    const char *method; /* borrowed, static */
+    const char *layer;  /* that is mapped, or NULL; borrowed, lives as long as the engine */
+    int64_t channels;
+    int64_t height;
+    int64_t width;
+} sal_attribution_info;
+
+/* Errors: ARGUMENT. */
+SAL_API sal_status sal_engine_get_attribution(sal_attribution_info *out, const sal_engine *engine);
+
+/* Several targets of each picture. The output that a target chooses is chosen once, at the input itself. */
 typedef struct sal_gradient_job {
     const float *inputs;       /* (count, C, H, W), preprocessed */
+    const float *baselines;    /* likewise, where the method's baseline is not SAL_BASELINE_ZERO */
     int64_t count;             /* pictures, at most the engine's batch */
     const sal_target *targets; /* (each, count) */
     int64_t each;              /* targets of one picture; 0 selects 1 */
-    float *gradients;          /* result (each, count, C, H, W) */
+    float *gradients;          /* result (each, count, C, H, W): attributions, of the shape of sal_attribution_info */
     float *scores;             /* result (count, outputs), logits; or NULL */
     int64_t *chosen;           /* result (each, count): output index, -1 for the mean; or NULL */
     float *chosen_scores;      /* result (each, count): the explained score itself; or NULL */
+    double *gaps;              /* result (each, count): of integrated gradients, the sum of the attribution less what
+                                  the score gained from the baseline to the input: 0 if the path were exact. Else NaN.
+                                  Or NULL */
 } sal_gradient_job;
 
 /* Errors as sal_engine_gradient. */
@@ -465,6 +531,11 @@ typedef struct sal_map_stats {
  * stats and options may be NULL. Errors: MEMORY, NUMERIC (NaN or infinite gradient), ARGUMENT. */
 SAL_API sal_status sal_map_make(float *map, sal_map_stats *stats, const float *gradient, int64_t channels,
                                 int64_t height, int64_t width, const sal_map_options *options);
+/* The same of an attribution (channels, height, width) of another size than its map (map_height, map_width), as that of
+ * a layer is: reduced, enlarged (bilinear, half-pixel centres), smoothed, normalised. */
+SAL_API sal_status sal_map_of(float *map, sal_map_stats *stats, int64_t map_height, int64_t map_width,
+                              const float *attribution, int64_t channels, int64_t height, int64_t width,
+                              const sal_map_options *options);
 /* RGB picture of a map through a colour table; values are clipped to 0..1.
  * On success the samples belong to *out. */
 SAL_API sal_status sal_map_colorize(sal_picture *out, const float *map, int64_t height, int64_t width,
@@ -477,7 +548,7 @@ typedef struct sal_explain_options {
     sal_limits limits;
     sal_target target;
     int64_t top; /* above 0: a map for each of that many best outputs, as <stem>.top1 ...; target.score still counts */
-    sal_map_options map;
+    sal_map_options map; /* of attributions at a layer, sigma is 0 where it is not set */
     sal_colormap colormap;
     double alpha;        /* weight of the colours in the overlay; 0 selects 0.5 */
     int alpha_set;       /* 1: take alpha as it is, 0 included */
@@ -494,6 +565,7 @@ typedef struct sal_explain_map {
     int64_t target;    /* output that was explained, of a margin the one ahead; -1 for the mean of all */
     float score;       /* the score that was explained: logit, probability, margin or mean */
     float probability; /* of `target`; NaN where there is none to give */
+    double gap;        /* see sal_gradient_job; NaN where the method has none */
     sal_map_stats stats;
     const char *map_path;      /* <stem>.saliency.png */
     const char *overlay_path;  /* <stem>.overlay.png */

@@ -1,14 +1,14 @@
 /* Engines for callers: a program, what it needs to be driven, and its plan as text and numbers. */
-#include "api/device_maps.h"
+#include "api/attribute.h"
 #include "api/identity.h"
 #include "api/model.h"
 #include "api/roofline.h"
-#include "attribution/gradient.h"
 #include "base/memory.h"
 #include "program/program.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct sal_engine {
@@ -16,7 +16,8 @@ struct sal_engine {
     sal_engine_options options;
     sal_program *program;
     sal_attribution attribution;
-    sal_method *method;
+    char *texts[3];     /* of the options */
+    char *layer;        /* that is mapped, or NULL */
     atomic_flag in_use; /* by one call at a time */
     char device[192];
 };
@@ -30,40 +31,63 @@ static sal_status check_options(const sal_engine_options *o)
     return SAL_OK;
 }
 
+/* The texts are the caller's. */
+static sal_status copy_options(sal_engine *e, const sal_engine_options *o)
+{
+    sal_status st = SAL_OK;
+    const char **texts[] = {&e->options.method.name, &e->options.method.layer, &e->options.method.baseline_file};
+    e->options = *o;
+    e->options.device = NULL;
+    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+        if (*texts[k]) {
+            TRY(sal_strdup(&e->texts[k], *texts[k]));
+            *texts[k] = e->texts[k];
+        }
+done:
+    return st;
+}
+
 sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_options *options)
 {
     static const sal_engine_options defaults = {0};
     const sal_engine_options *o = options ? options : &defaults;
     sal_status st = SAL_OK;
     sal_engine *e = NULL;
+    const sal_method_row *method;
     sal_graph graph;
     sal_graph_init(&graph);
     TRY(sal_require(out, "out", __func__));
     *out = NULL;
     TRY(sal_require(model, "model", __func__));
     TRY(check_options(o));
+    TRY(sal_method_find(&method, o->method.name));
+    TRY(sal_method_check(method, &o->method));
     TRY(sal_alloc(&e, 1, sizeof *e, "the engine"));
     atomic_flag_clear(&e->in_use);
     e->model = model;
-    e->options = *o;
-    e->options.device = NULL; /* the caller's text */
-    e->method = sal_method_gradient;
+    TRY(copy_options(e, o));
+    sal_program_options program_options = {.device = o->device,
+                                           .batch = o->batch,
+                                           .threads = o->threads,
+                                           .exact = o->exact,
+                                           .precision = o->precision,
+                                           .rule = o->rule,
+                                           .max_memory = o->max_memory,
+                                           .lean = o->lean};
+    TRY(sal_method_passes(&program_options, method, &o->method, &model->graph));
+    if (o->forward_only) {
+        program_options.end = SAL_PASS_NOWHERE;
+        program_options.array_count = 0;
+    } else if (method->has & SAL_METHOD_LAYER) {
+        TRY(sal_strdup(&e->layer, model->graph.nodes[program_options.layer].name));
+    }
     TRY(sal_model_take_graph(&graph, model));
-    const sal_program_options program_options = {.device = o->device,
-                                                 .batch = o->batch,
-                                                 .threads = o->threads,
-                                                 .exact = o->exact,
-                                                 .precision = o->precision,
-                                                 .rule = o->rule,
-                                                 .max_memory = o->max_memory,
-                                                 .lean = o->lean,
-                                                 .forward_only = o->forward_only};
     st = sal_program_open(&e->program, &graph, &program_options);
     if (st == SAL_ERROR_UNSUPPORTED) /* it is the network that cannot be run */
         st = sal_fail_in(st, "%s", model->path);
     if (st != SAL_OK)
         goto done;
-    TRY(sal_attribution_init(&e->attribution, e->program, model->graph.detached));
+    TRY(sal_attribution_init(&e->attribution, e->program, method, &o->method, model->graph.detached));
     snprintf(e->device, sizeof e->device, "%s", e->program->backend->describe(e->program->device));
     *out = e;
     e = NULL;
@@ -79,6 +103,9 @@ void sal_engine_close(sal_engine *e)
         return;
     sal_attribution_clear(&e->attribution);
     sal_program_close(e->program);
+    for (size_t k = 0; k < sizeof e->texts / sizeof *e->texts; k++)
+        free(e->texts[k]);
+    free(e->layer);
     sal_free(e);
 }
 
@@ -90,6 +117,28 @@ const sal_model *sal_engine_model(const sal_engine *e)
 const sal_engine_options *sal_engine_get_options(const sal_engine *e)
 {
     return &e->options;
+}
+
+sal_status sal_engine_get_attribution(sal_attribution_info *out, const sal_engine *e)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(e, "engine", __func__));
+    const sal_attribution *a = &e->attribution;
+    const int64_t *dim = e->program->values[a->result >= 0 ? a->result : e->program->input].shape.dim;
+    *out = (sal_attribution_info){a->method->info.name, e->layer, dim[1], dim[2], dim[3]};
+done:
+    return st;
+}
+
+const sal_method_options *sal_engine_get_method(const sal_engine *e)
+{
+    return &e->attribution.options;
+}
+
+unsigned sal_engine_method_has(const sal_engine *e)
+{
+    return e->attribution.method->has;
 }
 
 /* ---- The plan ----------------------------------------------------------- */
@@ -194,11 +243,34 @@ done:
     return st;
 }
 
-sal_status sal_engine_run(sal_engine *e, const sal_gradient_job *job)
+sal_status sal_engine_begin(sal_engine *e, const sal_gradient_job *job)
 {
     sal_status st = SAL_OK;
     TRY(sal_attribution_check(&e->attribution, job));
-    TRY(e->method(&e->attribution, job));
+    TRY(sal_attribution_begin(&e->attribution, job));
+done:
+    return st;
+}
+
+sal_status sal_engine_attribute(sal_engine *e, const sal_gradient_job *job, int64_t each)
+{
+    return sal_attribution_run(&e->attribution, job, each);
+}
+
+sal_status sal_engine_download(sal_engine *e, float *attributions, int64_t count)
+{
+    return sal_program_download(e->program, attributions, e->attribution.result, count);
+}
+
+static sal_status run(sal_engine *e, const sal_gradient_job *job)
+{
+    sal_status st = SAL_OK;
+    const int64_t targets = job->each > 0 ? job->each : 1;
+    TRY(sal_engine_begin(e, job));
+    for (int64_t k = 0; k < targets; k++) {
+        TRY(sal_engine_attribute(e, job, k));
+        TRY(sal_engine_download(e, job->gradients + k * job->count * e->attribution.elements, job->count));
+    }
 done:
     return st;
 }
@@ -208,8 +280,9 @@ sal_status sal_engine_gradients(sal_engine *e, const sal_gradient_job *job)
     sal_status st = SAL_OK;
     TRY(sal_require(e, "engine", __func__));
     TRY(sal_require(job, "job", __func__));
+    TRY(sal_require(job->gradients, "gradients", __func__));
     TRY(sal_engine_take(e));
-    st = sal_engine_run(e, job);
+    st = run(e, job);
     sal_engine_give_back(e);
 done:
     return st;
@@ -239,12 +312,14 @@ void sal_engine_prefetch(sal_engine *e, const float *inputs, int64_t count)
     sal_program_prefetch(e->program, inputs, count);
 }
 
-sal_status sal_engine_device_maps(sal_engine *e, const sal_gradient_job *job, const sal_attribution_maps *maps)
+sal_status sal_engine_maps(sal_engine *e, float *maps, sal_map_stats *stats, int64_t count,
+                           const sal_map_options *options)
 {
-    e->attribution.maps = maps;
-    sal_status st = sal_engine_run(e, job);
-    e->attribution.maps = NULL;
-    return st;
+    const sal_program *p = e->program;
+    const int result = e->attribution.result;
+    const int64_t *input = p->values[p->input].shape.dim;
+    return p->backend->maps->make(maps, stats, p->device, sal_program_address(p, result), &p->values[result], input[2],
+                                  input[3], count, options);
 }
 
 sal_status sal_engine_overlay(uint8_t *rgb, sal_engine *e, int64_t picture, const sal_picture *shown,

@@ -11,5 +11,9 @@ sal_status sal_model_hash(char sha256[SAL_DIGEST_SIZE], const sal_model *model);
 const sal_model_options *sal_model_get_options(const sal_model *model);
 /* Borrowed. Its device is not to be looked at. */
 const sal_engine_options *sal_engine_get_options(const sal_engine *engine);
+/* Borrowed; the numbers that the method works with, its own where none were given. Without texts. */
+const sal_method_options *sal_engine_get_method(const sal_engine *engine);
+/* SAL_METHOD_SAMPLES and so on. */
+unsigned sal_engine_method_has(const sal_engine *engine);
 
 #endif

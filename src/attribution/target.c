@@ -137,31 +137,66 @@ static float seed_mean(float *seed, const sal_target *target, const sal_scores_k
     return (float)(sum / n);
 }
 
-sal_status sal_target_seed(float *seed, sal_choice *choice, const sal_target *target, const sal_scores_kind *kind,
-                           const float *scores, int64_t position)
+static sal_status check_scores(const float *scores, const sal_scores_kind *kind, int64_t position)
 {
     for (int64_t i = 0; i < kind->outputs; i++)
         if (!isfinite(scores[i]))
             return sal_fail(SAL_ERROR_NUMERIC, "picture %lld: score %lld is %s", (long long)position, (long long)i,
                             isnan(scores[i]) ? "NaN" : "infinite");
-    memset(seed, 0, (size_t)kind->outputs * sizeof *seed);
-    switch (target->kind) {
-    case SAL_TARGET_MEAN:
-        choice->index = -1;
-        choice->score = seed_mean(seed, target, kind, scores);
-        return SAL_OK;
-    case SAL_TARGET_MARGIN:
-        choice->index = sal_target_rank(scores, kind->outputs, 0);
-        choice->score =
-            seed_margin(seed, choice->index, sal_target_rank(scores, kind->outputs, 1), target, kind, scores);
-        return SAL_OK;
-    case SAL_TARGET_INDEX: choice->index = target->index; break;
-    case SAL_TARGET_TOP: choice->index = sal_target_rank(scores, kind->outputs, target->index); break;
-    case SAL_TARGET_LABEL: /* sal_target_check refused it */
-    case SAL_TARGET_PREDICTED: choice->index = sal_target_rank(scores, kind->outputs, 0); break;
-    }
-    choice->score = seed_one(seed, choice->index, target, kind, scores);
     return SAL_OK;
+}
+
+static int64_t choose(const sal_target *target, const sal_scores_kind *kind, const float *scores)
+{
+    switch (target->kind) {
+    case SAL_TARGET_MEAN: return -1;
+    case SAL_TARGET_INDEX: return target->index;
+    case SAL_TARGET_TOP: return sal_target_rank(scores, kind->outputs, target->index);
+    case SAL_TARGET_LABEL: /* sal_target_check refused it */
+    case SAL_TARGET_MARGIN:
+    case SAL_TARGET_PREDICTED: break;
+    }
+    return sal_target_rank(scores, kind->outputs, 0);
+}
+
+/* The best output but for t. */
+static int64_t best_other(const float *scores, int64_t outputs, int64_t t)
+{
+    const int64_t best = sal_target_rank(scores, outputs, 0);
+    return best != t ? best : sal_target_rank(scores, outputs, 1);
+}
+
+sal_status sal_target_seed_again(float *seed, sal_choice *choice, const sal_target *target, const sal_scores_kind *kind,
+                                 const float *scores, int64_t position)
+{
+    sal_status st = SAL_OK;
+    const int64_t t = choice->index;
+    TRY(check_scores(scores, kind, position));
+    memset(seed, 0, (size_t)kind->outputs * sizeof *seed);
+    if (target->kind == SAL_TARGET_MEAN)
+        choice->score = seed_mean(seed, target, kind, scores);
+    else if (target->kind == SAL_TARGET_MARGIN)
+        choice->score = seed_margin(seed, t, best_other(scores, kind->outputs, t), target, kind, scores);
+    else
+        choice->score = seed_one(seed, t, target, kind, scores);
+done:
+    return st;
+}
+
+sal_status sal_target_seed(float *seed, sal_choice *choice, const sal_target *target, const sal_scores_kind *kind,
+                           const float *scores, int64_t position)
+{
+    sal_status st = SAL_OK;
+    TRY(check_scores(scores, kind, position));
+    choice->index = choose(target, kind, scores);
+    TRY(sal_target_seed_again(seed, choice, target, kind, scores, position));
+done:
+    return st;
+}
+
+int sal_target_is_linear(const sal_target *target)
+{
+    return target->score == SAL_SCORE_LOGIT && target->kind != SAL_TARGET_MARGIN;
 }
 
 sal_status sal_target_probabilities(float *probabilities, const float *scores, const sal_scores_kind *kind)

@@ -25,6 +25,12 @@ sal_status sal_target_check(const sal_target *target, const sal_scores_kind *kin
  * Errors: NUMERIC (a score is NaN or infinite: names the picture's position and output). */
 sal_status sal_target_seed(float *seed, sal_choice *choice, const sal_target *target, const sal_scores_kind *kind,
                            const float *scores, int64_t position);
+/* The same at another input of that picture, for the output that was chosen at the first one: choice->index is given,
+ * and which output a margin is ahead of is looked up anew. */
+sal_status sal_target_seed_again(float *seed, sal_choice *choice, const sal_target *target, const sal_scores_kind *kind,
+                                 const float *scores, int64_t position);
+/* Whether its seed is the same whatever the scores are, once the output is chosen. */
+int sal_target_is_linear(const sal_target *target);
 
 /* Output at a rank, 0 the largest; of equal scores the earlier comes first. */
 int64_t sal_target_rank(const float *scores, int64_t outputs, int64_t rank);

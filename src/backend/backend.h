@@ -10,6 +10,7 @@
 #ifndef SAL_BACKEND_BACKEND_H
 #define SAL_BACKEND_BACKEND_H
 
+#include "backend/method_math.h"
 #include "graph/graph.h"
 
 typedef enum sal_step_kind {
@@ -78,6 +79,7 @@ typedef struct sal_value {
     int conv_picture;  /* 1: `picture`, and read and written by ungrouped convolutions only */
     int gradient;      /* 1: of the backward pass: a device may hold it times a power of two */
     int seed;          /* 1: the gradient of the scores, filled by the caller: mostly zeros */
+    int exact;         /* 1: float32 whatever the device keeps feature maps in; a method's own, no step touches it */
     sal_layout layout; /* set by the back end's place() */
     size_t bytes;      /* from one picture to the next; set by place() */
     /* Set by the planner: */
@@ -145,15 +147,55 @@ struct sal_overlay_style;
 
 /* Maps made where the gradients are. All are of the same batch: make, then any number of overlays, then finish. */
 typedef struct sal_map_rows {
-    /* Maps of `pictures` gradients as sal_map_make makes them; they stay on the device for `overlay`.
-     * maps: (pictures, H, W) of the host, or NULL. Errors: NUMERIC (a gradient is not finite), DEVICE, MEMORY. */
-    sal_status (*make)(float *maps, sal_map_stats *stats, sal_device *device, const void *gradient,
-                       const sal_value *value, int64_t pictures, const sal_map_options *options);
+    /* Maps of `pictures` attributions as sal_map_of makes them, `height` x `width`; they stay on the device for
+     * `overlay`. maps: (pictures, height, width) of the host, or NULL. Errors: NUMERIC (an attribution is not finite),
+     * DEVICE, MEMORY. */
+    sal_status (*make)(float *maps, sal_map_stats *stats, sal_device *device, const void *attribution,
+                       const sal_value *value, int64_t height, int64_t width, int64_t pictures,
+                       const sal_map_options *options);
     /* As sal_overlay_make for one picture of the batch; rgb is complete after finish. shown: 8-bit RGB, or NULL. */
     sal_status (*overlay)(uint8_t *rgb, sal_device *device, int64_t picture, const sal_picture *shown,
                           const struct sal_placement *placement, const struct sal_overlay_style *style);
     sal_status (*finish)(sal_device *device);
 } sal_map_rows;
+
+/* How the values and gradients of a layer become its class activation map. */
+typedef enum sal_cam {
+    SAL_CAM_GRAD,  /* relu(sum_c w_c A_c), w_c the mean of G_c over the pixels: Selvaraju et al. 2017 */
+    SAL_CAM_HIRES, /* relu(sum_c G_c A_c): Draelos and Carin 2020 */
+    SAL_CAM_LAYER  /* relu(sum_c relu(G_c) A_c): Jiang et al. 2021 */
+} sal_cam;
+
+typedef enum sal_accumulate {
+    SAL_ACCUMULATE_SUM,     /* sum += weight * x */
+    SAL_ACCUMULATE_SQUARES, /* sum += weight * x * x */
+    SAL_ACCUMULATE_WELFORD  /* sum is the mean so far, spread the sum of squared deviations; weight is 1 / number */
+} sal_accumulate;
+
+/* What methods of several passes repeat. Values are exact ones of the same shape unless it says otherwise, in the
+ * arena, and the first `pictures` of them are worked on. Arithmetic and numbers are those of method_math.h, the same
+ * bits on every device. Errors: DEVICE. */
+typedef struct sal_method_rows {
+    /* to = from, of which one may be a value of the program: a gradient that is held times a power of two loses it.
+     * What `to` has of pictures beyond `pictures`, up to `batch`, becomes zeros. */
+    sal_status (*copy)(sal_device *device, void *to, const sal_value *to_value, const void *from,
+                       const sal_value *from_value, int64_t pictures, int64_t batch);
+    /* to = x + noise of that sample; noises: one a picture, of the host. to may be x. */
+    sal_status (*perturb)(sal_device *device, void *to, const void *x, const sal_value *value, const sal_noise *noises,
+                          uint32_t sample, int64_t pictures);
+    /* to = from + t (x - from); from may be NULL: zeros. */
+    sal_status (*between)(sal_device *device, void *to, const void *from, const void *x, const sal_value *value,
+                          float t, int64_t pictures);
+    /* spread: of WELFORD, else NULL. */
+    sal_status (*accumulate)(sal_device *device, void *sum, void *spread, const void *x, const sal_value *value,
+                             sal_accumulate kind, float weight, int64_t pictures);
+    /* to = a * (x - from), x - from rounded first; from may be NULL: zeros. to may be a. */
+    sal_status (*multiply)(sal_device *device, void *to, const void *a, const void *x, const void *from,
+                           const sal_value *value, int64_t pictures);
+    /* map (1, 1, H, W) of the layer's values and gradients (1, C, H, W); sums in double, rounded once. */
+    sal_status (*cam)(sal_device *device, void *map, const sal_value *map_value, const void *values,
+                      const void *gradients, const sal_value *layer, sal_cam kind, int64_t pictures);
+} sal_method_rows;
 
 /* Enqueues or runs steps. */
 typedef sal_status sal_enqueue(void *context);
@@ -192,14 +234,16 @@ typedef struct sal_backend {
     sal_status (*repeat)(sal_device *device, int slot, sal_enqueue *enqueue, void *context);
     /* NULL where the device does not tell, or: what the last repeat() with this slot did. */
     sal_status (*get_pass)(sal_pass_info *out, sal_device *device, int slot);
-    /* NULL, or: *again is 1 where the last gradients went out of range, or the caller found them to be (`failed`),
-     * and the device has changed its scale: the backward pass is to be run again from the seeds on. */
-    sal_status (*rescale)(int *again, sal_device *device, int failed);
+    /* NULL, or, after each backward pass: *again is 1 where these gradients, its last, went out of range and the device
+     * has changed its scale: the backward pass is to be run again from the seeds on. */
+    sal_status (*rescale)(int *again, sal_device *device, const void *gradient, const sal_value *value,
+                          int64_t pictures);
     /* NULL where never: whether backward steps of this convolution take the derivative of a ReLU along, from the values
      * of its output. That saves passes over memory and costs the memory of the values: a bit each would do otherwise.
      */
     int (*takes_relu)(const sal_node *conv);
-    const sal_map_rows *maps;                 /* NULL: the host makes them */
+    const sal_map_rows *maps; /* NULL: the host makes them */
+    const sal_method_rows *methods;
     const sal_step_row *rows[SAL_STEP_COUNT]; /* NULL: unsupported */
     /* Of a node that there are rows for: UNSUPPORTED where they cannot run it all the same. */
     sal_status (*check_node)(const sal_node *node);

@@ -21,6 +21,7 @@ int cli_explain(int argc, char **argv);
 int cli_export(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_merge(int argc, char **argv);
+int cli_methods(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 int cli_sweep(int argc, char **argv);
 
@@ -29,6 +30,7 @@ extern const cli_command cli_explain_command;
 extern const cli_command cli_export_command;
 extern const cli_command cli_inspect_command;
 extern const cli_command cli_merge_command;
+extern const cli_command cli_methods_command;
 extern const cli_command cli_plan_command;
 extern const cli_command cli_sweep_command;
 

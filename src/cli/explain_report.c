@@ -59,6 +59,9 @@ static void print_line(const explain_report *r, const sal_explain_result *result
     printf("  %8.1f ms", result->milliseconds);
     print_explained(r, result);
     for (size_t i = 0; i < result->map_count; i++)
+        if (!isnan(result->maps[i].gap))
+            printf("  gap %.2g", result->maps[i].gap);
+    for (size_t i = 0; i < result->map_count; i++)
         if (result->maps[i].stats.flat)
             printf("  flat: the gradient of output %" PRId64 " is the same everywhere", result->maps[i].target);
     putchar('\n');
@@ -75,6 +78,8 @@ static void print_map_json(sal_json *j, const sal_explain_map *m)
     sal_json_real(j, "peak", (double)m->stats.peak);
     sal_json_real(j, "mean", (double)m->stats.mean);
     sal_json_boolean(j, "flat", m->stats.flat);
+    if (!isnan(m->gap))
+        sal_json_real(j, "completeness_gap", m->gap);
     sal_json_text(j, "saliency", m->map_path);
     sal_json_text(j, "overlay", m->overlay_path);
     sal_json_text(j, "npy", m->npy_path);

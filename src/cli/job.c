@@ -7,6 +7,7 @@
 void cli_job_defaults(cli_job *job)
 {
     *job = (cli_job){.sigma = (double)NAN, .alpha = 0.5};
+    cli_method_defaults(&job->method);
 }
 
 static int parse_whole(int64_t *out, const char *text)
@@ -171,7 +172,9 @@ int cli_job_engines(cli_engines *engines, const cli_command *self, const cli_job
     enum { FEW = 8 };
     if (o.batch == 0 && pictures < FEW)
         o.batch = (int64_t)pictures;
-    const int code = cli_engines_open(engines, self, model, s->device, &o);
+    int code = cli_method_options(&o.method, self, &s->method);
+    if (code == CLI_OK)
+        code = cli_engines_open(engines, self, model, s->device, &o);
     if (code == CLI_OK)
         tell_halved_batches(self, engines);
     tell_notes(self, engines);

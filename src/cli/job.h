@@ -4,11 +4,13 @@
 #define SAL_CLI_JOB_H
 
 #include "cli/engines.h"
+#include "cli/method.h"
 #include "cli/network.h"
 
 /* A subcommand's settings hold this as `job`; cli_job_defaults before parsing. */
 typedef struct cli_job {
     cli_network network;
+    cli_method method;
     const char *target;
     int score;
     int rule;
@@ -44,11 +46,12 @@ typedef struct cli_job {
                    "before or after the final softmax or sigmoid"),                                                    \
         CLI_OPTION(CLI_CHOICE, 0, "rule", "gradient|guided|deconvnet|rectified", job.rule,                             \
                    "how activations send it back"),                                                                    \
-        CLI_NETWORK_OPTIONS(job.network), CLI_HEAD("Maps"),                                                            \
-        CLI_OPTION(CLI_CHOICE, 0, "modifier", "abs|relu|negate|none", job.modifier, "of the gradient (default: abs)"), \
+        CLI_NETWORK_OPTIONS(job.network), CLI_METHOD_OPTIONS(job.method), CLI_HEAD("Maps"),                            \
+        CLI_OPTION(CLI_CHOICE, 0, "modifier", "abs|relu|negate|none", job.modifier,                                    \
+                   "of the attribution (default: abs)"),                                                               \
         CLI_OPTION(CLI_CHOICE, 0, "reduce", "max|mean|sum|l2", job.reduce, "over channels (default: max)"),            \
         CLI_NUMBER(CLI_REAL, 0, "sigma", "PIXELS", job.sigma,                                                          \
-                   "Gaussian, input pixels; 0: none (default: 2 % of the shorter side)", 0, 10000),                    \
+                   "Gaussian, input pixels (default: 2 % of the shorter side; of a CAM none)", 0, 10000),              \
         CLI_OPTION(CLI_CHOICE, 0, "normalize", "minmax|none", job.normalize,                                           \
                    "to 0..1 or as they are (default: minmax)"),                                                        \
         CLI_OPTION(CLI_CHOICE, 0, "colormap", "viridis|inferno|turbo|jet|gray", job.colormap, "(default: viridis)"),   \

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_OPTIONS = 64, FIRST_LONG = 256, HELP_COLUMN = 30, CHOICE_SIZE = 32 };
+enum { MAX_OPTIONS = 96, FIRST_LONG = 256, HELP_COLUMN = 30, CHOICE_SIZE = 32 };
 
 /* ---- Suggestions -------------------------------------------------------- */
 

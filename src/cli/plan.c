@@ -1,5 +1,6 @@
 /* salmap plan: what a run will take, before it runs. */
 #include "base/json.h"
+#include "cli/method.h"
 #include "cli/network.h"
 #include "cli/plan_gpu.h"
 #include "cli/text.h"
@@ -10,6 +11,7 @@
 
 typedef struct settings {
     cli_network network;
+    cli_method method;
     int64_t batch;
     int64_t threads;
     const char *device;
@@ -37,6 +39,9 @@ static const cli_option options[] = {
     CLI_OPTION(CLI_FLAG, 0, "forward", NULL, forward, "of the scores alone, without a way back"),
     CLI_OPTION(CLI_FLAG, 0, "steps", NULL, steps, "also every step: algorithm, result, what is kept"),
     CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print one JSON object, steps included"),
+    CLI_OPTION(CLI_TEXT, 'm', "method", "NAME", method.name, "gradient (default), smoothgrad, grad-cam, ..."),
+    CLI_OPTION(CLI_TEXT, 0, "cam-layer", "NAME", method.layer,
+               "that a CAM maps (default: the last with more than one pixel)"),
 };
 
 const cli_command cli_plan_command = {
@@ -125,17 +130,19 @@ static int print_json(const char *path, const sal_engine *engine, const sal_plan
 
 static int plan(const char *path, sal_model *model, const settings *s)
 {
-    const sal_engine_options o = {.device = s->device,
-                                  .batch = s->batch,
-                                  .threads = (int)s->threads,
-                                  .exact = s->exact,
-                                  .precision = (sal_precision)s->precision,
-                                  .rule = (sal_rule)s->rule,
-                                  .lean = s->lean,
-                                  .forward_only = s->forward};
+    sal_engine_options o = {.device = s->device,
+                            .batch = s->batch,
+                            .threads = (int)s->threads,
+                            .exact = s->exact,
+                            .precision = (sal_precision)s->precision,
+                            .rule = (sal_rule)s->rule,
+                            .lean = s->lean,
+                            .forward_only = s->forward};
     sal_engine *engine;
     sal_plan_info info;
-    int code = CLI_OK;
+    int code = cli_method_options(&o.method, self, &s->method);
+    if (code != CLI_OK)
+        return code;
     const sal_status st = sal_engine_open(&engine, model, &o);
     if (st != SAL_OK)
         return cli_fail_status(self, st);
@@ -156,6 +163,7 @@ int cli_plan(int argc, char **argv)
 {
     int first;
     settings s = {0};
+    cli_method_defaults(&s.method);
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
         return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;

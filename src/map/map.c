@@ -2,6 +2,14 @@
 #include "map/map.h"
 #include "base/memory.h"
 
+void sal_map_options_resolve(sal_map_options *o, const sal_attribution_info *attribution, int64_t height, int64_t width)
+{
+    if (o->sigma_set)
+        return;
+    o->sigma = attribution->layer ? 0.0 : sal_map_default_sigma(height, width);
+    o->sigma_set = 1;
+}
+
 static sal_status check_sides(int64_t height, int64_t width)
 {
     if (height < 1 || width < 1)
@@ -10,32 +18,72 @@ static sal_status check_sides(int64_t height, int64_t width)
     return SAL_OK;
 }
 
-sal_status sal_map_make(float *map, sal_map_stats *stats, const float *gradient, int64_t channels, int64_t height,
-                        int64_t width, const sal_map_options *options)
+/* The sizes of an attribution, and how many pixels it has. */
+static sal_status check_attribution(int64_t *pixels, int64_t channels, int64_t height, int64_t width)
+{
+    sal_status st = SAL_OK;
+    int64_t values;
+    TRY(check_sides(height, width));
+    if (__builtin_mul_overflow(height, width, pixels) || __builtin_mul_overflow(*pixels, channels, &values))
+        return sal_fail(SAL_ERROR_ARGUMENT, "gradient of %lld x %lld x %lld values", (long long)channels,
+                        (long long)height, (long long)width);
+done:
+    return st;
+}
+
+/* Reduced to one value a pixel, and enlarged to the size of the map. */
+static sal_status reduce(float *map, int64_t map_height, int64_t map_width, const float *attribution, int64_t channels,
+                         int64_t height, int64_t width, const sal_map_options *o)
+{
+    sal_status st = SAL_OK;
+    float *small = NULL;
+    int64_t pixels, map_pixels;
+    TRY(check_attribution(&pixels, channels, height, width));
+    TRY(check_attribution(&map_pixels, 1, map_height, map_width));
+    if (height == map_height && width == map_width)
+        return sal_map_reduce(map, attribution, channels, pixels, o->modifier, o->reduce);
+    const sal_placement placement = {.source_height = map_height,
+                                     .source_width = map_width,
+                                     .net_height = height,
+                                     .net_width = width,
+                                     .scale_y = (double)map_height / (double)height,
+                                     .scale_x = (double)map_width / (double)width};
+    TRY(sal_alloc(&small, (size_t)pixels, sizeof *small, "a map"));
+    TRY(sal_map_reduce(small, attribution, channels, pixels, o->modifier, o->reduce));
+    TRY(sal_map_upsample(map, small, &placement));
+done:
+    sal_free(small);
+    return st;
+}
+
+sal_status sal_map_of(float *map, sal_map_stats *stats, int64_t map_height, int64_t map_width, const float *attribution,
+                      int64_t channels, int64_t height, int64_t width, const sal_map_options *options)
 {
     static const sal_map_options defaults = {0};
     sal_status st = SAL_OK;
     sal_map_stats measured;
-    int64_t pixels, values;
     const sal_map_options *o = options ? options : &defaults;
-    if (!map || !gradient)
+    if (!map || !attribution)
         return sal_fail(SAL_ERROR_ARGUMENT, "sal_map_make needs a map and a gradient");
     if ((unsigned)o->normalize > SAL_NORMALIZE_NONE)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown normalisation %d", (int)o->normalize);
-    TRY(check_sides(height, width));
-    if (__builtin_mul_overflow(height, width, &pixels) || __builtin_mul_overflow(pixels, channels, &values))
-        return sal_fail(SAL_ERROR_ARGUMENT, "gradient of %lld x %lld x %lld values", (long long)channels,
-                        (long long)height, (long long)width);
-    TRY(sal_map_reduce(map, gradient, channels, pixels, o->modifier, o->reduce));
-    TRY(sal_map_smooth(map, height, width, o->sigma_set ? o->sigma : sal_map_default_sigma(height, width)));
+    TRY(reduce(map, map_height, map_width, attribution, channels, height, width, o));
+    TRY(sal_map_smooth(map, map_height, map_width,
+                       o->sigma_set ? o->sigma : sal_map_default_sigma(map_height, map_width)));
     if (o->normalize == SAL_NORMALIZE_MINMAX)
-        sal_map_normalize(map, &measured, pixels);
+        sal_map_normalize(map, &measured, map_height * map_width);
     else
-        sal_map_measure(&measured, map, pixels);
+        sal_map_measure(&measured, map, map_height * map_width);
     if (stats)
         *stats = measured;
 done:
     return st;
+}
+
+sal_status sal_map_make(float *map, sal_map_stats *stats, const float *gradient, int64_t channels, int64_t height,
+                        int64_t width, const sal_map_options *options)
+{
+    return sal_map_of(map, stats, height, width, gradient, channels, height, width, options);
 }
 
 sal_status sal_map_colorize(sal_picture *out, const float *map, int64_t height, int64_t width, sal_colormap colormap)

@@ -19,6 +19,10 @@
 sal_status sal_map_reduce(float *map, const float *gradient, int64_t channels, int64_t pixels, sal_modifier modifier,
                           sal_reduce reduce);
 
+/* What the options of a run's maps are where they are not set: sigma, which is 0 for attributions of a layer. */
+void sal_map_options_resolve(sal_map_options *options, const sal_attribution_info *attribution, int64_t height,
+                             int64_t width);
+
 /* Largest sigma that sal_map_smooth takes: enough for any input, and a bound on its time. */
 #define SAL_SIGMA_MAX 10000.0
 

@@ -434,22 +434,43 @@ static void mark_gradients(sal_program *p, const tape *t)
     p->values[p->seed].gradient = 1;
 }
 
-static sal_status backward(tape *t)
+/* To the gradient of node `end`'s output. */
+static sal_status backward(tape *t, int end)
 {
     sal_status st = SAL_OK;
     sal_graph *g = t->graph;
     sal_program *p = t->program;
     TRY(add_value(&p->seed, t, SAL_VALUE_FLOATS, &g->nodes[g->output].shape));
     t->gradients[g->output] = p->seed;
-    for (int i = (int)g->count - 1; i >= 0; i--) {
+    for (int i = (int)g->count - 1; i > end; i--) {
         p->backward_start[i] = (int)p->step_count;
         if (t->gradients[i] >= 0)
             TRY(backward_node(t, i, t->gradients[i]));
     }
-    p->gradient = t->gradients[g->input];
+    for (int i = end; i >= 0; i--)
+        p->backward_start[i] = (int)p->step_count;
+    p->gradient = t->gradients[end];
     mark_gradients(p, t);
     if (p->gradient < 0)
-        st = sal_fail(SAL_ERROR_UNSUPPORTED, "the scores do not depend on the input");
+        st = sal_fail(SAL_ERROR_UNSUPPORTED, "the scores do not depend on %s%s%s",
+                      end == g->input ? "the input" : "layer '", end == g->input ? "" : g->nodes[end].name,
+                      end == g->input ? "" : "'");
+done:
+    return st;
+}
+
+static sal_status add_arrays(tape *t, const sal_program_options *o)
+{
+    sal_status st = SAL_OK;
+    sal_program *p = t->program;
+    for (p->array_count = 0; p->array_count < o->array_count; p->array_count++) {
+        const sal_array_shape like = o->arrays[p->array_count];
+        sal_shape shape = t->graph->nodes[like == SAL_ARRAY_INPUT ? t->graph->input : o->layer].shape;
+        if (like == SAL_ARRAY_LAYER_MAP)
+            shape.dim[1] = 1;
+        TRY(add_value(&p->arrays[p->array_count], t, SAL_VALUE_FLOATS, &shape));
+        p->values[p->arrays[p->array_count]].exact = 1;
+    }
 done:
     return st;
 }
@@ -494,7 +515,7 @@ static void mark_picture(sal_program *p, const sal_graph *g)
                 only_convs = 0;
     p->values[p->input].picture = 1;
     if (p->gradient >= 0) {
-        p->values[p->gradient].picture = 1;
+        p->values[p->gradient].picture = p->layer < 0;
         p->values[p->seed].seed = 1;
     }
     for (size_t v = 0; v < p->value_count; v++)
@@ -508,9 +529,12 @@ sal_status sal_program_differentiate(sal_program *program, const sal_program_opt
     TRY(tape_open(&t, program->graph.count));
     choose_kept(&t);
     TRY(forward(&t));
-    program->seed = program->gradient = -1;
-    if (!options->forward_only)
-        TRY(backward(&t));
+    program->seed = program->gradient = program->layer = -1;
+    if (options->end == SAL_PASS_TO_LAYER)
+        program->layer = t.values[options->layer];
+    if (options->end != SAL_PASS_NOWHERE)
+        TRY(backward(&t, options->end == SAL_PASS_TO_LAYER ? options->layer : program->graph.input));
+    TRY(add_arrays(&t, options));
     mark_picture(program, &program->graph);
 done:
     tape_close(&t);

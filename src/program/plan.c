@@ -46,6 +46,10 @@ static void find_lifetimes(sal_program *p)
     p->values[p->scores].last = end;
     if (p->gradient >= 0)
         p->values[p->gradient].last = p->values[p->seed].last = end;
+    if (p->layer >= 0)
+        p->values[p->layer].last = end;
+    for (int k = 0; k < p->array_count; k++)
+        p->values[p->arrays[k]].last = end;
     for (size_t v = 0; v < p->value_count; v++) {
         sal_value *value = &p->values[v];
         /* Kept to the end, so that one forward pass serves several backward passes. */

@@ -311,18 +311,63 @@ static sal_status check_run(const sal_program *p, int64_t count)
     return SAL_OK;
 }
 
-sal_status sal_program_forward(sal_program *p, float *scores, const float *inputs, int64_t count)
+void *sal_program_address(const sal_program *p, int value)
+{
+    return p->arena + p->values[value].offset;
+}
+
+sal_status sal_program_upload(sal_program *p, int value, const float *host, int64_t count)
 {
     sal_status st = SAL_OK;
     TRY(check_run(p, count));
-    const sal_value *in = &p->values[p->input];
-    TRY(p->backend->upload(p->device, p->arena + in->offset, in, inputs, count, p->batch));
-    if (p->next_inputs == inputs)
+    TRY(p->backend->upload(p->device, sal_program_address(p, value), &p->values[value], host, count, p->batch));
+    if (p->next_inputs == host)
         p->next_inputs = NULL;
+done:
+    return st;
+}
+
+sal_status sal_program_download(sal_program *p, float *host, int value, int64_t count)
+{
+    sal_status st = SAL_OK;
+    TRY(check_run(p, count));
+    TRY(p->backend->download(p->device, host, sal_program_address(p, value), &p->values[value], count));
+done:
+    return st;
+}
+
+sal_status sal_program_copy(sal_program *p, int array, int from, int64_t count)
+{
+    return p->backend->methods->copy(p->device, sal_program_address(p, array), &p->values[array],
+                                     sal_program_address(p, from), &p->values[from], count, count);
+}
+
+static sal_status forward(sal_program *p, float *scores, int64_t count)
+{
+    sal_status st = SAL_OK;
     TRY(run_steps(p, 0, p->forward_count));
     if (scores)
-        TRY(p->backend->download(p->device, scores, p->arena + p->values[p->scores].offset, &p->values[p->scores],
-                                 count));
+        TRY(sal_program_download(p, scores, p->scores, count));
+done:
+    return st;
+}
+
+sal_status sal_program_forward(sal_program *p, float *scores, const float *inputs, int64_t count)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_program_upload(p, p->input, inputs, count));
+    TRY(forward(p, scores, count));
+done:
+    return st;
+}
+
+sal_status sal_program_forward_array(sal_program *p, float *scores, int array, int64_t count)
+{
+    sal_status st = SAL_OK;
+    TRY(check_run(p, count));
+    TRY(p->backend->methods->copy(p->device, sal_program_address(p, p->input), &p->values[p->input],
+                                  sal_program_address(p, array), &p->values[array], count, p->batch));
+    TRY(forward(p, scores, count));
 done:
     return st;
 }
@@ -350,45 +395,17 @@ done:
     return st;
 }
 
-sal_status sal_program_backward(sal_program *p, float *gradients, const float *seeds, int64_t count)
+sal_status sal_program_backward(sal_program *p, const float *seeds, int64_t count)
 {
     sal_status st = SAL_OK;
     int again = 0;
     TRY(check_run(p, count));
-    const sal_value *out = &p->values[p->gradient];
     do {
         TRY(backward(p, seeds, count));
-        if (gradients)
-            TRY(p->backend->download(p->device, gradients, p->arena + out->offset, out, count));
-        if (gradients && p->backend->rescale)
-            TRY(p->backend->rescale(&again, p->device, 0));
+        if (p->backend->rescale)
+            TRY(p->backend->rescale(&again, p->device, sal_program_address(p, p->gradient), &p->values[p->gradient],
+                                    count));
     } while (again);
 done:
     return st;
-}
-
-sal_status sal_program_maps(sal_program *p, float *maps, sal_map_stats *stats, const float *seeds, int64_t count,
-                            const sal_map_options *options)
-{
-    sal_status st = SAL_OK;
-    int again = 0;
-    TRY(check_run(p, count));
-    const sal_value *out = &p->values[p->gradient];
-    do {
-        TRY(backward(p, seeds, count));
-        st = p->backend->maps->make(maps, stats, p->device, p->arena + out->offset, out, count, options);
-        if (st != SAL_OK && st != SAL_ERROR_NUMERIC)
-            goto done;
-        sal_status made = st;
-        TRY(p->backend->rescale(&again, p->device, st == SAL_ERROR_NUMERIC));
-        st = made;
-    } while (again);
-done:
-    return st;
-}
-
-sal_status sal_program_download(sal_program *p, float *gradients, int64_t count)
-{
-    const sal_value *out = &p->values[p->gradient];
-    return p->backend->download(p->device, gradients, p->arena + out->offset, out, count);
 }

@@ -1,5 +1,5 @@
 /* A network compiled for one device and batch: forward steps, backward steps to the
- * input only or none at all, and one planned arena.
+ * input or to a layer only, or none at all, and one planned arena.
  *
  * differentiate.c makes the steps, plan.c the arena, program.c runs them. Nothing here
  * knows of files, pictures or attribution methods: those are loops around a program. */
@@ -15,7 +15,21 @@ typedef struct sal_segment {
     int64_t chunk;
 } sal_segment;
 
-enum { SAL_MAX_SEGMENTS = 4 };
+enum { SAL_MAX_SEGMENTS = 4, SAL_MAX_ARRAYS = 4 };
+
+/* Where the backward pass ends. */
+typedef enum sal_pass_end {
+    SAL_PASS_TO_INPUT,
+    SAL_PASS_TO_LAYER, /* at a node's output, after whatever is fused into it: nothing before it is differentiated */
+    SAL_PASS_NOWHERE   /* there is none: nothing is kept, and no weights are held for a way back */
+} sal_pass_end;
+
+/* Exact values (sal_value.exact) that a method works with, of the arena like all others. */
+typedef enum sal_array_shape {
+    SAL_ARRAY_INPUT,    /* (1, C, H, W) of the input */
+    SAL_ARRAY_LAYER,    /* of the layer's output */
+    SAL_ARRAY_LAYER_MAP /* (1, 1, H, W) of it */
+} sal_array_shape;
 
 typedef struct sal_program {
     const sal_backend *backend;
@@ -33,7 +47,10 @@ typedef struct sal_program {
     int input;    /* values: the pictures, */
     int scores;   /* (1, outputs), */
     int seed;     /* gradient of the scores, (1, outputs), */
-    int gradient; /* and of the pictures; both -1 where there are forward steps alone */
+    int gradient; /* and of the pictures, or of the layer's output; both -1 where there are forward steps alone */
+    int layer;    /* output of the layer where the backward pass ends there, kept to the end; else -1 */
+    int arrays[SAL_MAX_ARRAYS];
+    int array_count;
     void **plans; /* one per step, the back end's */
     sal_needs *needs;
     unsigned char *arena; /* device memory */
@@ -59,7 +76,10 @@ typedef struct sal_program_options {
     sal_rule rule;
     uint64_t max_memory; /* 0: three quarters of what is free */
     int lean;            /* 1: see sal_program; 0: as long as memory allows */
-    int forward_only;    /* 1: nothing is kept, and no weights are held for a way back */
+    sal_pass_end end;
+    int layer; /* node of the graph, of SAL_PASS_TO_LAYER: neither its input nor its output */
+    sal_array_shape arrays[SAL_MAX_ARRAYS];
+    int array_count;
 } sal_program_options;
 
 /* Compiles a graph that went through sal_passes_run. The graph is taken
@@ -68,19 +88,20 @@ typedef struct sal_program_options {
 sal_status sal_program_open(sal_program **out, sal_graph *graph, const sal_program_options *options);
 void sal_program_close(sal_program *program);
 
-/* scores (count, outputs) of inputs (count, C, H, W); count <= batch. The rest of the batch is zeros. */
+/* scores (count, outputs), or NULL, of inputs (count, C, H, W); count <= batch. The rest of the batch is zeros. */
 sal_status sal_program_forward(sal_program *program, float *scores, const float *inputs, int64_t count);
-/* gradients (count, C, H, W), or NULL to leave them on the device, for seeds (count, outputs) = d score / d outputs, of
- * the last forward pass. */
-sal_status sal_program_backward(sal_program *program, float *gradients, const float *seeds, int64_t count);
+/* The same of inputs that a method made: an array of SAL_ARRAY_INPUT. */
+sal_status sal_program_forward_array(sal_program *program, float *scores, int array, int64_t count);
+/* Gradients of seeds (count, outputs) = d score / d outputs, of the last forward pass: value `gradient`. */
+sal_status sal_program_backward(sal_program *program, const float *seeds, int64_t count);
 
-/* The same, and maps from them where they are: only where backend->maps is not NULL. maps (count, H, W) or NULL,
- * stats (count). Overlays of them: backend->maps->overlay. */
-sal_status sal_program_maps(sal_program *program, float *maps, sal_map_stats *stats, const float *seeds, int64_t count,
-                            const sal_map_options *options);
-
-/* Gradients (count, C, H, W) of the last backward pass, which left them on the device. */
-sal_status sal_program_download(sal_program *program, float *gradients, int64_t count);
+/* Values of `count` pictures between the host, row-major (count, shape), and the arena. */
+sal_status sal_program_upload(sal_program *program, int value, const float *host, int64_t count);
+sal_status sal_program_download(sal_program *program, float *host, int value, int64_t count);
+/* An array from a value of the program or from another array. */
+sal_status sal_program_copy(sal_program *program, int array, int from, int64_t count);
+/* Where a value of the whole batch lies, for the back end's rows: input, scores, gradient, layer, arrays. */
+void *sal_program_address(const sal_program *program, int value);
 
 /* Pictures of a later forward run, brought over while the next backward pass runs where the device can; borrowed until
  * then. NULL: there are none after all, which must be said before their memory goes to anything else. */

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* fopencookie */
 #include "results/export.h"
 #include "results/export_internal.h"
+#include "results/store.h"
 
 #include "base/file.h"
 #include "base/json.h"
@@ -23,7 +24,7 @@ static const char *const picture_names[] = {
     "status", "error", "bytes", "width", "height", "predicted", "predicted_score", "predicted_probability", "correct"};
 static const char *const map_names[] = {"rank",     "target",   "score",    "probability",     "map_min",
                                         "map_peak", "map_mean", "flat",     "normalized_mean", "normalized_std",
-                                        "center_x", "center_y", "map_file", "overlay_file"};
+                                        "center_x", "center_y", "map_file", "overlay_file",    "completeness_gap"};
 static const char *const timing_names[] = {"decode_ms", "compute_ms", "encode_ms"};
 
 /* ---- What is read ------------------------------------------------------------ */
@@ -50,6 +51,8 @@ static sal_status open_all(export *e, const sal_export_options *o)
     if (o->timings)
         TRY(sal_sql_prepare(&e->timings, e->sql, "SELECT * FROM timings ORDER BY picture"));
     TRY(find_path_column(e));
+    TRY(sal_store_has_gaps(&row, e->sql, "main"));
+    e->map_columns = row ? MAP_GAP + 1 : MAP_COLUMNS;
     TRY(sal_sql_step(&e->map_row, e->sql, e->maps));
     TRY(sal_sql_step(&e->prediction_row, e->sql, e->predictions));
     TRY(sal_sql_prepare(&option, e->sql, "SELECT value FROM run WHERE key = 'option.top-k'"));
@@ -142,8 +145,8 @@ static void print_header(export *e)
     }
     for (size_t k = 0; k < sizeof picture_names / sizeof *picture_names; k++)
         fprintf(to, ",%s", picture_names[k]);
-    for (size_t k = 0; k < sizeof map_names / sizeof *map_names; k++)
-        fprintf(to, ",%s", map_names[k]);
+    for (int k = MAP_RANK; k < e->map_columns; k++)
+        fprintf(to, ",%s", map_names[k - MAP_RANK]);
     for (int64_t k = 1; k <= e->predictions_kept; k++)
         fprintf(to, ",top%lld,top%lld_score,top%lld_probability", (long long)k, (long long)k, (long long)k);
     for (int k = 0; e->timings && k < 3; k++)
@@ -199,9 +202,9 @@ static sal_status print_csv(export *e, int64_t id)
         }
         print_picture(e);
         if (own)
-            print_columns(e->to, e->maps, MAP_RANK, MAP_COLUMNS);
+            print_columns(e->to, e->maps, MAP_RANK, e->map_columns);
         else
-            for (int k = MAP_RANK; k < MAP_COLUMNS; k++)
+            for (int k = MAP_RANK; k < e->map_columns; k++)
                 fputc(',', e->to);
         fputs(predictions, e->to);
         if (e->timings)
@@ -268,7 +271,7 @@ static sal_status print_json(export *e, int64_t id)
         TRY(export_check_rank(e, "maps", e->maps, maps));
         TRY(export_check_files(e));
         sal_json_begin(&j, NULL, '{');
-        for (int k = MAP_RANK; k < MAP_COLUMNS; k++)
+        for (int k = MAP_RANK; k < e->map_columns; k++)
             put_value(&j, map_names[k - MAP_RANK], e->maps, k);
         sal_json_end(&j, '}');
         TRY(sal_sql_step(&e->map_row, e->sql, e->maps));

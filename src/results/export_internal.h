@@ -20,6 +20,7 @@ typedef struct export
     int map_row;           /* 1: maps stands on a row */
     int prediction_row;
     int64_t predictions_kept;
+    int map_columns; /* MAP_COLUMNS, and one more where there are gaps */
     int path_column; /* of the manifest */
     int64_t picture; /* the last one; -1 at first */
     FILE *to;
@@ -38,7 +39,8 @@ enum {
     MAP_MEAN,
     MAP_FLAT,
     MAP_FILE = 13,
-    MAP_COLUMNS = 15
+    MAP_COLUMNS = 15, /* without the gap of methods that have one */
+    MAP_GAP = MAP_COLUMNS
 };
 
 /* Rows that cannot be, of the picture that e->pictures stands on. All: FORMAT, naming table and picture. */

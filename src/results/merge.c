@@ -129,6 +129,10 @@ done:
 static sal_status copy_rows(merge *m, int64_t index)
 {
     sal_status st = SAL_OK;
+    int gaps;
+    TRY(sal_store_has_gaps(&gaps, &m->sql, "part"));
+    if (index == 0 && gaps)
+        TRY(sal_store_add_gaps(&m->sql));
     if (index == 0)
         TRY(sal_sql_run(&m->sql,
                         "INSERT INTO main.run SELECT key, CASE key WHEN 'shard' THEN '0' WHEN 'shards' THEN '1'"

@@ -19,6 +19,7 @@ typedef struct sal_result_map {
     sal_map_summary summary; /* after normalising */
     const char *map_file;    /* below the run folder, or NULL */
     const char *overlay_file;
+    double gap; /* of completeness; NaN where the method has none */
 } sal_result_map;
 
 typedef struct sal_result {

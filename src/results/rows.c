@@ -1,5 +1,7 @@
 #include "results/rows.h"
 
+#include "results/store.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -11,15 +13,21 @@ sal_status sal_rows_open(sal_rows *s, sal_sql *sql, const sal_dataset *dataset)
         [SAL_ROWS_MAPS] = "INSERT OR REPLACE INTO maps VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
         [SAL_ROWS_TIMINGS] = "INSERT OR REPLACE INTO timings VALUES(?1,?2,?3,?4)",
     };
+    static const char with_gap[] =
+        "INSERT OR REPLACE INTO maps VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)";
     sal_status st = SAL_OK;
     *s = (sal_rows){.sql = sql, .dataset = dataset};
+    TRY(sal_store_has_gaps(&s->gaps, sql, "main"));
     char text[64 + 6 * SAL_MAX_COLUMNS];
     size_t used = (size_t)snprintf(text, sizeof text, "INSERT OR REPLACE INTO manifest VALUES(?1");
     for (int k = 0; k < dataset->column_count; k++)
         used += (size_t)snprintf(text + used, sizeof text - used, ",?%d", k + 2);
     snprintf(text + used, sizeof text - used, ")");
     for (int k = 0; k < SAL_ROWS_TABLES; k++)
-        TRY(sal_sql_prepare(&s->insert[k], sql, texts[k] ? texts[k] : text));
+        TRY(sal_sql_prepare(&s->insert[k], sql,
+                            !texts[k]                       ? text
+                            : k == SAL_ROWS_MAPS && s->gaps ? with_gap
+                                                            : texts[k]));
 done:
     return st;
 }
@@ -94,6 +102,8 @@ static sal_status put_map(sal_rows *s, const sal_result *r, size_t k)
         TRY(sal_sql_bind_real(q, t, 10 + i, (double)summary[i]));
     TRY(sal_sql_bind_text(q, t, 14, m->map_file));
     TRY(sal_sql_bind_text(q, t, 15, m->overlay_file));
+    if (s->gaps)
+        TRY(sal_sql_bind_real(q, t, 16, m->gap));
     TRY(sal_sql_step_done(q, t));
 done:
     return st;

@@ -70,6 +70,26 @@ done:
     return st;
 }
 
+/* As pragma_table_xinfo tells it in COLUMNS_OF. */
+#define GAP_COLUMN ", 'completeness_gap' 'REAL' 0 NULL 0 0"
+
+sal_status sal_store_add_gaps(sal_sql *sql)
+{
+    return sal_sql_run(sql, "ALTER TABLE maps ADD COLUMN completeness_gap REAL");
+}
+
+sal_status sal_store_has_gaps(int *has, sal_sql *sql, const char *schema)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *find = NULL;
+    TRY(sal_sql_prepare(&find, sql, "SELECT 1 FROM pragma_table_info('maps', ?1) WHERE name = 'completeness_gap'"));
+    TRY(sal_sql_bind_text(sql, find, 1, schema));
+    TRY(sal_sql_step(has, sql, find));
+done:
+    sqlite3_finalize(find);
+    return st;
+}
+
 #define OWN_TABLES "'pictures', 'manifest', 'maps', 'predictions', 'timings', 'run', 'sessions'"
 
 /* ---- Are they salmap's? ---------------------------------------------------- */
@@ -130,8 +150,10 @@ static sal_status check_columns(sal_sql *sql, const char *schema, const char *ta
     TRY(columns_of(&wanted, plain, "main", table));
     const size_t length = strlen(wanted);
     const char *more = strncmp(found, wanted, length) == 0 ? found + length : "?";
-    /* The manifest's other columns are the user's, and sessions get those of limits.c once they have limits. */
+    /* The manifest's other columns are the user's, sessions get those of limits.c once they have limits, and maps one
+     * where the method has gaps. */
     const int known = !*more || (strcmp(table, "manifest") == 0 && *more == ',') ||
+                      (strcmp(table, "maps") == 0 && strcmp(more, GAP_COLUMN) == 0) ||
                       (strcmp(table, "sessions") == 0 &&
                        strcmp(more, ", 'max_pixels' 'INTEGER' 0 NULL 0 0, 'max_memory' 'INTEGER' 0 NULL 0 0") == 0);
     if (!known)

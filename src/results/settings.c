@@ -23,5 +23,7 @@ sal_status sal_settings_each(const char *settings,
 
 const char *sal_settings_unsaid(const char *name)
 {
-    return strcmp(name, "overlay-size") == 0 ? "full" : "none";
+    if (strcmp(name, "overlay-size") == 0)
+        return "full";
+    return strcmp(name, "method") == 0 ? "gradient" : "none";
 }

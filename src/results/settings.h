@@ -8,6 +8,9 @@
 sal_status sal_settings_each(const char *settings,
                              sal_status (*visit)(void *context, const char *name, const char *value), void *context);
 
+/* A line that is no option: what the picture was that `baseline` names. */
+#define SAL_SETTINGS_BASELINE_SHA256 "baseline-sha256"
+
 /* What an option meant where a run has no line of it: the word that says so, or "none". Runs of before have fewer. */
 const char *sal_settings_unsaid(const char *name);
 

@@ -77,6 +77,8 @@ static sal_status make_or_check(sal_store *s, const sal_run *run)
         TRY(sal_store_check_run(&s->sql, run));
     } else {
         TRY(sal_store_make_tables(&s->sql, s->dataset));
+        if (strstr(run->settings, "method integrated-gradients\n"))
+            TRY(sal_store_add_gaps(&s->sql));
         TRY(sal_store_write_run(&s->sql, run, s->dataset->count));
     }
     TRY(sal_sql_run(&s->sql, "COMMIT"));

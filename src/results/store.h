@@ -62,6 +62,9 @@ sal_status sal_store_keep_top(sal_store *store, int64_t n, const char *folder, c
 #define SAL_STORE_ALONE "PRAGMA locking_mode = EXCLUSIVE"
 /* The tables, in a database that has none. */
 sal_status sal_store_make_tables(sal_sql *sql, const sal_dataset *dataset);
+/* Maps have one more column, completeness_gap, where the method has gaps: adds it, or says whether it is there. */
+sal_status sal_store_add_gaps(sal_sql *sql);
+sal_status sal_store_has_gaps(int *has, sal_sql *sql, const char *schema);
 /* Are the tables those of salmap, and the pages sound? schema: "main", or "part" of what was attached.
  * Errors: FORMAT (names the table). */
 sal_status sal_store_check_tables(sal_sql *sql, const char *schema);

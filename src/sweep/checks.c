@@ -1,7 +1,7 @@
 /* What would be wrong with every picture is found before the first. */
 #include "sweep/pipeline.h"
 
-#include "api/device_maps.h"
+#include "api/attribute.h"
 #include "api/identity.h"
 #include "base/memory.h"
 #include "image/preprocess.h"

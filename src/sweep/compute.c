@@ -1,7 +1,8 @@
 /* What a worker does: batches together, and results apart. */
 #include "sweep/pipeline.h"
 
-#include "api/device_maps.h"
+#include "api/attribute.h"
+#include "api/identity.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -21,8 +22,8 @@ sal_status sal_worker_open(sal_worker *w, sal_pipeline *p, sal_engine *engine)
     w->batch = plan.batch;
     w->device_maps = sal_engine_makes_maps(engine);
     const size_t maps = p->options->top > 0 ? (size_t)p->options->top : 1, batch = (size_t)w->batch;
-    TRY(sal_size_mul(&all, p->elements, maps, "gradients"));
-    TRY(sal_size_mul(&all, all, batch, "gradients"));
+    TRY(sal_size_mul(&all, p->attribution_elements, maps, "attributions"));
+    TRY(sal_size_mul(&all, all, batch, "attributions"));
     TRY(sal_size_mul(&scores, (size_t)p->model.outputs, batch, "scores"));
     for (int k = 0; k < 2; k++) {
         TRY(sal_alloc(&w->batches[k].pictures, batch, sizeof *w->batches[k].pictures, "a batch"));
@@ -30,7 +31,9 @@ sal_status sal_worker_open(sal_worker *w, sal_pipeline *p, sal_engine *engine)
             TRY(sal_alloc(&w->batches[k].inputs, p->elements * batch, sizeof(float), "inputs"));
     }
     if (!w->device_maps || p->options->save_gradient)
-        TRY(sal_alloc(&w->gradients, all, sizeof(float), "gradients"));
+        TRY(sal_alloc(&w->attributions, all, sizeof(float), "attributions"));
+    if (sal_engine_get_options(engine)->method.baseline != SAL_BASELINE_ZERO)
+        TRY(sal_alloc(&w->baselines, p->elements * batch, sizeof(float), "baselines"));
     if (w->device_maps) {
         TRY(sal_alloc(&w->map_values, maps * batch * p->pixels, sizeof(float), "maps"));
         TRY(sal_alloc(&w->stats, maps * batch, sizeof *w->stats, "maps"));
@@ -40,6 +43,7 @@ sal_status sal_worker_open(sal_worker *w, sal_pipeline *p, sal_engine *engine)
         TRY(sal_alloc(&w->probabilities, scores, sizeof(float), "probabilities"));
     TRY(sal_alloc(&w->chosen, maps * batch, sizeof *w->chosen, "targets"));
     TRY(sal_alloc(&w->chosen_scores, maps * batch, sizeof(float), "targets"));
+    TRY(sal_alloc(&w->gaps, maps * batch, sizeof *w->gaps, "targets"));
     TRY(sal_alloc(&w->targets, maps * batch, sizeof *w->targets, "targets"));
 done:
     return st;
@@ -51,7 +55,9 @@ void sal_worker_close(sal_worker *w)
         sal_free(w->batches[k].pictures);
         sal_free(w->batches[k].inputs);
     }
-    sal_free(w->gradients);
+    sal_free(w->attributions);
+    sal_free(w->baselines);
+    sal_free(w->gaps);
     sal_free(w->map_values);
     sal_free(w->stats);
     sal_free(w->scores);
@@ -95,13 +101,15 @@ static sal_slot *slot_of(const sal_worker *w, int64_t number)
     return sal_ring_slot(&w->pipeline->ring, w->batches[w->turn].pictures[number]);
 }
 
-/* The maps of target number `each` of all pictures of the job are on the device. */
-static sal_status draw_all(void *context, int64_t each)
+/* The maps of target number `each` of n pictures of the batch from number `from` on, and what is drawn of them. */
+static sal_status map_all(sal_worker *w, int64_t each, int64_t from, int64_t n)
 {
     sal_status st = SAL_OK;
-    sal_worker *w = context;
-    for (int64_t i = 0; i < w->count; i++)
-        TRY(draw(w, slot_of(w, w->first + i), each, i));
+    const size_t at = (size_t)(each * n);
+    TRY(sal_engine_maps(w->engine, w->map_values + at * w->pipeline->pixels, w->stats + at, n,
+                        &w->pipeline->map_options));
+    for (int64_t i = 0; i < n; i++)
+        TRY(draw(w, slot_of(w, from + i), each, i));
     TRY(sal_engine_finish_maps(w->engine));
 done:
     return st;
@@ -111,7 +119,7 @@ static void gather(const sal_worker *w, const sal_batch *b)
 {
     const size_t elements = w->pipeline->elements;
     for (int64_t i = 0; i < b->count; i++)
-        memcpy(b->inputs + (size_t)i * elements, sal_ring_slot(&w->pipeline->ring, b->pictures[i])->data,
+        memcpy(b->inputs + (size_t)i * elements, sal_ring_slot(&w->pipeline->ring, b->pictures[i])->input,
                elements * sizeof(float));
 }
 
@@ -129,26 +137,45 @@ static void set_targets(const sal_worker *w, int64_t from, int64_t n)
     }
 }
 
+static sal_status make_baselines(const sal_worker *w, int64_t from, int64_t n)
+{
+    sal_status st = SAL_OK;
+    const sal_pipeline *p = w->pipeline;
+    for (int64_t i = 0; i < n; i++) {
+        const sal_slot *slot = slot_of(w, from + i);
+        TRY(sal_baseline_make(w->baselines + (size_t)i * p->elements, slot->input, &slot->placement, &p->baseline));
+    }
+done:
+    return st;
+}
+
 /* Runs n pictures of the batch from number `from` on. */
 static sal_status run(sal_worker *w, int64_t from, int64_t n)
 {
+    sal_status st = SAL_OK;
     sal_pipeline *p = w->pipeline;
     set_targets(w, from, n);
+    if (w->baselines)
+        TRY(make_baselines(w, from, n));
     const sal_gradient_job job = {.inputs = w->batches[w->turn].inputs + (size_t)from * p->elements,
+                                  .baselines = w->baselines,
                                   .count = n,
                                   .targets = w->targets,
                                   .each = p->ring.maps,
-                                  .gradients = w->gradients,
                                   .scores = w->scores,
                                   .chosen = w->chosen,
-                                  .chosen_scores = w->chosen_scores};
-    if (!w->device_maps)
-        return sal_engine_run(w->engine, &job);
-    const sal_attribution_maps device = {
-        .options = &p->options->map, .maps = w->map_values, .stats = w->stats, .made = draw_all, .context = w};
-    w->first = from;
-    w->count = n;
-    return sal_engine_device_maps(w->engine, &job, &device);
+                                  .chosen_scores = w->chosen_scores,
+                                  .gaps = w->gaps};
+    TRY(sal_engine_begin(w->engine, &job));
+    for (int64_t each = 0; each < job.each; each++) {
+        TRY(sal_engine_attribute(w->engine, &job, each));
+        if (w->attributions)
+            TRY(sal_engine_download(w->engine, w->attributions + (size_t)(each * n) * p->attribution_elements, n));
+        if (w->device_maps)
+            TRY(map_all(w, each, from, n));
+    }
+done:
+    return st;
 }
 
 /* The best outputs in order, as many as the ring keeps. */
@@ -185,8 +212,10 @@ static void store(sal_worker *w, int64_t from, int64_t n)
             map->target = w->chosen[at];
             map->score = w->chosen_scores[at];
             map->probability = probabilities && map->target >= 0 ? probabilities[map->target] : NAN;
-            if (w->gradients)
-                memcpy(sal_pipeline_gradient(p, slot, k), w->gradients + at * p->elements, p->elements * sizeof(float));
+            map->gap = w->gaps[at];
+            if (w->attributions)
+                memcpy(sal_pipeline_attribution(p, slot, k), w->attributions + at * p->attribution_elements,
+                       p->attribution_elements * sizeof(float));
             if (w->device_maps) {
                 memcpy(slot->data + (size_t)k * p->pixels, w->map_values + at * p->pixels, p->pixels * sizeof(float));
                 map->stats = w->stats[at];

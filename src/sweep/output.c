@@ -62,8 +62,12 @@ static void write_note(char *note, const sal_explain_map *m, const sal_output_jo
             (size_t)snprintf(note, NOTE_SIZE, "%s %.5g", isfinite(m->probability) ? unit : "value", (double)m->score);
     if (isfinite(m->probability) && t->score == SAL_SCORE_LOGIT)
         used += (size_t)snprintf(note + used, NOTE_SIZE - used, "   probability %.3g", (double)m->probability);
-    snprintf(note + used, NOTE_SIZE - used, m->stats.flat ? "   flat map" : "   peak gradient %.3g",
-             (double)m->stats.peak);
+    const int is_gradient = strcmp(job->attribution->method, "gradient") == 0;
+    if (m->stats.flat)
+        snprintf(note + used, NOTE_SIZE - used, "   flat map");
+    else
+        snprintf(note + used, NOTE_SIZE - used, "   peak %s %.3g", is_gradient ? "gradient" : job->attribution->method,
+                 (double)m->stats.peak);
 }
 
 static sal_status write_figure(const char *path, const sal_explain_map *m, const display *d, const sal_output_job *job,
@@ -135,18 +139,19 @@ static sal_status write_file(sal_output_file file, sal_output *out, const float 
                              const sal_output_job *job)
 {
     const sal_placement *p = job->placement;
-    const int64_t shape[3] = {job->channels, p->net_height, p->net_width};
+    const sal_attribution_info *a = job->attribution;
+    const int64_t shape[2] = {p->net_height, p->net_width}, attribution[3] = {a->channels, a->height, a->width};
     const char *path = out->paths[file];
     const sal_overlay_style style = sal_output_style(job->options);
     switch (file) {
     case SAL_FILE_MAP: return write_colours(path, &out->colours[file], NULL, d, job, &style);
     case SAL_FILE_OVERLAY:
     case SAL_FILE_OVERLAY_JPEG: return write_colours(path, &out->colours[SAL_FILE_OVERLAY], job->shown, d, job, &style);
-    case SAL_FILE_NPY: return sal_npy_write(path, map, shape + 1, 2);
-    case SAL_FILE_NPZ: return sal_npz_write(path, "map", map, shape + 1, 2);
+    case SAL_FILE_NPY: return sal_npy_write(path, map, shape, 2);
+    case SAL_FILE_NPZ: return sal_npz_write(path, "map", map, shape, 2);
     case SAL_FILE_PNG16: return write_png16(path, d, p);
     case SAL_FILE_FIGURE: return write_figure(path, &out->map, d, job, &style);
-    case SAL_FILE_GRADIENT: return sal_npy_write(path, job->gradient, shape, 3);
+    case SAL_FILE_GRADIENT: return sal_npy_write(path, job->values, attribution, 3);
     case SAL_FILE_COUNT: break;
     }
     return SAL_OK;
@@ -190,7 +195,9 @@ sal_status sal_output_write(sal_output *out, const sal_output_job *job)
     TRY(sal_size_mul(&pixels, (size_t)p->net_height, (size_t)p->net_width, "a map"));
     if (!map) {
         TRY(sal_alloc(&owned, pixels, sizeof *owned, "a map"));
-        TRY(sal_map_make(owned, &out->map.stats, job->gradient, job->channels, p->net_height, p->net_width, &o->map));
+        const sal_attribution_info *a = job->attribution;
+        TRY(sal_map_of(owned, &out->map.stats, p->net_height, p->net_width, job->values, a->channels, a->height,
+                       a->width, job->map_options));
         map = owned;
     }
     TRY(display_make(&d, map, &out->map.stats, pixels, o->map.normalize == SAL_NORMALIZE_MINMAX));

@@ -13,12 +13,13 @@ typedef struct sal_output_job {
     size_t picture; /* its number, for the layout */
     const char *picture_path;
     const char *stem;
-    int64_t number;        /* of the map, from 0 */
-    const float *gradient; /* (channels, placement's net_height, net_width); may be NULL where map is given */
-    const float *map;      /* made already, with its stats; or NULL */
-    int64_t channels;
-    int64_t outputs;          /* of the model */
-    const sal_picture *shown; /* the picture as 8-bit RGB */
+    int64_t number;                          /* of the map, from 0 */
+    const sal_attribution_info *attribution; /* its shape, and */
+    const float *values;                     /* itself; may be NULL where map is given */
+    const sal_map_options *map_options;      /* resolved */
+    const float *map;                        /* made already, with its stats; or NULL */
+    int64_t outputs;                         /* of the model */
+    const sal_picture *shown;                /* the picture as 8-bit RGB */
     const sal_placement *placement;
 } sal_output_job;
 

@@ -1,7 +1,8 @@
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "sweep/pipeline.h"
 
-#include "api/device_maps.h"
+#include "api/attribute.h"
+#include "api/identity.h"
 #include "base/memory.h"
 #include "image/image.h"
 #include "image/preprocess.h"
@@ -37,13 +38,19 @@ static size_t thread_count(void)
     return n > MAX_THREADS ? MAX_THREADS : n;
 }
 
+static int keeps_attributions(const sal_pipeline *p)
+{
+    return !p->device_maps || p->options->save_gradient;
+}
+
 /* Slots for as many pictures as keep every worker busy. */
 static sal_status open_ring(sal_pipeline *p, size_t count)
 {
     sal_status st = SAL_OK;
     const size_t maps = p->options->top > 0 ? (size_t)p->options->top : 1;
-    size_t data, slots = 0;
-    TRY(sal_size_mul(&data, p->elements, maps, "gradients"));
+    size_t data = 0, slots = 0;
+    if (keeps_attributions(p))
+        TRY(sal_size_mul(&data, p->attribution_elements, maps, "attributions"));
     if (p->device_maps)
         data += maps * p->pixels;
     for (size_t k = 0; k < p->worker_count; k++)
@@ -51,12 +58,51 @@ static sal_status open_ring(sal_pipeline *p, size_t count)
     size_t predictions = p->job->predictions > 1 ? p->job->predictions : 1;
     if (predictions > (size_t)p->model.outputs)
         predictions = (size_t)p->model.outputs;
-    TRY(sal_ring_init(&p->ring, slots < count ? slots : count, count, data, (int64_t)maps, predictions));
+    TRY(sal_ring_init(&p->ring, slots < count ? slots : count, count, p->elements, data, (int64_t)maps, predictions));
     p->ring.alone = count - p->job->alone;
     p->ring.most_decoding = p->threads - 1;
     /* However much one picture may take: no more in flight than there is. */
     const uint64_t free_memory = sal_picture_default_memory(), most = p->limits.max_memory;
     p->ring.max_reserved = (most < free_memory ? most : free_memory) / 2;
+done:
+    return st;
+}
+
+/* The picture that every path begins at. */
+static sal_status read_baseline(sal_pipeline *p, const char *path)
+{
+    sal_status st = SAL_OK;
+    sal_picture picture = {0};
+    sal_placement placement;
+    TRY(sal_alloc(&p->baseline_file, p->elements, sizeof(float), "the baseline"));
+    TRY(sal_picture_read(&picture, path, &p->limits));
+    st = sal_preprocess_apply(p->baseline_file, &placement, &picture, &p->options->preprocess, p->model.channels,
+                              p->model.height, p->model.width);
+    if (st != SAL_OK)
+        st = sal_fail_in(st, "%s", path);
+    p->baseline.file = p->baseline_file;
+done:
+    sal_picture_clear(&picture);
+    return st;
+}
+
+/* What the method says of attributions and maps. */
+static sal_status prepare_method(sal_pipeline *p, const sal_engine *engine)
+{
+    sal_status st = SAL_OK;
+    const sal_method_options *method = &sal_engine_get_options(engine)->method;
+    TRY(sal_engine_get_attribution(&p->attribution, engine));
+    TRY(sal_size_mul(&p->attribution_elements, (size_t)p->attribution.channels,
+                     (size_t)(p->attribution.height * p->attribution.width), "attributions"));
+    p->map_options = p->options->map;
+    sal_map_options_resolve(&p->map_options, &p->attribution, p->model.height, p->model.width);
+    p->baseline = (sal_baseline_plan){.kind = method->baseline,
+                                      .preprocess = &p->options->preprocess,
+                                      .channels = p->model.channels,
+                                      .height = p->model.height,
+                                      .width = p->model.width};
+    if (method->baseline == SAL_BASELINE_FILE)
+        TRY(read_baseline(p, method->baseline_file));
 done:
     return st;
 }
@@ -73,6 +119,7 @@ static sal_status prepare(sal_pipeline *p, sal_engine *const *engines, size_t en
     p->threads = thread_count();
     p->pixels = (size_t)(p->model.height * p->model.width);
     TRY(sal_size_mul(&p->elements, (size_t)p->model.channels, p->pixels, "inputs"));
+    TRY(prepare_method(p, engines[0]));
     TRY(sal_alloc(&p->workers, engine_count, sizeof *p->workers, "workers"));
     for (p->worker_count = 0; p->worker_count < engine_count; p->worker_count++) {
         st = sal_worker_open(&p->workers[p->worker_count], p, engines[p->worker_count]);
@@ -93,14 +140,15 @@ static void release(sal_pipeline *p)
     for (size_t k = 0; k < p->worker_count; k++)
         sal_worker_close(&p->workers[k]);
     sal_free(p->workers);
+    sal_free(p->baseline_file);
 }
 
-float *sal_pipeline_gradient(const sal_pipeline *p, const sal_slot *slot, int64_t map)
+float *sal_pipeline_attribution(const sal_pipeline *p, const sal_slot *slot, int64_t map)
 {
-    if (p->device_maps && !p->options->save_gradient)
+    if (!keeps_attributions(p))
         return NULL;
-    size_t before = p->device_maps ? (size_t)p->ring.maps * p->pixels : 0;
-    return slot->data + before + (size_t)map * p->elements;
+    const size_t before = p->device_maps ? (size_t)p->ring.maps * p->pixels : 0;
+    return slot->data + before + (size_t)map * p->attribution_elements;
 }
 
 /* ---- How it goes --------------------------------------------------------- */

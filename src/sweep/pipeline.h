@@ -4,6 +4,7 @@
 #ifndef SAL_SWEEP_PIPELINE_H
 #define SAL_SWEEP_PIPELINE_H
 
+#include "sweep/baseline.h"
 #include "sweep/ring.h"
 
 typedef struct sal_pipeline sal_pipeline;
@@ -65,9 +66,9 @@ typedef struct sal_worker {
     int device_maps; /* 1: the engine's device makes maps and overlays; slots hold maps, then gradients if wanted */
     sal_batch batches[2]; /* the one being computed, and the next where the device fetches ahead */
     int turn;             /* which of them is computed */
-    int64_t first;        /* while computing: number in the batch of the first picture of the present job, */
-    int64_t count;        /* and how many it has */
-    float *gradients;     /* (maps, batch, C, H, W), or NULL where they stay on the device */
+    float *attributions;  /* (maps, batch, of their shape), or NULL where they stay on the device */
+    float *baselines;     /* (batch, C, H, W), or NULL where there are none */
+    double *gaps;         /* (maps, batch) */
     float *map_values;    /* (maps, batch, H, W), or NULL where the host makes maps */
     sal_map_stats *stats; /* (maps, batch), likewise */
     float *scores;        /* (batch, outputs) */
@@ -91,11 +92,16 @@ struct sal_pipeline {
     double processor_begin; /* and of processor time */
     double looked;          /* when look was called last */
     sal_model_info model;
-    const sal_model *described; /* the model itself */
-    size_t elements;            /* of one input: C * H * W */
-    size_t pixels;              /* H * W */
-    int device_maps;            /* of all engines alike */
-    size_t threads;             /* that decode and encode */
+    const sal_model *described;       /* the model itself */
+    size_t elements;                  /* of one input: C * H * W */
+    size_t pixels;                    /* H * W */
+    sal_attribution_info attribution; /* of all engines alike, */
+    size_t attribution_elements;      /* and how many floats that is */
+    sal_map_options map_options;      /* of the options, with what the method has them be */
+    sal_baseline_plan baseline;
+    float *baseline_file; /* what the plan's file points to, or NULL */
+    int device_maps;      /* of all engines alike */
+    size_t threads;       /* that decode and encode */
     sal_ring ring;
     sal_worker *workers;
     size_t worker_count;
@@ -118,7 +124,7 @@ double sal_pipeline_now(void);
 /* Adds to the time that a stage's threads were at work since `begin`; returns it in milliseconds. */
 double sal_pipeline_count(sal_pipeline *p, sal_stage stage, double begin);
 
-/* Where a slot keeps the gradient of a map, or NULL where it stayed on the device. */
-float *sal_pipeline_gradient(const sal_pipeline *p, const sal_slot *slot, int64_t map);
+/* Where a slot keeps the attribution of a map, or NULL where it stayed on the device. */
+float *sal_pipeline_attribution(const sal_pipeline *p, const sal_slot *slot, int64_t map);
 
 #endif

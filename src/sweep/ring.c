@@ -6,7 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t data_count, int64_t maps, size_t predictions)
+sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t input_count, size_t data_count, int64_t maps,
+                         size_t predictions)
 {
     sal_status st = SAL_OK;
     memset(ring, 0, sizeof *ring);
@@ -25,6 +26,7 @@ sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t data_
     TRY(sal_alloc(&ring->slots, size, sizeof *ring->slots, "pictures in flight"));
     TRY(sal_alloc(&ring->returned, size, sizeof *ring->returned, "pictures in flight"));
     for (size_t i = 0; i < size; i++) {
+        TRY(sal_alloc(&ring->slots[i].input, input_count, sizeof(float), "pictures in flight"));
         TRY(sal_alloc(&ring->slots[i].data, data_count, sizeof(float), "pictures in flight"));
         TRY(sal_alloc(&ring->slots[i].outputs, (size_t)maps, sizeof(sal_output), "pictures in flight"));
         TRY(sal_alloc(&ring->slots[i].predictions, predictions, sizeof(sal_prediction), "pictures in flight"));
@@ -41,6 +43,7 @@ void sal_ring_clear(sal_ring *ring)
         sal_slot *slot = &ring->slots[i];
         if (slot->outputs)
             sal_slot_reset(slot, ring->maps);
+        sal_free(slot->input);
         sal_free(slot->data);
         sal_free(slot->outputs);
         sal_free(slot->predictions);

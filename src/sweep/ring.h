@@ -26,7 +26,8 @@ typedef struct sal_slot {
     sal_slot_state state;
     sal_status status;
     char error[SAL_SLOT_ERROR_SIZE];
-    float *data;                 /* the network's input; after computing, the gradients of its targets */
+    float *input;                /* the network's, (C, H, W) */
+    float *data;                 /* of each target: its map where a device made it, then its attribution if wanted */
     sal_picture shown;           /* 8-bit RGB */
     size_t bytes;                /* of shown */
     uint64_t reserved;           /* memory that it takes now, in bytes */
@@ -65,8 +66,9 @@ typedef struct sal_ring {
     int stopped;
 } sal_ring;
 
-/* A ring of `size` slots with data_count floats each, for one thread that decodes at a time. Errors: LIMIT, MEMORY. */
-sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t data_count, int64_t maps,
+/* A ring of `size` slots with input_count and data_count floats each, for one thread that decodes at a time. Errors:
+ * LIMIT, MEMORY. */
+sal_status sal_ring_init(sal_ring *ring, size_t size, size_t count, size_t input_count, size_t data_count, int64_t maps,
                          size_t predictions);
 void sal_ring_clear(sal_ring *ring); /* after a successful init only */
 

@@ -1,13 +1,16 @@
 #include "sweep/settings.h"
 
+#include "api/attribute.h"
 #include "api/identity.h"
 #include "base/plain_locale.h"
 #include "base/text.h"
 #include "image/preprocess.h"
 #include "map/map.h"
+#include "results/settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The word of an option's value, or NULL beyond the list. */
 #define WORD(words, value) ((size_t)(value) < sizeof(words) / sizeof *(words) ? (words)[value] : NULL)
@@ -81,21 +84,70 @@ static void print_network(FILE *to, const sal_model_options *o, int *bad)
         fprintf(to, "input-size %lldx%lld\n", (long long)o->height, (long long)o->width);
 }
 
+static const char *const quadratures[] = {"gauss-legendre", "trapezoid"};
+static const char *const baselines[] = {"zero", "black", "white", "mean", "blur"};
+
+/* A path may be of another picture tomorrow: what it holds is said, too. */
+static void print_baseline(FILE *to, const sal_method_options *o, int *bad)
+{
+    char sha256[SAL_DIGEST_SIZE] = "";
+    sal_digest *digest = NULL;
+    if (o->baseline != SAL_BASELINE_FILE) {
+        print_word(to, "baseline", WORD(baselines, o->baseline), bad);
+        return;
+    }
+    print_word(to, "baseline", o->baseline_file, bad);
+    *bad |= sal_digest_open(&digest) != SAL_OK || sal_digest_add_file(digest, o->baseline_file) != SAL_OK ||
+            sal_digest_finish(sha256, digest) != SAL_OK;
+    sal_digest_close(digest);
+    print_word(to, SAL_SETTINGS_BASELINE_SHA256, sha256, bad);
+}
+
+/* Plain gradients have no line: see sal_settings_unsaid. */
+static void print_method(FILE *to, const sal_engine *engine, int *bad)
+{
+    const sal_method_options *o = sal_engine_get_method(engine);
+    sal_attribution_info info;
+    const unsigned has = sal_engine_method_has(engine);
+    *bad |= sal_engine_get_attribution(&info, engine) != SAL_OK;
+    if (*bad || strcmp(info.method, sal_settings_unsaid("method")) == 0)
+        return;
+    print_word(to, "method", info.method, bad);
+    if (has & SAL_METHOD_SAMPLES) {
+        fprintf(to, "samples %lld\n", (long long)o->samples);
+        print_number(to, "noise", o->noise);
+        fprintf(to, "seed %llu\n", (unsigned long long)o->seed);
+    }
+    if (has & SAL_METHOD_PATH) {
+        fprintf(to, "steps %lld\n", (long long)o->steps);
+        print_word(to, "quadrature", WORD(quadratures, o->quadrature), bad);
+        print_baseline(to, &sal_engine_get_options(engine)->method, bad);
+    }
+    if (has & SAL_METHOD_LAYER)
+        print_word(to, "cam-layer", info.layer, bad);
+}
+
 static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *engine, int *bad)
 {
-    const sal_map_options *m = &o->explain.map;
+    sal_map_options map = o->explain.map;
+    const sal_map_options *m = &map;
+    sal_attribution_info attribution;
     const sal_engine_options *e = sal_engine_get_options(engine);
     sal_model_info info;
     *bad |= sal_model_get_info(&info, sal_engine_model(engine)) != SAL_OK;
+    *bad |= sal_engine_get_attribution(&attribution, engine) != SAL_OK;
+    if (!*bad)
+        sal_map_options_resolve(&map, &attribution, info.height, info.width);
     print_network(to, sal_model_get_options(sal_engine_model(engine)), bad);
     print_target(to, &o->explain, bad);
     print_word(to, "score", WORD(scores, o->explain.target.score), bad);
+    print_method(to, engine, bad);
     print_word(to, "rule", WORD(rules, e->rule), bad);
     print_word(to, "precision", WORD(precisions, e->precision), bad);
     print_word(to, "exact", e->exact ? "yes" : "no", bad);
     print_word(to, "modifier", WORD(modifiers, m->modifier), bad);
     print_word(to, "reduce", WORD(reductions, m->reduce), bad);
-    print_number(to, "sigma", m->sigma_set ? m->sigma : sal_map_default_sigma(info.height, info.width));
+    print_number(to, "sigma", m->sigma);
     print_word(to, "normalize", WORD(normalizations, m->normalize), bad);
     print_word(to, "colormap", sal_colormap_name(o->explain.colormap), bad);
     print_number(to, "alpha", o->explain.alpha_set || o->explain.alpha > 0.0 ? o->explain.alpha : 0.5);

@@ -151,6 +151,7 @@ static sal_result_map map_of(const sal_sweep_state *s, const sal_output *out)
     sal_result_map map = {.target = m->target,
                           .score = m->score,
                           .probability = m->probability,
+                          .gap = m->gap,
                           .stats = m->stats,
                           .summary = out->summary};
     for (size_t k = 0; k < sizeof formats / sizeof *formats; k++)

@@ -88,7 +88,7 @@ static sal_status decode(sal_pipeline *p, sal_slot *slot, size_t number)
     slot->bytes = 0;
     TRY(sal_picture_read_through(&picture, &size, path, &p->limits, &gate));
     slot->file_bytes = (int64_t)size;
-    st = sal_preprocess_apply(slot->data, &slot->placement, &picture, &p->options->preprocess, m->channels, m->height,
+    st = sal_preprocess_apply(slot->input, &slot->placement, &picture, &p->options->preprocess, m->channels, m->height,
                               m->width);
     slot->drawn = slot->placement;
     if (st == SAL_OK && (p->job->layout.files & (SAL_FILES_OVERLAY | SAL_FILE_BIT(SAL_FILE_FIGURE))))
@@ -131,13 +131,14 @@ static sal_status encode(sal_pipeline *p, sal_slot *slot, size_t picture)
                           .picture = j->rows ? j->rows[picture] : picture,
                           .picture_path = p->paths[picture],
                           .stem = j->stems[picture],
-                          .channels = p->model.channels,
+                          .attribution = &p->attribution,
+                          .map_options = &p->map_options,
                           .outputs = p->model.outputs,
                           .shown = &slot->shown,
                           .placement = &slot->drawn};
     for (job.number = 0; job.number < p->ring.maps; job.number++) {
         job.map = p->device_maps ? slot->data + (size_t)job.number * p->pixels : NULL;
-        job.gradient = sal_pipeline_gradient(p, slot, job.number);
+        job.values = sal_pipeline_attribution(p, slot, job.number);
         st = sal_output_write(&slot->outputs[job.number], &job);
         /* Failures to write name their file, the others the picture. */
         slot->unwritten = st == SAL_ERROR_IO;

@@ -162,7 +162,13 @@ static sal_status reserve(sal_device *device, const sal_value *input, int64_t ba
 
 static const char *name_of(const sal_value *v)
 {
-    return v->seed ? "seeds" : v->picture ? v->gradient ? "gradients" : "pictures" : "scores";
+    if (v->exact)
+        return "array";
+    return v->seed              ? "seeds"
+           : v->gradient        ? "gradients"
+           : v->picture         ? "pictures"
+           : v->shape.rank == 4 ? "layer"
+                                : "scores";
 }
 
 static sal_status upload(sal_device *device, void *memory, const sal_value *value, const float *host, int64_t pictures,
@@ -204,28 +210,78 @@ static sal_status repeat(sal_device *device, int slot, sal_enqueue *enqueue, voi
     return enqueue(context);
 }
 
-static sal_status rescale(int *again, sal_device *device, int failed)
+static sal_status rescale(int *again, sal_device *device, const void *gradient, const sal_value *value,
+                          int64_t pictures)
 {
     (void)device;
     *again = fake.rescales > 0;
     fake.rescales -= *again;
-    note("rescale %d\n", failed);
+    fake.rescaled = gradient;
+    note("rescale %s %ld\n", name_of(value), (long)pictures);
     return SAL_OK;
 }
 
-static sal_status make_maps(float *maps, sal_map_stats *stats, sal_device *device, const void *gradient,
-                            const sal_value *value, int64_t pictures, const sal_map_options *options)
+/* ---- What methods repeat ------------------------------------------------ */
+
+static sal_status copy(sal_device *device, void *to, const sal_value *to_value, const void *from,
+                       const sal_value *from_value, int64_t pictures, int64_t batch)
 {
     (void)device;
-    cr_expect(gradient && options);
-    fake.maps_of = gradient;
-    note("maps of %s %ld\n", name_of(value), (long)pictures);
-    if (maps)
-        maps[0] = (float)fake.maps_made;
-    stats[0].peak = (float)fake.maps_made;
-    sal_status st = fake.maps_status[fake.maps_made++ % 4];
-    return st == SAL_OK ? st : sal_fail(st, "no map");
+    cr_expect(to && from && (to_value->exact || from_value->exact));
+    if (pictures == 0)
+        note("clear %s %ld\n", name_of(to_value), (long)batch);
+    else
+        note("copy %s to %s %ld of %ld\n", name_of(from_value), name_of(to_value), (long)pictures, (long)batch);
+    return SAL_OK;
 }
+
+static sal_status perturb(sal_device *device, void *to, const void *x, const sal_value *value, const sal_noise *noises,
+                          uint32_t sample, int64_t pictures)
+{
+    (void)device;
+    cr_expect(to && x && to != x && value->exact);
+    note("perturb %ld, sample %u, deviation %g\n", (long)pictures, sample, (double)noises[0].deviation);
+    return SAL_OK;
+}
+
+static sal_status between(sal_device *device, void *to, const void *from, const void *x, const sal_value *value,
+                          float t, int64_t pictures)
+{
+    (void)device;
+    cr_expect(to && x && value->exact);
+    note("between %s and x %ld at %.3f\n", from ? "baseline" : "zeros", (long)pictures, (double)t);
+    return SAL_OK;
+}
+
+static sal_status accumulate(sal_device *device, void *sum, void *spread, const void *x, const sal_value *value,
+                             sal_accumulate kind, float weight, int64_t pictures)
+{
+    (void)device;
+    cr_expect(sum && x && value->exact && (spread != NULL) == (kind == SAL_ACCUMULATE_WELFORD));
+    note("accumulate kind %d %ld by %.3f\n", (int)kind, (long)pictures, (double)weight);
+    return SAL_OK;
+}
+
+static sal_status multiply(sal_device *device, void *to, const void *a, const void *x, const void *from,
+                           const sal_value *value, int64_t pictures)
+{
+    (void)device;
+    cr_expect(to == a && x && value->exact);
+    note("multiply by x%s %ld\n", from ? " - baseline" : "", (long)pictures);
+    return SAL_OK;
+}
+
+static sal_status cam(sal_device *device, void *map, const sal_value *map_value, const void *values,
+                      const void *gradients, const sal_value *layer, sal_cam kind, int64_t pictures)
+{
+    (void)device;
+    cr_expect(map && values && gradients && values != gradients && map_value->shape.dim[1] == 1);
+    cr_expect(map_value->shape.dim[2] == layer->shape.dim[2] && map_value->shape.dim[3] == layer->shape.dim[3]);
+    note("cam kind %d %ld\n", (int)kind, (long)pictures);
+    return SAL_OK;
+}
+
+static const sal_method_rows methods = {copy, perturb, between, accumulate, multiply, cam};
 
 static int takes_relu(const sal_node *conv)
 {
@@ -246,20 +302,19 @@ void fake_reset(void)
                                  .allocate = allocate,
                                  .release = release,
                                  .upload = upload,
-                                 .download = download};
+                                 .download = download,
+                                 .methods = &methods};
     for (int k = 0; k < SAL_STEP_COUNT; k++)
         fake.backend.rows[k] = &row;
 }
 
 void fake_add_all(void)
 {
-    static const sal_map_rows maps = {.make = make_maps};
     fake.backend.distinct_memory = 1;
     fake.backend.reserve = reserve;
     fake.backend.prefetch = prefetch;
     fake.backend.repeat = repeat;
     fake.backend.rescale = rescale;
-    fake.backend.maps = &maps;
 }
 
 void fake_take_relus(void)

@@ -20,16 +20,15 @@ typedef struct fake_device {
     int placed;                                    /* the number of the next one */
     int failing_allocations, failing_reservations; /* so many to come fail */
     int rescales;                                  /* so many calls to come say: again */
-    sal_status maps_status[4];                     /* of calls of maps->make, by their number */
     int opened, prepared;                          /* minus closed, released */
     int prepares;                                  /* calls so far */
     sal_step_kind failing;                         /* steps of this kind fail to run; SAL_STEP_COUNT: none */
     size_t allocated;                              /* memory that nobody has released */
     size_t asked_bytes;                            /* by the last call of allocate */
-    int maps_made, downloads;                      /* calls so far */
+    int downloads;                                 /* calls so far */
     sal_device_options options;                    /* it was opened with */
     char spec[32];
-    const void *uploaded_to, *downloaded_from, *maps_of;
+    const void *uploaded_to, *downloaded_from, *rescaled;
     fake_run runs[40]; /* the first ones */
     int run_count;
     char log[8192]; /* what was asked for while a program ran */
@@ -37,9 +36,9 @@ typedef struct fake_device {
 
 extern fake_device fake;
 
-/* As new: chunks, no relus, no maps, nothing recorded, plenty of memory. */
+/* As new: chunks, no relus, nothing recorded, plenty of memory. */
 void fake_reset(void);
-/* Adds what only some devices have: recording of passes, prefetching, another scale, maps. */
+/* Adds what only some devices have: recording of passes, prefetching, another scale. */
 void fake_add_all(void);
 /* One that takes ReLUs along with every convolution. */
 void fake_take_relus(void);

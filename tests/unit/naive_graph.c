@@ -291,32 +291,65 @@ sal_status sal_naive_run(double *scores, double *gradient, const sal_graph *grap
     return sal_naive_run_rule(scores, gradient, NULL, graph, input, target, SAL_RULE_GRADIENT);
 }
 
+/* The forward pass, and backward to the gradient of node `end`'s output; *run is released by the caller, whatever is
+ * returned. */
+static sal_status run_all(sal_naive *run, const double *input, int64_t target, int end)
+{
+    sal_status st = SAL_OK;
+    const sal_graph *graph = run->graph;
+    const int64_t pixels = sal_shape_elements(&graph->nodes[graph->input].shape);
+    const int64_t outputs = sal_shape_elements(&graph->nodes[graph->output].shape);
+    TRY(reserve(&run->value, graph));
+    TRY(reserve(&run->before, graph));
+    TRY(reserve(&run->gradient, graph));
+    memcpy(run->value[graph->input], input, (size_t)pixels * sizeof *input);
+    for (size_t i = 0; i < graph->count; i++)
+        step(run, (int)i, 0);
+    for (int64_t i = 0; i < outputs; i++)
+        run->gradient[graph->output][i] = target < 0 ? 1.0 / (double)outputs : i == target;
+    for (int i = (int)graph->count - 1; i > end; i--)
+        step(run, i, 1);
+done:
+    return st;
+}
+
+static void release_all(sal_naive *run)
+{
+    release(run->value, run->graph->count);
+    release(run->before, run->graph->count);
+    release(run->gradient, run->graph->count);
+}
+
+static void take(double *out, const sal_naive *run, double **of, int node)
+{
+    if (out)
+        memcpy(out, of[node], (size_t)sal_shape_elements(&run->graph->nodes[node].shape) * sizeof *out);
+}
+
 sal_status sal_naive_run_rule(double *scores, double *gradient, double *margin, const sal_graph *graph,
                               const double *input, int64_t target, sal_rule rule)
 {
     sal_status st = SAL_OK;
     sal_naive run = {.graph = graph, .rule = rule};
-    int64_t pixels = sal_shape_elements(&graph->nodes[graph->input].shape);
-    int64_t outputs = sal_shape_elements(&graph->nodes[graph->output].shape);
-    TRY(reserve(&run.value, graph));
-    TRY(reserve(&run.before, graph));
-    TRY(reserve(&run.gradient, graph));
-    memcpy(run.value[graph->input], input, (size_t)pixels * sizeof *input);
-    for (size_t i = 0; i < graph->count; i++)
-        step(&run, (int)i, 0);
+    TRY(run_all(&run, input, target, gradient ? graph->input : (int)graph->count));
     if (margin)
         *margin = sal_naive_margin(&run);
-    if (scores)
-        memcpy(scores, run.value[graph->output], (size_t)outputs * sizeof *scores);
-    for (int64_t i = 0; i < outputs; i++)
-        run.gradient[graph->output][i] = target < 0 ? 1.0 / (double)outputs : i == target;
-    for (size_t i = graph->count; gradient && i-- > 0;)
-        step(&run, (int)i, 1);
-    if (gradient)
-        memcpy(gradient, run.gradient[graph->input], (size_t)pixels * sizeof *gradient);
+    take(scores, &run, run.value, graph->output);
+    take(gradient, &run, run.gradient, graph->input);
 done:
-    release(run.value, graph->count);
-    release(run.before, graph->count);
-    release(run.gradient, graph->count);
+    release_all(&run);
+    return st;
+}
+
+sal_status sal_naive_layer(double *value, double *gradient, const sal_graph *graph, const double *input, int64_t target,
+                           int node)
+{
+    sal_status st = SAL_OK;
+    sal_naive run = {.graph = graph, .rule = SAL_RULE_GRADIENT};
+    TRY(run_all(&run, input, target, node));
+    take(value, &run, run.value, node);
+    take(gradient, &run, run.gradient, node);
+done:
+    release_all(&run);
     return st;
 }

@@ -15,6 +15,10 @@ sal_status sal_naive_run(double *scores, double *gradient, const sal_graph *grap
 sal_status sal_naive_run_rule(double *scores, double *gradient, double *margin, const sal_graph *graph,
                               const double *input, int64_t target, sal_rule rule);
 
+/* Value of a node (may be NULL), and d scores[target] / d of it, both of its own size, under plain gradients. */
+sal_status sal_naive_layer(double *value, double *gradient, const sal_graph *graph, const double *input, int64_t target,
+                           int node);
+
 /* Value and derivative of an activation. Relu at 0: 0; clip: 1 strictly inside. */
 double sal_naive_activation(double *derivative, const sal_activation *activation, double x);
 

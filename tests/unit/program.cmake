@@ -16,5 +16,5 @@ sal_test_objects(fake_device unit/fake_device.c)
 foreach(name test_program_place test_program_device test_program_steps)
   sal_unit_test(${name} LABELS program MODULES base graph program SUPPORT fake_device program_nets graph_builder naive_graph)
 endforeach()
-sal_unit_test(test_gradient LABELS attribution MODULES base graph program attribution SUPPORT fake_device program_nets
+sal_unit_test(test_attribution LABELS attribution MODULES base graph program attribution SUPPORT fake_device program_nets
               graph_builder naive_graph)

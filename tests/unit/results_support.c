@@ -405,6 +405,8 @@ void make_results(const char *path, const sal_run *run, const sal_dataset *list,
     must(sal_sql_open(&sql, path, SQLITE_OPEN_READWRITE));
     must(sal_sql_run(&sql, "PRAGMA synchronous = OFF; BEGIN"));
     must(sal_store_make_tables(&sql, list));
+    if (strstr(run->settings, "method integrated-gradients\n"))
+        must(sal_store_add_gaps(&sql));
     must(sal_store_write_run(&sql, run, list->count));
     must(sal_rows_open(&rows, &sql, list));
     for (size_t i = 0; i < count; i++)

@@ -37,6 +37,8 @@ static sal_gpu_plan *no_plan;
 static sal_model_info model_info;
 static sal_layer_info layer_info;
 static sal_plan_info plan_info;
+static sal_attribution_info attribution_info;
+static sal_method_info method_info;
 static sal_step_info step_info;
 static sal_pass_info pass_info;
 static sal_gpu_plan_info gpu_info;
@@ -129,6 +131,10 @@ static sal_status job_without(int argument)
     X(sal_engine_open, out, sal_engine_open(NULL, model, NULL))                                                        \
     X(sal_engine_open, model, sal_engine_open(&no_engine, NULL, NULL))                                                 \
     X(sal_engine_get_plan, out, sal_engine_get_plan(NULL, engine))                                                     \
+    X(sal_engine_get_attribution, out, sal_engine_get_attribution(NULL, engine))                                       \
+    X(sal_engine_get_attribution, engine, sal_engine_get_attribution(&attribution_info, NULL))                         \
+    X(sal_method_get_info, out, sal_method_get_info(NULL, 0))                                                          \
+    X(sal_method_get_info, index, sal_method_get_info(&method_info, sal_method_count()))                               \
     X(sal_engine_get_plan, engine, sal_engine_get_plan(&plan_info, NULL))                                              \
     X(sal_engine_get_pass, out, sal_engine_get_pass(NULL, engine, SAL_PASS_FORWARD))                                   \
     X(sal_engine_get_pass, engine, sal_engine_get_pass(&pass_info, NULL, SAL_PASS_FORWARD))                            \
@@ -156,6 +162,12 @@ static sal_status job_without(int argument)
     X(sal_gpu_plan_get_info, out, sal_gpu_plan_get_info(NULL, NULL))                                                   \
     X(sal_gpu_plan_get_step, plan, sal_gpu_plan_get_step(&gpu_step, NULL, 0))                                          \
     X(sal_gpu_plan_get_step, out, sal_gpu_plan_get_step(NULL, NULL, 0))                                                \
+    X(sal_map_of, map, sal_map_of(NULL, NULL, SIDE, SIDE, inputs, 3, SIDE, SIDE, NULL))                                \
+    X(sal_map_of, attribution, sal_map_of(gradients, NULL, SIDE, SIDE, NULL, 3, SIDE, SIDE, NULL))                     \
+    X(sal_map_of, map_height, sal_map_of(gradients, NULL, 0, SIDE, inputs, 3, SIDE, SIDE, NULL))                       \
+    X(sal_map_of, map_width, sal_map_of(gradients, NULL, SIDE, 0, inputs, 3, SIDE, SIDE, NULL))                        \
+    X(sal_map_of, channels, sal_map_of(gradients, NULL, SIDE, SIDE, inputs, 0, SIDE, SIDE, NULL))                      \
+    X(sal_map_of, height, sal_map_of(gradients, NULL, SIDE, SIDE, inputs, 3, -1, SIDE, NULL))                          \
     X(sal_map_make, map, sal_map_make(NULL, NULL, inputs, 3, SIDE, SIDE, NULL))                                        \
     X(sal_map_make, gradient, sal_map_make(gradients, NULL, NULL, 3, SIDE, SIDE, NULL))                                \
     X(sal_map_make, channels, sal_map_make(gradients, NULL, inputs, 0, SIDE, SIDE, NULL))                              \
@@ -277,10 +289,10 @@ Test(arguments, that_may_be_missing_may)
 static int is_tried(const char *function, size_t length)
 {
     static const char *const others[] = {
-        "sal_last_error",    "sal_status_name",    "sal_version",       "sal_model_close",
-        "sal_picture_clear", "sal_device_count",   "sal_engine_close",  "sal_engine_model",
-        "sal_system_check",  "sal_gpu_plan_close", "sal_dataset_close", "sal_dataset_count",
-        "sal_dataset_path",  "sal_dataset_file",   "sal_dataset_label", "sal_dataset_in_shard"};
+        "sal_last_error",     "sal_status_name",      "sal_version",       "sal_model_close",  "sal_picture_clear",
+        "sal_device_count",   "sal_engine_close",     "sal_engine_model",  "sal_method_count", "sal_system_check",
+        "sal_gpu_plan_close", "sal_dataset_close",    "sal_dataset_count", "sal_dataset_path", "sal_dataset_file",
+        "sal_dataset_label",  "sal_dataset_in_shard", "sal_method_count"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strlen(others[i]) == length && strncmp(others[i], function, length) == 0)
             return 1;

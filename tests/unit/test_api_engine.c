@@ -95,7 +95,14 @@ Test(engine, forward_gradient_and_several_targets_agree)
     cr_assert_eq(sal_engine_forward(engine, forward, inputs, BATCH), SAL_OK);
     cr_assert_eq(sal_engine_gradient(engine, one, scores, NULL, inputs, targets, BATCH), SAL_OK);
     cr_expect_arr_eq(forward, scores, sizeof scores);
-    const sal_gradient_job job = {inputs, BATCH, targets, 2, two, scores, chosen, chosen_scores};
+    const sal_gradient_job job = {.inputs = inputs,
+                                  .count = BATCH,
+                                  .targets = targets,
+                                  .each = 2,
+                                  .gradients = two,
+                                  .scores = scores,
+                                  .chosen = chosen,
+                                  .chosen_scores = chosen_scores};
     cr_assert_eq(sal_engine_gradients(engine, &job), SAL_OK, "%s", sal_last_error());
     cr_expect_arr_eq(forward, scores, sizeof scores);
     for (int k = 0; k < 2; k++) {

@@ -128,7 +128,7 @@ static void run_threads(fixture *f, int64_t batch)
 static void check_run(size_t count, size_t size, int64_t batch, size_t max_bytes, unsigned fail_every)
 {
     fixture f = {.is_shown = 1, .max_bytes = max_bytes, .fail_every = fail_every};
-    cr_assert_eq(sal_ring_init(&f.ring, size, count, 1, 1, 0), SAL_OK);
+    cr_assert_eq(sal_ring_init(&f.ring, size, count, 1, 1, 1, 0), SAL_OK);
     run_threads(&f, batch);
     cr_expect_eq(f.ring.bytes, 0);
     /* Each thread that decodes may go one picture beyond, and the oldest always may. */
@@ -161,7 +161,7 @@ Test(ring, goes_on_when_memory_is_short, .timeout = 60)
 static void check_reserved(uint64_t needed, uint64_t most, int64_t batch, unsigned fail_every)
 {
     fixture f = {.is_shown = 1, .max_bytes = 1u << 20, .fail_every = fail_every, .needed = needed};
-    cr_assert_eq(sal_ring_init(&f.ring, 12, 300, 1, 1, 0), SAL_OK);
+    cr_assert_eq(sal_ring_init(&f.ring, 12, 300, 1, 1, 1, 0), SAL_OK);
     f.ring.max_reserved = most;
     run_threads(&f, batch);
     cr_expect_eq(f.ring.reserved, 0);
@@ -183,7 +183,7 @@ Test(ring, reserves_no_more_than_the_limit_beside_the_oldest, .timeout = 60)
 Test(ring, lets_nobody_wait_for_memory_once_it_is_stopped, .timeout = 60)
 {
     sal_ring ring;
-    cr_assert_eq(sal_ring_init(&ring, 4, 4, 1, 1, 0), SAL_OK);
+    cr_assert_eq(sal_ring_init(&ring, 4, 4, 1, 1, 1, 0), SAL_OK);
     ring.max_reserved = 10;
     cr_expect(sal_ring_reserve(&ring, 0, 10));
     sal_ring_stop(&ring);
@@ -196,7 +196,7 @@ Test(ring, keeps_the_last_pictures_apart, .timeout = 60)
 {
     for (int is_shown = 0; is_shown <= 1; is_shown++) {
         fixture f = {.max_bytes = 1u << 20, .fail_every = 7, .is_shown = is_shown};
-        cr_assert_eq(sal_ring_init(&f.ring, 12, 60, 1, 1, 0), SAL_OK);
+        cr_assert_eq(sal_ring_init(&f.ring, 12, 60, 1, 1, 1, 0), SAL_OK);
         f.ring.alone = 40;
         run_threads(&f, 4);
         cr_expect_eq(f.most_alone, 1);
@@ -209,7 +209,7 @@ Test(ring, leaves_a_thread_to_encode)
 {
     sal_ring ring;
     size_t i;
-    cr_assert_eq(sal_ring_init(&ring, 4, 4, 1, 1, 0), SAL_OK);
+    cr_assert_eq(sal_ring_init(&ring, 4, 4, 1, 1, 1, 0), SAL_OK);
     ring.most_decoding = 2;
     cr_expect(sal_ring_take_work(&i, &ring, 0) == SAL_WORK_DECODE && i == 0);
     sal_ring_set(&ring, 0, SAL_SLOT_DECODED);
@@ -228,7 +228,7 @@ Test(ring, computes_full_batches_where_it_can)
     sal_ring ring;
     size_t pictures[4];
     int64_t n;
-    cr_assert_eq(sal_ring_init(&ring, 12, 6, 1, 1, 0), SAL_OK);
+    cr_assert_eq(sal_ring_init(&ring, 12, 6, 1, 1, 1, 0), SAL_OK);
     for (size_t i = 0; i < 3; i++)
         sal_ring_slot(&ring, i)->state = SAL_SLOT_DECODED;
     sal_ring_take_batch(pictures, &n, &ring, 4);

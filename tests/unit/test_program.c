@@ -1,4 +1,5 @@
 /* What programs compute: against the reference interpreter, and against themselves. */
+#include "unit/naive_graph.h"
 #include "unit/test_program_nets.h"
 
 #include <criterion/criterion.h>
@@ -26,7 +27,7 @@ static void check(sal_program *p, const net_answers *a, int64_t first, int64_t c
     cr_expect(off <= 2e-5, "%s, batch %d: scores differ by %g", name, (int)p->batch, off);
     for (int64_t k = 0; k < a->outputs; k++) {
         one_hot(seeds, count, a->outputs, k);
-        cr_assert_eq(sal_program_backward(p, gradients, seeds, count), SAL_OK, "%s", sal_last_error());
+        net_gradients(gradients, p, seeds, count);
         const double *expected = a->gradients + (k * NET_PICTURES + first) * a->pixels;
         for (int64_t n = 0; n < count; n++) {
             off = net_difference(expected + n * a->pixels, gradients + n * a->pixels, a->pixels);
@@ -62,6 +63,62 @@ static void check_rule(sal_rule rule, int exact, const char *device)
 Test(program, scores_and_gradients_are_those_of_the_reference)
 {
     check_rule(SAL_RULE_GRADIENT, 0, NULL);
+}
+
+/* A layer's values and its gradients for each output, against the reference. */
+static void check_layer(const sal_graph *graph, const net_answers *a, int node, int64_t batch, const char *name)
+{
+    const int64_t elements = sal_shape_elements(&graph->nodes[node].shape);
+    float *seeds = calloc((size_t)(batch * a->outputs), sizeof *seeds);
+    float *values = calloc((size_t)(batch * elements), sizeof *values),
+          *gradients = calloc((size_t)(batch * elements), sizeof *gradients);
+    double *input = calloc((size_t)a->pixels, sizeof *input);
+    double *value = calloc((size_t)elements, sizeof *value), *gradient = calloc((size_t)elements, sizeof *gradient);
+    sal_program *p = net_open(graph, &(sal_program_options){.batch = batch, .end = SAL_PASS_TO_LAYER, .layer = node});
+    cr_assert_eq(sal_program_forward(p, NULL, a->inputs, batch), SAL_OK, "%s", sal_last_error());
+    for (int64_t k = 0; k < a->outputs; k++) {
+        one_hot(seeds, batch, a->outputs, k);
+        net_gradients(gradients, p, seeds, batch);
+        cr_assert_eq(sal_program_download(p, values, p->layer, batch), SAL_OK);
+        for (int64_t n = 0; n < batch; n++) {
+            for (int64_t i = 0; i < a->pixels; i++)
+                input[i] = (double)a->inputs[n * a->pixels + i];
+            cr_assert_eq(sal_naive_layer(value, gradient, graph, input, k, node), SAL_OK);
+            double off = net_difference(value, values + n * elements, elements);
+            cr_expect(off <= 2e-5, "%s, node %d (%s), batch %d: values differ by %g", name, node,
+                      graph->nodes[node].name, (int)batch, off);
+            off = net_difference(gradient, gradients + n * elements, elements);
+            cr_expect(off <= 1e-4, "%s, node %d (%s), batch %d, output %d: gradients differ by %g", name, node,
+                      graph->nodes[node].name, (int)batch, (int)k, off);
+        }
+    }
+    sal_program_close(p);
+    free(seeds);
+    free(values);
+    free(gradients);
+    free(input);
+    free(value);
+    free(gradient);
+}
+
+Test(program, backward_passes_end_at_any_layer)
+{
+    int layers = 0;
+    for (size_t i = 0; i < net_count; i++) {
+        sal_graph graph;
+        net_answers a;
+        net_make(&graph, &nets[i]);
+        net_answers_make(&a, &graph, SAL_RULE_GRADIENT);
+        for (int node = 0; node < (int)graph.count; node++)
+            if (node != graph.input && node != graph.output && graph.nodes[node].shape.rank == 4 &&
+                sal_shape_elements(&graph.nodes[node].shape) > 1) {
+                check_layer(&graph, &a, node, layers % 2 ? 4 : 1, nets[i].name);
+                layers++;
+            }
+        net_answers_clear(&a);
+        sal_graph_clear(&graph);
+    }
+    cr_expect_gt(layers, 100, "only %d layers", layers);
 }
 
 Test(program, guided_gradients_are_those_of_the_definition)
@@ -102,9 +159,9 @@ Test(program, one_forward_pass_serves_several_backward_passes)
         cr_assert_eq(sal_program_forward(p, NULL, a.inputs, BATCH), SAL_OK);
         for (int turn = 0; turn < 3; turn++) {
             const float *seed = seeds + turn % 2 * BATCH * a.outputs;
-            cr_assert_eq(sal_program_backward(p, again, seed, BATCH), SAL_OK);
+            net_gradients(again, p, seed, BATCH);
             cr_assert_eq(sal_program_forward(q, NULL, a.inputs, BATCH), SAL_OK);
-            cr_assert_eq(sal_program_backward(q, fresh, seed, BATCH), SAL_OK);
+            net_gradients(fresh, q, seed, BATCH);
             cr_expect_arr_eq(again, fresh, bytes, "%s: backward pass %d differs", nets[i].name, turn + 1);
         }
         sal_program_close(p);
@@ -132,7 +189,7 @@ static void run_at(float *result, sal_program *p, const net_answers *a, int64_t 
             seeds[(size_t)n * outputs + k] = n == at ? 1.0f / (float)(k + 1) : -3.0f;
     }
     cr_assert_eq(sal_program_forward(p, scores, inputs, count), SAL_OK);
-    cr_assert_eq(sal_program_backward(p, gradients, seeds, count), SAL_OK);
+    net_gradients(gradients, p, seeds, count);
     memcpy(result, scores + (size_t)at * outputs, outputs * sizeof *scores);
     memcpy(result + outputs, gradients + (size_t)at * pixels, pixels * sizeof *gradients);
     free(inputs);
@@ -202,7 +259,9 @@ Test(program, scores_are_the_same_without_a_way_back)
         cr_assert_leq(a.outputs, 16);
         for (int b = 0; b < BATCHES; b++) {
             for (int k = 0; k < 2; k++) {
-                sal_program *p = net_open(&graph, &(sal_program_options){.batch = batches[b], .forward_only = k});
+                sal_program *p =
+                    net_open(&graph, &(sal_program_options){.batch = batches[b],
+                                                            .end = k ? SAL_PASS_NOWHERE : SAL_PASS_TO_INPUT});
                 memset(scores[k], 0xff, sizeof scores[k]);
                 cr_assert_eq(sal_program_forward(p, scores[k], a.inputs, batches[b]), SAL_OK, "%s", sal_last_error());
                 sal_program_close(p);

@@ -282,18 +282,20 @@ Test(program_device, a_pass_is_upload_steps_download)
     cr_expect(scores[0] == 1000.0f && scores[7] == 1007.0f);
     cr_expect_eq(sal_program_forward(p, NULL, pictures, 2), SAL_OK);
     fake_expect("upload pictures 2 of 3, from 0.5\n" FORWARD);
-    cr_expect_eq(sal_program_backward(p, gradients, seeds, 2), SAL_OK);
-    fake_expect("upload seeds 2 of 3, from 0.25\n" BACKWARD "download gradients 2\n");
-    cr_expect(gradients[0] == 2000.0f && gradients[1] == 2001.0f);
-    cr_expect_eq(sal_program_backward(p, NULL, seeds, 2), SAL_OK);
+    cr_expect_eq(sal_program_backward(p, seeds, 2), SAL_OK);
     fake_expect("upload seeds 2 of 3, from 0.25\n" BACKWARD);
-    cr_expect_eq(sal_program_download(p, gradients, 1), SAL_OK);
+    cr_expect_eq(sal_program_download(p, gradients, p->gradient, 2), SAL_OK);
+    fake_expect("download gradients 2\n");
+    cr_expect(gradients[0] == 2000.0f && gradients[1] == 2001.0f);
+    cr_expect_eq(sal_program_download(p, gradients, p->gradient, 1), SAL_OK);
     fake_expect("download gradients 1\n");
+    cr_expect_eq(sal_program_download(p, gradients, p->gradient, 4), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_program_upload(p, p->input, pictures, 0), SAL_ERROR_ARGUMENT);
     cr_expect_eq(sal_program_forward(p, scores, pictures, 4), SAL_ERROR_ARGUMENT);
     cr_expect_str_eq(sal_last_error(), "4 pictures for a batch of 3");
     cr_expect_eq(sal_program_forward(p, scores, pictures, 0), SAL_ERROR_ARGUMENT);
-    cr_expect_eq(sal_program_backward(p, gradients, seeds, 4), SAL_ERROR_ARGUMENT);
-    cr_expect_eq(sal_program_backward(p, gradients, seeds, 0), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_program_backward(p, seeds, 4), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_program_backward(p, seeds, 0), SAL_ERROR_ARGUMENT);
     fake_expect("");
     sal_program_close(p);
 }
@@ -308,7 +310,7 @@ Test(program_device, the_first_layers_run_a_part_of_the_batch_at_a_time)
     fake_expect(
         "upload pictures 4 of 4, from 0\nrun conv\nrun activation\nrun mean\nrun conv\nrun activation\nrun mean\n"
         "run reshape\nrun dense\n");
-    cr_expect_eq(sal_program_backward(p, NULL, seeds, 4), SAL_OK);
+    cr_expect_eq(sal_program_backward(p, seeds, 4), SAL_OK);
     fake_expect(
         "upload seeds 4 of 4, from 0\nrun back dense\nrun back reshape\n"
         "run back mean\nrun back activation\nrun back conv\nrun back mean\nrun back activation\nrun back conv\n");
@@ -356,12 +358,10 @@ Test(program_device, everything_is_read_and_written_where_it_was_planned)
     cr_expect_eq(fake.uploaded_to, place_of(p, p->input, 0));
     cr_expect_eq(fake.downloaded_from, place_of(p, p->scores, 0));
     fake.run_count = 0;
-    cr_expect_eq(sal_program_backward(p, pictures, seeds, 4), SAL_OK);
+    cr_expect_eq(sal_program_backward(p, seeds, 4), SAL_OK);
     cr_expect_eq(fake.run_count, check_runs(p, (int)p->forward_count, (int)p->step_count));
     cr_expect_eq(fake.uploaded_to, place_of(p, p->seed, 0));
-    cr_expect_eq(fake.downloaded_from, place_of(p, p->gradient, 0));
-    fake.downloaded_from = NULL;
-    cr_expect_eq(sal_program_download(p, pictures, 1), SAL_OK);
+    cr_expect_eq(sal_program_download(p, pictures, p->gradient, 1), SAL_OK);
     cr_expect_eq(fake.downloaded_from, place_of(p, p->gradient, 0));
     sal_program_close(p);
 }
@@ -401,7 +401,7 @@ Test(program_device, a_described_one_runs_nothing)
     cr_expect_null(p->arena);
     cr_expect_eq(sal_program_forward(p, NULL, pictures, 1), SAL_ERROR_DEVICE);
     cr_expect_str_eq(sal_last_error(), "fake: of this test: this device is only described");
-    cr_expect_eq(sal_program_backward(p, NULL, pictures, 1), SAL_ERROR_DEVICE);
+    cr_expect_eq(sal_program_backward(p, pictures, 1), SAL_ERROR_DEVICE);
     fake_expect("");
     sal_program_close(p);
 }
@@ -417,25 +417,23 @@ Test(program_device, a_step_that_fails_is_named)
     cr_expect_str_eq(sal_last_error(), "node 'stem' (conv): it broke");
     fake_expect("upload pictures 1 of 1, from 0\nrun conv\n");
     fake.failing = SAL_STEP_CONV_BACKWARD;
-    cr_expect_eq(sal_program_backward(p, NULL, pictures, 1), SAL_ERROR_DEVICE);
+    cr_expect_eq(sal_program_backward(p, pictures, 1), SAL_ERROR_DEVICE);
     cr_expect_str_eq(sal_last_error(), "node 'stem' (back conv): it broke");
     sal_program_close(p);
 }
 
 Test(program_device, passes_are_recorded_in_two_slots_and_gradients_out_of_range_made_again)
 {
-    float pictures[2 * 64 * 64] = {2.0f}, seeds[4] = {3.0f}, gradients[2 * 64 * 64];
+    float pictures[2 * 64 * 64] = {2.0f}, seeds[4] = {3.0f};
     fake_add_all();
     sal_program *p = open_graph((sal_program_options){.batch = 1});
     cr_expect_eq(sal_program_forward(p, NULL, pictures, 1), SAL_OK);
     fake_expect("upload pictures 1 of 1, from 2\nslot 0\n" FORWARD);
     fake.rescales = 1;
-    cr_expect_eq(sal_program_backward(p, gradients, seeds, 1), SAL_OK);
-    fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD "download gradients 1\nrescale 0\n"
-                "upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD "download gradients 1\nrescale 0\n");
-    /* Gradients that stay on the device: whoever makes maps of them asks. */
-    cr_expect_eq(sal_program_backward(p, NULL, seeds, 1), SAL_OK);
-    fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD);
+    cr_expect_eq(sal_program_backward(p, seeds, 1), SAL_OK);
+    fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD "rescale gradients 1\n"
+                "upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD "rescale gradients 1\n");
+    cr_expect_eq(fake.rescaled, place_of(p, p->gradient, 0));
     sal_program_close(p);
 }
 
@@ -448,53 +446,25 @@ Test(program_device, the_next_pictures_come_over_behind_one_backward_pass)
     fake_expect("");
     cr_expect_eq(sal_program_forward(p, NULL, pictures, 1), SAL_OK);
     fake_expect("upload pictures 1 of 1, from 2\nslot 0\n" FORWARD);
-    cr_expect_eq(sal_program_backward(p, NULL, seeds, 1), SAL_OK);
-    fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD "prefetch pictures 2, from 7\n");
-    cr_expect_eq(sal_program_backward(p, NULL, seeds, 1), SAL_OK);
-    fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD);
+    cr_expect_eq(sal_program_backward(p, seeds, 1), SAL_OK);
+    fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD "prefetch pictures 2, from 7\nrescale gradients 1\n");
+    cr_expect_eq(sal_program_backward(p, seeds, 1), SAL_OK);
+    fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD "rescale gradients 1\n");
     /* A forward pass of the pictures themselves came first. */
     sal_program_prefetch(p, pictures, 1);
     cr_expect_eq(sal_program_forward(p, NULL, pictures, 1), SAL_OK);
-    cr_expect_eq(sal_program_backward(p, NULL, seeds, 1), SAL_OK);
-    fake_expect("upload pictures 1 of 1, from 2\nslot 0\n" FORWARD "upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD);
+    cr_expect_eq(sal_program_backward(p, seeds, 1), SAL_OK);
+    fake_expect("upload pictures 1 of 1, from 2\nslot 0\n" FORWARD "upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD
+                "rescale gradients 1\n");
     sal_program_prefetch(p, next, 2);
     sal_program_prefetch(p, NULL, 0);
     fake_expect("forget pictures\n");
-    cr_expect_eq(sal_program_backward(p, NULL, seeds, 1), SAL_OK);
-    fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD);
+    cr_expect_eq(sal_program_backward(p, seeds, 1), SAL_OK);
+    fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD "rescale gradients 1\n");
     fake.backend.prefetch = NULL;
     sal_program_prefetch(p, NULL, 0);
     sal_program_prefetch(p, next, 2);
-    cr_expect_eq(sal_program_backward(p, NULL, seeds, 1), SAL_OK);
-    fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD);
-    sal_program_close(p);
-}
-
-Test(program_device, maps_are_made_again_at_another_scale_and_other_failures_end_it)
-{
-    float seeds[8] = {3.0f}, maps[2 * 64 * 64];
-    sal_map_stats stats[2];
-    const sal_map_options options = {0};
-    fake_add_all();
-    sal_program *p = open_graph((sal_program_options){.batch = 2, .max_memory = (size_t)1 << 30});
-    p->segment_count = 0; /* the order of the steps is not looked at here */
-    cr_expect_eq(sal_program_maps(p, maps, stats, seeds, 2, &options), SAL_OK);
-    fake_expect("upload seeds 2 of 2, from 3\nslot 1\nmaps of gradients 2\nrescale 0\n");
-    cr_expect(maps[0] == 0.0f && stats[0].peak == 0.0f);
-    cr_expect_gt(p->values[p->gradient].offset, 0);
-    cr_expect_eq(fake.maps_of, p->arena + p->values[p->gradient].offset);
-    fake.maps_status[1] = SAL_ERROR_NUMERIC;
-    fake.rescales = 1;
-    cr_expect_eq(sal_program_maps(p, maps, stats, seeds, 2, &options), SAL_OK, "%s", sal_last_error());
-    fake_expect("upload seeds 2 of 2, from 3\nslot 1\nmaps of gradients 2\nrescale 1\n"
-                "upload seeds 2 of 2, from 3\nslot 1\nmaps of gradients 2\nrescale 0\n");
-    cr_expect_eq(maps[0], 2.0f);
-    fake.maps_status[3] = SAL_ERROR_NUMERIC;
-    cr_expect_eq(sal_program_maps(p, NULL, stats, seeds, 1, &options), SAL_ERROR_NUMERIC);
-    fake_expect("upload seeds 1 of 2, from 3\nslot 1\nmaps of gradients 1\nrescale 1\n");
-    fake.maps_status[0] = SAL_ERROR_DEVICE;
-    cr_expect_eq(sal_program_maps(p, NULL, stats, seeds, 1, &options), SAL_ERROR_DEVICE);
-    fake_expect("upload seeds 1 of 2, from 3\nslot 1\nmaps of gradients 1\n");
-    cr_expect_eq(sal_program_maps(p, NULL, stats, seeds, 3, &options), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_program_backward(p, seeds, 1), SAL_OK);
+    fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD "rescale gradients 1\n");
     sal_program_close(p);
 }

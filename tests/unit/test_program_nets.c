@@ -277,6 +277,12 @@ sal_program *net_open(const sal_graph *graph, const sal_program_options *options
     return p;
 }
 
+void net_gradients(float *gradients, sal_program *p, const float *seeds, int64_t count)
+{
+    cr_assert_eq(sal_program_backward(p, seeds, count), SAL_OK, "%s", sal_last_error());
+    cr_assert_eq(sal_program_download(p, gradients, p->gradient, count), SAL_OK, "%s", sal_last_error());
+}
+
 double net_difference(const double *expected, const float *actual, int64_t count)
 {
     double largest = 1e-6, worst = 0.0;

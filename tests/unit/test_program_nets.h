@@ -33,6 +33,8 @@ void net_answers_clear(net_answers *a);
 
 /* A program of a copy of the graph; asserts that it opens. */
 sal_program *net_open(const sal_graph *graph, const sal_program_options *options);
+/* A backward pass and its gradients; asserts that both come. */
+void net_gradients(float *gradients, sal_program *p, const float *seeds, int64_t count);
 /* Largest difference relative to the largest expected value; infinite with NaN. */
 double net_difference(const double *expected, const float *actual, int64_t count);
 

@@ -60,10 +60,17 @@ static void make_rich(void)
     static const sal_prediction best[] = {{4, 1.5F, 0.75F}, {2, -0.25F, 0.1F}};
     static const sal_prediction alone[] = {{0, 1234.56787F, NAN}};
     static const sal_result_map maps[] = {
-        {4, 1.5F, 0.75F, {9, 5, -1, 0}, {0.5F, 0.25F, 0.125F, 0.875F}, "maps/000/a.npy", "overlays/000/a, b.png"},
-        {-1, 2.5F, NAN, {0, 0, 0, 1}, {0, 0, NAN, NAN}, "maps/000/a-2.npy", NULL},
+        {4,
+         1.5F,
+         0.75F,
+         {9, 5, -1, 0},
+         {0.5F, 0.25F, 0.125F, 0.875F},
+         "maps/000/a.npy",
+         "overlays/000/a, b.png",
+         -0.25},
+        {-1, 2.5F, NAN, {0, 0, 0, 1}, {0, 0, NAN, NAN}, "maps/000/a-2.npy", NULL, NAN},
     };
-    static const sal_result_map none[] = {{0, 1e-7F, NAN, {1, 1, 1, 0}, {1, 0, 0.5F, 0.5F}, NULL, NULL}};
+    static const sal_result_map none[] = {{0, 1e-7F, NAN, {1, 1, 1, 0}, {1, 0, 0.5F, 0.5F}, NULL, NULL, NAN}};
     const sal_result results[] = {
         {.picture = 0,
          .bytes = 77,
@@ -115,6 +122,20 @@ Test(export, csv_has_a_line_for_each_map_and_one_for_a_failure)
         "\"b \"\"x\"\".png\",,,format,\"b \"\"x\"\".png: is cut,\nshort\",,,,,,,,,,,,,,,,,,,,,,,,,,,,,,\n"
         "caf\xE9.png,0,three,ok,,5000000000,1,2,0,1234.56787,,0,1,0,1.00000001e-07,,1,1,1,0,1,0,0.5,0.5,,,0,1234.56787,"
         ",,,,,,\n");
+}
+
+Test(export, gaps_come_after_the_map_they_are_of)
+{
+    const char *text;
+    plain_result plain;
+    const sal_result *result = make_plain(&plain, 0, 1, 0);
+    plain.map.gap = -0.125;
+    make_run("path\na0.png\n", "method integrated-gradients\ntop-k 1\n", result, 1);
+    must(export_as(&text, SAL_EXPORT_CSV, 0));
+    cr_expect(strstr(text, ",overlay_file,completeness_gap,top1,"), "%s", text);
+    cr_expect(strstr(text, ",maps/000/a0.npy,,-0.125,"), "%s", text);
+    must(export_as(&text, SAL_EXPORT_JSON, 0));
+    cr_expect(strstr(text, "\"completeness_gap\": -0.125"), "%s", text);
 }
 
 Test(export, csv_has_timings_where_they_are_asked_for)

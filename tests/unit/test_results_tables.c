@@ -160,8 +160,8 @@ Test(rows, hold_everything_of_a_result)
 {
     const sal_prediction predictions[] = {{4, 1.5F, 0.75F}, {2, -0.25F, NAN}, {0, 0.0F, 0.0F}};
     const sal_result_map maps[] = {
-        {4, 1.5F, 0.75F, {9, 5, -1, 0}, {0.5F, 0.25F, 0.125F, 0.875F}, "maps/000/b.npy", "overlays/000/b.png"},
-        {-1, 2.5F, NAN, {0, 0, 0, 1}, {0, 0, NAN, NAN}, "caf\xE9.npy", NULL},
+        {4, 1.5F, 0.75F, {9, 5, -1, 0}, {0.5F, 0.25F, 0.125F, 0.875F}, "maps/000/b.npy", "overlays/000/b.png", -0.5},
+        {-1, 2.5F, NAN, {0, 0, 0, 1}, {0, 0, NAN, NAN}, "caf\xE9.npy", NULL, NAN},
     };
     const sal_result result = {.picture = 1,
                                .status = SAL_OK,
@@ -189,6 +189,20 @@ Test(rows, hold_everything_of_a_result)
                      "x'636166e92e6e7079'|NULL\n");
     cr_expect_str_eq(rows_of(store(), "SELECT * FROM timings"), "1|1.50000000|2.25000000|3.12500000\n");
     cr_expect_str_eq(rows_of(store(), "SELECT * FROM manifest"), "1|'4'|'b.png'|'say \"no\"'\n");
+}
+
+Test(rows, have_a_gap_where_the_method_has_them)
+{
+    plain_result plain[2];
+    sal_result results[2];
+    sal_run run = plain_run();
+    run.settings = "method integrated-gradients\ntop-k 2\n";
+    for (int i = 0; i < 2; i++)
+        results[i] = *make_plain(&plain[i], (size_t)i, 1, 0);
+    plain[0].map.gap = -0.125;
+    plain[1].map.gap = NAN;
+    make_results(store(), &run, list_of_count(2), results, 2);
+    cr_expect_str_eq(rows_of(store(), "SELECT picture, completeness_gap FROM maps"), "0|-0.125000000\n1|NULL\n");
 }
 
 Test(rows, of_a_failure_have_its_reason_alone)

@@ -140,7 +140,7 @@ static void place(sal_device *d, sal_value *v)
 {
     int64_t block = d->kernels->block;
     int picture = v->conv_picture && v->shape.dim[1] < block;
-    v->layout = v->shape.rank == 4 && !picture ? SAL_LAYOUT_BLOCKED : SAL_LAYOUT_PLAIN;
+    v->layout = v->shape.rank == 4 && !picture && !v->exact ? SAL_LAYOUT_BLOCKED : SAL_LAYOUT_PLAIN;
     size_t floats = v->layout == SAL_LAYOUT_BLOCKED ? (size_t)(cpu_blocks(d, v) * block * cpu_pixels(v))
                                                     : (size_t)sal_shape_elements(&v->shape);
     floats = (floats + 15) / 16 * 16;
@@ -276,6 +276,7 @@ const sal_backend sal_backend_cpu = {
     .release = device_release,
     .upload = upload,
     .download = download,
+    .methods = &cpu_method_rows,
     .check_node = check_node,
     .rows =
         {

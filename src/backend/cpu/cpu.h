@@ -53,6 +53,8 @@ extern const sal_step_row cpu_row_pad, cpu_row_pad_backward;                    
 extern const sal_step_row cpu_row_softmax, cpu_row_softmax_backward;                   /* normalize.c */
 extern const sal_step_row cpu_row_layer_norm, cpu_row_layer_norm_backward;             /* normalize.c */
 
+extern const sal_method_rows cpu_method_rows; /* methods.c */
+
 /* Where the derivative of a SAL_KEEP_SIGN activation is 1, from its output y: one bit per float. */
 void cpu_mask(const sal_device *d, uint8_t *mask, const float *y, size_t n, const sal_activation *a);
 

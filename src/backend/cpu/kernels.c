@@ -5,6 +5,7 @@
 #include "backend/cpu/kernels_dense.h"
 #include "backend/cpu/kernels_first.h"
 #include "backend/cpu/kernels_math.h"
+#include "backend/cpu/kernels_method.h"
 #include "backend/cpu/kernels_pool.h"
 
 #include <string.h>
@@ -281,4 +282,7 @@ const cpu_kernels CPU_KERNELS = {
     .dense = dense,
     .dense_backward = dense_backward,
     .first_products = first_products,
+    .perturb = perturb,
+    .between = between,
+    .accumulate = accumulate,
 };

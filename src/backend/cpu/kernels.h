@@ -7,7 +7,7 @@
 #ifndef SAL_BACKEND_CPU_KERNELS_H
 #define SAL_BACKEND_CPU_KERNELS_H
 
-#include "graph/graph.h"
+#include "backend/backend.h"
 
 /* A pooling window over one channel block of one picture. */
 typedef struct cpu_pool {
@@ -66,6 +66,12 @@ typedef struct cpu_kernels {
     /* products (count, stride) of `count` pixels of dy, all of one row; weights (channels of dy, stride) */
     void (*first_products)(float *products, const float *dy, const float *weights, const cpu_first_conv *c,
                            int64_t count);
+
+    /* See sal_method_rows. Any number n of elements, no alignment; of perturb from element 4 `group` of a picture on.
+     */
+    void (*perturb)(float *to, const float *x, const sal_noise *noise, uint32_t sample, uint32_t group, size_t n);
+    void (*between)(float *to, const float *from, const float *x, float t, size_t n); /* from may be NULL: zeros */
+    void (*accumulate)(float *sum, float *spread, const float *x, sal_accumulate kind, float weight, size_t n);
 } cpu_kernels;
 
 extern const cpu_kernels cpu_kernels_avx512;

@@ -1,0 +1,96 @@
+#include "cli/method.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST_METHODS = 64 };
+
+void cli_method_defaults(cli_method *m)
+{
+    *m = (cli_method){.noise = (double)NAN, .seed = -1, .quadrature = -1};
+}
+
+static int has_option(const sal_method_info *info, const char *name)
+{
+    for (size_t k = 0; k < info->option_count; k++)
+        if (strcmp(info->options[k].name, name) == 0)
+            return 1;
+    return 0;
+}
+
+static int refuse_name(const cli_command *self, const char *name)
+{
+    const char *names[MOST_METHODS];
+    size_t count = 0;
+    sal_method_info info;
+    for (size_t k = 0; k < sal_method_count() && count < MOST_METHODS; k++)
+        if (sal_method_get_info(&info, k) == SAL_OK)
+            names[count++] = info.name;
+    const char *closest = cli_closest(name, names, count);
+    if (closest)
+        return cli_fail(self, CLI_USAGE, "--method: there is no '%s'; did you mean '%s'?", name, closest);
+    return cli_fail(self, CLI_USAGE, "--method: there is no '%s'; 'salmap methods' lists them", name);
+}
+
+/* The methods that do have it. */
+static int refuse_option(const cli_command *self, const sal_method_info *method, const char *option)
+{
+    char names[256] = "";
+    size_t used = 0;
+    sal_method_info info;
+    for (size_t k = 0; k < sal_method_count(); k++)
+        if (sal_method_get_info(&info, k) == SAL_OK && has_option(&info, option) && used < sizeof names)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", info.name);
+    return cli_fail(self, CLI_USAGE, "--%s: is no option of method %s; of %s", option, method->name, names);
+}
+
+static int find(sal_method_info *info, const cli_command *self, const char *name)
+{
+    for (size_t k = 0; k < sal_method_count(); k++)
+        if (sal_method_get_info(info, k) == SAL_OK && strcmp(info->name, name) == 0)
+            return CLI_OK;
+    return refuse_name(self, name);
+}
+
+static void set_baseline(sal_method_options *o, const char *word)
+{
+    static const char *const words[] = {"zero", "black", "white", "mean", "blur"};
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+        if (strcmp(word, words[k]) == 0) {
+            o->baseline = (sal_baseline)k;
+            return;
+        }
+    o->baseline = SAL_BASELINE_FILE;
+    o->baseline_file = word;
+}
+
+int cli_method_options(sal_method_options *o, const cli_command *self, const cli_method *m)
+{
+    const struct {
+        const char *name;
+        int given;
+    } options[] = {
+        {"samples", m->samples != 0},   {"noise", !isnan(m->noise)},        {"seed", m->seed >= 0},
+        {"steps", m->steps != 0},       {"quadrature", m->quadrature >= 0}, {"baseline", m->baseline != NULL},
+        {"cam-layer", m->layer != NULL}};
+    sal_method_info info;
+    const int code = find(&info, self, m->name ? m->name : "gradient");
+    if (code != CLI_OK)
+        return code;
+    for (size_t k = 0; k < sizeof options / sizeof *options; k++)
+        if (options[k].given && !has_option(&info, options[k].name))
+            return refuse_option(self, &info, options[k].name);
+    *o = (sal_method_options){.name = info.name,
+                              .samples = m->samples,
+                              .noise = isnan(m->noise) ? 0.0 : m->noise,
+                              .noise_set = !isnan(m->noise),
+                              .seed = m->seed > 0 ? (uint64_t)m->seed : 0,
+                              .steps = m->steps,
+                              .quadrature =
+                                  m->quadrature > 0 ? (sal_quadrature)m->quadrature : SAL_QUADRATURE_GAUSS_LEGENDRE,
+                              .layer = m->layer};
+    if (m->baseline)
+        set_baseline(o, m->baseline);
+    return CLI_OK;
+}

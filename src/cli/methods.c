@@ -1,0 +1,100 @@
+/* salmap methods: how scores can be attributed. */
+#include "base/json.h"
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct settings {
+    int json;
+} settings;
+
+static const cli_option options[] = {
+    CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print one JSON object per method and line"),
+};
+
+const cli_command cli_methods_command = {
+    .name = "methods",
+    .operands = "[NAME]",
+    .summary = "The methods of attribution: definition, cost, options.",
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .max_operands = 1,
+};
+static const cli_command *const self = &cli_methods_command;
+
+static void print_json(const sal_method_info *m)
+{
+    sal_json j = {.stream = stdout};
+    sal_json_begin(&j, NULL, '{');
+    sal_json_text(&j, "name", m->name);
+    sal_json_text(&j, "definition", m->definition);
+    sal_json_text(&j, "paper", m->paper);
+    sal_json_text(&j, "cost", m->cost);
+    sal_json_begin(&j, "options", '[');
+    for (size_t k = 0; k < m->option_count; k++) {
+        sal_json_begin(&j, NULL, '{');
+        sal_json_text(&j, "name", m->options[k].name);
+        sal_json_text(&j, "default", m->options[k].initial);
+        sal_json_text(&j, "help", m->options[k].help);
+        sal_json_end(&j, '}');
+    }
+    sal_json_end(&j, ']');
+    sal_json_end(&j, '}');
+    putchar('\n');
+}
+
+static void print_whole(const sal_method_info *m)
+{
+    printf("%s\n  definition  %s\n  cost        %s\n  paper       %s\n", m->name, m->definition, m->cost, m->paper);
+    for (size_t k = 0; k < m->option_count; k++)
+        printf("  --%-10s%s (default: %s)\n", m->options[k].name, m->options[k].help, m->options[k].initial);
+}
+
+static int print_one(const settings *s, const char *name)
+{
+    const char *names[64];
+    size_t count = 0;
+    sal_method_info info;
+    for (size_t k = 0; k < sal_method_count(); k++) {
+        if (sal_method_get_info(&info, k) != SAL_OK)
+            return cli_fail_library(self);
+        if (strcmp(info.name, name) == 0) {
+            (s->json ? print_json : print_whole)(&info);
+            return CLI_OK;
+        }
+        if (count < sizeof names / sizeof *names)
+            names[count++] = info.name;
+    }
+    const char *closest = cli_closest(name, names, count);
+    return cli_fail(self, CLI_USAGE,
+                    closest ? "there is no method '%s'; did you mean '%s'?" : "there is no method '%s'", name, closest);
+}
+
+static int print_all(const settings *s)
+{
+    sal_method_info info;
+    if (!s->json)
+        printf(
+            "g = ds/dx, s the explained score, x the network's input; A a layer's output, G = ds/dA\n\n%-22s%-54s%s\n",
+            "method", "definition", "cost, in passes");
+    for (size_t k = 0; k < sal_method_count(); k++) {
+        if (sal_method_get_info(&info, k) != SAL_OK)
+            return cli_fail_library(self);
+        if (s->json)
+            print_json(&info);
+        else
+            printf("%-22s%-54s%s\n", info.name, info.definition, info.cost);
+    }
+    return CLI_OK;
+}
+
+int cli_methods(int argc, char **argv)
+{
+    int first;
+    settings s = {0};
+    const cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
+    if (parsed != CLI_GO)
+        return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+    return cli_finish(self, first < argc ? print_one(&s, argv[first]) : print_all(&s));
+}
