@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "graph/passes.h"
 #include "import/import.h"
+#include "program/tape.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,58 +16,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Backward step of each op; SAL_STEP_COUNT: the gradient passes through unchanged. */
-static sal_step_kind backward_kind(sal_op op)
-{
-    switch (op) {
-    case SAL_OP_CONV: return SAL_STEP_CONV_BACKWARD;
-    case SAL_OP_DENSE: return SAL_STEP_DENSE_BACKWARD;
-    case SAL_OP_AFFINE: return SAL_STEP_AFFINE_BACKWARD;
-    case SAL_OP_ACTIVATION: return SAL_STEP_ACTIVATION_BACKWARD;
-    case SAL_OP_MUL: return SAL_STEP_MUL_BACKWARD;
-    case SAL_OP_CONCAT: return SAL_STEP_CONCAT_BACKWARD;
-    case SAL_OP_SLICE: return SAL_STEP_SLICE_BACKWARD;
-    case SAL_OP_MAX_POOL: return SAL_STEP_MAX_POOL_BACKWARD;
-    case SAL_OP_AVG_POOL: return SAL_STEP_AVG_POOL_BACKWARD;
-    case SAL_OP_REDUCE_MEAN: return SAL_STEP_REDUCE_MEAN_BACKWARD;
-    case SAL_OP_RESHAPE: return SAL_STEP_RESHAPE_BACKWARD;
-    case SAL_OP_TRANSPOSE: return SAL_STEP_TRANSPOSE_BACKWARD;
-    case SAL_OP_SHUFFLE: return SAL_STEP_SHUFFLE_BACKWARD;
-    case SAL_OP_PAD: return SAL_STEP_PAD_BACKWARD;
-    case SAL_OP_SOFTMAX: return SAL_STEP_SOFTMAX_BACKWARD;
-    case SAL_OP_LAYER_NORM: return SAL_STEP_LAYER_NORM_BACKWARD;
-    default: return SAL_STEP_COUNT;
-    }
-}
-
-static sal_step_kind forward_kind(sal_op op)
-{
-    switch (op) {
-    case SAL_OP_CONV: return SAL_STEP_CONV;
-    case SAL_OP_DENSE: return SAL_STEP_DENSE;
-    case SAL_OP_AFFINE: return SAL_STEP_AFFINE;
-    case SAL_OP_ACTIVATION: return SAL_STEP_ACTIVATION;
-    case SAL_OP_ADD: return SAL_STEP_ADD;
-    case SAL_OP_MUL: return SAL_STEP_MUL;
-    case SAL_OP_CONCAT: return SAL_STEP_CONCAT;
-    case SAL_OP_SLICE: return SAL_STEP_SLICE;
-    case SAL_OP_MAX_POOL: return SAL_STEP_MAX_POOL;
-    case SAL_OP_AVG_POOL: return SAL_STEP_AVG_POOL;
-    case SAL_OP_REDUCE_MEAN: return SAL_STEP_REDUCE_MEAN;
-    case SAL_OP_RESHAPE: return SAL_STEP_RESHAPE;
-    case SAL_OP_TRANSPOSE: return SAL_STEP_TRANSPOSE;
-    case SAL_OP_SHUFFLE: return SAL_STEP_SHUFFLE;
-    case SAL_OP_PAD: return SAL_STEP_PAD;
-    case SAL_OP_SOFTMAX: return SAL_STEP_SOFTMAX;
-    case SAL_OP_LAYER_NORM: return SAL_STEP_LAYER_NORM;
-    default: return SAL_STEP_COUNT;
-    }
-}
-
 static void find_problem(char *text, size_t size, const sal_backend *backend, const sal_node *node)
 {
-    const sal_step_kind kinds[2] = {forward_kind(node->op), backward_kind(node->op)};
-    for (int k = 0; k < 2; k++)
+    const sal_derivative *d = sal_derivative_get(node->op);
+    const sal_step_kind kinds[2] = {d->forward, d->backward};
+    for (int k = 0; k < 2 && node->op != SAL_OP_INPUT; k++)
         if (kinds[k] != SAL_STEP_COUNT && !backend->rows[kinds[k]]) {
             snprintf(text, size, "the %s back end has no %s", backend->name, sal_step_kind_name(kinds[k]));
             return;

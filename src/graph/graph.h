@@ -177,6 +177,9 @@ const char *sal_activation_name(sal_activation_kind kind);
 /* relu, clip: SIGN; leaky relu: SIGN; sigmoid, tanh, exp, softsign: OUTPUT; the others: INPUT; none: NOTHING. */
 sal_keep sal_activation_keep(sal_activation_kind kind);
 
+/* What the gradient of a node needs, but for what is fused into it: its row's, or its activation's. */
+sal_keep sal_node_keep(const sal_node *node);
+
 /* Elements of a shape, all axes. */
 int64_t sal_shape_elements(const sal_shape *shape);
 /* Fails with `status` and "node NAME (OP): text". */

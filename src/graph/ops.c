@@ -120,3 +120,8 @@ sal_keep sal_activation_keep(sal_activation_kind kind)
 {
     return (unsigned)kind < SAL_ACT_COUNT ? activations[kind].keep : SAL_KEEP_INPUT;
 }
+
+sal_keep sal_node_keep(const sal_node *node)
+{
+    return node->op == SAL_OP_ACTIVATION ? sal_activation_keep(node->activation.kind) : rows[node->op].keep;
+}
