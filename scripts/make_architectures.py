@@ -70,7 +70,7 @@ ARCHITECTURES = {
     "densenet121": Architecture(seed=2, smooth=torch.tanh),
     "squeezenet1_1": Architecture(seed=4, size=(80, 80), smooth=F.elu),
     "googlenet": Architecture(seed=1, size=(72, 72), **NO_AUXILIARY),
-    "inception_v3": Architecture(seed=4, size=(107, 107), **NO_AUXILIARY),
+    "inception_v3": Architecture(seed=10, size=(107, 107), **NO_AUXILIARY),
     "shufflenet_v2_x1_0": Architecture(seed=2, size=(64, 96)),
     "mobilenet_v2": Architecture(seed=3),
     "mobilenet_v3_small": Architecture(seed=2, size=(80, 80)),
