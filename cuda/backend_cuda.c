@@ -155,7 +155,7 @@ static sal_status open_hardware(sal_device *d)
     }
     TRY(cuda_staging_open(&d->upload));
     TRY(cuda_staging_open(&d->download));
-    TRY(cuda_loss_scale_open(&d->scale, d->precision == SAL_PRECISION_FP16 ? default_loss_scale : 1.0f, d->compute));
+    TRY(cuda_loss_scale_open(&d->scale, d->precision == SAL_PRECISION_FP16 ? default_loss_scale : 1.0f));
     snprintf(model, sizeof model, "%.80s, sm_%d%d", properties.name, properties.major, properties.minor);
     TRY(cuda_library_open(&d->library, d->compute, model, NULL));
     TRY(cuda_maps_open(&d->maps, d));
@@ -250,7 +250,7 @@ static void device_release(sal_device *d, void *memory)
 
 cuda_type cuda_value_type(const sal_device *d, const sal_value *v)
 {
-    return v->shape.rank == 4 ? d->type : CUDA_TYPE_FLOAT;
+    return v->shape.rank == 4 && !v->exact ? d->type : CUDA_TYPE_FLOAT;
 }
 
 cuda_extent cuda_value_extent(const sal_value *v, int64_t pictures)
@@ -270,9 +270,15 @@ static void place(sal_device *d, sal_value *v)
                                            : elements;
 }
 
-static sal_status rescale(int *again, sal_device *d, int failed)
+static sal_status rescale(int *again, sal_device *d, const void *gradient, const sal_value *value, int64_t pictures)
 {
-    return cuda_loss_scale_again(again, &d->scale, failed, d->compute);
+    sal_status st = SAL_OK;
+    *again = 0;
+    TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
+    TRY(cuda_loss_scale_again(again, &d->scale, gradient, cuda_value_type(d, value),
+                              pictures * sal_shape_elements(&value->shape), d->compute));
+done:
+    return st;
 }
 
 /* ---- Recording ---------------------------------------------------------- */

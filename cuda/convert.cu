@@ -26,27 +26,21 @@ static __global__ void __launch_bounds__(TILE *TILE_ROWS)
 
 template <class T>
 static __global__ void __launch_bounds__(TILE *TILE_ROWS)
-    convert_out_kernel(float *to, const T *from, int64_t pictures, int64_t pixels, int channels, int *not_finite)
+    convert_out_kernel(float *to, const T *from, int64_t pictures, int64_t pixels, int channels)
 {
     __shared__ float tile[TILE][TILE + 1];
     const int64_t p0 = (int64_t)blockIdx.x * TILE;
     const int x = (int)threadIdx.x, c0 = (int)blockIdx.z * TILE;
-    int bad = 0;
     for (int64_t n = blockIdx.y; n < pictures; n += gridDim.y) {
         for (int r = (int)threadIdx.y; r < TILE; r += TILE_ROWS)
             if (p0 + r < pixels && c0 + x < channels)
                 tile[r][x] = element_load(from + (n * pixels + p0 + r) * channels + c0 + x);
         __syncthreads();
         for (int r = (int)threadIdx.y; r < TILE; r += TILE_ROWS)
-            if (c0 + r < channels && p0 + x < pixels) {
-                const float v = tile[x][r];
-                bad |= !(fabsf(v) <= 3.402823466e38f);
-                to[(n * channels + c0 + r) * pixels + p0 + x] = v;
-            }
+            if (c0 + r < channels && p0 + x < pixels)
+                to[(n * channels + c0 + r) * pixels + p0 + x] = tile[x][r];
         __syncthreads();
     }
-    if (bad && not_finite)
-        atomicOr(not_finite, 1);
 }
 
 template <class T>
@@ -61,18 +55,12 @@ static __global__ void __launch_bounds__(BLOCK_THREADS, 4)
 
 template <class T>
 static __global__ void __launch_bounds__(BLOCK_THREADS, 4)
-    convert_out_few_kernel(float *to, const T *from, int64_t pictures, int64_t pixels, int channels, int *not_finite)
+    convert_out_few_kernel(float *to, const T *from, int64_t pictures, int64_t pixels, int channels)
 {
     const int64_t stride = (int64_t)gridDim.x * blockDim.x;
-    int bad = 0;
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < pictures * pixels; i += stride)
-        for (int c = 0; c < channels; c++) {
-            const float v = element_load(from + i * channels + c);
-            bad |= !(fabsf(v) <= 3.402823466e38f);
-            to[(i / pixels * channels + c) * pixels + i % pixels] = v;
-        }
-    if (bad && not_finite)
-        atomicOr(not_finite, 1);
+        for (int c = 0; c < channels; c++)
+            to[(i / pixels * channels + c) * pixels + i % pixels] = element_load(from + i * channels + c);
 }
 
 static dim3 tile_grid(const cuda_extent &e)
@@ -104,19 +92,18 @@ cudaError_t cuda_convert_in(void *to, cuda_type type, const float *from, cuda_ex
     return cudaGetLastError();
 }
 
-cudaError_t cuda_convert_out(float *to, const void *from, cuda_type type, cuda_extent e, int *not_finite,
-                             cudaStream_t stream)
+cudaError_t cuda_convert_out(float *to, const void *from, cuda_type type, cuda_extent e, cudaStream_t stream)
 {
     const int64_t pixels = e.height * e.width;
     if (pixels == 1 && e.channels != 1)
-        return cuda_convert_out(to, from, type, cuda_extent{1, e.pictures, e.channels, 1}, not_finite, stream);
+        return cuda_convert_out(to, from, type, cuda_extent{1, e.pictures, e.channels, 1}, stream);
     if (e.pictures * extent_elements(e) == 0)
         return cudaSuccess;
     const dim3 block(TILE, TILE_ROWS);
     const unsigned few = blocks_of(e.pictures * pixels, BLOCK_THREADS);
-    FOR_ELEMENT_TYPE(type, if (without_tiles(e)) convert_out_few_kernel<T><<<few, BLOCK_THREADS, 0, stream>>>(
-                               to, (const T *)from, e.pictures, pixels, (int)e.channels, not_finite);
-                     else convert_out_kernel<T><<<tile_grid(e), block, 0, stream>>>(
-                         to, (const T *)from, e.pictures, pixels, (int)e.channels, not_finite))
+    FOR_ELEMENT_TYPE(type, if (without_tiles(e)) convert_out_few_kernel<T>
+                     <<<few, BLOCK_THREADS, 0, stream>>>(to, (const T *)from, e.pictures, pixels, (int)e.channels);
+                     else convert_out_kernel<T>
+                     <<<tile_grid(e), block, 0, stream>>>(to, (const T *)from, e.pictures, pixels, (int)e.channels))
     return cudaGetLastError();
 }

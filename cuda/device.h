@@ -56,7 +56,7 @@ struct sal_device {
     char description[192];
 };
 
-/* Type of a value's elements: feature maps (rank 4) have the device's, everything else is float. */
+/* Type of a value's elements: feature maps (rank 4) have the device's, exact values and everything else are floats. */
 cuda_type cuda_value_type(const sal_device *device, const sal_value *value);
 /* Its extent for `pictures` pictures; rank 4: (C, H, W), else one pixel with as many channels as elements. */
 cuda_extent cuda_value_extent(const sal_value *value, int64_t pictures);

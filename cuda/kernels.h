@@ -36,10 +36,13 @@ typedef struct cuda_extent {
 
 /* to[n][h][w][c] = from[n][c][h][w] */
 cudaError_t cuda_convert_in(void *to, cuda_type type, const float *from, cuda_extent e, cudaStream_t stream);
-/* to[n][c][h][w] = from[n][h][w][c]; *not_finite (device, or NULL) becomes 1 where
- * a result is NaN or infinite, and is left alone otherwise. */
-cudaError_t cuda_convert_out(float *to, const void *from, cuda_type type, cuda_extent e, int *not_finite,
-                             cudaStream_t stream);
+/* to[n][c][h][w] = from[n][h][w][c] */
+cudaError_t cuda_convert_out(float *to, const void *from, cuda_type type, cuda_extent e, cudaStream_t stream);
+
+/* ---- finite.cu -------------------------------------------------------------- */
+
+/* *not_finite (device) becomes 1 where an element is NaN or infinite, and is left alone otherwise. */
+cudaError_t cuda_find_not_finite(int *not_finite, const void *x, cuda_type type, int64_t elements, cudaStream_t stream);
 
 /* ---- activation.cu -------------------------------------------------------- */
 

@@ -7,12 +7,11 @@
 
 enum { STEP = 16, MAX_EXPONENT = 100 };
 
-sal_status cuda_loss_scale_open(cuda_loss_scale *s, float full, cudaStream_t compute)
+sal_status cuda_loss_scale_open(cuda_loss_scale *s, float full)
 {
     sal_status st = SAL_OK;
     s->full = s->now = full;
     TRY(CUDA_CHECK(cudaMalloc((void **)&s->not_finite, sizeof *s->not_finite)));
-    TRY(CUDA_CHECK(cudaMemsetAsync(s->not_finite, 0, sizeof *s->not_finite, compute)));
 done:
     return st;
 }
@@ -95,17 +94,19 @@ void cuda_loss_scale_undo(float *gradients, const cuda_loss_scale *s, int64_t pi
 }
 
 /* Where that is too much for large gradients, a smaller power of two is tried. */
-sal_status cuda_loss_scale_again(int *again, cuda_loss_scale *s, int failed, cudaStream_t compute)
+sal_status cuda_loss_scale_again(int *again, cuda_loss_scale *s, const void *gradient, cuda_type type, int64_t elements,
+                                 cudaStream_t compute)
 {
     sal_status st = SAL_OK;
     int not_finite = 0;
     *again = 0;
     if (s->full == 1.0f)
         return SAL_OK;
-    TRY(CUDA_CHECK(cudaMemcpyAsync(&not_finite, s->not_finite, sizeof not_finite, cudaMemcpyDeviceToHost, compute)));
     TRY(CUDA_CHECK(cudaMemsetAsync(s->not_finite, 0, sizeof not_finite, compute)));
+    TRY(CUDA_CHECK(cuda_find_not_finite(s->not_finite, gradient, type, elements, compute)));
+    TRY(CUDA_CHECK(cudaMemcpyAsync(&not_finite, s->not_finite, sizeof not_finite, cudaMemcpyDeviceToHost, compute)));
     TRY(CUDA_CHECK(cudaStreamSynchronize(compute)));
-    *again = (not_finite || failed) && s->now > 1.0f;
+    *again = not_finite && s->now > 1.0f;
     s->now = *again ? s->now / (float)STEP : s->full;
 done:
     return st;

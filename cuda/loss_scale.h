@@ -8,11 +8,12 @@
 #include <cuda_runtime_api.h>
 
 #include "base/error.h"
+#include "kernels.h"
 
 typedef struct cuda_loss_scale {
     float full;         /* what a batch begins with; 1: nothing is scaled */
     float now;          /* of the next seeds */
-    int *not_finite;    /* device: set by conversions of gradients */
+    int *not_finite;    /* device: what the last look at gradients found */
     float *seeds;       /* host: the last seeds, scaled */
     size_t seed_count;  /* room for so many */
     float *undo;        /* host: per picture of the last seeds, what its gradients are to be multiplied by */
@@ -21,7 +22,7 @@ typedef struct cuda_loss_scale {
     int64_t pictures;   /* of the last seeds; 0: gradients are not scaled */
 } cuda_loss_scale;
 
-sal_status cuda_loss_scale_open(cuda_loss_scale *s, float full, cudaStream_t compute);
+sal_status cuda_loss_scale_open(cuda_loss_scale *s, float full);
 void cuda_loss_scale_close(cuda_loss_scale *s); /* fine on a zeroed struct */
 
 /* *out: seeds (pictures, outputs) as they are to be uploaded; the struct's, until the next call. */
@@ -34,7 +35,8 @@ static inline const float *cuda_loss_scale_device(const cuda_loss_scale *s)
 {
     return s->pictures > 0 ? s->device_undo : NULL;
 }
-/* The table's `rescale`. */
-sal_status cuda_loss_scale_again(int *again, cuda_loss_scale *s, int failed, cudaStream_t compute);
+/* The table's `rescale`, of so many elements. */
+sal_status cuda_loss_scale_again(int *again, cuda_loss_scale *s, const void *gradient, cuda_type type, int64_t elements,
+                                 cudaStream_t compute);
 
 #endif

@@ -58,6 +58,12 @@ done:
     return st;
 }
 
+/* Exact values never are, whatever they are of. */
+static int is_scaled(const sal_value *v)
+{
+    return v->gradient && !v->exact;
+}
+
 static size_t host_bytes(const sal_value *v, int64_t pictures)
 {
     return (size_t)sal_shape_elements(&v->shape) * (size_t)pictures * sizeof(float);
@@ -122,9 +128,9 @@ sal_status cuda_upload(sal_device *d, void *memory, const sal_value *v, const fl
     const size_t bytes = host_bytes(v, pictures);
     int k = s->ahead_turn;
     TRY(CUDA_CHECK(cudaSetDevice(d->ordinal)));
-    if (v->gradient)
+    if (is_scaled(v))
         d->scale.pictures = 0;
-    if (v->gradient && v->seed && d->scale.full != 1.0f)
+    if (is_scaled(v) && v->seed && d->scale.full != 1.0f)
         TRY(cuda_loss_scale_seeds(&host, &d->scale, host, pictures, (size_t)sal_shape_elements(&v->shape), d->compute));
     if (s->ahead && s->ahead == host && s->ahead_bytes == bytes)
         s->ahead = NULL;
@@ -154,14 +160,13 @@ sal_status cuda_download(sal_device *d, float *host, const void *memory, const s
     const void *from = memory;
     if (v->layout != SAL_LAYOUT_PLAIN) {
         TRY(CUDA_CHECK(cuda_convert_out((float *)(void *)s->device[0], memory, cuda_value_type(d, v),
-                                        cuda_value_extent(v, pictures), v->gradient ? d->scale.not_finite : NULL,
-                                        d->compute)));
+                                        cuda_value_extent(v, pictures), d->compute)));
         from = s->device[0];
     }
     TRY(CUDA_CHECK(cudaMemcpyAsync(s->host[0], from, bytes, cudaMemcpyDeviceToHost, d->compute)));
     TRY(CUDA_CHECK(cudaStreamSynchronize(d->compute)));
     memcpy(host, s->host[0], bytes);
-    if (v->gradient && d->scale.full != 1.0f)
+    if (is_scaled(v) && d->scale.full != 1.0f)
         cuda_loss_scale_undo(host, &d->scale, pictures, (size_t)sal_shape_elements(&v->shape));
 done:
     return st;
