@@ -343,10 +343,15 @@ done:
 
 /* ---- Maps --------------------------------------------------------------- */
 
-static sal_status make_maps(float *maps, sal_map_stats *stats, sal_device *d, const void *gradient,
-                            const sal_value *value, int64_t pictures, const sal_map_options *options)
+static sal_status make_maps(float *maps, sal_map_stats *stats, sal_device *d, const void *attribution,
+                            const sal_value *value, int64_t height, int64_t width, int64_t pictures,
+                            const sal_map_options *options)
 {
-    return cuda_maps_make(maps, stats, d->maps, gradient, cuda_value_extent(value, pictures), options);
+    const cuda_attribution a = {.memory = attribution,
+                                .type = cuda_value_type(d, value),
+                                .extent = cuda_value_extent(value, pictures),
+                                .scales = value->exact ? NULL : cuda_loss_scale_device(&d->scale)};
+    return cuda_maps_make(maps, stats, d->maps, &a, height, width, options);
 }
 
 static sal_status make_overlay(uint8_t *rgb, sal_device *d, int64_t picture, const sal_picture *shown,

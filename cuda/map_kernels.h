@@ -24,6 +24,9 @@ typedef struct cuda_map_stats {
  * sal_map_reduce. */
 cudaError_t cuda_map_reduce(float *map, const void *gradient, cuda_type type, cuda_extent e, const float *scales,
                             sal_modifier modifier, sal_reduce reduce, cudaStream_t stream);
+/* map_enlarge.cu: to (pictures, height, width) from (pictures, from_height, from_width). Twin: sal_map_upsample. */
+cudaError_t cuda_map_enlarge(float *to, const float *from, int64_t pictures, int64_t height, int64_t width,
+                             int64_t from_height, int64_t from_width, cudaStream_t stream);
 /* smooth.cu: separable Gaussian, reflected edges; weights: radius + 1 floats or doubles of half the kernel, on the
  * device. map may not be work; work: as large as map. Twin: sal_map_smooth. */
 cudaError_t cuda_smooth(float *map, float *work, const double *weights, int64_t radius, int64_t pictures,

@@ -204,9 +204,9 @@ done:
 
 /* ---- Maps ---------------------------------------------------------------- */
 
-static sal_status check_options(double *sigma, cuda_extent e, const sal_map_options *o)
+static sal_status check_options(double *sigma, int64_t height, int64_t width, const sal_map_options *o)
 {
-    *sigma = o->sigma_set ? o->sigma : sal_map_default_sigma(e.height, e.width);
+    *sigma = o->sigma_set ? o->sigma : sal_map_default_sigma(height, width);
     if ((unsigned)o->normalize > SAL_NORMALIZE_NONE)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown normalisation %d", (int)o->normalize);
     if ((unsigned)o->modifier > SAL_MODIFIER_NONE)
@@ -218,18 +218,30 @@ static sal_status check_options(double *sigma, cuda_extent e, const sal_map_opti
     return SAL_OK;
 }
 
-static sal_status run_kernels(cuda_maps *m, const void *gradient, cuda_extent e, double sigma, const sal_map_options *o)
+static sal_status reduce(cuda_maps *m, const cuda_attribution *a, int64_t height, int64_t width,
+                         const sal_map_options *o)
 {
     sal_status st = SAL_OK;
-    const sal_device *d = m->device;
-    const int64_t pixels = e.height * e.width;
-    TRY(CUDA_CHECK(cuda_map_reduce(m->map, gradient, d->type, e, cuda_loss_scale_device(&d->scale), o->modifier,
-                                   o->reduce, d->compute)));
+    const cuda_extent e = a->extent;
+    cudaStream_t compute = m->device->compute;
+    const int enlarged = e.height != height || e.width != width;
+    TRY(CUDA_CHECK(cuda_map_reduce(enlarged ? m->work : m->map, a->memory, a->type, e, a->scales, o->modifier,
+                                   o->reduce, compute)));
+    if (enlarged)
+        TRY(CUDA_CHECK(cuda_map_enlarge(m->map, m->work, e.pictures, height, width, e.height, e.width, compute)));
+done:
+    return st;
+}
+
+static sal_status run_kernels(cuda_maps *m, int64_t pictures, int64_t height, int64_t width, double sigma)
+{
+    sal_status st = SAL_OK;
+    cudaStream_t compute = m->device->compute;
     TRY(CUDA_CHECK(
-        cuda_smooth(m->map, m->work, m->weights, sal_gauss_radius(sigma), e.pictures, e.height, e.width, d->compute)));
-    TRY(CUDA_CHECK(cuda_measure(m->stats, m->partial, m->map, e.pictures, pixels, d->compute)));
+        cuda_smooth(m->map, m->work, m->weights, sal_gauss_radius(sigma), pictures, height, width, compute)));
+    TRY(CUDA_CHECK(cuda_measure(m->stats, m->partial, m->map, pictures, height * width, compute)));
     if (m->normalized)
-        TRY(CUDA_CHECK(cuda_normalize(m->map, m->stats, e.pictures, pixels, d->compute)));
+        TRY(CUDA_CHECK(cuda_normalize(m->map, m->stats, pictures, height * width, compute)));
 done:
     return st;
 }
@@ -249,37 +261,38 @@ static sal_status take_stats(sal_map_stats *stats, const cuda_maps *m, int64_t p
     return SAL_OK;
 }
 
-sal_status cuda_maps_make(float *host, sal_map_stats *stats, cuda_maps *m, const void *gradient, cuda_extent e,
-                          const sal_map_options *options)
+sal_status cuda_maps_make(float *host, sal_map_stats *stats, cuda_maps *m, const cuda_attribution *a, int64_t height,
+                          int64_t width, const sal_map_options *options)
 {
     sal_status st = SAL_OK;
     double sigma;
     cudaStream_t compute = m->device->compute;
-    const int64_t pixels = e.height * e.width;
-    const size_t pictures = (size_t)e.pictures, floats = pictures * (size_t)pixels;
+    const int64_t pixels = height * width, reduced = a->extent.height * a->extent.width;
+    const size_t pictures = (size_t)a->extent.pictures, floats = pictures * (size_t)pixels;
     TRY(CUDA_CHECK(cudaSetDevice(m->device->ordinal)));
-    TRY(check_options(&sigma, e, options));
+    TRY(check_options(&sigma, height, width, options));
     /* Buffers may change only when nothing uses them. */
     TRY(CUDA_CHECK(cudaStreamSynchronize(compute)));
     TRY(CUDA_CHECK(cudaStreamSynchronize(m->down)));
     for (int k = 0; k < SLOTS; k++)
         m->slots[k].rgb = NULL;
     m->pictures = 0;
-    TRY(grow_maps(m, floats));
+    TRY(grow_maps(m, reduced > pixels ? pictures * (size_t)reduced : floats));
     TRY(grow_stats(m, pictures));
     if (host)
         TRY(grow_host_map(m, floats));
     TRY(set_sigma(m, sigma));
     m->normalized = options->normalize == SAL_NORMALIZE_MINMAX;
-    TRY(run_kernels(m, gradient, e, sigma, options));
+    TRY(reduce(m, a, height, width, options));
+    TRY(run_kernels(m, a->extent.pictures, height, width, sigma));
     TRY(CUDA_CHECK(
         cudaMemcpyAsync(m->host_stats, m->stats, pictures * sizeof *m->stats, cudaMemcpyDeviceToHost, compute)));
     if (host)
         TRY(CUDA_CHECK(cudaMemcpyAsync(m->host_map, m->map, floats * sizeof *host, cudaMemcpyDeviceToHost, compute)));
     TRY(CUDA_CHECK(cudaStreamSynchronize(compute)));
-    m->pictures = e.pictures;
-    m->height = e.height;
-    m->width = e.width;
+    m->pictures = a->extent.pictures;
+    m->height = height;
+    m->width = width;
     TRY(take_stats(stats, m, pixels));
     if (host)
         memcpy(host, m->host_map, floats * sizeof *host);

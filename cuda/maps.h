@@ -14,12 +14,19 @@ void cuda_maps_close(cuda_maps *maps);
 sal_status cuda_maps_reserve(cuda_maps *maps, cuda_extent e);
 void cuda_maps_shrink(cuda_maps *maps); /* back to no room at all; nothing may be in flight */
 
-/* Maps of `pictures` gradients (pictures, height, width, channels) of the device's type, unscaled (loss_scale.h):
- * modify, reduce, smooth, measure, normalise as sal_map_make does. The maps stay on the device for
- * cuda_maps_overlay; `host` (pictures, height, width) takes copies unless NULL; stats: one each.
- * Errors: NUMERIC naming the picture's number (NaN or infinite), DEVICE, MEMORY. */
-sal_status cuda_maps_make(float *host, sal_map_stats *stats, cuda_maps *maps, const void *gradient, cuda_extent e,
-                          const sal_map_options *options);
+/* What maps are made of: gradients of the device's type, or floats. */
+typedef struct cuda_attribution {
+    const void *memory;
+    cuda_type type;
+    cuda_extent extent;
+    const float *scales; /* device: what each picture is multiplied by (loss_scale.h); NULL: 1 */
+} cuda_attribution;
+
+/* Modify and reduce, enlarge to (height, width) where that is another size, smooth, measure, normalise as
+ * sal_map_make does. The maps stay on the device for cuda_maps_overlay; `host` (pictures, height, width) takes copies
+ * unless NULL; stats: one each. Errors: NUMERIC naming the picture's number (NaN or infinite), DEVICE, MEMORY. */
+sal_status cuda_maps_make(float *host, sal_map_stats *stats, cuda_maps *maps, const cuda_attribution *attribution,
+                          int64_t height, int64_t width, const sal_map_options *options);
 /* As sal_overlay_make for map number `picture` of the last cuda_maps_make. shown: the source as 8-bit RGB, or NULL for
  * the colours alone; rgb: (source_height, source_width, 3) of the host. A map that was not normalised is coloured
  * over its own range. Transfers of one overlay run beside the kernels of the next: rgb is complete after

@@ -101,7 +101,8 @@ static void make(fixture *f)
 {
     for (size_t i = 0; i < f->pixels * (size_t)f->t.pictures; i++)
         f->maps[i] = NAN;
-    must(sal_backend_cuda.maps->make(f->maps, f->stats, f->device, f->memory, &f->value, f->t.pictures, &f->options));
+    must(sal_backend_cuda.maps->make(f->maps, f->stats, f->device, f->memory, &f->value, f->t.height, f->t.width,
+                                     f->t.pictures, &f->options));
 }
 
 /* The device sums in floats with compensation, the host in double: a few roundings of the map's range apart. */
@@ -161,7 +162,8 @@ ParameterizedTest(const trial *t, maps, are_the_hosts)
     /* Other options in the same buffers, and maps that stay on the device. */
     f.options.sigma = 1.0;
     f.options.sigma_set = 1;
-    must(sal_backend_cuda.maps->make(NULL, f.stats, f.device, f.memory, &f.value, t->pictures, &f.options));
+    must(sal_backend_cuda.maps->make(NULL, f.stats, f.device, f.memory, &f.value, t->height, t->width, t->pictures,
+                                     &f.options));
     make(&f);
     compare(&f);
     fixture_close(&f);
@@ -191,8 +193,8 @@ Test(maps, gradients_that_are_no_numbers_are_refused)
     for (size_t k = 0; k < 3; k++) {
         f.gradient[f.elements + 77] = wrong[k];
         upload(&f);
-        cr_assert(sal_backend_cuda.maps->make(f.maps, f.stats, f.device, f.memory, &f.value, 2, &f.options) ==
-                  SAL_ERROR_NUMERIC);
+        cr_assert(sal_backend_cuda.maps->make(f.maps, f.stats, f.device, f.memory, &f.value, t.height, t.width, 2,
+                                              &f.options) == SAL_ERROR_NUMERIC);
         cr_assert(strstr(sal_last_error(), "picture 1") != NULL, "%s", sal_last_error());
     }
     fixture_close(&f);
@@ -211,8 +213,8 @@ Test(maps, options_are_checked)
     wrong[3].reduce = (sal_reduce)99;
     wrong[4].normalize = (sal_normalize)99;
     for (size_t k = 0; k < 5; k++)
-        cr_assert(sal_backend_cuda.maps->make(f.maps, f.stats, f.device, f.memory, &f.value, 1, &wrong[k]) ==
-                  SAL_ERROR_ARGUMENT);
+        cr_assert(sal_backend_cuda.maps->make(f.maps, f.stats, f.device, f.memory, &f.value, t.height, t.width, 1,
+                                              &wrong[k]) == SAL_ERROR_ARGUMENT);
     fixture_close(&f);
 }
 
