@@ -110,6 +110,7 @@ static void device_close(sal_device *d)
     if (d->copy)
         (void)cudaStreamSynchronize(d->copy);
     cuda_maps_close(d->maps);
+    cuda_methods_close(&d->methods);
     for (int k = 0; k < 2; k++)
         if (d->recorded[k])
             (void)cudaGraphExecDestroy(d->recorded[k]);
@@ -393,6 +394,7 @@ const sal_backend sal_backend_cuda = {
     .rescale = rescale,
     .takes_relu = cuda_conv_takes_relu,
     .maps = &map_rows,
+    .methods = &cuda_method_rows,
     .rows =
         {
             [SAL_STEP_CONV] = &cuda_row_conv,

@@ -7,6 +7,7 @@
 #include "backend/backend.h"
 #include "kernels.h"
 #include "loss_scale.h"
+#include "methods.h"
 
 /* SAL_OK, or a failure that names the call: MEMORY for cudaErrorMemoryAllocation, else DEVICE. The
  * runtime's last error is cleared. Evaluates `call` once: TRY(CUDA_CHECK(cudaFree(p))). */
@@ -46,6 +47,7 @@ struct sal_device {
     cuda_library *library;
     cuda_maps *maps;
     cuda_loss_scale scale; /* of gradients */
+    cuda_methods methods;
     cuda_weight *weights;
     /* Of the forward and of the backward pass. */
     cudaGraphExec_t recorded[2];

@@ -13,6 +13,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
         const sal_upsample_tap r = sal_upsample_at(row % height, scale_y, 0.0, from_height);
         const float *const map = from + row / height * from_height * from_width;
         const float *const lo = map + r.lo * from_width, *const hi = map + r.hi * from_width;
+#pragma unroll 1 /* registers spill on sm_120 else */
         for (int64_t x = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; x < width; x += step) {
             const sal_upsample_tap c = sal_upsample_at(x, scale_x, 0.0, from_width);
             const float left = (1.0f - r.weight) * lo[c.lo] + r.weight * hi[c.lo];

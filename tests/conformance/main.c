@@ -95,6 +95,13 @@ static int take(options *o, const char *name, const char *value, int *used)
     return 1;
 }
 
+int suite_wants(suite *s, const char *text)
+{
+    if ((s->filter && !strstr(text, s->filter)) || (s->until_failure && s->failed > 0))
+        return 0;
+    return s->shards == 0 || s->wanted++ % s->shards == s->shard;
+}
+
 void suite_count(suite *s, const char *text, int failed)
 {
     s->passed += !failed;
@@ -108,6 +115,8 @@ void suite_count(suite *s, const char *text, int failed)
 static void run_all(suite *s)
 {
     suite_transfers(s);
+    suite_methods(s);
+    suite_maps(s);
     suite_convolutions(s);
     suite_first_layers(s);
     suite_elementwise(s);

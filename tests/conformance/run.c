@@ -290,12 +290,7 @@ void suite_try(suite *s, const problem *p)
     char text[TEXT];
     problem_text(text, sizeof text, p);
     int conv = p->kind == SAL_STEP_CONV || p->kind == SAL_STEP_CONV_BACKWARD;
-    if ((s->filter && !strstr(text, s->filter)) || (p->large && !s->bench) ||
-        (conv && p->in_place && s->backend->distinct_convs))
-        return;
-    if (s->until_failure && s->failed > 0)
-        return;
-    if (s->shards > 0 && s->wanted++ % s->shards != s->shard)
+    if ((p->large && !s->bench) || (conv && p->in_place && s->backend->distinct_convs) || !suite_wants(s, text))
         return;
     trial t = {.s = s, .p = p, .dice = {dice_seed(s->seed, text)}, .accuracy = 1.0};
     answers a = {0};

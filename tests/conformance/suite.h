@@ -75,6 +75,11 @@ void suite_moves(suite *s);
 void suite_vectors(suite *s);
 /* Upload and download of every layout, whole and partial batches. */
 void suite_transfers(suite *s);
+/* What methods of several passes repeat, and maps made on the device. */
+void suite_methods(suite *s);
+void suite_maps(suite *s);
+/* 1: a problem of that text is to be tried; counts those that the filter wants. */
+int suite_wants(suite *s, const char *text);
 void suite_count(suite *s, const char *text, int failed);
 
 /* ---- Numbers ------------------------------------------------------------ */

@@ -16,6 +16,8 @@ BUGS = {
     "reused_tile": ("smooth.cu", "w, radius);\n        __syncthreads();\n", "w, radius);\n"),
     "warp_lane": ("measure.cu", "d > 0; d /= 2", "d > 1; d /= 2"),
     "overrun": ("normalize.cu", "i < total;", "i < total + 4;"),
+    "noise_tail": ("methods.cu", "if (first + k < elements)", "if (first + k < elements + 1)"),
+    "cam_lane": ("cam.cu", "d > 0; d /= 2", "d > 1; d /= 2"),
     "channel_stride": (
         "cudnn_describe.c",
         "strides[4] = {e.channels * e.height * e.width, 1, e.channels * e.width, e.channels}",

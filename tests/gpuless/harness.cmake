@@ -59,6 +59,8 @@ sal_caught(row_halo smooth.cu emulated_maps "are_the_hosts")
 sal_caught(column_halo smooth.cu emulated_maps "are_the_hosts")
 sal_caught(warp_lane measure.cu emulated_maps "are_the_hosts")
 sal_caught(overrun normalize.cu emulated_maps "behind an allocation")
+sal_caught(noise_tail methods.cu emulated_conformance "FAIL: method perturb" --backend cuda:0 --filter perturb --until-failure)
+sal_caught(cam_lane cam.cu emulated_conformance "FAIL: method cam" --backend cuda:0 --filter cam --until-failure)
 sal_caught(channel_stride cudnn_describe.c emulated_conformance "FAIL: conv" --backend cuda:0 --filter conv --until-failure)
 sal_caught(window_stride cudnn_describe.c emulated_conformance "FAIL: conv.*direct" --backend cuda:0 --filter conv
            --refuse direct)

@@ -288,6 +288,25 @@ Test(overlays, are_the_hosts_to_the_last_bit)
     }
 }
 
+/* A layer's attribution of 5 x 7 as a map of 20 x 30. */
+Test(overlays, show_maps_that_were_enlarged)
+{
+    const trial t = {2, 1, 5, 7, 1, SAL_MODIFIER_RELU, SAL_REDUCE_SUM, SAL_NORMALIZE_MINMAX, SAL_PRECISION_FP32};
+    fixture f;
+    fixture_open(&f, &t);
+    f.t.height = 20;
+    f.t.width = 30;
+    f.pixels = 20 * 30;
+    free(f.maps);
+    f.maps = zeros(f.pixels * 2, sizeof *f.maps);
+    make(&f);
+    sal_picture picture = random_picture(101, 67);
+    const sal_placement where = place_on(&f, 101, 67, 0.0);
+    check_overlay(&f, &picture, &where, 1, &(sal_overlay_style){SAL_COLORMAP_TURBO, 0.5});
+    free(picture.samples);
+    fixture_close(&f);
+}
+
 Test(overlays, large_pictures_go_in_bands)
 {
     const trial t = {1, 1, 16, 16, 1, SAL_MODIFIER_ABS, SAL_REDUCE_MAX, SAL_NORMALIZE_MINMAX, SAL_PRECISION_FP32};
