@@ -173,8 +173,8 @@ typedef enum sal_accumulate {
 } sal_accumulate;
 
 /* What methods of several passes repeat. Values are exact ones of the same shape unless it says otherwise, in the
- * arena, and the first `pictures` of them are worked on. Arithmetic and numbers are those of method_math.h, the same
- * bits on every device. Errors: DEVICE. */
+ * arena, and the first `pictures` of them are worked on. Arithmetic and numbers are those of method_math.h: but for
+ * cam the same bits on every device. Errors: DEVICE. */
 typedef struct sal_method_rows {
     /* to = from, of which one may be a value of the program: a gradient that is held times a power of two loses it.
      * What `to` has of pictures beyond `pictures`, up to `batch`, becomes zeros. */
@@ -192,7 +192,8 @@ typedef struct sal_method_rows {
     /* to = a * (x - from), x - from rounded first; from may be NULL: zeros. to may be a. */
     sal_status (*multiply)(sal_device *device, void *to, const void *a, const void *x, const void *from,
                            const sal_value *value, int64_t pictures);
-    /* map (1, 1, H, W) of the layer's values and gradients (1, C, H, W); sums in double, rounded once. */
+    /* map (1, 1, H, W) of the layer's values and gradients (1, C, H, W). Sums in double, in an order of the device's
+     * own, rounded once; a pixel whose sum is not finite becomes NaN, since a ReLU would hide it. */
     sal_status (*cam)(sal_device *device, void *map, const sal_value *map_value, const void *values,
                       const void *gradients, const sal_value *layer, sal_cam kind, int64_t pictures);
 } sal_method_rows;

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Elements that one thread takes at a time: whole groups of noise. */
@@ -180,7 +181,7 @@ static void cam_picture(float *map, double *sums, const float *values, const flo
         }
     }
     for (int64_t p = 0; p < pixels; p++)
-        map[p] = sums[p] < 0.0 ? 0.0f : (float)sums[p]; /* NaN stays */
+        map[p] = !isfinite(sums[p]) ? NAN : sums[p] < 0.0 ? 0.0f : (float)sums[p];
 }
 
 static sal_status cam(sal_device *d, void *map, const sal_value *map_value, const void *values, const void *gradients,
