@@ -15,8 +15,8 @@
  *     _probabilities; sal_engine_model, _get_*;
  *     sal_dataset_* but _open and _close;
  *     sal_gpu_plan_get_*
- *   sal_engine_open, sal_gpu_plan_open            of one model, one thread at a time:   any threads at once
- *                                                 the second is refused (ARGUMENT)
+ *   sal_engine_open, sal_gpu_plan_open,           of one model: any threads at once     any threads at once
+ *     sal_model_drop_weights, _randomize
  *   sal_engine_forward, _gradient, _gradients,    of one engine, one call at a time:    any threads at once
  *     sal_explain_files, _files_on, sal_sweep     the second is refused (ARGUMENT)
  *   sal_sweep, _merge, _export                    of one run folder: one call at a      any threads at once
@@ -136,6 +136,15 @@ SAL_API sal_status sal_model_open(sal_model **out, const char *path, const sal_l
  * are there; a size that the file fixes otherwise). */
 SAL_API sal_status sal_model_open_with(sal_model **out, const char *path, const sal_model_options *options);
 SAL_API void sal_model_close(sal_model *model); /* NULL is fine */
+/* Lets go of the weights, once the engines are open: those keep what they need. A further engine then reads the files
+ * again, which must be what they were. */
+SAL_API sal_status sal_model_drop_weights(sal_model *model);
+/* Another model like this one, with new weights from a layer on (by its name; NULL: from the first) to the scores:
+ * normal numbers of each weight's own mean and deviation, the same for the same seed. It shares the others, and may
+ * outlive this one. For sanity checks (Adebayo et al. 2018): a map that stays as it was is not about the network.
+ * On success *out is the caller's. Errors: ARGUMENT (no such layer), MEMORY, and where the weights were dropped those of
+ * sal_model_open. */
+SAL_API sal_status sal_model_randomize(sal_model **out, sal_model *model, const char *layer, uint64_t seed);
 /* Strings in *out are borrowed; they live as long as the model. */
 SAL_API sal_status sal_model_get_info(sal_model_info *out, const sal_model *model);
 SAL_API sal_status sal_model_get_layer(sal_layer_info *out, const sal_model *model, size_t index);
@@ -292,6 +301,8 @@ typedef struct sal_engine_options {
     int forward_only; /* 1: scores alone, sal_engine_forward. Nothing is kept for a way back: less memory, and batches
                          that are larger where memory decides */
     sal_method_options method; /* texts are copied */
+    int take_weights; /* 1: as the engine has each of the model's weights in its device's own layout, the model drops
+                         it: no second copy is held, and a further engine reads the files again */
 } sal_engine_options;
 
 typedef struct sal_engine sal_engine;
@@ -299,10 +310,9 @@ typedef struct sal_engine sal_engine;
 /* Devices of a kind, "cpu" or "cuda": they are "cuda:0" and so on. 0: none, or not built in. */
 SAL_API int sal_device_count(const char *kind);
 
-/* Compiles the model for one device, batch, method and rule. The model must outlive the
- * engine, and hands it the weights: a further engine of the same model reads the
- * file again. options may be NULL. Errors: UNSUPPORTED (names node and op), MEMORY, DEVICE, ARGUMENT (also: another
- * thread is opening an engine of this model). */
+/* Compiles the model for one device, batch, method and rule. The model must outlive the engine; all engines of it
+ * share its weights, but for what each has in its device's own layout. options may be NULL. Errors: UNSUPPORTED (names
+ * node and op), MEMORY, DEVICE, ARGUMENT, and where the model's weights were dropped those of sal_model_open. */
 SAL_API sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_options *options);
 SAL_API void sal_engine_close(sal_engine *engine); /* NULL is fine */
 /* The model it was opened with. Borrowed. NULL for NULL. */

@@ -81,7 +81,7 @@ sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_
     } else if (method->has & SAL_METHOD_LAYER) {
         TRY(sal_strdup(&e->layer, model->graph.nodes[program_options.layer].name));
     }
-    TRY(sal_model_take_graph(&graph, model));
+    TRY(sal_model_share_graph(&graph, model, o->take_weights));
     st = sal_program_open(&e->program, &graph, &program_options);
     if (st == SAL_ERROR_UNSUPPORTED) /* it is the network that cannot be run */
         st = sal_fail_in(st, "%s", model->path);

@@ -52,7 +52,7 @@ static sal_status compile(sal_gpu_plan *p, sal_model *model, const sal_gpu_plan_
     sal_status st = SAL_OK;
     sal_graph graph;
     sal_graph_init(&graph);
-    TRY(sal_model_take_graph(&graph, model));
+    TRY(sal_model_share_graph(&graph, model, 0));
     const sal_program_options options = {.device = "cuda",
                                          .batch = batch,
                                          .precision = o->precision,

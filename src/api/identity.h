@@ -4,8 +4,9 @@
 
 #include "base/digest.h"
 
-/* SHA-256 of the model file and of the files that its weights lie in, in the order they were read.
- * Errors: IO. */
+/* SHA-256 of the model file and of the files that its weights lie in, in the order they were read: of what was read,
+ * not of what lies at their paths by now. Errors: IO, FORMAT (one has changed since), ARGUMENT (random weights),
+ * MEMORY. */
 sal_status sal_model_hash(char sha256[SAL_DIGEST_SIZE], const sal_model *model);
 /* Borrowed; how the model was opened. */
 const sal_model_options *sal_model_get_options(const sal_model *model);

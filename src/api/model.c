@@ -90,24 +90,48 @@ static sal_status read_graph(sal_graph *graph, sal_import_info *info, const sal_
     return st == SAL_OK ? st : sal_fail_in(st, "%s", m->path);
 }
 
-static sal_status take_graph(sal_graph *out, sal_model *m)
+static sal_status read_again(sal_graph *out, const sal_model *m)
 {
-    if (m->weights_taken)
-        return read_graph(out, NULL, m); /* others may be reading the model's info */
-    sal_status st = sal_graph_take_weights(out, &m->graph);
-    m->weights_taken = st == SAL_OK;
+    sal_status st = SAL_OK;
+    if (m->drawn)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%s: its weights were drawn at random and dropped: draw them again",
+                        m->path);
+    TRY(sal_model_files_check(&m->files, 1));
+    TRY(read_graph(out, NULL, m));
+    TRY(sal_graph_freeze(out));
+    TRY(sal_model_files_check(&m->files, 1));
+done:
     return st;
 }
 
-sal_status sal_model_take_graph(sal_graph *out, sal_model *m)
+static void drop_weights(sal_model *m)
 {
-    if (atomic_flag_test_and_set(&m->being_taken))
-        return sal_fail(SAL_ERROR_ARGUMENT,
-                        "%s: another thread is opening an engine of this model: open one after the other, or open the "
-                        "model twice",
-                        m->path);
-    sal_status st = take_graph(out, m);
-    atomic_flag_clear(&m->being_taken);
+    for (size_t i = 0; i < m->graph.count; i++)
+        sal_node_drop_weight(&m->graph.nodes[i]);
+    m->dropped = 1;
+}
+
+sal_status sal_model_share_graph(sal_graph *out, sal_model *m, int take)
+{
+    sal_status st = SAL_OK;
+    pthread_mutex_lock(&m->lock);
+    const int again = m->dropped;
+    if (!again)
+        st = sal_graph_share(out, &m->graph);
+    if (!again && st == SAL_OK && take)
+        drop_weights(m);
+    pthread_mutex_unlock(&m->lock);
+    return again ? read_again(out, m) : st;
+}
+
+sal_status sal_model_drop_weights(sal_model *m)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_require(m, "model", __func__));
+    pthread_mutex_lock(&m->lock);
+    drop_weights(m);
+    pthread_mutex_unlock(&m->lock);
+done:
     return st;
 }
 
@@ -115,6 +139,22 @@ sal_status sal_model_open(sal_model **out, const char *path, const sal_limits *l
 {
     const sal_model_options options = {.limits = limits ? *limits : (sal_limits){0}};
     return sal_model_open_with(out, path, &options);
+}
+
+/* The model, and which files it was read from: those that others wrote meanwhile are refused. */
+static sal_status read_files(sal_model *m)
+{
+    sal_status st = SAL_OK;
+    if (is_readable_file(m->path))
+        TRY(sal_model_files_add(&m->files, m->path));
+    TRY(read_graph(&m->graph, &m->info, m));
+    for (size_t i = 0; i < m->graph.data_file_count; i++)
+        TRY(sal_model_files_add(&m->files, m->graph.data_files[i]));
+    TRY(sal_model_files_check(&m->files, 1));
+    TRY(sal_graph_freeze(&m->graph));
+    sal_memory_trim(); /* what reading took */
+done:
+    return st;
 }
 
 static sal_status copy_options(sal_model *m, const sal_model_options *options)
@@ -147,11 +187,11 @@ sal_status sal_model_open_with(sal_model **out, const char *path, const sal_mode
     *out = NULL;
     TRY(sal_require(path, "path", __func__));
     TRY(sal_alloc(&m, 1, sizeof *m, "the model"));
-    atomic_flag_clear(&m->being_taken);
+    pthread_mutex_init(&m->lock, NULL);
     sal_graph_init(&m->graph);
     TRY(sal_strdup(&m->path, path));
     TRY(copy_options(m, options));
-    TRY(read_graph(&m->graph, &m->info, m));
+    TRY(read_files(m));
     TRY(check_input(m));
     TRY(describe(m));
     *out = m;
@@ -163,16 +203,8 @@ done:
 
 sal_status sal_model_hash(char sha256[SAL_DIGEST_SIZE], const sal_model *m)
 {
-    sal_status st = SAL_OK;
-    sal_digest *digest = NULL;
-    TRY(sal_digest_open(&digest));
-    TRY(sal_digest_add_file(digest, m->path));
-    for (size_t i = 0; i < m->graph.data_file_count; i++)
-        TRY(sal_digest_add_file(digest, m->graph.data_files[i]));
-    TRY(sal_digest_finish(sha256, digest));
-done:
-    sal_digest_close(digest);
-    return st;
+    return m->drawn ? sal_fail(SAL_ERROR_ARGUMENT, "%s: its weights are random numbers: no file has them", m->path)
+                    : sal_model_files_hash(sha256, &m->files);
 }
 
 const sal_model_options *sal_model_get_options(const sal_model *m)
@@ -185,6 +217,8 @@ void sal_model_close(sal_model *m)
     if (!m)
         return;
     sal_graph_clear(&m->graph);
+    sal_model_files_clear(&m->files);
+    pthread_mutex_destroy(&m->lock);
     free(m->path);
     free(m->output);
     free(m->layer);

@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 enum { ALIGNMENT = 64 };
 
@@ -36,6 +39,13 @@ sal_status sal_alloc(void *out, size_t count, size_t size, const char *what)
     memset(p, 0, rounded);
     memcpy(out, &p, sizeof p);
     return SAL_OK;
+}
+
+void sal_memory_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 void sal_free(void *p)

@@ -11,6 +11,8 @@ sal_status sal_size_add(size_t *out, size_t a, size_t b, const char *what);
 /* Zeroed array of count elements of size bytes each, aligned to 64 bytes; free with sal_free.
  * *out is never NULL on success, even for no bytes. Errors: LIMIT, MEMORY. */
 sal_status sal_alloc(void *out, size_t count, size_t size, const char *what);
+/* Gives freed memory back to the system: large blocks leave holes that the C library would keep. */
+void sal_memory_trim(void);
 void sal_free(void *p);
 
 /* Grows *array (malloc'ed with sal_grow only; free with free()) so that it holds

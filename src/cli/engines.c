@@ -64,6 +64,7 @@ int cli_engines_open(cli_engines *out, const cli_command *command, sal_model *mo
     int code = parse(&l, devices ? devices : "auto");
     for (; code == CLI_OK && out->count < l.count; out->count++) {
         o.device = l.names[out->count];
+        o.take_weights = out->count + 1 == l.count;
         const sal_status st = sal_engine_open(&out->list[out->count], model, &o);
         if (st != SAL_OK) {
             code = cli_fail_status(command, st);

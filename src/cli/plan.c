@@ -137,7 +137,8 @@ static int plan(const char *path, sal_model *model, const settings *s)
                             .precision = (sal_precision)s->precision,
                             .rule = (sal_rule)s->rule,
                             .lean = s->lean,
-                            .forward_only = s->forward};
+                            .forward_only = s->forward,
+                            .take_weights = 1};
     sal_engine *engine;
     sal_plan_info info;
     int code = cli_method_options(&o.method, self, &s->method);

@@ -4,15 +4,33 @@
 
 #include <limits.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct sal_weights {
+    atomic_int graphs; /* that refer to it */
+    float *values;
+};
+
+void sal_node_drop_weight(sal_node *node)
+{
+    if (!node->shared) {
+        sal_free(node->weight);
+    } else if (atomic_fetch_sub(&node->shared->graphs, 1) == 1) {
+        sal_free(node->shared->values);
+        sal_free(node->shared);
+    }
+    node->weight = NULL;
+    node->shared = NULL;
+}
 
 static void node_clear(sal_node *node)
 {
     free(node->name);
     sal_free(node->inputs);
-    sal_free(node->weight);
+    sal_node_drop_weight(node);
     sal_free(node->bias);
     memset(node, 0, sizeof *node);
 }
@@ -251,6 +269,7 @@ static sal_status copy_node(sal_graph *out, const sal_node *from)
     to->name = name;
     to->inputs = inputs;
     to->weight = NULL;
+    to->shared = NULL;
     to->bias = NULL;
     TRY(copy_floats(&to->weight, from->weight, from->weight_count));
     TRY(copy_floats(&to->bias, from->bias, from->bias_count));
@@ -280,7 +299,22 @@ done:
     return st;
 }
 
-sal_status sal_graph_take_weights(sal_graph *out, sal_graph *graph)
+sal_status sal_graph_freeze(sal_graph *graph)
+{
+    sal_status st = SAL_OK;
+    for (size_t i = 0; i < graph->count; i++) {
+        sal_node *n = &graph->nodes[i];
+        if (!n->weight || n->shared)
+            continue;
+        TRY(sal_alloc(&n->shared, 1, sizeof *n->shared, "weights"));
+        atomic_init(&n->shared->graphs, 1);
+        n->shared->values = n->weight;
+    }
+done:
+    return st;
+}
+
+sal_status sal_graph_share(sal_graph *out, const sal_graph *graph)
 {
     sal_status st = SAL_OK;
     sal_graph bare = *graph;
@@ -289,15 +323,17 @@ sal_status sal_graph_take_weights(sal_graph *out, sal_graph *graph)
     TRY(sal_alloc(&nodes, graph->count, sizeof *nodes, "weights"));
     for (size_t i = 0; i < graph->count; i++) {
         nodes[i] = graph->nodes[i];
-        nodes[i].weight = nodes[i].bias = NULL;
+        nodes[i].weight = NULL;
     }
     bare.nodes = nodes;
     TRY(sal_graph_copy(out, &bare));
     for (size_t i = 0; i < graph->count; i++) {
-        sal_node *from = &graph->nodes[i], *to = &out->nodes[i];
-        to->weight = from->weight;
-        to->bias = from->bias;
-        from->weight = from->bias = NULL;
+        const sal_node *from = &graph->nodes[i];
+        if (!from->shared)
+            continue;
+        atomic_fetch_add(&from->shared->graphs, 1);
+        out->nodes[i].shared = from->shared;
+        out->nodes[i].weight = from->weight;
     }
 done:
     sal_free(nodes);

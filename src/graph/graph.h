@@ -90,6 +90,9 @@ typedef struct sal_window {
     int count_padding;    /* average pool: 1 divides by the kernel's area always, 0 by the real elements under it */
 } sal_window;
 
+/* Weights that several graphs share; reference-counted. */
+typedef struct sal_weights sal_weights;
+
 typedef struct sal_node {
     sal_op op;
     char *name;
@@ -105,7 +108,8 @@ typedef struct sal_node {
     int permutation[SAL_MAX_RANK]; /* transpose */
     float epsilon;                 /* layer norm */
     float value;                   /* pad constant */
-    float *weight;                 /* owned, sal_free; never NULL where the op table names a weight */
+    float *weight;       /* owned, sal_free, unless it is shared; NULL where the op table names one: dropped */
+    sal_weights *shared; /* what it lies in, where others read it as well: nobody changes it any more; or NULL */
     size_t weight_count;
     float *bias; /* owned, sal_free; NULL: none */
     size_t bias_count;
@@ -150,8 +154,12 @@ void sal_graph_redirect(sal_graph *graph, int from, int to);
 sal_status sal_graph_compact(sal_graph *graph);
 /* Copy with its own weights. */
 sal_status sal_graph_copy(sal_graph *out, const sal_graph *graph);
-/* Copy that takes the weights over: graph keeps shapes and counts, but no weights. */
-sal_status sal_graph_take_weights(sal_graph *out, sal_graph *graph);
+/* Copy that shares the weights: once sal_graph_freeze has made them such as can be. Graphs that share weights may be
+ * used by as many threads; each weight is there until the last of them drops it or is cleared. Errors: MEMORY. */
+sal_status sal_graph_freeze(sal_graph *graph);
+sal_status sal_graph_share(sal_graph *out, const sal_graph *graph);
+/* A node without its weight; its counts and its bias stay. */
+void sal_node_drop_weight(sal_node *node);
 
 /* What the backward step of an op needs from the forward pass. */
 typedef enum sal_keep {

@@ -5,36 +5,59 @@
 
 #include <stdlib.h>
 #include <string.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 enum { DEFAULT_BATCH = 8, SMALL_CHUNK = 2, MAX_BATCH = 65536 };
 
 /* ---- Compiling ---------------------------------------------------------- */
 
-static sal_status prepare_steps(sal_program *p)
+static sal_status prepare_step(sal_program *p, size_t s)
 {
+    const sal_step *step = &p->steps[s];
+    const sal_step_row *row = p->backend->rows[step->kind];
+    if (!row)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "node '%s' (%s): the %s back end has no %s", step->node->name,
+                        sal_op_get(step->node->op)->name, p->backend->name, sal_step_kind_name(step->kind));
+    const sal_status st = row->prepare(&p->plans[s], &p->needs[s], p->device, step, p->values);
+    if (st != SAL_OK)
+        return sal_fail_in(st, "node '%s' (%s)", step->node->name, sal_step_kind_name(step->kind));
+    p->weight_bytes += p->needs[s].weight_bytes;
+    if (p->needs[s].scratch_bytes > p->scratch_bytes)
+        p->scratch_bytes = p->needs[s].scratch_bytes;
+    return SAL_OK;
+}
+
+/* Whether a step reads the weights where the graph has them. */
+static int is_borrowed(const sal_program *p, const sal_node *n)
+{
+    for (size_t s = 0; s < p->step_count; s++)
+        if (p->steps[s].node == n && p->needs[s].weights_borrowed)
+            return 1;
+    return 0;
+}
+
+/* Node after node: all steps of one, then, where that was asked for, its weights go. Those that the device has in a
+ * layout of its own and those of the graph are then never there all at once. */
+static sal_status prepare_steps(sal_program *p, int drop)
+{
+    enum { TRIM_BYTES = 16 << 20 };
     sal_status st = SAL_OK;
+    size_t dropped = 0;
     TRY(sal_alloc(&p->plans, p->step_count, sizeof *p->plans, "the program"));
     TRY(sal_alloc(&p->scratch_offsets, p->step_count, sizeof *p->scratch_offsets, "the program"));
     TRY(sal_alloc(&p->needs, p->step_count, sizeof *p->needs, "the program"));
-    for (size_t s = 0; s < p->step_count; s++) {
-        const sal_step *step = &p->steps[s];
-        const sal_step_row *row = p->backend->rows[step->kind];
-        if (!row) {
-            st = sal_fail(SAL_ERROR_UNSUPPORTED, "node '%s' (%s): the %s back end has no %s", step->node->name,
-                          sal_op_get(step->node->op)->name, p->backend->name, sal_step_kind_name(step->kind));
-            goto done;
+    for (size_t i = 0; i < p->graph.count; i++) {
+        sal_node *n = &p->graph.nodes[i];
+        for (size_t s = 0; s < p->step_count; s++)
+            if (p->steps[s].node == n)
+                TRY(prepare_step(p, s));
+        if (!drop || is_borrowed(p, n))
+            continue;
+        dropped += n->weight_count * sizeof(float);
+        sal_node_drop_weight(n);
+        if (dropped > TRIM_BYTES) {
+            sal_memory_trim();
+            dropped = 0;
         }
-        st = row->prepare(&p->plans[s], &p->needs[s], p->device, step, p->values);
-        if (st != SAL_OK) {
-            st = sal_fail_in(st, "node '%s' (%s)", step->node->name, sal_step_kind_name(step->kind));
-            goto done;
-        }
-        p->weight_bytes += p->needs[s].weight_bytes;
-        if (p->needs[s].scratch_bytes > p->scratch_bytes)
-            p->scratch_bytes = p->needs[s].scratch_bytes;
     }
 done:
     return st;
@@ -45,24 +68,11 @@ static void drop_weights(sal_program *p)
 {
     for (size_t i = 0; i < p->graph.count; i++) {
         sal_node *n = &p->graph.nodes[i];
-        int borrowed = 0;
-        for (size_t s = 0; s < p->step_count; s++)
-            borrowed |= p->steps[s].node == n && p->needs[s].weights_borrowed;
-        if (!borrowed) {
-            sal_free(n->weight);
-            n->weight = NULL;
-        } else {
+        if (!is_borrowed(p, n))
+            sal_node_drop_weight(n);
+        else
             p->weight_bytes += (n->weight_count + n->bias_count) * sizeof(float);
-        }
     }
-}
-
-/* The dropped weights leave holes that the C library would keep. */
-static void return_freed_memory(void)
-{
-#ifdef __GLIBC__
-    malloc_trim(0);
-#endif
 }
 
 /* Back to before prepare_steps. */
@@ -94,6 +104,13 @@ static void drop_steps(sal_program *p)
     p->step_count = p->value_count = 0;
 }
 
+/* Whether nothing will be prepared again for want of memory, so that weights may go: values leave half of it to what
+ * the steps work in. Devices with memory of their own may refuse what they said to have. */
+static int fits_for_sure(const sal_program *p, size_t limit)
+{
+    return !p->backend->distinct_memory && p->peak_bytes <= limit / 2;
+}
+
 /* Plans and prepares for the present batch; afterwards the arena may exceed the limit. Preparing
  * costs time, so that is left out where the values alone exceed it however they are placed: where
  * they are placed is no measure, since they may happen to lie better with the scratch among them. */
@@ -104,8 +121,15 @@ static sal_status plan_batch(sal_program *p, size_t limit)
     TRY(sal_program_plan(p, p->batch % SMALL_CHUNK == 0 ? SMALL_CHUNK : 1));
     if (p->peak_bytes > limit)
         return SAL_OK;
-    TRY(prepare_steps(p));
+    const int final = fits_for_sure(p, limit);
+    TRY(prepare_steps(p, final));
     TRY(sal_program_place(p));
+    if (final && p->arena_bytes > limit)
+        st =
+            sal_fail(SAL_ERROR_MEMORY,
+                     "a batch of %lld needs %zu MiB, most of it to work in, and %zu MiB may be used: ask for a smaller "
+                     "batch",
+                     (long long)p->batch, p->arena_bytes >> 20, limit >> 20);
 done:
     return st;
 }
@@ -196,7 +220,7 @@ static sal_status compile(sal_program *p, const sal_program_options *options)
     }
     TRY(fit_device(p, options, limit));
     drop_weights(p);
-    return_freed_memory();
+    sal_memory_trim();
 done:
     return st;
 }

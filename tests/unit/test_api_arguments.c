@@ -130,6 +130,10 @@ static sal_status job_without(int argument)
     X(sal_preprocess_save, p, sal_preprocess_save("none.onnx", NULL))                                                  \
     X(sal_engine_open, out, sal_engine_open(NULL, model, NULL))                                                        \
     X(sal_engine_open, model, sal_engine_open(&no_engine, NULL, NULL))                                                 \
+    X(sal_model_drop_weights, model, sal_model_drop_weights(NULL))                                                     \
+    X(sal_model_randomize, out, sal_model_randomize(NULL, model, NULL, 0))                                             \
+    X(sal_model_randomize, model, sal_model_randomize(&no_model, NULL, NULL, 0))                                       \
+    X(sal_model_randomize, layer, sal_model_randomize(&no_model, model, "nowhere", 0))                                 \
     X(sal_engine_get_plan, out, sal_engine_get_plan(NULL, engine))                                                     \
     X(sal_engine_get_attribution, out, sal_engine_get_attribution(NULL, engine))                                       \
     X(sal_engine_get_attribution, engine, sal_engine_get_attribution(&attribution_info, NULL))                         \

@@ -176,7 +176,8 @@ static void cam_picture(float *map, double *sums, const float *values, const flo
         const float *a = values + c * pixels, *g = gradients + c * pixels;
         const double weight = kind == SAL_CAM_GRAD ? mean_of(g, pixels) : 0.0;
         for (int64_t p = 0; p < pixels; p++) {
-            const double own = kind == SAL_CAM_LAYER && g[p] < 0.0f ? 0.0 : (double)g[p];
+            /* Zero times infinity is NaN, and stays it. */
+            const double own = kind == SAL_CAM_LAYER && g[p] < 0.0f ? 0.0 * (double)g[p] : (double)g[p];
             sums[p] += (kind == SAL_CAM_GRAD ? weight : own) * (double)a[p];
         }
     }

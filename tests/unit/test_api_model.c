@@ -1,0 +1,201 @@
+/* Models are what was read: shared by engines, told by their files' bytes, and drawn anew for sanity checks. */
+#include "api/identity.h"
+#include "salmap/salmap.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HONEST SAL_TEST_SOURCE_DIR "/data/models/scale_age_honest.onnx"
+#define SHORTCUT SAL_TEST_SOURCE_DIR "/data/models/scale_age_shortcut.onnx"
+enum { ELEMENTS = 3 * 192 * 192 };
+
+static char folder[] = SAL_TEST_BINARY_DIR "/model-XXXXXX";
+static char path[sizeof folder + 16], other[sizeof folder + 16];
+static float *input;
+
+static void copy_file(const char *to, const char *from)
+{
+    static char bytes[1 << 16];
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    cr_assert(in && out, "%s", from);
+    for (size_t n; (n = fread(bytes, 1, sizeof bytes, in)) > 0;)
+        cr_assert_eq(fwrite(bytes, 1, n, out), n);
+    cr_assert_eq(fclose(out), 0);
+    fclose(in);
+}
+
+static void make_all(void)
+{
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/net.onnx", folder);
+    snprintf(other, sizeof other, "%s/other.onnx", folder);
+    copy_file(path, HONEST);
+    copy_file(other, SHORTCUT);
+    input = malloc(ELEMENTS * sizeof *input);
+    for (int i = 0; i < ELEMENTS; i++)
+        input[i] = sinf((float)i * 0.37f);
+}
+
+static void remove_all(void)
+{
+    unlink(path);
+    unlink(other);
+    rmdir(folder);
+    free(input);
+}
+
+TestSuite(model, .init = make_all, .fini = remove_all);
+
+static sal_model *open_model(const char *from)
+{
+    sal_model *m;
+    cr_assert_eq(sal_model_open(&m, from, NULL), SAL_OK, "%s", sal_last_error());
+    return m;
+}
+
+static float score_of(sal_model *m, int take)
+{
+    const sal_engine_options options = {.batch = 1, .take_weights = take};
+    sal_engine *e;
+    float score = NAN;
+    cr_assert_eq(sal_engine_open(&e, m, &options), SAL_OK, "%s", sal_last_error());
+    cr_assert_eq(sal_engine_forward(e, &score, input, 1), SAL_OK);
+    sal_engine_close(e);
+    return score;
+}
+
+static void expect_changed(sal_status st)
+{
+    char text[2 * sizeof path + 80];
+    snprintf(text, sizeof text, "%s: has changed since it was opened: open the model again", path);
+    cr_expect_eq(st, SAL_ERROR_FORMAT);
+    cr_expect_str_eq(sal_last_error(), text);
+}
+
+Test(model, engines_share_its_weights_and_dropped_ones_are_read_again)
+{
+    sal_model *m = open_model(path);
+    const float score = score_of(m, 0);
+    cr_expect_eq(score_of(m, 0), score);
+    cr_expect_eq(score_of(m, 1), score);
+    cr_expect_eq(score_of(m, 0), score, "read again");
+    cr_expect_eq(sal_model_drop_weights(m), SAL_OK);
+    cr_expect_eq(sal_model_drop_weights(m), SAL_OK);
+    cr_expect_eq(score_of(m, 1), score, "read again");
+    sal_model_close(m);
+}
+
+Test(model, engines_keep_what_they_need_of_dropped_weights)
+{
+    const sal_engine_options options = {.batch = 1};
+    sal_model *m = open_model(path);
+    sal_engine *e;
+    float before, after;
+    cr_assert_eq(sal_engine_open(&e, m, &options), SAL_OK);
+    cr_assert_eq(sal_engine_forward(e, &before, input, 1), SAL_OK);
+    cr_assert_eq(sal_model_drop_weights(m), SAL_OK);
+    cr_assert_eq(sal_engine_forward(e, &after, input, 1), SAL_OK);
+    cr_expect_eq(before, after);
+    sal_engine_close(e);
+    sal_model_close(m);
+}
+
+Test(model, another_file_at_its_path_is_not_read_for_it)
+{
+    const sal_engine_options options = {.batch = 1};
+    sal_model *m = open_model(path);
+    sal_engine *e;
+    const float score = score_of(m, 0);
+    cr_assert_eq(rename(other, path), 0);
+    cr_expect_eq(score_of(m, 1), score, "its weights are in memory");
+    expect_changed(sal_engine_open(&e, m, &options));
+    cr_expect_null(e);
+    sal_model_close(m);
+}
+
+Test(model, its_digest_is_of_what_was_read)
+{
+    char then[SAL_DIGEST_SIZE], now[SAL_DIGEST_SIZE], fresh[SAL_DIGEST_SIZE];
+    sal_model *m = open_model(path);
+    cr_assert_eq(sal_model_hash(then, m), SAL_OK);
+    cr_assert_eq(rename(other, path), 0);
+    cr_assert_eq(sal_model_hash(now, m), SAL_OK, "%s", sal_last_error());
+    cr_expect_str_eq(now, then);
+    sal_model *next = open_model(path);
+    cr_assert_eq(sal_model_hash(fresh, next), SAL_OK);
+    cr_expect_str_neq(fresh, then);
+    sal_model_close(next);
+    sal_model_close(m);
+}
+
+Test(model, written_over_in_place_has_no_digest_any_more)
+{
+    char sha256[SAL_DIGEST_SIZE];
+    sal_model *m = open_model(path);
+    struct timespec later[2] = {{0, UTIME_OMIT}, {1, 0}};
+    cr_assert_eq(utimensat(AT_FDCWD, path, later, 0), 0);
+    expect_changed(sal_model_hash(sha256, m));
+    sal_model_close(m);
+}
+
+/* ---- Random weights ----------------------------------------------------------- */
+
+static sal_model *draw(sal_model *m, const char *layer, uint64_t seed)
+{
+    sal_model *random;
+    cr_assert_eq(sal_model_randomize(&random, m, layer, seed), SAL_OK, "%s", sal_last_error());
+    return random;
+}
+
+static float random_score(sal_model *m, const char *layer, uint64_t seed)
+{
+    sal_model *random = draw(m, layer, seed);
+    const float score = score_of(random, 1);
+    sal_model_close(random);
+    return score;
+}
+
+Test(model, random_weights_are_the_seeds_and_leave_the_model_alone)
+{
+    sal_model *m = open_model(path);
+    sal_model_info info;
+    cr_assert_eq(sal_model_get_info(&info, m), SAL_OK);
+    const float score = score_of(m, 0), random = random_score(m, NULL, 1);
+    cr_expect(isfinite(random) && random != score);
+    cr_expect_eq(random_score(m, NULL, 1), random);
+    cr_expect_neq(random_score(m, NULL, 2), random);
+    const float head = random_score(m, info.head, 1);
+    cr_expect(isfinite(head) && head != score && head != random);
+    cr_expect_eq(score_of(m, 0), score);
+    sal_model_close(m);
+}
+
+Test(model, random_models_outlive_it_and_have_its_layers)
+{
+    sal_model *m = open_model(path);
+    sal_model_info info, drawn;
+    sal_layer_info layer;
+    char sha256[SAL_DIGEST_SIZE];
+    sal_model *random = draw(m, NULL, 3), *again = draw(random, NULL, 3);
+    const float score = score_of(random, 0);
+    cr_assert_eq(sal_model_get_info(&info, m), SAL_OK);
+    cr_assert_eq(sal_model_get_info(&drawn, random), SAL_OK);
+    cr_expect(info.layers == drawn.layers && info.parameters == drawn.parameters && info.outputs == drawn.outputs);
+    cr_expect_str_eq(info.head, drawn.head);
+    sal_model_close(m);
+    cr_assert_eq(sal_model_get_layer(&layer, random, 1), SAL_OK);
+    cr_expect_eq(score_of(random, 0), score);
+    cr_expect_eq(sal_model_hash(sha256, random), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(score_of(random, 1), score);
+    sal_engine *e;
+    cr_expect_eq(sal_engine_open(&e, random, NULL), SAL_ERROR_ARGUMENT, "they cannot be read again");
+    cr_expect(isfinite(score_of(again, 0)));
+    sal_model_close(random);
+    sal_model_close(again);
+}
