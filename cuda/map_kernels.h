@@ -36,8 +36,9 @@ cudaError_t cuda_smooth(float *map, float *work, const double *weights, int64_t 
 enum { CUDA_MEASURE_BLOCKS = 32 };
 cudaError_t cuda_measure(cuda_map_stats *stats, cuda_map_stats *partial, const float *map, int64_t pictures,
                          int64_t pixels, cudaStream_t stream);
-/* normalize.cu: in place, by stats; a constant map becomes zeros. Twin: sal_map_normalize. */
-cudaError_t cuda_normalize(float *map, const cuda_map_stats *stats, int64_t pictures, int64_t pixels,
+/* normalize.cu: in place, by stats; a constant map becomes zeros. Twins: sal_map_normalize, sal_map_normalize_signed.
+ */
+cudaError_t cuda_normalize(float *map, const cuda_map_stats *stats, int64_t pictures, int64_t pixels, int is_signed,
                            cudaStream_t stream);
 
 /* overlay.cu: enlarge, colour, blend a band of rows in one pass. Twin: sal_overlay_row. */
@@ -47,6 +48,7 @@ typedef struct cuda_overlay {
     int64_t first_row, rows;
     double scale_y, scale_x, offset_y, offset_x; /* as in sal_placement */
     uint32_t weight;                             /* sal_blend_weight(alpha) */
+    int is_signed;                               /* values are -1..1 */
 } cuda_overlay;
 /* rgb, shown: (rows, width, 3) bytes; shown may be NULL: colours alone; stats: of the map where it is to be
  * coloured over its own range, or NULL; table: 256 RGB rows on the device. */

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { SLOTS = 2, TABLE_BYTES = 256 * 3, COLORMAPS = SAL_COLORMAP_GRAY + 1 };
+enum { SLOTS = 2, TABLE_BYTES = 256 * 3, COLORMAPS = SAL_COLORMAP_COOLWARM + 1 };
 static const size_t BAND_BYTES = (size_t)16 << 20;
 
 typedef struct band_slot {
@@ -27,7 +27,7 @@ struct cuda_maps {
     /* Of the last make: */
     float *map, *work; /* (pictures, height, width), room for `floats` of them */
     int64_t pictures, height, width;
-    int normalized;
+    sal_normalize normalized;
     size_t floats;
     float *host_map; /* pinned, room for `host_floats` */
     size_t host_floats;
@@ -207,7 +207,7 @@ done:
 static sal_status check_options(double *sigma, int64_t height, int64_t width, const sal_map_options *o)
 {
     *sigma = o->sigma_set ? o->sigma : sal_map_default_sigma(height, width);
-    if ((unsigned)o->normalize > SAL_NORMALIZE_NONE)
+    if ((unsigned)o->normalize > SAL_NORMALIZE_SIGNED)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown normalisation %d", (int)o->normalize);
     if ((unsigned)o->modifier > SAL_MODIFIER_NONE)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown gradient modifier %d", (int)o->modifier);
@@ -240,8 +240,9 @@ static sal_status run_kernels(cuda_maps *m, int64_t pictures, int64_t height, in
     TRY(CUDA_CHECK(
         cuda_smooth(m->map, m->work, m->weights, sal_gauss_radius(sigma), pictures, height, width, compute)));
     TRY(CUDA_CHECK(cuda_measure(m->stats, m->partial, m->map, pictures, height * width, compute)));
-    if (m->normalized)
-        TRY(CUDA_CHECK(cuda_normalize(m->map, m->stats, pictures, height * width, compute)));
+    if (m->normalized != SAL_NORMALIZE_NONE)
+        TRY(CUDA_CHECK(cuda_normalize(m->map, m->stats, pictures, height * width, m->normalized == SAL_NORMALIZE_SIGNED,
+                                      compute)));
 done:
     return st;
 }
@@ -282,7 +283,7 @@ sal_status cuda_maps_make(float *host, sal_map_stats *stats, cuda_maps *m, const
     if (host)
         TRY(grow_host_map(m, floats));
     TRY(set_sigma(m, sigma));
-    m->normalized = options->normalize == SAL_NORMALIZE_MINMAX;
+    m->normalized = options->normalize;
     TRY(reduce(m, a, height, width, options));
     TRY(run_kernels(m, a->extent.pictures, height, width, sigma));
     TRY(CUDA_CHECK(
@@ -397,9 +398,9 @@ static sal_status blend_band(cuda_maps *m, uint8_t *rgb, const uint8_t *from, in
         TRY(CUDA_CHECK(cudaEventRecord(s->came, d->copy)));
         TRY(CUDA_CHECK(cudaStreamWaitEvent(d->compute, s->came, 0)));
     }
-    TRY(CUDA_CHECK(cuda_overlay_blend(s->device_out, from ? s->device_in : NULL,
-                                      m->map + picture * m->height * m->width,
-                                      m->normalized ? NULL : m->stats + picture, m->tables[colormap], *o, d->compute)));
+    TRY(CUDA_CHECK(cuda_overlay_blend(
+        s->device_out, from ? s->device_in : NULL, m->map + picture * m->height * m->width,
+        m->normalized != SAL_NORMALIZE_NONE ? NULL : m->stats + picture, m->tables[colormap], *o, d->compute)));
     TRY(CUDA_CHECK(cudaEventRecord(s->blended, d->compute)));
     TRY(CUDA_CHECK(cudaStreamWaitEvent(m->down, s->blended, 0)));
     TRY(CUDA_CHECK(cudaMemcpyAsync(s->host_out, s->device_out, s->bytes, cudaMemcpyDeviceToHost, m->down)));
@@ -431,7 +432,8 @@ sal_status cuda_maps_overlay(uint8_t *rgb, cuda_maps *m, int64_t picture, const 
                       .scale_x = p->scale_x,
                       .offset_y = p->offset_y,
                       .offset_x = p->offset_x,
-                      .weight = sal_blend_weight(style->alpha)};
+                      .weight = sal_blend_weight(style->alpha),
+                      .is_signed = style->is_signed};
     for (o.first_row = 0; o.first_row < p->source_height; o.first_row += o.rows) {
         const size_t at = (size_t)o.first_row * row_bytes;
         o.rows = p->source_height - o.first_row < most ? p->source_height - o.first_row : most;

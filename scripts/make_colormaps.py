@@ -8,7 +8,7 @@ import argparse
 import pathlib
 import sys
 
-NAMES = ["viridis", "inferno", "turbo", "jet", "gray"]
+NAMES = ["viridis", "inferno", "turbo", "jet", "gray", "coolwarm"]
 TARGET = pathlib.Path(__file__).resolve().parent.parent / "src" / "map" / "colormap_tables.c"
 
 
@@ -31,7 +31,8 @@ def file_text():
     head = [
         "/* Colour tables, 256 rows of 8-bit sRGB each. Written by scripts/make_colormaps.py:",
         " * change that, not this. viridis and inferno: S. van der Walt, N. Smith and",
-        " * E. Firing (CC0); turbo: A. Mikhailov; jet and gray: piecewise linear. */",
+        " * E. Firing (CC0); turbo: A. Mikhailov; coolwarm: K. Moreland; jet and gray:",
+        " * piecewise linear. */",
         "/* clang-format off */",
         '#include "map/colormap_tables.h"',
         "",

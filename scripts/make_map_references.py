@@ -94,7 +94,7 @@ def resize(f):
 
 
 def colormaps(f):
-    for name in ("viridis", "inferno", "turbo", "jet", "gray"):
+    for name in ("viridis", "inferno", "turbo", "jet", "gray", "coolwarm"):
         cmap = matplotlib.colormaps[name]
         print(name, file=f)
         # Asked by value in the middle of each step, unlike the generator of the tables, which asks by index.

@@ -36,8 +36,8 @@ _salmap()
         --rule) words="gradient guided deconvnet rectified" ;;
         --modifier) words="abs relu negate none" ;;
         --reduce) words="max mean sum l2" ;;
-        --normalize) words="minmax none" ;;
-        --colormap) words="viridis inferno turbo jet gray" ;;
+        --normalize) words="minmax none signed" ;;
+        --colormap) words="viridis inferno turbo jet gray coolwarm" ;;
         --preset) words="imagenet unit caffe tf raw" ;;
         --fit) words="stretch letterbox center-crop" ;;
         --order) words="auto rgb bgr gray asis" ;;
@@ -68,7 +68,7 @@ _salmap()
             explain)
                 words="--out --figure --save-gradient --json --quiet --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
-                    --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
+                    --sigma --normalize --signed --raw-map --colormap --alpha --preset --fit --order --mean --std --scale --fill
                     --crop-resize --save-preprocess --output --layer --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;
@@ -76,7 +76,7 @@ _salmap()
                 words="--out --maps --overlays --overlay-format --overlay-size --top-k --tolerance --json --quiet --root
                     --shard --max-failures --restart --retry-failed --dry-run --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
-                    --sigma --normalize --colormap --alpha --preset --fit --order --mean --std --scale --fill
+                    --sigma --normalize --signed --raw-map --colormap --alpha --preset --fit --order --mean --std --scale --fill
                     --crop-resize --save-preprocess --output --layer --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;

@@ -512,14 +512,19 @@ typedef enum sal_modifier {
 
 typedef enum sal_reduce { SAL_REDUCE_MAX = 0, SAL_REDUCE_MEAN = 1, SAL_REDUCE_SUM = 2, SAL_REDUCE_L2 = 3 } sal_reduce;
 
-typedef enum sal_normalize { SAL_NORMALIZE_MINMAX = 0, SAL_NORMALIZE_NONE = 1 } sal_normalize;
+typedef enum sal_normalize {
+    SAL_NORMALIZE_MINMAX = 0, /* to 0..1 */
+    SAL_NORMALIZE_NONE = 1,
+    SAL_NORMALIZE_SIGNED = 2 /* to -1..1 by the largest modulus: 0 stays 0, and is the middle of the colours */
+} sal_normalize;
 
 typedef enum sal_colormap {
     SAL_COLORMAP_VIRIDIS = 0,
     SAL_COLORMAP_INFERNO = 1,
     SAL_COLORMAP_TURBO = 2,
     SAL_COLORMAP_JET = 3,
-    SAL_COLORMAP_GRAY = 4
+    SAL_COLORMAP_GRAY = 4,
+    SAL_COLORMAP_COOLWARM = 5 /* diverging: for signed maps */
 } sal_colormap;
 
 typedef struct sal_map_options {
@@ -562,6 +567,7 @@ typedef struct sal_explain_options {
     sal_colormap colormap;
     double alpha;        /* weight of the colours in the overlay; 0 selects 0.5 */
     int alpha_set;       /* 1: take alpha as it is, 0 included */
+    int raw_map;         /* 1: maps of a layer are as large as it, not as the network's input; pictures as ever */
     int figure;          /* 1: also <stem>.figure.png: picture, map with colour bar, overlay */
     int save_gradient;   /* 1: also <stem>.gradient.npy, (C,H,W) float32 */
     const char *out_dir; /* made when it is not there */

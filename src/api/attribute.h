@@ -23,9 +23,9 @@ sal_status sal_engine_attribute(sal_engine *engine, const sal_gradient_job *job,
 sal_status sal_engine_download(sal_engine *engine, float *attributions, int64_t count);
 /* Whether its device makes maps; where not, the host makes them of what is downloaded, and there are no overlays. */
 int sal_engine_makes_maps(const sal_engine *engine);
-/* Maps (count, H, W) of the input's size, as sal_map_of. Errors also NUMERIC: an attribution is not finite. */
-sal_status sal_engine_maps(sal_engine *engine, float *maps, sal_map_stats *stats, int64_t count,
-                           const sal_map_options *options);
+/* Maps (count, height, width), as sal_map_of. Errors also NUMERIC: an attribution is not finite. */
+sal_status sal_engine_maps(sal_engine *engine, float *maps, sal_map_stats *stats, int64_t height, int64_t width,
+                           int64_t count, const sal_map_options *options);
 /* The overlay of one picture of the last maps, as sal_overlay_make; complete after the finish. */
 sal_status sal_engine_overlay(uint8_t *rgb, sal_engine *engine, int64_t picture, const sal_picture *shown,
                               const sal_placement *placement, const sal_overlay_style *style);

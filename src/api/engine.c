@@ -312,14 +312,13 @@ void sal_engine_prefetch(sal_engine *e, const float *inputs, int64_t count)
     sal_program_prefetch(e->program, inputs, count);
 }
 
-sal_status sal_engine_maps(sal_engine *e, float *maps, sal_map_stats *stats, int64_t count,
-                           const sal_map_options *options)
+sal_status sal_engine_maps(sal_engine *e, float *maps, sal_map_stats *stats, int64_t height, int64_t width,
+                           int64_t count, const sal_map_options *options)
 {
     const sal_program *p = e->program;
     const int result = e->attribution.result;
-    const int64_t *input = p->values[p->input].shape.dim;
-    return p->backend->maps->make(maps, stats, p->device, sal_program_address(p, result), &p->values[result], input[2],
-                                  input[3], count, options);
+    return p->backend->maps->make(maps, stats, p->device, sal_program_address(p, result), &p->values[result], height,
+                                  width, count, options);
 }
 
 sal_status sal_engine_overlay(uint8_t *rgb, sal_engine *e, int64_t picture, const sal_picture *shown,

@@ -34,7 +34,8 @@ static const double default_noise = 0.15;
         name, definition, paper, "1 forward, 1 backward", NULL, 0                                                      \
     }
 
-#define NOISY(name, definition, paper) INFO(name, definition, paper, "samples x (1 forward, 1 backward)", noise_options)
+#define NOISY(name, definition, paper)                                                                                 \
+    INFO(name, definition, paper, "1 forward, samples x (1 forward, 1 backward)", noise_options)
 #define CAM(name, definition, paper) INFO(name, definition, paper, "1 forward, 1 backward to the layer", layer_options)
 
 static const sal_method_row methods[] = {

@@ -6,7 +6,7 @@
 
 void cli_job_defaults(cli_job *job)
 {
-    *job = (cli_job){.sigma = (double)NAN, .alpha = 0.5};
+    *job = (cli_job){.sigma = (double)NAN, .alpha = 0.5, .modifier = -1, .reduce = -1, .normalize = -1, .colormap = -1};
     cli_method_defaults(&job->method);
 }
 
@@ -111,6 +111,11 @@ int cli_job_preprocess(sal_preprocess *p, const cli_command *self, const cli_job
     return CLI_OK;
 }
 
+static int given_or(int given, int otherwise)
+{
+    return given >= 0 ? given : otherwise;
+}
+
 int cli_job_options(sal_explain_options *o, const cli_command *self, const cli_job *s)
 {
     int code = set_target(o, self, s->target);
@@ -119,14 +124,19 @@ int cli_job_options(sal_explain_options *o, const cli_command *self, const cli_j
     if (code != CLI_OK)
         return code;
     o->target.score = (sal_score)s->score;
-    o->map.modifier = (sal_modifier)s->modifier;
-    o->map.reduce = (sal_reduce)s->reduce;
-    o->map.normalize = (sal_normalize)s->normalize;
+    if (s->is_signed && s->normalize >= 0 && s->normalize != SAL_NORMALIZE_SIGNED)
+        return cli_fail(self, CLI_USAGE, "--signed: such maps are normalised to -1..1; leave --normalize out");
+    o->map.modifier = (sal_modifier)given_or(s->modifier, s->is_signed ? SAL_MODIFIER_NONE : SAL_MODIFIER_ABS);
+    o->map.reduce = (sal_reduce)given_or(s->reduce, s->is_signed ? SAL_REDUCE_SUM : SAL_REDUCE_MAX);
+    o->map.normalize =
+        (sal_normalize)given_or(s->normalize, s->is_signed ? SAL_NORMALIZE_SIGNED : SAL_NORMALIZE_MINMAX);
+    o->raw_map = s->raw_map;
     if (!isnan(s->sigma)) {
         o->map.sigma = s->sigma;
         o->map.sigma_set = 1;
     }
-    o->colormap = (sal_colormap)s->colormap;
+    const int is_signed = o->map.normalize == SAL_NORMALIZE_SIGNED;
+    o->colormap = (sal_colormap)given_or(s->colormap, is_signed ? SAL_COLORMAP_COOLWARM : SAL_COLORMAP_VIRIDIS);
     o->alpha = s->alpha;
     o->alpha_set = 1;
     return CLI_OK;

@@ -14,9 +14,11 @@ typedef struct cli_job {
     const char *target;
     int score;
     int rule;
-    int modifier;
+    int modifier; /* these three and the colours: -1 where they are not given */
     int reduce;
     int normalize;
+    int is_signed;
+    int raw_map;
     double sigma; /* NaN: not given */
     int colormap;
     double alpha;
@@ -52,9 +54,13 @@ typedef struct cli_job {
         CLI_OPTION(CLI_CHOICE, 0, "reduce", "max|mean|sum|l2", job.reduce, "over channels (default: max)"),            \
         CLI_NUMBER(CLI_REAL, 0, "sigma", "PIXELS", job.sigma,                                                          \
                    "Gaussian, input pixels (default: 2 % of the shorter side; of a CAM none)", 0, 10000),              \
-        CLI_OPTION(CLI_CHOICE, 0, "normalize", "minmax|none", job.normalize,                                           \
-                   "to 0..1 or as they are (default: minmax)"),                                                        \
-        CLI_OPTION(CLI_CHOICE, 0, "colormap", "viridis|inferno|turbo|jet|gray", job.colormap, "(default: viridis)"),   \
+        CLI_OPTION(CLI_CHOICE, 0, "normalize", "minmax|none|signed", job.normalize,                                    \
+                   "to 0..1, as they are, or to -1..1 (default: minmax)"),                                             \
+        CLI_OPTION(CLI_FLAG, 0, "signed", NULL, job.is_signed,                                                         \
+                   "maps with both signs: --modifier none --reduce sum --normalize signed --colormap coolwarm"),       \
+        CLI_OPTION(CLI_FLAG, 0, "raw-map", NULL, job.raw_map, "of a CAM: as large as the layer, not as the input"),    \
+        CLI_OPTION(CLI_CHOICE, 0, "colormap", "viridis|inferno|turbo|jet|gray|coolwarm", job.colormap,                 \
+                   "(default: viridis)"),                                                                              \
         CLI_NUMBER(CLI_REAL, 0, "alpha", "WEIGHT", job.alpha, "of the colours in overlays, 0 to 1 (default: 0.5)", 0,  \
                    1),                                                                                                 \
         CLI_HEAD("Preprocessing (default: MODEL.salmap, where it is there)"),                                          \

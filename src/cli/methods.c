@@ -46,9 +46,9 @@ static void print_json(const sal_method_info *m)
 
 static void print_whole(const sal_method_info *m)
 {
-    printf("%s\n  definition  %s\n  cost        %s\n  paper       %s\n", m->name, m->definition, m->cost, m->paper);
+    printf("%s\n  definition   %s\n  cost         %s\n  paper        %s\n", m->name, m->definition, m->cost, m->paper);
     for (size_t k = 0; k < m->option_count; k++)
-        printf("  --%-10s%s (default: %s)\n", m->options[k].name, m->options[k].help, m->options[k].initial);
+        printf("  --%-11s%s (default: %s)\n", m->options[k].name, m->options[k].help, m->options[k].initial);
 }
 
 static int print_one(const settings *s, const char *name)
@@ -76,7 +76,7 @@ static int print_all(const settings *s)
     sal_method_info info;
     if (!s->json)
         printf(
-            "g = ds/dx, s the explained score, x the network's input; A a layer's output, G = ds/dA\n\n%-22s%-54s%s\n",
+            "g = ds/dx, s the explained score, x the network's input; A a layer's output, G = ds/dA\n\n%-22s%-56s%s\n",
             "method", "definition", "cost, in passes");
     for (size_t k = 0; k < sal_method_count(); k++) {
         if (sal_method_get_info(&info, k) != SAL_OK)
@@ -84,7 +84,7 @@ static int print_all(const settings *s)
         if (s->json)
             print_json(&info);
         else
-            printf("%-22s%-54s%s\n", info.name, info.definition, info.cost);
+            printf("%-22s%-56s%s\n", info.name, info.definition, info.cost);
     }
     return CLI_OK;
 }

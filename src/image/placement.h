@@ -20,6 +20,17 @@ typedef struct sal_placement {
     double offset_x;
 } sal_placement;
 
+/* The same of a map of the input with height x width pixels of its own. */
+static inline sal_placement sal_placement_of_map(const sal_placement *p, int64_t height, int64_t width)
+{
+    sal_placement map = *p;
+    map.net_height = height;
+    map.net_width = width;
+    map.scale_y = p->scale_y * ((double)p->net_height / (double)height);
+    map.scale_x = p->scale_x * ((double)p->net_width / (double)width);
+    return map;
+}
+
 /* The same on the source resized to height x width pixels. */
 static inline sal_placement sal_placement_resized(const sal_placement *p, int64_t height, int64_t width)
 {

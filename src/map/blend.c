@@ -9,6 +9,7 @@ struct sal_overlay {
     const uint8_t (*table)[3];
     uint32_t weight;
     int64_t width;
+    int is_signed;
     float *values;   /* one row of the enlarged map */
     uint8_t *colors; /* and its colours */
 };
@@ -45,6 +46,7 @@ sal_status sal_overlay_open(sal_overlay **out, const sal_picture *picture, const
     o->table = sal_colormap_table(style->colormap);
     o->weight = sal_blend_weight(style->alpha);
     o->width = placement->source_width;
+    o->is_signed = style->is_signed;
     TRY(sal_alloc(&o->values, (size_t)o->width, sizeof *o->values, "map row"));
     TRY(sal_alloc(&o->colors, (size_t)o->width, 3, "colour row"));
     *out = o;
@@ -57,6 +59,8 @@ done:
 void sal_overlay_row(uint8_t *rgb, sal_overlay *o, int64_t y)
 {
     sal_upsampler_row(o->values, o->upsampler, y);
+    for (int64_t i = 0; i < o->width && o->is_signed; i++)
+        o->values[i] = sal_signed_place(o->values[i]);
     if (!o->picture) {
         sal_color_row(rgb, o->values, o->width, o->table);
         return;

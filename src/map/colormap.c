@@ -10,7 +10,7 @@ static const struct {
 } maps[] = {
     [SAL_COLORMAP_VIRIDIS] = {"viridis", sal_table_viridis}, [SAL_COLORMAP_INFERNO] = {"inferno", sal_table_inferno},
     [SAL_COLORMAP_TURBO] = {"turbo", sal_table_turbo},       [SAL_COLORMAP_JET] = {"jet", sal_table_jet},
-    [SAL_COLORMAP_GRAY] = {"gray", sal_table_gray},
+    [SAL_COLORMAP_GRAY] = {"gray", sal_table_gray},          [SAL_COLORMAP_COOLWARM] = {"coolwarm", sal_table_coolwarm},
 };
 
 const uint8_t (*sal_colormap_table(sal_colormap colormap))[3]

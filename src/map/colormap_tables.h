@@ -9,5 +9,6 @@ extern const uint8_t sal_table_inferno[256][3];
 extern const uint8_t sal_table_turbo[256][3];
 extern const uint8_t sal_table_jet[256][3];
 extern const uint8_t sal_table_gray[256][3];
+extern const uint8_t sal_table_coolwarm[256][3];
 
 #endif

@@ -65,13 +65,15 @@ sal_status sal_map_of(float *map, sal_map_stats *stats, int64_t map_height, int6
     const sal_map_options *o = options ? options : &defaults;
     if (!map || !attribution)
         return sal_fail(SAL_ERROR_ARGUMENT, "sal_map_make needs a map and a gradient");
-    if ((unsigned)o->normalize > SAL_NORMALIZE_NONE)
+    if ((unsigned)o->normalize > SAL_NORMALIZE_SIGNED)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown normalisation %d", (int)o->normalize);
     TRY(reduce(map, map_height, map_width, attribution, channels, height, width, o));
     TRY(sal_map_smooth(map, map_height, map_width,
                        o->sigma_set ? o->sigma : sal_map_default_sigma(map_height, map_width)));
     if (o->normalize == SAL_NORMALIZE_MINMAX)
         sal_map_normalize(map, &measured, map_height * map_width);
+    else if (o->normalize == SAL_NORMALIZE_SIGNED)
+        sal_map_normalize_signed(map, &measured, map_height * map_width);
     else
         sal_map_measure(&measured, map, map_height * map_width);
     if (stats)

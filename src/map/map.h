@@ -43,6 +43,9 @@ void sal_map_measure(sal_map_stats *stats, const float *map, int64_t pixels);
  * constant map becomes zeros. *stats describes the map before. */
 void sal_map_normalize(float *map, sal_map_stats *stats, int64_t pixels);
 
+/* The same to -1..1, for SAL_NORMALIZE_SIGNED. */
+void sal_map_normalize_signed(float *map, sal_map_stats *stats, int64_t pixels);
+
 /* Where a map lies and how even it is, whatever its magnitude: of the map as it stands, which normalising brought to
  * 0..1. All in double. */
 typedef struct sal_map_summary {
@@ -101,7 +104,8 @@ void sal_shade_row(uint8_t *rgb, const sal_picture *picture, const sal_shade *sh
 
 typedef struct sal_overlay_style {
     sal_colormap colormap;
-    double alpha; /* 0..1: weight of the colours */
+    double alpha;  /* 0..1: weight of the colours */
+    int is_signed; /* 1: values are -1..1, and 0 is the middle of the colours */
 } sal_overlay_style;
 
 /* Enlarge, colour, blend, row by row: out = (1 - alpha) * picture + alpha * colour

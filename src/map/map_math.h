@@ -66,6 +66,25 @@ SAL_MATH float sal_normalize_value(float m, float low, double scale)
     return (float)(((double)m - (double)low) * scale);
 }
 
+/* The same of a signed map: to -1..1, 0 stays 0. */
+SAL_MATH double sal_signed_scale(float low, float high)
+{
+    const double a = fabs((double)low), b = fabs((double)high);
+    return 1.0 / (a > b ? a : b);
+}
+
+SAL_MATH float sal_signed_value(float m, double scale)
+{
+    return (float)((double)m * scale);
+}
+
+/* -1..1 as a place on the colours, 0..1. */
+SAL_MATH float sal_signed_place(float m)
+{
+    const float half = 0.5f * m;
+    return half + 0.5f;
+}
+
 /* Row of a 256-entry colour table: equal parts of 0..1, as matplotlib cuts them. NaN takes the first. */
 SAL_MATH int sal_color_index(float value)
 {

@@ -28,6 +28,14 @@ void sal_map_normalize(float *map, sal_map_stats *stats, int64_t pixels)
         map[i] = sal_normalize_value(map[i], stats->low, scale);
 }
 
+void sal_map_normalize_signed(float *map, sal_map_stats *stats, int64_t pixels)
+{
+    sal_map_measure(stats, map, pixels);
+    const double scale = sal_signed_scale(stats->low, stats->peak);
+    for (int64_t i = 0; i < pixels; i++)
+        map[i] = stats->flat ? 0.0f : sal_signed_value(map[i], scale);
+}
+
 void sal_map_summarize(sal_map_summary *out, const float *map, int64_t height, int64_t width)
 {
     const double n = (double)height * (double)width;

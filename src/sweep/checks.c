@@ -19,9 +19,16 @@ static sal_status check_targets(const sal_model *model, const sal_model_info *in
     return sal_model_check_target(model, &target);
 }
 
-static sal_status check_map_options(const sal_explain_options *o)
+static sal_status check_map_options(const sal_explain_options *o, const sal_engine *engine)
 {
+    sal_attribution_info attribution;
     const sal_map_options *m = &o->map;
+    const sal_status st = sal_engine_get_attribution(&attribution, engine);
+    if (st != SAL_OK)
+        return st;
+    if (o->raw_map && !attribution.layer)
+        return sal_fail(SAL_ERROR_ARGUMENT, "raw-map: method %s maps no layer, its maps are of the network's input",
+                        attribution.method);
     if (!sal_colormap_name(o->colormap))
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown colour map %d", (int)o->colormap);
     if (!(o->alpha >= 0.0 && o->alpha <= 1.0))
@@ -29,7 +36,7 @@ static sal_status check_map_options(const sal_explain_options *o)
     if (m->sigma_set && !(m->sigma >= 0.0 && m->sigma <= SAL_SIGMA_MAX))
         return sal_fail(SAL_ERROR_ARGUMENT, "sigma %g: must be from 0 to %g", m->sigma, SAL_SIGMA_MAX);
     if ((unsigned)m->modifier > SAL_MODIFIER_NONE || (unsigned)m->reduce > SAL_REDUCE_L2 ||
-        (unsigned)m->normalize > SAL_NORMALIZE_NONE)
+        (unsigned)m->normalize > SAL_NORMALIZE_SIGNED)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown modifier %d, reduction %d or normalisation %d", (int)m->modifier,
                         (int)m->reduce, (int)m->normalize);
     return SAL_OK;
@@ -119,7 +126,7 @@ sal_status sal_pipeline_check(sal_engine *const *engines, size_t engine_count, c
     TRY(sal_model_get_info(&info, model));
     TRY(check_engines(&info, engines, engine_count));
     TRY(check_targets(model, &info, options));
-    TRY(check_map_options(options));
+    TRY(check_map_options(options, engines[0]));
     TRY(check_preprocess(&info, &options->preprocess));
 done:
     return st;

@@ -106,8 +106,9 @@ static sal_status map_all(sal_worker *w, int64_t each, int64_t from, int64_t n)
 {
     sal_status st = SAL_OK;
     const size_t at = (size_t)(each * n);
-    TRY(sal_engine_maps(w->engine, w->map_values + at * w->pipeline->pixels, w->stats + at, n,
-                        &w->pipeline->map_options));
+    const sal_pipeline *p = w->pipeline;
+    TRY(sal_engine_maps(w->engine, w->map_values + at * p->pixels, w->stats + at, p->map_height, p->map_width, n,
+                        &p->map_options));
     for (int64_t i = 0; i < n; i++)
         TRY(draw(w, slot_of(w, from + i), each, i));
     TRY(sal_engine_finish_maps(w->engine));

@@ -19,19 +19,22 @@ enum { NOTE_SIZE = 256 };
 
 /* A map as it is coloured. */
 typedef struct display {
-    const float *values; /* 0..1 */
-    double low;          /* what 0 and 1 stand for */
+    const float *values; /* 0..1, or -1..1 where maps are signed */
+    double low;          /* what both ends of the colours stand for */
     double high;
     float *owned; /* values, where they are not the map itself */
 } display;
 
 /* Without normalising, a map may be of any magnitude: its colours span its own range. */
-static sal_status display_make(display *d, const float *map, const sal_map_stats *stats, size_t pixels, int normalized)
+static sal_status display_make(display *d, const float *map, const sal_map_stats *stats, size_t pixels,
+                               const sal_map_options *options)
 {
     sal_status st = SAL_OK;
     sal_map_stats ignored;
     *d = (display){.values = map, .high = 1.0};
-    if (normalized)
+    if (options->normalize == SAL_NORMALIZE_SIGNED)
+        d->low = -1.0;
+    if (options->normalize != SAL_NORMALIZE_NONE)
         return SAL_OK;
     TRY(sal_alloc(&d->owned, pixels, sizeof(float), "a map"));
     memcpy(d->owned, map, pixels * sizeof(float));
@@ -132,7 +135,9 @@ done:
 
 sal_overlay_style sal_output_style(const sal_explain_options *o)
 {
-    return (sal_overlay_style){.colormap = o->colormap, .alpha = o->alpha > 0.0 || o->alpha_set ? o->alpha : 0.5};
+    return (sal_overlay_style){.colormap = o->colormap,
+                               .alpha = o->alpha > 0.0 || o->alpha_set ? o->alpha : 0.5,
+                               .is_signed = o->map.normalize == SAL_NORMALIZE_SIGNED};
 }
 
 static sal_status write_file(sal_output_file file, sal_output *out, const float *map, const display *d,
@@ -182,6 +187,23 @@ static void publish_paths(sal_output *out)
     out->map.gradient_path = out->paths[SAL_FILE_GRADIENT];
 }
 
+/* Where the evidence lies, for or against: of signed maps by their modulus. */
+static sal_status summarize(sal_map_summary *out, const float *values, const sal_placement *p, int is_signed)
+{
+    sal_status st = SAL_OK;
+    const int64_t pixels = p->net_height * p->net_width;
+    float *moduli = NULL;
+    if (is_signed) {
+        TRY(sal_alloc(&moduli, (size_t)pixels, sizeof *moduli, "a map"));
+        for (int64_t i = 0; i < pixels; i++)
+            moduli[i] = fabsf(values[i]);
+    }
+    sal_map_summarize(out, is_signed ? moduli : values, p->net_height, p->net_width);
+done:
+    sal_free(moduli);
+    return st;
+}
+
 sal_status sal_output_write(sal_output *out, const sal_output_job *job)
 {
     sal_status st = SAL_OK;
@@ -200,8 +222,8 @@ sal_status sal_output_write(sal_output *out, const sal_output_job *job)
                        a->width, job->map_options));
         map = owned;
     }
-    TRY(display_make(&d, map, &out->map.stats, pixels, o->map.normalize == SAL_NORMALIZE_MINMAX));
-    sal_map_summarize(&out->summary, d.values, p->net_height, p->net_width);
+    TRY(display_make(&d, map, &out->map.stats, pixels, &o->map));
+    TRY(summarize(&out->summary, d.values, p, o->map.normalize == SAL_NORMALIZE_SIGNED));
     TRY(name_files(out, job));
     for (; written < SAL_FILE_COUNT; written++)
         if (out->paths[written]) {

@@ -94,6 +94,9 @@ static sal_status prepare_method(sal_pipeline *p, const sal_engine *engine)
     TRY(sal_engine_get_attribution(&p->attribution, engine));
     TRY(sal_size_mul(&p->attribution_elements, (size_t)p->attribution.channels,
                      (size_t)(p->attribution.height * p->attribution.width), "attributions"));
+    p->map_height = p->options->raw_map ? p->attribution.height : p->model.height;
+    p->map_width = p->options->raw_map ? p->attribution.width : p->model.width;
+    p->pixels = (size_t)(p->map_height * p->map_width);
     p->map_options = p->options->map;
     sal_map_options_resolve(&p->map_options, &p->attribution, p->model.height, p->model.width);
     p->baseline = (sal_baseline_plan){.kind = method->baseline,
@@ -117,8 +120,7 @@ static sal_status prepare(sal_pipeline *p, sal_engine *const *engines, size_t en
     if (p->limits.max_memory == 0)
         p->limits.max_memory = sal_picture_default_memory();
     p->threads = thread_count();
-    p->pixels = (size_t)(p->model.height * p->model.width);
-    TRY(sal_size_mul(&p->elements, (size_t)p->model.channels, p->pixels, "inputs"));
+    TRY(sal_size_mul(&p->elements, (size_t)p->model.channels, (size_t)(p->model.height * p->model.width), "inputs"));
     TRY(prepare_method(p, engines[0]));
     TRY(sal_alloc(&p->workers, engine_count, sizeof *p->workers, "workers"));
     for (p->worker_count = 0; p->worker_count < engine_count; p->worker_count++) {

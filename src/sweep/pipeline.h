@@ -92,9 +92,11 @@ struct sal_pipeline {
     double processor_begin; /* and of processor time */
     double looked;          /* when look was called last */
     sal_model_info model;
-    const sal_model *described;       /* the model itself */
-    size_t elements;                  /* of one input: C * H * W */
-    size_t pixels;                    /* H * W */
+    const sal_model *described; /* the model itself */
+    size_t elements;            /* of one input: C * H * W */
+    int64_t map_height;         /* of maps: the input's, or the layer's */
+    int64_t map_width;
+    size_t pixels;                    /* of a map */
     sal_attribution_info attribution; /* of all engines alike, */
     size_t attribution_elements;      /* and how many floats that is */
     sal_map_options map_options;      /* of the options, with what the method has them be */

@@ -20,7 +20,7 @@ static const char *const rules[] = {"gradient", "guided", "deconvnet", "rectifie
 static const char *const precisions[] = {"default", "fp32", "tf32", "bf16", "fp16"};
 static const char *const modifiers[] = {"abs", "relu", "negate", "none"};
 static const char *const reductions[] = {"max", "mean", "sum", "l2"};
-static const char *const normalizations[] = {"minmax", "none"};
+static const char *const normalizations[] = {"minmax", "none", "signed"};
 static const char *const formats[] = {"npy", "none", "npz", "png16"};
 
 static void print_word(FILE *to, const char *name, const char *word, int *bad)
@@ -149,6 +149,8 @@ static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *en
     print_word(to, "reduce", WORD(reductions, m->reduce), bad);
     print_number(to, "sigma", m->sigma);
     print_word(to, "normalize", WORD(normalizations, m->normalize), bad);
+    if (o->explain.raw_map)
+        print_word(to, "raw-map", "yes", bad);
     print_word(to, "colormap", sal_colormap_name(o->explain.colormap), bad);
     print_number(to, "alpha", o->explain.alpha_set || o->explain.alpha > 0.0 ? o->explain.alpha : 0.5);
     print_word(to, "maps", WORD(formats, o->maps), bad);

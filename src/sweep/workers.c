@@ -54,7 +54,7 @@ static sal_status keep_shown(sal_slot *slot, sal_picture *picture, int64_t longe
         sal_picture_clear(&large);
         if (st != SAL_OK)
             goto done;
-        slot->drawn = sal_placement_resized(&slot->placement, height, width);
+        slot->drawn = sal_placement_resized(&slot->drawn, height, width);
     }
     slot->bytes = (size_t)slot->shown.height * (size_t)slot->shown.width * 3;
 done:
@@ -90,7 +90,7 @@ static sal_status decode(sal_pipeline *p, sal_slot *slot, size_t number)
     slot->file_bytes = (int64_t)size;
     st = sal_preprocess_apply(slot->input, &slot->placement, &picture, &p->options->preprocess, m->channels, m->height,
                               m->width);
-    slot->drawn = slot->placement;
+    slot->drawn = sal_placement_of_map(&slot->placement, p->map_height, p->map_width);
     if (st == SAL_OK && (p->job->layout.files & (SAL_FILES_OVERLAY | SAL_FILE_BIT(SAL_FILE_FIGURE))))
         st = keep_shown(slot, &picture, p->job->longest);
     /* What a device draws is as large, and there until it is encoded. */

@@ -149,6 +149,8 @@ ParameterizedTestParameters(maps, are_the_hosts)
          SAL_PRECISION_FP32}, /* past a grid */
         {2, 3, 31, 29, 2, SAL_MODIFIER_ABS, SAL_REDUCE_MAX, SAL_NORMALIZE_MINMAX, SAL_PRECISION_FP16},
         {2, 3, 31, 29, 2, SAL_MODIFIER_NONE, SAL_REDUCE_L2, SAL_NORMALIZE_NONE, SAL_PRECISION_BF16},
+        {3, 3, 33, 20, 1, SAL_MODIFIER_NONE, SAL_REDUCE_SUM, SAL_NORMALIZE_SIGNED, SAL_PRECISION_FP32},
+        {2, 3, 31, 29, 2, SAL_MODIFIER_NEGATE, SAL_REDUCE_MEAN, SAL_NORMALIZE_SIGNED, SAL_PRECISION_FP16},
     };
     return cr_make_param_array(trial, (void *)trials, sizeof trials / sizeof *trials);
 }
@@ -177,6 +179,11 @@ Test(maps, a_constant_gradient_is_flat)
     for (size_t i = 0; i < 2 * f.elements; i++)
         f.gradient[i] = 0.1f;
     upload(&f);
+    f.options.normalize = SAL_NORMALIZE_SIGNED;
+    make(&f);
+    for (size_t i = 0; i < 2 * f.pixels; i++)
+        cr_assert(f.maps[i] == 0.0f);
+    f.options.normalize = SAL_NORMALIZE_MINMAX;
     make(&f);
     for (size_t i = 0; i < 2 * f.pixels; i++)
         cr_assert(f.maps[i] == 0.0f);
@@ -269,17 +276,20 @@ Test(overlays, are_the_hosts_to_the_last_bit)
     const trial trials[] = {
         {2, 3, 20, 30, 2, SAL_MODIFIER_ABS, SAL_REDUCE_MAX, SAL_NORMALIZE_MINMAX, SAL_PRECISION_FP32},
         {1, 3, 24, 24, 1, SAL_MODIFIER_NONE, SAL_REDUCE_MEAN, SAL_NORMALIZE_NONE, SAL_PRECISION_FP32},
+        {2, 3, 24, 20, 1, SAL_MODIFIER_NONE, SAL_REDUCE_SUM, SAL_NORMALIZE_SIGNED, SAL_PRECISION_FP32},
     };
     const int64_t sizes[][2] = {{1, 1}, {7, 5}, {20, 30}, {101, 67}};
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < sizeof trials / sizeof *trials; k++) {
+        const int is_signed = trials[k].normalize == SAL_NORMALIZE_SIGNED;
         fixture f;
         fixture_open(&f, &trials[k]);
         make(&f);
         for (size_t i = 0; i < 4; i++) {
             sal_picture picture = random_picture(sizes[i][0], sizes[i][1]);
-            for (int colors = 0; colors <= SAL_COLORMAP_GRAY; colors++) {
+            for (int colors = 0; colors <= SAL_COLORMAP_COOLWARM; colors++) {
                 const sal_placement where = place_on(&f, sizes[i][0], sizes[i][1], i == 3 ? 6.25 : 0.0);
-                const sal_overlay_style style = {(sal_colormap)colors, 0.25 * colors};
+                const sal_overlay_style style = {
+                    .colormap = (sal_colormap)colors, .alpha = 0.2 * colors, .is_signed = is_signed};
                 check_overlay(&f, &picture, &where, colors % 2, &style);
             }
             free(picture.samples);
@@ -302,7 +312,7 @@ Test(overlays, show_maps_that_were_enlarged)
     make(&f);
     sal_picture picture = random_picture(101, 67);
     const sal_placement where = place_on(&f, 101, 67, 0.0);
-    check_overlay(&f, &picture, &where, 1, &(sal_overlay_style){SAL_COLORMAP_TURBO, 0.5});
+    check_overlay(&f, &picture, &where, 1, &(sal_overlay_style){.colormap = SAL_COLORMAP_TURBO, .alpha = 0.5});
     free(picture.samples);
     fixture_close(&f);
 }
@@ -315,7 +325,7 @@ Test(overlays, large_pictures_go_in_bands)
     make(&f);
     sal_picture picture = random_picture(1201, 4803);
     const sal_placement where = place_on(&f, 1201, 4803, 0.0);
-    check_overlay(&f, &picture, &where, 1, &(sal_overlay_style){SAL_COLORMAP_TURBO, 0.5});
+    check_overlay(&f, &picture, &where, 1, &(sal_overlay_style){.colormap = SAL_COLORMAP_TURBO, .alpha = 0.5});
     free(picture.samples);
     fixture_close(&f);
 }
@@ -325,7 +335,7 @@ Test(overlays, follow_each_other)
 {
     enum { COUNT = 9 };
     const trial t = {3, 3, 12, 12, 1, SAL_MODIFIER_ABS, SAL_REDUCE_MAX, SAL_NORMALIZE_MINMAX, SAL_PRECISION_FP32};
-    const sal_overlay_style style = {SAL_COLORMAP_JET, 0.5};
+    const sal_overlay_style style = {.colormap = SAL_COLORMAP_JET, .alpha = 0.5};
     fixture f;
     uint8_t *rgb[COUNT];
     sal_picture pictures[COUNT];
@@ -353,8 +363,9 @@ Test(overlays, follow_each_other)
 Test(overlays, wrong_requests_are_refused)
 {
     const trial t = {1, 1, 16, 16, 1, SAL_MODIFIER_ABS, SAL_REDUCE_MAX, SAL_NORMALIZE_MINMAX, SAL_PRECISION_FP32};
-    const sal_overlay_style good = {SAL_COLORMAP_TURBO, 0.5},
-                            wrong[] = {{(sal_colormap)77, 0.5}, {SAL_COLORMAP_JET, 2}};
+    const sal_overlay_style good = {.colormap = SAL_COLORMAP_TURBO, .alpha = 0.5},
+                            wrong[] = {{.colormap = (sal_colormap)77, .alpha = 0.5},
+                                       {.colormap = SAL_COLORMAP_JET, .alpha = 2}};
     fixture f;
     uint8_t rgb[16 * 16 * 3];
     fixture_open(&f, &t);

@@ -20,14 +20,14 @@ Test(colormap, tables_equal_matplotlib_in_every_entry)
         map++;
     }
     fclose(f);
-    cr_assert_eq(map, 5);
+    cr_assert_eq(map, 6);
 }
 
 Test(colormap, unknown_ones_have_neither_table_nor_name)
 {
-    cr_assert_null(sal_colormap_table((sal_colormap)5));
+    cr_assert_null(sal_colormap_table((sal_colormap)6));
     cr_assert_null(sal_colormap_table((sal_colormap)-1));
-    cr_assert_null(sal_colormap_name((sal_colormap)5));
+    cr_assert_null(sal_colormap_name((sal_colormap)6));
 }
 
 Test(colormap, index_cuts_0_to_1_into_256_equal_parts)
@@ -73,5 +73,5 @@ Test(colorize, refuses_unknown_colour_maps_and_empty_maps)
     cr_assert(!picture.samples && picture.height == 0);
     cr_assert_eq(sal_map_colorize(&picture, map, 0, 1, SAL_COLORMAP_GRAY), SAL_ERROR_ARGUMENT);
     cr_assert_eq(sal_map_colorize(&picture, map, 1, 0, SAL_COLORMAP_GRAY), SAL_ERROR_ARGUMENT);
-    cr_assert_eq(sal_map_colorize(&picture, map, 1, 1, (sal_colormap)5), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_map_colorize(&picture, map, 1, 1, (sal_colormap)6), SAL_ERROR_ARGUMENT);
 }

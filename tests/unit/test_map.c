@@ -229,7 +229,7 @@ Test(map_make, needs_both_arrays_and_sides_of_at_least_1)
     cr_assert_eq(sal_map_make(map, NULL, g, 1, -1, -1, NULL), SAL_ERROR_ARGUMENT);
     cr_assert_eq(sal_map_make(map, NULL, g, 2, INT64_MAX / 4, 4, NULL), SAL_ERROR_ARGUMENT);
     cr_assert_not_null(strstr(sal_last_error(), "gradient of 2 x"), "%s", sal_last_error());
-    sal_map_options unknown = {.normalize = (sal_normalize)(SAL_NORMALIZE_NONE + 1)};
+    sal_map_options unknown = {.normalize = (sal_normalize)(SAL_NORMALIZE_SIGNED + 1)};
     cr_assert_eq(sal_map_make(map, NULL, g, 1, 1, 2, &unknown), SAL_ERROR_ARGUMENT);
     cr_assert_eq(sal_map_make(map, NULL, g, 1, 1, 1, NULL), SAL_OK);
 }
@@ -327,4 +327,69 @@ Test(summary, of_one_value_everywhere_has_no_deviation_and_of_a_negative_map_no_
     map[49] = 1e-4f;
     sal_map_summarize(&s, map, 5, 10);
     cr_expect(is_near((double)s.center_x, 0.95, 1e-6) && is_near((double)s.center_y, 0.9, 1e-6));
+}
+
+/* ---- Signed maps ------------------------------------------------------------- */
+
+Test(normalize, signed_maps_are_divided_by_the_largest_modulus)
+{
+    static const float cases[][4] = {{-2, 0, 1, 0.5F}, {-1, 0, 4, 2}, {0, 0, 0, 3}, {-8, -4, -2, -1}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        float map[4], most = 0.0F;
+        sal_map_stats stats;
+        memcpy(map, cases[k], sizeof map);
+        for (int i = 0; i < 4; i++)
+            most = fmaxf(most, fabsf(map[i]));
+        sal_map_normalize_signed(map, &stats, 4);
+        for (int i = 0; i < 4; i++)
+            cr_expect_eq(map[i], cases[k][i] / most, "case %zu: %g", k, (double)map[i]);
+        cr_expect(!stats.flat && stats.low == fminf(cases[k][0], 0.0F));
+    }
+    float flat[3] = {-2, -2, -2}, zero[3] = {0, 0, 0};
+    sal_map_stats stats;
+    sal_map_normalize_signed(flat, &stats, 3);
+    cr_expect(stats.flat && stats.peak == -2.0F && flat[0] == 0.0F && flat[2] == 0.0F);
+    sal_map_normalize_signed(zero, &stats, 3);
+    cr_expect(stats.flat && zero[1] == 0.0F);
+}
+
+Test(map_make, signed_maps_keep_their_signs)
+{
+    const float gradient[8] = {1, -3, 2, 0, 1, -1, -4, 0};
+    const sal_map_options options = {
+        .modifier = SAL_MODIFIER_NONE, .reduce = SAL_REDUCE_SUM, .normalize = SAL_NORMALIZE_SIGNED, .sigma_set = 1};
+    static const float expected[4] = {0.5F, -1, -0.5F, 0};
+    float map[4];
+    sal_map_stats stats;
+    cr_assert_eq(sal_map_make(map, &stats, gradient, 2, 2, 2, &options), SAL_OK);
+    cr_expect_arr_eq(map, expected, sizeof map);
+    cr_expect(stats.peak == 2.0F && stats.low == -4.0F && stats.mean == -1.0F);
+}
+
+/* ---- Attributions of another size than the map -------------------------------- */
+
+Test(map_of, attributions_of_a_layer_are_enlarged_before_they_are_smoothed)
+{
+    enum { SMALL_H = 3, SMALL_W = 4, H = 11, W = 9 };
+    float *a = gradient_of(5, 2 * SMALL_H * SMALL_W), small[SMALL_H * SMALL_W], expected[H * W], map[H * W];
+    const sal_placement placement = {.source_height = H,
+                                     .source_width = W,
+                                     .net_height = SMALL_H,
+                                     .net_width = SMALL_W,
+                                     .scale_y = (double)H / SMALL_H,
+                                     .scale_x = (double)W / SMALL_W};
+    const sal_map_options options = {.sigma_set = 1, .sigma = 0.8};
+    sal_map_stats stats, expected_stats;
+    cr_assert_eq(sal_map_reduce(small, a, 2, SMALL_H * SMALL_W, SAL_MODIFIER_ABS, SAL_REDUCE_MAX), SAL_OK);
+    cr_assert_eq(sal_map_upsample(expected, small, &placement), SAL_OK);
+    cr_assert_eq(sal_map_smooth(expected, H, W, 0.8), SAL_OK);
+    sal_map_normalize(expected, &expected_stats, H * W);
+    cr_assert_eq(sal_map_of(map, &stats, H, W, a, 2, SMALL_H, SMALL_W, &options), SAL_OK, "%s", sal_last_error());
+    cr_expect_arr_eq(map, expected, sizeof map);
+    cr_expect_arr_eq(&stats, &expected_stats, sizeof stats);
+    /* As large as the map: the same as sal_map_make. */
+    cr_assert_eq(sal_map_of(map, NULL, SMALL_H, SMALL_W, a, 2, SMALL_H, SMALL_W, &options), SAL_OK);
+    cr_assert_eq(sal_map_make(expected, NULL, a, 2, SMALL_H, SMALL_W, &options), SAL_OK);
+    cr_expect_arr_eq(map, expected, sizeof small);
+    free(a);
 }

@@ -34,7 +34,7 @@ Test(overlay, is_upsample_then_colour_then_blend)
     uint8_t *rgb = hashed_levels(2, H * W * 3);
     sal_picture picture = {H, W, 3, SAL_SAMPLE_U8, rgb}, out;
     sal_placement p = {H, W, 5, 6, 3.0, 2.5, 3.0, 8.0};
-    sal_overlay_style style = {SAL_COLORMAP_JET, 0.3};
+    sal_overlay_style style = {.colormap = SAL_COLORMAP_JET, .alpha = 0.3};
     float *map = uniform_floats(4, 30), values[H * W];
     cr_assert_eq(sal_overlay_make(&out, &picture, map, &p, &style), SAL_OK);
     cr_assert(out.height == H && out.width == W && out.channels == 3 && out.type == SAL_SAMPLE_U8);
@@ -56,10 +56,14 @@ Test(overlay, alpha_0_is_the_picture_and_no_picture_is_the_colours)
     sal_picture picture = {N, N, 3, SAL_SAMPLE_U8, rgb}, out, colors;
     sal_placement p = stretch(N, N, N, N);
     float *map = uniform_floats(5, N * N);
-    cr_assert_eq(sal_overlay_make(&out, &picture, map, &p, &(sal_overlay_style){SAL_COLORMAP_VIRIDIS, 0.0}), SAL_OK);
+    cr_assert_eq(
+        sal_overlay_make(&out, &picture, map, &p, &(sal_overlay_style){.colormap = SAL_COLORMAP_VIRIDIS, .alpha = 0.0}),
+        SAL_OK);
     cr_assert_eq(memcmp(out.samples, rgb, N * N * 3), 0);
     sal_free(out.samples);
-    cr_assert_eq(sal_overlay_make(&out, NULL, map, &p, &(sal_overlay_style){SAL_COLORMAP_VIRIDIS, 0.5}), SAL_OK);
+    cr_assert_eq(
+        sal_overlay_make(&out, NULL, map, &p, &(sal_overlay_style){.colormap = SAL_COLORMAP_VIRIDIS, .alpha = 0.5}),
+        SAL_OK);
     cr_assert_eq(sal_map_colorize(&colors, map, N, N, SAL_COLORMAP_VIRIDIS), SAL_OK);
     cr_assert_eq(memcmp(out.samples, colors.samples, N * N * 3), 0);
     sal_free(out.samples);
@@ -74,13 +78,13 @@ Test(overlay, refuses_pictures_of_another_size_and_wrong_styles)
     float map[1] = {0};
     sal_picture picture = {2, 2, 3, SAL_SAMPLE_U8, rgb}, out = picture;
     sal_placement p = stretch(1, 1, 2, 2), other = stretch(1, 1, 2, 3);
-    sal_overlay_style style = {SAL_COLORMAP_GRAY, 0.5};
+    sal_overlay_style style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5};
     cr_assert_eq(sal_overlay_make(&out, &picture, map, &other, &style), SAL_ERROR_ARGUMENT);
     style.alpha = 1.5;
     cr_assert_eq(sal_overlay_make(&out, &picture, map, &p, &style), SAL_ERROR_ARGUMENT);
     style.alpha = NAN;
     cr_assert_eq(sal_overlay_make(&out, &picture, map, &p, &style), SAL_ERROR_ARGUMENT);
-    style = (sal_overlay_style){(sal_colormap)99, 0.5};
+    style = (sal_overlay_style){.colormap = (sal_colormap)99, .alpha = 0.5};
     cr_assert_eq(sal_overlay_make(&out, &picture, map, &p, &style), SAL_ERROR_ARGUMENT);
     cr_assert(!out.samples && out.height == 0);
 }
@@ -89,7 +93,8 @@ static void check_overlay(sal_status expected, sal_picture picture, sal_placemen
 {
     float map[1] = {0.5f};
     sal_picture out;
-    cr_expect_eq(sal_overlay_make(&out, &picture, map, &placement, &(sal_overlay_style){SAL_COLORMAP_GRAY, alpha}),
+    cr_expect_eq(sal_overlay_make(&out, &picture, map, &placement,
+                                  &(sal_overlay_style){.colormap = SAL_COLORMAP_GRAY, .alpha = alpha}),
                  expected, "%ld x %ld, %ld channels of type %d, alpha %g", (long)picture.height, (long)picture.width,
                  (long)picture.channels, (int)picture.type, alpha);
     sal_free(out.samples);
@@ -223,4 +228,26 @@ Test(shade, brings_16_bit_and_float_samples_to_8_bit)
     float odd[] = {NAN, INFINITY, -INFINITY}, one[] = {-3.0f, -3.0f, -3.0f};
     check_shade((sal_picture){1, 1, 3, SAL_SAMPLE_F32, odd}, (uint8_t[]){0, 255, 0});
     check_shade((sal_picture){1, 1, 3, SAL_SAMPLE_F32, one}, (uint8_t[]){0, 0, 0});
+}
+
+/* Beyond what the network saw there is no evidence either way: the middle of the colours, as at 0. */
+Test(overlay, signed_maps_have_0_in_the_middle_of_the_colours)
+{
+    const float map[3] = {-1, 0, 1};
+    const sal_placement p = {.source_height = 1,
+                             .source_width = 5,
+                             .net_height = 1,
+                             .net_width = 3,
+                             .scale_y = 1,
+                             .scale_x = 1,
+                             .offset_x = 1};
+    const uint8_t(*table)[3] = sal_colormap_table(SAL_COLORMAP_COOLWARM);
+    static const int rows[5] = {128, 0, 128, 255, 128};
+    sal_picture out;
+    cr_assert_eq(
+        sal_overlay_make(&out, NULL, map, &p, &(sal_overlay_style){.colormap = SAL_COLORMAP_COOLWARM, .is_signed = 1}),
+        SAL_OK);
+    for (int x = 0; x < 5; x++)
+        cr_expect_arr_eq((uint8_t *)out.samples + 3 * x, table[rows[x]], 3, "pixel %d", x);
+    sal_free(out.samples);
 }
