@@ -40,6 +40,12 @@ typedef struct sal_names {
 sal_status sal_names_make(sal_names *out, const char *const *paths, size_t count, const sal_output_layout *layout);
 void sal_names_clear(sal_names *names); /* fine on a zeroed struct */
 
+/* Maps of each picture. */
+static inline size_t sal_maps_of(int64_t top)
+{
+    return top > 0 ? (size_t)top : 1;
+}
+
 /* "<out_dir>/<stem>.saliency.png", with ".top2" before the kind where top > 0 (map
  * counts from 0); spread: "<out_dir>/maps/012/<stem>.npy" of picture 12345.
  * *out: free with free(). Error: MEMORY. */

@@ -140,7 +140,8 @@ static sal_status put_setting(void *context, const char *name, const char *value
 static sal_status put_option(void *context, const char *name, const char *value)
 {
     FILE *to = context;
-    if (strcmp(value, "no") == 0 || strcmp(name, SAL_SETTINGS_BASELINE_SHA256) == 0)
+    if (strcmp(value, "no") == 0 || strcmp(name, SAL_SETTINGS_BASELINE_SHA256) == 0 ||
+        strcmp(name, SAL_SETTINGS_ARITHMETIC) == 0)
         return SAL_OK;
     fprintf(to, " --%s", name);
     if (strcmp(value, "yes") != 0) {

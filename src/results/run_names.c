@@ -151,7 +151,7 @@ sal_status sal_run_names_check(int *same, const sal_run_names *n, unsigned files
 {
     sal_status st = SAL_OK;
     char *wanted = NULL;
-    const int64_t maps = n->layout.top > 0 ? n->layout.top : 1;
+    const int64_t maps = (int64_t)sal_maps_of(n->layout.top);
     const int known = picture >= 0 && (size_t)picture < n->names.count && rank >= 1 && rank <= maps;
     files &= n->layout.files;
     *same = known && !name && !(files & SAL_FILES_MAP);

@@ -292,6 +292,21 @@ done:
 
 /* ---- Comparing ----------------------------------------------------------- */
 
+/* Another version's bits would make a mixture of it; anything else is for the caller to choose. */
+static sal_status fail_other(const sal_sql *sql, const char *name, const char *then, const char *now)
+{
+    const char *own = name + strspn(name, "-");
+    if (strcmp(own, SAL_SETTINGS_ARITHMETIC) == 0)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "%s: the run was begun by a version whose maps differ in last digits (arithmetic %s, now %s): "
+                        "finish it with that version, or choose another run folder",
+                        sql->path, then ? then : sal_settings_unsaid(own), now);
+    return sal_fail(SAL_ERROR_ARGUMENT,
+                    "%s: the run was begun with another %s: %s, now %s; --restart throws its results away, or choose "
+                    "another run folder",
+                    sql->path, name, then ? then : sal_settings_unsaid(own), now);
+}
+
 /* What it was begun with against what is asked for now. */
 static sal_status compare(sal_sql *sql, sqlite3_stmt *find, const char *key, const char *name, const char *now)
 {
@@ -301,10 +316,7 @@ static sal_status compare(sal_sql *sql, sqlite3_stmt *find, const char *key, con
     TRY(sal_sql_step(&row, sql, find));
     const char *then = row ? sal_sql_text(find, 0) : NULL;
     if (!then || strcmp(then, now) != 0)
-        st = sal_fail(SAL_ERROR_ARGUMENT,
-                      "%s: the run was begun with another %s: %s, now %s; --restart throws its results away, or choose "
-                      "another run folder",
-                      sql->path, name, then ? then : sal_settings_unsaid(name + strspn(name, "-")), now);
+        st = fail_other(sql, name, then, now);
     if (st == SAL_OK)
         st = sal_sql_check(sql, sqlite3_reset(find));
 done:
@@ -349,10 +361,9 @@ static sal_status check_missing(sal_sql *sql, const char *settings)
         const char *missing = name;
         TRY(sal_settings_each(settings, find_setting, &missing));
         if (missing) {
-            st = sal_fail(SAL_ERROR_ARGUMENT,
-                          "%s: the run was begun with another --%s: %s, now %s; --restart throws its results away, or "
-                          "choose another run folder",
-                          sql->path, name, then ? then : "none", sal_settings_unsaid(name));
+            char option[128];
+            snprintf(option, sizeof option, "--%s", name);
+            st = fail_other(sql, option, then ? then : "none", sal_settings_unsaid(name));
             goto done;
         }
     }

@@ -25,5 +25,7 @@ const char *sal_settings_unsaid(const char *name)
 {
     if (strcmp(name, "overlay-size") == 0)
         return "full";
+    if (strcmp(name, SAL_SETTINGS_ARITHMETIC) == 0)
+        return "1";
     return strcmp(name, "method") == 0 ? "gradient" : "none";
 }

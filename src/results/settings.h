@@ -11,6 +11,11 @@ sal_status sal_settings_each(const char *settings,
 /* A line that is no option: what the picture was that `baseline` names. */
 #define SAL_SETTINGS_BASELINE_SHA256 "baseline-sha256"
 
+/* Another: which bits a picture gets. Raised whenever the same picture gets others, so that a run that was half done
+ * does not become a mixture; 1 has no line. */
+#define SAL_SETTINGS_ARITHMETIC "arithmetic"
+enum { SAL_ARITHMETIC = 1 };
+
 /* What an option meant where a run has no line of it: the word that says so, or "none". Runs of before have fewer. */
 const char *sal_settings_unsaid(const char *name);
 

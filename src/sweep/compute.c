@@ -21,7 +21,7 @@ sal_status sal_worker_open(sal_worker *w, sal_pipeline *p, sal_engine *engine)
     w->engine = engine;
     w->batch = plan.batch;
     w->device_maps = sal_engine_makes_maps(engine);
-    const size_t maps = p->options->top > 0 ? (size_t)p->options->top : 1, batch = (size_t)w->batch;
+    const size_t maps = sal_maps_of(p->options->top), batch = (size_t)w->batch;
     TRY(sal_size_mul(&all, p->attribution_elements, maps, "attributions"));
     TRY(sal_size_mul(&all, all, batch, "attributions"));
     TRY(sal_size_mul(&scores, (size_t)p->model.outputs, batch, "scores"));

@@ -58,7 +58,7 @@ static sal_status explain(size_t *failed, sal_engine *const *engines, size_t eng
     TRY(sal_pipeline_check(engines, engine_count, options));
     if (count == 0)
         return SAL_OK;
-    d.map_count = options->top > 0 ? (size_t)options->top : 1;
+    d.map_count = sal_maps_of(options->top);
     TRY(sal_alloc(&d.maps, d.map_count, sizeof *d.maps, "results"));
     TRY(sal_output_folder(options->out_dir, "writable"));
     sal_pipeline_job job = {.paths = paths,

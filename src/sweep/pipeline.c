@@ -47,7 +47,7 @@ static int keeps_attributions(const sal_pipeline *p)
 static sal_status open_ring(sal_pipeline *p, size_t count)
 {
     sal_status st = SAL_OK;
-    const size_t maps = p->options->top > 0 ? (size_t)p->options->top : 1;
+    const size_t maps = sal_maps_of(p->options->top);
     size_t data = 0, slots = 0;
     if (keeps_attributions(p))
         TRY(sal_size_mul(&data, p->attribution_elements, maps, "attributions"));

@@ -138,6 +138,8 @@ static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *en
     *bad |= sal_engine_get_attribution(&attribution, engine) != SAL_OK;
     if (!*bad)
         sal_map_options_resolve(&map, &attribution, info.height, info.width);
+    if (SAL_ARITHMETIC > 1)
+        fprintf(to, SAL_SETTINGS_ARITHMETIC " %d\n", SAL_ARITHMETIC);
     print_network(to, sal_model_get_options(sal_engine_model(engine)), bad);
     print_target(to, &o->explain, bad);
     print_word(to, "score", WORD(scores, o->explain.target.score), bad);

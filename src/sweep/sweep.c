@@ -191,7 +191,7 @@ static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
 {
     sal_status st = SAL_OK;
     sal_sweep_state *s = context;
-    const size_t row = s->rows[s->first + picture], maps = s->layout.top > 0 ? (size_t)s->layout.top : 1;
+    const size_t row = s->rows[s->first + picture], maps = sal_maps_of(s->layout.top);
     if (slot->status != SAL_OK)
         return sal_sweep_fail_picture(s, row, slot, 1);
     for (size_t k = 0; k < maps; k++)
@@ -362,7 +362,7 @@ done:
 static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t engine_count)
 {
     sal_status st = SAL_OK;
-    const size_t maps = s->layout.top > 0 ? (size_t)s->layout.top : 1, others = s->count - s->suspects;
+    const size_t maps = sal_maps_of(s->layout.top), others = s->count - s->suspects;
     if (s->options.max_failures_set && s->count > 0 && s->progress.failed > (size_t)s->options.max_failures)
         return sal_fail(SAL_ERROR_LIMIT, "%zu picture%s failed already, more than the %lld of --max-failures",
                         s->progress.failed, s->progress.failed == 1 ? "" : "s", (long long)s->options.max_failures);

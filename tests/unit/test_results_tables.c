@@ -112,6 +112,11 @@ Test(run_rows, tell_the_first_difference)
     run.settings = "method gradient\nsigma 1\ntop-k 3\n";
     expect_error(check(&run), SAL_ERROR_ARGUMENT,
                  "{}/results.sqlite: the run was begun with another --sigma: none, now 1" ADVICE);
+    run.settings = "method gradient\ntop-k 2\narithmetic 2\n";
+    expect_error(
+        check(&run), SAL_ERROR_ARGUMENT,
+        "{}/results.sqlite: the run was begun by a version whose maps differ in last digits (arithmetic 1, now "
+        "2): finish it with that version, or choose another run folder");
     run.shard = 2;
     expect_error(check(&run), SAL_ERROR_ARGUMENT,
                  "{}/results.sqlite: the run was begun with another shard: 1, now 2" ADVICE);
