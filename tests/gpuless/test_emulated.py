@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The program on the emulated device: TEST EMULATED_SALMAP SOURCE [GROUP...]."""
 
+import ctypes
 import glob
 import json
 import math
@@ -74,6 +75,29 @@ def rgb_rows(path):
     return b"".join(out)
 
 
+class Opened:
+    """How often a file is opened meanwhile, as Linux tells it (inotify)."""
+
+    def __init__(self, path):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        assert self.fd >= 0 and libc.inotify_add_watch(self.fd, os.fsencode(path), 0x20) >= 0, ctypes.get_errno()
+
+    def __enter__(self):
+        return self.count
+
+    def count(self):
+        events = b""
+        while True:
+            try:
+                events += os.read(self.fd, 65536)
+            except BlockingIOError:
+                return len(events) // 16  # of a file itself: without a name
+
+    def __exit__(self, *_):
+        pass
+
+
 class Emulated(Case):
     def setUp(self):
         super().setUp()
@@ -115,7 +139,7 @@ class Emulated(Case):
                 self.assertLessEqual(far, len(x) // 500, name)
 
 
-class Equality(Emulated):
+class Compared(Emulated):
     def check(self, *arguments, tolerance=1e-4, level=2, gpu=(), **rest):
         reference, one = self.results("cpu", "--device", "cpu", *arguments, **rest)
         out, two = self.results("gpu", "--device", "cuda:0", *arguments, *gpu, **rest)
@@ -125,6 +149,8 @@ class Equality(Emulated):
                 self.assertEqual(x["target"], y["target"])
                 self.assertAlmostEqual(x["score"], y["score"], delta=max(tolerance, 1e-4) * (1 + abs(x["score"])))
 
+
+class Equality(Compared):
     def test_both_demo_networks(self):
         self.check("--save-gradient")
         self.check("--save-gradient", model=SHORTCUT)
@@ -165,6 +191,53 @@ class Equality(Emulated):
             done = self.start("plan", HONEST, "--device", "cuda:0", "--precision", precision)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertRegex(done.stdout, r"(?m)^  device   cuda:0: emulated device, .*, %s$" % precision)
+
+
+METHODS = {
+    "input-x-gradient": (),
+    "smoothgrad": ("--samples", "3"),
+    "smoothgrad-squared": ("--samples", "3", "--seed", "5"),
+    "vargrad": ("--samples", "3"),
+    "integrated-gradients": ("--steps", "4", "--baseline", "mean"),
+    "grad-cam": (),
+    "hires-cam": (),
+    "layer-cam": (),
+}
+
+
+class Methods(Compared):
+    def test_each_is_the_cpu_s(self):
+        for method, options in METHODS.items():
+            self.check("--method", method, *options, "--save-gradient", model=SHORTCUT, pictures=PICTURES[:2])
+
+    def test_gates_and_several_targets(self):
+        model = self.write("small.onnx", models.small_classifier(32))
+        for method in ("smoothgrad", "integrated-gradients", "grad-cam"):
+            for target in ("top:3", "margin"):
+                self.check(
+                    "--method", method, *METHODS[method], "--target", target, "--preset", "unit", "--batch", "2",
+                    "--save-gradient", model=model,
+                )  # fmt: skip
+
+    def test_signed_and_raw_maps(self):
+        self.check("--method", "integrated-gradients", "--steps", "3", "--signed", pictures=PICTURES[:1], level=4)
+        self.check("--method", "grad-cam", "--raw-map", level=4)
+
+    def test_half_precision_comes_close(self):
+        for method in ("smoothgrad", "integrated-gradients", "grad-cam"):
+            self.check(
+                "--method", method, *METHODS[method], "--save-gradient", pictures=PICTURES[:1],
+                gpu=("--precision", "fp16"), tolerance=0.05, level=None,
+            )  # fmt: skip
+
+    def test_bits_do_not_depend_on_company_or_device(self):
+        for method in ("smoothgrad", "integrated-gradients"):
+            options = ("--method", method, *METHODS[method], "--batch", "2", "--save-gradient")
+            alone, _ = self.results("alone-" + method, "--device", "cuda:0", *options, pictures=PICTURES[1:2])
+            both, _ = self.results("both-" + method, "--device", "cuda:0,cuda:1", *options, DEVICES=2)
+            self.assertEqual(len(os.listdir(alone)), 4)
+            for name in os.listdir(alone):
+                self.assertEqual(self.read(os.path.join(alone, name)), self.read(os.path.join(both, name)), name)
 
 
 class Streams(Emulated):
@@ -411,6 +484,17 @@ class Devices(Emulated):
             out, done = self.results(devices, "--device", devices, *options, model=model, pictures=pictures)
             self.compare(out, one, 0.0, 0)
             self.assertEqual([json.loads(line)["picture"] for line in done.stdout.splitlines()], pictures)
+
+    def test_two_devices_read_the_model_once(self):
+        model = os.path.join(self.folder, "model.onnx")
+        shutil.copy(HONEST, model)
+        opened = []
+        for devices in ("cuda:0", "cuda:0,cuda:1"):
+            with Opened(model) as count:
+                self.results("out-" + devices[-1], "--device", devices, model=model, DEVICES=2)
+            opened.append(count())
+        self.assertGreater(opened[0], 0)
+        self.assertEqual(*opened)
 
     def test_a_device_that_is_lost_leaves_its_pictures_to_the_other(self):
         model, pictures = self.write("small.onnx", models.small_classifier()), self.many_pictures(11)

@@ -74,7 +74,7 @@ sal_test(gpu_check_rehearsal COMMAND ${SAL_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR
          PROGRAMS emulated_salmap emulated_conformance emulated_bench_gradient emulated_bench_gpu LABELS gpu cuda scripts slow
          PROPERTIES COST 60)
 
-foreach(group IN ITEMS Equality HalfPrecision Streams Memory Faults Devices)
+foreach(group IN ITEMS Equality Methods HalfPrecision Streams Memory Faults Devices)
   sal_test(emulated_${group} COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_emulated.py
                                      $<TARGET_FILE:emulated_salmap> ${PROJECT_SOURCE_DIR} ${group}
            LABELS gpu cuda ENVIRONMENT PYTHONDONTWRITEBYTECODE=1 MAY_SKIP)
@@ -82,7 +82,7 @@ endforeach()
 # That the host stays away from device memory is seen without a sanitizer, and in emulated_maps with one.
 if(SAL_SANITIZE)
   set_property(TEST emulated_Faults APPEND PROPERTY ENVIRONMENT SAL_FAULT_STRIDE=13)
-  foreach(name emulated_Equality emulated_HalfPrecision emulated_Streams emulated_Memory emulated_Faults emulated_Devices
+  foreach(name emulated_Equality emulated_Methods emulated_HalfPrecision emulated_Streams emulated_Memory emulated_Faults emulated_Devices
                conformance_cuda)
     set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT SAL_EMU_OPEN=1)
   endforeach()
