@@ -3,6 +3,7 @@
 #ifndef SAL_CLI_JOB_H
 #define SAL_CLI_JOB_H
 
+#include "base/words.h"
 #include "cli/engines.h"
 #include "cli/method.h"
 #include "cli/network.h"
@@ -44,23 +45,20 @@ typedef struct cli_job {
 /* Rows of an option table. targets: the words that --target takes. */
 #define CLI_JOB_OPTIONS(targets)                                                                                       \
     CLI_HEAD("What is explained"), CLI_OPTION(CLI_TEXT, 't', "target", "TARGET", job.target, targets),                 \
-        CLI_OPTION(CLI_CHOICE, 0, "score", "logit|probability", job.score,                                             \
+        CLI_OPTION(CLI_CHOICE, 0, "score", SAL_WORDS_SCORE, job.score,                                                 \
                    "before or after the final softmax or sigmoid"),                                                    \
-        CLI_OPTION(CLI_CHOICE, 0, "rule", "gradient|guided|deconvnet|rectified", job.rule,                             \
-                   "how activations send it back"),                                                                    \
+        CLI_OPTION(CLI_CHOICE, 0, "rule", SAL_WORDS_RULE, job.rule, "how activations send it back"),                   \
         CLI_NETWORK_OPTIONS(job.network), CLI_METHOD_OPTIONS(job.method), CLI_HEAD("Maps"),                            \
-        CLI_OPTION(CLI_CHOICE, 0, "modifier", "abs|relu|negate|none", job.modifier,                                    \
-                   "of the attribution (default: abs)"),                                                               \
-        CLI_OPTION(CLI_CHOICE, 0, "reduce", "max|mean|sum|l2", job.reduce, "over channels (default: max)"),            \
+        CLI_OPTION(CLI_CHOICE, 0, "modifier", SAL_WORDS_MODIFIER, job.modifier, "of the attribution (default: abs)"),  \
+        CLI_OPTION(CLI_CHOICE, 0, "reduce", SAL_WORDS_REDUCE, job.reduce, "over channels (default: max)"),             \
         CLI_NUMBER(CLI_REAL, 0, "sigma", "PIXELS", job.sigma,                                                          \
                    "Gaussian, input pixels (default: 2 % of the shorter side; of a CAM none)", 0, 10000),              \
-        CLI_OPTION(CLI_CHOICE, 0, "normalize", "minmax|none|signed", job.normalize,                                    \
+        CLI_OPTION(CLI_CHOICE, 0, "normalize", SAL_WORDS_NORMALIZE, job.normalize,                                     \
                    "to 0..1, as they are, or to -1..1 (default: minmax)"),                                             \
         CLI_OPTION(CLI_FLAG, 0, "signed", NULL, job.is_signed,                                                         \
                    "maps with both signs: --modifier none --reduce sum --normalize signed --colormap coolwarm"),       \
         CLI_OPTION(CLI_FLAG, 0, "raw-map", NULL, job.raw_map, "of a CAM: as large as the layer, not as the input"),    \
-        CLI_OPTION(CLI_CHOICE, 0, "colormap", "viridis|inferno|turbo|jet|gray|coolwarm", job.colormap,                 \
-                   "(default: viridis)"),                                                                              \
+        CLI_OPTION(CLI_CHOICE, 0, "colormap", SAL_WORDS_COLORMAP, job.colormap, "(default: viridis)"),                 \
         CLI_NUMBER(CLI_REAL, 0, "alpha", "WEIGHT", job.alpha, "of the colours in overlays, 0 to 1 (default: 0.5)", 0,  \
                    1),                                                                                                 \
         CLI_HEAD("Preprocessing (default: MODEL.salmap, where it is there)"),                                          \
@@ -77,7 +75,7 @@ typedef struct cli_job {
         CLI_HEAD("Computing"),                                                                                         \
         CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", job.device,                                                        \
                    "auto (default), cpu, cuda:0, several as cuda:0,cuda:1, or cuda:all"),                              \
-        CLI_OPTION(CLI_CHOICE, 0, "precision", "default|fp32|tf32|bf16|fp16", job.precision,                           \
+        CLI_OPTION(CLI_CHOICE, 0, "precision", SAL_WORDS_PRECISION, job.precision,                                     \
                    "of a GPU: tf32 unless asked otherwise"),                                                           \
         CLI_NUMBER(CLI_INTEGER, 'b', "batch", "N", job.batch,                                                          \
                    "pictures computed together (default: from the memory plan)", 1, 65536),                            \

@@ -55,14 +55,9 @@ static int find(sal_method_info *info, const cli_command *self, const char *name
 
 static void set_baseline(sal_method_options *o, const char *word)
 {
-    static const char *const words[] = {"zero", "black", "white", "mean", "blur"};
-    for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-        if (strcmp(word, words[k]) == 0) {
-            o->baseline = (sal_baseline)k;
-            return;
-        }
-    o->baseline = SAL_BASELINE_FILE;
-    o->baseline_file = word;
+    const int value = sal_word_value(SAL_WORDS_BASELINE, word);
+    o->baseline = value >= 0 ? (sal_baseline)value : SAL_BASELINE_FILE;
+    o->baseline_file = value >= 0 ? NULL : word;
 }
 
 int cli_method_options(sal_method_options *o, const cli_command *self, const cli_method *m)

@@ -2,6 +2,7 @@
 #ifndef SAL_CLI_METHOD_H
 #define SAL_CLI_METHOD_H
 
+#include "base/words.h"
 #include "cli/cli.h"
 
 /* A subcommand's settings hold this; cli_method_defaults before parsing. */
@@ -27,7 +28,7 @@ typedef struct cli_method {
                    "their standard deviation, of the picture's range (default: 0.15)", 0, 1e6),                        \
         CLI_NUMBER(CLI_INTEGER, 0, "seed", "N", field.seed, "of the noise (default: 0)", 0, 9007199254740992.0),       \
         CLI_NUMBER(CLI_INTEGER, 0, "steps", "N", field.steps, "of integrated-gradients (default: 50)", 1, 1 << 20),    \
-        CLI_OPTION(CLI_CHOICE, 0, "quadrature", "gauss-legendre|trapezoid", field.quadrature,                          \
+        CLI_OPTION(CLI_CHOICE, 0, "quadrature", SAL_WORDS_QUADRATURE, field.quadrature,                                \
                    "how the steps are laid and weighted (default: gauss-legendre)"),                                   \
         CLI_OPTION(CLI_TEXT, 0, "baseline", "BASELINE", field.baseline,                                                \
                    "where they begin: zero (default), black, white, mean, blur, or a picture's file"),                 \

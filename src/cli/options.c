@@ -1,3 +1,4 @@
+#include "base/words.h"
 #include "cli/cli.h"
 
 #include <getopt.h>
@@ -88,21 +89,11 @@ static int refuse(const cli_command *c, const cli_option *o, const char *value, 
 
 static int set_choice(int *field, const cli_command *c, const cli_option *o, const char *value)
 {
-    const char *at = o->value;
-    for (int position = 0;; position++) {
-        size_t length = strcspn(at, "|");
-        if (length == strlen(value) && memcmp(at, value, length) == 0) {
-            *field = position;
-            return 1;
-        }
-        if (!at[length])
-            break;
-        at += length + 1;
-    }
-    char wanted[256];
-    size_t used = (size_t)snprintf(wanted, sizeof wanted, "one of ");
-    for (at = o->value; *at && used + 2 < sizeof wanted; at++)
-        used += (size_t)snprintf(wanted + used, sizeof wanted - used, *at == '|' ? ", " : "%c", *at);
+    char words[200], wanted[256];
+    *field = sal_word_value(o->value, value);
+    if (*field >= 0)
+        return 1;
+    snprintf(wanted, sizeof wanted, "one of %s", sal_words_list(words, sizeof words, o->value));
     return refuse(c, o, value, wanted);
 }
 

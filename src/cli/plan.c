@@ -1,5 +1,6 @@
 /* salmap plan: what a run will take, before it runs. */
 #include "base/json.h"
+#include "base/words.h"
 #include "cli/method.h"
 #include "cli/network.h"
 #include "cli/plan_gpu.h"
@@ -32,10 +33,10 @@ static const cli_option options[] = {
     CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", device, "auto (default), cpu, cuda:0, cuda:1, ..."),
     CLI_OPTION(CLI_TEXT, 0, "gpu", "h100|a100|rtx4090|t4|b200|FILE.json", gpu,
                "a GPU that need not be there (without --device, --threads, --exact)"),
-    CLI_OPTION(CLI_CHOICE, 0, "precision", "default|fp32|tf32|bf16|fp16", precision, "of a GPU (default: tf32)"),
+    CLI_OPTION(CLI_CHOICE, 0, "precision", SAL_WORDS_PRECISION, precision, "of a GPU (default: tf32)"),
     CLI_OPTION(CLI_FLAG, 0, "exact", NULL, exact, "direct convolutions only (no Winograd)"),
     CLI_OPTION(CLI_FLAG, 0, "lean", NULL, lean, "of a GPU: the least memory, more passes over it"),
-    CLI_OPTION(CLI_CHOICE, 0, "rule", "gradient|guided|deconvnet|rectified", rule, "how activations send it back"),
+    CLI_OPTION(CLI_CHOICE, 0, "rule", SAL_WORDS_RULE, rule, "how activations send it back"),
     CLI_OPTION(CLI_FLAG, 0, "forward", NULL, forward, "of the scores alone, without a way back"),
     CLI_OPTION(CLI_FLAG, 0, "steps", NULL, steps, "also every step: algorithm, result, what is kept"),
     CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print one JSON object, steps included"),

@@ -32,10 +32,10 @@ typedef struct settings {
 static const cli_option options[] = {
     CLI_HEAD("Results"),
     CLI_OPTION(CLI_TEXT, 'o', "out", "RUN", out_dir, "run folder; the same command again goes on where it was"),
-    CLI_OPTION(CLI_CHOICE, 0, "maps", "npy|none|npz|png16", maps, "maps as numbers (default: npy)"),
+    CLI_OPTION(CLI_CHOICE, 0, "maps", SAL_WORDS_MAPS, maps, "maps as numbers (default: npy)"),
     CLI_OPTION(CLI_TEXT, 0, "overlays", "WHICH", overlays,
                "all (default), none, wrong (not the label), top:N (highest scores)"),
-    CLI_OPTION(CLI_CHOICE, 0, "overlay-format", "jpeg|png", overlay_format, "(default: jpeg)"),
+    CLI_OPTION(CLI_CHOICE, 0, "overlay-format", SAL_WORDS_OVERLAY_FORMAT, overlay_format, "(default: jpeg)"),
     CLI_OPTION(CLI_TEXT, 0, "overlay-size", "PIXELS", overlay_size,
                "of the longer side at most, or full: as the picture (default: 1600)"),
     CLI_NUMBER(CLI_INTEGER, 0, "top-k", "K", top_k, "best outputs kept of each picture (default: 5)", 1, 1000),

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/plain_locale.h"
+#include "base/words.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -13,31 +14,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- Words -------------------------------------------------------------- */
-
-static const char *const fit_names[] = {"stretch", "letterbox", "center-crop", NULL};
-static const char *const order_names[] = {"auto", "rgb", "bgr", "gray", "asis", NULL};
-
-static int find_word(const char *const *words, const char *value)
+static sal_status set_word(int *out, const char *words, const char *key, const char *value)
 {
-    for (int i = 0; words[i]; i++)
-        if (strcmp(words[i], value) == 0)
-            return i;
-    return -1;
-}
-
-static sal_status set_word(int *out, const char *const *words, const char *key, const char *value)
-{
-    int found = find_word(words, value);
+    char list[128];
+    const int found = sal_word_value(words, value);
     if (found >= 0) {
         *out = found;
         return SAL_OK;
     }
-    char list[128] = "";
-    size_t length = 0;
-    for (int i = 0; words[i] && length < sizeof list; i++)
-        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s", i ? ", " : "", words[i]);
-    return sal_fail(SAL_ERROR_ARGUMENT, "%s \"%s\" is unknown; known are %s", key, value, list);
+    return sal_fail(SAL_ERROR_ARGUMENT, "%s \"%s\" is unknown; known are %s", key, value,
+                    sal_words_list(list, sizeof list, words));
 }
 
 /* ---- Numbers ------------------------------------------------------------ */
@@ -209,12 +195,12 @@ static sal_status set_option(sal_preprocess *p, const char *key, const char *val
     int word = 0;
     sal_status st;
     if (strcmp(key, "fit") == 0) {
-        if ((st = set_word(&word, fit_names, key, value)) == SAL_OK)
+        if ((st = set_word(&word, SAL_WORDS_FIT, key, value)) == SAL_OK)
             p->fit = (sal_fit)word;
         return st;
     }
     if (strcmp(key, "order") == 0) {
-        if ((st = set_word(&word, order_names, key, value)) == SAL_OK)
+        if ((st = set_word(&word, SAL_WORDS_ORDER, key, value)) == SAL_OK)
             p->order = (sal_channel_order)word;
         return st;
     }
@@ -337,10 +323,17 @@ static void write_list(FILE *to, const char *key, const float *list, int count)
     fputc('\n', to);
 }
 
+static void print_word(FILE *to, const char *key, const char *words, int value)
+{
+    char word[SAL_WORD_SIZE];
+    const char *found = sal_word_of(word, words, value);
+    fprintf(to, "%s %s\n", key, found ? found : "?");
+}
+
 void sal_preprocess_print(FILE *to, const sal_preprocess *p)
 {
-    fprintf(to, "fit %s\n", fit_names[p->fit]);
-    fprintf(to, "order %s\n", order_names[p->order]);
+    print_word(to, "fit", SAL_WORDS_FIT, (int)p->fit);
+    print_word(to, "order", SAL_WORDS_ORDER, (int)p->order);
     fprintf(to, "crop-resize %lld\n", (long long)p->crop_resize);
     fprintf(to, "fill %.9g\n", (double)p->fill);
     fprintf(to, "scale %.9g\n", p->scale == 0.0F ? 1.0 : (double)p->scale);

@@ -4,6 +4,7 @@
 #include "api/identity.h"
 #include "base/plain_locale.h"
 #include "base/text.h"
+#include "base/words.h"
 #include "image/preprocess.h"
 #include "map/map.h"
 #include "results/settings.h"
@@ -12,21 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The word of an option's value, or NULL beyond the list. */
-#define WORD(words, value) ((size_t)(value) < sizeof(words) / sizeof *(words) ? (words)[value] : NULL)
-
-static const char *const scores[] = {"logit", "probability"};
-static const char *const rules[] = {"gradient", "guided", "deconvnet", "rectified"};
-static const char *const precisions[] = {"default", "fp32", "tf32", "bf16", "fp16"};
-static const char *const modifiers[] = {"abs", "relu", "negate", "none"};
-static const char *const reductions[] = {"max", "mean", "sum", "l2"};
-static const char *const normalizations[] = {"minmax", "none", "signed"};
-static const char *const formats[] = {"npy", "none", "npz", "png16"};
-
 static void print_word(FILE *to, const char *name, const char *word, int *bad)
 {
     *bad |= word == NULL;
     fprintf(to, "%s %s\n", name, word ? word : "?");
+}
+
+static void print_choice(FILE *to, const char *name, const char *words, int value, int *bad)
+{
+    char word[SAL_WORD_SIZE];
+    print_word(to, name, sal_word_of(word, words, value), bad);
 }
 
 static void print_target(FILE *to, const sal_explain_options *o, int *bad)
@@ -84,16 +80,13 @@ static void print_network(FILE *to, const sal_model_options *o, int *bad)
         fprintf(to, "input-size %lldx%lld\n", (long long)o->height, (long long)o->width);
 }
 
-static const char *const quadratures[] = {"gauss-legendre", "trapezoid"};
-static const char *const baselines[] = {"zero", "black", "white", "mean", "blur"};
-
 /* A path may be of another picture tomorrow: what it holds is said, too. */
 static void print_baseline(FILE *to, const sal_method_options *o, int *bad)
 {
     char sha256[SAL_DIGEST_SIZE] = "";
     sal_digest *digest = NULL;
     if (o->baseline != SAL_BASELINE_FILE) {
-        print_word(to, "baseline", WORD(baselines, o->baseline), bad);
+        print_choice(to, "baseline", SAL_WORDS_BASELINE, (int)o->baseline, bad);
         return;
     }
     print_word(to, "baseline", o->baseline_file, bad);
@@ -120,7 +113,7 @@ static void print_method(FILE *to, const sal_engine *engine, int *bad)
     }
     if (has & SAL_METHOD_PATH) {
         fprintf(to, "steps %lld\n", (long long)o->steps);
-        print_word(to, "quadrature", WORD(quadratures, o->quadrature), bad);
+        print_choice(to, "quadrature", SAL_WORDS_QUADRATURE, (int)o->quadrature, bad);
         print_baseline(to, &sal_engine_get_options(engine)->method, bad);
     }
     if (has & SAL_METHOD_LAYER)
@@ -142,20 +135,20 @@ static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *en
         fprintf(to, SAL_SETTINGS_ARITHMETIC " %d\n", SAL_ARITHMETIC);
     print_network(to, sal_model_get_options(sal_engine_model(engine)), bad);
     print_target(to, &o->explain, bad);
-    print_word(to, "score", WORD(scores, o->explain.target.score), bad);
+    print_choice(to, "score", SAL_WORDS_SCORE, (int)o->explain.target.score, bad);
     print_method(to, engine, bad);
-    print_word(to, "rule", WORD(rules, e->rule), bad);
-    print_word(to, "precision", WORD(precisions, e->precision), bad);
+    print_choice(to, "rule", SAL_WORDS_RULE, (int)e->rule, bad);
+    print_choice(to, "precision", SAL_WORDS_PRECISION, (int)e->precision, bad);
     print_word(to, "exact", e->exact ? "yes" : "no", bad);
-    print_word(to, "modifier", WORD(modifiers, m->modifier), bad);
-    print_word(to, "reduce", WORD(reductions, m->reduce), bad);
+    print_choice(to, "modifier", SAL_WORDS_MODIFIER, (int)m->modifier, bad);
+    print_choice(to, "reduce", SAL_WORDS_REDUCE, (int)m->reduce, bad);
     print_number(to, "sigma", m->sigma);
-    print_word(to, "normalize", WORD(normalizations, m->normalize), bad);
+    print_choice(to, "normalize", SAL_WORDS_NORMALIZE, (int)m->normalize, bad);
     if (o->explain.raw_map)
         print_word(to, "raw-map", "yes", bad);
-    print_word(to, "colormap", sal_colormap_name(o->explain.colormap), bad);
+    print_choice(to, "colormap", SAL_WORDS_COLORMAP, (int)o->explain.colormap, bad);
     print_number(to, "alpha", o->explain.alpha_set || o->explain.alpha > 0.0 ? o->explain.alpha : 0.5);
-    print_word(to, "maps", WORD(formats, o->maps), bad);
+    print_choice(to, "maps", SAL_WORDS_MAPS, (int)o->maps, bad);
     print_overlays(to, o, bad);
     fprintf(to, "top-k %lld\n", (long long)o->predictions);
     print_number(to, "tolerance", o->tolerance);

@@ -1,5 +1,7 @@
 #include "test_map_support.h"
 
+#include "base/words.h"
+
 #include <string.h>
 
 Test(colormap, tables_equal_matplotlib_in_every_entry)
@@ -11,6 +13,7 @@ Test(colormap, tables_equal_matplotlib_in_every_entry)
         const uint8_t(*table)[3] = sal_colormap_table((sal_colormap)map);
         cr_assert_not_null(table);
         cr_assert_str_eq(sal_colormap_name((sal_colormap)map), name);
+        cr_assert_eq(sal_word_value(SAL_WORDS_COLORMAP, name), map);
         for (int i = 0; i < 256; i++) {
             int r, g, b;
             cr_assert_eq(fscanf(f, "%d %d %d", &r, &g, &b), 3);
