@@ -142,8 +142,9 @@ SAL_API sal_status sal_model_drop_weights(sal_model *model);
 /* Another model like this one, with new weights from a layer on (by its name; NULL: from the first) to the scores:
  * normal numbers of each weight's own mean and deviation, the same for the same seed. It shares the others, and may
  * outlive this one. For sanity checks (Adebayo et al. 2018): a map that stays as it was is not about the network.
- * On success *out is the caller's. Errors: ARGUMENT (no such layer), MEMORY, and where the weights were dropped those of
- * sal_model_open. */
+ * A sweep refuses it, since no file has its weights, and they are never dropped but by sal_model_drop_weights.
+ * On success *out is the caller's. Errors: ARGUMENT (no such layer; random weights that were dropped), MEMORY, and where
+ * others were dropped those of sal_model_open. */
 SAL_API sal_status sal_model_randomize(sal_model **out, sal_model *model, const char *layer, uint64_t seed);
 /* Strings in *out are borrowed; they live as long as the model. */
 SAL_API sal_status sal_model_get_info(sal_model_info *out, const sal_model *model);
@@ -259,7 +260,7 @@ typedef struct sal_method_options {
     const char *name;          /* "gradient" and so on, see sal_method_get_info; NULL: "gradient" */
     int64_t samples;           /* noisy copies of each picture; 0: the method's own number */
     double noise;              /* standard deviation, as a share of each picture's range after preprocessing */
-    int noise_set;             /* 0: the method's own share */
+    int noise_set;             /* 1: take noise as it is, 0 included; else 0 selects the method's own share */
     uint64_t seed;             /* of the noise; with the picture itself it decides every number of it */
     int64_t steps;             /* points of the path; 0: the method's own number */
     sal_quadrature quadrature; /* how they are laid and weighted */
@@ -301,8 +302,9 @@ typedef struct sal_engine_options {
     int forward_only; /* 1: scores alone, sal_engine_forward. Nothing is kept for a way back: less memory, and batches
                          that are larger where memory decides */
     sal_method_options method; /* texts are copied */
-    int take_weights; /* 1: as the engine has each of the model's weights in its device's own layout, the model drops
-                         it: no second copy is held, and a further engine reads the files again */
+    int take_weights; /* 1: the model drops its weights as the engine is opened, each once the engine has it in its
+                         device's own layout: no second copy is held, and a further engine, or a second try,
+                         reads the files again. Random weights stay */
 } sal_engine_options;
 
 typedef struct sal_engine sal_engine;
@@ -462,10 +464,11 @@ SAL_API sal_status sal_model_check_target(const sal_model *model, const sal_targ
  * preprocessed; scores: (count, outputs) floats, logits, or NULL. Errors: ARGUMENT (also: the engine is in use by
  * another call), DEVICE, MEMORY. */
 SAL_API sal_status sal_engine_forward(sal_engine *engine, float *scores, const float *inputs, int64_t count);
-/* Forward and backward: gradients (count, C, H, W) of the target's score with
- * respect to each input. targets: one per picture. scores (logits) and chosen
- * (output index, of a margin the one ahead, -1 for the mean) may be NULL.
- * Errors: ARGUMENT (index out of range; the engine is in use by another call), NUMERIC (NaN scores), DEVICE, MEMORY. */
+/* What the engine's method attributes of the target's score to each input: gradients (count, C, H, W), or of another
+ * method the shape that sal_engine_get_attribution says. targets: one per picture. scores (logits) and chosen
+ * (output index, of a margin the one ahead, -1 for the mean) may be NULL. Not for engines with a baseline of their own:
+ * those take a job. Errors: ARGUMENT (also: an index out of range; the engine is in use by another call), NUMERIC (NaN
+ * scores), DEVICE, MEMORY. */
 SAL_API sal_status sal_engine_gradient(sal_engine *engine, float *gradients, float *scores, int64_t *chosen,
                                        const float *inputs, const sal_target *targets, int64_t count);
 
@@ -485,7 +488,7 @@ SAL_API sal_status sal_engine_get_attribution(sal_attribution_info *out, const s
 /* Several targets of each picture. The output that a target chooses is chosen once, at the input itself. */
 typedef struct sal_gradient_job {
     const float *inputs;       /* (count, C, H, W), preprocessed */
-    const float *baselines;    /* likewise, where the method's baseline is not SAL_BASELINE_ZERO */
+    const float *baselines;    /* likewise, where the method's baseline is not SAL_BASELINE_ZERO; else NULL */
     int64_t count;             /* pictures, at most the engine's batch */
     const sal_target *targets; /* (each, count) */
     int64_t each;              /* targets of one picture; 0 selects 1 */
@@ -532,7 +535,7 @@ typedef struct sal_map_options {
     sal_reduce reduce;
     sal_normalize normalize;
     int sigma_set; /* 0: sigma is 2 % of the shorter side, whatever `sigma` says */
-    double sigma;  /* Gaussian, in input pixels; 0: no smoothing */
+    double sigma;  /* Gaussian, in pixels of the map: of the input, or of a layer whose maps are raw; 0: no smoothing */
 } sal_map_options;
 
 typedef struct sal_map_stats {
@@ -569,7 +572,7 @@ typedef struct sal_explain_options {
     int alpha_set;       /* 1: take alpha as it is, 0 included */
     int raw_map;         /* 1: maps of a layer are as large as it, not as the network's input; pictures as ever */
     int figure;          /* 1: also <stem>.figure.png: picture, map with colour bar, overlay */
-    int save_gradient;   /* 1: also <stem>.gradient.npy, (C,H,W) float32 */
+    int save_gradient;   /* 1: also <stem>.gradient.npy, float32: what the method attributes, see sal_attribution_info */
     const char *out_dir; /* made when it is not there */
     /* Called, as the callback and with its context, when a device failed and the others go on with its pictures.
      * device: as in sal_plan_info; error: what happened. NULL: nobody is told. */

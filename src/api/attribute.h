@@ -14,6 +14,10 @@ void sal_engine_give_back(sal_engine *engine);
  * device does not fetch ahead, nothing happens. */
 void sal_engine_prefetch(sal_engine *engine, const float *inputs, int64_t count);
 
+/* From now on methods of several passes look at *stop between them: not 0 ends the job with CANCELLED. NULL: no more.
+ */
+void sal_engine_set_stop(sal_engine *engine, const atomic_int *stop);
+
 /* A job: begin, then attribute for each of its targets in turn. The attribution of that target is the device's until
  * the next one: download it, or make maps of it, and overlays of them, as often as wanted. job->gradients is not looked
  * at. Errors as sal_engine_gradient. */

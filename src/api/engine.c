@@ -47,6 +47,25 @@ done:
     return st;
 }
 
+/* Where the batch is to be found and weights went too early for that, once more with all of them. */
+static sal_status open_program(sal_program **out, sal_model *model, sal_program_options *options, int take)
+{
+    sal_status st = SAL_OK;
+    sal_graph graph;
+    sal_graph_init(&graph);
+    TRY(sal_model_share_graph(&graph, model, take));
+    st = sal_program_open(out, &graph, options);
+    if (st == SAL_ERROR_MEMORY && options->batch == 0) {
+        options->hold_weights = 1;
+        sal_graph_clear(&graph);
+        TRY(sal_model_share_graph(&graph, model, 0));
+        st = sal_program_open(out, &graph, options);
+    }
+done:
+    sal_graph_clear(&graph);
+    return st;
+}
+
 sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_options *options)
 {
     static const sal_engine_options defaults = {0};
@@ -54,8 +73,6 @@ sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_
     sal_status st = SAL_OK;
     sal_engine *e = NULL;
     const sal_method_row *method;
-    sal_graph graph;
-    sal_graph_init(&graph);
     TRY(sal_require(out, "out", __func__));
     *out = NULL;
     TRY(sal_require(model, "model", __func__));
@@ -81,8 +98,7 @@ sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_
     } else if (method->has & SAL_METHOD_LAYER) {
         TRY(sal_strdup(&e->layer, model->graph.nodes[program_options.layer].name));
     }
-    TRY(sal_model_share_graph(&graph, model, o->take_weights));
-    st = sal_program_open(&e->program, &graph, &program_options);
+    st = open_program(&e->program, model, &program_options, o->take_weights);
     if (st == SAL_ERROR_UNSUPPORTED) /* it is the network that cannot be run */
         st = sal_fail_in(st, "%s", model->path);
     if (st != SAL_OK)
@@ -92,7 +108,6 @@ sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_
     *out = e;
     e = NULL;
 done:
-    sal_graph_clear(&graph);
     sal_engine_close(e);
     return st;
 }
@@ -250,6 +265,11 @@ sal_status sal_engine_begin(sal_engine *e, const sal_gradient_job *job)
     TRY(sal_attribution_begin(&e->attribution, job));
 done:
     return st;
+}
+
+void sal_engine_set_stop(sal_engine *e, const atomic_int *stop)
+{
+    e->attribution.stop = stop;
 }
 
 sal_status sal_engine_attribute(sal_engine *e, const sal_gradient_job *job, int64_t each)

@@ -118,7 +118,7 @@ sal_status sal_model_share_graph(sal_graph *out, sal_model *m, int take)
     const int again = m->dropped;
     if (!again)
         st = sal_graph_share(out, &m->graph);
-    if (!again && st == SAL_OK && take)
+    if (!again && st == SAL_OK && take && !m->drawn) /* what was drawn could not be read again */
         drop_weights(m);
     pthread_mutex_unlock(&m->lock);
     return again ? read_again(out, m) : st;
@@ -146,10 +146,10 @@ static sal_status read_files(sal_model *m)
 {
     sal_status st = SAL_OK;
     if (is_readable_file(m->path))
-        TRY(sal_model_files_add(&m->files, m->path));
+        TRY(sal_model_files_add(&m->files, m->path, NULL));
     TRY(read_graph(&m->graph, &m->info, m));
     for (size_t i = 0; i < m->graph.data_file_count; i++)
-        TRY(sal_model_files_add(&m->files, m->graph.data_files[i]));
+        TRY(sal_model_files_add(&m->files, m->graph.data_files[i].path, &m->graph.data_files[i].then));
     TRY(sal_model_files_check(&m->files, 1));
     TRY(sal_graph_freeze(&m->graph));
     sal_memory_trim(); /* what reading took */

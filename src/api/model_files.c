@@ -9,7 +9,18 @@
 #include <string.h>
 #include <unistd.h>
 
-sal_status sal_model_files_add(sal_model_files *files, const char *path)
+static int is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static sal_status fail_changed(const char *path)
+{
+    return sal_fail(SAL_ERROR_FORMAT, "%s: has changed since it was opened: open the model again", path);
+}
+
+sal_status sal_model_files_add(sal_model_files *files, const char *path, const struct stat *then)
 {
     sal_status st = SAL_OK;
     TRY(sal_grow(&files->list, &files->capacity, files->count + 1, sizeof *files->list, "the model's files"));
@@ -20,6 +31,8 @@ sal_status sal_model_files_add(sal_model_files *files, const char *path)
     f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused by whoever reads it */
     if (f->fd < 0 || fstat(f->fd, &f->then) != 0)
         st = sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+    else if (then && !is_same(&f->then, then))
+        st = fail_changed(path);
 done:
     return st;
 }
@@ -35,12 +48,6 @@ void sal_model_files_clear(sal_model_files *files)
     memset(files, 0, sizeof *files);
 }
 
-static int is_same(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 sal_status sal_model_files_check(const sal_model_files *files, int paths)
 {
     for (size_t i = 0; i < files->count; i++) {
@@ -49,7 +56,7 @@ sal_status sal_model_files_check(const sal_model_files *files, int paths)
         if ((paths ? stat(f->path, &now) : fstat(f->fd, &now)) != 0)
             return sal_fail(SAL_ERROR_IO, "%s: cannot look at it: %s", f->path, strerror(errno));
         if (!is_same(&now, &f->then))
-            return sal_fail(SAL_ERROR_FORMAT, "%s: has changed since it was opened: open the model again", f->path);
+            return fail_changed(f->path);
     }
     return SAL_OK;
 }

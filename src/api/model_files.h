@@ -19,8 +19,9 @@ typedef struct sal_model_files {
     size_t capacity;
 } sal_model_files;
 
-/* Opens a file and notes what it is. Errors: IO, MEMORY. */
-sal_status sal_model_files_add(sal_model_files *files, const char *path);
+/* Opens a file and notes what it is. then: what it was when it was read, or NULL where that is still to come.
+ * Errors: IO, FORMAT (it is another by now), MEMORY. */
+sal_status sal_model_files_add(sal_model_files *files, const char *path, const struct stat *then);
 void sal_model_files_clear(sal_model_files *files); /* fine on a zeroed struct */
 /* FORMAT where a file is no longer what it was; `paths`: where another lies at its path. */
 sal_status sal_model_files_check(const sal_model_files *files, int paths);

@@ -9,17 +9,25 @@
 
 /* ---- The table -------------------------------------------------------------- */
 
+#define RULE                                                                                                           \
+    {                                                                                                                  \
+        "rule", "gradient", "how activations send the gradient back, or guided, deconvnet, rectified"                  \
+    }
+static const sal_method_option_info plain_options[] = {RULE};
 static const sal_method_option_info noise_options[] = {
+    RULE,
     {"samples", "25", "noisy copies of each picture"},
     {"noise", "0.15", "standard deviation, as a share of the picture's range after preprocessing"},
     {"seed", "0", "of the noise, which depends on it and on the picture alone"},
 };
 static const sal_method_option_info path_options[] = {
+    RULE,
     {"steps", "50", "points of the way from the baseline to the picture"},
     {"quadrature", "gauss-legendre", "how they are laid and weighted, or trapezoid"},
     {"baseline", "zero", "where the way begins: zero (of the network's input), black, white, mean, blur or a picture"},
 };
 static const sal_method_option_info layer_options[] = {
+    RULE,
     {"cam-layer", "the last with more than one pixel", "whose output is mapped, as 'salmap inspect' names it"},
 };
 enum { DEFAULT_SAMPLES = 25, DEFAULT_STEPS = 50 };
@@ -29,11 +37,7 @@ static const double default_noise = 0.15;
     {                                                                                                                  \
         name, definition, paper, cost, options, sizeof(options) / sizeof *(options)                                    \
     }
-#define PLAIN(name, definition, paper)                                                                                 \
-    {                                                                                                                  \
-        name, definition, paper, "1 forward, 1 backward", NULL, 0                                                      \
-    }
-
+#define PLAIN(name, definition, paper) INFO(name, definition, paper, "1 forward, 1 backward", plain_options)
 #define NOISY(name, definition, paper)                                                                                 \
     INFO(name, definition, paper, "1 forward, samples x (1 forward, 1 backward)", noise_options)
 #define CAM(name, definition, paper) INFO(name, definition, paper, "1 forward, 1 backward to the layer", layer_options)
@@ -140,9 +144,14 @@ static sal_status refuse(const sal_method_row *method, const char *option)
     return sal_fail(SAL_ERROR_ARGUMENT, "%s: is no option of method %s", option, method->info.name);
 }
 
+static int is_noise_given(const sal_method_options *o)
+{
+    return o->noise_set || o->noise > 0.0;
+}
+
 sal_status sal_method_check(const sal_method_row *m, const sal_method_options *o)
 {
-    enum { MOST = 1 << 20 };
+    enum { MOST = 1 << 20, MOST_POINTS = 4096 };
     if (o->samples < 0 || o->samples > MOST || o->steps < 0 || o->steps > MOST)
         return sal_fail(SAL_ERROR_ARGUMENT, "samples %lld and steps %lld must lie in 1 to %d", (long long)o->samples,
                         (long long)o->steps, MOST);
@@ -153,12 +162,15 @@ sal_status sal_method_check(const sal_method_row *m, const sal_method_options *o
                         (int)o->baseline);
     if ((o->baseline == SAL_BASELINE_FILE) != (o->baseline_file != NULL))
         return sal_fail(SAL_ERROR_ARGUMENT, "a baseline's file goes with SAL_BASELINE_FILE, and with nothing else");
-    if (!(m->has & SAL_METHOD_SAMPLES) && (o->samples || o->noise_set || o->seed))
-        return refuse(m, o->samples ? "samples" : o->noise_set ? "noise" : "seed");
+    if (!(m->has & SAL_METHOD_SAMPLES) && (o->samples || is_noise_given(o) || o->seed))
+        return refuse(m, o->samples ? "samples" : is_noise_given(o) ? "noise" : "seed");
     if (!(m->has & SAL_METHOD_PATH) && (o->steps || o->quadrature || o->baseline))
         return refuse(m, o->steps ? "steps" : o->quadrature ? "quadrature" : "baseline");
     if (!(m->has & SAL_METHOD_LAYER) && o->layer)
         return refuse(m, "layer");
+    if (o->steps > MOST_POINTS && o->quadrature == SAL_QUADRATURE_GAUSS_LEGENDRE)
+        return sal_fail(SAL_ERROR_ARGUMENT, "steps %lld: quadrature gauss-legendre takes %d at most; trapezoid more",
+                        (long long)o->steps, MOST_POINTS);
     if (o->steps == 1 && o->quadrature == SAL_QUADRATURE_TRAPEZOID)
         return sal_fail(SAL_ERROR_ARGUMENT, "steps: a trapezoid has two ends; choose at least 2");
     return SAL_OK;
@@ -166,20 +178,73 @@ sal_status sal_method_check(const sal_method_row *m, const sal_method_options *o
 
 /* ---- Layers ----------------------------------------------------------------- */
 
-static int has_pixels(const sal_node *n)
+/* Which axis of the network's input each axis of a node's output is, as decimal digits: 0123 is (N, C, H, W); -1 where
+ * that cannot be said. Convolutions, pools and the like work on (N, C, H, W) alone. */
+enum { NCHW = 123 };
+
+static int axes_of(const sal_graph *g, const int *axes, int i)
 {
-    return n->op != SAL_OP_INPUT && n->shape.rank == 4 && n->shape.dim[2] * n->shape.dim[3] > 1;
+    const sal_node *n = &g->nodes[i];
+    const int from = n->input_count > 0 ? axes[n->inputs[0]] : NCHW;
+    int digits[4] = {0}, order = 0;
+    if (n->shape.rank != 4)
+        return -1;
+    switch (n->op) {
+    case SAL_OP_TRANSPOSE:
+        for (int k = 3, rest = from; k >= 0; k--, rest /= 10)
+            digits[k] = rest % 10;
+        for (int k = 0; k < 4 && from >= 0; k++)
+            order = 10 * order + digits[n->permutation[k]];
+        return from < 0 ? -1 : order;
+    case SAL_OP_RESHAPE: return sal_shape_equal(&n->shape, &g->nodes[n->inputs[0]].shape) ? from : -1;
+    case SAL_OP_AFFINE:
+    case SAL_OP_LAYER_NORM:
+    case SAL_OP_ACTIVATION:
+    case SAL_OP_ADD:
+    case SAL_OP_MUL:
+    case SAL_OP_CONCAT:
+    case SAL_OP_SLICE:
+    case SAL_OP_SOFTMAX: return from;
+    default: return from == NCHW ? NCHW : -1;
+    }
+}
+
+/* Which nodes can be mapped. */
+enum { NO_MAP, MAP, LEARNED_MAP /* with a convolution or a dense layer before it, or its own */ };
+
+static sal_status find_maps(char **is, const sal_graph *g)
+{
+    sal_status st = SAL_OK;
+    int *axes = NULL;
+    char *learned = NULL;
+    TRY(sal_alloc(is, g->count, 1, "layers"));
+    TRY(sal_alloc(&learned, g->count, 1, "layers"));
+    TRY(sal_alloc(&axes, g->count, sizeof *axes, "layers"));
+    for (int i = 0; i < (int)g->count; i++) {
+        const sal_node *n = &g->nodes[i];
+        axes[i] = axes_of(g, axes, i);
+        learned[i] = n->op == SAL_OP_CONV || n->op == SAL_OP_DENSE;
+        for (int k = 0; k < n->input_count; k++)
+            learned[i] |= learned[n->inputs[k]];
+        if (n->op != SAL_OP_INPUT && i != g->output && !n->is_part && axes[i] == NCHW &&
+            n->shape.dim[2] * n->shape.dim[3] > 1)
+            (*is)[i] = learned[i] ? LEARNED_MAP : MAP;
+    }
+done:
+    sal_free(axes);
+    sal_free(learned);
+    return st;
 }
 
 /* The last few that could be meant. */
-static sal_status fail_layer(const sal_graph *g, const char *name, const char *why)
+static sal_status fail_layer(const sal_graph *g, const char *is, const char *name, const char *why)
 {
     enum { FEW = 6 };
-    char names[512];
+    char names[1024];
     size_t used = 0;
     int count = 0;
     for (int i = (int)g->count - 1; i >= 0 && count < FEW; i--)
-        if (has_pixels(&g->nodes[i]) && used < sizeof names)
+        if (is[i] && used + strlen(g->nodes[i].name) + 3 < sizeof names)
             used +=
                 (size_t)snprintf(names + used, sizeof names - used, "%s%.64s", count++ ? ", " : "", g->nodes[i].name);
     return sal_fail(SAL_ERROR_ARGUMENT,
@@ -187,21 +252,46 @@ static sal_status fail_layer(const sal_graph *g, const char *name, const char *w
                     count ? names : "none");
 }
 
+static const char *why_not(const sal_graph *g, int i)
+{
+    const sal_node *n = &g->nodes[i];
+    if (n->op == SAL_OP_INPUT)
+        return "is the input";
+    if (i == g->output)
+        return "makes the scores themselves";
+    if (n->shape.rank != 4 || n->shape.dim[2] * n->shape.dim[3] == 1)
+        return "has no pixels";
+    return n->is_part ? "is computed as a part of another layer" : "its axes are not channels, height and width";
+}
+
+/* The last that can be mapped, of that name where one is given, else one that was learned if any was: a pool of the
+ * picture itself says nothing. -1: there is none. */
+static int last_map(const sal_graph *g, const char *is, const char *name)
+{
+    int found = -1;
+    for (int i = 0; i < (int)g->count; i++)
+        if (is[i] && (name ? strcmp(g->nodes[i].name, name) == 0 : found < 0 || is[i] >= is[found]))
+            found = i;
+    return found;
+}
+
 static sal_status find_layer(int *out, const sal_graph *g, const char *name)
 {
-    for (int i = (int)g->count - 1; i >= 0; i--) {
-        const sal_node *n = &g->nodes[i];
-        *out = i;
-        if (!name && has_pixels(n) && i != g->output)
-            return SAL_OK;
-        if (!name || strcmp(n->name, name) != 0)
-            continue;
-        if (i == g->output)
-            return fail_layer(g, name, "makes the scores themselves");
-        return has_pixels(n) ? SAL_OK : fail_layer(g, name, "has no pixels");
-    }
-    return name ? fail_layer(g, name, "the network has none of that name")
-                : sal_fail(SAL_ERROR_ARGUMENT, "the network has no layer with pixels: there is nothing to map");
+    sal_status st = SAL_OK;
+    char *is = NULL;
+    int known = -1;
+    TRY(find_maps(&is, g));
+    *out = last_map(g, is, name);
+    for (int i = 0; name && i < (int)g->count; i++)
+        if (strcmp(g->nodes[i].name, name) == 0)
+            known = i;
+    if (*out < 0)
+        st = !name       ? sal_fail(SAL_ERROR_ARGUMENT, "the network has no layer with pixels: there is nothing to map")
+             : known < 0 ? fail_layer(g, is, name, "the network has none of that name")
+                         : fail_layer(g, is, name, why_not(g, known));
+done:
+    sal_free(is);
+    return st;
 }
 
 sal_status sal_method_passes(sal_program_options *out, const sal_method_row *m, const sal_method_options *o,
@@ -253,7 +343,7 @@ static void set_options(sal_attribution *a, const sal_method_options *o)
     a->options.name = a->options.layer = a->options.baseline_file = NULL;
     if (a->options.samples == 0)
         a->options.samples = DEFAULT_SAMPLES;
-    if (!a->options.noise_set)
+    if (!is_noise_given(o))
         a->options.noise = default_noise;
     if (a->options.steps == 0)
         a->options.steps = DEFAULT_STEPS;
@@ -305,7 +395,7 @@ sal_status sal_attribution_check(const sal_attribution *a, const sal_gradient_jo
 {
     sal_status st = SAL_OK;
     if (!job->inputs || !job->targets)
-        return sal_fail(SAL_ERROR_ARGUMENT, "inputs, targets and gradients must be given");
+        return sal_fail(SAL_ERROR_ARGUMENT, "inputs and targets must be given");
     if (a->result < 0)
         return sal_fail(SAL_ERROR_ARGUMENT, "the engine was opened for the forward pass alone: it has no gradients");
     if ((a->baseline >= 0) != (job->baselines != NULL))
@@ -395,6 +485,8 @@ sal_status sal_attribution_pass(sal_attribution *a, const sal_gradient_job *job,
 {
     sal_status st = SAL_OK;
     int linear = 1;
+    if (a->stop && atomic_load(a->stop))
+        return sal_fail(SAL_ERROR_CANCELLED, "stopped between two passes");
     for (int64_t i = 0; i < job->count; i++)
         linear &= sal_target_is_linear(&job->targets[each * job->count + i]);
     TRY(sal_program_forward_array(a->program, linear ? NULL : a->pass_scores, array, job->count));

@@ -8,6 +8,8 @@
 #include "attribution/target.h"
 #include "program/program.h"
 
+#include <stdatomic.h>
+
 typedef struct sal_attribution sal_attribution;
 
 /* Options that methods have. */
@@ -48,16 +50,17 @@ struct sal_attribution {
     int result;   /* value of the program that holds the attribution, */
     int baseline; /* and the baselines; -1: zeros */
     int64_t input_elements;
-    int64_t elements;    /* of an attribution */
-    float *scores;       /* (batch, outputs) at the inputs, */
-    float *pass_scores;  /* at the last pass elsewhere, */
-    float *base_scores;  /* and at the baselines; NULL where there are none */
-    float *seeds;        /* (batch, outputs) */
-    sal_choice *choices; /* (batch), of the present target */
-    sal_noise *noises;   /* (batch), or NULL */
-    double *points;      /* (steps) of the path, 0 to 1, and */
-    double *weights;     /* what each counts; or NULL */
-    float *host;         /* (batch, elements), or NULL */
+    int64_t elements;       /* of an attribution */
+    float *scores;          /* (batch, outputs) at the inputs, */
+    float *pass_scores;     /* at the last pass elsewhere, */
+    float *base_scores;     /* and at the baselines; NULL where there are none */
+    float *seeds;           /* (batch, outputs) */
+    sal_choice *choices;    /* (batch), of the present target */
+    sal_noise *noises;      /* (batch), or NULL */
+    double *points;         /* (steps) of the path, 0 to 1, and */
+    double *weights;        /* what each counts; or NULL */
+    const atomic_int *stop; /* becomes not 0: a method of several passes ends with CANCELLED; borrowed, or NULL */
+    float *host;            /* (batch, elements), or NULL */
 };
 
 /* detached: of the graph the program was made from. Errors: LIMIT, MEMORY. */
@@ -100,7 +103,7 @@ sal_status sal_noise_begin(sal_attribution *a, const sal_gradient_job *job);
 /* Baselines and their scores. */
 sal_status sal_path_begin(sal_attribution *a, const sal_gradient_job *job);
 
-/* Points in (0, 1) and weights that sum to 1: Gauss and Legendre's, or even ones with halves at both ends. */
+/* Points from 0 to 1 and weights that sum to 1: Gauss and Legendre's, or even ones with halves at both ends. */
 void sal_quadrature_make(double *points, double *weights, int64_t count, sal_quadrature kind);
 
 #endif

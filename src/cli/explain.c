@@ -48,6 +48,7 @@ static int explain(const settings *s, const sal_explain_options *o, sal_model *m
     sal_model_info info;
     size_t failed = 0;
     explain_report report = {.json = s->json, .quiet = s->quiet};
+    report.is_gradient = !s->job.method.name || strcmp(s->job.method.name, "gradient") == 0;
     if (sal_model_get_info(&info, model) != SAL_OK)
         return cli_fail_library(self);
     int code = cli_job_engines(&engines, self, &s->job, model, count);

@@ -63,7 +63,8 @@ static void print_line(const explain_report *r, const sal_explain_result *result
             printf("  gap %.2g", result->maps[i].gap);
     for (size_t i = 0; i < result->map_count; i++)
         if (result->maps[i].stats.flat)
-            printf("  flat: the gradient of output %" PRId64 " is the same everywhere", result->maps[i].target);
+            printf("  flat: the %s of output %" PRId64 " is the same everywhere",
+                   r->is_gradient ? "gradient" : "attribution", result->maps[i].target);
     putchar('\n');
 }
 

@@ -13,6 +13,7 @@ typedef struct explain_report {
     sal_target target;
     int64_t top;
     const char *out_dir;
+    int is_gradient; /* 1: the plain method */
     int name_width;
     struct timespec begin;
 } explain_report;

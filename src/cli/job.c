@@ -153,6 +153,15 @@ static void tell_halved_batches(const cli_command *self, const cli_engines *engi
     }
 }
 
+/* So is a layer. */
+static void tell_layer(const cli_command *self, const cli_engines *engines, const cli_method *m)
+{
+    sal_attribution_info info;
+    if (!m->layer && sal_engine_get_attribution(&info, engines->list[0]) == SAL_OK && info.layer)
+        cli_note(self, "%s maps layer '%s', the last with pixels (%lld x %lld); choose another with --cam-layer",
+                 info.method, info.layer, (long long)info.height, (long long)info.width);
+}
+
 /* What makes it slower than it could be, such as a part of cuDNN that is not there. */
 static void tell_notes(const cli_command *self, const cli_engines *engines)
 {
@@ -185,6 +194,8 @@ int cli_job_engines(cli_engines *engines, const cli_command *self, const cli_job
     int code = cli_method_options(&o.method, self, &s->method);
     if (code == CLI_OK)
         code = cli_engines_open(engines, self, model, s->device, &o);
+    if (code == CLI_OK)
+        tell_layer(self, engines, &s->method);
     if (code == CLI_OK)
         tell_halved_batches(self, engines);
     tell_notes(self, engines);

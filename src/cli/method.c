@@ -1,8 +1,10 @@
 #include "cli/method.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MOST_METHODS = 64 };
 
@@ -87,5 +89,10 @@ int cli_method_options(sal_method_options *o, const cli_command *self, const cli
                               .layer = m->layer};
     if (m->baseline)
         set_baseline(o, m->baseline);
+    if (o->baseline_file && access(o->baseline_file, R_OK) != 0) {
+        char words[128];
+        return cli_fail(self, CLI_USAGE, "--baseline: '%s' is none of %s, nor a file that can be read: %s", m->baseline,
+                        sal_words_list(words, sizeof words, SAL_WORDS_BASELINE), strerror(errno));
+    }
     return CLI_OK;
 }

@@ -115,8 +115,10 @@ static int set_number(void *field, const cli_command *c, const cli_option *o, co
             return 1;
         }
     }
-    snprintf(wanted, sizeof wanted, "%s from %g to %g", o->kind == CLI_INTEGER ? "a whole number" : "a number", o->low,
-             o->high);
+    if (o->kind == CLI_INTEGER)
+        snprintf(wanted, sizeof wanted, "a whole number from %.0f to %.0f", o->low, o->high);
+    else
+        snprintf(wanted, sizeof wanted, "a number from %g to %g", o->low, o->high);
     return refuse(c, o, value, wanted);
 }
 

@@ -169,9 +169,11 @@ int cli_plan(int argc, char **argv)
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
         return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
-    if (s.gpu && (s.device || s.threads || s.exact || s.forward))
-        return cli_fail(self, CLI_USAGE,
-                        "--gpu is planned by cuDNN: --device, --threads, --exact and --forward do not go with it");
+    if (s.gpu && (s.device || s.threads || s.exact || s.forward || s.method.name || s.method.layer))
+        return cli_fail(
+            self, CLI_USAGE,
+            "--gpu is planned by cuDNN, for gradients: --device, --threads, --exact, --forward, --method and "
+            "--cam-layer do not go with it");
     if (s.device && (strchr(s.device, ',') || strcmp(s.device, "cuda:all") == 0))
         return cli_fail(self, CLI_USAGE, "device '%s': a plan is for one device, as cuda:0", s.device);
     sal_model *model;

@@ -51,20 +51,21 @@ void sal_graph_clear(sal_graph *graph)
     free(graph->nodes);
     free(graph->detached_name);
     for (size_t i = 0; i < graph->data_file_count; i++)
-        free(graph->data_files[i]);
+        free(graph->data_files[i].path);
     free(graph->data_files);
     sal_graph_init(graph);
 }
 
-sal_status sal_graph_add_data_file(sal_graph *graph, const char *path)
+sal_status sal_graph_add_data_file(sal_graph *graph, const char *path, const struct stat *then)
 {
     sal_status st = SAL_OK;
     for (size_t i = 0; i < graph->data_file_count; i++)
-        if (strcmp(graph->data_files[i], path) == 0)
+        if (strcmp(graph->data_files[i].path, path) == 0)
             return SAL_OK;
     TRY(sal_grow(&graph->data_files, &graph->data_file_capacity, graph->data_file_count + 1, sizeof *graph->data_files,
                  "a model's files"));
-    TRY(sal_strdup(&graph->data_files[graph->data_file_count], path));
+    TRY(sal_strdup(&graph->data_files[graph->data_file_count].path, path));
+    graph->data_files[graph->data_file_count].then = *then;
     graph->data_file_count++;
 done:
     return st;
@@ -139,6 +140,7 @@ void sal_graph_redirect(sal_graph *graph, int from, int to)
     }
     if (graph->output == from)
         graph->output = to;
+    graph->nodes[to].is_part &= graph->nodes[from].is_part;
 }
 
 typedef struct visit {

@@ -23,6 +23,8 @@
 
 #include "base/error.h"
 
+#include <sys/stat.h>
+
 enum { SAL_MAX_RANK = 8 };
 
 typedef struct sal_shape {
@@ -96,6 +98,7 @@ typedef struct sal_weights sal_weights;
 typedef struct sal_node {
     sal_op op;
     char *name;
+    int is_part; /* 1: a step towards what the file calls by this name, and not that itself */
     int input_count;
     int *inputs; /* indices of earlier nodes; owned by the graph */
     sal_shape shape;
@@ -115,6 +118,12 @@ typedef struct sal_node {
     size_t bias_count;
 } sal_node;
 
+/* A file that weights come from, as it was when it was opened. */
+typedef struct sal_data_file {
+    char *path;
+    struct stat then;
+} sal_data_file;
+
 typedef struct sal_graph {
     sal_node *nodes;
     size_t count;
@@ -126,8 +135,8 @@ typedef struct sal_graph {
     int head;          /* dense or conv behind the scores: set by sal_pass_find_head, -1 before */
     int channels_last; /* the file's input was (N, H, W, C); nodes are channels first all the same */
     sal_op detached;   /* SAL_OP_SOFTMAX or SAL_OP_ACTIVATION (a sigmoid) left off after the head; else SAL_OP_COUNT */
-    char *detached_name; /* its name in the file, or NULL */
-    char **data_files;   /* what was read beside the model file; copies of the graph have none */
+    char *detached_name;       /* its name in the file, or NULL */
+    sal_data_file *data_files; /* what was read beside the model file; copies of the graph have none */
     size_t data_file_count;
     size_t data_file_capacity;
 } sal_graph;
@@ -142,13 +151,13 @@ sal_status sal_graph_add(int *out, sal_graph *graph, sal_op op, const char *name
  * Errors: FORMAT or UNSUPPORTED, naming node and op. */
 sal_status sal_graph_infer(sal_graph *graph, int node);
 /* Notes a file that weights come from, once. */
-sal_status sal_graph_add_data_file(sal_graph *graph, const char *path);
+sal_status sal_graph_add_data_file(sal_graph *graph, const char *path, const struct stat *then);
 /* sal_graph_infer for every node in order. */
 sal_status sal_graph_infer_all(sal_graph *graph);
 /* How many nodes read each node; uses: graph->count integers of the caller. The output counts as one use. */
 void sal_graph_count_uses(const sal_graph *graph, int *uses);
 /* Makes every reader of node `from` (and the graph's output) refer to `to`, save `to` itself, which may go on reading
- * it. */
+ * it: `to` is from now on what `from` was. */
 void sal_graph_redirect(sal_graph *graph, int from, int to);
 /* Drops nodes that the output does not need (the input stays) and puts the rest in topological order. */
 sal_status sal_graph_compact(sal_graph *graph);

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "import/keras_internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,6 +245,14 @@ static sal_status build(sal_graph *graph, keras_importer *k, json_t *config)
     return sal_fail(st, "%s: %s", k->path, keras_without_path(k, sal_last_error()));
 }
 
+/* Read a moment ago. */
+static sal_status note_beside(sal_graph *graph, const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 ? sal_graph_add_data_file(graph, path, &info)
+                                  : sal_fail(SAL_ERROR_IO, "%s: cannot look at it: %s", path, strerror(errno));
+}
+
 sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *path, const sal_model_options *options)
 {
     sal_status st = SAL_OK;
@@ -265,7 +274,7 @@ sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *p
     TRY(find_theano(&k));
     TRY(build(graph, &k, config));
     if (k.beside)
-        TRY(sal_graph_add_data_file(graph, k.beside));
+        TRY(note_beside(graph, k.beside));
     if (info) {
         memset(info, 0, sizeof *info);
         const char *beside = k.beside && strrchr(k.beside, '/') ? strrchr(k.beside, '/') + 1 : k.beside;

@@ -134,12 +134,24 @@ static sal_status check_supported(const onnx_importer *im)
     return SAL_OK;
 }
 
+/* Of the nodes that an op became, from number `first` on, only its outputs are what its name stands for. */
+static void mark_parts(onnx_importer *im, const onnx_op *op, size_t first)
+{
+    for (size_t n = first; n < im->graph->count; n++)
+        im->graph->nodes[n].is_part = 1;
+    for (int i = 0; i < op->output_count; i++)
+        if (op->outputs[i] != ONNX_ABSENT && im->values[op->outputs[i]].kind == ONNX_VALUE_NODE)
+            im->graph->nodes[im->values[op->outputs[i]].node].is_part = 0;
+}
+
 static sal_status lower(onnx_importer *im)
 {
     sal_status st = SAL_OK;
     for (size_t k = 0; k < im->order_count; k++) {
         const onnx_op *op = &im->ops[im->order[k]];
+        const size_t first = im->graph->count;
         TRY(onnx_handler_find(op)(im, op));
+        mark_parts(im, op, first);
         for (int i = 0; i < op->output_count; i++) {
             if (op->outputs[i] == ONNX_ABSENT)
                 continue;

@@ -99,7 +99,7 @@ static sal_status open_file(onnx_importer *im, const char *location, const char 
                       fd < 0 ? strerror(errno) : "not a regular file");
         goto done;
     }
-    TRY(sal_graph_add_data_file(im->graph, file));
+    TRY(sal_graph_add_data_file(im->graph, file, &info));
     if (e->location)
         close(e->fd);
     free(e->location);

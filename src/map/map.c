@@ -64,7 +64,7 @@ sal_status sal_map_of(float *map, sal_map_stats *stats, int64_t map_height, int6
     sal_map_stats measured;
     const sal_map_options *o = options ? options : &defaults;
     if (!map || !attribution)
-        return sal_fail(SAL_ERROR_ARGUMENT, "sal_map_make needs a map and a gradient");
+        return sal_fail(SAL_ERROR_ARGUMENT, "a map and what it is made of must be given");
     if ((unsigned)o->normalize > SAL_NORMALIZE_SIGNED)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown normalisation %d", (int)o->normalize);
     TRY(reduce(map, map_height, map_width, attribution, channels, height, width, o));

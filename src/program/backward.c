@@ -120,6 +120,8 @@ static sal_status back_mul(sal_tape *t, int i, int dy)
     const sal_node *n = &t->graph->nodes[i];
     for (int k = 0; k < 2; k++) {
         int inputs[2] = {dy, -1};
+        if (!t->wanted[n->inputs[k]])
+            continue;
         TRY(sal_tape_value_again(&inputs[1], t, n->inputs[1 - k]));
         TRY(contribute(t, SAL_STEP_MUL_BACKWARD, n, n->inputs[k], inputs, 2, k));
     }
@@ -134,6 +136,8 @@ static sal_status back_add(sal_tape *t, int i, int dy)
     const sal_node *n = &g->nodes[i];
     for (int k = 0; k < 2; k++) {
         int to = n->inputs[k];
+        if (!t->wanted[to])
+            continue;
         if (sal_shape_equal(&g->nodes[to].shape, &n->shape))
             TRY(contribute_same(t, n, to, dy));
         else
@@ -148,9 +152,10 @@ static sal_status back_weighted(sal_tape *t, int i, int dy)
     sal_status st = SAL_OK;
     const sal_node *n = &t->graph->nodes[i];
     TRY(through_fused_activation(&dy, t, i));
-    if (n->input_count > 1)
+    if (n->input_count > 1 && t->wanted[n->inputs[1]])
         TRY(contribute_same(t, n, n->inputs[1], dy));
-    TRY(contribute(t, sal_derivative_get(n->op)->backward, n, n->inputs[0], &dy, 1, 0));
+    if (t->wanted[n->inputs[0]])
+        TRY(contribute(t, sal_derivative_get(n->op)->backward, n, n->inputs[0], &dy, 1, 0));
 done:
     return st;
 }
@@ -162,8 +167,10 @@ static sal_status back_concat(sal_tape *t, int i, int dy)
     int64_t first = 0;
     for (int k = 0; k < n->input_count; k++) {
         const sal_node *part = &t->graph->nodes[n->inputs[k]];
-        TRY(contribute(t, SAL_STEP_CONCAT_BACKWARD, n, n->inputs[k], &dy, 1, k));
-        t->program->steps[t->program->step_count - 1].first_channel = first;
+        if (t->wanted[n->inputs[k]]) {
+            TRY(contribute(t, SAL_STEP_CONCAT_BACKWARD, n, n->inputs[k], &dy, 1, k));
+            t->program->steps[t->program->step_count - 1].first_channel = first;
+        }
         first += part->shape.dim[n->axis];
     }
 done:
@@ -227,6 +234,17 @@ static void mark_gradients(sal_program *p, const sal_tape *t)
     p->values[p->seed].gradient = 1;
 }
 
+/* Nobody asks for the gradient of what does not depend on the end. */
+static void mark_wanted(sal_tape *t, int end)
+{
+    for (int i = end; i < (int)t->graph->count; i++) {
+        const sal_node *n = &t->graph->nodes[i];
+        t->wanted[i] = i == end;
+        for (int k = 0; k < n->input_count; k++)
+            t->wanted[i] |= t->wanted[n->inputs[k]];
+    }
+}
+
 sal_status sal_tape_backward(sal_tape *t, int end)
 {
     sal_status st = SAL_OK;
@@ -234,6 +252,7 @@ sal_status sal_tape_backward(sal_tape *t, int end)
     sal_program *p = t->program;
     TRY(sal_tape_value(&p->seed, t, SAL_VALUE_FLOATS, &g->nodes[g->output].shape));
     t->gradients[g->output] = p->seed;
+    mark_wanted(t, end);
     for (int i = (int)g->count - 1; i > end; i--) {
         p->backward_start[i] = (int)p->step_count;
         if (t->gradients[i] >= 0 && i != g->input)

@@ -71,6 +71,7 @@ static sal_status tape_open(sal_tape *t, size_t count)
     TRY(sal_alloc(&t->kept, count, sizeof *t->kept, "the tape"));
     TRY(sal_alloc(&t->gradients, count, sizeof *t->gradients, "the tape"));
     TRY(sal_alloc(&t->again, count, sizeof *t->again, "the tape"));
+    TRY(sal_alloc(&t->wanted, count, 1, "the tape"));
     TRY(sal_alloc(&t->required, count, 1, "the tape"));
     TRY(sal_alloc(&t->repeatable, count, 1, "the tape"));
     TRY(sal_alloc(&t->program->backward_start, count, sizeof *t->program->backward_start, "the tape"));
@@ -87,6 +88,7 @@ static void tape_close(sal_tape *t)
     sal_free(t->kept);
     sal_free(t->gradients);
     sal_free(t->again);
+    sal_free(t->wanted);
     sal_free(t->required);
     sal_free(t->repeatable);
 }

@@ -104,24 +104,30 @@ static void drop_steps(sal_program *p)
     p->step_count = p->value_count = 0;
 }
 
+static sal_status fail_size(const sal_program *p, const sal_program_options *options, size_t limit)
+{
+    return sal_fail(SAL_ERROR_MEMORY, "a batch of %lld needs %zu MiB, %zu MiB may be used%s", (long long)p->batch,
+                    p->arena_bytes >> 20, limit >> 20, options->batch > 1 ? ": ask for a smaller batch" : "");
+}
+
 /* Whether nothing will be prepared again for want of memory, so that weights may go: values leave half of it to what
  * the steps work in. Devices with memory of their own may refuse what they said to have. */
-static int fits_for_sure(const sal_program *p, size_t limit)
+static int fits_for_sure(const sal_program *p, const sal_program_options *options, size_t limit)
 {
-    return !p->backend->distinct_memory && p->peak_bytes <= limit / 2;
+    return !options->hold_weights && !p->backend->distinct_memory && p->peak_bytes <= limit / 2;
 }
 
 /* Plans and prepares for the present batch; afterwards the arena may exceed the limit. Preparing
  * costs time, so that is left out where the values alone exceed it however they are placed: where
  * they are placed is no measure, since they may happen to lie better with the scratch among them. */
-static sal_status plan_batch(sal_program *p, size_t limit)
+static sal_status plan_batch(sal_program *p, const sal_program_options *options, size_t limit)
 {
     sal_status st = SAL_OK;
     drop_plans(p);
     TRY(sal_program_plan(p, p->batch % SMALL_CHUNK == 0 ? SMALL_CHUNK : 1));
     if (p->peak_bytes > limit)
         return SAL_OK;
-    const int final = fits_for_sure(p, limit);
+    const int final = fits_for_sure(p, options, limit);
     TRY(prepare_steps(p, final));
     TRY(sal_program_place(p));
     if (final && p->arena_bytes > limit)
@@ -150,18 +156,17 @@ static sal_status fit_batch(sal_program *p, const sal_program_options *options, 
 {
     sal_status st = SAL_OK;
     for (;; p->batch = (p->batch + 1) / 2) {
-        TRY(plan_batch(p, limit));
+        TRY(plan_batch(p, options, limit));
         if (p->arena_bytes <= limit)
             break;
         if (make_lean(&st, p, options)) {
             TRY(st);
-            TRY(plan_batch(p, limit));
+            TRY(plan_batch(p, options, limit));
             if (p->arena_bytes <= limit)
                 break;
         }
         if (options->batch || p->batch == 1) {
-            st = sal_fail(SAL_ERROR_MEMORY, "a batch of %lld needs %zu MiB, %zu MiB may be used%s", (long long)p->batch,
-                          p->arena_bytes >> 20, limit >> 20, options->batch > 1 ? ": ask for a smaller batch" : "");
+            st = fail_size(p, options, limit);
             goto done;
         }
     }

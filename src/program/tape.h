@@ -16,6 +16,7 @@ typedef struct sal_tape {
     int *kept;        /* per node: its mask or indices, or -1 while nobody wants them */
     int *gradients;   /* per node: gradient so far, or -1 */
     int *again;       /* per node: its output made again in the backward pass, or -1 */
+    char *wanted;     /* per node: depends on where the backward pass ends, or is it */
     char *required;   /* per node: its output is read by the backward pass */
     char *repeatable; /* per node: cheap to make again from what is kept */
 } sal_tape;

@@ -197,7 +197,8 @@ static sal_status check_settings(const char *settings)
     st = sal_text_close(&again, NULL, &text, st, "settings");
     if (st == SAL_OK && (strcmp(again, settings) != 0 || !sal_json_is_utf8(settings)))
         st = sal_fail(SAL_ERROR_ARGUMENT,
-                      "the name of an output or a layer is no line of UTF-8, and " SAL_RUN_JSON " cannot hold it");
+                      "the name of an output, a layer or a baseline is no line of UTF-8, and " SAL_RUN_JSON
+                      " cannot hold it");
     free(again);
     return st;
 }

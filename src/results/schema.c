@@ -301,6 +301,11 @@ static sal_status fail_other(const sal_sql *sql, const char *name, const char *t
                         "%s: the run was begun by a version whose maps differ in last digits (arithmetic %s, now %s): "
                         "finish it with that version, or choose another run folder",
                         sql->path, then ? then : sal_settings_unsaid(own), now);
+    if (strcmp(own, SAL_SETTINGS_BASELINE_SHA256) == 0)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "%s: the picture of --baseline has changed since the run was begun: put it back, or choose "
+                        "another run folder",
+                        sql->path);
     return sal_fail(SAL_ERROR_ARGUMENT,
                     "%s: the run was begun with another %s: %s, now %s; --restart throws its results away, or choose "
                     "another run folder",

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/plain_locale.h"
+#include "results/settings.h"
 #include "sweep/settings.h"
 
 #include <ctype.h>
@@ -254,17 +255,18 @@ done:
 }
 
 /* Pictures that lie where results go would be overwritten, however their paths are spelled; links to pictures, and
- * pictures that links lead to, likewise. */
+ * pictures that links lead to, likewise; and the picture that paths begin at. */
 static sal_status check_inputs(const sal_sweep_state *s)
 {
+    const char *baseline = s->baseline;
     sal_status st = SAL_OK;
     result_folders folders = {NULL, 0};
     verdict own = {NULL, 0}, linked = {NULL, 0};
     char *real = NULL;
     struct stat info;
     TRY(find_result_folders(&folders, s));
-    for (size_t i = 0; folders.count > 0 && i < s->dataset->count; i++) {
-        const char *file = sal_dataset_file(s->dataset, i);
+    for (size_t i = 0; folders.count > 0 && i < s->dataset->count + (baseline != NULL); i++) {
+        const char *file = i < s->dataset->count ? sal_dataset_file(s->dataset, i) : baseline;
         TRY(judge(&own, &folders, file));
         free(real);
         real = lstat(file, &info) == 0 && S_ISLNK(info.st_mode) ? realpath(file, NULL) : NULL;
@@ -283,13 +285,23 @@ done:
     return st;
 }
 
+static sal_status take_baseline(void *context, const char *name, const char *value)
+{
+    sal_sweep_state *s = context;
+    if (strcmp(name, SAL_SETTINGS_BASELINE_SHA256) == 0)
+        snprintf(s->baseline_sha256, sizeof s->baseline_sha256, "%s", value);
+    return SAL_OK;
+}
+
 /* What the command says by itself: no other process changes that, however long it takes. */
 static sal_status read_command(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
     TRY(check_labels(s));
     TRY(sal_model_hash(s->model_sha256, s->model));
+    s->baseline = sal_engine_get_options(engine)->method.baseline_file;
     TRY(sal_settings_make(&s->settings, &s->options, engine));
+    TRY(sal_settings_each(s->settings, take_baseline, s));
     TRY(sal_run_layout(&s->layout, s->settings));
     s->layout.out_dir = s->folder;
     TRY(hash_list(s->manifest_sha256, s->dataset));

@@ -6,6 +6,8 @@
 #include "base/memory.h"
 #include "image/preprocess.h"
 
+#include <string.h>
+
 static sal_status check_targets(const sal_model *model, const sal_model_info *info, const sal_explain_options *o)
 {
     sal_target target = o->target;
@@ -97,8 +99,27 @@ void sal_engines_give_back(sal_engine *const *engines, size_t count)
         sal_engine_give_back(engines[k]);
 }
 
-/* Of one model, and of one kind of device. */
-static sal_status check_engines(const sal_model_info *first, sal_engine *const *engines, size_t count)
+static int are_equal(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Whether two engines make the same of a picture, but for the device's last digits. */
+static int attribute_alike(const sal_engine *a, const sal_engine *b)
+{
+    const sal_engine_options *x = sal_engine_get_options(a), *y = sal_engine_get_options(b);
+    const sal_method_options *m = sal_engine_get_method(a), *n = sal_engine_get_method(b);
+    sal_attribution_info of_a, of_b;
+    if (sal_engine_get_attribution(&of_a, a) != SAL_OK || sal_engine_get_attribution(&of_b, b) != SAL_OK)
+        return 0;
+    return strcmp(of_a.method, of_b.method) == 0 && are_equal(of_a.layer, of_b.layer) && x->rule == y->rule &&
+           x->precision == y->precision && x->exact == y->exact && m->samples == n->samples && m->noise == n->noise &&
+           m->seed == n->seed && m->steps == n->steps && m->quadrature == n->quadrature && m->baseline == n->baseline &&
+           are_equal(x->method.baseline_file, y->method.baseline_file);
+}
+
+/* Of one model, of one kind of device, and with one method. */
+static sal_status check_engines(sal_engine *const *engines, size_t count)
 {
     for (size_t k = 0; k < count; k++) {
         sal_model_info info;
@@ -108,12 +129,32 @@ static sal_status check_engines(const sal_model_info *first, sal_engine *const *
         if (sal_engine_get_options(engines[k])->forward_only)
             return sal_fail(SAL_ERROR_ARGUMENT, "engine %zu was opened for the forward pass alone: it has no gradients",
                             k);
-        if (info.channels != first->channels || info.height != first->height || info.width != first->width ||
-            info.outputs != first->outputs || sal_engine_makes_maps(engines[k]) != sal_engine_makes_maps(engines[0]))
+        if (sal_engine_model(engines[k]) != sal_engine_model(engines[0]) ||
+            sal_engine_makes_maps(engines[k]) != sal_engine_makes_maps(engines[0]))
             return sal_fail(SAL_ERROR_ARGUMENT, "engine %zu is not of the same model and kind of device as the first",
                             k);
+        if (!attribute_alike(engines[k], engines[0]))
+            return sal_fail(SAL_ERROR_ARGUMENT,
+                            "engine %zu was opened with another method, rule or precision than the first", k);
     }
     return SAL_OK;
+}
+
+/* What every path begins at is read before anything is written. */
+static sal_status check_baseline(const sal_model_info *info, const sal_engine *engine, const sal_explain_options *o)
+{
+    sal_status st = SAL_OK;
+    const sal_method_options *method = &sal_engine_get_options(engine)->method;
+    float *input = NULL;
+    size_t size;
+    if (method->baseline != SAL_BASELINE_FILE)
+        return SAL_OK;
+    TRY(sal_size_mul(&size, (size_t)(info->height * info->width), (size_t)info->channels, "the baseline"));
+    TRY(sal_alloc(&input, size, sizeof *input, "the baseline"));
+    TRY(sal_baseline_read(input, method->baseline_file, &o->preprocess, &o->limits, info));
+done:
+    sal_free(input);
+    return st;
 }
 
 sal_status sal_pipeline_check(sal_engine *const *engines, size_t engine_count, const sal_explain_options *options)
@@ -124,10 +165,11 @@ sal_status sal_pipeline_check(sal_engine *const *engines, size_t engine_count, c
         return sal_fail(SAL_ERROR_ARGUMENT, "engines and options must be given");
     const sal_model *model = sal_engine_model(engines[0]);
     TRY(sal_model_get_info(&info, model));
-    TRY(check_engines(&info, engines, engine_count));
+    TRY(check_engines(engines, engine_count));
     TRY(check_targets(model, &info, options));
     TRY(check_map_options(options, engines[0]));
     TRY(check_preprocess(&info, &options->preprocess));
+    TRY(check_baseline(&info, engines[0], options));
 done:
     return st;
 }

@@ -225,6 +225,18 @@ static void store(sal_worker *w, int64_t from, int64_t n)
     }
 }
 
+/* At the picture itself, or at what a method of several passes makes of it. */
+static sal_status fail_numeric(const sal_worker *w, const char *path)
+{
+    const unsigned several = SAL_METHOD_SAMPLES | SAL_METHOD_PATH;
+    const char *what = w->device_maps ? " or gradients" : "";
+    if (sal_engine_method_has(w->engine) & several)
+        return sal_fail(SAL_ERROR_NUMERIC,
+                        "%s: the network's scores%s for it, or for what %s makes of it, are NaN or infinite", path,
+                        what, w->pipeline->attribution.method);
+    return sal_fail(SAL_ERROR_NUMERIC, "%s: the network's scores%s for it are NaN or infinite", path, what);
+}
+
 /* One picture whose scores are no numbers fails the whole batch: find out which. *done: pictures that are. */
 static sal_status run_each(int64_t *done, sal_worker *w)
 {
@@ -234,9 +246,7 @@ static sal_status run_each(int64_t *done, sal_worker *w)
         if (st == SAL_OK) {
             store(w, *done, 1);
         } else if (st == SAL_ERROR_NUMERIC) {
-            sal_slot_fail(slot_of(w, *done),
-                          sal_fail(st, "%s: the network's scores%s for it are NaN or infinite",
-                                   w->pipeline->paths[b->pictures[*done]], w->device_maps ? " or gradients" : ""));
+            sal_slot_fail(slot_of(w, *done), fail_numeric(w, w->pipeline->paths[b->pictures[*done]]));
         } else {
             return st;
         }
@@ -313,6 +323,7 @@ void *sal_worker_run(void *context)
     sal_status st = SAL_OK;
     sal_worker *w = context;
     sal_pipeline_announce_thread();
+    sal_engine_set_stop(w->engine, &w->pipeline->ring.ending);
     take_batch(w, &w->batches[w->turn], 1);
     while (st == SAL_OK && w->batches[w->turn].count > 0 && !is_stopped(w)) {
         sal_batch *b = &w->batches[w->turn], *next = &w->batches[1 - w->turn];
@@ -324,6 +335,11 @@ void *sal_worker_run(void *context)
                 sal_engine_prefetch(w->engine, next->inputs, next->count);
         }
         st = compute(&done, w);
+        if (st == SAL_ERROR_CANCELLED) { /* what was begun of a batch is computed again by whoever goes on */
+            sal_ring_cut(&w->pipeline->ring, b->pictures[done]);
+            st = SAL_OK;
+            break;
+        }
         if (st != SAL_OK) {
             sal_ring_give_back(&w->pipeline->ring, next->pictures, next->count);
             sal_ring_give_back(&w->pipeline->ring, b->pictures + done, b->count - done);
@@ -336,6 +352,7 @@ void *sal_worker_run(void *context)
         }
     }
     sal_engine_prefetch(w->engine, NULL, 0);
+    sal_engine_set_stop(w->engine, NULL);
     end(w, st);
     return NULL;
 }

@@ -1,6 +1,7 @@
 /* Explaining a list of pictures into one folder: the pipeline's plain use. */
 #include "sweep/pipeline.h"
 
+#include "api/identity.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -47,6 +48,22 @@ static sal_output_layout layout_of(const sal_explain_options *o)
     return layout;
 }
 
+/* No picture that is read is written over: the baseline's file is one. */
+static sal_status list_read(const char ***out, size_t *n, const sal_engine *engine, const char *const *paths,
+                            size_t count)
+{
+    sal_status st = SAL_OK;
+    const char *baseline = sal_engine_get_options(engine)->method.baseline_file;
+    TRY(sal_alloc(out, count + 1, sizeof **out, "the list of pictures"));
+    for (size_t i = 0; i < count; i++)
+        (*out)[i] = paths[i];
+    *n = count;
+    if (baseline)
+        (*out)[(*n)++] = baseline;
+done:
+    return st;
+}
+
 /* With engines that were taken. */
 static sal_status explain(size_t *failed, sal_engine *const *engines, size_t engine_count, const char *const *paths,
                           size_t count, const sal_explain_options *options, sal_explain_callback callback,
@@ -54,6 +71,8 @@ static sal_status explain(size_t *failed, sal_engine *const *engines, size_t eng
 {
     sal_status st = SAL_OK;
     sal_names names = {0};
+    const char **read = NULL;
+    size_t read_count;
     delivery d = {.paths = paths, .callback = callback, .context = context};
     TRY(sal_pipeline_check(engines, engine_count, options));
     if (count == 0)
@@ -68,13 +87,15 @@ static sal_status explain(size_t *failed, sal_engine *const *engines, size_t eng
                             .deliver = deliver,
                             .context = &d,
                             .lost_context = context};
-    TRY(sal_names_make(&names, paths, count, &job.layout));
+    TRY(list_read(&read, &read_count, engines[0], paths, count));
+    TRY(sal_names_make(&names, read, read_count, &job.layout));
     job.stems = (const char *const *)names.stems;
     TRY(sal_pipeline_run(&job, engines, engine_count));
 done:
     if (failed)
         *failed = d.failed;
     sal_names_clear(&names);
+    sal_free(read);
     sal_free(d.maps);
     return st;
 }

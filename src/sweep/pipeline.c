@@ -68,24 +68,6 @@ done:
     return st;
 }
 
-/* The picture that every path begins at. */
-static sal_status read_baseline(sal_pipeline *p, const char *path)
-{
-    sal_status st = SAL_OK;
-    sal_picture picture = {0};
-    sal_placement placement;
-    TRY(sal_alloc(&p->baseline_file, p->elements, sizeof(float), "the baseline"));
-    TRY(sal_picture_read(&picture, path, &p->limits));
-    st = sal_preprocess_apply(p->baseline_file, &placement, &picture, &p->options->preprocess, p->model.channels,
-                              p->model.height, p->model.width);
-    if (st != SAL_OK)
-        st = sal_fail_in(st, "%s", path);
-    p->baseline.file = p->baseline_file;
-done:
-    sal_picture_clear(&picture);
-    return st;
-}
-
 /* What the method says of attributions and maps. */
 static sal_status prepare_method(sal_pipeline *p, const sal_engine *engine)
 {
@@ -104,8 +86,13 @@ static sal_status prepare_method(sal_pipeline *p, const sal_engine *engine)
                                       .channels = p->model.channels,
                                       .height = p->model.height,
                                       .width = p->model.width};
-    if (method->baseline == SAL_BASELINE_FILE)
-        TRY(read_baseline(p, method->baseline_file));
+    if (method->baseline == SAL_BASELINE_FILE) {
+        TRY(sal_alloc(&p->baseline_file, p->elements, sizeof(float), "the baseline"));
+        TRY(sal_baseline_check(method->baseline_file, p->job->baseline_sha256));
+        TRY(sal_baseline_read(p->baseline_file, method->baseline_file, &p->options->preprocess, &p->limits, &p->model));
+        TRY(sal_baseline_check(method->baseline_file, p->job->baseline_sha256));
+        p->baseline.file = p->baseline_file;
+    }
 done:
     return st;
 }

@@ -23,7 +23,8 @@ typedef struct sal_pipeline_job {
     const char *const *stems; /* of their files */
     const size_t *rows;       /* their numbers for the layout; NULL: 0, 1, 2 ... */
     size_t count;
-    size_t alone; /* this many of the last ones are in flight alone, one after the other */
+    const char *baseline_sha256; /* what the baseline's file must hold, or NULL */
+    size_t alone;                /* this many of the last ones are in flight alone, one after the other */
     const sal_explain_options *options;
     const sal_target *targets; /* one per picture, in place of that of the options; or NULL */
     sal_output_layout layout;

@@ -73,6 +73,16 @@ void sal_ring_stop(sal_ring *ring)
 {
     pthread_mutex_lock(&ring->lock);
     ring->stopped = 1;
+    atomic_store(&ring->ending, 1);
+    pthread_cond_broadcast(&ring->changed);
+    pthread_mutex_unlock(&ring->lock);
+}
+
+void sal_ring_cut(sal_ring *ring, size_t picture)
+{
+    pthread_mutex_lock(&ring->lock);
+    if (ring->count > picture)
+        ring->count = picture;
     pthread_cond_broadcast(&ring->changed);
     pthread_mutex_unlock(&ring->lock);
 }
@@ -80,6 +90,7 @@ void sal_ring_stop(sal_ring *ring)
 void sal_ring_drain(sal_ring *ring)
 {
     pthread_mutex_lock(&ring->lock);
+    atomic_store(&ring->ending, 1);
     if (ring->count > ring->computed)
         ring->count = ring->computed;
     pthread_cond_broadcast(&ring->changed);

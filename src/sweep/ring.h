@@ -9,6 +9,7 @@
 #include "sweep/output.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 typedef enum sal_slot_state {
     SAL_SLOT_EMPTY,    /* delivered, or never used */
@@ -64,6 +65,7 @@ typedef struct sal_ring {
     size_t *returned; /* pictures of batches that somebody took and could not compute: the next to be taken */
     size_t returned_count;
     int stopped;
+    atomic_int ending; /* 1: stopped, or to end soon: whoever computes for long may look */
 } sal_ring;
 
 /* A ring of `size` slots with input_count and data_count floats each, for one thread that decodes at a time. Errors:
@@ -76,6 +78,8 @@ sal_slot *sal_ring_slot(sal_ring *ring, size_t picture);
 void sal_ring_set(sal_ring *ring, size_t picture, sal_slot_state state);
 /* Makes every thread leave its loop. */
 void sal_ring_stop(sal_ring *ring);
+/* Ends the run before a picture that was in a batch and was given up. */
+void sal_ring_cut(sal_ring *ring, size_t picture);
 /* Ends the run after the pictures that are in a batch already. */
 void sal_ring_drain(sal_ring *ring);
 /* Waits for a change, a tenth of a second at most. Caller holds the lock. */

@@ -1,5 +1,7 @@
 #include "sweep/settings.h"
 
+#include "sweep/baseline.h"
+
 #include "api/attribute.h"
 #include "api/identity.h"
 #include "base/plain_locale.h"
@@ -81,23 +83,18 @@ static void print_network(FILE *to, const sal_model_options *o, int *bad)
 }
 
 /* A path may be of another picture tomorrow: what it holds is said, too. */
-static void print_baseline(FILE *to, const sal_method_options *o, int *bad)
+static void print_baseline(FILE *to, const sal_method_options *o, const char *sha256, int *bad)
 {
-    char sha256[SAL_DIGEST_SIZE] = "";
-    sal_digest *digest = NULL;
     if (o->baseline != SAL_BASELINE_FILE) {
         print_choice(to, "baseline", SAL_WORDS_BASELINE, (int)o->baseline, bad);
         return;
     }
     print_word(to, "baseline", o->baseline_file, bad);
-    *bad |= sal_digest_open(&digest) != SAL_OK || sal_digest_add_file(digest, o->baseline_file) != SAL_OK ||
-            sal_digest_finish(sha256, digest) != SAL_OK;
-    sal_digest_close(digest);
     print_word(to, SAL_SETTINGS_BASELINE_SHA256, sha256, bad);
 }
 
 /* Plain gradients have no line: see sal_settings_unsaid. */
-static void print_method(FILE *to, const sal_engine *engine, int *bad)
+static void print_method(FILE *to, const sal_engine *engine, const char *baseline, int *bad)
 {
     const sal_method_options *o = sal_engine_get_method(engine);
     sal_attribution_info info;
@@ -114,13 +111,13 @@ static void print_method(FILE *to, const sal_engine *engine, int *bad)
     if (has & SAL_METHOD_PATH) {
         fprintf(to, "steps %lld\n", (long long)o->steps);
         print_choice(to, "quadrature", SAL_WORDS_QUADRATURE, (int)o->quadrature, bad);
-        print_baseline(to, &sal_engine_get_options(engine)->method, bad);
+        print_baseline(to, &sal_engine_get_options(engine)->method, baseline, bad);
     }
     if (has & SAL_METHOD_LAYER)
         print_word(to, "cam-layer", info.layer, bad);
 }
 
-static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *engine, int *bad)
+static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *engine, const char *baseline, int *bad)
 {
     sal_map_options map = o->explain.map;
     const sal_map_options *m = &map;
@@ -136,7 +133,7 @@ static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *en
     print_network(to, sal_model_get_options(sal_engine_model(engine)), bad);
     print_target(to, &o->explain, bad);
     print_choice(to, "score", SAL_WORDS_SCORE, (int)o->explain.target.score, bad);
-    print_method(to, engine, bad);
+    print_method(to, engine, baseline, bad);
     print_choice(to, "rule", SAL_WORDS_RULE, (int)e->rule, bad);
     print_choice(to, "precision", SAL_WORDS_PRECISION, (int)e->precision, bad);
     print_word(to, "exact", e->exact ? "yes" : "no", bad);
@@ -160,12 +157,17 @@ sal_status sal_settings_make(char **out, const sal_sweep_options *options, const
     sal_status st = SAL_OK;
     sal_plain_locale plain = {0};
     sal_text text;
+    char baseline[SAL_DIGEST_SIZE];
     int bad = 0;
     *out = NULL;
+    const sal_method_options *method = &sal_engine_get_options(engine)->method;
+    baseline[0] = '\0';
+    if (method->baseline == SAL_BASELINE_FILE)
+        TRY(sal_baseline_hash(baseline, method->baseline_file));
     TRY(sal_text_open(&text));
     st = sal_plain_locale_enter(&plain);
     if (st == SAL_OK) {
-        print_all(text.stream, options, engine, &bad);
+        print_all(text.stream, options, engine, baseline, &bad);
         sal_plain_locale_leave(&plain);
     }
     if (st == SAL_OK && bad)

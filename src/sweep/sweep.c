@@ -48,6 +48,8 @@ static sal_status check_options(sal_sweep_state *s)
         return sal_fail(SAL_ERROR_ARGUMENT, "predictions, failures and tolerance cannot be negative");
     if (o->explain.figure || o->explain.save_gradient)
         return sal_fail(SAL_ERROR_ARGUMENT, "figures and gradients are not for sweeps; use explain");
+    if (o->maps == SAL_MAPS_PNG16 && o->explain.map.normalize == SAL_NORMALIZE_SIGNED)
+        return sal_fail(SAL_ERROR_ARGUMENT, "maps as png16 hold 0 to 1, and signed maps -1 to 1; use npy or npz");
     if (o->maps == SAL_MAPS_PNG16 && o->explain.map.normalize != SAL_NORMALIZE_MINMAX)
         return sal_fail(SAL_ERROR_ARGUMENT, "maps as png16 hold 0 to 1, and maps that are not normalised are not "
                                             "bounded; use npy or npz");
@@ -327,7 +329,8 @@ static sal_status compute(sal_sweep_state *s, sal_engine *const *engines, size_t
     if (explain.target.kind == SAL_TARGET_LABEL)
         explain.target.kind = SAL_TARGET_PREDICTED; /* each picture has its own */
     const int few = s->options.overlays == SAL_OVERLAYS_WRONG || s->options.overlays == SAL_OVERLAYS_TOP;
-    const sal_pipeline_job job = {.paths = s->paths + first,
+    const sal_pipeline_job job = {.baseline_sha256 = s->baseline ? s->baseline_sha256 : NULL,
+                                  .paths = s->paths + first,
                                   .stems = s->stems + first,
                                   .rows = s->rows + first,
                                   .count = count,

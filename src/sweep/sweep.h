@@ -16,7 +16,9 @@ typedef struct sal_sweep_state {
     const sal_model *model;
     sal_model_info info;
     const sal_dataset *dataset;
-    sal_dataset *frozen; /* the list as it was when the run began, where that is another one; owned */
+    sal_dataset *frozen;                   /* the list as it was when the run began, where that is another one; owned */
+    const char *baseline;                  /* file of the method's, or NULL; borrowed */
+    char baseline_sha256[SAL_DIGEST_SIZE]; /* as the settings say */
     char *settings;
     char model_sha256[SAL_DIGEST_SIZE];
     char manifest_sha256[SAL_DIGEST_SIZE];

@@ -79,7 +79,7 @@ class Limits(Case):
             self.check(["explain", MODEL, SCALE, "-o", self.out, "--max-memory", size], 2,
                        "salmap: explain: --max-memory: '%s' is not a size such as 900M or 4G\n" % size)
         self.check(["explain", MODEL, SCALE, "-o", self.out, "--max-pixels", "0"], 2,
-                   "--max-pixels: '0' is not a whole number from 1 to 1e+15")
+                   "--max-pixels: '0' is not a whole number from 1 to 1000000000000000")
 
     def compressed(self, width, height, data, compression, samples=1):
         """A TIFF of one strip; data is compressed already."""

@@ -390,7 +390,7 @@ class Refusals(SweepCase):
             (["--overlay-format", "gif"], "--overlay-format: 'gif' is not one of jpeg, png"),
             *((["--overlay-size", size], "--overlay-size: '%s' is neither full nor a number from 1 to 65500" % size)
               for size in ("0", "-1", "1.5", "9x", "", "65501", "99999999999999999999")),
-            (["--max-failures", "-1"], "--max-failures: '-1' is not a whole number from 0 to 1e+15"),
+            (["--max-failures", "-1"], "--max-failures: '-1' is not a whole number from 0 to 1000000000000000"),
             (["--tolerance", "x"], "--tolerance: 'x' is not a number from 1e-30 to 1e+30"),
             (["--target", "index:7"], "target index 7: the model has 1 output, so 0 to 0"),
             (["--frobnicate"], "unknown option '--frobnicate'"),

@@ -103,7 +103,7 @@ class Plans(Case):
         self.check(["plan", MODEL, "--gpu", "v100"], 2, "'v100'", *GPUS)
 
     def test_what_does_not_go_with_it_is_refused(self):
-        for option in (["--device", "cuda:0"], ["--threads", "2"], ["--exact"]):
+        for option in (["--device", "cuda:0"], ["--threads", "2"], ["--exact"], ["--method", "grad-cam"]):
             self.check(["plan", MODEL, "--gpu", "h100", *option], 2, "do not go with it")
 
 

@@ -98,6 +98,32 @@ static int use_engine(void *context, const sal_explain_result *result)
     return 0;
 }
 
+/* Buffers and maps of a run are those of one method and one model. */
+Test(threads, engines_of_a_run_attribute_alike)
+{
+    static const sal_engine_options others[] = {
+        {.batch = 1, .method = {.name = "grad-cam"}},
+        {.batch = 1, .method = {.name = "smoothgrad"}},
+        {.batch = 1, .rule = SAL_RULE_GUIDED},
+        {.batch = 1, .exact = 1},
+    };
+    const sal_explain_options options = {.out_dir = refused_folder};
+    sal_engine *pair[2] = {engine, NULL};
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++) {
+        cr_assert_eq(sal_engine_open(&pair[1], model, &others[k]), SAL_OK, "%s", sal_last_error());
+        cr_expect_eq(sal_explain_files_on(NULL, pair, 2, pictures, 2, &options, NULL, NULL), SAL_ERROR_ARGUMENT);
+        cr_expect_str_eq(sal_last_error(), "engine 1 was opened with another method, rule or precision than the first");
+        sal_engine_close(pair[1]);
+    }
+    sal_model *random;
+    cr_assert_eq(sal_model_randomize(&random, model, NULL, 1), SAL_OK);
+    cr_assert_eq(sal_engine_open(&pair[1], random, NULL), SAL_OK);
+    cr_expect_eq(sal_explain_files_on(NULL, pair, 2, pictures, 2, &options, NULL, NULL), SAL_ERROR_ARGUMENT);
+    cr_expect_str_eq(sal_last_error(), "engine 1 is not of the same model and kind of device as the first");
+    sal_engine_close(pair[1]);
+    sal_model_close(random);
+}
+
 Test(threads, an_engine_in_use_refuses_others_until_the_run_is_over)
 {
     const sal_explain_options options = {.out_dir = folder};

@@ -368,6 +368,79 @@ Test(attribution, options_that_contradict_the_method_are_refused)
     refuse((sal_method_options){.name = "grad-cam", .layer = graph.nodes[graph.output - 1].name}, "has no pixels");
 }
 
+/* The layer that would be mapped; "" where it is refused. */
+static const char *layer_of(sal_graph *g, const char *name)
+{
+    const sal_method_row *row;
+    sal_program_options passes = {0};
+    cr_assert_eq(sal_method_find(&row, "grad-cam"), SAL_OK);
+    const sal_method_options options = {.name = "grad-cam", .layer = name};
+    return sal_method_passes(&passes, row, &options, g) == SAL_OK ? g->nodes[passes.layer].name : "";
+}
+
+/* What was transposed has pixels, but not those of the picture, until it is turned back. */
+Test(attribution, layers_have_the_axes_of_the_picture)
+{
+    sal_graph g;
+    sal_graph_init(&g);
+    const int conv = build_conv(&g, build_input(&g, 3, 8, 6), 4, 3, 1, 1, 1);
+    const int turned = build_transpose(&g, conv, "0231");
+    const int gate = build_activation(&g, turned, SAL_ACT_TANH, 0, 0);
+    const int back = build_transpose(&g, gate, "0312");
+    const int folded = build_reshape(&g, back, 4, 1, 24, 8, 1);
+    const int bent = build_activation(&g, folded, SAL_ACT_TANH, 0, 0);
+    build_dense(&g, build_flatten(&g, bent), 2);
+    cr_expect_str_eq(layer_of(&g, NULL), g.nodes[back].name);
+    cr_expect_str_eq(layer_of(&g, g.nodes[conv].name), g.nodes[conv].name);
+    const int wrong[] = {turned, gate, folded, bent};
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
+        cr_expect_str_eq(layer_of(&g, g.nodes[wrong[k]].name), "");
+        cr_expect(strstr(sal_last_error(), "axes are not channels, height and width"), "%s", sal_last_error());
+    }
+    /* A step towards what the file calls by this name is none. */
+    g.nodes[back].is_part = 1;
+    cr_expect_str_eq(layer_of(&g, NULL), g.nodes[conv].name);
+    cr_expect_str_eq(layer_of(&g, g.nodes[back].name), "");
+    cr_expect(strstr(sal_last_error(), "is computed as a part of another layer"), "%s", sal_last_error());
+    cr_expect_str_eq(layer_of(&g, g.nodes[g.input].name), "");
+    cr_expect(strstr(sal_last_error(), "is the input"), "%s", sal_last_error());
+    sal_graph_clear(&g);
+}
+
+/* Of two layers of a name the last is meant; a pool of the picture alone is not chosen. */
+Test(attribution, the_default_layer_was_learned)
+{
+    sal_graph g;
+    sal_graph_init(&g);
+    const int x = build_input(&g, 3, 8, 8), conv = build_conv(&g, x, 4, 3, 1, 1, 1);
+    const int pool = build_pool(&g, SAL_OP_AVG_POOL, x, 2, 2, 0);
+    const int mean = build_mean(&g, conv, 2), side = build_mean(&g, pool, 2);
+    build_dense(&g, build_flatten(&g, build_two(&g, SAL_OP_CONCAT, mean, side)), 2);
+    cr_expect_str_eq(layer_of(&g, NULL), g.nodes[conv].name);
+    cr_expect_str_eq(layer_of(&g, g.nodes[pool].name), g.nodes[pool].name);
+    free(g.nodes[pool].name);
+    g.nodes[pool].name = strdup(g.nodes[conv].name);
+    const sal_method_row *row;
+    sal_program_options passes = {0};
+    cr_assert_eq(sal_method_find(&row, "layer-cam"), SAL_OK);
+    const sal_method_options options = {.name = "layer-cam", .layer = g.nodes[conv].name};
+    cr_assert_eq(sal_method_passes(&passes, row, &options, &g), SAL_OK);
+    cr_expect_eq(passes.layer, pool);
+    sal_graph_clear(&g);
+}
+
+Test(attribution, noise_that_is_given_counts)
+{
+    const sal_gradient_job job = {.inputs = inputs, .count = 1, .targets = two_targets};
+    for (int i = 0; i < ELEMENTS; i++)
+        inputs[i] = (float)(i % 3);
+    open_another(&(sal_method_options){.name = "smoothgrad", .noise = 0.25});
+    cr_assert_eq(sal_attribution_begin(&a, &job), SAL_OK);
+    cr_expect_eq(a.noises[0].deviation, 0.5f);
+    refuse((sal_method_options){.noise = 0.25}, "noise: is no option of method gradient");
+    refuse((sal_method_options){.name = "integrated-gradients", .steps = 4097}, "gauss-legendre takes 4096 at most");
+}
+
 /* ---- Points of a path --------------------------------------------------------------- */
 
 /* n points integrate x^k exactly for k below 2 n. */

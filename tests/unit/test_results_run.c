@@ -504,7 +504,7 @@ Test(run, of_settings_that_are_no_lines_is_not_begun)
     for (size_t i = 0; i < 4; i++) {
         run.settings = settings[i];
         expect_error(sal_run_describe(scratch("run"), &run, list_of_count(1), NULL, 0, 0), SAL_ERROR_ARGUMENT,
-                     "the name of an output or a layer is no line of UTF-8, and run.json cannot hold it");
+                     "the name of an output, a layer or a baseline is no line of UTF-8, and run.json cannot hold it");
         cr_expect_str_eq(names_in(scratch("run")), "");
     }
 }
