@@ -143,8 +143,8 @@ SAL_API sal_status sal_model_drop_weights(sal_model *model);
  * normal numbers of each weight's own mean and deviation, the same for the same seed. It shares the others, and may
  * outlive this one. For sanity checks (Adebayo et al. 2018): a map that stays as it was is not about the network.
  * A sweep refuses it, since no file has its weights, and they are never dropped but by sal_model_drop_weights.
- * On success *out is the caller's. Errors: ARGUMENT (no such layer; random weights that were dropped), MEMORY, and where
- * others were dropped those of sal_model_open. */
+ * On success *out is the caller's. Errors: ARGUMENT (no such layer; random weights that were dropped), MEMORY, and
+ * where others were dropped those of sal_model_open. */
 SAL_API sal_status sal_model_randomize(sal_model **out, sal_model *model, const char *layer, uint64_t seed);
 /* Strings in *out are borrowed; they live as long as the model. */
 SAL_API sal_status sal_model_get_info(sal_model_info *out, const sal_model *model);
@@ -568,11 +568,11 @@ typedef struct sal_explain_options {
     int64_t top; /* above 0: a map for each of that many best outputs, as <stem>.top1 ...; target.score still counts */
     sal_map_options map; /* of attributions at a layer, sigma is 0 where it is not set */
     sal_colormap colormap;
-    double alpha;        /* weight of the colours in the overlay; 0 selects 0.5 */
-    int alpha_set;       /* 1: take alpha as it is, 0 included */
-    int raw_map;         /* 1: maps of a layer are as large as it, not as the network's input; pictures as ever */
-    int figure;          /* 1: also <stem>.figure.png: picture, map with colour bar, overlay */
-    int save_gradient;   /* 1: also <stem>.gradient.npy, float32: what the method attributes, see sal_attribution_info */
+    double alpha;      /* weight of the colours in the overlay; 0 selects 0.5 */
+    int alpha_set;     /* 1: take alpha as it is, 0 included */
+    int raw_map;       /* 1: maps of a layer are as large as it, not as the network's input; pictures as ever */
+    int figure;        /* 1: also <stem>.figure.png: picture, map with colour bar, overlay */
+    int save_gradient; /* 1: also <stem>.gradient.npy, float32: what the method attributes, see sal_attribution_info */
     const char *out_dir; /* made when it is not there */
     /* Called, as the callback and with its context, when a device failed and the others go on with its pictures.
      * device: as in sal_plan_info; error: what happened. NULL: nobody is told. */

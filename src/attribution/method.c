@@ -176,123 +176,7 @@ sal_status sal_method_check(const sal_method_row *m, const sal_method_options *o
     return SAL_OK;
 }
 
-/* ---- Layers ----------------------------------------------------------------- */
-
-/* Which axis of the network's input each axis of a node's output is, as decimal digits: 0123 is (N, C, H, W); -1 where
- * that cannot be said. Convolutions, pools and the like work on (N, C, H, W) alone. */
-enum { NCHW = 123 };
-
-static int axes_of(const sal_graph *g, const int *axes, int i)
-{
-    const sal_node *n = &g->nodes[i];
-    const int from = n->input_count > 0 ? axes[n->inputs[0]] : NCHW;
-    int digits[4] = {0}, order = 0;
-    if (n->shape.rank != 4)
-        return -1;
-    switch (n->op) {
-    case SAL_OP_TRANSPOSE:
-        for (int k = 3, rest = from; k >= 0; k--, rest /= 10)
-            digits[k] = rest % 10;
-        for (int k = 0; k < 4 && from >= 0; k++)
-            order = 10 * order + digits[n->permutation[k]];
-        return from < 0 ? -1 : order;
-    case SAL_OP_RESHAPE: return sal_shape_equal(&n->shape, &g->nodes[n->inputs[0]].shape) ? from : -1;
-    case SAL_OP_AFFINE:
-    case SAL_OP_LAYER_NORM:
-    case SAL_OP_ACTIVATION:
-    case SAL_OP_ADD:
-    case SAL_OP_MUL:
-    case SAL_OP_CONCAT:
-    case SAL_OP_SLICE:
-    case SAL_OP_SOFTMAX: return from;
-    default: return from == NCHW ? NCHW : -1;
-    }
-}
-
-/* Which nodes can be mapped. */
-enum { NO_MAP, MAP, LEARNED_MAP /* with a convolution or a dense layer before it, or its own */ };
-
-static sal_status find_maps(char **is, const sal_graph *g)
-{
-    sal_status st = SAL_OK;
-    int *axes = NULL;
-    char *learned = NULL;
-    TRY(sal_alloc(is, g->count, 1, "layers"));
-    TRY(sal_alloc(&learned, g->count, 1, "layers"));
-    TRY(sal_alloc(&axes, g->count, sizeof *axes, "layers"));
-    for (int i = 0; i < (int)g->count; i++) {
-        const sal_node *n = &g->nodes[i];
-        axes[i] = axes_of(g, axes, i);
-        learned[i] = n->op == SAL_OP_CONV || n->op == SAL_OP_DENSE;
-        for (int k = 0; k < n->input_count; k++)
-            learned[i] |= learned[n->inputs[k]];
-        if (n->op != SAL_OP_INPUT && i != g->output && !n->is_part && axes[i] == NCHW &&
-            n->shape.dim[2] * n->shape.dim[3] > 1)
-            (*is)[i] = learned[i] ? LEARNED_MAP : MAP;
-    }
-done:
-    sal_free(axes);
-    sal_free(learned);
-    return st;
-}
-
-/* The last few that could be meant. */
-static sal_status fail_layer(const sal_graph *g, const char *is, const char *name, const char *why)
-{
-    enum { FEW = 6 };
-    char names[1024];
-    size_t used = 0;
-    int count = 0;
-    for (int i = (int)g->count - 1; i >= 0 && count < FEW; i--)
-        if (is[i] && used + strlen(g->nodes[i].name) + 3 < sizeof names)
-            used +=
-                (size_t)snprintf(names + used, sizeof names - used, "%s%.64s", count++ ? ", " : "", g->nodes[i].name);
-    return sal_fail(SAL_ERROR_ARGUMENT,
-                    "layer '%s': %s; the last ones that can be mapped are %s ('salmap inspect' lists all)", name, why,
-                    count ? names : "none");
-}
-
-static const char *why_not(const sal_graph *g, int i)
-{
-    const sal_node *n = &g->nodes[i];
-    if (n->op == SAL_OP_INPUT)
-        return "is the input";
-    if (i == g->output)
-        return "makes the scores themselves";
-    if (n->shape.rank != 4 || n->shape.dim[2] * n->shape.dim[3] == 1)
-        return "has no pixels";
-    return n->is_part ? "is computed as a part of another layer" : "its axes are not channels, height and width";
-}
-
-/* The last that can be mapped, of that name where one is given, else one that was learned if any was: a pool of the
- * picture itself says nothing. -1: there is none. */
-static int last_map(const sal_graph *g, const char *is, const char *name)
-{
-    int found = -1;
-    for (int i = 0; i < (int)g->count; i++)
-        if (is[i] && (name ? strcmp(g->nodes[i].name, name) == 0 : found < 0 || is[i] >= is[found]))
-            found = i;
-    return found;
-}
-
-static sal_status find_layer(int *out, const sal_graph *g, const char *name)
-{
-    sal_status st = SAL_OK;
-    char *is = NULL;
-    int known = -1;
-    TRY(find_maps(&is, g));
-    *out = last_map(g, is, name);
-    for (int i = 0; name && i < (int)g->count; i++)
-        if (strcmp(g->nodes[i].name, name) == 0)
-            known = i;
-    if (*out < 0)
-        st = !name       ? sal_fail(SAL_ERROR_ARGUMENT, "the network has no layer with pixels: there is nothing to map")
-             : known < 0 ? fail_layer(g, is, name, "the network has none of that name")
-                         : fail_layer(g, is, name, why_not(g, known));
-done:
-    sal_free(is);
-    return st;
-}
+/* ---- Programs ---------------------------------------------------------------- */
 
 sal_status sal_method_passes(sal_program_options *out, const sal_method_row *m, const sal_method_options *o,
                              const sal_graph *graph)
@@ -301,7 +185,7 @@ sal_status sal_method_passes(sal_program_options *out, const sal_method_row *m, 
     out->end = SAL_PASS_TO_INPUT;
     if (m->has & SAL_METHOD_LAYER) {
         out->end = SAL_PASS_TO_LAYER;
-        TRY(find_layer(&out->layer, graph, o->layer));
+        TRY(sal_method_layer(&out->layer, graph, o->layer));
     }
     memcpy(out->arrays, m->arrays, sizeof out->arrays);
     out->array_count = m->array_count;

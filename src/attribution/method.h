@@ -41,6 +41,10 @@ sal_status sal_method_check(const sal_method_row *method, const sal_method_optio
 sal_status sal_method_passes(sal_program_options *out, const sal_method_row *method, const sal_method_options *options,
                              const sal_graph *graph);
 
+/* layer.c: the node whose output is mapped: the last of that name that can be, or where name is NULL the last one that
+ * was learned. Errors: ARGUMENT (says why not, and names the last few that can be mapped). */
+sal_status sal_method_layer(int *out, const sal_graph *graph, const char *name);
+
 /* What every method works with; made once per engine. */
 struct sal_attribution {
     sal_program *program; /* borrowed */

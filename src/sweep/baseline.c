@@ -85,6 +85,8 @@ static sal_status fill_channel(float *out, const float *input, int64_t channel, 
     const int64_t pixels = p->height * p->width;
     const double shorter = (double)(p->height < p->width ? p->height : p->width);
     memcpy(out, input, (size_t)pixels * sizeof *out);
+    if (c->top == c->bottom || c->left == c->right) /* thinner than a pixel */
+        return SAL_OK;
     switch (p->kind) {
     case SAL_BASELINE_BLACK: fill(out, c, p->width, level_of(p->preprocess, channel, 0.0)); break;
     case SAL_BASELINE_WHITE: fill(out, c, p->width, level_of(p->preprocess, channel, 255.0)); break;
