@@ -254,9 +254,10 @@ sal_status sal_tape_backward(sal_tape *t, int end)
     t->gradients[g->output] = p->seed;
     mark_wanted(t, end);
     for (int i = (int)g->count - 1; i > end; i--) {
+        const sal_derivative *d = sal_derivative_get(g->nodes[i].op);
         p->backward_start[i] = (int)p->step_count;
-        if (t->gradients[i] >= 0 && i != g->input)
-            TRY(sal_derivative_get(g->nodes[i].op)->back(t, i, t->gradients[i]));
+        if (t->gradients[i] >= 0 && d->back) /* the input has none */
+            TRY(d->back(t, i, t->gradients[i]));
     }
     for (int i = end; i >= 0; i--)
         p->backward_start[i] = (int)p->step_count;
