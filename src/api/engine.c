@@ -53,10 +53,11 @@ static sal_status open_program(sal_program **out, sal_model *model, sal_program_
     sal_status st = SAL_OK;
     sal_graph graph;
     sal_graph_init(&graph);
+    options->drop_early = take;
     TRY(sal_model_share_graph(&graph, model, take));
     st = sal_program_open(out, &graph, options);
-    if (st == SAL_ERROR_MEMORY && options->batch == 0) {
-        options->hold_weights = 1;
+    if (st == SAL_ERROR_MEMORY && options->drop_early && options->batch == 0) {
+        options->drop_early = 0;
         sal_graph_clear(&graph);
         TRY(sal_model_share_graph(&graph, model, 0));
         st = sal_program_open(out, &graph, options);

@@ -114,7 +114,7 @@ static sal_status fail_size(const sal_program *p, const sal_program_options *opt
  * the steps work in. Devices with memory of their own may refuse what they said to have. */
 static int fits_for_sure(const sal_program *p, const sal_program_options *options, size_t limit)
 {
-    return !options->hold_weights && !p->backend->distinct_memory && p->peak_bytes <= limit / 2;
+    return options->drop_early && !p->backend->distinct_memory && p->peak_bytes <= limit / 2;
 }
 
 /* Plans and prepares for the present batch; afterwards the arena may exceed the limit. Preparing
@@ -131,11 +131,7 @@ static sal_status plan_batch(sal_program *p, const sal_program_options *options,
     TRY(prepare_steps(p, final));
     TRY(sal_program_place(p));
     if (final && p->arena_bytes > limit)
-        st =
-            sal_fail(SAL_ERROR_MEMORY,
-                     "a batch of %lld needs %zu MiB, most of it to work in, and %zu MiB may be used: ask for a smaller "
-                     "batch",
-                     (long long)p->batch, p->arena_bytes >> 20, limit >> 20);
+        st = fail_size(p, options, limit);
 done:
     return st;
 }

@@ -76,8 +76,8 @@ typedef struct sal_program_options {
     sal_rule rule;
     uint64_t max_memory; /* 0: three quarters of what is free */
     int lean;            /* 1: see sal_program; 0: as long as memory allows */
-    int hold_weights; /* 1: no weight is dropped before it is sure that the program fits: another batch may have to be
-                         tried. 0: node by node, where that is all but sure; MEMORY may then come too early */
+    int drop_early; /* 1: weights go node by node, where it is all but sure that the program fits; where it does not
+                       after all, no smaller batch is tried: MEMORY. 0: they go once that is sure */
     sal_pass_end end;
     int layer; /* node of the graph, of SAL_PASS_TO_LAYER: neither its input nor its output */
     sal_array_shape arrays[SAL_MAX_ARRAYS];

@@ -144,6 +144,30 @@ Test(model, written_over_in_place_has_no_digest_any_more)
     sal_model_close(m);
 }
 
+/* Whatever memory there is: the batch is what it would be if no weight had gone meanwhile. */
+Test(model, weights_that_go_early_cost_no_batch)
+{
+    for (uint64_t limit = 400 << 10; limit < 64 << 20; limit += limit / 3) {
+        int64_t batch[2] = {0, 0};
+        for (int take = 0; take < 2; take++) {
+            const sal_engine_options options = {.max_memory = limit, .threads = 4, .take_weights = take};
+            sal_model *m = open_model(path);
+            sal_engine *e;
+            sal_plan_info plan;
+            const sal_status st = sal_engine_open(&e, m, &options);
+            cr_assert(st == SAL_OK || st == SAL_ERROR_MEMORY, "%s", sal_last_error());
+            if (st == SAL_OK) {
+                cr_assert_eq(sal_engine_get_plan(&plan, e), SAL_OK);
+                batch[take] = plan.batch;
+                cr_expect_leq(plan.arena_bytes, limit);
+            }
+            sal_engine_close(e);
+            sal_model_close(m);
+        }
+        cr_expect_eq(batch[0], batch[1], "%d KiB: %d and %d", (int)(limit >> 10), (int)batch[0], (int)batch[1]);
+    }
+}
+
 /* ---- Random weights ----------------------------------------------------------- */
 
 static sal_model *draw(sal_model *m, const char *layer, uint64_t seed)
