@@ -48,7 +48,7 @@ typedef struct cuda_overlay {
     int64_t first_row, rows;
     double scale_y, scale_x, offset_y, offset_x; /* as in sal_placement */
     uint32_t weight;                             /* sal_blend_weight(alpha) */
-    int is_signed;                               /* values are -1..1 */
+    float gain, bias; /* a value's place on the colours: 1 and 0, or of signed maps a half each */
 } cuda_overlay;
 /* rgb, shown: (rows, width, 3) bytes; shown may be NULL: colours alone; stats: of the map where it is to be
  * coloured over its own range, or NULL; table: 256 RGB rows on the device. */

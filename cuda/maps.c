@@ -433,7 +433,8 @@ sal_status cuda_maps_overlay(uint8_t *rgb, cuda_maps *m, int64_t picture, const 
                       .offset_y = p->offset_y,
                       .offset_x = p->offset_x,
                       .weight = sal_blend_weight(style->alpha),
-                      .is_signed = style->is_signed};
+                      .gain = style->is_signed ? 0.5f : 1.0f,
+                      .bias = style->is_signed ? 0.5f : 0.0f};
     for (o.first_row = 0; o.first_row < p->source_height; o.first_row += o.rows) {
         const size_t at = (size_t)o.first_row * row_bytes;
         o.rows = p->source_height - o.first_row < most ? p->source_height - o.first_row : most;

@@ -56,7 +56,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
         for (int k = 0; k < PIXELS && first + k < total; k++) {
             const int64_t i = first + k;
             const float value = value_at(v, o, o.first_row + i / o.width, i % o.width);
-            const uint8_t *const colour = table + 3 * sal_color_index(o.is_signed ? sal_signed_place(value) : value);
+            const uint8_t *const colour = table + 3 * sal_color_index(fmaf(o.gain, value, o.bias));
             for (int c = 0; c < 3; c++) {
                 const uint8_t under = whole || !shown ? picture.bytes[3 * k + c] : shown[i * 3 + c];
                 const uint8_t b = shown ? sal_blend(under, colour[c], o.weight) : colour[c];
