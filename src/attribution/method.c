@@ -171,6 +171,8 @@ sal_status sal_method_check(const sal_method_row *m, const sal_method_options *o
     if (o->steps > MOST_POINTS && o->quadrature == SAL_QUADRATURE_GAUSS_LEGENDRE)
         return sal_fail(SAL_ERROR_ARGUMENT, "steps %lld: quadrature gauss-legendre takes %d at most; trapezoid more",
                         (long long)o->steps, MOST_POINTS);
+    if (o->samples == 1 && m->kind == SAL_ACCUMULATE_WELFORD)
+        return sal_fail(SAL_ERROR_ARGUMENT, "samples: one has no variance; choose at least 2");
     if (o->steps == 1 && o->quadrature == SAL_QUADRATURE_TRAPEZOID)
         return sal_fail(SAL_ERROR_ARGUMENT, "steps: a trapezoid has two ends; choose at least 2");
     return SAL_OK;

@@ -356,6 +356,7 @@ Test(attribution, options_that_contradict_the_method_are_refused)
     refuse((sal_method_options){.quadrature = SAL_QUADRATURE_TRAPEZOID}, "quadrature: is no option");
     refuse((sal_method_options){.name = "smoothgrad", .layer = "conv"}, "layer: is no option of method smoothgrad");
     refuse((sal_method_options){.name = "smoothgrad", .samples = -1}, "samples -1");
+    refuse((sal_method_options){.name = "vargrad", .samples = 1}, "samples: one has no variance");
     refuse((sal_method_options){.name = "smoothgrad", .noise = NAN, .noise_set = 1}, "noise nan");
     refuse((sal_method_options){.name = "integrated-gradients", .steps = (1 << 20) + 1}, "steps 1048577");
     refuse((sal_method_options){.name = "integrated-gradients", .steps = 1, .quadrature = SAL_QUADRATURE_TRAPEZOID},
