@@ -218,7 +218,10 @@ static sal_status rescale(int *again, sal_device *device, const void *gradient, 
     fake.rescales -= *again;
     fake.rescaled = gradient;
     note("rescale %s %ld\n", name_of(value), (long)pictures);
-    return SAL_OK;
+    if (fake.failing_rescales <= 0)
+        return SAL_OK;
+    fake.failing_rescales--;
+    return sal_fail(SAL_ERROR_DEVICE, "it cannot be looked at");
 }
 
 /* ---- What methods repeat ------------------------------------------------ */

@@ -20,6 +20,7 @@ typedef struct fake_device {
     int placed;                                    /* the number of the next one */
     int failing_allocations, failing_reservations; /* so many to come fail */
     int rescales;                                  /* so many calls to come say: again */
+    int failing_rescales;                          /* so many to come fail */
     int opened, prepared;                          /* minus closed, released */
     int prepares;                                  /* calls so far */
     sal_step_kind failing;                         /* steps of this kind fail to run; SAL_STEP_COUNT: none */

@@ -434,6 +434,10 @@ Test(program_device, passes_are_recorded_in_two_slots_and_gradients_out_of_range
     fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD "rescale gradients 1\n"
                 "upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD "rescale gradients 1\n");
     cr_expect_eq(fake.rescaled, place_of(p, p->gradient, 0));
+    /* Nothing is tried again where that cannot be found out, whatever it says. */
+    fake.rescales = fake.failing_rescales = 1;
+    cr_expect_eq(sal_program_backward(p, seeds, 1), SAL_ERROR_DEVICE);
+    fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD "rescale gradients 1\n");
     sal_program_close(p);
 }
 
