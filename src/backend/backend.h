@@ -109,8 +109,9 @@ typedef struct sal_step {
 typedef struct sal_device sal_device;
 
 typedef struct sal_device_options {
-    int threads; /* 0: one per core */
-    int exact;   /* direct convolution algorithms only */
+    int threads;     /* 0: one per core */
+    int exact;       /* direct convolution algorithms only */
+    int many_passes; /* pictures take many passes each: memory for weights may be spent on time */
     sal_precision precision;
     const char *described; /* JSON text of a GPU that need not be there: steps are prepared, nothing can run; or NULL */
 } sal_device_options;

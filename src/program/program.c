@@ -239,6 +239,7 @@ sal_status sal_program_open(sal_program **out, sal_graph *graph, const sal_progr
     TRY(sal_backend_find(&p->backend, &spec, options->device));
     const sal_device_options device_options = {.threads = options->threads,
                                                .exact = options->exact,
+                                               .many_passes = options->many_passes,
                                                .precision = options->precision,
                                                .described = options->described};
     TRY(p->backend->open(&p->device, spec, &device_options));

@@ -70,7 +70,7 @@ typedef struct sal_program_options {
     const char *device; /* NULL: auto */
     int64_t batch;      /* 0: chosen */
     int threads;
-    int exact;
+    int exact, many_passes; /* see sal_device_options */
     sal_precision precision;
     const char *described; /* see sal_device_options: the program cannot run */
     sal_rule rule;

@@ -126,6 +126,30 @@ void suite_convolutions(suite *s)
         }
 }
 
+/* For our own Winograd: padding of every kind, maps down to one pixel, several groups of tiles, an odd number of
+ * blocks, channels that do not fill theirs. */
+void suite_winograd(suite *s)
+{
+    static const int64_t rows[][6] = {
+        /* in, out, height, width, padding before and after */
+        {64, 64, 3, 3, 0, 0},    {64, 72, 1, 1, 1, 1},   {70, 66, 7, 7, 1, 1},  {64, 64, 12, 9, 2, 2},
+        {72, 200, 14, 14, 1, 1}, {65, 80, 15, 16, 0, 1}, {128, 64, 6, 5, 1, 0}, {64, 96, 2, 21, 2, 1},
+    };
+    dice d = {20150930};
+    for (size_t k = 0; k < COUNT_OF(rows); k++)
+        for (int64_t batch = 1; batch <= 3; batch++) {
+            problem p = {.op = SAL_OP_CONV, .input_count = 1, .batch = batch, .outputs = rows[k][1]};
+            p.inputs[0] = map_shape(rows[k][0], rows[k][2], rows[k][3]);
+            p.window = (sal_window){.kernel = {3, 3},
+                                    .stride = {1, 1},
+                                    .dilation = {1, 1},
+                                    .pad_begin = {rows[k][4], rows[k][4]},
+                                    .pad_end = {rows[k][5], rows[k][5]},
+                                    .groups = 1};
+            try_both(s, &p, &d);
+        }
+}
+
 /* Convolutions of the picture: its layout is plain where it has few channels. */
 void suite_first_layers(suite *s)
 {

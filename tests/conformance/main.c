@@ -26,6 +26,7 @@ static const char usage[] = "Usage: conformance [OPTION]...\n"
                             "  --seed N          other numbers, the same problems [1]\n"
                             "  --threads N       threads of the device [one per core]\n"
                             "  --exact           direct convolution algorithms only\n"
+                            "  --many-passes     those of methods of many passes\n"
                             "  --until-failure   ends with the first failure\n"
                             "  --bench           also time each problem, and some large ones\n"
                             "  --list            name what passes, too\n";
@@ -70,6 +71,8 @@ static int take(options *o, const char *name, const char *value, int *used)
         o->other = 1;
     else if (strcmp(name, "--exact") == 0)
         o->device.exact = 1;
+    else if (strcmp(name, "--many-passes") == 0)
+        o->device.many_passes = 1;
     else if (strcmp(name, "--until-failure") == 0)
         o->suite.until_failure = 1;
     else if (strcmp(name, "--bench") == 0)
@@ -118,6 +121,7 @@ static void run_all(suite *s)
     suite_methods(s);
     suite_maps(s);
     suite_convolutions(s);
+    suite_winograd(s);
     suite_first_layers(s);
     suite_elementwise(s);
     suite_pools(s);

@@ -68,6 +68,8 @@ const char *problem_text(char *text, size_t size, const problem *p);
 /* The cases, by file. */
 void suite_convolutions(suite *s);
 void suite_first_layers(suite *s);
+void suite_winograd(suite *s);
+void suite_winograd(suite *s);
 void suite_large_convolutions(suite *s);
 void suite_elementwise(suite *s);
 void suite_pools(suite *s);

@@ -100,14 +100,20 @@ static int is_cpu(void)
     return strcmp(tested_device(), "cpu") == 0;
 }
 
-/* Explains the predicted score of both pictures. Buffers start as NaN: what is not written does not pass. */
-static void explain(outcome *out, const reference *r, const char *path, int exact)
+/* How convolutions are computed. */
+typedef enum way { STANDARD, EXACT, MANY_PASSES } way;
+
+/* Explains the predicted score of both pictures. Buffers start as NaN: what is not written does not pass. Of many
+ * passes: a sample without noise, which is the gradient. */
+static void explain(outcome *out, const reference *r, const char *path, way how)
 {
-    const sal_engine_options options = {.device = tested_device(),
-                                        .batch = r->count,
-                                        .threads = 2,
-                                        .exact = exact,
-                                        .precision = is_cpu() ? SAL_PRECISION_DEFAULT : SAL_PRECISION_FP32};
+    sal_engine_options options = {.device = tested_device(),
+                                  .batch = r->count,
+                                  .threads = 2,
+                                  .exact = how == EXACT,
+                                  .precision = is_cpu() ? SAL_PRECISION_DEFAULT : SAL_PRECISION_FP32};
+    if (how == MANY_PASSES)
+        options.method = (sal_method_options){.name = "smoothgrad", .samples = 1, .noise_set = 1};
     sal_model *model;
     sal_engine *engine;
     float *gradients = malloc(r->inputs.count * sizeof *gradients);
@@ -136,12 +142,18 @@ static void explain_file(outcome *exact, outcome *standard, const char *name, co
 {
     reference r;
     cr_assert(reference_read(&r, name, prefix), "%s: the references cannot be read", name);
-    explain(standard, &r, architecture_path(name, "", file), 0);
+    explain(standard, &r, architecture_path(name, "", file), STANDARD);
     if (is_cpu())
-        explain(exact, &r, architecture_path(name, "", file), 1);
+        explain(exact, &r, architecture_path(name, "", file), EXACT);
     else
         *exact = *standard;
     reference_clear(&r);
+}
+
+/* Networks of which many convolutions are as wide as our own Winograd wants them. */
+static int is_wide(const char *name)
+{
+    return strncmp(name, "vgg", 3) == 0 || strncmp(name, "resnet", 6) == 0;
 }
 
 static const char *result_path(const char *name)
@@ -185,6 +197,16 @@ ParameterizedTest(architecture *a, architectures, agree_with_double_precision)
               smooth_exact.worst.l2, torch);
     cr_expect(within(smooth.worst.l2, default_tolerance), "%s: smooth network: gradients are off by %g", a->name,
               smooth.worst.l2);
+    if (is_cpu() && is_wide(a->name)) {
+        reference r;
+        outcome many;
+        cr_assert(reference_read(&r, a->name, "smooth_"));
+        explain(&many, &r, architecture_path(a->name, "", "smooth.onnx"), MANY_PASSES);
+        reference_clear(&r);
+        cr_expect(within(many.worst.l2, default_tolerance), "%s: of many passes: gradients are off by %g", a->name,
+                  many.worst.l2);
+        cr_expect(within(many.score, score_tolerance), "%s: of many passes: scores are off by %g", a->name, many.score);
+    }
     const outcome *both[] = {&kinked_exact, &kinked};
     for (int i = 0; i < 2; i++) {
         const char *how = i ? "default" : "direct";

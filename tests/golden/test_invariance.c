@@ -25,6 +25,7 @@ typedef struct bench {
     float *inputs;    /* as they are given to the engine */
     float *gradients; /* as they come from it */
     float *alone;     /* of each picture, computed alone in an engine of BATCH */
+    sal_method_options method;
 } bench;
 
 static void bench_open(bench *b, const char *name)
@@ -57,7 +58,7 @@ static void bench_close(bench *b)
 /* The model is read again each time, since an engine takes its weights over. */
 static sal_engine *engine_open(bench *b, int64_t batch)
 {
-    const sal_engine_options options = {.device = "cpu", .batch = batch, .threads = 2};
+    const sal_engine_options options = {.device = "cpu", .batch = batch, .threads = 2, .method = b->method};
     sal_engine *engine;
     must(sal_model_open(&b->model, architecture_path(b->name, "", "model.onnx"), NULL));
     must(sal_engine_open(&engine, b->model, &options));
@@ -158,6 +159,35 @@ ParameterizedTest(architecture *a, invariance, gradients_do_not_depend_on_the_ba
         engine_close(&b, engine);
     }
     bench_close(&b);
+}
+
+/* Methods of many passes choose other ways for convolutions. */
+Test(invariance, methods_of_many_passes_do_not_depend_on_the_batch)
+{
+    static architecture list[ARCHITECTURES_MOST];
+    static const int turned[] = {2, 0, 3, 1};
+    const size_t count = architecture_list(list, ARCHITECTURES_MOST);
+    int tried = 0;
+    if (!list[0].name[0])
+        cr_skip_test("SAL_ARCHITECTURES names no folder of scripts/make_architectures.py");
+    for (size_t i = 0; i < count; i++) {
+        bench b = {.method = {.name = "integrated-gradients", .steps = 2}};
+        if (strcmp(list[i].name, "resnet18") != 0) /* as wide as they want it */
+            continue;
+        bench_open(&b, list[i].name);
+        sal_engine *engine = engine_open(&b, 1);
+        compute_alone(&b, engine);
+        engine_close(&b, engine);
+        for (int batch = 3; batch <= BATCH; batch++) {
+            engine = engine_open(&b, batch);
+            compute(&b, engine, turned, batch);
+            expect_equal(&b, turned, batch, "integrated gradients");
+            engine_close(&b, engine);
+        }
+        bench_close(&b);
+        tried++;
+    }
+    cr_expect(tried == 1);
 }
 
 Test(invariance, different_pictures_have_different_gradients)

@@ -10,6 +10,7 @@
  * tomorrow, and the same picture would give other bits. */
 #include "backend/cpu/cpu.h"
 
+#include "backend/cpu/winograd.h"
 #include "base/memory.h"
 
 #include <string.h>
@@ -17,8 +18,10 @@
 typedef struct conv_plan {
     const sal_step *step;
     const sal_value *values;
-    dnn_conv *conv;
-    int64_t runs; /* the primitive takes a part of the step's batch at a time */
+    dnn_conv *conv;                            /* of oneDNN, or: */
+    winograd_plan *winograd;                   /* our own */
+    size_t winograd_weights, winograd_scratch; /* bytes */
+    int64_t runs;                              /* the primitive takes a part of the step's batch at a time */
     float *bias;
     int sums;             /* the primitive adds to what the output holds */
     size_t result_offset; /* scratch: a result to be added to the addend; else unused */
@@ -31,6 +34,7 @@ static void release(sal_device *d, void *plan)
     if (!p)
         return;
     dnn_conv_destroy(p->conv);
+    winograd_destroy(p->winograd);
     sal_free(p->bias);
     sal_free(p);
 }
@@ -115,7 +119,7 @@ static dnn_conv_shape shape_of(const sal_device *d, const sal_step *s, const gro
  * the working memory costs more than the time is worth. */
 enum { WINOGRAD_MIN_SIDE = 28, WINOGRAD_MIN_CHANNELS = 64 };
 
-static int winograd_fits(const sal_device *d, const dnn_conv_shape *c)
+static int library_winograd_fits(const sal_device *d, const dnn_conv_shape *c)
 {
     int fits = !d->exact && c->groups == 1 && !c->source_plain && c->in_channels >= WINOGRAD_MIN_CHANNELS &&
                c->out_channels >= WINOGRAD_MIN_CHANNELS;
@@ -138,30 +142,49 @@ static void choose_runs(conv_plan *p, const sal_device *d, dnn_conv_shape *c, co
     c->batch /= p->runs;
 }
 
-/* Winograd where it fits and the library has it, direct elsewhere. oneDNN cuts a batch into tiles for
- * Winograd in a way that depends on its size, and with it the last bits; a picture at a time does not, and
- * needs less working memory. */
-static sal_status create(conv_plan *p, sal_device *d, dnn_conv_shape *c, const float *weights)
+/* Winograd where it fits and the library has it; our own where weights may take the memory; direct elsewhere. oneDNN
+ * cuts a batch into tiles for Winograd in a way that depends on its size, and with it the last bits; a picture at a
+ * time does not, and needs less working memory. */
+static sal_status create(conv_plan *p, sal_device *d, dnn_conv_shape *c, const float *weights, const sal_value *to,
+                         const sal_value *from)
 {
-    if (winograd_fits(d, c)) {
+    const int64_t batch = c->batch;
+    if (library_winograd_fits(d, c)) {
         dnn_conv_shape single = *c;
         single.winograd = 1;
         single.batch = 1;
         sal_status st = dnn_conv_create(&p->conv, d->dnn, &single, weights, p->bias);
         if (st == SAL_OK)
-            p->runs *= c->batch;
+            p->runs = batch;
         if (st != SAL_ERROR_UNSUPPORTED)
             return st;
     }
+    if (!d->exact && d->many_passes && winograd_fits(d, c))
+        return winograd_create(&p->winograd, &p->winograd_weights, &p->winograd_scratch, d, c, weights, p->bias, to,
+                               from);
+    choose_runs(p, d, c, from, to);
     return dnn_conv_create(&p->conv, d->dnn, c, weights, p->bias);
 }
 
-/* The whole batch of a step, from pictures of `from` to pictures of `to`. */
-static sal_status run_primitive(const conv_plan *p, float *to, const sal_value *to_value, const float *from,
-                                const sal_value *from_value, void *scratch)
+static void copy_if_apart(void *to, const void *from, size_t bytes)
+{
+    if (to != from)
+        memcpy(to, from, bytes);
+}
+
+/* The whole batch of a step. addend: where the convolution adds to something; else NULL. */
+static sal_status convolve(const sal_device *d, const conv_plan *p, float *to, const float *from, const float *addend,
+                           void *scratch)
 {
     sal_status st = SAL_OK;
-    size_t pictures = (size_t)(p->step->batch / p->runs);
+    const sal_value *to_value = &p->values[p->step->output], *from_value = &p->values[p->step->inputs[0]];
+    if (p->winograd) {
+        winograd_run(d, p->winograd, to, from, addend, scratch);
+        return SAL_OK;
+    }
+    if (addend)
+        copy_if_apart(to, addend, to_value->bytes * (size_t)p->step->batch);
+    const size_t pictures = (size_t)(p->step->batch / p->runs);
     for (int64_t k = 0; k < p->runs && st == SAL_OK; k++) {
         st = dnn_conv_run(p->conv, to, from, scratch);
         to += pictures * cpu_stride(to_value);
@@ -172,6 +195,12 @@ static sal_status run_primitive(const conv_plan *p, float *to, const sal_value *
 
 static void describe(sal_needs *needs, const conv_plan *p)
 {
+    if (p->winograd) {
+        needs->algorithm = "winograd";
+        needs->weight_bytes = p->winograd_weights;
+        needs->scratch_bytes = p->winograd_scratch;
+        return;
+    }
     needs->algorithm = dnn_conv_implementation(p->conv);
     needs->weight_bytes = dnn_conv_weight_bytes(p->conv);
     needs->scratch_bytes = dnn_conv_scratch_bytes(p->conv);
@@ -202,8 +231,7 @@ static sal_status prepare(void **plan, sal_needs *needs, sal_device *d, const sa
         TRY(sal_alloc(&p->bias, (size_t)(g.groups * g.out), sizeof *p->bias, "bias"));
         memcpy(p->bias, n->bias, n->bias_count * sizeof *p->bias);
     }
-    choose_runs(p, d, &c, in, out);
-    TRY(create(p, d, &c, weights));
+    TRY(create(p, d, &c, weights, out, in));
     describe(needs, p);
     *plan = p;
     p = NULL;
@@ -211,12 +239,6 @@ done:
     sal_free(weights);
     release(d, p);
     return st;
-}
-
-static void copy_if_apart(void *to, const void *from, size_t bytes)
-{
-    if (to != from)
-        memcpy(to, from, bytes);
 }
 
 enum { MASK_PIECE = 1 << 15 };
@@ -238,10 +260,7 @@ static void make_mask(sal_device *d, const conv_plan *p, const sal_run *r)
 static sal_status run(sal_device *d, void *plan, const sal_run *r)
 {
     const conv_plan *p = plan;
-    if (p->sums)
-        copy_if_apart(r->output, r->inputs[1], p->values[p->step->output].bytes * (size_t)p->step->batch);
-    sal_status st = run_primitive(p, r->output, &p->values[p->step->output], r->inputs[0],
-                                  &p->values[p->step->inputs[0]], r->scratch);
+    sal_status st = convolve(d, p, r->output, r->inputs[0], p->sums ? r->inputs[1] : NULL, r->scratch);
     if (st == SAL_OK && r->kept)
         make_mask(d, p, r);
     return st;
@@ -289,11 +308,7 @@ static sal_status prepare_backward(void **plan, sal_needs *needs, sal_device *d,
     size_t count = (size_t)(g.groups * g.out * g.in * c.kernel[0] * c.kernel[1]);
     TRY(sal_alloc(&weights, count, sizeof *weights, "convolution weights"));
     spread_weights(weights, n, &g, dx->shape.dim[1], rotated);
-    choose_runs(p, d, &c, dx, dy);
-    if (rotated)
-        TRY(create(p, d, &c, weights));
-    else
-        TRY(dnn_conv_create(&p->conv, d->dnn, &c, weights, NULL));
+    TRY(create(p, d, &c, weights, dx, dy));
     describe(needs, p);
     if (step->addend >= 0 && !p->sums) {
         p->result_offset = (needs->scratch_bytes + 63) / 64 * 64;
@@ -310,17 +325,12 @@ done:
 static sal_status run_backward(sal_device *d, void *plan, const sal_run *r)
 {
     const conv_plan *p = plan;
-    const sal_value *dx = &p->values[p->step->output], *dy = &p->values[p->step->inputs[0]];
-    if (p->step->addend < 0)
-        return run_primitive(p, r->output, dx, r->inputs[0], dy, r->scratch);
-    const float *addend = r->inputs[p->step->input_count - 1];
-    size_t total = cpu_stride(dx) * (size_t)p->step->batch;
-    if (p->sums) {
-        copy_if_apart(r->output, addend, total * sizeof(float));
-        return run_primitive(p, r->output, dx, r->inputs[0], dy, r->scratch);
-    }
+    const float *addend = p->step->addend >= 0 ? r->inputs[p->step->input_count - 1] : NULL;
+    if (!addend || p->sums)
+        return convolve(d, p, r->output, r->inputs[0], addend, r->scratch);
     float *result = (float *)((unsigned char *)r->scratch + p->result_offset), *out = r->output;
-    sal_status st = run_primitive(p, result, dx, r->inputs[0], dy, r->scratch);
+    const size_t total = cpu_stride(&p->values[p->step->output]) * (size_t)p->step->batch;
+    sal_status st = convolve(d, p, result, r->inputs[0], NULL, r->scratch);
     int64_t pieces = (int64_t)((total + MASK_PIECE - 1) / MASK_PIECE);
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t k = 0; k < pieces; k++) {

@@ -98,6 +98,7 @@ static sal_status device_open(sal_device **out, const char *spec, const sal_devi
     TRY(cpu_kernels_select(&d->kernels, spec));
     d->threads = options->threads > 0 ? options->threads : omp_get_num_procs();
     d->exact = options->exact;
+    d->many_passes = options->many_passes;
     TRY(start_team(d));
     TRY(dnn_engine_open(&d->dnn, d->threads));
     processor_name(name, sizeof name);

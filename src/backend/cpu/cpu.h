@@ -12,7 +12,7 @@ struct sal_device {
     dnn_engine *dnn;
     const cpu_kernels *kernels;
     int threads;
-    int exact;
+    int exact, many_passes; /* as in sal_device_options */
     char description[160];
 };
 

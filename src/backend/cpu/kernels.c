@@ -7,6 +7,9 @@
 #include "backend/cpu/kernels_math.h"
 #include "backend/cpu/kernels_method.h"
 #include "backend/cpu/kernels_pool.h"
+#if defined(__AVX2__)
+#include "backend/cpu/kernels_winograd.h"
+#endif
 
 #include <string.h>
 
@@ -93,6 +96,16 @@ static void mask_backward(float *dx, const float *dy, const uint8_t *mask, const
         if (addend)
             v = _mm512_add_ps(v, _mm512_loadu_ps(addend + i));
         _mm512_storeu_ps(dx + i, v);
+    }
+#elif defined(__AVX2__)
+    const __m256 s = _mm256_set1_ps(slope), one = _mm256_set1_ps(1.0f);
+    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    for (; i < n; i += 8) {
+        const __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(mask[i / 8]), bit), bit);
+        __m256 v = _mm256_mul_ps(_mm256_loadu_ps(dy + i), _mm256_blendv_ps(s, one, _mm256_castsi256_ps(set)));
+        if (addend)
+            v = _mm256_add_ps(v, _mm256_loadu_ps(addend + i));
+        _mm256_storeu_ps(dx + i, v);
     }
 #endif
     for (; i < n; i += 8) {
@@ -282,6 +295,10 @@ const cpu_kernels CPU_KERNELS = {
     .dense = dense,
     .dense_backward = dense_backward,
     .first_products = first_products,
+#if defined(__AVX2__)
+    .winograd = winograd,
+    .winograd_scratch = winograd_scratch,
+#endif
     .perturb = perturb,
     .between = between,
     .accumulate = accumulate,

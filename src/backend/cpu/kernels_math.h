@@ -33,6 +33,12 @@ static inline void lanes_store(float *p, lanes v)
     memcpy(p, &v, sizeof v);
 }
 
+/* Bits of b where the mask is set, of a elsewhere. */
+static inline whole_lanes choose(whole_lanes a, whole_lanes b, whole_lanes mask)
+{
+    return (b & mask) | (a & ~mask);
+}
+
 /* a b + c, rounded once where the processor does that at no cost. The compiler contracts a product and a sum by itself
  * in some copies of a loop and not in others: whoever has two that must agree in every bit says it. */
 static inline float math_fma(float a, float b, float c)

@@ -24,12 +24,6 @@ static inline span window_span(const cpu_pool *p, int axis, int64_t o)
     return (span){begin, end < w->kernel[axis] ? end : w->kernel[axis], origin};
 }
 
-/* Bits of b where the mask is set, of a elsewhere. */
-static inline whole_lanes choose(whole_lanes a, whole_lanes b, whole_lanes mask)
-{
-    return (b & mask) | (a & ~mask);
-}
-
 static inline void max_of_window(float *best, uint8_t *won, const float *x, const cpu_pool *p, span h, span w)
 {
     whole_lanes at = {0};

@@ -1,0 +1,124 @@
+/* Winograd's convolutions by our own kernels: weights transformed once, tiles shared out among threads. */
+#include "backend/cpu/winograd.h"
+
+#include "base/memory.h"
+
+struct winograd_plan {
+    cpu_winograd shape;
+    int64_t batch;
+    float *weights;    /* (panels, 16, input channels, two blocks of outputs), transformed */
+    const float *bias; /* borrowed; or NULL */
+};
+
+enum { POSITIONS = 16, LEAST_CHANNELS = 64 };
+
+/* ---- Choosing ----------------------------------------------------------- */
+
+static int clips(const sal_activation *a)
+{
+    return a->kind == SAL_ACT_RELU || a->kind == SAL_ACT_CLIP;
+}
+
+int winograd_fits(const sal_device *d, const dnn_conv_shape *c)
+{
+    int fits = d->kernels->winograd && c->groups == 1 && !c->source_plain && !c->backward_data &&
+               c->in_channels >= LEAST_CHANNELS && c->out_channels >= LEAST_CHANNELS &&
+               (c->activation.kind == SAL_ACT_NONE || clips(&c->activation));
+    for (int k = 0; k < 2; k++)
+        fits &= c->kernel[k] == 3 && c->stride[k] == 1 && c->dilation[k] == 1;
+    return fits;
+}
+
+/* ---- Weights ------------------------------------------------------------ */
+
+/* to = G g, three to four, of numbers `step` apart. */
+static void transform_row(double *to, const double *g, int64_t to_step, int64_t step)
+{
+    const double ends = (g[0] + g[2 * step]) / 2.0, middle = g[step] / 2.0;
+    to[0] = g[0];
+    to[to_step] = ends + middle;
+    to[2 * to_step] = ends - middle;
+    to[3 * to_step] = g[2 * step];
+}
+
+/* G g G^T of all kernels. */
+static void transform(winograd_plan *p, const float *weights, int64_t inputs, int64_t outputs, int64_t panel)
+{
+    for (int64_t o = 0; o < outputs; o++)
+        for (int64_t i = 0; i < inputs; i++) {
+            double g[9], half[12], u[POSITIONS];
+            for (int k = 0; k < 9; k++)
+                g[k] = (double)weights[(o * inputs + i) * 9 + k];
+            for (int k = 0; k < 3; k++)
+                transform_row(half + k, g + k, 3, 3);
+            for (int k = 0; k < 4; k++)
+                transform_row(u + 4 * k, half + 3 * k, 1, 1);
+            for (int64_t k = 0; k < POSITIONS; k++)
+                p->weights[((o / panel * POSITIONS + k) * inputs + i) * panel + o % panel] = (float)u[k];
+        }
+}
+
+static size_t weight_count(const winograd_plan *p, int64_t block)
+{
+    const cpu_winograd *c = &p->shape;
+    return (size_t)((c->out_blocks + 1) / 2 * POSITIONS * c->in_blocks * block * 2 * block);
+}
+
+sal_status winograd_create(winograd_plan **out, size_t *weight_bytes, size_t *scratch_bytes, const sal_device *d,
+                           const dnn_conv_shape *c, const float *weights, const float *bias, const sal_value *to,
+                           const sal_value *from)
+{
+    sal_status st = SAL_OK;
+    winograd_plan *p = NULL;
+    const int64_t block = d->kernels->block;
+    TRY(sal_alloc(&p, 1, sizeof *p, "a step"));
+    p->batch = c->batch;
+    p->bias = bias;
+    p->shape = (cpu_winograd){.in_blocks = c->in_channels / block,
+                              .out_blocks = c->out_channels / block,
+                              .in = {c->in[0], c->in[1]},
+                              .out = {c->out[0], c->out[1]},
+                              .pad = {c->pad_begin[0], c->pad_begin[1]},
+                              .in_stride = (int64_t)cpu_stride(from),
+                              .out_stride = (int64_t)cpu_stride(to),
+                              .clips = clips(&c->activation),
+                              .low = c->activation.kind == SAL_ACT_CLIP ? c->activation.alpha : 0.0f,
+                              .high = c->activation.kind == SAL_ACT_CLIP ? c->activation.beta : INFINITY};
+    const size_t count = weight_count(p, block);
+    TRY(sal_alloc(&p->weights, count, sizeof *p->weights, "convolution weights"));
+    transform(p, weights, c->in_channels, c->out_channels, 2 * block);
+    *weight_bytes = count * sizeof *p->weights;
+    *scratch_bytes = (size_t)d->threads * d->kernels->winograd_scratch(&p->shape) * sizeof(float);
+    *out = p;
+    p = NULL;
+done:
+    winograd_destroy(p);
+    return st;
+}
+
+void winograd_destroy(winograd_plan *p)
+{
+    if (!p)
+        return;
+    sal_free(p->weights);
+    sal_free(p);
+}
+
+/* ---- Running ------------------------------------------------------------ */
+
+void winograd_run(const sal_device *d, const winograd_plan *p, float *to, const float *from, const float *addend,
+                  float *scratch)
+{
+    const cpu_winograd *c = &p->shape;
+    const int64_t tiles = (c->out[0] + 1) / 2 * ((c->out[1] + 1) / 2) * p->batch;
+#pragma omp parallel for num_threads(d->threads) schedule(static, 1)
+    for (int64_t t = 0; t < d->threads; t++) {
+        const int64_t begin = tiles * t / d->threads, end = tiles * (t + 1) / d->threads;
+        const int64_t groups = (end - begin + CPU_WINOGRAD_TILES - 1) / CPU_WINOGRAD_TILES;
+        float *mine = scratch + (size_t)t * d->kernels->winograd_scratch(c);
+        for (int64_t g = 0; g < groups; g++) {
+            const int64_t first = begin + (end - begin) * g / groups, next = begin + (end - begin) * (g + 1) / groups;
+            d->kernels->winograd(to, from, p->weights, p->bias, addend, mine, c, first, next - first);
+        }
+    }
+}
