@@ -189,7 +189,7 @@ sal_status sal_method_passes(sal_program_options *out, const sal_method_row *m, 
         out->end = SAL_PASS_TO_LAYER;
         TRY(sal_method_layer(&out->layer, graph, o->layer));
     }
-    out->many_passes = (m->has & (SAL_METHOD_SAMPLES | SAL_METHOD_PATH)) != 0;
+    out->many_passes = (m->has & SAL_METHOD_MANY_PASSES) != 0;
     memcpy(out->arrays, m->arrays, sizeof out->arrays);
     out->array_count = m->array_count;
     if (o->baseline != SAL_BASELINE_ZERO)

@@ -16,7 +16,8 @@ typedef struct sal_attribution sal_attribution;
 enum {
     SAL_METHOD_SAMPLES = 1, /* and noise, and seed */
     SAL_METHOD_PATH = 2,    /* steps, quadrature, baseline */
-    SAL_METHOD_LAYER = 4    /* the backward pass ends at a layer, and the attribution is (1, H, W) of it */
+    SAL_METHOD_LAYER = 4,   /* the backward pass ends at a layer, and the attribution is (1, H, W) of it */
+    SAL_METHOD_MANY_PASSES = SAL_METHOD_SAMPLES | SAL_METHOD_PATH
 };
 
 typedef struct sal_method_row {
@@ -58,6 +59,7 @@ struct sal_attribution {
     float *scores;          /* (batch, outputs) at the inputs, */
     float *pass_scores;     /* at the last pass elsewhere, */
     float *base_scores;     /* and at the baselines; NULL where there are none */
+    int base_known;         /* the baseline is zeros, and its scores are there */
     float *seeds;           /* (batch, outputs) */
     sal_choice *choices;    /* (batch), of the present target */
     sal_noise *noises;      /* (batch), or NULL */

@@ -16,9 +16,12 @@ sal_status sal_path_begin(sal_attribution *a, const sal_gradient_job *job)
     if (a->baseline >= 0) {
         TRY(sal_program_upload(p, a->baseline, job->baselines, job->count));
         TRY(sal_program_forward_array(p, a->base_scores, a->baseline, job->count));
-    } else {
-        TRY(sal_attribution_clear_array(a, point, job->count));
-        TRY(sal_program_forward_array(p, a->base_scores, point, job->count));
+    } else if (!a->base_known) { /* zeros have the same scores in every batch */
+        TRY(sal_attribution_clear_array(a, point, 1));
+        TRY(sal_program_forward_array(p, a->base_scores, point, 1));
+        for (int64_t i = a->kind.outputs; i < p->batch * a->kind.outputs; i++)
+            a->base_scores[i] = a->base_scores[i - a->kind.outputs];
+        a->base_known = 1;
     }
 done:
     return st;

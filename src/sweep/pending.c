@@ -6,6 +6,10 @@
 
 #include <stdlib.h>
 
+/* A picture in flight at two deaths is a suspect. One that was at another, after it had been read without harm, has no
+ * others beside it any more. */
+typedef enum suspicion { NONE, SUSPECT, ALONE } suspicion;
+
 enum { DEATHS_OF_SUSPECTS = 2 };
 
 int64_t sal_sweep_output_of(const sal_sweep_state *s, size_t row)
@@ -44,25 +48,31 @@ static int is_pending(const sal_sweep_state *s, const knowledge *k, size_t row)
 }
 
 /* Where there was no memory for it, it was perhaps found out how that ends. */
-static int is_suspect(const sal_sweep_state *s, const knowledge *k, size_t row)
+static suspicion suspicion_of(const sal_sweep_state *s, const knowledge *k, size_t row)
 {
-    return k->limited[row] == SAL_ERROR_MEMORY || sal_in_flight_deaths(s->in_flight, row) >= DEATHS_OF_SUSPECTS;
+    const int deaths = sal_in_flight_deaths(s->in_flight, row);
+    if (k->limited[row] == SAL_ERROR_MEMORY || deaths > DEATHS_OF_SUSPECTS)
+        return ALONE;
+    return deaths == DEATHS_OF_SUSPECTS ? SUSPECT : NONE;
 }
 
-static void list(sal_sweep_state *s, const knowledge *k, int suspects)
+/* How many there are. */
+static size_t list(sal_sweep_state *s, const knowledge *k, suspicion wanted)
 {
+    const size_t before = s->count;
     for (size_t i = 0; i < s->dataset->count; i++) {
         if (!sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards))
             continue;
         const int pending = is_pending(s, k, i);
-        if (!suspects) {
+        if (wanted == NONE) {
             s->progress.pictures++;
             s->progress.done += !pending;
             s->progress.failed += !pending && k->known[i] != SAL_KNOWN_DONE;
         }
-        if (pending && is_suspect(s, k, i) == suspects)
+        if (pending && suspicion_of(s, k, i) == wanted)
             add(s, i);
     }
+    return s->count - before;
 }
 
 sal_status sal_sweep_list_pending(sal_sweep_state *s)
@@ -84,10 +94,10 @@ sal_status sal_sweep_list_pending(sal_sweep_state *s)
     TRY(sal_alloc(&s->stems, all, sizeof *s->stems, "the list of pictures"));
     if (s->options.explain.target.kind == SAL_TARGET_LABEL)
         TRY(sal_alloc(&s->targets, all, sizeof *s->targets, "targets"));
-    list(s, &k, 0);
-    const size_t before = s->count;
-    list(s, &k, 1);
-    s->suspects = s->count - before;
+    list(s, &k, NONE);
+    s->suspects = list(s, &k, SUSPECT);
+    s->alone = list(s, &k, ALONE);
+    s->suspects += s->alone;
 done:
     sal_free(k.known);
     sal_free(k.limited);

@@ -117,6 +117,15 @@ static void print_method(FILE *to, const sal_engine *engine, const char *baselin
         print_word(to, "cam-layer", info.layer, bad);
 }
 
+/* The last line: of several differences, one in an option tells more. */
+static void print_arithmetic(FILE *to, const sal_engine *engine)
+{
+    const int many = (sal_engine_method_has(engine) & SAL_METHOD_MANY_PASSES) != 0;
+    const int arithmetic = many ? SAL_ARITHMETIC_MANY_PASSES : SAL_ARITHMETIC;
+    if (arithmetic > 1)
+        fprintf(to, SAL_SETTINGS_ARITHMETIC " %d\n", arithmetic);
+}
+
 static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *engine, const char *baseline, int *bad)
 {
     sal_map_options map = o->explain.map;
@@ -128,8 +137,6 @@ static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *en
     *bad |= sal_engine_get_attribution(&attribution, engine) != SAL_OK;
     if (!*bad)
         sal_map_options_resolve(&map, &attribution, info.height, info.width);
-    if (SAL_ARITHMETIC > 1)
-        fprintf(to, SAL_SETTINGS_ARITHMETIC " %d\n", SAL_ARITHMETIC);
     print_network(to, sal_model_get_options(sal_engine_model(engine)), bad);
     print_target(to, &o->explain, bad);
     print_choice(to, "score", SAL_WORDS_SCORE, (int)o->explain.target.score, bad);
@@ -150,6 +157,7 @@ static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *en
     fprintf(to, "top-k %lld\n", (long long)o->predictions);
     print_number(to, "tolerance", o->tolerance);
     sal_preprocess_print(to, &o->explain.preprocess);
+    print_arithmetic(to, engine);
 }
 
 sal_status sal_settings_make(char **out, const sal_sweep_options *options, const sal_engine *engine)

@@ -169,14 +169,13 @@ static sal_status judge_unknown(helper_end end, const char *path)
                     path);
 }
 
-static void keep(sal_sweep_state *s, size_t from)
+static void move(sal_sweep_state *s, size_t to, size_t from)
 {
-    s->rows[s->count] = s->rows[from];
-    s->paths[s->count] = s->paths[from];
-    s->stems[s->count] = s->stems[from];
+    s->rows[to] = s->rows[from];
+    s->paths[to] = s->paths[from];
+    s->stems[to] = s->stems[from];
     if (s->targets)
-        s->targets[s->count] = s->targets[from];
-    s->count++;
+        s->targets[to] = s->targets[from];
 }
 
 /* *fine: it can be computed, as far as is known. The picture is in flight meanwhile: both processes may be killed. */
@@ -199,19 +198,15 @@ static sal_status try_one(int *fine, sal_sweep_state *s, size_t at)
     return sal_sweep_fail_picture(s, s->rows[at], &slot, end == HELPER_ENDED && slot.status != SAL_ERROR_LIMIT);
 }
 
-sal_status sal_sweep_try_suspects(sal_sweep_state *s)
+sal_status sal_sweep_try_suspects(size_t *fine, sal_sweep_state *s, size_t first, size_t count)
 {
     sal_status st = SAL_OK;
-    const size_t all = s->count;
-    s->count -= s->suspects;
-    s->suspects = 0;
-    for (size_t i = s->count; i < all && !s->stopped; i++) {
-        int fine;
-        TRY(try_one(&fine, s, i));
-        if (fine) {
-            keep(s, i);
-            s->suspects++;
-        }
+    *fine = 0;
+    for (size_t i = first; i < first + count && !s->stopped; i++) {
+        int is_fine;
+        TRY(try_one(&is_fine, s, i));
+        if (is_fine)
+            move(s, first + (*fine)++, i);
     }
 done:
     return st;

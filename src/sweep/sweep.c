@@ -350,6 +350,22 @@ static sal_status compute(sal_sweep_state *s, sal_engine *const *engines, size_t
     return sal_pipeline_run(&job, engines, engine_count);
 }
 
+/* Few at a time, so that a process that is killed again and again gets on all the same. */
+static sal_status compute_suspects(sal_sweep_state *s, sal_engine *const *engines, size_t engine_count, size_t first,
+                                   size_t count, int alone)
+{
+    enum { AT_A_TIME = 32 };
+    sal_status st = SAL_OK;
+    for (size_t i = 0; i < count && !s->stopped; i += AT_A_TIME) {
+        size_t fine;
+        TRY(sal_sweep_try_suspects(&fine, s, first + i, count - i < AT_A_TIME ? count - i : AT_A_TIME));
+        if (!s->stopped)
+            TRY(compute(s, engines, engine_count, first + i, fine, alone));
+    }
+done:
+    return st;
+}
+
 /* Until all is done again, it would tell of results that are no longer. */
 static sal_status remove_table(const sal_sweep_state *s)
 {
@@ -376,9 +392,8 @@ static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t eng
     s->began = sal_pipeline_now();
     TRY(compute(s, engines, engine_count, 0, others, 0));
     /* What may kill the process comes when it can take nothing with it. */
-    TRY(sal_sweep_try_suspects(s));
-    if (!s->stopped)
-        TRY(compute(s, engines, engine_count, others, s->suspects, 1));
+    TRY(compute_suspects(s, engines, engine_count, others, s->suspects - s->alone, 0));
+    TRY(compute_suspects(s, engines, engine_count, s->count - s->alone, s->alone, 1));
     TRY(finish(s));
 done:
     return st;

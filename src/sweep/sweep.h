@@ -36,6 +36,7 @@ typedef struct sal_sweep_state {
     sal_target *targets; /* with SAL_TARGET_LABEL */
     size_t count;
     size_t suspects; /* how many of them, the last ones, may be what killed the process before */
+    size_t alone;    /* and of these, the last ones, are computed one after the other */
     size_t first;    /* of those that the pipeline has now */
     sal_in_flight *in_flight;
     /* How it goes: */
@@ -61,9 +62,10 @@ sal_status sal_sweep_list_pending(sal_sweep_state *s);
 
 /* ---- suspects.c ----------------------------------------------------------- */
 
-/* Has a process of its own read each suspect, unless the sweep was stopped: where that dies the picture has failed, the
- * others stay on the list. Errors: LIMIT (too many failures), those of results. */
-sal_status sal_sweep_try_suspects(sal_sweep_state *s);
+/* Has a process of its own read each of `count` suspects from number `first` on, unless the sweep was stopped: where
+ * that dies the picture has failed; the others, *fine in number, come first then. Errors: LIMIT (too many failures),
+ * those of results. */
+sal_status sal_sweep_try_suspects(size_t *fine, sal_sweep_state *s, size_t first, size_t count);
 
 /* ---- sweep.c -------------------------------------------------------------- */
 

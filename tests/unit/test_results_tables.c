@@ -96,6 +96,22 @@ Test(run_rows, agree_with_the_same_command)
 
 #define ADVICE "; --restart throws its results away, or choose another run folder"
 
+Test(run_rows, tell_an_option_rather_than_the_arithmetic)
+{
+    sal_run begun = plain_run(), run;
+    begun.settings = "method smoothgrad\nsamples 2\narithmetic 2\n";
+    make_results(store(), &begun, list_of_count(1), NULL, 0);
+    run = begun;
+    run.settings = "method smoothgrad\n";
+    expect_error(check(&run), SAL_ERROR_ARGUMENT,
+                 "{}/results.sqlite: the run was begun with another --samples: 2, now none" ADVICE);
+    run.settings = "method smoothgrad\nsamples 2\n";
+    expect_error(
+        check(&run), SAL_ERROR_ARGUMENT,
+        "{}/results.sqlite: the run was begun by a version whose maps differ in last digits (arithmetic 2, now "
+        "1): finish it with that version, or choose another run folder");
+}
+
 Test(run_rows, tell_the_first_difference)
 {
     sal_run begun = plain_run(), run;

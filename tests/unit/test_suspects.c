@@ -13,14 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define DATA SAL_TEST_SOURCE_DIR "/data/"
 
-enum { ALL = 24, SOME_ERROR = 100, IS_STOPPED = 101 };
+enum { SCALES = 24, SOME_ERROR = 100, IS_STOPPED = 101 };
 
-static char folder[64], run[96];
+static char folder[64], run[96], pictures_folder[128];
+static size_t all;
 
 /* Who dies of it. */
 static struct {
@@ -49,6 +51,7 @@ int __wrap_open(const char *path, int flags, ...)
 static struct {
     double jump; /* seconds that go by each time that somebody looks at the clock */
     int no_process;
+    int last_process;    /* so many; who asks for one more dies of SIGABRT. 0: any number, -1: none */
     int no_memory;       /* to read a picture with, in a process of its own */
     int own_is_unknown;  /* 1: how much memory a process has */
     uint64_t max_memory; /* 0: 1 GiB */
@@ -67,6 +70,9 @@ pid_t __wrap_fork(void);
 pid_t __real_fork(void);
 pid_t __wrap_fork(void)
 {
+    static int calls;
+    if (world.last_process != 0 && (world.last_process < 0 || calls++ == world.last_process))
+        kill(getpid(), SIGABRT);
     errno = EAGAIN;
     return world.no_process ? -1 : __real_fork();
 }
@@ -114,6 +120,8 @@ static void make_folder(void)
     snprintf(folder, sizeof folder, "/tmp/salmap-suspects-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
     snprintf(run, sizeof run, "%s/run", folder);
+    snprintf(pictures_folder, sizeof pictures_folder, "%s", DATA "scales");
+    all = SCALES;
 }
 
 static void remove_folder(void)
@@ -139,7 +147,7 @@ static int tell(void *context, const sal_sweep_progress *p)
 /* How many failed, of a sweep that does all of its pictures, or that it was stopped and left no process. */
 static int sweep(void)
 {
-    static const char *const inputs[] = {DATA "scales"};
+    const char *const inputs[] = {pictures_folder};
     const sal_engine_options engine_options = {.batch = 2, .threads = 1};
     sal_model *model = NULL;
     sal_engine *engine = NULL;
@@ -156,7 +164,7 @@ static int sweep(void)
     const sal_status st = sal_sweep(&last, &engine, 1, pictures, &o);
     if (st == SAL_ERROR_CANCELLED)
         return waitpid(-1, NULL, WNOHANG) < 0 ? IS_STOPPED : SOME_ERROR;
-    return st == SAL_OK && last.done == ALL ? (int)last.failed : SOME_ERROR;
+    return st == SAL_OK && last.done == all ? (int)last.failed : SOME_ERROR;
 }
 
 /* Exit status of a sweep in a child, or minus the signal that ended it. */
@@ -243,7 +251,7 @@ static void make_suspect(void)
 
 static int some_fail(int failed)
 {
-    return failed > 0 && failed < ALL;
+    return failed > 0 && failed < SCALES;
 }
 
 /* However often: somebody may kill salmap for other reasons. */
@@ -254,6 +262,36 @@ Test(suspects, that_salmap_dies_over_alone_do_not_fail, .timeout = 200)
         cr_assert_eq(sweep_beside(suspect, SIGKILL, 0), -SIGKILL);
     cr_assert_eq(sweep_beside(NULL, 0, 0), 0);
     cr_expect_not(is_recorded());
+}
+
+/* Links to a scale, so many. */
+static void make_pictures(size_t count)
+{
+    snprintf(pictures_folder, sizeof pictures_folder, "%s/pictures", folder);
+    cr_assert_eq(mkdir(pictures_folder, 0777), 0);
+    for (size_t i = 0; i < count; i++) {
+        char link[160];
+        snprintf(link, sizeof link, "%s/%zu.png", pictures_folder, i);
+        cr_assert_eq(symlink(DATA "scales/scale_00.png", link), 0);
+    }
+    all = count;
+}
+
+/* Those that are done do not wait until all others have been read alone. */
+Test(suspects, get_done_although_the_process_is_killed_again_and_again, .timeout = 200)
+{
+    enum { MANY = 40, AT_A_TIME = 32, SESSIONS = 200 };
+    int sessions = 0, how;
+    make_pictures(MANY);
+    world.last_process = -1; /* dies as soon as there is nothing but suspects */
+    do
+        how = sweep_beside(".png", SIGKILL, 0);
+    while (how == -SIGKILL && ++sessions < SESSIONS);
+    cr_assert_eq(how, -SIGABRT, "%d after %d sweeps", how, sessions);
+    world.last_process = AT_A_TIME + 2;
+    cr_assert_eq(sweep_beside(NULL, 0, 0), -SIGABRT);
+    world.last_process = MANY - AT_A_TIME;
+    cr_expect_eq(sweep_beside(NULL, 0, 0), 0);
 }
 
 /* As where the system ends both processes at once. */

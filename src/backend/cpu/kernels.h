@@ -26,14 +26,14 @@ typedef struct cpu_first_conv {
     int64_t stride; /* products of one pixel, KH * KW * channels rounded up to the vector */
 } cpu_first_conv;
 
-enum { CPU_WINOGRAD_TILES = 72 }; /* that one call takes; whole rows of products on every instruction set */
-
 /* A convolution of 3 x 3 and stride 1 over blocked memory, see kernels_winograd.h */
 typedef struct cpu_winograd {
     int64_t in_blocks, out_blocks;
     int64_t in[2];
     int64_t out[2];
     int64_t pad[2];                /* before the first row and column */
+    int side;                      /* tiles have side x side outputs: 2 or 4 */
+    int64_t most_tiles;            /* that one call takes; a multiple of 12, so whole rows of products */
     int64_t in_stride, out_stride; /* floats from picture to picture */
     int clips;                     /* results to low..high */
     float low, high;
@@ -80,9 +80,9 @@ typedef struct cpu_kernels {
     void (*first_products)(float *products, const float *dy, const float *weights, const cpu_first_conv *c,
                            int64_t count);
 
-    /* Tiles [first, first + count) of 2 x 2 outputs, counted through the rows of all pictures; count is at most
-     * CPU_WINOGRAD_TILES. weights (panels of two output blocks, 16, input channels, 2 block); bias, addend (laid out
-     * as y, may be y) or NULL; scratch: floats as many as winograd_scratch says. NULL where it would not pay. */
+    /* Tiles [first, first + count), counted through the rows of all pictures. weights (panels of two output blocks,
+     * (side + 2)^2, input channels, 2 block); bias, addend (laid out as y, may be y) or NULL; scratch: floats as many
+     * as winograd_scratch says. NULL where it would not pay. */
     void (*winograd)(float *y, const float *x, const float *weights, const float *bias, const float *addend,
                      float *scratch, const cpu_winograd *c, int64_t first, int64_t count);
     size_t (*winograd_scratch)(const cpu_winograd *c);

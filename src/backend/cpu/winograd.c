@@ -10,7 +10,11 @@ struct winograd_plan {
     const float *bias; /* borrowed; or NULL */
 };
 
-enum { POSITIONS = 16, LEAST_CHANNELS = 64 };
+enum {
+    LEAST_CHANNELS = 64,
+    LARGE_TILES = 28, /* from this side of the map on */
+    MOST_LINE = 6
+};
 
 /* ---- Choosing ----------------------------------------------------------- */
 
@@ -29,39 +33,57 @@ int winograd_fits(const sal_device *d, const dnn_conv_shape *c)
     return fits;
 }
 
+/* Large tiles save more products, small ones digits and the memory of the weights; on small maps large tiles would
+ * reach beyond the edge. */
+static int choose_side(const dnn_conv_shape *c)
+{
+    return c->out[0] >= LARGE_TILES && c->out[1] >= LARGE_TILES ? 4 : 2;
+}
+
 /* ---- Weights ------------------------------------------------------------ */
 
-/* to = G g, three to four, of numbers `step` apart. */
-static void transform_row(double *to, const double *g, int64_t to_step, int64_t step)
+/* to = G g, of three numbers `step` apart. */
+static void transform_line(double *to, int64_t to_step, const double *g, int64_t step, int side)
 {
-    const double ends = (g[0] + g[2 * step]) / 2.0, middle = g[step] / 2.0;
-    to[0] = g[0];
-    to[to_step] = ends + middle;
-    to[2 * to_step] = ends - middle;
-    to[3 * to_step] = g[2 * step];
+    const double first = g[0], middle = g[step], last = g[2 * step];
+    if (side == 2) {
+        to[0] = first;
+        to[to_step] = (first + middle + last) / 2.0;
+        to[2 * to_step] = (first - middle + last) / 2.0;
+        to[3 * to_step] = last;
+        return;
+    }
+    to[0] = first / 4.0;
+    to[to_step] = -(first + middle + last) / 6.0;
+    to[2 * to_step] = -(first - middle + last) / 6.0;
+    to[3 * to_step] = (first + 2.0 * middle + 4.0 * last) / 24.0;
+    to[4 * to_step] = (first - 2.0 * middle + 4.0 * last) / 24.0;
+    to[5 * to_step] = last;
 }
 
 /* G g G^T of all kernels. */
 static void transform(winograd_plan *p, const float *weights, int64_t inputs, int64_t outputs, int64_t panel)
 {
+    const int side = p->shape.side, line = side + 2;
     for (int64_t o = 0; o < outputs; o++)
         for (int64_t i = 0; i < inputs; i++) {
-            double g[9], half[12], u[POSITIONS];
+            double g[9], half[3 * MOST_LINE], u[MOST_LINE * MOST_LINE];
             for (int k = 0; k < 9; k++)
                 g[k] = (double)weights[(o * inputs + i) * 9 + k];
             for (int k = 0; k < 3; k++)
-                transform_row(half + k, g + k, 3, 3);
-            for (int k = 0; k < 4; k++)
-                transform_row(u + 4 * k, half + 3 * k, 1, 1);
-            for (int64_t k = 0; k < POSITIONS; k++)
-                p->weights[((o / panel * POSITIONS + k) * inputs + i) * panel + o % panel] = (float)u[k];
+                transform_line(half + k, 3, g + k, 3, side);
+            for (int k = 0; k < line; k++)
+                transform_line(u + line * k, 1, half + 3 * k, 1, side);
+            for (int k = 0; k < line * line; k++)
+                p->weights[((o / panel * line * line + k) * inputs + i) * panel + o % panel] = (float)u[k];
         }
 }
 
 static size_t weight_count(const winograd_plan *p, int64_t block)
 {
     const cpu_winograd *c = &p->shape;
-    return (size_t)((c->out_blocks + 1) / 2 * POSITIONS * c->in_blocks * block * 2 * block);
+    const int64_t positions = (c->side + 2) * (c->side + 2);
+    return (size_t)((c->out_blocks + 1) / 2 * positions * c->in_blocks * block * 2 * block);
 }
 
 sal_status winograd_create(winograd_plan **out, size_t *weight_bytes, size_t *scratch_bytes, const sal_device *d,
@@ -79,6 +101,8 @@ sal_status winograd_create(winograd_plan **out, size_t *weight_bytes, size_t *sc
                               .in = {c->in[0], c->in[1]},
                               .out = {c->out[0], c->out[1]},
                               .pad = {c->pad_begin[0], c->pad_begin[1]},
+                              .side = choose_side(c),
+                              .most_tiles = choose_side(c) == 2 ? 72 : 24, /* the second cache holds them */
                               .in_stride = (int64_t)cpu_stride(from),
                               .out_stride = (int64_t)cpu_stride(to),
                               .clips = clips(&c->activation),
@@ -110,11 +134,12 @@ void winograd_run(const sal_device *d, const winograd_plan *p, float *to, const 
                   float *scratch)
 {
     const cpu_winograd *c = &p->shape;
-    const int64_t tiles = (c->out[0] + 1) / 2 * ((c->out[1] + 1) / 2) * p->batch;
+    const int64_t rows = (c->out[0] + c->side - 1) / c->side, columns = (c->out[1] + c->side - 1) / c->side;
+    const int64_t tiles = rows * columns * p->batch;
 #pragma omp parallel for num_threads(d->threads) schedule(static, 1)
     for (int64_t t = 0; t < d->threads; t++) {
         const int64_t begin = tiles * t / d->threads, end = tiles * (t + 1) / d->threads;
-        const int64_t groups = (end - begin + CPU_WINOGRAD_TILES - 1) / CPU_WINOGRAD_TILES;
+        const int64_t groups = (end - begin + c->most_tiles - 1) / c->most_tiles;
         float *mine = scratch + (size_t)t * d->kernels->winograd_scratch(c);
         for (int64_t g = 0; g < groups; g++) {
             const int64_t first = begin + (end - begin) * g / groups, next = begin + (end - begin) * (g + 1) / groups;

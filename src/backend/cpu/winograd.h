@@ -1,5 +1,6 @@
-/* Winograd's convolutions of 3 x 3 and stride 1 by our own kernels (kernels_winograd.h): half the time of direct ones,
- * for weights that take 16/9 of the memory. oneDNN has Winograd for AVX-512 only, and only in some versions. */
+/* Winograd's convolutions of 3 x 3 and stride 1 by our own kernels (kernels_winograd.h): half the time of direct ones
+ * or less, for weights that take 16/9 of the memory, or 4 times on large maps, where they are few. oneDNN has Winograd
+ * for AVX-512 only, and only in some versions. */
 #ifndef SAL_BACKEND_CPU_WINOGRAD_H
 #define SAL_BACKEND_CPU_WINOGRAD_H
 
