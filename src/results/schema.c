@@ -357,9 +357,9 @@ static sal_status check_missing(sal_sql *sql, const char *settings)
     sal_status st = SAL_OK;
     sqlite3_stmt *select = NULL;
     int row;
-    TRY(sal_sql_prepare(&select, sql, /* the arithmetic last: an option that differs tells more */
+    TRY(sal_sql_prepare(&select, sql, /* what tells most first: the method, on which options depend */
                         "SELECT substr(key, 8), value FROM run WHERE key GLOB 'option.*' "
-                        "ORDER BY key = 'option." SAL_SETTINGS_ARITHMETIC "', key"));
+                        "ORDER BY key = 'option." SAL_SETTINGS_ARITHMETIC "', key <> 'option.method', key"));
     for (;;) {
         TRY(sal_sql_step(&row, sql, select));
         if (!row)

@@ -6,11 +6,9 @@
 
 #include <stdlib.h>
 
-/* A picture in flight at two deaths is a suspect. One that was at another, after it had been read without harm, has no
- * others beside it any more. */
-typedef enum suspicion { NONE, SUSPECT, ALONE } suspicion;
-
-enum { DEATHS_OF_SUSPECTS = 2 };
+/* What a picture may have done, as a number of deaths. From SUSPECT on it is read by a process of its own before it is
+ * computed again, from ALONE on it has no others beside it then. */
+enum { HARMLESS = 0, SUSPECT = 2, ALONE = 3, MOST_DEATHS = 127 };
 
 int64_t sal_sweep_output_of(const sal_sweep_state *s, size_t row)
 {
@@ -35,8 +33,9 @@ static void add(sal_sweep_state *s, size_t row)
 /* What is known of each picture of the list. */
 typedef struct knowledge {
     unsigned char *known;
-    int *limited;      /* SAL_ERROR_LIMIT, SAL_ERROR_MEMORY or 0 */
-    int limits_raised; /* 1: what failed by a limit is tried again */
+    int *limited;                    /* SAL_ERROR_LIMIT, SAL_ERROR_MEMORY or 0 */
+    int limits_raised;               /* 1: what failed by a limit is tried again */
+    int suspicions[MOST_DEATHS + 1]; /* 1: there are such */
 } knowledge;
 
 static int is_pending(const sal_sweep_state *s, const knowledge *k, size_t row)
@@ -48,30 +47,37 @@ static int is_pending(const sal_sweep_state *s, const knowledge *k, size_t row)
 }
 
 /* Where there was no memory for it, it was perhaps found out how that ends. */
-static suspicion suspicion_of(const sal_sweep_state *s, const knowledge *k, size_t row)
+static int suspicion_of(const sal_sweep_state *s, const knowledge *k, size_t row)
 {
     const int deaths = sal_in_flight_deaths(s->in_flight, row);
-    if (k->limited[row] == SAL_ERROR_MEMORY || deaths > DEATHS_OF_SUSPECTS)
+    if (k->limited[row] == SAL_ERROR_MEMORY && deaths < ALONE)
         return ALONE;
-    return deaths == DEATHS_OF_SUSPECTS ? SUSPECT : NONE;
+    return deaths < SUSPECT ? HARMLESS : deaths > MOST_DEATHS ? MOST_DEATHS : deaths;
 }
 
-/* How many there are. */
-static size_t list(sal_sweep_state *s, const knowledge *k, suspicion wanted)
+/* What is left, and what it may have done. */
+static void count(sal_sweep_state *s, knowledge *k)
 {
-    const size_t before = s->count;
     for (size_t i = 0; i < s->dataset->count; i++) {
         if (!sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards))
             continue;
         const int pending = is_pending(s, k, i);
-        if (wanted == NONE) {
-            s->progress.pictures++;
-            s->progress.done += !pending;
-            s->progress.failed += !pending && k->known[i] != SAL_KNOWN_DONE;
-        }
-        if (pending && suspicion_of(s, k, i) == wanted)
-            add(s, i);
+        s->progress.pictures++;
+        s->progress.done += !pending;
+        s->progress.failed += !pending && k->known[i] != SAL_KNOWN_DONE;
+        if (pending)
+            k->suspicions[suspicion_of(s, k, i)] = 1;
     }
+}
+
+/* How many there are. */
+static size_t list(sal_sweep_state *s, const knowledge *k, int suspicion)
+{
+    const size_t before = s->count;
+    for (size_t i = 0; k->suspicions[suspicion] && i < s->dataset->count; i++)
+        if (sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards) && is_pending(s, k, i) &&
+            suspicion_of(s, k, i) == suspicion)
+            add(s, i);
     return s->count - before;
 }
 
@@ -94,10 +100,12 @@ sal_status sal_sweep_list_pending(sal_sweep_state *s)
     TRY(sal_alloc(&s->stems, all, sizeof *s->stems, "the list of pictures"));
     if (s->options.explain.target.kind == SAL_TARGET_LABEL)
         TRY(sal_alloc(&s->targets, all, sizeof *s->targets, "targets"));
-    list(s, &k, NONE);
+    count(s, &k);
+    (void)list(s, &k, HARMLESS);
     s->suspects = list(s, &k, SUSPECT);
-    s->alone = list(s, &k, ALONE);
-    s->suspects += s->alone;
+    s->alone = 0; /* who is to blame, if anybody, comes last */
+    for (int deaths = ALONE; deaths <= MOST_DEATHS; deaths++)
+        s->alone += list(s, &k, deaths);
 done:
     sal_free(k.known);
     sal_free(k.limited);

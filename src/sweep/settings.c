@@ -121,7 +121,7 @@ static void print_method(FILE *to, const sal_engine *engine, const char *baselin
 static void print_arithmetic(FILE *to, const sal_engine *engine)
 {
     const int many = (sal_engine_method_has(engine) & SAL_METHOD_MANY_PASSES) != 0;
-    const int arithmetic = many ? SAL_ARITHMETIC_MANY_PASSES : SAL_ARITHMETIC;
+    const int arithmetic = many && !sal_engine_get_options(engine)->exact ? SAL_ARITHMETIC_MANY_PASSES : SAL_ARITHMETIC;
     if (arithmetic > 1)
         fprintf(to, SAL_SETTINGS_ARITHMETIC " %d\n", arithmetic);
 }

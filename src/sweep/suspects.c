@@ -1,5 +1,6 @@
 /* Pictures that were in flight more than once when the process was killed: at any time there are dozens, and one of
- * them alone, if any, is to blame. Each is read by a process of its own, where all it can kill is that. */
+ * them alone, if any, is to blame. Each is read by a process of its own, where all it can kill is that, and then
+ * computed; after one more death, with no others beside it. */
 #include "sweep/sweep.h"
 
 #include "base/confine.h"

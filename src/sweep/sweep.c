@@ -381,7 +381,7 @@ done:
 static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t engine_count)
 {
     sal_status st = SAL_OK;
-    const size_t maps = sal_maps_of(s->layout.top), others = s->count - s->suspects;
+    const size_t maps = sal_maps_of(s->layout.top), others = s->count - s->suspects - s->alone;
     if (s->options.max_failures_set && s->count > 0 && s->progress.failed > (size_t)s->options.max_failures)
         return sal_fail(SAL_ERROR_LIMIT, "%zu picture%s failed already, more than the %lld of --max-failures",
                         s->progress.failed, s->progress.failed == 1 ? "" : "s", (long long)s->options.max_failures);
@@ -392,7 +392,7 @@ static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t eng
     s->began = sal_pipeline_now();
     TRY(compute(s, engines, engine_count, 0, others, 0));
     /* What may kill the process comes when it can take nothing with it. */
-    TRY(compute_suspects(s, engines, engine_count, others, s->suspects - s->alone, 0));
+    TRY(compute_suspects(s, engines, engine_count, others, s->suspects, 0));
     TRY(compute_suspects(s, engines, engine_count, s->count - s->alone, s->alone, 1));
     TRY(finish(s));
 done:

@@ -35,9 +35,9 @@ typedef struct sal_sweep_state {
     const char **stems;
     sal_target *targets; /* with SAL_TARGET_LABEL */
     size_t count;
-    size_t suspects; /* how many of them, the last ones, may be what killed the process before */
-    size_t alone;    /* and of these, the last ones, are computed one after the other */
-    size_t first;    /* of those that the pipeline has now */
+    /* How many of them, the last ones, may be what killed the process before, and after these, one at a time: */
+    size_t suspects, alone;
+    size_t first; /* of those that the pipeline has now */
     sal_in_flight *in_flight;
     /* How it goes: */
     sal_sweep_progress progress;

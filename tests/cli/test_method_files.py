@@ -1,10 +1,12 @@
 """Methods and files: baselines that are read, layers that are named, runs that are stopped between two passes."""
 
+import contextlib
 import json
 import os
 import shlex
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -95,6 +97,26 @@ class Baselines(Case):
             rows = [any(values[y * width : (y + 1) * width]) for y in range(height)]
             self.assertEqual(sum(rows), height // 3, baseline)
             self.assertFalse(rows[0] or rows[-1], baseline)
+
+
+class Arithmetic(Case):
+    """Which bits a picture gets is a setting of the run, where there was more than one way."""
+
+    def options_of(self, run, *options):
+        folder = os.path.join(self.folder, run)
+        self.check(["sweep", MODEL, SCALE, "-o", folder, "-q", *options], 0)
+        with contextlib.closing(sqlite3.connect(os.path.join(folder, "results.sqlite"))) as results:
+            return dict(results.execute("SELECT key, value FROM run WHERE key GLOB 'option.*'"))
+
+    def test_methods_of_many_passes_tell_it(self):
+        self.assertEqual(self.options_of("path", *PATH)["option.arithmetic"], "2")
+        self.assertEqual(self.options_of("noise", "--method", "vargrad", "--samples", "2")["option.arithmetic"], "2")
+        for run, options in (("exact", [*PATH, "--exact"]), ("gradient", []), ("cam", ["--method", "grad-cam"])):
+            self.assertNotIn("option.arithmetic", self.options_of(run, *options))
+
+    def test_another_method_is_told_as_such(self):
+        self.options_of("run", *PATH)
+        self.check(["sweep", MODEL, SCALE, "-o", os.path.join(self.folder, "run")], 2, "was begun with another --method: integrated-gradients, now gradient")
 
 
 class Stopping(Case):

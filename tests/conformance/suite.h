@@ -69,7 +69,6 @@ const char *problem_text(char *text, size_t size, const problem *p);
 void suite_convolutions(suite *s);
 void suite_first_layers(suite *s);
 void suite_winograd(suite *s);
-void suite_winograd(suite *s);
 void suite_large_convolutions(suite *s);
 void suite_elementwise(suite *s);
 void suite_pools(suite *s);

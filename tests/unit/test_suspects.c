@@ -271,7 +271,7 @@ static void make_pictures(size_t count)
     cr_assert_eq(mkdir(pictures_folder, 0777), 0);
     for (size_t i = 0; i < count; i++) {
         char link[160];
-        snprintf(link, sizeof link, "%s/%zu.png", pictures_folder, i);
+        snprintf(link, sizeof link, "%s/%02zu.png", pictures_folder, i);
         cr_assert_eq(symlink(DATA "scales/scale_00.png", link), 0);
     }
     all = count;
@@ -292,6 +292,30 @@ Test(suspects, get_done_although_the_process_is_killed_again_and_again, .timeout
     cr_assert_eq(sweep_beside(NULL, 0, 0), -SIGABRT);
     world.last_process = MANY - AT_A_TIME;
     cr_expect_eq(sweep_beside(NULL, 0, 0), 0);
+}
+
+/* And one in the midst of them fails alone. */
+Test(suspects, fail_alone_in_the_midst_of_others, .timeout = 200)
+{
+    enum { MANY = 40 };
+    static const char *const culprit = "/05.png";
+    make_pictures(MANY);
+    world.last_process = -1;
+    while (sweep_beside(".png", SIGKILL, 0) == -SIGKILL)
+        ;
+    world.last_process = 0;
+    cr_assert_eq(sweep_beside(culprit, SIGKILL, 1), 1);
+    cr_expect(strstr(line_with("05.png,"), "a process that read it alone") != NULL, "'%s'", line_with("05.png,"));
+    cr_expect_eq(sweep_beside(NULL, 0, 0), 0);
+}
+
+/* Who kills salmap, but not the process that reads it, comes last in the end: the others do not wait for it. */
+Test(suspects, that_kill_salmap_again_and_again_come_last, .timeout = 200)
+{
+    for (int i = 0; i < 8; i++)
+        cr_assert_eq(sweep_beside(suspect, SIGKILL, 0), -SIGKILL);
+    world.last_process = 1;
+    cr_assert_eq(sweep_beside(NULL, 0, 0), 0, "more than one picture was left");
 }
 
 /* As where the system ends both processes at once. */

@@ -1,4 +1,4 @@
-/* Convolutions, forward and backward-data, by oneDNN over channel-blocked memory.
+/* Convolutions, forward and backward-data, by oneDNN over channel-blocked memory, and some by winograd.c.
  *
  * oneDNN sees channel counts rounded up to whole blocks, with zero weights in the
  * padding: its fast paths want that, and blocked memory has the room anyway. Narrow groups
@@ -121,8 +121,8 @@ enum { WINOGRAD_MIN_SIDE = 28, WINOGRAD_MIN_CHANNELS = 64 };
 
 static int library_winograd_fits(const sal_device *d, const dnn_conv_shape *c)
 {
-    int fits = !d->exact && c->groups == 1 && !c->source_plain && c->in_channels >= WINOGRAD_MIN_CHANNELS &&
-               c->out_channels >= WINOGRAD_MIN_CHANNELS;
+    int fits = !d->exact && !c->backward_data && c->groups == 1 && !c->source_plain &&
+               c->in_channels >= WINOGRAD_MIN_CHANNELS && c->out_channels >= WINOGRAD_MIN_CHANNELS;
     for (int k = 0; k < 2; k++)
         fits &= c->kernel[k] == 3 && c->stride[k] == 1 && c->dilation[k] == 1 && c->out[k] >= WINOGRAD_MIN_SIDE;
     return fits;
@@ -196,7 +196,7 @@ static sal_status convolve(const sal_device *d, const conv_plan *p, float *to, c
 static void describe(sal_needs *needs, const conv_plan *p)
 {
     if (p->winograd) {
-        needs->algorithm = "winograd";
+        needs->algorithm = winograd_name(p->winograd);
         needs->weight_bytes = p->winograd_weights;
         needs->scratch_bytes = p->winograd_scratch;
         return;

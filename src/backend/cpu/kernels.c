@@ -100,7 +100,8 @@ static void mask_backward(float *dx, const float *dy, const uint8_t *mask, const
 #elif defined(__AVX2__)
     const __m256 s = _mm256_set1_ps(slope), one = _mm256_set1_ps(1.0f);
     const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    for (; i < n; i += 8) {
+    const int is_exact = slope == 0.0f || !addend; /* else the loop below rounds otherwise */
+    for (; is_exact && i < n; i += 8) {
         const __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(mask[i / 8]), bit), bit);
         __m256 v = _mm256_mul_ps(_mm256_loadu_ps(dy + i), _mm256_blendv_ps(s, one, _mm256_castsi256_ps(set)));
         if (addend)

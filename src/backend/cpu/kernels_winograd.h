@@ -111,6 +111,16 @@ WINOGRAD_INLINE void winograd_in(float *to, const float *x, const cpu_winograd *
     }
 }
 
+/* a b + c, rounded once: every row of products must be rounded alike. */
+WINOGRAD_INLINE lanes winograd_fma(float a, lanes b, lanes c)
+{
+#if defined(__AVX512F__)
+    return (lanes)_mm512_fmadd_ps(_mm512_set1_ps(a), (__m512)b, (__m512)c);
+#else
+    return (lanes)_mm256_fmadd_ps(_mm256_set1_ps(a), (__m256)b, (__m256)c);
+#endif
+}
+
 /* sums (WINOGRAD_ROWS, 2 BLOCK) of as many tiles, at one position. */
 static inline void winograd_products(float *sums, const float *v, const float *u, int64_t channels, int64_t row)
 {
@@ -122,8 +132,8 @@ static inline void winograd_products(float *sums, const float *v, const float *u
         const lanes first = lanes_load(u), second = lanes_load(u + BLOCK);
 #pragma GCC unroll 12
         for (int r = 0; r < WINOGRAD_ROWS; r++) {
-            sum[r][0] += v[r * row + k] * first;
-            sum[r][1] += v[r * row + k] * second;
+            sum[r][0] = winograd_fma(v[r * row + k], first, sum[r][0]);
+            sum[r][1] = winograd_fma(v[r * row + k], second, sum[r][1]);
         }
     }
 #pragma GCC unroll 12

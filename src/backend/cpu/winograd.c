@@ -6,7 +6,7 @@
 struct winograd_plan {
     cpu_winograd shape;
     int64_t batch;
-    float *weights;    /* (panels, 16, input channels, two blocks of outputs), transformed */
+    float *weights;    /* (panels, (side + 2)^2, input channels, two blocks of outputs), transformed */
     const float *bias; /* borrowed; or NULL */
 };
 
@@ -33,11 +33,14 @@ int winograd_fits(const sal_device *d, const dnn_conv_shape *c)
     return fits;
 }
 
-/* Large tiles save more products, small ones digits and the memory of the weights; on small maps large tiles would
- * reach beyond the edge. */
+/* Large tiles save more products, small ones digits and the memory of the weights. On small maps large tiles would
+ * reach beyond the edge; and where outputs are made of padding but for a few taps, what large tiles lose shows. */
 static int choose_side(const dnn_conv_shape *c)
 {
-    return c->out[0] >= LARGE_TILES && c->out[1] >= LARGE_TILES ? 4 : 2;
+    int large = 1;
+    for (int k = 0; k < 2; k++)
+        large &= c->out[k] >= LARGE_TILES && c->pad_begin[k] <= 1 && c->pad_end[k] <= 1;
+    return large ? 4 : 2;
 }
 
 /* ---- Weights ------------------------------------------------------------ */
@@ -86,6 +89,11 @@ static size_t weight_count(const winograd_plan *p, int64_t block)
     return (size_t)((c->out_blocks + 1) / 2 * positions * c->in_blocks * block * 2 * block);
 }
 
+const char *winograd_name(const winograd_plan *p)
+{
+    return p->shape.side == 4 ? "winograd 4x4" : "winograd 2x2";
+}
+
 sal_status winograd_create(winograd_plan **out, size_t *weight_bytes, size_t *scratch_bytes, const sal_device *d,
                            const dnn_conv_shape *c, const float *weights, const float *bias, const sal_value *to,
                            const sal_value *from)
@@ -102,7 +110,7 @@ sal_status winograd_create(winograd_plan **out, size_t *weight_bytes, size_t *sc
                               .out = {c->out[0], c->out[1]},
                               .pad = {c->pad_begin[0], c->pad_begin[1]},
                               .side = choose_side(c),
-                              .most_tiles = choose_side(c) == 2 ? 72 : 24, /* the second cache holds them */
+                              .most_tiles = choose_side(c) == 2 ? 72 : 24, /* in the caches */
                               .in_stride = (int64_t)cpu_stride(from),
                               .out_stride = (int64_t)cpu_stride(to),
                               .clips = clips(&c->activation),

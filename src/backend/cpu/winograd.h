@@ -17,6 +17,8 @@ sal_status winograd_create(winograd_plan **out, size_t *weight_bytes, size_t *sc
                            const dnn_conv_shape *shape, const float *weights, const float *bias, const sal_value *to,
                            const sal_value *from);
 void winograd_destroy(winograd_plan *plan);
+/* Borrowed, static. */
+const char *winograd_name(const winograd_plan *plan);
 
 /* to = activation(convolution + addend); addend may be `to`, or NULL. */
 void winograd_run(const sal_device *device, const winograd_plan *plan, float *to, const float *from,
