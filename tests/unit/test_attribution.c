@@ -289,15 +289,16 @@ Test(attribution, a_path_goes_from_the_baseline_to_the_input)
     const sal_method_options options = {
         .name = "integrated-gradients", .steps = 3, .quadrature = SAL_QUADRATURE_TRAPEZOID};
     open_another(&options);
-    expect_passes("clear array 2\ncopy array to pictures 2 of 3\n" FORWARD "download scores 2\n" INPUTS,
-                  "clear array 2\nbetween zeros and x 2 at 0.000\n" PASS "accumulate kind 0 2 by 0.250\n"
-                  "between zeros and x 2 at 0.500\n" PASS "accumulate kind 0 2 by 0.500\n"
-                  "between zeros and x 2 at 1.000\n" PASS "accumulate kind 0 2 by 0.250\n"
-                  "multiply by x 2\ndownload array 2\n",
-                  &job);
+    static const char path[] = "clear array 2\nbetween zeros and x 2 at 0.000\n" PASS "accumulate kind 0 2 by 0.250\n"
+                               "between zeros and x 2 at 0.500\n" PASS "accumulate kind 0 2 by 0.500\n"
+                               "between zeros and x 2 at 1.000\n" PASS "accumulate kind 0 2 by 0.250\n"
+                               "multiply by x 2\ndownload array 2\n";
+    expect_passes("clear array 1\ncopy array to pictures 1 of 3\n" FORWARD "download scores 1\n" INPUTS, path, &job);
     /* The fake device's numbers: attributions from 3000 on, scores at the baseline from 1000 and at x from 2000. */
     const double sum = ELEMENTS * 3000.0 + ELEMENTS * (ELEMENTS - 1) / 2.0;
     cr_expect_float_eq(gaps[0], sum - 1000.0, 1e-6, "%g", gaps[0]);
+    cr_expect_eq(a.base_scores[2 * a.kind.outputs], a.base_scores[0], "zeros have one score");
+    expect_passes(INPUTS, path, &job); /* which is known now */
     sal_method_options with = options;
     with.baseline = SAL_BASELINE_BLACK;
     with.steps = 2;
