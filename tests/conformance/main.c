@@ -72,7 +72,7 @@ static int take(options *o, const char *name, const char *value, int *used)
     else if (strcmp(name, "--exact") == 0)
         o->device.exact = 1;
     else if (strcmp(name, "--many-passes") == 0)
-        o->device.many_passes = 1;
+        o->device.many_passes = o->suite.many_passes = 1;
     else if (strcmp(name, "--until-failure") == 0)
         o->suite.until_failure = 1;
     else if (strcmp(name, "--bench") == 0)
@@ -121,7 +121,8 @@ static void run_all(suite *s)
     suite_methods(s);
     suite_maps(s);
     suite_convolutions(s);
-    suite_winograd(s);
+    if (s->many_passes)
+        suite_winograd(s);
     suite_first_layers(s);
     suite_elementwise(s);
     suite_pools(s);
