@@ -19,13 +19,13 @@ void keras_snake_case(char *out, size_t size, const char *name)
 {
     char first[256];
     size_t n = 0, used = 0;
-    for (size_t i = 0; name[i] && n + 2 < sizeof first;) {
+    for (size_t i = 0; name[i] && n + 3 < sizeof first;) {
         first[n++] = name[i++];
         if (!is_upper(name[i]) || !(is_lower(name[i + 1]) || isdigit((unsigned char)name[i + 1])))
             continue;
         first[n++] = '_';
         first[n++] = name[i++];
-        while ((is_lower(name[i]) || isdigit((unsigned char)name[i])) && n + 2 < sizeof first)
+        while ((is_lower(name[i]) || isdigit((unsigned char)name[i])) && n + 1 < sizeof first)
             first[n++] = name[i++];
     }
     first[n] = '\0';
