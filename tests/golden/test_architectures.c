@@ -19,12 +19,10 @@ static const double exact_factor = 4;
 static const double exact_floor = 1e-5;
 static const double default_tolerance = 1e-4;
 /* Networks with kinks. A unit within float32's rounding of its kink falls to either side, as the processor's order of
- * additions has it, and moves the gradient of that picture. Of one network that is known: in one of its two pictures,
- * with AVX2. (PyTorch's own float32 does so with one of its seeds in four.) The second limits are that picture's. */
-static const char turning[] = "googlenet";
-static const double kinked_tolerance[] = {1e-2, 1e-1}; /* of every other picture, of that one */
-static const double cosine_tolerance[] = {1e-4, 1e-2};
-static const double level_tolerance[] = {2, 25};
+ * additions has it, and moves the gradient of that picture; the pictures are those where that hardly matters. */
+static const double kinked_tolerance = 1e-2;
+static const double cosine_tolerance = 1e-4;
+static const double level_tolerance = 2;
 
 typedef struct distance {
     double l2;     /* of the gradients */
@@ -33,8 +31,8 @@ typedef struct distance {
 } distance;
 
 typedef struct outcome {
-    double score;         /* relative to the largest score */
-    distance best, worst; /* of the pictures */
+    double score;   /* relative to the largest score */
+    distance worst; /* of the pictures */
 } outcome;
 
 #define must(call)                                                                                                     \
@@ -74,8 +72,6 @@ static void compare(outcome *out, const reference *r, const float *gradients, co
                             compare_maps(r, got, want)};
         out->worst = (distance){worse(out->worst.l2, d.l2), worse(out->worst.cosine, d.cosine),
                                 worse(out->worst.levels, d.levels)};
-        if (i == 0 || d.l2 < out->best.l2)
-            out->best = d;
     }
 }
 
@@ -210,16 +206,12 @@ ParameterizedTest(architecture *a, architectures, agree_with_double_precision)
     const outcome *both[] = {&kinked_exact, &kinked};
     for (int i = 0; i < 2; i++) {
         const char *how = i ? "default" : "direct";
-        const int turns = strcmp(a->name, turning) == 0;
-        const distance *of[] = {turns ? &both[i]->best : &both[i]->worst, &both[i]->worst};
-        for (int k = 0; k < 2; k++) {
-            cr_expect(within(of[k]->cosine, cosine_tolerance[k]), "%s (%s): the cosine to the gradients is 1 - %g",
-                      a->name, how, of[k]->cosine);
-            cr_expect(within(of[k]->l2, kinked_tolerance[k]), "%s (%s): gradients are off by %g", a->name, how,
-                      of[k]->l2);
-            cr_expect(within(of[k]->levels, level_tolerance[k]), "%s (%s): a map's pixel is off by %g levels", a->name,
-                      how, of[k]->levels);
-        }
+        const distance *worst = &both[i]->worst;
+        cr_expect(within(worst->cosine, cosine_tolerance), "%s (%s): the cosine to the gradients is 1 - %g", a->name,
+                  how, worst->cosine);
+        cr_expect(within(worst->l2, kinked_tolerance), "%s (%s): gradients are off by %g", a->name, how, worst->l2);
+        cr_expect(within(worst->levels, level_tolerance), "%s (%s): a map's pixel is off by %g levels", a->name, how,
+                  worst->levels);
     }
 }
 
