@@ -223,10 +223,10 @@ class Methods(Compared):
 
     def test_gates_and_several_targets(self):
         model = self.write("small.onnx", models.small_classifier(32))
-        for method in ("smoothgrad", "integrated-gradients", "grad-cam"):
+        for method, options in METHODS.items():
             for target in ("top:3", "margin"):
                 self.check(
-                    "--method", method, *METHODS[method], "--target", target, "--preset", "unit", "--batch", "2",
+                    "--method", method, *options, "--target", target, "--preset", "unit", "--batch", "2",
                     "--save-gradient", model=model,
                 )  # fmt: skip
 
