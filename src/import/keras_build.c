@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 sal_status keras_alloc(void *out, keras_importer *k, size_t count, size_t size)
 {
@@ -426,13 +427,22 @@ sal_status keras_pair(int64_t out[2], keras_importer *k, const char *name, int64
     return SAL_OK;
 }
 
+/* Notes an order of axes that is neither. */
+static int is_first(keras_importer *k, const char *name, int first, int last)
+{
+    if (!first && !last && !k->odd_setting)
+        k->odd_setting = name;
+    return first;
+}
+
 int keras_channels_first(keras_importer *k)
 {
     const char *format = keras_text(k, "data_format", NULL), *ordering = keras_text(k, "dim_ordering", NULL);
-    if (format)
-        return strcmp(format, "channels_first") == 0;
+    if (format) /* in capitals or not, as Keras takes it */
+        return is_first(k, "data_format", strcasecmp(format, "channels_first") == 0,
+                        strcasecmp(format, "channels_last") == 0);
     if (ordering)
-        return strcmp(ordering, "th") == 0;
+        return is_first(k, "dim_ordering", strcmp(ordering, "th") == 0, strcmp(ordering, "tf") == 0);
     return k->version == 1 && k->channels_first; /* some layers of Keras 1 do not say it */
 }
 

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MOST_DEPTH = 256 }; /* of values within values, in the configuration */
 
@@ -106,7 +107,7 @@ int keras_says_channels_first(json_t *value, int depth)
     json_object_foreach(value, key, inner)
     {
         const char *text = json_string_value(inner);
-        if (text ? (strcmp(key, "data_format") == 0 && strcmp(text, "channels_first") == 0) ||
+        if (text ? (strcmp(key, "data_format") == 0 && strcasecmp(text, "channels_first") == 0) ||
                        (strcmp(key, "dim_ordering") == 0 && strcmp(text, "th") == 0)
                  : keras_says_channels_first(inner, depth + 1))
             return 1;

@@ -78,6 +78,26 @@ typedef struct convolution {
     int bias_position; /* -1: none */
 } convolution;
 
+/* What the configuration says of the kernel, if it does, is what the kernel is. rows: of its axes, the first with
+ * pixels. */
+static sal_status check_kernel(keras_importer *k, const convolution *c, const sal_shape *shape, int rows)
+{
+    sal_status st = SAL_OK;
+    const int64_t outputs = shape->dim[rows == 0 ? 3 : 0], filters = keras_integer(k, "filters", outputs);
+    int64_t size[2] = {shape->dim[rows], shape->dim[rows + 1]};
+    if (json_object_get(k->layer->config, "kernel_size"))
+        TRY(keras_pair(size, k, "kernel_size", 1));
+    if (size[0] != shape->dim[rows] || size[1] != shape->dim[rows + 1])
+        return keras_fail(k, SAL_ERROR_FORMAT, "its kernel_size is %lld x %lld, but its kernel has %lld x %lld",
+                          (long long)size[0], (long long)size[1], (long long)shape->dim[rows],
+                          (long long)shape->dim[rows + 1]);
+    if (!c->depthwise && filters != outputs)
+        return keras_fail(k, SAL_ERROR_FORMAT, "it has %lld filters, but its kernel is of %lld", (long long)filters,
+                          (long long)outputs);
+done:
+    return st;
+}
+
 /* x has channels first, and so has *x after it; sides: its height and width. */
 static sal_status convolve(const char **x, int64_t sides[2], keras_importer *k, const convolution *c)
 {
@@ -102,6 +122,7 @@ static sal_status convolve(const char **x, int64_t sides[2], keras_importer *k, 
         return SAL_OK;
     TRY(keras_pair(dilation, k, json_object_get(k->layer->config, "atrous_rate") ? "atrous_rate" : "dilation_rate", 1));
     const int rows = strcmp(keras_text(k, "dim_ordering", "tf"), "th") == 0 ? 2 : 0;
+    TRY(check_kernel(k, c, &shape, rows));
     for (int i = 0; i < 2; i++) {
         reach[i] = (shape.dim[rows + i] - 1) * dilation[i];
         begin[i] = (reach[i] + 1) / 2;
@@ -212,6 +233,10 @@ static sal_status dense(keras_importer *k, keras_tensor *out, const keras_tensor
     TRY(keras_weight(&weights[0], &shape, k, "kernel", 0));
     if (shape.rank != 2)
         return keras_fail(k, SAL_ERROR_FORMAT, "its kernel has %d axes, not 2", shape.rank);
+    const int64_t units = keras_integer(k, "units", shape.dim[1]);
+    if (units != shape.dim[1])
+        return keras_fail(k, SAL_ERROR_FORMAT, "it has %lld units, but its kernel is of %lld", (long long)units,
+                          (long long)shape.dim[1]);
     if (has_bias(k))
         TRY(keras_weight(&weights[1], NULL, k, "bias", 1));
     if (in[0].rank == 4) {

@@ -96,12 +96,13 @@ static int is_of_sequences(const char *class_name)
     return 0;
 }
 
-/* A layer of a model. used: how many of each class there were before. */
+/* A layer of a model. used: how many of each class there were before, and true for each name. */
 static sal_status describe_layer(keras_layer *out, keras_importer *k, const keras_layer *model, json_t *described,
                                  json_t *used)
 {
     sal_status st = SAL_OK;
     char snake[256];
+    char *name;
     /* A model that is called often, in one that is called often: a short file can ask for any number. */
     if (k->layers++ >= k->max_nodes)
         return sal_fail(SAL_ERROR_LIMIT, "more than %llu layers", (unsigned long long)k->max_nodes);
@@ -116,6 +117,10 @@ static sal_status describe_layer(keras_layer *out, keras_importer *k, const kera
     if (strlen(model->full_name) + strlen(out->name) > KERAS_MOST_NAME)
         return sal_fail(SAL_ERROR_LIMIT, "layer %.60s...: its name has more than %d characters", out->name,
                         KERAS_MOST_NAME);
+    TRY(keras_format(&name, k, "name of %s", out->name)); /* no class of Keras has a blank in its name */
+    if (json_object_get(used, name))
+        return sal_fail(SAL_ERROR_FORMAT, "two layers of a model have the name %.200s", out->name);
+    TRY(keras_put(used, name, json_true()));
     out->foreign = keras_is_foreign(described, out->class_name);
     const char *package = strrchr(out->class_name, '>');
     if (package)

@@ -238,12 +238,16 @@ done:
 sal_status keras_borders(int64_t out[4], keras_importer *k, const char *name)
 {
     json_t *value = json_object_get(k->layer->config, name);
-    if (json_is_array(value) && json_array_size(value) == 2 && json_is_array(json_array_get(value, 0))) {
-        for (size_t i = 0; i < 4; i++)
-            out[i] = (int64_t)json_integer_value(json_array_get(json_array_get(value, i / 2), i % 2));
-    } else if (json_is_array(value) && json_array_size(value) == 4) { /* Keras 1 */
-        for (size_t i = 0; i < 4; i++)
-            out[i] = (int64_t)json_integer_value(json_array_get(value, i));
+    const size_t size = json_array_size(value);
+    const int pairs = size == 2 && json_is_array(json_array_get(value, 0));
+    if (pairs || size == 4) { /* 4: Keras 1 */
+        for (size_t i = 0; i < 4; i++) {
+            const json_t *pair = json_array_get(value, i / 2);
+            const json_t *border = pairs ? json_array_get(pair, i % 2) : json_array_get(value, i);
+            if (!json_is_integer(border) || (pairs && json_array_size(pair) != 2))
+                return keras_fail(k, SAL_ERROR_FORMAT, "its %s is neither a number nor pairs of numbers", name);
+            out[i] = (int64_t)json_integer_value(border);
+        }
     } else {
         int64_t pair[2];
         sal_status st = keras_pair(pair, k, name, 1);

@@ -118,30 +118,37 @@ static int has_column(const export *e, const char *name)
     return 0;
 }
 
-/* A column of the manifest that is called as one of ours is told apart. */
-static void print_column_name(const export *e, const char *name)
+/* A column of the manifest that is called as one of ours is told apart: "manifest_" goes before it, as often as it
+ * takes, which is at most once for each other column and once more. */
+static sal_status print_column_name(const export *e, const char *name)
 {
-    char own[1024];
-    snprintf(own, sizeof own, "%s", name);
-    while (is_own_name(own, e->predictions_kept) || (strcmp(own, name) != 0 && has_column(e, own))) {
-        char longer[1024];
-        if (snprintf(longer, sizeof longer, "manifest_%s", own) >= (int)sizeof longer)
-            break;
-        memcpy(own, longer, sizeof own);
+    static const char prefix[] = "manifest_";
+    const size_t length = strlen(prefix), most = (size_t)sqlite3_column_count(e->manifest) * length;
+    const size_t size = most + strlen(name) + 1;
+    char *room = malloc(size);
+    if (!room)
+        return sal_fail_memory(size, "an export");
+    char *own = strcpy(room + most, name);
+    while (own > room && (is_own_name(own, e->predictions_kept) || (own != room + most && has_column(e, own)))) {
+        own -= length;
+        memcpy(own, prefix, length);
     }
     sal_csv_print(e->to, own);
+    free(room);
+    return SAL_OK;
 }
 
 /* The path first, then the manifest's other columns. */
-static void print_header(export *e)
+static sal_status print_header(export *e)
 {
+    sal_status st = SAL_OK;
     FILE *to = e->to;
     fputs("path", to);
     for (int k = 1; k < sqlite3_column_count(e->manifest); k++) {
         if (k == e->path_column)
             continue;
         fputc(',', to);
-        print_column_name(e, sqlite3_column_name(e->manifest, k));
+        TRY(print_column_name(e, sqlite3_column_name(e->manifest, k)));
     }
     for (size_t k = 0; k < sizeof picture_names / sizeof *picture_names; k++)
         fprintf(to, ",%s", picture_names[k]);
@@ -152,6 +159,8 @@ static void print_header(export *e)
     for (int k = 0; e->timings && k < 3; k++)
         fprintf(to, ",%s", timing_names[k]);
     fputc('\n', to);
+done:
+    return st;
 }
 
 static void print_picture(export *e)
@@ -230,16 +239,21 @@ static void put_value(sal_json *j, const char *key, sqlite3_stmt *s, int column)
 }
 
 /* JSON has no bytes that are not UTF-8: they are in the hexadecimal form beside it. */
-static void put_path(sal_json *j, sqlite3_stmt *s, int column)
+static sal_status put_path(sal_json *j, sqlite3_stmt *s, int column)
 {
     const char *path = sal_sql_text(s, column);
     sal_json_text(j, "path", path);
     if (!path || sal_json_is_utf8(path))
-        return;
-    char hex[2 * 4096 + 1] = "";
-    for (size_t i = 0; path[i] && 2 * i + 2 < sizeof hex; i++)
+        return SAL_OK;
+    const size_t length = strlen(path);
+    char *hex = malloc(2 * length + 1);
+    if (!hex)
+        return sal_fail_memory(2 * length + 1, "an export");
+    for (size_t i = 0; i < length; i++)
         snprintf(hex + 2 * i, 3, "%02x", (unsigned)(unsigned char)path[i]);
     sal_json_text(j, "path_hex", hex);
+    free(hex);
+    return SAL_OK;
 }
 
 static sal_status print_json(export *e, int64_t id)
@@ -248,7 +262,7 @@ static sal_status print_json(export *e, int64_t id)
     int64_t predictions = 0, maps = 0;
     sal_json j = {.stream = e->to};
     sal_json_begin(&j, NULL, '{');
-    put_path(&j, e->pictures, PATH);
+    TRY(put_path(&j, e->pictures, PATH));
     sal_json_begin(&j, "manifest", '{');
     for (int k = 1; k < sqlite3_column_count(e->manifest); k++)
         if (k != e->path_column)
@@ -309,7 +323,7 @@ sal_status sal_export_print(FILE *to, sal_sql *sql, const sal_run_names *names, 
     TRY(sal_plain_locale_enter(&plain));
     TRY(open_all(&e, o));
     if (o->format == SAL_EXPORT_CSV)
-        print_header(&e);
+        TRY(print_header(&e));
     for (;;) {
         TRY(sal_sql_step(&row, sql, e.pictures));
         if (!row || ferror(to))

@@ -198,6 +198,40 @@ class KerasFiles(Case):
                 with self.subTest(case=case):
                     self.inspect("a.keras", self.configured(change, case))
 
+    def test_settings_that_cannot_be(self):
+        """What Keras would not take: not that which is left when it is passed over."""
+
+        def set_in(number, name, value):
+            def change(config):
+                config["layers"][number]["config"][name] = value
+
+            return change
+
+        for number, name, value, text in (
+            (1, "data_format", "channels", "(Conv2D): its data_format is of a kind that salmap does not know"),
+            (2, "data_format", "last", "(MaxPooling2D): its data_format is of a kind that salmap does not know"),
+            (1, "kernel_size", [5, 3], "(Conv2D): its kernel_size is 5 x 3, but its kernel has 3 x 3"),
+            (1, "filters", 7, "(Conv2D): it has 7 filters, but its kernel is of 6"),
+            (7, "units", 9, "(Dense): it has 9 units, but its kernel is of 6"),
+            (5, "name", "conv2d", "two layers of a model have the name conv2d"),
+        ):
+            with self.subTest(name=name, value=value):
+                data = self.configured(set_in(number, name, value), "stack_valid")
+                self.inspect("set.keras", data, text, codes=(1,))
+        self.inspect("set.keras", self.configured(set_in(1, "data_format", "Channels_Last"), "stack_valid"), codes=(0,))
+
+        def crop(value):
+            def change(config):
+                layer = next(x for x in config["layers"] if x["class_name"] == "Cropping2D")
+                layer["config"]["cropping"] = value
+
+            return change
+
+        self.inspect("crop.keras", self.configured(crop([[1, 2], [1, 0]]), "cropping"), codes=(0,))
+        for value in ([["1", "2"], ["1", "0"]], [[1.0, 2.0], [1, 0]], [[1, 2], [1]], [[1, 2, 3], [1, 0]], [1, 2, 1, None], [1, 2, 3]):
+            with self.subTest(cropping=value):
+                self.inspect("crop.keras", self.configured(crop(value), "cropping"), "its cropping is neither a number nor", codes=(1,))
+
     def test_python_code_and_unknown_classes(self):
         for name, text in (
             ("Lambda", "layer conv2d (Lambda): it is Python code, which the file does not hold in a form to run; in Python"),
