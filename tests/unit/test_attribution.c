@@ -25,6 +25,7 @@ static void open_method(const sal_method_options *options)
     cr_assert_eq(sal_method_check(row, options), SAL_OK, "%s", sal_last_error());
     cr_assert_eq(sal_method_passes(&passes, row, options, &graph), SAL_OK, "%s", sal_last_error());
     program = net_open(&graph, &passes);
+    memset(&a, 0xff, sizeof a);
     cr_assert_eq(sal_attribution_init(&a, program, row, options, SAL_OP_SOFTMAX), SAL_OK);
     for (int i = 0; i < BATCH * OUTPUTS; i++)
         a.scores[i] = (float)((i * 5 + 3) % 11) / 4.0f;
@@ -153,6 +154,35 @@ Test(attribution, seeds_are_each_picture_s_own)
     cr_expect_str_eq(sal_last_error(), "picture 2: score 1 is NaN");
 }
 
+/* By hand; none of the outputs is left out. */
+Test(attribution, every_score_counts)
+{
+    enum { N = 4 };
+    static const sal_scores_kind softmax = {.outputs = N, .detached = SAL_OP_SOFTMAX};
+    static const sal_scores_kind sigmoid = {.outputs = N, .detached = SAL_OP_ACTIVATION};
+    const sal_target margin = {.kind = SAL_TARGET_MARGIN, .score = SAL_SCORE_PROBABILITY};
+    const float scores[N] = {0.005f, -1.0f, 2.0f, 1.0f};
+    float seed[N], probabilities[N];
+    double e[N], sum = 0.0;
+    sal_choice choice;
+    for (int i = 0; i < N; i++)
+        sum += e[i] = exp((double)scores[i]);
+    cr_assert_eq(sal_target_seed(seed, &choice, &margin, &softmax, scores, 0), SAL_OK);
+    cr_expect_eq(choice.index, 2);
+    for (int i = 0; i < 2; i++) /* neither the best nor the second */
+        cr_expect_float_eq(seed[i], -(e[2] - e[3]) / sum * e[i] / sum, 1e-7, "%d: %g", i, (double)seed[i]);
+    cr_assert_eq(sal_target_probabilities(probabilities, scores, &sigmoid), SAL_OK);
+    for (int i = 0; i < N; i++)
+        cr_expect_float_eq(probabilities[i], e[i] / (1.0 + e[i]), 1e-6, "%d: %g", i, (double)probabilities[i]);
+    for (int i = 0; i < N; i++) {
+        const sal_target other = {.kind = SAL_TARGET_INDEX, .index = (i + 1) % N};
+        float wrong[N];
+        memcpy(wrong, scores, sizeof wrong);
+        wrong[i] = NAN;
+        cr_expect_eq(sal_target_seed(seed, &choice, &other, &softmax, wrong, 0), SAL_ERROR_NUMERIC, "%d", i);
+    }
+}
+
 #define FORWARD "run conv\nrun reshape\nrun dense\n"
 #define STEPS "run back dense\nrun back reshape\nrun back conv\n"
 
@@ -224,6 +254,7 @@ Test(attribution, input_times_gradient_keeps_the_input)
     expect_passes(INPUTS, "upload seeds 2 of 3, from 0\n" STEPS "copy gradients to array 2 of 2\nmultiply by x 2\n",
                   &job);
     cr_expect_eq(a.result, program->arrays[1]);
+    cr_expect_eq(program->array_count, 2);
 }
 
 Test(attribution, noisy_gradients_are_averaged_sample_by_sample)
@@ -245,9 +276,11 @@ Test(attribution, noisy_gradients_are_averaged_sample_by_sample)
                   "perturb 2, sample 1, deviation 0.6\n" PASS "accumulate kind 2 2 by 0.500\n"
                   "clear array 2\naccumulate kind 0 2 by 0.500\n",
                   &job);
+    cr_expect_eq(a.result, program->arrays[2]);
     open_another(&(sal_method_options){.name = "smoothgrad-squared", .samples = 1});
     expect_passes(INPUTS, "clear array 2\nperturb 2, sample 0, deviation 0.6\n" PASS "accumulate kind 1 2 by 1.000\n",
                   &job);
+    cr_expect_eq(a.result, program->arrays[2]);
 }
 
 Test(attribution, noise_is_the_picture_s_and_the_seed_s)
@@ -274,7 +307,16 @@ Test(attribution, where_seeds_depend_on_scores_they_are_made_anew_at_each_pass)
     open_another(&(sal_method_options){.name = "smoothgrad", .samples = 1, .noise_set = 1});
     fake.log[0] = '\0';
     cr_assert_eq(sal_attribution_begin(&a, &job), SAL_OK);
+    for (int i = 0; i < 2 * OUTPUTS; i++) /* which are chosen by these: 1 and 1 */
+        a.scores[i] = (float)((i * 5 + 3) % 11) / 4.0f;
     cr_assert_eq(sal_attribution_run(&a, &job, 0), SAL_OK, "%s", sal_last_error());
+    for (int n = 0; n < 2; n++) {
+        float expected[OUTPUTS];
+        sal_choice choice = {.index = 1};
+        cr_assert_eq(sal_target_seed_again(expected, &choice, &targets[n], &a.kind, a.pass_scores + n * OUTPUTS, n),
+                     SAL_OK);
+        cr_expect_eq(memcmp(expected, a.seeds + n * OUTPUTS, sizeof expected), 0, "picture %d", n);
+    }
     cr_expect(strstr(fake.log, "perturb 2, sample 0, deviation 0\ncopy array to pictures 2 of 3\n" FORWARD
                                "download scores 2\nupload seeds"),
               "%s", fake.log);
@@ -297,6 +339,7 @@ Test(attribution, a_path_goes_from_the_baseline_to_the_input)
     /* The fake device's numbers: attributions from 3000 on, scores at the baseline from 1000 and at x from 2000. */
     const double sum = ELEMENTS * 3000.0 + ELEMENTS * (ELEMENTS - 1) / 2.0;
     cr_expect_float_eq(gaps[0], sum - 1000.0, 1e-6, "%g", gaps[0]);
+    cr_expect_float_eq(gaps[1], sum + ELEMENTS * ELEMENTS - (2007.0 - 1003.0), 1e-6, "%g", gaps[1]);
     cr_expect_eq(a.base_scores[2 * a.kind.outputs], a.base_scores[0], "zeros have one score");
     expect_passes(INPUTS, path, &job); /* which is known now */
     sal_method_options with = options;
@@ -310,6 +353,11 @@ Test(attribution, a_path_goes_from_the_baseline_to_the_input)
                   "between baseline and x 2 at 1.000\n" PASS "accumulate kind 0 2 by 0.500\n"
                   "multiply by x - baseline 2\ndownload array 2\n",
                   &job);
+    /* The scores of each picture's own baseline, which were downloaded before those of x. */
+    const double last = 1000.0 * fake.downloads;
+    cr_expect_float_eq(gaps[1], sum - 3000.0 * ELEMENTS + ELEMENTS * ELEMENTS + ELEMENTS * last - 1000.0, 1e-6, "%g",
+                       gaps[1]);
+    cr_expect_eq(a.result, program->arrays[2]);
 }
 
 Test(attribution, a_layer_s_map_ends_the_backward_pass_there)
@@ -431,14 +479,25 @@ Test(attribution, the_default_layer_was_learned)
     sal_graph_clear(&g);
 }
 
+Test(attribution, what_is_not_said_has_defaults)
+{
+    open_another(&(sal_method_options){.name = "integrated-gradients"});
+    cr_expect_eq(a.options.steps, 50);
+    open_another(&(sal_method_options){.name = "smoothgrad"});
+    cr_expect(a.options.samples == 25 && a.options.noise == 0.15);
+}
+
 Test(attribution, noise_that_is_given_counts)
 {
     const sal_gradient_job job = {.inputs = inputs, .count = 1, .targets = two_targets};
     for (int i = 0; i < ELEMENTS; i++)
         inputs[i] = (float)(i % 3);
     open_another(&(sal_method_options){.name = "smoothgrad", .noise = 0.25});
+    inputs[ELEMENTS] = 100.0f; /* of another picture */
     cr_assert_eq(sal_attribution_begin(&a, &job), SAL_OK);
     cr_expect_eq(a.noises[0].deviation, 0.5f);
+    cr_expect_eq(a.noises[0].picture, 0x5369bc849feefc02,
+                 "the first eight bytes of the SHA-256, as Python's hashlib has it");
     refuse((sal_method_options){.noise = 0.25}, "noise: is no option of method gradient");
     refuse((sal_method_options){.name = "integrated-gradients", .steps = 4097}, "gauss-legendre takes 4096 at most");
 }
