@@ -84,8 +84,9 @@ static sal_status check_kernel(keras_importer *k, const convolution *c, const sa
 {
     sal_status st = SAL_OK;
     const int64_t outputs = shape->dim[rows == 0 ? 3 : 0], filters = keras_integer(k, "filters", outputs);
+    const json_t *said = json_object_get(k->layer->config, "kernel_size");
     int64_t size[2] = {shape->dim[rows], shape->dim[rows + 1]};
-    if (json_object_get(k->layer->config, "kernel_size"))
+    if (said && !json_is_null(said))
         TRY(keras_pair(size, k, "kernel_size", 1));
     if (size[0] != shape->dim[rows] || size[1] != shape->dim[rows + 1])
         return keras_fail(k, SAL_ERROR_FORMAT, "its kernel_size is %lld x %lld, but its kernel has %lld x %lld",

@@ -218,7 +218,8 @@ class KerasFiles(Case):
             with self.subTest(name=name, value=value):
                 data = self.configured(set_in(number, name, value), "stack_valid")
                 self.inspect("set.keras", data, text, codes=(1,))
-        self.inspect("set.keras", self.configured(set_in(1, "data_format", "Channels_Last"), "stack_valid"), codes=(0,))
+        for name, value in (("data_format", "Channels_Last"), ("kernel_size", None), ("kernel_size", 3), ("filters", None)):
+            self.inspect("set.keras", self.configured(set_in(1, name, value), "stack_valid"), codes=(0,))
 
         def crop(value):
             def change(config):
