@@ -124,11 +124,12 @@ static sal_status print_column_name(const export *e, const char *name)
 {
     static const char prefix[] = "manifest_";
     const size_t length = strlen(prefix), most = (size_t)sqlite3_column_count(e->manifest) * length;
-    const size_t size = most + strlen(name) + 1;
-    char *room = malloc(size);
+    const size_t name_size = strlen(name) + 1;
+    char *room = malloc(most + name_size);
     if (!room)
-        return sal_fail_memory(size, "an export");
-    char *own = strcpy(room + most, name);
+        return sal_fail_memory(most + name_size, "an export");
+    char *own = room + most;
+    memcpy(own, name, name_size);
     while (own > room && (is_own_name(own, e->predictions_kept) || (own != room + most && has_column(e, own)))) {
         own -= length;
         memcpy(own, prefix, length);
