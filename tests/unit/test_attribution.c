@@ -301,25 +301,30 @@ Test(attribution, noise_is_the_picture_s_and_the_seed_s)
 
 Test(attribution, where_seeds_depend_on_scores_they_are_made_anew_at_each_pass)
 {
-    const sal_target targets[2] = {{.score = SAL_SCORE_PROBABILITY}, {.score = SAL_SCORE_PROBABILITY}};
-    const sal_gradient_job job = {.inputs = inputs, .count = 2, .targets = targets};
+    static const sal_score scores[3][2] = {{SAL_SCORE_PROBABILITY, SAL_SCORE_PROBABILITY},
+                                           {SAL_SCORE_PROBABILITY, SAL_SCORE_LOGIT},
+                                           {SAL_SCORE_LOGIT, SAL_SCORE_PROBABILITY}};
     inputs[0] = 9.0f;
-    open_another(&(sal_method_options){.name = "smoothgrad", .samples = 1, .noise_set = 1});
-    fake.log[0] = '\0';
-    cr_assert_eq(sal_attribution_begin(&a, &job), SAL_OK);
-    for (int i = 0; i < 2 * OUTPUTS; i++) /* which are chosen by these: 1 and 1 */
-        a.scores[i] = (float)((i * 5 + 3) % 11) / 4.0f;
-    cr_assert_eq(sal_attribution_run(&a, &job, 0), SAL_OK, "%s", sal_last_error());
-    for (int n = 0; n < 2; n++) {
-        float expected[OUTPUTS];
-        sal_choice choice = {.index = 1};
-        cr_assert_eq(sal_target_seed_again(expected, &choice, &targets[n], &a.kind, a.pass_scores + n * OUTPUTS, n),
-                     SAL_OK);
-        cr_expect_eq(memcmp(expected, a.seeds + n * OUTPUTS, sizeof expected), 0, "picture %d", n);
+    for (int k = 0; k < 3; k++) {
+        const sal_target targets[2] = {{.score = scores[k][0]}, {.score = scores[k][1]}};
+        const sal_gradient_job job = {.inputs = inputs, .count = 2, .targets = targets};
+        open_another(&(sal_method_options){.name = "smoothgrad", .samples = 1, .noise_set = 1});
+        fake.log[0] = '\0';
+        cr_assert_eq(sal_attribution_begin(&a, &job), SAL_OK);
+        for (int i = 0; i < 2 * OUTPUTS; i++) /* which are chosen by these: 1 and 1 */
+            a.scores[i] = (float)((i * 5 + 3) % 11) / 4.0f;
+        cr_assert_eq(sal_attribution_run(&a, &job, 0), SAL_OK, "%s", sal_last_error());
+        for (int n = 0; n < 2; n++) {
+            float expected[OUTPUTS];
+            sal_choice choice = {.index = 1};
+            cr_assert_eq(sal_target_seed_again(expected, &choice, &targets[n], &a.kind, a.pass_scores + n * OUTPUTS, n),
+                         SAL_OK);
+            cr_expect_eq(memcmp(expected, a.seeds + n * OUTPUTS, sizeof expected), 0, "%d, picture %d", k, n);
+        }
+        cr_expect(strstr(fake.log, "perturb 2, sample 0, deviation 0\ncopy array to pictures 2 of 3\n" FORWARD
+                                   "download scores 2\nupload seeds"),
+                  "%d: %s", k, fake.log);
     }
-    cr_expect(strstr(fake.log, "perturb 2, sample 0, deviation 0\ncopy array to pictures 2 of 3\n" FORWARD
-                               "download scores 2\nupload seeds"),
-              "%s", fake.log);
 }
 
 Test(attribution, a_path_goes_from_the_baseline_to_the_input)
