@@ -174,6 +174,10 @@ Test(attribution, every_score_counts)
     cr_assert_eq(sal_target_probabilities(probabilities, scores, &sigmoid), SAL_OK);
     for (int i = 0; i < N; i++)
         cr_expect_float_eq(probabilities[i], e[i] / (1.0 + e[i]), 1e-6, "%d: %g", i, (double)probabilities[i]);
+    static const float alike[N] = {1.0f, 2.0f, 2.0f, 1.0f};
+    static const int64_t ranked[N] = {1, 2, 0, 3}; /* the first of those that are alike comes first */
+    for (int i = 0; i < N; i++)
+        cr_expect_eq(sal_target_rank(alike, N, i), ranked[i], "%d", i);
     for (int i = 0; i < N; i++) {
         const sal_target other = {.kind = SAL_TARGET_INDEX, .index = (i + 1) % N};
         float wrong[N];
@@ -306,19 +310,21 @@ Test(attribution, where_seeds_depend_on_scores_they_are_made_anew_at_each_pass)
                                            {SAL_SCORE_LOGIT, SAL_SCORE_PROBABILITY}};
     inputs[0] = 9.0f;
     for (int k = 0; k < 3; k++) {
-        const sal_target targets[2] = {{.score = scores[k][0]}, {.score = scores[k][1]}};
-        const sal_gradient_job job = {.inputs = inputs, .count = 2, .targets = targets};
+        /* Of two targets a picture the second. */
+        const sal_target targets[4] = {{0}, {0}, {.score = scores[k][0]}, {.score = scores[k][1]}};
+        const sal_gradient_job job = {.inputs = inputs, .count = 2, .targets = targets, .each = 2};
         open_another(&(sal_method_options){.name = "smoothgrad", .samples = 1, .noise_set = 1});
         fake.log[0] = '\0';
         cr_assert_eq(sal_attribution_begin(&a, &job), SAL_OK);
         for (int i = 0; i < 2 * OUTPUTS; i++) /* which are chosen by these: 1 and 1 */
             a.scores[i] = (float)((i * 5 + 3) % 11) / 4.0f;
-        cr_assert_eq(sal_attribution_run(&a, &job, 0), SAL_OK, "%s", sal_last_error());
+        cr_assert_eq(sal_attribution_run(&a, &job, 1), SAL_OK, "%s", sal_last_error());
         for (int n = 0; n < 2; n++) {
             float expected[OUTPUTS];
             sal_choice choice = {.index = 1};
-            cr_assert_eq(sal_target_seed_again(expected, &choice, &targets[n], &a.kind, a.pass_scores + n * OUTPUTS, n),
-                         SAL_OK);
+            cr_assert_eq(
+                sal_target_seed_again(expected, &choice, &targets[2 + n], &a.kind, a.pass_scores + n * OUTPUTS, n),
+                SAL_OK);
             cr_expect_eq(memcmp(expected, a.seeds + n * OUTPUTS, sizeof expected), 0, "%d, picture %d", k, n);
         }
         cr_expect(strstr(fake.log, "perturb 2, sample 0, deviation 0\ncopy array to pictures 2 of 3\n" FORWARD
@@ -419,6 +425,10 @@ Test(attribution, options_that_contradict_the_method_are_refused)
     refuse((sal_method_options){.name = "integrated-gradients", .baseline_file = "x.png"}, "a baseline's file");
     refuse((sal_method_options){.name = "grad-cam", .layer = "nowhere"},
            "layer 'nowhere': the network has none of that");
+    char names[128];
+    snprintf(names, sizeof names, "the last ones that can be mapped are %s ('salmap inspect'", graph.nodes[1].name);
+    refuse((sal_method_options){.name = "grad-cam", .layer = "nowhere"}, names);
+    refuse((sal_method_options){.name = "smoothgrad", .samples = (1 << 20) + 1}, "samples 1048577");
     refuse((sal_method_options){.name = "grad-cam", .layer = graph.nodes[graph.output].name}, "makes the scores");
     refuse((sal_method_options){.name = "grad-cam", .layer = graph.nodes[graph.output - 1].name}, "has no pixels");
 }
