@@ -468,6 +468,8 @@ sal_status keras_model_build(const char **output, keras_importer *k, json_t *con
         return keras_fail_export(k, "the network is of a class of its own, whose code the file does not hold");
     TRY(build_model(k, &self, NULL, 0, &made));
     TRY(keras_check_owners(k));
+    if (!k->input)
+        return sal_fail(SAL_ERROR_FORMAT, "the network has no input");
     *output = made.items[0].name;
 done:
     return st;
