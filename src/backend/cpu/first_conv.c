@@ -120,28 +120,57 @@ typedef struct band {
     float *folded; /* (last - first, margin_width) */
 } band;
 
+/* to[x step + k] += from[x stride + k] for k < width <= step: what is added does not overlap. Most widths are a few
+ * floats; one that the compiler knows becomes a vector or two. */
+static inline void add_pieces(float *restrict to, const float *restrict from, int64_t step, int64_t stride, int64_t width,
+                              int64_t count)
+{
+    for (int64_t x = 0; x < count; x++)
+        for (int64_t k = 0; k < width; k++)
+            to[x * step + k] += from[x * stride + k];
+}
+
+/* The kernel's row, as long as `used`, of each pixel reaches over those of its neighbours: cut into pieces as long as
+ * the step from pixel to pixel, of which those at one distance lie side by side. Vectors would otherwise read what the
+ * pixel before has half written, and wait for it. The last pieces come first, so that an element gets what the
+ * pixels add in their order. */
+static void add_rows(float *to, const float *from, int64_t step, int64_t stride, int64_t used, int64_t count)
+{
+    for (int64_t at = (used - 1) / step * step; at >= 0; at -= step) {
+        int64_t width = used - at < step ? used - at : step;
+        switch (width) {
+        case 3:
+            add_pieces(to + at, from + at, step, stride, 3, count);
+            break;
+        case 6:
+            add_pieces(to + at, from + at, step, stride, 6, count);
+            break;
+        default:
+            add_pieces(to + at, from + at, step, stride, width, count);
+        }
+    }
+}
+
 /* Adds the products of `count` pixels of dy, from (row, column) on, to the rows of the band that they reach. */
 static void fold(const band *b, const float *products, const first_plan *p, int64_t row, int64_t column, int64_t count)
 {
     const cpu_first_conv *c = &p->shape;
     const sal_window *w = &c->window;
-    const int64_t used = w->kernel[1] * c->channels, width = (int64_t)margin_width(p);
+    const int64_t used = w->kernel[1] * c->channels, width = (int64_t)margin_width(p), step = w->stride[1] * c->channels;
     for (int64_t i = 0; i < w->kernel[0]; i++) {
         int64_t y = row * w->stride[0] - w->pad_begin[0] + i * w->dilation[0];
         if (y < b->first || y >= b->last)
             continue;
         const float *from = products + i * used;
-        for (int64_t x = column; x < column + count; x++, from += c->stride) {
-            float *to = b->folded + (y - b->first) * width + x * w->stride[1] * c->channels;
-            if (w->dilation[1] == 1) {
-                for (int64_t k = 0; k < used; k++)
-                    to[k] += from[k];
-                continue;
-            }
+        float *to = b->folded + (y - b->first) * width + column * step;
+        if (w->dilation[1] == 1) {
+            add_rows(to, from, step, c->stride, used, count);
+            continue;
+        }
+        for (int64_t x = 0; x < count; x++, from += c->stride, to += step)
             for (int64_t j = 0; j < w->kernel[1]; j++)
                 for (int64_t ch = 0; ch < c->channels; ch++)
                     to[j * w->dilation[1] * c->channels + ch] += from[j * c->channels + ch];
-        }
     }
 }
 
