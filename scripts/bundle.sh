@@ -188,7 +188,8 @@ newest() {
 }
 write_readme > "$stage/README.md"
 if [[ $tests -eq 1 ]]; then
-    sed 's|\](\.\./README.md#nvidia-gpus)|]|' "$root/cuda/README.md" > "$stage/share/doc/salmap/cuda.md"
+    # What is not in the archive is named, not linked.
+    sed 's|\[\([^]]*\)\](\.\./[^)]*)|\1|g' "$root/cuda/README.md" > "$stage/share/doc/salmap/cuda.md"
 fi
 tar -C "$work" --owner=0 --group=0 --sort=name -c "$name" | gzip -9n > "$output.part"
 mv "$output.part" "$output"
