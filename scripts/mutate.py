@@ -37,6 +37,7 @@ MODULES = ("map", "program", "attribution", "results")
 EQUIVALENT = ROOT / "tests/mutants_equivalent.txt"
 MEMORY = 8 << 30  # address space of a test; oneDNN and OpenMP reserve much and use little
 
+MAKES = re.compile(r"(?:cc|c\+\+|clang)\S* .* -o |/ar qc ")  # an object, a program or a library
 FAILED = re.compile(r"\[FAIL\] (\S+):|^(?:FAIL|ERROR): (\w+)|^.*?(\w+(?:::\w+)): (?:Assertion|CRASH)", re.M)
 
 
@@ -63,7 +64,7 @@ class Build:
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="mutants.", dir=folder))
         done = subprocess.run(["ninja", "-C", folder, "-t", "compdb", "-x"], stdout=subprocess.PIPE, check=True)
         entries = json.loads(done.stdout[done.stdout.index(b"["):])
-        self.edges = {e["output"]: e["command"] for e in entries if re.search(r"(?:cc|clang)\S* .* -o |/ar qc ", e["command"])}
+        self.edges = {e["output"]: e["command"] for e in entries if MAKES.search(e["command"])}
         self.parts = {o: [w for w in c.split() if w in self.edges and w != o] for o, c in self.edges.items()}
         cache = (folder / "CMakeCache.txt").read_text()
         self.memory = None if re.search(r"^SAL_SANITIZE:STRING=.", cache, re.M) else MEMORY
@@ -141,7 +142,11 @@ class Test:
         self.seconds = None
 
     def programs(self, build):
+        """What it runs of the build. All of it is known: otherwise the test would run without the mutant, and pass."""
         names = [os.path.relpath(w, build.folder) for w in self.command if w.startswith(f"{build.folder}/")]
+        for name in names:
+            if name not in build.edges and is_program(build.folder / name):
+                sys.exit(f"mutate.py: {self.name} runs {name}, and no command that links it is known")
         return [n for n in names if n in build.edges]
 
     def run(self, build, place, objects, limit):
@@ -172,6 +177,13 @@ class Test:
             return None
         failed = FAILED.search(text)
         return next((g for g in failed.groups() if g), "") if failed else f"status {process.returncode}"
+
+
+def is_program(path):
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(4) == b"\x7fELF"
 
 
 def limits(memory):

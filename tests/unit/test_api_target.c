@@ -243,6 +243,8 @@ Test(target, contradictions_are_refused)
     check_refused((sal_target){.kind = SAL_TARGET_LABEL}, &plain, "only the pictures of a sweep have labels");
     check_refused((sal_target){.kind = SAL_TARGET_MARGIN}, &(sal_scores_kind){1, SAL_OP_COUNT},
                   "target margin: the model has 1 output, and none that it could be ahead of");
+    cr_expect_eq(sal_target_check(&(sal_target){.kind = SAL_TARGET_MARGIN}, &(sal_scores_kind){2, SAL_OP_COUNT}),
+                 SAL_OK);
     /* What no index is asked of may have any. */
     cr_expect_eq(sal_target_check(&(sal_target){.kind = SAL_TARGET_MEAN, .index = N}, &plain), SAL_OK);
     cr_expect_eq(sal_target_check(&(sal_target){.kind = SAL_TARGET_PREDICTED, .index = -1}, &plain), SAL_OK);

@@ -452,18 +452,20 @@ Test(attribution, layers_have_the_axes_of_the_picture)
     const int turned = build_transpose(&g, conv, "0231");
     const int gate = build_activation(&g, turned, SAL_ACT_TANH, 0, 0);
     const int back = build_transpose(&g, gate, "0312");
-    const int folded = build_reshape(&g, back, 4, 1, 24, 8, 1);
+    const int same = build_reshape(&g, back, 4, 4, 8, 6, 1);
+    const int folded = build_reshape(&g, same, 4, 1, 24, 8, 1);
     const int bent = build_activation(&g, folded, SAL_ACT_TANH, 0, 0);
     build_dense(&g, build_flatten(&g, bent), 2);
-    cr_expect_str_eq(layer_of(&g, NULL), g.nodes[back].name);
+    cr_expect_str_eq(layer_of(&g, NULL), g.nodes[same].name);
     cr_expect_str_eq(layer_of(&g, g.nodes[conv].name), g.nodes[conv].name);
+    cr_expect_str_eq(layer_of(&g, g.nodes[back].name), g.nodes[back].name);
     const int wrong[] = {turned, gate, folded, bent};
     for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
         cr_expect_str_eq(layer_of(&g, g.nodes[wrong[k]].name), "");
         cr_expect(strstr(sal_last_error(), "axes are not channels, height and width"), "%s", sal_last_error());
     }
     /* A step towards what the file calls by this name is none. */
-    g.nodes[back].is_part = 1;
+    g.nodes[back].is_part = g.nodes[same].is_part = 1;
     cr_expect_str_eq(layer_of(&g, NULL), g.nodes[conv].name);
     cr_expect_str_eq(layer_of(&g, g.nodes[back].name), "");
     cr_expect(strstr(sal_last_error(), "is computed as a part of another layer"), "%s", sal_last_error());
@@ -492,6 +494,36 @@ Test(attribution, the_default_layer_was_learned)
     cr_assert_eq(sal_method_passes(&passes, row, &options, &g), SAL_OK);
     cr_expect_eq(passes.layer, pool);
     sal_graph_clear(&g);
+}
+
+/* Weights are turned for Winograd's way where a method goes over the network many times. */
+Test(attribution, programs_know_how_often_methods_pass)
+{
+    static const struct {
+        const char *name;
+        sal_pass_end end;
+        int many, arrays;
+    } rows[] = {{"gradient", SAL_PASS_TO_INPUT, 0, 0},   {"input-x-gradient", SAL_PASS_TO_INPUT, 0, 2},
+                {"smoothgrad", SAL_PASS_TO_INPUT, 1, 3}, {"smoothgrad-squared", SAL_PASS_TO_INPUT, 1, 3},
+                {"vargrad", SAL_PASS_TO_INPUT, 1, 4},    {"integrated-gradients", SAL_PASS_TO_INPUT, 1, 3},
+                {"grad-cam", SAL_PASS_TO_LAYER, 0, 3},   {"hires-cam", SAL_PASS_TO_LAYER, 0, 3},
+                {"layer-cam", SAL_PASS_TO_LAYER, 0, 3}};
+    cr_assert_eq(sal_method_count(), sizeof rows / sizeof *rows);
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        const sal_method_row *row;
+        const sal_method_options options = {.name = rows[k].name};
+        sal_program_options passes = {0};
+        sal_method_info info;
+        cr_assert_eq(sal_method_get_info(&info, k), SAL_OK);
+        cr_expect_str_eq(info.name, rows[k].name);
+        cr_assert_eq(sal_method_find(&row, rows[k].name), SAL_OK);
+        cr_assert_eq(sal_method_passes(&passes, row, &options, &graph), SAL_OK, "%s", sal_last_error());
+        cr_expect(
+            passes.end == rows[k].end && passes.many_passes == rows[k].many && passes.array_count == rows[k].arrays,
+            "%s: end %d, many %d, %d arrays", rows[k].name, (int)passes.end, passes.many_passes, passes.array_count);
+    }
+    sal_method_info info;
+    cr_expect_eq(sal_method_get_info(&info, sal_method_count()), SAL_ERROR_ARGUMENT);
 }
 
 Test(attribution, what_is_not_said_has_defaults)
