@@ -42,11 +42,13 @@ FAILED = re.compile(r"\[FAIL\] (\S+):|^(?:FAIL|ERROR): (\w+)|^.*?(\w+(?:::\w+)):
 
 
 def listed_equivalents():
-    """Entries of tests/mutants_equivalent.txt: file and function, a line "- before", a line "+ after"; others say why."""
+    """Entries of tests/mutants_equivalent.txt: file and, if it is in one, function; a line "- before", a line "+ after";
+    others say why."""
     found, place, before = set(), None, None
     for line in EQUIVALENT.read_text().splitlines() if EQUIVALENT.exists() else ():
         if line.startswith("src/"):
-            place = tuple(line.split())
+            file, _, function = line.partition(" ")
+            place = file, function
         elif line.startswith("- "):
             before = line[2:].strip()
         elif line.startswith("+ "):

@@ -69,11 +69,11 @@ done:
 static sal_status fail_layer(const sal_graph *g, const char *is, const char *name, const char *why)
 {
     enum { FEW = 6 };
-    char names[1024];
+    char names[512]; /* more than they take */
     size_t used = 0;
     int count = 0;
     for (int i = (int)g->count - 1; i >= 0 && count < FEW; i--)
-        if (is[i] && used + strlen(g->nodes[i].name) + 3 < sizeof names)
+        if (is[i])
             used +=
                 (size_t)snprintf(names + used, sizeof names - used, "%s%.64s", count++ ? ", " : "", g->nodes[i].name);
     return sal_fail(SAL_ERROR_ARGUMENT,

@@ -423,6 +423,10 @@ Test(attribution, options_that_contradict_the_method_are_refused)
            "a trapezoid has two ends");
     refuse((sal_method_options){.name = "integrated-gradients", .baseline = SAL_BASELINE_FILE}, "a baseline's file");
     refuse((sal_method_options){.name = "integrated-gradients", .baseline_file = "x.png"}, "a baseline's file");
+    refuse((sal_method_options){.name = "integrated-gradients", .quadrature = (sal_quadrature)2},
+           "unknown quadrature 2");
+    refuse((sal_method_options){.name = "integrated-gradients", .baseline = (sal_baseline)(SAL_BASELINE_FILE + 1)},
+           "or baseline 6");
     refuse((sal_method_options){.name = "grad-cam", .layer = "nowhere"},
            "layer 'nowhere': the network has none of that");
     char names[128];
@@ -474,6 +478,33 @@ Test(attribution, layers_have_the_axes_of_the_picture)
     sal_graph_clear(&g);
 }
 
+/* The message has room for the longest names, cut. */
+Test(attribution, a_few_layers_are_named)
+{
+    enum { LAYERS = 9, LONG = 3000 };
+    sal_graph g;
+    sal_graph_init(&g);
+    int at = build_input(&g, 1, 4, 4);
+    for (int k = 0; k < LAYERS; k++) {
+        at = build_conv(&g, at, 1, 1, 1, 0, 1);
+        char *name = malloc(LONG);
+        memset(name, 'a' + k, LONG - 1);
+        name[LONG - 1] = '\0';
+        free(g.nodes[at].name);
+        g.nodes[at].name = name;
+    }
+    build_dense(&g, build_flatten(&g, at), 2);
+    cr_expect_str_eq(layer_of(&g, "nowhere"), "");
+    char expected[512] = "the last ones that can be mapped are ";
+    for (int k = LAYERS - 1; k >= LAYERS - 6; k--) {
+        char *end = expected + strlen(expected);
+        memset(end, 'a' + k, 64);
+        memcpy(end + 64, k > LAYERS - 6 ? ", " : " (", 3);
+    }
+    cr_expect(strstr(sal_last_error(), expected), "%s", sal_last_error());
+    sal_graph_clear(&g);
+}
+
 /* Of two layers of a name the last is meant; a pool of the picture alone is not chosen. */
 Test(attribution, the_default_layer_was_learned)
 {
@@ -483,6 +514,9 @@ Test(attribution, the_default_layer_was_learned)
     const int pool = build_pool(&g, SAL_OP_AVG_POOL, x, 2, 2, 0);
     const int mean = build_mean(&g, conv, 2), side = build_mean(&g, pool, 2);
     build_dense(&g, build_flatten(&g, build_two(&g, SAL_OP_CONCAT, mean, side)), 2);
+    cr_expect_eq(g.nodes[mean].shape.rank, 4);
+    cr_expect_str_eq(layer_of(&g, g.nodes[mean].name), "");
+    cr_expect(strstr(sal_last_error(), "has no pixels"), "%s", sal_last_error());
     cr_expect_str_eq(layer_of(&g, NULL), g.nodes[conv].name);
     cr_expect_str_eq(layer_of(&g, g.nodes[pool].name), g.nodes[pool].name);
     free(g.nodes[pool].name);
@@ -532,6 +566,9 @@ Test(attribution, what_is_not_said_has_defaults)
     cr_expect_eq(a.options.steps, 50);
     open_another(&(sal_method_options){.name = "smoothgrad"});
     cr_expect(a.options.samples == 25 && a.options.noise == 0.15);
+    cr_expect(a.noises && !a.points && !a.weights && !a.host && !a.base_scores, "noise needs no path");
+    open_another(&(sal_method_options){.name = "grad-cam"});
+    cr_expect(!a.noises && !a.points && !a.weights && !a.host && !a.base_scores);
 }
 
 Test(attribution, noise_that_is_given_counts)
@@ -545,6 +582,14 @@ Test(attribution, noise_that_is_given_counts)
     cr_expect_eq(a.noises[0].deviation, 0.5f);
     cr_expect_eq(a.noises[0].picture, 0x5369bc849feefc02,
                  "the first eight bytes of the SHA-256, as Python's hashlib has it");
+    inputs[0] = 10.0f; /* the extremes come first, */
+    inputs[1] = 2.0f;
+    cr_assert_eq(sal_attribution_begin(&a, &job), SAL_OK);
+    cr_expect_eq(a.noises[0].deviation, 2.5f);
+    inputs[0] = -4.0f;
+    inputs[ELEMENTS - 1] = 4.0f; /* or last */
+    cr_assert_eq(sal_attribution_begin(&a, &job), SAL_OK);
+    cr_expect_eq(a.noises[0].deviation, 2.0f);
     refuse((sal_method_options){.noise = 0.25}, "noise: is no option of method gradient");
     refuse((sal_method_options){.name = "integrated-gradients", .steps = 4097}, "gauss-legendre takes 4096 at most");
 }
