@@ -122,8 +122,8 @@ typedef struct band {
 
 /* to[x step + k] += from[x stride + k] for k < width <= step: what is added does not overlap. Most widths are a few
  * floats; one that the compiler knows becomes a vector or two. */
-static inline void add_pieces(float *restrict to, const float *restrict from, int64_t step, int64_t stride, int64_t width,
-                              int64_t count)
+static inline void add_pieces(float *restrict to, const float *restrict from, int64_t step, int64_t stride,
+                              int64_t width, int64_t count)
 {
     for (int64_t x = 0; x < count; x++)
         for (int64_t k = 0; k < width; k++)
@@ -139,14 +139,9 @@ static void add_rows(float *to, const float *from, int64_t step, int64_t stride,
     for (int64_t at = (used - 1) / step * step; at >= 0; at -= step) {
         int64_t width = used - at < step ? used - at : step;
         switch (width) {
-        case 3:
-            add_pieces(to + at, from + at, step, stride, 3, count);
-            break;
-        case 6:
-            add_pieces(to + at, from + at, step, stride, 6, count);
-            break;
-        default:
-            add_pieces(to + at, from + at, step, stride, width, count);
+        case 3: add_pieces(to + at, from + at, step, stride, 3, count); break;
+        case 6: add_pieces(to + at, from + at, step, stride, 6, count); break;
+        default: add_pieces(to + at, from + at, step, stride, width, count);
         }
     }
 }
@@ -156,7 +151,8 @@ static void fold(const band *b, const float *products, const first_plan *p, int6
 {
     const cpu_first_conv *c = &p->shape;
     const sal_window *w = &c->window;
-    const int64_t used = w->kernel[1] * c->channels, width = (int64_t)margin_width(p), step = w->stride[1] * c->channels;
+    const int64_t used = w->kernel[1] * c->channels, width = (int64_t)margin_width(p),
+                  step = w->stride[1] * c->channels;
     for (int64_t i = 0; i < w->kernel[0]; i++) {
         int64_t y = row * w->stride[0] - w->pad_begin[0] + i * w->dilation[0];
         if (y < b->first || y >= b->last)
