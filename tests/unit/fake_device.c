@@ -199,7 +199,7 @@ static sal_status prefetch(sal_device *device, const sal_value *value, const flo
     if (host)
         note("prefetch %s %ld, from %g\n", name_of(value), (long)pictures, (double)host[0]);
     else
-        note("forget %s\n", name_of(value));
+        note("forget %s %ld\n", name_of(value), (long)pictures);
     return SAL_OK;
 }
 

@@ -462,7 +462,7 @@ Test(program_device, the_next_pictures_come_over_behind_one_backward_pass)
                 "rescale gradients 1\n");
     sal_program_prefetch(p, next, 2);
     sal_program_prefetch(p, NULL, 0);
-    fake_expect("forget pictures\n");
+    fake_expect("forget pictures 0\n");
     cr_expect_eq(sal_program_backward(p, seeds, 1), SAL_OK);
     fake_expect("upload seeds 1 of 1, from 3\nslot 1\n" BACKWARD "rescale gradients 1\n");
     fake.backend.prefetch = NULL;

@@ -178,6 +178,52 @@ Test(program_plan, nothing_is_overwritten_before_it_was_read)
     cr_expect_gt(chunked, 20, "only %d programs ran a part of their batch at a time", chunked);
 }
 
+/* The next backward pass after the same forward pass reads it again: the picture itself, too. */
+Test(program_plan, what_a_way_back_reads_stays_to_the_end)
+{
+    sal_graph graph;
+    sal_graph_init(&graph);
+    const int gate = build_activation(&graph, build_input(&graph, 3, 8, 8), SAL_ACT_SILU, 0, 0);
+    build_dense(&graph, build_flatten(&graph, build_conv(&graph, gate, 4, 3, 1, 1, 1)), 2);
+    sal_program *p = net_open(&graph, &(sal_program_options){.batch = 1});
+    int read_again = 0;
+    for (size_t s = p->forward_count; s < p->step_count; s++)
+        for (int k = 0; k < p->steps[s].input_count; k++) {
+            const sal_value *v = &p->values[p->steps[s].inputs[k]];
+            read_again += p->steps[s].inputs[k] == p->input;
+            cr_expect(v->first >= (int)p->forward_count || v->last == (int)p->step_count, "step %zu, input %d", s, k);
+        }
+    cr_expect_gt(read_again, 0);
+    cr_expect_eq(p->values[p->input].last, (int)p->step_count);
+    sal_program_close(p);
+    sal_graph_clear(&graph);
+}
+
+/* Arrays of a method are values like all others, which live to the end. */
+Test(program_plan, arrays_are_as_large_as_what_they_hold)
+{
+    sal_graph graph;
+    sal_graph_init(&graph);
+    const int conv = build_conv(&graph, build_input(&graph, 3, 8, 6), 4, 3, 1, 1, 1);
+    build_dense(&graph, build_flatten(&graph, conv), 2);
+    sal_program *p =
+        net_open(&graph, &(sal_program_options){.batch = 2,
+                                                .end = SAL_PASS_TO_LAYER,
+                                                .layer = conv,
+                                                .arrays = {SAL_ARRAY_LAYER, SAL_ARRAY_INPUT, SAL_ARRAY_LAYER_MAP},
+                                                .array_count = 3});
+    static const int64_t channels[] = {4, 3, 1};
+    cr_assert_eq(p->array_count, 3);
+    for (int k = 0; k < 3; k++) {
+        const sal_value *v = &p->values[p->arrays[k]];
+        cr_expect(v->exact && v->last == (int)p->step_count && v->shape.dim[1] == channels[k] && v->shape.dim[2] == 8 &&
+                      v->shape.dim[3] == 6,
+                  "array %d", k);
+    }
+    sal_program_close(p);
+    sal_graph_clear(&graph);
+}
+
 /* Nor is more memory taken than with a way back, and that is what larger batches fit into. */
 Test(program_plan, nothing_is_kept_where_there_is_no_way_back)
 {
