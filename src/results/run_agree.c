@@ -1,6 +1,6 @@
 /* Do results tell what the folder that they lie in tells? Whoever edits one of them leaves the others. */
 #include "results/run.h"
-#include "results/settings.h"
+#include "results/settings_lines.h"
 
 #include "base/memory.h"
 

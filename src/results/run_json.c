@@ -1,5 +1,5 @@
 #include "results/run_json.h"
-#include "results/settings.h"
+#include "results/settings_lines.h"
 
 #include "base/json.h"
 #include "base/memory.h"

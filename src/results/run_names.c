@@ -1,6 +1,6 @@
 #include "results/run_names.h"
 #include "results/run_files.h"
-#include "results/settings.h"
+#include "results/settings_lines.h"
 
 #include <ctype.h>
 #include <stdlib.h>

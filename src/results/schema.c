@@ -1,5 +1,5 @@
 /* The tables of a run's results, and what the run is of. */
-#include "results/settings.h"
+#include "results/settings_lines.h"
 #include "results/store.h"
 
 #include "base/memory.h"

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/plain_locale.h"
-#include "results/settings.h"
+#include "results/settings_lines.h"
 #include "sweep/settings.h"
 
 #include <ctype.h>

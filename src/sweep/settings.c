@@ -9,7 +9,7 @@
 #include "base/words.h"
 #include "image/preprocess.h"
 #include "map/map.h"
-#include "results/settings.h"
+#include "results/settings_lines.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * lines of text. */
 #include "results_support.h"
 
-#include "results/settings.h"
+#include "results/settings_lines.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Options of a run as "name value" lines. */
-#ifndef SAL_RESULTS_SETTINGS_H
-#define SAL_RESULTS_SETTINGS_H
+#ifndef SAL_RESULTS_SETTINGS_LINES_H
+#define SAL_RESULTS_SETTINGS_LINES_H
 
 #include "base/error.h"
 

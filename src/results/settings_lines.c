@@ -1,4 +1,4 @@
-#include "results/settings.h"
+#include "results/settings_lines.h"
 
 #include <stdlib.h>
 #include <string.h>
