@@ -1,4 +1,4 @@
-/* Softmax along one axis and its gradient; a warp takes a line. Twins: src/backend/cpu/normalize.c. */
+/* Softmax along one axis and its gradient; a warp takes a line. Twins: src/backend/cpu/layer_norm_softmax.c. */
 #include "element.cuh"
 #include "warp.cuh"
 

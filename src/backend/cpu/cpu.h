@@ -50,8 +50,8 @@ extern const sal_step_row cpu_row_shuffle, cpu_row_shuffle_backward;            
 extern const sal_step_row cpu_row_reshape, cpu_row_reshape_backward;                   /* reshape.c */
 extern const sal_step_row cpu_row_transpose, cpu_row_transpose_backward;               /* reshape.c */
 extern const sal_step_row cpu_row_pad, cpu_row_pad_backward;                           /* reshape.c */
-extern const sal_step_row cpu_row_softmax, cpu_row_softmax_backward;                   /* normalize.c */
-extern const sal_step_row cpu_row_layer_norm, cpu_row_layer_norm_backward;             /* normalize.c */
+extern const sal_step_row cpu_row_softmax, cpu_row_softmax_backward;                   /* layer_norm_softmax.c */
+extern const sal_step_row cpu_row_layer_norm, cpu_row_layer_norm_backward;             /* layer_norm_softmax.c */
 
 extern const sal_method_rows cpu_method_rows; /* methods.c */
 
