@@ -2,8 +2,8 @@
 #ifndef SAL_IMAGE_PREPROCESS_H
 #define SAL_IMAGE_PREPROCESS_H
 
+#include "base/placement.h"
 #include "image/image.h"
-#include "image/placement.h"
 
 #include <stdio.h>
 

@@ -8,7 +8,7 @@
 #ifndef SAL_MAP_MAP_H
 #define SAL_MAP_MAP_H
 
-#include "image/placement.h"
+#include "base/placement.h"
 #include "map/map_math.h"
 
 /* ---- The steps of sal_map_make ------------------------------------------ */

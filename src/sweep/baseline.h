@@ -3,7 +3,7 @@
 #define SAL_SWEEP_BASELINE_H
 
 #include "base/digest.h"
-#include "image/placement.h"
+#include "base/placement.h"
 #include "salmap/salmap.h"
 
 /* What all baselines of a run are made with; borrowed. */

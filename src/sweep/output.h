@@ -2,7 +2,7 @@
 #ifndef SAL_SWEEP_OUTPUT_H
 #define SAL_SWEEP_OUTPUT_H
 
-#include "image/placement.h"
+#include "base/placement.h"
 #include "map/map.h"
 #include "results/names.h"
 

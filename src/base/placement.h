@@ -1,7 +1,7 @@
 /* Where a network's input lies on the picture it was made from: the tie between
  * preprocessing, which makes it, and maps, which it carries back onto the picture. */
-#ifndef SAL_IMAGE_PLACEMENT_H
-#define SAL_IMAGE_PLACEMENT_H
+#ifndef SAL_BASE_PLACEMENT_H
+#define SAL_BASE_PLACEMENT_H
 
 #include <stdint.h>
 
