@@ -4,7 +4,9 @@
 #define CUDA_MAPS_H
 
 #include "device.h"
-#include "map/map.h"
+
+#include "base/placement.h"
+#include "map/color.h"
 
 /* Buffers on one device; grown on demand, kept. */
 sal_status cuda_maps_open(cuda_maps **out, sal_device *device);

@@ -1,6 +1,7 @@
 /* Values to colours. */
+#include "map/color.h"
 #include "map/colormap_tables.h"
-#include "map/map.h"
+#include "map/map_math.h"
 
 #include <string.h>
 

@@ -9,6 +9,7 @@
 #define SAL_MAP_MAP_H
 
 #include "base/placement.h"
+#include "map/color.h"
 #include "map/map_math.h"
 
 /* ---- The steps of sal_map_make ------------------------------------------ */
@@ -22,12 +23,6 @@ sal_status sal_map_reduce(float *map, const float *gradient, int64_t channels, i
 /* What the options of a run's maps are where they are not set: sigma, which is 0 for attributions of a layer. */
 void sal_map_options_resolve(sal_map_options *options, const sal_attribution_info *attribution, int64_t height,
                              int64_t width);
-
-/* Largest sigma that sal_map_smooth takes: enough for any input, and a bound on its time. */
-#define SAL_SIGMA_MAX 10000.0
-
-/* 2 % of the shorter side: what sal_map_make smooths with when no sigma is set. */
-double sal_map_default_sigma(int64_t height, int64_t width);
 
 /* Gaussian of the map in place: scipy.ndimage.gaussian_filter(map, sigma) with
  * its defaults mode="reflect" and truncate=4, computed in double, rounded to
@@ -74,16 +69,6 @@ void sal_upsampler_close(sal_upsampler *upsampler); /* NULL is fine */
 /* The whole enlarged map: values (source_height, source_width). Errors as sal_upsampler_open. */
 sal_status sal_map_upsample(float *values, const float *map, const sal_placement *placement);
 
-/* ---- Colours ------------------------------------------------------------- */
-
-/* 256 RGB rows of a colour table. Borrowed, static; NULL for an unknown one. */
-const uint8_t (*sal_colormap_table(sal_colormap colormap))[3];
-/* "viridis" and so on, NULL for an unknown one. Borrowed, static. */
-const char *sal_colormap_name(sal_colormap colormap);
-
-/* rgb: 3 * count bytes; values are clipped to 0..1. */
-void sal_color_row(uint8_t *rgb, const float *values, int64_t count, const uint8_t (*table)[3]);
-
 /* ---- Any picture as 8-bit RGB -------------------------------------------- */
 
 /* How samples become levels: level = (sample - low) * scale, rounded and clipped. */
@@ -101,12 +86,6 @@ sal_shade sal_shade_of(const sal_picture *picture);
 void sal_shade_row(uint8_t *rgb, const sal_picture *picture, const sal_shade *shade, int64_t y);
 
 /* ---- Overlays ------------------------------------------------------------- */
-
-typedef struct sal_overlay_style {
-    sal_colormap colormap;
-    double alpha;  /* 0..1: weight of the colours */
-    int is_signed; /* 1: values are -1..1, and 0 is the middle of the colours */
-} sal_overlay_style;
 
 /* Enlarge, colour, blend, row by row: out = (1 - alpha) * picture + alpha * colour
  * in 8-bit sRGB, to the nearest level. */

@@ -13,6 +13,15 @@
 #define SAL_MATH static inline
 #endif
 
+/* Largest sigma that maps are smoothed with: enough for any input, and a bound on its time. */
+#define SAL_SIGMA_MAX 10000.0
+
+/* 2 % of the shorter side: what maps are smoothed with when no sigma is set. */
+SAL_MATH double sal_map_default_sigma(int64_t height, int64_t width)
+{
+    return 0.02 * (double)(height < width ? height : width);
+}
+
 /* Radius of the Gaussian: where SciPy's truncate=4 ends it. */
 SAL_MATH int64_t sal_gauss_radius(double sigma)
 {

@@ -55,11 +55,6 @@ static void smooth_columns(float *map, const double *const *rows, int64_t height
     }
 }
 
-double sal_map_default_sigma(int64_t height, int64_t width)
-{
-    return 0.02 * (double)(height < width ? height : width);
-}
-
 sal_status sal_map_smooth(float *map, int64_t height, int64_t width, double sigma)
 {
     sal_status st = SAL_OK;
