@@ -3,7 +3,6 @@
 #define SAL_API_ATTRIBUTE_H
 
 #include "attribution/method.h"
-#include "map/map.h"
 
 /* An engine is one call's until it is given back. Error: ARGUMENT where it is another's. What follows here, but for
  * makes_maps, is called on an engine that was taken. */
@@ -32,7 +31,7 @@ sal_status sal_engine_maps(sal_engine *engine, float *maps, sal_map_stats *stats
                            int64_t count, const sal_map_options *options);
 /* The overlay of one picture of the last maps, as sal_overlay_make; complete after the finish. */
 sal_status sal_engine_overlay(uint8_t *rgb, sal_engine *engine, int64_t picture, const sal_picture *shown,
-                              const sal_placement *placement, const sal_overlay_style *style);
+                              const struct sal_placement *placement, const struct sal_overlay_style *style);
 sal_status sal_engine_finish_maps(sal_engine *engine);
 
 #endif

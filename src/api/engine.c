@@ -343,7 +343,7 @@ sal_status sal_engine_maps(sal_engine *e, float *maps, sal_map_stats *stats, int
 }
 
 sal_status sal_engine_overlay(uint8_t *rgb, sal_engine *e, int64_t picture, const sal_picture *shown,
-                              const sal_placement *placement, const sal_overlay_style *style)
+                              const struct sal_placement *placement, const struct sal_overlay_style *style)
 {
     const sal_program *p = e->program;
     return p->backend->maps->overlay(rgb, p->device, picture, shown, placement, style);
