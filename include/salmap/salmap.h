@@ -751,6 +751,28 @@ SAL_API sal_status sal_sweep_export(const char *run, const char *path,
                                     int (*write)(void *context, const char *bytes, size_t size), void *context,
                                     const sal_export_options *options);
 
+/* ---- Words: what options, sidecar files and runs call the values of enumerations ---- */
+
+/* The words of each enumeration, in the order of its values, with "|" between them. */
+#define SAL_WORDS_SCORE "logit|probability"
+#define SAL_WORDS_RULE "gradient|guided|deconvnet|rectified"
+#define SAL_WORDS_PRECISION "default|fp32|tf32|bf16|fp16"
+#define SAL_WORDS_QUADRATURE "gauss-legendre|trapezoid"
+#define SAL_WORDS_BASELINE "zero|black|white|mean|blur" /* SAL_BASELINE_FILE is a path */
+#define SAL_WORDS_MODIFIER "abs|relu|negate|none"
+#define SAL_WORDS_REDUCE "max|mean|sum|l2"
+#define SAL_WORDS_NORMALIZE "minmax|none|signed"
+#define SAL_WORDS_COLORMAP "viridis|inferno|turbo|jet|gray|coolwarm"
+#define SAL_WORDS_FIT "stretch|letterbox|center-crop"
+#define SAL_WORDS_ORDER "auto|rgb|bgr|gray|asis"
+#define SAL_WORDS_MAPS "npy|none|npz|png16"
+#define SAL_WORDS_OVERLAY_FORMAT "jpeg|png"
+
+/* The value of a word; -1: it is none of these words, as NULL is none. */
+SAL_API int sal_word_value(const char *words, const char *word);
+/* Writes all words with ", " between them, as far as they fit, and returns text; NULL where an argument is missing. */
+SAL_API const char *sal_words_list(char *text, size_t size, const char *words);
+
 #ifdef __cplusplus
 }
 #endif

@@ -14,7 +14,7 @@ static size_t word_length(const char **next, const char *at)
 int sal_word_value(const char *words, const char *word)
 {
     const char *next = words;
-    for (int value = 0; next; value++) {
+    for (int value = 0; next && word; value++) {
         const char *at = next;
         const size_t length = word_length(&next, at);
         if (length == strlen(word) && memcmp(at, word, length) == 0)
@@ -41,6 +41,8 @@ const char *sal_word_of(char word[SAL_WORD_SIZE], const char *words, int value)
 const char *sal_words_list(char *text, size_t size, const char *words)
 {
     size_t used = 0;
+    if (!text || size == 0 || !words)
+        return NULL;
     text[0] = '\0';
     for (const char *next = words; next && used < size;) {
         const char *at = next;

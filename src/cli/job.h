@@ -3,7 +3,6 @@
 #ifndef SAL_CLI_JOB_H
 #define SAL_CLI_JOB_H
 
-#include "base/words.h"
 #include "cli/engines.h"
 #include "cli/method.h"
 #include "cli/network.h"

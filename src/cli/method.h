@@ -2,7 +2,6 @@
 #ifndef SAL_CLI_METHOD_H
 #define SAL_CLI_METHOD_H
 
-#include "base/words.h"
 #include "cli/cli.h"
 
 /* A subcommand's settings hold this; cli_method_defaults before parsing. */

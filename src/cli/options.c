@@ -1,4 +1,3 @@
-#include "base/words.h"
 #include "cli/cli.h"
 
 #include <getopt.h>

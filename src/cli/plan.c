@@ -1,6 +1,5 @@
 /* salmap plan: what a run will take, before it runs. */
 #include "base/json.h"
-#include "base/words.h"
 #include "cli/method.h"
 #include "cli/network.h"
 #include "cli/plan_gpu.h"

@@ -244,6 +244,7 @@ ParameterizedTest(size_t *number, arguments, that_are_missing_are_refused)
 
 Test(arguments, without_a_status_to_return_nothing_is_returned)
 {
+    char list[8];
     cr_expect_null(sal_engine_model(NULL));
     cr_expect_eq(sal_dataset_count(NULL), 0);
     cr_expect_null(sal_dataset_path(NULL, 0));
@@ -254,6 +255,11 @@ Test(arguments, without_a_status_to_return_nothing_is_returned)
     cr_expect_eq(sal_system_check(NULL, 64), 0);
     cr_expect_eq(sal_system_check(&check_row, 0), 0);
     cr_expect_str_eq(sal_status_name((sal_status)77), "unknown");
+    cr_expect_eq(sal_word_value(NULL, "max"), -1);
+    cr_expect_eq(sal_word_value(SAL_WORDS_REDUCE, NULL), -1);
+    cr_expect_null(sal_words_list(NULL, sizeof list, SAL_WORDS_REDUCE));
+    cr_expect_null(sal_words_list(list, 0, SAL_WORDS_REDUCE));
+    cr_expect_null(sal_words_list(list, sizeof list, NULL));
     cr_expect_not_null(sal_version());
     cr_expect_not_null(sal_last_error());
     sal_model_close(NULL);
@@ -296,7 +302,7 @@ static int is_tried(const char *function, size_t length)
         "sal_last_error",     "sal_status_name",      "sal_version",       "sal_model_close",  "sal_picture_clear",
         "sal_device_count",   "sal_engine_close",     "sal_engine_model",  "sal_method_count", "sal_system_check",
         "sal_gpu_plan_close", "sal_dataset_close",    "sal_dataset_count", "sal_dataset_path", "sal_dataset_file",
-        "sal_dataset_label",  "sal_dataset_in_shard", "sal_method_count"};
+        "sal_dataset_label",  "sal_dataset_in_shard", "sal_method_count",  "sal_word_value",   "sal_words_list"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strlen(others[i]) == length && strncmp(others[i], function, length) == 0)
             return 1;
