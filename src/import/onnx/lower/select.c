@@ -1,5 +1,5 @@
 /* Ops that pick or join parts of tensors; on constants they are carried out at once. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include "base/memory.h"
 

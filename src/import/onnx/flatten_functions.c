@@ -1,5 +1,5 @@
 /* The model as one flat list of ops: initializers become values, calls of the model's own functions their bodies. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include "base/memory.h"
 

@@ -3,7 +3,7 @@
  * While its ops pass by, a formula is a piece: a note of what has been computed so far from which node. The op that
  * completes it makes the node. Nothing is looked up ahead, so the order of factors and the form of constants
  * (x / sqrt 2, x * 0.7071; a half before, between or after) do not matter. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include "base/memory.h"
 

@@ -1,5 +1,5 @@
 /* Convolution, pooling and padding. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include <float.h>
 #include <math.h>

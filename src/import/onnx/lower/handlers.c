@@ -1,5 +1,5 @@
 /* The ops that salmap reads: one row each. An op that is not here is refused before any work. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

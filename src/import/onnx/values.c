@@ -1,5 +1,5 @@
 /* Values by name: an open-addressing hash table of indices into im->values. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include "base/memory.h"
 

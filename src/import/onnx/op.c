@@ -1,4 +1,4 @@
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>

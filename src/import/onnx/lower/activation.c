@@ -1,5 +1,5 @@
 /* Activations and softmax. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include "base/memory.h"
 

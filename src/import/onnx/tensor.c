@@ -1,5 +1,5 @@
 /* Constants: element types of the file to float or int64_t, and strided copies of them. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include "base/memory.h"
 

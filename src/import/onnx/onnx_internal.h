@@ -1,11 +1,11 @@
 /* What the files of the ONNX importer share. Nothing outside src/import includes this.
  *
- * The way of a file: unpack (onnx.c) -> one flat list of ops, functions inlined (onnx_flatten.c) -> the ops that the
- * output needs, in topological order (onnx_order.c) -> one handler per op type (onnx_ops.c has the table), which makes
- * graph nodes, or a constant where all inputs are constants.
+ * The way of a file: unpack (onnx.c) -> one flat list of ops, functions inlined (flatten_functions.c) -> the ops that
+ * the output needs, in topological order (order.c) -> one handler per op type (lower/handlers.c has the table), which
+ * makes graph nodes, or a constant where all inputs are constants.
  *
  * Every tensor of the file is a value, named by its index. While lowering, a value is a constant, a graph node, or
- * a "piece": part of a formula that only as a whole is a core op (onnx_piece.c). */
+ * a "piece": part of a formula that only as a whole is a core op (lower/piece.c). */
 #ifndef SAL_IMPORT_ONNX_INTERNAL_H
 #define SAL_IMPORT_ONNX_INTERNAL_H
 
@@ -78,7 +78,7 @@ typedef struct onnx_value {
     onnx_piece piece;
 } onnx_value;
 
-/* Fields of the message Tensor that onnx_slim.c writes in place of raw_data. */
+/* Fields of the message Tensor that slim.c writes in place of raw_data. */
 enum { ONNX_FIELD_FILE_OFFSET = 100001, ONNX_FIELD_FILE_LENGTH = 100002 };
 
 enum { ONNX_ABSENT = -1, ONNX_ITSELF = -2 };
@@ -167,7 +167,7 @@ sal_status onnx_build(sal_graph *graph, SalOnnx__Model *model, const onnx_source
  * where neither does. Errors: ARGUMENT, where they contradict. */
 sal_status onnx_fix_side(int64_t *out, const sal_model_options *options, int64_t declared, int side, const char *input);
 
-/* ---- onnx_values.c: names ---- */
+/* ---- values.c: names ---- */
 
 /* Index of the value of that name, made when it is new; follows aliases, so it may be ONNX_ABSENT. */
 sal_status onnx_intern(int *out, onnx_importer *im, const char *name);
@@ -175,7 +175,7 @@ sal_status onnx_intern(int *out, onnx_importer *im, const char *name);
 sal_status onnx_intern_entry(int *out, onnx_importer *im, const char *name);
 void onnx_values_clear(onnx_importer *im);
 
-/* ---- onnx_flatten.c, onnx_order.c ---- */
+/* ---- flatten_functions.c, order.c ---- */
 
 /* Fills im->values and im->ops from the model. Errors: FORMAT, LIMIT, UNSUPPORTED (opset), MEMORY. */
 sal_status onnx_flatten(onnx_importer *im);
@@ -187,7 +187,7 @@ sal_status onnx_order(onnx_importer *im);
 /* Chooses im->input among those that the ops in im->order read, and checks that all else they read is there. */
 sal_status onnx_choose_input(onnx_importer *im);
 
-/* ---- onnx_attribute.c: attributes by name; fallback where absent, FORMAT where of another type ---- */
+/* ---- op.c: attributes by name; fallback where absent, FORMAT where of another type ---- */
 
 const SalOnnx__Attribute *onnx_attribute_find(const onnx_op *op, const char *name);
 sal_status onnx_attribute_int(int64_t *out, const onnx_op *op, const char *name, int64_t fallback);
@@ -197,7 +197,7 @@ sal_status onnx_attribute_ints(const int64_t **out, size_t *count, const onnx_op
 /* 1 where the attribute is that text; an absent one is `fallback`. */
 int onnx_attribute_is(const onnx_op *op, const char *name, const char *text, const char *fallback);
 
-/* ---- onnx_tensor.c, onnx_external.c: constants ---- */
+/* ---- tensor.c, external_data.c: constants ---- */
 
 /* Zeroed tensor for a computed constant, charged to the importer's limit. Errors: FORMAT (dims), LIMIT, MEMORY. */
 sal_status onnx_tensor_new(onnx_tensor *out, onnx_importer *im, int integer, const sal_shape *shape, const char *name);
@@ -219,14 +219,14 @@ sal_status onnx_external_find(uint64_t *offset, size_t size, onnx_importer *im, 
 sal_status onnx_external_read(void *bytes, size_t size, onnx_importer *im, uint64_t offset, const char *name);
 void onnx_external_clear(onnx_external *external);
 
-/* ---- onnx_slim.c ---- */
+/* ---- slim.c ---- */
 
 /* Opens im->path as im->fd and reads it without the bytes of large tensors; *out is the caller's, free(). */
 sal_status onnx_slim_read(unsigned char **out, size_t *size, onnx_importer *im);
 /* Bytes that were left out, from the model file. */
 sal_status onnx_slim_load(void *bytes, size_t size, const onnx_importer *im, uint64_t offset, const char *name);
 
-/* ---- onnx_emit.c: what handlers are made of ---- */
+/* ---- lower/emit.c: what handlers are made of ---- */
 
 /* Value of an input, NULL where it is left out. */
 onnx_value *onnx_input(onnx_importer *im, const onnx_op *op, int index);
@@ -274,7 +274,7 @@ const sal_shape *onnx_shape(const onnx_importer *im, int node);
 /* Counts negative axes from the end. Errors: FORMAT. */
 sal_status onnx_axis(int *out, const onnx_op *op, int64_t axis, int rank);
 
-/* ---- onnx_piece.c ---- */
+/* ---- lower/piece.c ---- */
 
 typedef enum onnx_math { ONNX_ADD, ONNX_SUB, ONNX_MUL, ONNX_DIV, ONNX_POW, ONNX_MIN, ONNX_MAX, ONNX_MOD } onnx_math;
 
@@ -295,7 +295,7 @@ typedef sal_status onnx_handler(onnx_importer *im, const onnx_op *op);
 /* NULL where the op is not known. */
 onnx_handler *onnx_handler_find(const onnx_op *op);
 
-/* Constants all the way (onnx_fold.c). */
+/* Constants all the way (lower/constants.c). */
 onnx_handler onnx_fold_constant, onnx_fold_constant_of_shape, onnx_fold_range, onnx_fold_where, onnx_fold_compare,
     onnx_fold_unary, onnx_fold_reduce_prod, onnx_fold_size;
 /* Two constants of one arithmetic op, broadcast. */

@@ -1,5 +1,5 @@
 /* Which output is wanted, which ops it needs and in what order, and which input is the picture. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include "base/memory.h"
 

@@ -1,5 +1,5 @@
 /* What the handlers are made of: inputs of an op as constants or nodes, and new nodes of the graph. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include "base/memory.h"
 

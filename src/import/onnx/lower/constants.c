@@ -1,5 +1,5 @@
 /* Ops that salmap carries out on constants only: the shape computations that exporters leave in a file. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include <math.h>
 #include <string.h>

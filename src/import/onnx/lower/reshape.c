@@ -1,5 +1,5 @@
 /* Ops that change the shape alone; on constants they are carried out at once. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Elementwise arithmetic and means. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include "base/memory.h"
 

@@ -2,7 +2,7 @@
 #include "import/import.h"
 
 #include "base/memory.h"
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Dense layers and normalisations. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include "base/memory.h"
 

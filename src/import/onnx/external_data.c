@@ -1,5 +1,5 @@
 /* Tensors in files of their own beside the model. A model may not make us read anything outside its folder. */
-#include "import/onnx_internal.h"
+#include "import/onnx/onnx_internal.h"
 
 #include "base/memory.h"
 
