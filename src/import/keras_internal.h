@@ -9,7 +9,7 @@
 #define SAL_IMPORT_KERAS_INTERNAL_H
 
 #include "import/import.h"
-#include "import/onnx/onnx_internal.h"
+#include "import/onnx/onnx.h"
 
 #include <jansson.h>
 

@@ -1,7 +1,7 @@
 /* Tensors in files of their own beside the model. A model may not make us read anything outside its folder. */
-#include "import/onnx/onnx_internal.h"
-
 #include "base/memory.h"
+#include "import/onnx/onnx_importer.h"
+#include "import/onnx/storage.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 /* The model as one flat list of ops: initializers become values, calls of the model's own functions their bodies. */
-#include "import/onnx/onnx_internal.h"
-
 #include "base/memory.h"
+#include "import/onnx/onnx_importer.h"
+#include "import/onnx/op.h"
+#include "import/onnx/stages.h"
 
 #include <limits.h>
 #include <stdio.h>

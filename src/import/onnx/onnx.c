@@ -2,7 +2,14 @@
 #include "import/import.h"
 
 #include "base/memory.h"
-#include "import/onnx/onnx_internal.h"
+#include "import/onnx/lower/handlers.h"
+#include "import/onnx/lower/piece.h"
+#include "import/onnx/onnx.h"
+#include "import/onnx/onnx_importer.h"
+#include "import/onnx/op.h"
+#include "import/onnx/stages.h"
+#include "import/onnx/storage.h"
+#include "import/onnx/tensor.h"
 
 #include <limits.h>
 #include <stdio.h>

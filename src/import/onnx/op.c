@@ -1,4 +1,5 @@
-#include "import/onnx/onnx_internal.h"
+/* Errors that name an op, and its attributes. */
+#include "import/onnx/op.h"
 
 #include <stdarg.h>
 #include <stdio.h>

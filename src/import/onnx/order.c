@@ -1,7 +1,9 @@
 /* Which output is wanted, which ops it needs and in what order, and which input is the picture. */
-#include "import/onnx/onnx_internal.h"
-
 #include "base/memory.h"
+#include "import/onnx/onnx_importer.h"
+#include "import/onnx/op.h"
+#include "import/onnx/stages.h"
+#include "import/onnx/tensor.h"
 
 #include <stdio.h>
 #include <string.h>

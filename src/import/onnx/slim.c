@@ -3,9 +3,9 @@
  * protobuf-c unpacks from memory into copies: a model of half a gigabyte would take two before
  * anything is done with it. Here the file is walked field by field, and the bytes of large
  * tensors are left out; two fields of our own say where in the file they lie. */
-#include "import/onnx/onnx_internal.h"
-
 #include "base/memory.h"
+#include "import/onnx/onnx_importer.h"
+#include "import/onnx/storage.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,10 @@
 /* Constants: element types of the file to float or int64_t, and strided copies of them. */
-#include "import/onnx/onnx_internal.h"
+#include "import/onnx/tensor.h"
 
 #include "base/memory.h"
+#include "import/onnx/onnx.h"
+#include "import/onnx/onnx_importer.h"
+#include "import/onnx/storage.h"
 
 #include <limits.h>
 #include <string.h>

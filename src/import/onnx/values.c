@@ -1,7 +1,9 @@
 /* Values by name: an open-addressing hash table of indices into im->values. */
-#include "import/onnx/onnx_internal.h"
-
 #include "base/memory.h"
+#include "import/onnx/onnx_importer.h"
+#include "import/onnx/op.h"
+#include "import/onnx/stages.h"
+#include "import/onnx/tensor.h"
 
 #include <limits.h>
 #include <stdlib.h>

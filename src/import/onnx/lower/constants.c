@@ -1,5 +1,9 @@
 /* Ops that salmap carries out on constants only: the shape computations that exporters leave in a file. */
-#include "import/onnx/onnx_internal.h"
+#include "import/onnx/lower/emit.h"
+#include "import/onnx/lower/handlers.h"
+#include "import/onnx/onnx_importer.h"
+#include "import/onnx/op.h"
+#include "import/onnx/tensor.h"
 
 #include <math.h>
 #include <string.h>

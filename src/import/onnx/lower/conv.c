@@ -1,5 +1,9 @@
 /* Convolution, pooling and padding. */
-#include "import/onnx/onnx_internal.h"
+#include "import/onnx/lower/emit.h"
+#include "import/onnx/lower/handlers.h"
+#include "import/onnx/onnx_importer.h"
+#include "import/onnx/op.h"
+#include "import/onnx/tensor.h"
 
 #include <float.h>
 #include <math.h>

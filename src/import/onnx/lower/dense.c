@@ -1,7 +1,10 @@
 /* Dense layers and normalisations. */
-#include "import/onnx/onnx_internal.h"
-
 #include "base/memory.h"
+#include "import/onnx/lower/emit.h"
+#include "import/onnx/lower/handlers.h"
+#include "import/onnx/onnx_importer.h"
+#include "import/onnx/op.h"
+#include "import/onnx/tensor.h"
 
 #include <math.h>
 

@@ -1,7 +1,11 @@
 /* What the handlers are made of: inputs of an op as constants or nodes, and new nodes of the graph. */
-#include "import/onnx/onnx_internal.h"
+#include "import/onnx/lower/emit.h"
 
 #include "base/memory.h"
+#include "import/onnx/lower/piece.h"
+#include "import/onnx/onnx_importer.h"
+#include "import/onnx/op.h"
+#include "import/onnx/tensor.h"
 
 #include <math.h>
 #include <string.h>

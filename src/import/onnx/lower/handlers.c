@@ -1,5 +1,7 @@
 /* The ops that salmap reads: one row each. An op that is not here is refused before any work. */
-#include "import/onnx/onnx_internal.h"
+#include "import/onnx/lower/handlers.h"
+
+#include "import/onnx/op.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,9 +3,14 @@
  * While its ops pass by, a formula is a piece: a note of what has been computed so far from which node. The op that
  * completes it makes the node. Nothing is looked up ahead, so the order of factors and the form of constants
  * (x / sqrt 2, x * 0.7071; a half before, between or after) do not matter. */
-#include "import/onnx/onnx_internal.h"
+#include "import/onnx/lower/piece.h"
 
 #include "base/memory.h"
+#include "import/onnx/lower/emit.h"
+#include "import/onnx/lower/handlers.h"
+#include "import/onnx/onnx_importer.h"
+#include "import/onnx/op.h"
+#include "import/onnx/tensor.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,10 @@
 /* Ops that change the shape alone; on constants they are carried out at once. */
-#include "import/onnx/onnx_internal.h"
+#include "import/onnx/lower/emit.h"
+#include "import/onnx/lower/handlers.h"
+#include "import/onnx/onnx.h"
+#include "import/onnx/onnx_importer.h"
+#include "import/onnx/op.h"
+#include "import/onnx/tensor.h"
 
 #include <string.h>
 
