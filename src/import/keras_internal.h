@@ -1,38 +1,20 @@
 /* What the files of the Keras importer share. Nothing outside src/import includes this.
  *
  * The way of a file: the configuration as JSON and the weights' HDF5 file are found in it (keras.c, keras_archive.c,
- * keras_hdf5.c); each layer of the configuration (keras_model.c) is written down as ONNX ops on tensors in Keras's own
- * layout (keras_layers.c, keras_ops.c), with transposes where an op wants channels first; then the ONNX importer goes
- * on, and the passes take the transposes out again. Weights are read one by one when the ONNX importer asks for them.
+ * hdf5/weight_file.c); each layer of the configuration (keras_model.c) is written down as ONNX ops on tensors in
+ * Keras's own layout (keras_layers.c, keras_ops.c), with transposes where an op wants channels first; then the ONNX
+ * importer goes on, and the passes take the transposes out again. Weights are read one by one when the ONNX importer
+ * asks for them.
  */
 #ifndef SAL_IMPORT_KERAS_INTERNAL_H
 #define SAL_IMPORT_KERAS_INTERNAL_H
 
+#include "import/hdf5/weight_file.h"
 #include "import/import.h"
+#include "import/jansson_calls.h"
 #include "import/onnx/onnx.h"
 
 #include <jansson.h>
-
-/* ---- keras_hdf5.c: a file of weights ---- */
-
-typedef struct keras_hdf5 keras_hdf5;
-
-/* A file, or where member is given that file of the zip archive. Errors: IO, FORMAT, MEMORY. */
-sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *member);
-void keras_hdf5_close(keras_hdf5 *file); /* NULL is fine */
-sal_status keras_hdf5_has(int *has, keras_hdf5 *file, const char *object);
-/* A text attribute of a group ("/": the root). *out: free with free(), NULL where there is none. Errors: FORMAT,
- * MEMORY. */
-sal_status keras_hdf5_text(char **out, keras_hdf5 *file, const char *group, const char *attribute);
-/* A list of texts, in pieces "name0", "name1" too where it was long. *out: an array, json_decref it; NULL likewise. */
-sal_status keras_hdf5_texts(json_t **out, keras_hdf5 *file, const char *group, const char *attribute);
-/* Notes a data set of floats and its shape; *index is what keras_hdf5_read knows it by. Errors: FORMAT (not there, not
- * of numbers, in another file, larger than what is stored), LIMIT, MEMORY. */
-sal_status keras_hdf5_find(uint64_t *index, sal_shape *shape, keras_hdf5 *file, const char *dataset);
-sal_status keras_hdf5_read(float *out, size_t count, keras_hdf5 *file, uint64_t index);
-
-/* Bytes of a configuration: of the largest networks a few million, and in memory twenty times as much. */
-enum { KERAS_MOST_JSON = 1 << 24 };
 
 /* ---- keras_archive.c: .keras ---- */
 
@@ -223,14 +205,6 @@ keras_handler *keras_handler_find(int *many, const char *class_name);
 sal_status keras_activate(keras_importer *k, keras_tensor *x, const char *name);
 /* The activation that a layer's configuration names, if any. */
 sal_status keras_activate_after(keras_importer *k, keras_tensor *x);
-
-/* ---- keras_json.c ---- */
-
-/* A text that path has, as JSON; *out is the caller's. `what` is for messages. Errors: LIMIT, FORMAT, MEMORY. */
-sal_status keras_parse(json_t **out, const char *text, size_t length, const char *path, const char *what);
-/* Takes a value, which is NULL where there was no memory to make it. Error: MEMORY. */
-sal_status keras_put(json_t *object, const char *key, json_t *value);
-sal_status keras_append(json_t *list, json_t *value);
 
 /* ---- keras_preset.c ---- */
 

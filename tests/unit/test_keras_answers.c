@@ -1,8 +1,8 @@
 /* What the master makes of a process that reads HDF5 files and answers nonsense: this one's reader is made up. */
 #include "base/confine.h"
-#include "import/keras_hdf5_reader.h"
-#include "import/keras_internal.h"
-#include "import/keras_member.h"
+#include "import/hdf5/hdf5_reader.h"
+#include "import/hdf5/weight_file.h"
+#include "import/hdf5/zip_member.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

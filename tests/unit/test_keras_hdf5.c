@@ -1,5 +1,5 @@
 /* The process that reads HDF5 files, looked at from outside while it waits for questions. */
-#include "import/keras_internal.h"
+#include "import/hdf5/weight_file.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

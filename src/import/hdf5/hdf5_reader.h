@@ -1,6 +1,6 @@
-/* What the process that reads an HDF5 file does. Each function as of its namesake in keras_internal.h. */
-#ifndef SAL_IMPORT_KERAS_HDF5_READER_H
-#define SAL_IMPORT_KERAS_HDF5_READER_H
+/* What the process that reads an HDF5 file does. Each function is as its namesake in weight_file.h. */
+#ifndef SAL_IMPORT_HDF5_HDF5_READER_H
+#define SAL_IMPORT_HDF5_HDF5_READER_H
 
 #include "graph/graph.h"
 

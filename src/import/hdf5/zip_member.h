@@ -1,6 +1,6 @@
 /* A file within a zip archive, for HDF5 to read where it lies. */
-#ifndef SAL_IMPORT_KERAS_MEMBER_H
-#define SAL_IMPORT_KERAS_MEMBER_H
+#ifndef SAL_IMPORT_HDF5_ZIP_MEMBER_H
+#define SAL_IMPORT_HDF5_ZIP_MEMBER_H
 
 #include "salmap/salmap.h"
 

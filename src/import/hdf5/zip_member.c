@@ -1,6 +1,6 @@
 /* A driver of HDF5 for files within zip archives: the weights of a .keras file are read one by one out of it, and never
  * are in memory as a whole. */
-#include "import/keras_member.h"
+#include "import/hdf5/zip_member.h"
 
 #include "base/memory.h"
 

@@ -1,5 +1,5 @@
 /* Calls of jansson that need memory, and say so where there is none. */
-#include "import/keras_internal.h"
+#include "import/jansson_calls.h"
 
 #include "base/memory.h"
 

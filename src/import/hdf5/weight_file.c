@@ -1,11 +1,11 @@
 /* HDF5 files of weights, read by a process of their own: damaged files make libhdf5 crash, and that must not be the end
  * of a sweep or of whoever the library is part of. */
-#include "import/keras_internal.h"
+#include "import/hdf5/weight_file.h"
 
 #include "base/confine.h"
 #include "base/memory.h"
-#include "import/keras_hdf5_reader.h"
-#include "import/keras_member.h"
+#include "import/hdf5/hdf5_reader.h"
+#include "import/hdf5/zip_member.h"
 
 #include <errno.h>
 #include <hdf5.h>

@@ -1,10 +1,10 @@
-/* Reading HDF5 files of weights, in the process that keras_hdf5.c starts for it. Only what lies in the file itself is
+/* Reading HDF5 files of weights, in the process that weight_file.c starts for it. Only what lies in the file itself is
  * read: no links to other files, no virtual or external data sets. */
-#include "import/keras_hdf5_reader.h"
+#include "import/hdf5/hdf5_reader.h"
 
 #include "base/memory.h"
-#include "import/keras_internal.h"
-#include "import/keras_member.h"
+#include "import/hdf5/zip_member.h"
+#include "import/jansson_calls.h"
 
 #include <hdf5.h>
 #include <stdio.h>
