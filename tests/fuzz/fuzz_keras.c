@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "graph/passes.h"
 #include "import/import.h"
-#include "import/keras_internal.h"
+#include "import/keras/keras_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 sal_fuzz_program(onnx LABELS import MODULES base graph import)
 # Without what reads the files: the target has functions of its own of the same names.
 sal_fuzz_program(keras LABELS import MODULES base graph LIBRARIES PkgConfig::PROTOBUF_C PkgConfig::JANSSON
-                 OBJECTS "$<FILTER:$<TARGET_OBJECTS:sal_import>,EXCLUDE,/hdf5/[a-z0-9_]+[.]c|/keras_archive[.]c>")
+                 OBJECTS "$<FILTER:$<TARGET_OBJECTS:sal_import>,EXCLUDE,/hdf5/[a-z0-9_]+[.]c|/keras/archive[.]c>")
 sal_fuzz_program(keras_file LABELS import MODULES base graph import CRASHERS hdf5)
 sal_fuzz_program(picture LABELS image MODULES base image)
 sal_fuzz_program(sidecar LABELS image MODULES base image)

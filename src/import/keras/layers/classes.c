@@ -1,5 +1,5 @@
 /* Convolutions, dense layers, pools, and the table of all classes. */
-#include "import/keras_layers.h"
+#include "import/keras/layers/layers.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,21 +1,21 @@
-/* One function per class of Keras layers; keras_layers.c has the table. in: `count` tensors, at least one. */
-#ifndef SAL_IMPORT_KERAS_LAYERS_H
-#define SAL_IMPORT_KERAS_LAYERS_H
+/* One function per class of Keras layers; classes.c has the table. in: `count` tensors, at least one. */
+#ifndef SAL_IMPORT_KERAS_LAYERS_LAYERS_H
+#define SAL_IMPORT_KERAS_LAYERS_LAYERS_H
 
-#include "import/keras_internal.h"
+#include "import/keras/keras_internal.h"
 
-/* keras_activations.c */
+/* activations.c */
 keras_handler keras_layer_activation, keras_layer_relu, keras_layer_thresholded_relu, keras_layer_leaky_relu,
     keras_layer_elu, keras_layer_softmax, keras_layer_prelu;
 
 /* op with a number as its second operand. */
 sal_status keras_by_scalar(keras_importer *k, keras_tensor *x, const char *op, double scalar);
 
-/* keras_norm.c */
+/* norm.c */
 keras_handler keras_layer_batch_normalization, keras_layer_layer_normalization, keras_layer_rescaling,
     keras_layer_normalization, keras_layer_layer_scale;
 
-/* keras_ops.c */
+/* merging.c */
 keras_handler keras_layer_add, keras_layer_subtract, keras_layer_multiply, keras_layer_divide, keras_layer_maximum,
     keras_layer_minimum, keras_layer_merge, keras_layer_average, keras_layer_custom_scale, keras_layer_pass,
     keras_layer_flatten, keras_layer_reshape, keras_layer_permute, keras_layer_zero_padding;
@@ -23,13 +23,13 @@ keras_handler keras_layer_add, keras_layer_subtract, keras_layer_multiply, keras
 /* Top, bottom, left and right of 1, [1, 2] or [[1, 2], [3, 4]]. */
 sal_status keras_borders(int64_t out[4], keras_importer *k, const char *name);
 
-/* keras_operators.c; the handlers of get_item and stack look at the call itself. */
+/* operators.c; the handlers of get_item and stack look at the call itself. */
 keras_handler keras_layer_negative, keras_layer_function, keras_layer_operator, keras_layer_get_item, keras_layer_stack;
 
-/* keras_resize.c */
+/* resizing.c */
 keras_handler keras_layer_up_sampling, keras_layer_resizing, keras_layer_center_crop, keras_layer_random_crop;
 
-/* keras_spatial.c */
+/* spatial.c */
 keras_handler keras_layer_conv_transpose, keras_layer_group_normalization, keras_layer_cropping,
     keras_layer_concatenate;
 

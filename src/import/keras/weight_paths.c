@@ -1,5 +1,5 @@
 /* Which data sets are a layer's weights. */
-#include "import/keras_internal.h"
+#include "import/keras/keras_internal.h"
 
 #include <ctype.h>
 #include <string.h>

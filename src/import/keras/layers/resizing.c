@@ -1,6 +1,6 @@
 /* Layers that bring maps to another size. Interpolation is a product with a constant matrix for each side, which takes
  * the channels' place for it; whole copies are woven together. */
-#include "import/keras_layers.h"
+#include "import/keras/layers/layers.h"
 
 #include <limits.h>
 #include <math.h>

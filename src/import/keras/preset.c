@@ -1,5 +1,5 @@
 /* What is said of a Keras file beside its network: which preprocessing its layers speak for, and what was dropped. */
-#include "import/keras_layers.h"
+#include "import/keras/layers/layers.h"
 
 #include <math.h>
 #include <stdio.h>

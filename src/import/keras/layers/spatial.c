@@ -1,7 +1,7 @@
 /* Layers that have no core op of their own, as what they are made of: transposed convolutions as convolutions over
  * woven zeros, group normalisation as layer normalisation of groups, cuts and joins of rows as those of channels. All
  * with channels first. */
-#include "import/keras_layers.h"
+#include "import/keras/layers/layers.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Models: layers in order, calls of them, models within models. */
-#include "import/keras_layers.h"
+#include "import/keras/layers/layers.h"
 
 #include "base/memory.h"
 

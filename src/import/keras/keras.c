@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "import/keras_internal.h"
+#include "import/keras/keras_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

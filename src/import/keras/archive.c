@@ -1,5 +1,5 @@
 /* .keras files: zip archives of Keras 3. */
-#include "import/keras_internal.h"
+#include "import/keras/keras_internal.h"
 
 #include "base/memory.h"
 

@@ -1,5 +1,5 @@
 /* Calls of layers: what their arguments refer to, and in which order they can be made. */
-#include "import/keras_internal.h"
+#include "import/keras/keras_internal.h"
 
 #include "base/memory.h"
 

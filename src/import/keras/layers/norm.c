@@ -1,5 +1,5 @@
 /* Normalisation, and what networks do to their pictures themselves. */
-#include "import/keras_layers.h"
+#include "import/keras/layers/layers.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Activations: by name, as layers, and as layers in place of a name. */
-#include "import/keras_layers.h"
+#include "import/keras/layers/layers.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The picture that goes in: its shape, and which axis its channels are on. */
-#include "import/keras_internal.h"
+#include "import/keras/keras_internal.h"
 
 #include <limits.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Merges, and layers that only move or drop. */
-#include "import/keras_layers.h"
+#include "import/keras/layers/layers.h"
 
 #include <limits.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Operators on tensors that are written in a network's code and saved as layers: keras.ops, and TensorFlow's functions
  * of Keras 2. */
-#include "import/keras_layers.h"
+#include "import/keras/layers/layers.h"
 
 #include <limits.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* The ONNX model of a Keras file, and what the layers' functions need to write it. */
-#include "import/keras_internal.h"
+#include "import/keras/keras_internal.h"
 
 #include "base/memory.h"
 

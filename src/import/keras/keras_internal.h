@@ -1,13 +1,13 @@
 /* What the files of the Keras importer share. Nothing outside src/import includes this.
  *
- * The way of a file: the configuration as JSON and the weights' HDF5 file are found in it (keras.c, keras_archive.c,
- * hdf5/weight_file.c); each layer of the configuration (keras_model.c) is written down as ONNX ops on tensors in
- * Keras's own layout (keras_layers.c, keras_ops.c), with transposes where an op wants channels first; then the ONNX
+ * The way of a file: the configuration as JSON and the weights' HDF5 file are found in it (keras.c, archive.c,
+ * ../hdf5); each layer of the configuration (keras_model.c) is written down as ONNX ops on tensors in Keras's own
+ * layout (layers/), with transposes where an op wants channels first; then the ONNX
  * importer goes on, and the passes take the transposes out again. Weights are read one by one when the ONNX importer
  * asks for them.
  */
-#ifndef SAL_IMPORT_KERAS_INTERNAL_H
-#define SAL_IMPORT_KERAS_INTERNAL_H
+#ifndef SAL_IMPORT_KERAS_KERAS_INTERNAL_H
+#define SAL_IMPORT_KERAS_KERAS_INTERNAL_H
 
 #include "import/hdf5/weight_file.h"
 #include "import/import.h"
@@ -16,7 +16,7 @@
 
 #include <jansson.h>
 
-/* ---- keras_archive.c: .keras ---- */
+/* ---- archive.c: .keras ---- */
 
 /* The members config.json and metadata.json (NULL where there is none), and a look at the weights, which stay where
  * they are. Errors: IO, FORMAT, LIMIT, MEMORY. */
@@ -24,7 +24,7 @@ sal_status keras_archive_read(json_t **config, json_t **metadata, const char *pa
 /* The member that the weights are in. */
 extern const char keras_archive_weights[];
 
-/* ---- keras_weights.c: which data sets are a layer's ---- */
+/* ---- weight_paths.c: which data sets are a layer's ---- */
 
 typedef struct keras_weights {
     keras_hdf5 *file;
@@ -55,11 +55,11 @@ sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, i
 /* Whether, now that all layers have theirs, a layer's may be another's. Errors: UNSUPPORTED. */
 sal_status keras_check_owners(keras_importer *k);
 
-/* ---- keras_build.c: writing the ONNX model ---- */
+/* ---- write_onnx.c: writing the ONNX model ---- */
 
 enum { KERAS_MAX_INPUTS = 1024, KERAS_MAX_OUTPUTS = 64, KERAS_MAX_NESTING = 16, KERAS_MOST_NAME = 1024 };
 
-/* What speaks for the preprocessing that a network wants: keras_preset.c. */
+/* What speaks for the preprocessing that a network wants: preset.c. */
 typedef struct keras_traits {
     const char *rescales; /* name of a layer that brings 0..255 to what the others want, or NULL */
     const char *prepares; /* one that does something to them, whatever it is, or NULL */
@@ -195,7 +195,7 @@ void keras_set_sides(keras_importer *k, keras_tensor *t, int64_t height, int64_t
 /* What a window of the present layer's padding leaves of one side; 0 of what is not known. */
 int64_t keras_window_side(keras_importer *k, int64_t side, int64_t kernel, int64_t stride, int64_t dilation);
 
-/* ---- keras_layers.c, keras_ops.c: one function per class of layers ---- */
+/* ---- layers/: one function per class of layers ---- */
 
 typedef sal_status keras_handler(keras_importer *k, keras_tensor *out, const keras_tensor *inputs, size_t count);
 
@@ -206,14 +206,14 @@ sal_status keras_activate(keras_importer *k, keras_tensor *x, const char *name);
 /* The activation that a layer's configuration names, if any. */
 sal_status keras_activate_after(keras_importer *k, keras_tensor *x);
 
-/* ---- keras_preset.c ---- */
+/* ---- preset.c ---- */
 
 /* Looks at a layer before it is called. */
 sal_status keras_note_layer(keras_importer *k, const keras_layer *layer);
 /* The proposal and its reason, if any, and what was dropped. */
 void keras_describe(sal_import_info *info, keras_importer *k);
 
-/* ---- keras_input.c ---- */
+/* ---- input.c ---- */
 
 /* The shape that a layer's configuration gives its input, batch first; borrowed, NULL where it gives none. */
 json_t *keras_shape_of_layer(json_t *config);
@@ -223,7 +223,7 @@ sal_status keras_make_input(keras_importer *k, keras_tensor *out, const char *na
 /* Whether any layer of a configuration has channels first. */
 int keras_says_channels_first(json_t *value, int depth);
 
-/* ---- keras_calls.c ---- */
+/* ---- calls.c ---- */
 
 typedef struct keras_reference {
     const char *layer;
