@@ -10,8 +10,9 @@
 
 #include "base/memory.h"
 #include "graph/passes.h"
+#include "import/hdf5/weight_file.h"
 #include "import/import.h"
-#include "import/keras/keras_internal.h"
+#include "import/keras/archive.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /* .keras files: zip archives of Keras 3. */
-#include "import/keras/keras_internal.h"
+#include "import/keras/archive.h"
 
 #include "base/memory.h"
+#include "import/jansson_calls.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,11 @@
 /* Calls of layers: what their arguments refer to, and in which order they can be made. */
-#include "import/keras/keras_internal.h"
+#include "import/keras/keras_model.h"
 
 #include "base/memory.h"
+#include "import/jansson_calls.h"
+#include "import/keras/keras_importer.h"
+#include "import/keras/layer_config.h"
+#include "import/keras/write_onnx.h"
 
 #include <stdio.h>
 #include <string.h>

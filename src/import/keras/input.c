@@ -1,5 +1,9 @@
 /* The picture that goes in: its shape, and which axis its channels are on. */
-#include "import/keras/keras_internal.h"
+#include "import/keras/keras_model.h"
+
+#include "import/keras/keras_importer.h"
+#include "import/keras/write_onnx.h"
+#include "import/onnx/onnx.h"
 
 #include <limits.h>
 #include <string.h>

@@ -3,7 +3,12 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "import/keras/keras_internal.h"
+#include "import/hdf5/weight_file.h"
+#include "import/jansson_calls.h"
+#include "import/keras/archive.h"
+#include "import/keras/keras_importer.h"
+#include "import/keras/keras_model.h"
+#include "import/onnx/onnx.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,11 @@
 /* Models: layers in order, calls of them, models within models. */
-#include "import/keras/layers/layers.h"
+#include "import/keras/keras_model.h"
 
 #include "base/memory.h"
+#include "import/hdf5/weight_file.h"
+#include "import/jansson_calls.h"
+#include "import/keras/keras_importer.h"
+#include "import/keras/layers/layers.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -1,4 +1,9 @@
 /* What is said of a Keras file beside its network: which preprocessing its layers speak for, and what was dropped. */
+#include "import/keras/keras_model.h"
+
+#include "import/import.h"
+#include "import/jansson_calls.h"
+#include "import/keras/keras_importer.h"
 #include "import/keras/layers/layers.h"
 
 #include <math.h>

@@ -1,5 +1,8 @@
 /* Which data sets are a layer's weights. */
-#include "import/keras/keras_internal.h"
+#include "import/keras/keras_model.h"
+
+#include "import/jansson_calls.h"
+#include "import/keras/keras_importer.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -1,66 +1,13 @@
-/* The ONNX model of a Keras file, and what the layers' functions need to write it. */
-#include "import/keras/keras_internal.h"
+/* The ONNX model of a Keras file: ops, constants and weights, as the layers' functions ask for them. */
+#include "import/keras/write_onnx.h"
 
 #include "base/memory.h"
+#include "import/hdf5/weight_file.h"
+#include "import/keras/keras_importer.h"
+#include "import/keras/keras_model.h"
+#include "import/onnx/onnx.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-sal_status keras_alloc(void *out, keras_importer *k, size_t count, size_t size)
-{
-    sal_status st = SAL_OK;
-    void *block = NULL;
-    TRY(sal_alloc(&block, count, size, "the network"));
-    TRY(sal_grow(&k->blocks, &k->block_capacity, k->block_count + 1, sizeof *k->blocks, "the network"));
-    k->blocks[k->block_count++] = block;
-    memcpy(out, &block, sizeof block);
-    block = NULL;
-done:
-    sal_free(block);
-    return st;
-}
-
-sal_status keras_format(char **out, keras_importer *k, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    const int length = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    sal_status st = keras_alloc(out, k, (size_t)length + 1, 1);
-    if (st != SAL_OK)
-        return st;
-    va_start(args, format);
-    vsnprintf(*out, (size_t)length + 1, format, args);
-    va_end(args);
-    return SAL_OK;
-}
-
-sal_status(keras_fail)(keras_importer *k, sal_status status, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    if (!k->layer)
-        return sal_fail(status, "%s", text);
-    return sal_fail(status, "layer %.200s (%.80s): %s", k->layer->full_name, k->layer->class_name, text);
-}
-
-sal_status(keras_fail_export)(keras_importer *k, const char *why)
-{
-    if (k->version >= 3)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED,
-                          "%s; in Python, where the network runs, export it: model.export(\"model.onnx\", "
-                          "format=\"onnx\")",
-                          why);
-    return keras_fail(k, SAL_ERROR_UNSUPPORTED,
-                      "%s; export the network: python -m tf2onnx.convert --keras %.200s --output model.onnx", why,
-                      k->path);
-}
 
 /* ---- Ops ----------------------------------------------------------------- */
 
@@ -251,12 +198,6 @@ done:
     return st;
 }
 
-const char *keras_without_path(keras_importer *k, const char *error)
-{
-    const size_t n = strlen(k->path);
-    return strncmp(error, k->path, n) == 0 && strncmp(error + n, ": ", 2) == 0 ? error + n + 2 : error;
-}
-
 static sal_status find_weight(uint64_t *index, sal_shape *shape, keras_importer *k, const char *roles, int position)
 {
     sal_status st = SAL_OK;
@@ -331,146 +272,4 @@ sal_status keras_weight_values(const float **values, size_t *count, keras_import
     *values = own;
 done:
     return st;
-}
-
-/* ---- Configuration ------------------------------------------------------- */
-
-static json_t *value_of(keras_importer *k, const char *name)
-{
-    json_t *value = json_object_get(k->layer->config, name);
-    return json_is_null(value) ? NULL : value;
-}
-
-/* Notes a value that is there, but of another kind. */
-static int is_there(keras_importer *k, const char *name, const json_t *value, int right)
-{
-    if (value && !right && !k->odd_setting)
-        k->odd_setting = name;
-    return value && right;
-}
-
-/* What is in an array, as Keras 3 or Keras 2 describes one; the value itself where it is none. */
-static const json_t *without_array(const json_t *value)
-{
-    const char *class_name = json_string_value(json_object_get(value, "class_name"));
-    if (class_name && (strcmp(class_name, "__numpy__") == 0 || strcmp(class_name, "__tensor__") == 0))
-        return json_object_get(json_object_get(value, "config"), "value");
-    return json_is_object(value) ? json_object_get(value, "value") : value;
-}
-
-int keras_flag(keras_importer *k, const char *name, int otherwise)
-{
-    const json_t *value = value_of(k, name);
-    return is_there(k, name, value, json_is_boolean(value)) ? json_is_true(value) : otherwise;
-}
-
-int64_t keras_integer(keras_importer *k, const char *name, int64_t otherwise)
-{
-    const json_t *value = value_of(k, name);
-    return is_there(k, name, value, json_is_integer(value)) ? (int64_t)json_integer_value(value) : otherwise;
-}
-
-double keras_real(keras_importer *k, const char *name, double otherwise)
-{
-    const json_t *value = value_of(k, name), *number = without_array(value);
-    while (json_array_size(number) == 1) /* arrays of one number */
-        number = json_array_get(number, 0);
-    return is_there(k, name, value, json_is_number(number)) ? json_number_value(number) : otherwise;
-}
-
-const char *keras_text(keras_importer *k, const char *name, const char *otherwise)
-{
-    const json_t *value = value_of(k, name);
-    return is_there(k, name, value, json_is_string(value)) ? json_string_value(value) : otherwise;
-}
-
-sal_status keras_numbers(float **values, int64_t *count, keras_importer *k, const json_t *value)
-{
-    sal_status st = SAL_OK;
-    *count = 0;
-    *values = NULL;
-    if (!value || json_is_null(value))
-        return SAL_OK;
-    value = without_array(value);
-    while (json_is_array(value) && json_array_size(value) == 1 && json_is_array(json_array_get(value, 0)))
-        value = json_array_get(value, 0); /* (1, 1, C), as adapted layers have it */
-    const size_t size = json_is_number(value) ? 1 : json_array_size(value);
-    for (size_t i = 0; i < size && json_is_array(value); i++)
-        if (!json_is_number(json_array_get(value, i)))
-            return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has a constant of several axes");
-    if (size == 0)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has a constant that is neither a number nor a list of numbers");
-    TRY(keras_new_weights(values, k, size, 1));
-    for (size_t i = 0; i < size; i++)
-        (*values)[i] = (float)json_number_value(json_is_number(value) ? value : json_array_get(value, i));
-    *count = (int64_t)size;
-done:
-    return st;
-}
-
-sal_status keras_pair(int64_t out[2], keras_importer *k, const char *name, int64_t otherwise)
-{
-    const json_t *value = value_of(k, name);
-    out[0] = out[1] = otherwise;
-    if (json_is_integer(value)) {
-        out[0] = out[1] = (int64_t)json_integer_value(value);
-    } else if (json_is_array(value) && json_array_size(value) == 2 && json_is_integer(json_array_get(value, 0)) &&
-               json_is_integer(json_array_get(value, 1))) {
-        for (size_t i = 0; i < 2; i++)
-            out[i] = (int64_t)json_integer_value(json_array_get(value, i));
-    } else if (value) {
-        return keras_fail(k, SAL_ERROR_FORMAT, "its %s is neither a number nor a pair", name);
-    }
-    for (size_t i = 0; i < 2; i++)
-        if (out[i] < 0 || out[i] > INT32_MAX)
-            return keras_fail(k, SAL_ERROR_FORMAT, "its %s is %lld", name, (long long)out[i]);
-    return SAL_OK;
-}
-
-/* Notes an order of axes that is neither. */
-static int is_first(keras_importer *k, const char *name, int first, int last)
-{
-    if (!first && !last && !k->odd_setting)
-        k->odd_setting = name;
-    return first;
-}
-
-int keras_channels_first(keras_importer *k)
-{
-    const char *format = keras_text(k, "data_format", NULL), *ordering = keras_text(k, "dim_ordering", NULL);
-    if (format) /* in capitals or not, as Keras takes it */
-        return is_first(k, "data_format", strcasecmp(format, "channels_first") == 0,
-                        strcasecmp(format, "channels_last") == 0);
-    if (ordering)
-        return is_first(k, "dim_ordering", strcmp(ordering, "th") == 0, strcmp(ordering, "tf") == 0);
-    return k->version == 1 && k->channels_first; /* some layers of Keras 1 do not say it */
-}
-
-int64_t keras_side(keras_importer *k, const keras_tensor *t, int side)
-{
-    return t->extent[side + (keras_channels_first(k) ? 1 : 0)];
-}
-
-void keras_set_sides(keras_importer *k, keras_tensor *t, int64_t height, int64_t width)
-{
-    const int first = keras_channels_first(k) ? 1 : 0;
-    keras_forget_extent(t);
-    t->extent[first] = height > 0 && height <= INT32_MAX ? height : 0;
-    t->extent[first + 1] = width > 0 && width <= INT32_MAX ? width : 0;
-}
-
-int64_t keras_window_side(keras_importer *k, int64_t side, int64_t kernel, int64_t stride, int64_t dilation)
-{
-    const char *padding = keras_text(k, "padding", keras_text(k, "border_mode", "valid"));
-    const int64_t reach = dilation * (kernel - 1);
-    if (side < 1 || stride < 1)
-        return 0;
-    if (strcmp(padding, "same") == 0)
-        return (side - 1) / stride + 1;
-    return side > reach ? (side - reach - 1) / stride + 1 : 0;
-}
-
-int keras_channels_first_network(keras_importer *k)
-{
-    return k->channels_first;
 }

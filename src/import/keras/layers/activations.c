@@ -1,6 +1,11 @@
 /* Activations: by name, as layers, and as layers in place of a name. */
 #include "import/keras/layers/layers.h"
 
+#include "import/keras/keras_importer.h"
+#include "import/keras/keras_model.h"
+#include "import/keras/layer_config.h"
+#include "import/keras/write_onnx.h"
+
 #include <math.h>
 #include <string.h>
 

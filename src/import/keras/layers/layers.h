@@ -2,7 +2,16 @@
 #ifndef SAL_IMPORT_KERAS_LAYERS_LAYERS_H
 #define SAL_IMPORT_KERAS_LAYERS_LAYERS_H
 
-#include "import/keras/keras_internal.h"
+#include "import/keras/keras_importer.h"
+
+typedef sal_status keras_handler(keras_importer *k, keras_tensor *out, const keras_tensor *inputs, size_t count);
+
+/* many: 1: such a layer takes more than one tensor, 2: it looks at its call itself. NULL: the class is not known. */
+keras_handler *keras_handler_find(int *many, const char *class_name);
+/* An activation by its name in Keras. */
+sal_status keras_activate(keras_importer *k, keras_tensor *x, const char *name);
+/* The activation that a layer's configuration names, if any. */
+sal_status keras_activate_after(keras_importer *k, keras_tensor *x);
 
 /* activations.c */
 keras_handler keras_layer_activation, keras_layer_relu, keras_layer_thresholded_relu, keras_layer_leaky_relu,
@@ -15,10 +24,24 @@ sal_status keras_by_scalar(keras_importer *k, keras_tensor *x, const char *op, d
 keras_handler keras_layer_batch_normalization, keras_layer_layer_normalization, keras_layer_rescaling,
     keras_layer_normalization, keras_layer_layer_scale;
 
+/* conv_dense.c */
+keras_handler keras_layer_conv, keras_layer_depthwise_conv, keras_layer_separable_conv, keras_layer_dense;
+
+/* Gives a node the strides and the padding of the layer's configuration; pair: the strides. begin: what Theano pads
+ * before the first element, in place of "same" as others have it; as much as is needed goes after the last. */
+sal_status keras_set_window(int64_t pair[2], keras_importer *k, SalOnnx__Node *node, const char *strides,
+                            int64_t otherwise, const int64_t begin[2], const int64_t reach[2]);
+
+/* pool.c */
+keras_handler keras_layer_max_pool, keras_layer_average_pool, keras_layer_global_average_pool,
+    keras_layer_global_max_pool;
+
 /* merging.c */
 keras_handler keras_layer_add, keras_layer_subtract, keras_layer_multiply, keras_layer_divide, keras_layer_maximum,
-    keras_layer_minimum, keras_layer_merge, keras_layer_average, keras_layer_custom_scale, keras_layer_pass,
-    keras_layer_flatten, keras_layer_reshape, keras_layer_permute, keras_layer_zero_padding;
+    keras_layer_minimum, keras_layer_merge, keras_layer_average, keras_layer_custom_scale;
+
+/* reshape.c */
+keras_handler keras_layer_pass, keras_layer_flatten, keras_layer_reshape, keras_layer_permute, keras_layer_zero_padding;
 
 /* Top, bottom, left and right of 1, [1, 2] or [[1, 2], [3, 4]]. */
 sal_status keras_borders(int64_t out[4], keras_importer *k, const char *name);

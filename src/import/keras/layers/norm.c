@@ -1,6 +1,10 @@
 /* Normalisation, and what networks do to their pictures themselves. */
 #include "import/keras/layers/layers.h"
 
+#include "import/keras/keras_importer.h"
+#include "import/keras/layer_config.h"
+#include "import/keras/write_onnx.h"
+
 #include <math.h>
 #include <string.h>
 

@@ -2,6 +2,11 @@
  * of Keras 2. */
 #include "import/keras/layers/layers.h"
 
+#include "import/keras/keras_importer.h"
+#include "import/keras/keras_model.h"
+#include "import/keras/layer_config.h"
+#include "import/keras/write_onnx.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>

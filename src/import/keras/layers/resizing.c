@@ -2,6 +2,10 @@
  * the channels' place for it; whole copies are woven together. */
 #include "import/keras/layers/layers.h"
 
+#include "import/keras/keras_importer.h"
+#include "import/keras/layer_config.h"
+#include "import/keras/write_onnx.h"
+
 #include <limits.h>
 #include <math.h>
 #include <string.h>

@@ -3,6 +3,10 @@
  * with channels first. */
 #include "import/keras/layers/layers.h"
 
+#include "import/keras/keras_importer.h"
+#include "import/keras/layer_config.h"
+#include "import/keras/write_onnx.h"
+
 #include <math.h>
 #include <string.h>
 
