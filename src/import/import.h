@@ -28,6 +28,8 @@ sal_status sal_onnx_parse(sal_graph *graph, sal_import_info *info, const unsigne
 
 /* Whether a file is of Keras, by its first bytes: HDF5, or a zip archive. */
 int sal_keras_is(const char *path);
+/* Whether it is a zip archive, as .keras files are. */
+int sal_keras_is_archive(const char *path);
 /* Reads a Keras file likewise: .h5 and .hdf5 with its configuration, or with the weights alone and the configuration as
  * JSON beside it, and .keras. Errors: as sal_onnx_read, naming layer and class. */
 sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *path, const sal_model_options *options);

@@ -1,4 +1,4 @@
-/* Entry of the Keras importer: which kind of file it is, where its configuration is, and what becomes of it. */
+/* Entry of the Keras importer: where the configuration of a file is, and what becomes of it. */
 #include "import/import.h"
 
 #include "base/file.h"
@@ -11,39 +11,12 @@
 #include "import/onnx/onnx.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static const uint64_t default_max_bytes = (uint64_t)1 << 33, default_max_nodes = 1000000;
-
-/* First bytes of HDF5 files and of zip archives. */
-static int begins_with(const char *path, const char *magic, size_t size)
-{
-    char first[8] = {0};
-    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    const int same = file >= 0 && read(file, first, size) == (ssize_t)size && memcmp(first, magic, size) == 0;
-    if (file >= 0)
-        close(file);
-    return same;
-}
-
-static int is_hdf5(const char *path)
-{
-    return begins_with(path, "\x89HDF\r\n\x1a\n", 8);
-}
-
-static int is_zip(const char *path)
-{
-    return begins_with(path, "PK\x03\x04", 4);
-}
-
-int sal_keras_is(const char *path)
-{
-    return is_hdf5(path) || is_zip(path);
-}
 
 /* ---- The configuration --------------------------------------------------- */
 
@@ -266,7 +239,7 @@ sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *p
     char version[32];
     sal_graph_init(graph);
     init(&k, path, options);
-    const int zip = is_zip(path);
+    const int zip = sal_keras_is_archive(path);
     k.weights.archive = zip;
     if (zip) {
         TRY(keras_archive_read(&config, &metadata, path, k.max_bytes));
