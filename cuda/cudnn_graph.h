@@ -5,7 +5,7 @@
 #define CUDA_CUDNN_GRAPH_H
 
 #include "base/error.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "nvidia.h"
 
 /* Of a call of `nvidia`. */

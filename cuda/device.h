@@ -5,7 +5,7 @@
 #include <cuda_runtime_api.h>
 
 #include "backend/backend.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "loss_scale.h"
 #include "methods.h"
 

@@ -8,7 +8,7 @@
 #include <cuda_runtime_api.h>
 
 #include "base/error.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 typedef struct cuda_loss_scale {
     float full;         /* what a batch begins with; 1: nothing is scaled */

@@ -4,7 +4,7 @@
  * on the device's copy stream and the last one's result leaves on a stream of its own. */
 #include "maps.h"
 
-#include "map_kernels.h"
+#include "kernels/map_kernels.h"
 
 #include "base/memory.h"
 

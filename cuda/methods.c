@@ -2,7 +2,7 @@
 #include "methods.h"
 
 #include "device.h"
-#include "method_kernels.h"
+#include "kernels/method_kernels.h"
 
 void cuda_methods_close(cuda_methods *m)
 {

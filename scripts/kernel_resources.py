@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the compiler makes of every kernel of cuda/*.cu, for every GPU architecture; needs nvcc, and no GPU.
+"""What the compiler makes of every kernel of cuda/kernels/*.cu, for every GPU architecture; needs nvcc, and no GPU.
 
     kernel_resources.py [--nvcc PATH] [--cache FOLDER] [--jobs N] [--tolerance N] [--all | --update]
 
@@ -27,7 +27,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tests/gpuless/kernel_resources.csv"
 ARCHITECTURES = ("75", "80", "86", "89", "90", "100", "120")
-INCLUDES = (ROOT / "src", ROOT / "include")
+KERNELS = ROOT / "cuda/kernels"
+INCLUDES = (ROOT / "cuda", ROOT / "src", ROOT / "include")
 # -Wmissing-launch-bounds is wrong about templates (nvcc 13.0): missing_bounds() looks instead.
 FLAGS = ("-std=c++17", "-O2", "-Xptxas", "-v", "-Werror", "all-warnings",
          "-Wdefault-stream-launch", "-Xcompiler", "-Wall,-Wextra,-Werror", "-cubin")
@@ -147,8 +148,8 @@ class Compiler:
 def measure(compiler, jobs):
     """({(file, kernel): {"shared": bytes, architecture: registers}}, problems)"""
     rows, problems = {}, []
-    files = sorted((ROOT / "cuda").glob("*.cu"))
-    for file in sorted({*files, *(ROOT / "cuda").glob("*.cuh")}):
+    files = sorted(KERNELS.glob("*.cu"))
+    for file in sorted({*files, *KERNELS.glob("*.cuh")}):
         problems += [f"{file.name}: no __launch_bounds__: {kernel}" for kernel in missing_bounds(file.read_text())]
     tasks = [(file, architecture) for file in files for architecture in compiler.architectures]
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:

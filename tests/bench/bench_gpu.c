@@ -8,7 +8,7 @@
  *     smooth HxWxN SIGMA MILLISECONDS GBS     read and written once
  *     blend HxWxN 0 MILLISECONDS GBS          two RGB pictures and a map of half their size
  */
-#include "map_kernels.h"
+#include "kernels/map_kernels.h"
 #include "nvidia.h"
 
 #include <stdio.h>

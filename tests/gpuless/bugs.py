@@ -1,23 +1,23 @@
-"""Bugs that the tests must find: name: (file of cuda/, text of it, what stands there instead). See harness.cmake."""
+"""Bugs that the tests must find: name: (file in cuda/, text of it, what stands there instead). See harness.cmake."""
 
 BUGS = {
     "row_barrier": (
-        "smooth.cu",
+        "kernels/smooth.cu",
         "        }\n        __syncthreads();\n        if (x0 + t < width)",
         "        }\n        if (x0 + t < width)",
     ),
     "column_barrier": (
-        "smooth.cu",
+        "kernels/smooth.cu",
         "    __syncthreads();\n    for (int k = t; k < COLUMNS",
         "    for (int k = t; k < COLUMNS",
     ),
-    "row_halo": ("smooth.cu", "const int x = x0 - radius + k;", "const int x = x0 - radius + k + 1;"),
-    "column_halo": ("smooth.cu", "y = y0 - radius + r;", "y = y0 - radius + r - 1;"),
-    "reused_tile": ("smooth.cu", "w, radius);\n        __syncthreads();\n", "w, radius);\n"),
-    "warp_lane": ("measure.cu", "d > 0; d /= 2", "d > 1; d /= 2"),
-    "overrun": ("normalize.cu", "i < total;", "i < total + 4;"),
-    "noise_tail": ("methods.cu", "if (first + k < elements)", "if (first + k < elements + 1)"),
-    "cam_lane": ("cam.cu", "d > 0; d /= 2", "d > 1; d /= 2"),
+    "row_halo": ("kernels/smooth.cu", "const int x = x0 - radius + k;", "const int x = x0 - radius + k + 1;"),
+    "column_halo": ("kernels/smooth.cu", "y = y0 - radius + r;", "y = y0 - radius + r - 1;"),
+    "reused_tile": ("kernels/smooth.cu", "w, radius);\n        __syncthreads();\n", "w, radius);\n"),
+    "warp_lane": ("kernels/measure.cu", "d > 0; d /= 2", "d > 1; d /= 2"),
+    "overrun": ("kernels/normalize.cu", "i < total;", "i < total + 4;"),
+    "noise_tail": ("kernels/methods.cu", "if (first + k < elements)", "if (first + k < elements + 1)"),
+    "cam_lane": ("kernels/cam.cu", "d > 0; d /= 2", "d > 1; d /= 2"),
     "channel_stride": (
         "cudnn_describe.c",
         "strides[4] = {e.channels * e.height * e.width, 1, e.channels * e.width, e.channels}",

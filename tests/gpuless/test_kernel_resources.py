@@ -79,7 +79,7 @@ class Table(unittest.TestCase):
     def test_the_committed_table_has_every_kernel_file(self):
         kr.TABLE = kr.ROOT / "tests/gpuless/kernel_resources.csv"
         _, rows = kr.read_table()
-        self.assertEqual({file for file, _ in rows}, {p.name for p in (kr.ROOT / "cuda").glob("*.cu")})
+        self.assertEqual({file for file, _ in rows}, {p.name for p in kr.KERNELS.glob("*.cu")})
         self.assertTrue(all(int(row[f"sm_{a}"]) > 0 for row in rows.values() for a in kr.ARCHITECTURES))
         self.assertEqual(kr.twins(rows), {"89": "sm_86"})
 

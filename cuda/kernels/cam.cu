@@ -1,8 +1,8 @@
 /* Class activation maps. A warp takes a pixel, whose channels lie together; products of floats are exact in double, and
  * sums of them always have the same order. */
-#include "element.cuh"
-#include "method_kernels.h"
-#include "warp.cuh"
+#include "kernels/element.cuh"
+#include "kernels/method_kernels.h"
+#include "kernels/warp.cuh"
 
 __device__ __forceinline__ double warp_sum_double(double v)
 {

@@ -2,7 +2,7 @@
  * picture and a tile of features; it gathers the seed's non-zeros, a piece at a time and in order, and adds so many
  * rows of the weights. A dense seed costs the whole product, in the same order for any batch. Twin: dense_backward of
  * src/backend/cpu/kernels.c. */
-#include "element.cuh"
+#include "kernels/element.cuh"
 
 enum { PIECE = BLOCK_THREADS };
 

@@ -1,7 +1,7 @@
 /* Maps to 0..1, or -1..1, by what was measured of them; a constant map becomes zeros. Twins: sal_map_normalize and
  * sal_map_normalize_signed of src/map/normalize.c. */
-#include "element.cuh"
-#include "map_kernels.h"
+#include "kernels/element.cuh"
+#include "kernels/map_kernels.h"
 
 static __global__ void __launch_bounds__(BLOCK_THREADS)
     normalize_kernel(float *map, const cuda_map_stats *stats, int64_t total, int64_t pixels, int is_signed)

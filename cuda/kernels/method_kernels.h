@@ -4,7 +4,7 @@
 #define CUDA_METHOD_KERNELS_H
 
 #include "backend/backend.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -6,7 +6,7 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 __device__ __forceinline__ float element_load(const float *p)
 {

@@ -1,6 +1,6 @@
 /* Softmax along one axis and its gradient; a warp takes a line. Twins: src/backend/cpu/layer_norm_softmax.c. */
-#include "element.cuh"
-#include "warp.cuh"
+#include "kernels/element.cuh"
+#include "kernels/warp.cuh"
 
 struct lines {
     int64_t outer, n, inner;

@@ -3,7 +3,7 @@
 #ifndef CUDA_MAP_KERNELS_H
 #define CUDA_MAP_KERNELS_H
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "map/map_math.h"
 
 #ifdef __cplusplus

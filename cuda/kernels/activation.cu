@@ -3,8 +3,8 @@
  *
  * A warp owns 32 * V neighbouring elements of one picture, so that V words of the mask are its alone: lanes hand their
  * bits together and every word is written once. V is 4 where the pictures' elements allow it, else 1. */
-#include "activation_math.h"
-#include "element.cuh"
+#include "kernels/activation_math.h"
+#include "kernels/element.cuh"
 
 /* A lane's V bits, lane after lane; each lane's result is the word that its elements belong to. */
 template <int V> __device__ __forceinline__ unsigned mask_word(unsigned bits)

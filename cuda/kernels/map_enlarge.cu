@@ -1,7 +1,7 @@
 /* A map of fewer pixels than the network's input, enlarged to it: bilinear, half-pixel centres, clamped at the edges.
  * Twin: sal_map_upsample of src/map/upsample.c. */
-#include "element.cuh"
-#include "map_kernels.h"
+#include "kernels/element.cuh"
+#include "kernels/map_kernels.h"
 
 static __global__ void __launch_bounds__(BLOCK_THREADS)
     enlarge_kernel(float *to, const float *from, int64_t rows, int64_t height, int64_t width, int64_t from_height,

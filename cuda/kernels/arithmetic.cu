@@ -1,6 +1,6 @@
 /* Sums and products of two maps, or of a map and one number per channel. Twins: add, multiply, affine of
  * src/backend/cpu/kernels.c. Where V is 4, channels are a multiple of it, so that four neighbours are of one pixel. */
-#include "element.cuh"
+#include "kernels/element.cuh"
 
 /* Element i of the batch to its place among (pictures, channels). */
 __device__ __forceinline__ int64_t channel_place(int64_t i, int64_t picture_elements, int channels)

@@ -1,7 +1,7 @@
 /* Between the host's row-major floats (pictures, channels, height, width) and maps of any element type, channels
  * last. Twins: cpu_from_plain, cpu_to_plain of src/backend/cpu/cpu.c. Both sides are read and written in runs: tiles of
  * 32 pixels by 32 channels change places in shared memory. Few channels need no tile. */
-#include "element.cuh"
+#include "kernels/element.cuh"
 
 enum { TILE = 32, TILE_ROWS = 8, FEW_CHANNELS = 4 };
 

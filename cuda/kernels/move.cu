@@ -1,7 +1,7 @@
 /* Elements from one view to another: concat, slice, shuffle, reshape, transpose, pad. Twins:
  * src/backend/cpu/rearrange.c and reshape.c. Where both views count alike, axes go by falling stride of what is written
  * and neighbours merge, so that threads side by side write side by side. */
-#include "element.cuh"
+#include "kernels/element.cuh"
 
 template <class I> struct device_view {
     int rank;

@@ -1,6 +1,6 @@
 /* Whether gradients are finite: where not, the loss scale was too large for them. It looks, and writes the flag alone.
  */
-#include "element.cuh"
+#include "kernels/element.cuh"
 
 template <class T>
 static __global__ void __launch_bounds__(BLOCK_THREADS) finite_kernel(int *not_finite, const T *x, int64_t elements)

@@ -1,8 +1,8 @@
 /* Least, most and sum of each map, and whether all of it is finite. Blocks leave what they found in `partial`, and one
  * warp a map puts it together, always in the same order. Twin: sal_map_measure of src/map/normalize.c. */
-#include "element.cuh"
-#include "map_kernels.h"
-#include "warp.cuh"
+#include "kernels/element.cuh"
+#include "kernels/map_kernels.h"
+#include "kernels/warp.cuh"
 
 __device__ __forceinline__ cuda_map_stats merged(const cuda_map_stats &a, const cuda_map_stats &b)
 {

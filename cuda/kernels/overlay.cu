@@ -1,7 +1,7 @@
 /* Enlarge, colour and blend a map over a band of rows of its picture, in one pass that reads and writes bytes. A thread
  * takes four pixels: twelve bytes, three words. Twins: sal_upsampler_row, sal_color_row, sal_overlay_row of src/map. */
-#include "element.cuh"
-#include "map_kernels.h"
+#include "kernels/element.cuh"
+#include "kernels/map_kernels.h"
 
 enum { PIXELS = 4, WORDS = 3 };
 

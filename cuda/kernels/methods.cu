@@ -1,7 +1,7 @@
 /* What methods of several passes repeat, element by element. Twins: the rows of src/backend/cpu; the arithmetic of
  * src/backend/method_math.h gives both the same bits. */
-#include "element.cuh"
-#include "method_kernels.h"
+#include "kernels/element.cuh"
+#include "kernels/method_kernels.h"
 
 enum { NOISE_GROUP = 4 };
 

@@ -1,6 +1,6 @@
 /* Any convolution and its gradient, a result a thread, without tensor cores: for the few that cuDNN has no engine for,
  * such as uneven paddings. The mask is made of y afterwards. */
-#include "conv.cuh"
+#include "kernels/conv.cuh"
 
 template <class T>
 static __global__ void __launch_bounds__(BLOCK_THREADS)

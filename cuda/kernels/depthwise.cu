@@ -1,7 +1,7 @@
 /* Depthwise convolutions and their gradients: each channel by itself, so memory bounds them. Threads side by side take
  * channels side by side, and each takes COLUMNS neighbouring results, which share their weights and most of their
  * inputs through the caches. Twin: oneDNN's on the CPU. The mask is made of y afterwards. */
-#include "conv.cuh"
+#include "kernels/conv.cuh"
 
 enum { COLUMNS = 4 };
 

@@ -1,8 +1,8 @@
 /* Gradient to map: modifier and channel reduction in one pass; a thread takes a pixel, whose channels lie together.
  * Twin: sal_map_reduce of src/map/reduce.c; sums are in double like its. A pixel with a gradient that is not finite
  * becomes NaN, since a maximum would drop it. */
-#include "element.cuh"
-#include "map_kernels.h"
+#include "kernels/element.cuh"
+#include "kernels/map_kernels.h"
 
 template <class T>
 static __global__ void __launch_bounds__(BLOCK_THREADS)

@@ -4,8 +4,8 @@
  * The twin sums in double, which most GPUs do at a 32nd or 64th of their speed. Here each tap adds its weighted
  * difference from the centre, with Kahan's compensation: what is rounded is then small against the map's range, a
  * few units of 2^-24 of it for any radius, and a constant map stays exactly constant. */
-#include "element.cuh"
-#include "map_kernels.h"
+#include "kernels/element.cuh"
+#include "kernels/map_kernels.h"
 
 enum {
     ROW_RESULTS = 256, /* of a block, one a thread */

@@ -1,7 +1,7 @@
 /* Layer norm over rows of neighbouring elements, and its gradient (Ba et al. 2016); a warp takes a row. The variance is
  * summed around the mean: E[x^2] - E[x]^2 loses its digits. Twins: src/backend/cpu/layer_norm_softmax.c. */
-#include "element.cuh"
-#include "warp.cuh"
+#include "kernels/element.cuh"
+#include "kernels/warp.cuh"
 
 struct moments {
     float mean, scale; /* 1 / sqrt(variance + epsilon) */

@@ -2,8 +2,8 @@
 #ifndef CUDA_CONV_CUH
 #define CUDA_CONV_CUH
 
-#include "activation_math.h"
-#include "element.cuh"
+#include "kernels/activation_math.h"
+#include "kernels/element.cuh"
 
 struct conv_axis {
     int in, out, kernel, stride, dilation, pad;

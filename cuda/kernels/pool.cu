@@ -1,7 +1,7 @@
 /* Pools and their gradients over the rows of maps. Twins: src/backend/cpu/kernels_pool.h. Backward
  * kernels gather: each element of dx looks at the windows that lie over it, in their order, so no two threads write one
  * place. */
-#include "conv.cuh"
+#include "kernels/conv.cuh"
 
 struct pool {
     conv_axis h, w;

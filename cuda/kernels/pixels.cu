@@ -1,7 +1,7 @@
 /* Sums over the pixels of each channel, and one number per channel spread over them. Twins: dot_pixels, spread of
  * src/backend/cpu/kernels.c. A block takes 32 channels; its warps take pixels in turn and meet in shared memory, always
  * in the same order. */
-#include "element.cuh"
+#include "kernels/element.cuh"
 
 enum { SUM_CHANNELS = 32, SUM_WARPS = 8 };
 
