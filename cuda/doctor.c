@@ -2,7 +2,7 @@
 #include "cuda_rows.h"
 #include "library.h"
 
-#include "driver_stand_in.h"
+#include "planning/driver_stand_in.h"
 
 #include <stdarg.h>
 #include <stdio.h>

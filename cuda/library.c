@@ -1,7 +1,7 @@
 #include "library.h"
 
 #include "base/memory.h"
-#include "driver_stand_in.h"
+#include "planning/driver_stand_in.h"
 
 #include <inttypes.h>
 #include <stdio.h>

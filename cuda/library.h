@@ -3,9 +3,9 @@
 #define CUDA_LIBRARY_H
 
 #include "cuda_rows.h"
-#include "cudnn_graph.h"
 #include "nvidia.h"
-#include "plan_cache.h"
+#include "planning/cudnn_graph.h"
+#include "planning/plan_cache.h"
 #include "trial.h"
 
 struct cuda_library {

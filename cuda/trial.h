@@ -5,7 +5,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "cudnn_graph.h"
+#include "planning/cudnn_graph.h"
 
 typedef struct cuda_trial {
     cudnnHandle_t cudnn;

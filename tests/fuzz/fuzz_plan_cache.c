@@ -4,8 +4,8 @@
  * Input that begins with '!' is the plan alone, the heading with the right hash is put before it. */
 #include "support.h"
 
-#include "driver_stand_in.h"
-#include "plan_cache.h"
+#include "planning/driver_stand_in.h"
+#include "planning/plan_cache.h"
 
 #include <dirent.h>
 #include <inttypes.h>

@@ -19,12 +19,12 @@ BUGS = {
     "noise_tail": ("kernels/methods.cu", "if (first + k < elements)", "if (first + k < elements + 1)"),
     "cam_lane": ("kernels/cam.cu", "d > 0; d /= 2", "d > 1; d /= 2"),
     "channel_stride": (
-        "cudnn_describe.c",
+        "planning/cudnn_describe.c",
         "strides[4] = {e.channels * e.height * e.width, 1, e.channels * e.width, e.channels}",
         "strides[4] = {e.channels * e.height * e.width, e.height * e.width, e.width, 1}",
     ),
     "window_stride": (
-        "cudnn_describe.c",
+        "planning/cudnn_describe.c",
         "CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, w->stride",
         "CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, w->dilation",
     ),

@@ -61,8 +61,8 @@ sal_caught(warp_lane kernels/measure.cu emulated_maps "are_the_hosts")
 sal_caught(overrun kernels/normalize.cu emulated_maps "behind an allocation")
 sal_caught(noise_tail kernels/methods.cu emulated_conformance "FAIL: method perturb" --backend cuda:0 --filter perturb --until-failure)
 sal_caught(cam_lane kernels/cam.cu emulated_conformance "FAIL: method cam" --backend cuda:0 --filter cam --until-failure)
-sal_caught(channel_stride cudnn_describe.c emulated_conformance "FAIL: conv" --backend cuda:0 --filter conv --until-failure)
-sal_caught(window_stride cudnn_describe.c emulated_conformance "FAIL: conv.*direct" --backend cuda:0 --filter conv
+sal_caught(channel_stride planning/cudnn_describe.c emulated_conformance "FAIL: conv" --backend cuda:0 --filter conv --until-failure)
+sal_caught(window_stride planning/cudnn_describe.c emulated_conformance "FAIL: conv.*direct" --backend cuda:0 --filter conv
            --refuse direct)
 sal_caught(upload_wait transfers.c emulated_conformance "FAIL: " --backend cuda:0 --filter conv --until-failure)
 sal_caught(upload_reuse transfers.c emulated_conformance "FAIL: " --backend cuda:0 --filter conv --until-failure)

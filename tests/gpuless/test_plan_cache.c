@@ -1,7 +1,7 @@
 /* Plans that can be prepared and do not run: the search goes on, and a file that holds one is replaced. cuDNN itself is
  * left out: its functions here take what they are given, and have three engines. */
-#include "driver_stand_in.h"
-#include "plan_cache.h"
+#include "planning/driver_stand_in.h"
+#include "planning/plan_cache.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

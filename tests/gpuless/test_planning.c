@@ -9,8 +9,8 @@
  * the convolution alone is planned, D it is not either, - not tried: graphs that cuDNN compiles at run time take up to
  * seconds each, so those are sampled. What comes out better than the table says is told, and passes. */
 #include "api/gpu_profile.h"
-#include "cudnn_graph.h"
-#include "driver_stand_in.h"
+#include "planning/cudnn_graph.h"
+#include "planning/driver_stand_in.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #define _GNU_SOURCE /* memfd_create */
 
-#include "driver_stand_in.h"
+#include "planning/driver_stand_in.h"
 
 #include <dlfcn.h>
 #include <pthread.h>

@@ -6,7 +6,7 @@
 #ifndef CUDA_PLAN_CACHE_H
 #define CUDA_PLAN_CACHE_H
 
-#include "cudnn_graph.h"
+#include "planning/cudnn_graph.h"
 
 typedef struct plan_cache {
     char *folder; /* owned; NULL: nothing is kept */

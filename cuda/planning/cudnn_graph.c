@@ -1,8 +1,8 @@
-#include "cudnn_graph.h"
+#include "planning/cudnn_graph.h"
 
 #include "base/memory.h"
-#include "cudnn_describe.h"
-#include "driver_stand_in.h"
+#include "planning/cudnn_describe.h"
+#include "planning/driver_stand_in.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "plan_cache.h"
+#include "planning/plan_cache.h"
 
 #include "base/file.h"
 #include "base/memory.h"

@@ -1,4 +1,4 @@
-#include "cudnn_describe.h"
+#include "planning/cudnn_describe.h"
 
 #include <math.h>
 #include <stdbool.h>

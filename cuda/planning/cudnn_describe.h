@@ -2,7 +2,7 @@
 #ifndef CUDA_CUDNN_DESCRIBE_H
 #define CUDA_CUDNN_DESCRIBE_H
 
-#include "cudnn_graph.h"
+#include "planning/cudnn_graph.h"
 
 /* Names of tensors in variant packs; those from VIRTUAL on are intermediate results. */
 enum {
