@@ -98,7 +98,7 @@ def includes_of(path):
 
 def find(root, path, name, quoted):
     """The path of an included file of the project below the root, or None."""
-    folders = [(root / path).parent] * quoted + [root / "src", root / "include"]
+    folders = [(root / path).parent] * quoted + [root / "src", root / "include", root / "cuda"]
     found = next((f / name for f in folders if (f / name).is_file()), None)
     return os.path.relpath(os.path.normpath(found), root) if found else None
 
