@@ -311,7 +311,6 @@ static sal_status choose_segments(sal_program *p, int64_t chunk)
         }
     }
     set_segments(p, best, best < 0 ? p->batch : chunk);
-    TRY(assign_offsets(&best_bytes, NULL, p));
 done:
     return st;
 }

@@ -4,6 +4,7 @@
 #include "unit/test_program_nets.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -295,6 +296,15 @@ Test(program_plan, options_that_cannot_be_are_refused)
     expect_refused(&graph, &(sal_program_options){.device = "cpux"}, SAL_ERROR_ARGUMENT, "cpux");
     expect_refused(&graph, &(sal_program_options){.batch = 4, .max_memory = 4096}, SAL_ERROR_MEMORY, "smaller batch");
     expect_refused(&graph, &(sal_program_options){.max_memory = 64}, SAL_ERROR_MEMORY, "batch of 1");
+    sal_graph branches;
+    sal_graph_init(&branches);
+    const int x = build_input(&branches, 3, 8, 8), side = build_conv(&branches, x, 2, 3, 1, 1, 1);
+    build_dense(&branches, build_flatten(&branches, build_conv(&branches, x, 4, 3, 1, 1, 1)), 2);
+    char text[128];
+    snprintf(text, sizeof text, "the scores do not depend on layer '%s'", branches.nodes[side].name);
+    expect_refused(&branches, &(sal_program_options){.end = SAL_PASS_TO_LAYER, .layer = side}, SAL_ERROR_UNSUPPORTED,
+                   text);
+    sal_graph_clear(&branches);
     sal_program *p = net_open(&graph, &(sal_program_options){.batch = 2});
     float *pictures = calloc(3 * 3 * 17 * 15, sizeof *pictures);
     cr_expect_eq(sal_program_forward(p, NULL, pictures, 0), SAL_ERROR_ARGUMENT);
