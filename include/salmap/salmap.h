@@ -102,8 +102,8 @@ typedef struct sal_model_info {
     const char *head;          /* node that makes the scores */
     const char *detached;      /* what followed the head and was left off ("Softmax"), or NULL */
     const char *dropped;       /* layers that do nothing when a network is used ("2 Dropout, RandomFlip"), or NULL */
-    const char *preset; /* preprocessing that the layers speak for ("caffe"), or NULL: a proposal, never applied */
-    const char *preset_reason; /* "layers of keras.applications' VGG", what speaks against any preset, or NULL */
+    const char *preset;        /* preprocessing that the layers suggest ("caffe"), or NULL: never applied unasked */
+    const char *preset_reason; /* "the layers match VGG of keras.applications"; why no preset is suggested; or NULL */
     int supported;             /* 1: every layer can be run and differentiated */
 } sal_model_info;
 

@@ -50,9 +50,8 @@ static void print_header(const sal_model_info *m, int sidecar)
     if (sidecar)
         text_print(stdout, "  preprocessing  %s.salmap\n", m->path);
     else if (m->preset)
-        text_print(stdout,
-                   "  preprocessing  %s.salmap is not there; %s, which speaks for: --preset %s --save-preprocess\n",
-                   m->path, m->preset_reason, m->preset);
+        text_print(stdout, "  preprocessing  %s.salmap is not there; suggested: --preset %s --save-preprocess (%s)\n",
+                   m->path, m->preset, m->preset_reason);
     else
         text_print(stdout,
                    "  preprocessing  %s.salmap is not there%s%s: give explain a --preset, and --save-preprocess\n",

@@ -70,14 +70,14 @@ typedef struct preprocess_option {
     const char *value;
 } preprocess_option;
 
-/* What the layers speak for is said, not done: the network's file does not say how it was trained. */
+/* The preset that the layers suggest is said, not taken: the network's file does not say how it was trained. */
 static void note_default(const cli_command *self, const sal_model_info *m)
 {
     if (m->preset)
         cli_note(self,
-                 "no preprocessing is given and %s.salmap is not there: pictures become 0..1 (preset unit); %s, which "
-                 "speaks for --preset %s",
-                 m->path, m->preset_reason, m->preset);
+                 "no preprocessing is given and %s.salmap is not there: pictures become 0..1 (preset unit); suggested: "
+                 "--preset %s (%s)",
+                 m->path, m->preset, m->preset_reason);
     else
         cli_note(self,
                  "no preprocessing is given and %s.salmap is not there: pictures become 0..1 (preset unit)%s%s; "

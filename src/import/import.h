@@ -12,7 +12,7 @@ typedef struct sal_import_info {
     char output[SAL_IMPORT_TEXT];  /* name of the one that was taken, of several */
     char others[SAL_IMPORT_TEXT];  /* names of the others: "side, top" */
     char dropped[SAL_IMPORT_TEXT]; /* layers that do nothing when a network is used: "2 Dropout, RandomFlip" */
-    const char *preset;            /* preprocessing that the layers speak for, or NULL; static */
+    const char *preset;            /* preprocessing that the layers suggest, or NULL; static */
     char preset_reason[SAL_IMPORT_TEXT];
 } sal_import_info;
 

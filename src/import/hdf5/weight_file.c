@@ -260,8 +260,7 @@ static sal_status fail_gone(keras_hdf5 *f)
                         "bytes does not take",
                         f->path, (unsigned long long)most_seconds(f->size), (unsigned long long)f->size);
     return sal_fail(SAL_ERROR_FORMAT,
-                    "%s: HDF5: is damaged, or there is too little memory: the HDF5 library broke down over it",
-                    f->path);
+                    "%s: HDF5: libhdf5 crashed reading it; the file is probably damaged, or memory ran out", f->path);
 }
 
 /* A damaged file may have broken the process so that it answers anything. Nothing that it says later is of use. */

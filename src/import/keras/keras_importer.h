@@ -34,7 +34,7 @@ typedef struct keras_layer {
 
 enum { KERAS_MAX_INPUTS = 1024, KERAS_MAX_OUTPUTS = 64, KERAS_MAX_NESTING = 16, KERAS_MOST_NAME = 1024 };
 
-/* What speaks for the preprocessing that a network wants: preset.c. */
+/* What suggests the preprocessing that a network wants: preset.c. */
 typedef struct keras_traits {
     const char *rescales; /* name of a layer that brings 0..255 to what the others want, or NULL */
     const char *prepares; /* one that does something to them, whatever it is, or NULL */

@@ -1,4 +1,4 @@
-/* What is said of a Keras file beside its network: which preprocessing its layers speak for, and what was dropped. */
+/* What is said of a Keras file beside its network: which preprocessing its layers suggest, and what was dropped. */
 #include "import/keras/keras_model.h"
 
 #include "import/import.h"
@@ -118,7 +118,7 @@ void keras_describe(sal_import_info *info, keras_importer *k)
                  k->traits.prepares);
     } else if (k->traits.family > 0) {
         info->preset = families[k->traits.family - 1].preset;
-        snprintf(info->preset_reason, sizeof info->preset_reason, "layers of keras.applications' %s",
+        snprintf(info->preset_reason, sizeof info->preset_reason, "the layers match %s of keras.applications",
                  families[k->traits.family - 1].family);
     }
     json_object_foreach(k->dropped, name, count)

@@ -179,8 +179,8 @@ sal_status keras_check_owners(keras_importer *k)
             TRY(keras_format(&path, k, "%s/%s", json_string_value(json_object_get(contested, "group")), other));
             if (!json_object_get(k->owners, path))
                 return sal_fail(SAL_ERROR_UNSUPPORTED,
-                                "two layers called %.200s have names that end alike: which weights are whose is not "
-                                "sure; save the network as .keras",
+                                "two layers called %.200s have weights whose names end alike: cannot tell which layer "
+                                "owns which; save the network as .keras",
                                 layer);
         }
     }
