@@ -58,12 +58,6 @@ static sal_status check_input(const sal_model *m)
     return SAL_OK;
 }
 
-static int is_called_keras(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-    return dot && (strcmp(dot, ".h5") == 0 || strcmp(dot, ".hdf5") == 0 || strcmp(dot, ".keras") == 0);
-}
-
 /* Others have their own messages. */
 static int is_readable_file(const char *path)
 {
@@ -74,14 +68,8 @@ static int is_readable_file(const char *path)
 /* info may be NULL. */
 static sal_status read_graph(sal_graph *graph, sal_import_info *info, const sal_model *m)
 {
-    if (is_called_keras(m->path) && !sal_keras_is(m->path) && is_readable_file(m->path))
-        return sal_fail(
-            SAL_ERROR_FORMAT,
-            "%s: is called like a Keras file, but is neither HDF5 nor a zip archive: copy or download it again",
-            m->path);
     errno = 0;
-    sal_status st = sal_keras_is(m->path) ? sal_keras_read(graph, info, m->path, &m->options)
-                                          : sal_onnx_read(graph, info, m->path, &m->options);
+    sal_status st = sal_import(graph, info, m->path, &m->options);
     if (st != SAL_OK)
         return sal_fail_memory_if(st, m->path);
     graph->wanted_head = m->options.layer;

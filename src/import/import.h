@@ -16,22 +16,27 @@ typedef struct sal_import_info {
     char preset_reason[SAL_IMPORT_TEXT];
 } sal_import_info;
 
-/* Reads an ONNX file into a graph of core ops (not yet through the passes). info and options may be NULL; of the
- * options `layer` is not looked at (sal_graph.wanted_head). Constant sub-graphs (shape computations among them) are
- * folded with a batch of 1. Errors: IO, FORMAT, LIMIT, NUMERIC (NaN weights: names the tensor), ARGUMENT (no such
- * output, a size that the file fixes otherwise), UNSUPPORTED (names node, op and opset; collected before any work: the
- * first one with the count of all). */
-sal_status sal_onnx_read(sal_graph *graph, sal_import_info *info, const char *path, const sal_model_options *options);
+/* Reads a model file into a graph of core ops (not yet through the passes). info and options may be NULL. */
+typedef sal_status sal_import_reader(sal_graph *graph, sal_import_info *info, const char *path,
+                                     const sal_model_options *options);
+
+/* Reads a file with the importer of its format, which its first bytes tell: formats.c. Errors: as the importers; FORMAT
+ * also where the file is called like one of Keras and is none. */
+sal_import_reader sal_import;
+
+/* ONNX. Of the options `layer` is not looked at (sal_graph.wanted_head). Constant sub-graphs (shape computations among
+ * them) are folded with a batch of 1. Errors: IO, FORMAT, LIMIT, NUMERIC (NaN weights: names the tensor), ARGUMENT (no
+ * such output, a size that the file fixes otherwise), UNSUPPORTED (names node, op and opset; collected before any work:
+ * the first one with the count of all). */
+sal_import_reader sal_onnx_read;
 /* The same from the bytes of a file; path stands for them in messages and for the place of external data. */
 sal_status sal_onnx_parse(sal_graph *graph, sal_import_info *info, const unsigned char *bytes, size_t length,
                           const char *path, const sal_model_options *options);
 
-/* Whether a file is of Keras, by its first bytes: HDF5, or a zip archive. */
-int sal_keras_is(const char *path);
-/* Whether it is a zip archive, as .keras files are. */
-int sal_keras_is_archive(const char *path);
-/* Reads a Keras file likewise: .h5 and .hdf5 with its configuration, or with the weights alone and the configuration as
- * JSON beside it, and .keras. Errors: as sal_onnx_read, naming layer and class. */
-sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *path, const sal_model_options *options);
+/* Keras: .h5 and .hdf5 with the configuration, or with the weights alone and the configuration as JSON beside the file.
+ * Errors: as sal_onnx_read, naming layer and class. */
+sal_import_reader sal_keras_read_hdf5;
+/* .keras, a zip archive. Errors: likewise. */
+sal_import_reader sal_keras_read_archive;
 
 #endif

@@ -118,9 +118,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         return -1;
     }
     const int archive = json_is_true(json_object_get(file, "archive"));
-    /* A file that looks like an archive; a name that is none stands for HDF5. */
-    const char *path = archive ? fuzz_file((const uint8_t *)"PK\x03\x04", 4) : "fuzz/model.h5";
-    const int ok = fuzz_is_ok(sal_keras_read(&graph, &info, path, &options));
+    const int ok = fuzz_is_ok(archive ? sal_keras_read_archive(&graph, &info, "fuzz/model.keras", &options)
+                                      : sal_keras_read_hdf5(&graph, &info, "fuzz/model.h5", &options));
     FUZZ_REQUIRE(!ok || graph.count > 0);
     if (ok)
         (void)fuzz_is_ok(sal_passes_run(&graph));

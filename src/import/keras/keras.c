@@ -231,7 +231,8 @@ static sal_status note_beside(sal_graph *graph, const char *path)
                                   : sal_fail(SAL_ERROR_IO, "%s: cannot look at it: %s", path, strerror(errno));
 }
 
-sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *path, const sal_model_options *options)
+static sal_status read_keras(sal_graph *graph, sal_import_info *info, const char *path,
+                             const sal_model_options *options, int zip)
 {
     sal_status st = SAL_OK;
     keras_importer k;
@@ -239,7 +240,6 @@ sal_status sal_keras_read(sal_graph *graph, sal_import_info *info, const char *p
     char version[32];
     sal_graph_init(graph);
     init(&k, path, options);
-    const int zip = sal_keras_is_archive(path);
     k.weights.archive = zip;
     if (zip) {
         TRY(keras_archive_read(&config, &metadata, path, k.max_bytes));
@@ -267,4 +267,16 @@ done:
     json_decref(config);
     json_decref(metadata);
     return st;
+}
+
+sal_status sal_keras_read_hdf5(sal_graph *graph, sal_import_info *info, const char *path,
+                               const sal_model_options *options)
+{
+    return read_keras(graph, info, path, options, 0);
+}
+
+sal_status sal_keras_read_archive(sal_graph *graph, sal_import_info *info, const char *path,
+                                  const sal_model_options *options)
+{
+    return read_keras(graph, info, path, options, 1);
 }
