@@ -5,6 +5,7 @@
 #include "api/roofline.h"
 #include "base/memory.h"
 #include "program/program.h"
+#include "salmap/plan.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

@@ -2,6 +2,7 @@
 #include "api/model.h"
 #include "api/roofline.h"
 #include "base/memory.h"
+#include "salmap/plan.h"
 
 #include <string.h>
 

@@ -12,6 +12,7 @@
 
 #include "backend/method_math.h"
 #include "graph/graph.h"
+#include "salmap/plan.h"
 
 typedef enum sal_step_kind {
     /* Forward: inputs and attributes as the op of that name in graph.h.

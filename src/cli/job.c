@@ -1,5 +1,7 @@
 #include "cli/job.h"
 
+#include "salmap/plan.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

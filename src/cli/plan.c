@@ -1,4 +1,5 @@
 /* salmap plan: what a run will take, before it runs. */
+#include "salmap/plan.h"
 #include "base/json.h"
 #include "cli/method.h"
 #include "cli/network.h"

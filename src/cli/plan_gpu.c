@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "cli/text.h"
+#include "salmap/plan.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* salmap sweep: a data set, its results in a folder. */
 #include "cli/job.h"
 #include "cli/sweep_report.h"
+#include "salmap/plan.h"
 
 #include <ctype.h>
 #include <math.h>

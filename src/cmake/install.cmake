@@ -1,4 +1,4 @@
-# Install rules: header, libraries, program with its documents, CMake package, pkg-config file.
+# Install rules: headers, libraries, program with its documents, CMake package, pkg-config file.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/salmap)
@@ -6,7 +6,7 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/salmap)
 # The program lies at the top of the build folder, where people look for it.
 set_target_properties(salmap PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 
-install(FILES include/salmap/salmap.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/salmap)
+install(FILES include/salmap/salmap.h include/salmap/plan.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/salmap)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(TARGETS salmap_static salmap_shared EXPORT salmapTargets)
 install(TARGETS salmap)

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/plain_locale.h"
 #include "results/settings_lines.h"
+#include "salmap/plan.h"
 #include "sweep/settings.h"
 
 #include <ctype.h>

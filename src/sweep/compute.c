@@ -4,6 +4,7 @@
 #include "api/attribute.h"
 #include "api/identity.h"
 #include "base/memory.h"
+#include "salmap/plan.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -7,6 +7,7 @@
 #include "image/image.h"
 #include "image/preprocess.h"
 #include "map/map.h"
+#include "salmap/plan.h"
 
 #include <sched.h>
 #include <stdio.h>

@@ -16,6 +16,7 @@
  *     replayed        passes, of 2, that were recorded graphs
  *     note            why one could not be recorded
  */
+#include <salmap/plan.h>
 #include <salmap/salmap.h>
 
 #include <inttypes.h>

@@ -1,18 +1,18 @@
 #!/bin/sh
-# exports.sh LIBRARY HEADER: the shared library exports every function that the
-# header declares with SAL_API, and nothing else.
+# exports.sh LIBRARY HEADER...: the shared library exports every function that the
+# headers declare with SAL_API, and nothing else.
 set -eu
 library=$1
-header=$2
+shift
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 nm -D --defined-only "$library" | awk '{ print $NF }' | sed 's/@.*//' | sort -u > "$work/exported"
-grep -v '^#' "$header" | grep -oE 'SAL_API[^(]*[ *]sal_[a-z0-9_]+ *\(' | grep -oE 'sal_[a-z0-9_]+ *\($' |
+cat "$@" | grep -v '^#' | grep -oE 'SAL_API[^(]*[ *]sal_[a-z0-9_]+ *\(' | grep -oE 'sal_[a-z0-9_]+ *\($' |
     tr -d ' (' | sort -u > "$work/declared"
 
 if [ "$(wc -l < "$work/declared")" -lt 10 ]; then
-    echo "found only $(wc -l < "$work/declared") declarations in $header: the pattern no longer fits it" >&2
+    echo "found only $(wc -l < "$work/declared") declarations in $*: the pattern no longer fits them" >&2
     exit 1
 fi
 if ! diff "$work/declared" "$work/exported" > "$work/diff"; then

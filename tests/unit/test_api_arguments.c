@@ -1,5 +1,6 @@
 /* Every function of the public header without an argument that it must be given: ARGUMENT and a text, whatever else is
  * right. Each call has a process of its own, so that one which crashes is one failure. */
+#include "salmap/plan.h"
 #include "salmap/salmap.h"
 
 #include <criterion/criterion.h>

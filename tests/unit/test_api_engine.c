@@ -1,4 +1,5 @@
 /* Models and engines through the public header, on the demo network. */
+#include "salmap/plan.h"
 #include "salmap/salmap.h"
 
 #include <criterion/criterion.h>

@@ -1,5 +1,6 @@
 /* Models are what was read: shared by engines, told by their files' bytes, and drawn anew for sanity checks. */
 #include "api/identity.h"
+#include "salmap/plan.h"
 #include "salmap/salmap.h"
 
 #include <criterion/criterion.h>

@@ -1,4 +1,5 @@
 // A user's C++ program.
+#include <salmap/plan.h>
 #include <salmap/salmap.h>
 
 #include <cstdio>
