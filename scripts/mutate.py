@@ -37,7 +37,7 @@ MODULES = ("map", "program", "attribution", "results")
 EQUIVALENT = ROOT / "tests/mutants_equivalent.txt"
 MEMORY = 8 << 30  # address space of a test; oneDNN and OpenMP reserve much and use little
 
-MAKES = re.compile(r"(?:cc|c\+\+|clang)\S* .* -o |/ar qc ")  # an object, a program or a library
+MAKES = re.compile(r"(?:cc|[cg]\+\+|clang)\S* .* -o |/ar qc ")  # an object, a program or a library
 FAILED = re.compile(r"\[FAIL\] (\S+):|^(?:FAIL|ERROR): (\w+)|^.*?(\w+(?:::\w+)): (?:Assertion|CRASH)", re.M)
 
 
@@ -53,6 +53,9 @@ def listed_equivalents():
             before = line[2:].strip()
         elif line.startswith("+ "):
             found.add((*place, before, line[2:].strip()))
+    for file, _, before, _ in found:
+        if before not in " ".join((ROOT / file).read_text().split()):
+            sys.exit(f"mutate.py: {EQUIVALENT.name}: {file} has no line '{before}'")
     return found
 
 

@@ -6,7 +6,7 @@
  * memory or threads run out, some libraries below it may (oneDNN, libgomp, libcrypto).
  * Option structs are usable when zeroed: zero selects the documented default.
  * A pointer that must be given and is NULL, in an array too, is SAL_ERROR_ARGUMENT; "may be NULL" says which need not
- * be given. Functions that return no status then return NULL or 0.
+ * be given. Functions that return no status then return NULL or 0, sal_word_value -1.
  *
  * Which thread may call what:
  *
@@ -657,23 +657,24 @@ SAL_API sal_status sal_sweep_export(const char *run, const char *path,
 /* ---- Words: what options, sidecar files and runs call the values of enumerations ---- */
 
 /* The words of each enumeration, in the order of its values, with "|" between them. */
-#define SAL_WORDS_SCORE "logit|probability"
-#define SAL_WORDS_RULE "gradient|guided|deconvnet|rectified"
-#define SAL_WORDS_PRECISION "default|fp32|tf32|bf16|fp16"
-#define SAL_WORDS_QUADRATURE "gauss-legendre|trapezoid"
-#define SAL_WORDS_BASELINE "zero|black|white|mean|blur" /* SAL_BASELINE_FILE is a path */
-#define SAL_WORDS_MODIFIER "abs|relu|negate|none"
-#define SAL_WORDS_REDUCE "max|mean|sum|l2"
-#define SAL_WORDS_NORMALIZE "minmax|none|signed"
-#define SAL_WORDS_COLORMAP "viridis|inferno|turbo|jet|gray|coolwarm"
-#define SAL_WORDS_FIT "stretch|letterbox|center-crop"
-#define SAL_WORDS_ORDER "auto|rgb|bgr|gray|asis"
-#define SAL_WORDS_MAPS "npy|none|npz|png16"
-#define SAL_WORDS_OVERLAY_FORMAT "jpeg|png"
+#define SAL_WORDS_SCORE "logit|probability"                          /* sal_score */
+#define SAL_WORDS_RULE "gradient|guided|deconvnet|rectified"         /* sal_rule */
+#define SAL_WORDS_PRECISION "default|fp32|tf32|bf16|fp16"            /* sal_precision */
+#define SAL_WORDS_QUADRATURE "gauss-legendre|trapezoid"              /* sal_quadrature */
+#define SAL_WORDS_BASELINE "zero|black|white|mean|blur"              /* sal_baseline, but SAL_BASELINE_FILE */
+#define SAL_WORDS_MODIFIER "abs|relu|negate|none"                    /* sal_modifier */
+#define SAL_WORDS_REDUCE "max|mean|sum|l2"                           /* sal_reduce */
+#define SAL_WORDS_NORMALIZE "minmax|none|signed"                     /* sal_normalize */
+#define SAL_WORDS_COLORMAP "viridis|inferno|turbo|jet|gray|coolwarm" /* sal_colormap */
+#define SAL_WORDS_FIT "stretch|letterbox|center-crop"                /* sal_fit */
+#define SAL_WORDS_ORDER "auto|rgb|bgr|gray|asis"                     /* sal_channel_order */
+#define SAL_WORDS_MAPS "npy|none|npz|png16"                          /* sal_map_format */
+#define SAL_WORDS_OVERLAY_FORMAT "jpeg|png"                          /* sal_overlay_format */
 
-/* The value of a word; -1: it is none of these words, as NULL is none. */
+/* The value of a word. -1: it is none of these words, or an argument is NULL. */
 SAL_API int sal_word_value(const char *words, const char *word);
-/* Writes all words with ", " between them, as far as they fit, and returns text; NULL where an argument is missing. */
+/* Writes all words with ", " between them, at most `size` bytes with the final NUL, cut where they do not fit. Returns
+ * text; NULL where an argument is NULL or size 0. */
 SAL_API const char *sal_words_list(char *text, size_t size, const char *words);
 
 #ifdef __cplusplus

@@ -68,14 +68,14 @@ done:
 /* The last few that could be meant. */
 static sal_status fail_layer(const sal_graph *g, const char *is, const char *name, const char *why)
 {
-    enum { FEW = 6 };
-    char names[512]; /* more than they take */
+    enum { FEW = 6, LETTERS = 64 };
+    char names[FEW * (LETTERS + 2) + 1];
     size_t used = 0;
     int count = 0;
     for (int i = (int)g->count - 1; i >= 0 && count < FEW; i--)
         if (is[i])
-            used +=
-                (size_t)snprintf(names + used, sizeof names - used, "%s%.64s", count++ ? ", " : "", g->nodes[i].name);
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%.*s", count++ ? ", " : "", LETTERS,
+                                     g->nodes[i].name);
     return sal_fail(SAL_ERROR_ARGUMENT,
                     "layer '%s': %s; the last ones that can be mapped are %s ('salmap inspect' lists all)", name, why,
                     count ? names : "none");

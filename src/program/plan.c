@@ -290,9 +290,9 @@ static sal_status choose_segments(sal_program *p, int64_t chunk)
     size_t best_bytes, weights = 0;
     int best = -1;
     set_segments(p, -1, p->batch);
-    TRY(assign_offsets(&best_bytes, NULL, p));
     if (p->batch <= chunk || !p->backend->chunks)
         return SAL_OK;
+    TRY(assign_offsets(&best_bytes, NULL, p));
     int nodes = (int)p->graph.count;
     int stride = nodes > 200 ? nodes / 100 : 1;
     for (int i = 0; i + 1 < nodes; i++) {

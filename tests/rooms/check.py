@@ -160,6 +160,8 @@ def check_arrows(table, sources):
             continue
         for line, target in includes:
             to, to_room = short(target), table.room_of(short(target))
+            if target.split("/")[0] not in FOLDERS:
+                table.problems.append(f"{path}:{line}: {target} lies outside of {', '.join(FOLDERS)}")
             if to_room in (room, None):
                 continue
             arrow = next((a for a in ((room, to_room), (room, to)) if a in table.arrows), None)

@@ -81,8 +81,13 @@ class Planted(unittest.TestCase):
         self.expect()
 
     def test_an_arrow_to_a_file_allows_no_other_one(self):
-        line = self.add("cuda/smooth.cu", '#include "map/map.h"')
-        self.expect(f"cuda/smooth.cu:{line}: cuda may not include map/map.h: includes.txt has no such arrow")
+        line = self.add("cuda/kernels/smooth.cu", '#include "map/map.h"')
+        self.expect(f"cuda/kernels/smooth.cu:{line}: cuda/kernels may not include map/map.h: includes.txt has no such arrow")
+
+    def test_an_include_of_a_file_outside_of_the_sources(self):
+        self.add("tests/fake.h", "")
+        line = self.add("src/map/map.c", '#include "../../tests/fake.h"')
+        self.expect(f"src/map/map.c:{line}: tests/fake.h lies outside of src, cuda, include")
 
     def test_an_include_of_a_file_that_is_not_there(self):
         line = self.add("src/map/map.c", '#include "map/none.h"')

@@ -120,8 +120,8 @@ typedef struct band {
     float *folded; /* (last - first, margin_width) */
 } band;
 
-/* to[x step + k] += from[x stride + k] for k < width <= step: what is added does not overlap. Most widths are a few
- * floats; one that the compiler knows becomes a vector or two. */
+/* to[x step + k] += from[x stride + k] for k < width <= step. A width that the compiler knows becomes a vector or two.
+ */
 static inline void add_pieces(float *restrict to, const float *restrict from, int64_t step, int64_t stride,
                               int64_t width, int64_t count)
 {
@@ -130,10 +130,10 @@ static inline void add_pieces(float *restrict to, const float *restrict from, in
             to[x * step + k] += from[x * stride + k];
 }
 
-/* The kernel's row, as long as `used`, of each pixel reaches over those of its neighbours: cut into pieces as long as
- * the step from pixel to pixel, of which those at one distance lie side by side. Vectors would otherwise read what the
- * pixel before has half written, and wait for it. The last pieces come first, so that an element gets what the
- * pixels add in their order. */
+/* A pixel's row of the kernel, `used` floats, overlaps the rows of its neighbours: a vector would read what the last
+ * one has just written in part, and wait. So the rows are cut into pieces of one step each, and each round adds the
+ * same piece of all pixels, which do not overlap. The last piece goes first: every element still gets the pixels in
+ * order. */
 static void add_rows(float *to, const float *from, int64_t step, int64_t stride, int64_t used, int64_t count)
 {
     for (int64_t at = (used - 1) / step * step; at >= 0; at -= step) {

@@ -1,4 +1,4 @@
-/* What the process that reads an HDF5 file does. Each function is as its namesake in weight_file.h. */
+/* What the process that reads an HDF5 file does. Each function is as that of the same ending in weight_file.h. */
 #ifndef SAL_IMPORT_HDF5_HDF5_READER_H
 #define SAL_IMPORT_HDF5_HDF5_READER_H
 
