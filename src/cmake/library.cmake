@@ -1,4 +1,4 @@
-# libsalmap from the modules' objects, static and shared. Included after src/.
+# libsalmap from the modules' objects, static and shared; salmap_internal is for the program and the tests. Included after src/.
 
 file(STRINGS include/salmap/salmap.h version_lines REGEX "^#define SALMAP_VERSION_(MAJOR|MINOR|PATCH) ")
 string(REGEX MATCHALL "[0-9]+" version_numbers "${version_lines}")
@@ -15,7 +15,7 @@ endforeach()
 # Installed targets name their libraries as the linker does: a path found on
 # this machine, or a target of a find module, would bind the package to it.
 function(sal_library target kind)
-  add_library(${target} ${kind} ${objects})
+  add_library(${target} ${kind} ${ARGN})
   add_library(salmap::${target} ALIAS ${target})
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -55,11 +55,23 @@ endforeach()
 set(SAL_PRIVATE_LIBRARIES png jpeg tiff protobuf-c sqlite3 crypto zip ${hdf5_library} jansson deflate dnnl ${openmp_libraries} ${SAL_CUDA_INSTALLED} stdc++ m)
 list(REMOVE_DUPLICATES SAL_PRIVATE_LIBRARIES)
 
-sal_library(salmap_static STATIC)
+# The objects as they are: the tests look inside.
+sal_library(salmap_internal STATIC ${objects})
+set_target_properties(salmap_internal PROPERTIES OUTPUT_NAME salmap_internal)
+
+# One object that shows others the public functions alone: a function of the user's may be called like one of ours.
+set(sealed ${PROJECT_BINARY_DIR}/salmap_sealed.o)
+add_custom_command(
+  OUTPUT ${sealed}
+  COMMAND ${CMAKE_LINKER} -r -o ${sealed} --whole-archive $<TARGET_FILE:salmap_internal>
+  COMMAND ${CMAKE_OBJCOPY} --wildcard --localize-hidden "--keep-global-symbol=sal_*" ${sealed}
+  DEPENDS salmap_internal
+  VERBATIM)
+sal_library(salmap_static STATIC ${sealed})
 target_link_libraries(salmap_static INTERFACE "$<INSTALL_INTERFACE:${SAL_PRIVATE_LIBRARIES}>")
 set_target_properties(salmap_static PROPERTIES EXPORT_NAME salmap_static)
 
-sal_library(salmap_shared SHARED)
+sal_library(salmap_shared SHARED ${objects})
 add_library(salmap::salmap ALIAS salmap_shared)
 set_target_properties(salmap_shared PROPERTIES EXPORT_NAME salmap VERSION ${PROJECT_VERSION}
                                                SOVERSION ${PROJECT_VERSION_MAJOR})

@@ -1,5 +1,5 @@
 #!/bin/sh
-# exports.sh LIBRARY HEADER...: the shared library exports every function that the
+# exports.sh LIBRARY HEADER...: the library, shared or static, exports every function that the
 # headers declare with SAL_API, and nothing else.
 set -eu
 library=$1
@@ -7,7 +7,13 @@ shift
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-nm -D --defined-only "$library" | awk '{ print $NF }' | sed 's/@.*//' | sort -u > "$work/exported"
+case $library in
+*.a) set -- --extern-only "$@" ;;
+*) set -- --dynamic "$@" ;;
+esac
+symbols=$1
+shift
+nm "$symbols" --defined-only "$library" | awk 'NF == 3 { print $NF }' | sed 's/@.*//' | sort -u > "$work/exported"
 cat "$@" | grep -v '^#' | grep -oE 'SAL_API[^(]*[ *]sal_[a-z0-9_]+ *\(' | grep -oE 'sal_[a-z0-9_]+ *\($' |
     tr -d ' (' | sort -u > "$work/declared"
 

@@ -1,10 +1,10 @@
 foreach(name test_pipeline test_pipeline_names test_pipeline_ring test_top_scores)
-  sal_unit_test(${name} LABELS sweep LIBRARIES salmap_static)
+  sal_unit_test(${name} LABELS sweep LIBRARIES salmap_internal)
 endforeach()
-sal_unit_test(test_sweep_bytes LABELS sweep results LIBRARIES salmap_static PkgConfig::SQLITE -Wl,--wrap=stat)
+sal_unit_test(test_sweep_bytes LABELS sweep results LIBRARIES salmap_internal PkgConfig::SQLITE -Wl,--wrap=stat)
 set(wraps open fork unlinkat sal_pipeline_now sal_picture_read sal_own_memory sal_confine_memory)
 list(TRANSFORM wraps PREPEND "-Wl,--wrap=")
-sal_unit_test(test_suspects LABELS sweep LIBRARIES salmap_static ${wraps})
+sal_unit_test(test_suspects LABELS sweep LIBRARIES salmap_internal ${wraps})
 # One at a time: where children of several tests die together, Criterion itself leaks a few bytes.
 set_property(TEST test_suspects APPEND PROPERTY ENVIRONMENT CRITERION_JOBS=1)
 # A sweep forks while its results' thread is at work. Where that thread holds the lock of the address sanitizer's list of freed
