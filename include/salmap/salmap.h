@@ -365,13 +365,13 @@ SAL_API sal_status sal_model_check_target(const sal_model *model, const sal_targ
 
 /* Forward pass of `count` <= batch pictures. inputs: (count, C, H, W) floats,
  * preprocessed; scores: (count, outputs) floats, logits, or NULL. Errors: ARGUMENT (also: the engine is in use by
- * another call), DEVICE, MEMORY. */
+ * another call), NUMERIC (an input is NaN or infinite), DEVICE, MEMORY. */
 SAL_API sal_status sal_engine_forward(sal_engine *engine, float *scores, const float *inputs, int64_t count);
 /* What the engine's method attributes of the target's score to each input: gradients (count, C, H, W), or of another
  * method the shape that sal_engine_get_attribution says. targets: one per picture. scores (logits) and chosen
  * (output index, of a margin the one ahead, -1 for the mean) may be NULL. Not for engines with a baseline of their own:
- * those take a job. Errors: ARGUMENT (also: an index out of range; the engine is in use by another call), NUMERIC (NaN
- * scores), DEVICE, MEMORY. */
+ * those take a job. Errors: ARGUMENT (also: an index out of range; the engine is in use by another call), NUMERIC (an
+ * input or a score is NaN or infinite), DEVICE, MEMORY. */
 SAL_API sal_status sal_engine_gradient(sal_engine *engine, float *gradients, float *scores, int64_t *chosen,
                                        const float *inputs, const sal_target *targets, int64_t count);
 

@@ -245,6 +245,24 @@ void sal_engine_give_back(sal_engine *e)
     atomic_flag_clear(&e->in_use);
 }
 
+/* A ReLU would hide what is no number: max(NaN, 0) is 0. */
+static sal_status check_finite(const float *x, int64_t count, int64_t elements, const char *what)
+{
+    const uint32_t exponent = 0x7f800000;
+    for (int64_t n = 0; n < count; n++) {
+        int bad = 0;
+        for (int64_t i = 0; i < elements; i++) {
+            uint32_t bits;
+            memcpy(&bits, &x[n * elements + i], sizeof bits);
+            bad |= (bits & exponent) == exponent;
+        }
+        if (bad)
+            return sal_fail(SAL_ERROR_NUMERIC, "picture %lld of the batch: its %s has NaN or infinite values",
+                            (long long)n, what);
+    }
+    return SAL_OK;
+}
+
 sal_status sal_engine_forward(sal_engine *e, float *scores, const float *inputs, int64_t count)
 {
     sal_status st = SAL_OK;
@@ -253,6 +271,7 @@ sal_status sal_engine_forward(sal_engine *e, float *scores, const float *inputs,
     if (count < 1 || count > e->program->batch)
         return sal_fail(SAL_ERROR_ARGUMENT, "%lld pictures in a batch of %lld", (long long)count,
                         (long long)e->program->batch);
+    TRY(check_finite(inputs, count, e->attribution.input_elements, "input"));
     TRY(sal_engine_take(e));
     st = sal_program_forward(e->program, scores ? scores : e->attribution.scores, inputs, count);
     sal_engine_give_back(e);
@@ -288,6 +307,10 @@ static sal_status run(sal_engine *e, const sal_gradient_job *job)
 {
     sal_status st = SAL_OK;
     const int64_t targets = job->each > 0 ? job->each : 1;
+    TRY(sal_attribution_check(&e->attribution, job));
+    TRY(check_finite(job->inputs, job->count, e->attribution.input_elements, "input"));
+    if (job->baselines)
+        TRY(check_finite(job->baselines, job->count, e->attribution.input_elements, "baseline"));
     TRY(sal_engine_begin(e, job));
     for (int64_t k = 0; k < targets; k++) {
         TRY(sal_engine_attribute(e, job, k));

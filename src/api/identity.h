@@ -8,6 +8,8 @@
  * not of what lies at their paths by now. Errors: IO, FORMAT (one has changed since), ARGUMENT (random weights),
  * MEMORY. */
 sal_status sal_model_hash(char sha256[SAL_DIGEST_SIZE], const sal_model *model);
+/* Path of file `index` of those that the model was read from, its own first; NULL behind the last. Borrowed. */
+const char *sal_model_file_path(const sal_model *model, size_t index);
 /* Borrowed; how the model was opened. */
 const sal_model_options *sal_model_get_options(const sal_model *model);
 /* Borrowed. Its device is not to be looked at. */

@@ -195,6 +195,11 @@ sal_status sal_model_hash(char sha256[SAL_DIGEST_SIZE], const sal_model *m)
                     : sal_model_files_hash(sha256, &m->files);
 }
 
+const char *sal_model_file_path(const sal_model *m, size_t index)
+{
+    return index < m->files.count ? m->files.list[index].path : NULL;
+}
+
 const sal_model_options *sal_model_get_options(const sal_model *m)
 {
     return &m->options;

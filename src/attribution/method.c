@@ -288,7 +288,7 @@ sal_status sal_attribution_check(const sal_attribution *a, const sal_gradient_jo
     if ((a->baseline >= 0) != (job->baselines != NULL))
         return sal_fail(SAL_ERROR_ARGUMENT,
                         "baselines must be given where the engine was opened with one, and only there");
-    if (job->count < 1 || job->count > a->program->batch || job->each < 0)
+    if (job->count < 1 || job->count > a->program->batch || job->each < 0 || job->each > INT64_MAX / job->count)
         return sal_fail(SAL_ERROR_ARGUMENT, "%lld pictures of %lld targets in a batch of %lld", (long long)job->count,
                         (long long)job->each, (long long)a->program->batch);
     for (int64_t i = 0; i < job->count * targets_each(job); i++)

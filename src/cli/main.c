@@ -127,6 +127,7 @@ int main(int argc, char **argv)
 {
     /* A reader that left is seen as a failed write, with its message and exit code. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like a full disk */
     if (argc < 2) {
         print_usage(stderr);
         return CLI_USAGE;

@@ -103,7 +103,7 @@ static int set_number(void *field, const cli_command *c, const cli_option *o, co
     if (o->kind == CLI_INTEGER) {
         long long whole = strtoll(value, &end, 10);
         number = (double)whole;
-        if (end != value && !*end && number >= o->low && number <= o->high) {
+        if (end != value && !*end && number >= o->low && number <= o->high && (long long)number == whole) {
             *(int64_t *)field = whole;
             return 1;
         }

@@ -381,30 +381,48 @@ static int is_name_of_run(const char *name)
            strcmp(name, SAL_RUN_OVERLAYS) == 0;
 }
 
+/* Whether a folder is the run's own of that name, or lies in it, wherever links lead. */
+static sal_status lies_in(int *out, const char *folder, const char *run, const char *name)
+{
+    sal_status st = SAL_OK;
+    char *own = NULL, *real = NULL, *where = realpath(folder, NULL);
+    *out = 0;
+    TRY(sal_run_path(&own, run, name));
+    real = realpath(own, NULL);
+    const size_t n = real ? strlen(real) : 0;
+    *out = real && where && strncmp(where, real, n) == 0 && (where[n] == '/' || where[n] == '\0');
+done:
+    free(own);
+    free(real);
+    free(where);
+    return st;
+}
+
 /* What the results themselves lie in stays. */
 static sal_status check_target(const char *path, const char *run)
 {
     static const char *const names[] = {SAL_STORE_WHOLE, SAL_RUN_JSON, SAL_RUN_MANIFEST};
+    static const char *const folders[] = {SAL_STORE_SHARDS, SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
     sal_status st = SAL_OK;
     struct stat target, own;
     char *name = NULL, *folder = NULL;
+    int within;
     const char *slash = strrchr(path, '/');
     TRY(sal_strdup(&folder, path));
     folder[slash ? slash - path + 1 : 0] = '\0';
-    TRY(sal_run_path(&name, run, SAL_STORE_SHARDS));
-    if (stat(name, &own) == 0 && stat(folder[0] ? folder : ".", &target) == 0 && own.st_dev == target.st_dev &&
-        own.st_ino == target.st_ino) {
-        st = sal_fail(SAL_ERROR_ARGUMENT, "%s: lies among the run's own " SAL_STORE_SHARDS ": export to another folder",
-                      path);
-        goto done;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        TRY(lies_in(&within, folder[0] ? folder : ".", run, folders[i]));
+        if (within) {
+            st = sal_fail(SAL_ERROR_ARGUMENT, "%s: lies among the run's own %s: export to another folder", path,
+                          folders[i]);
+            goto done;
+        }
     }
     if (stat(run, &own) == 0 && stat(folder[0] ? folder : ".", &target) == 0 && own.st_dev == target.st_dev &&
         own.st_ino == target.st_ino && is_name_of_run(slash ? slash + 1 : path)) {
         st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is a name of the run's own files: export to another file", path);
         goto done;
     }
-    free(name);
-    name = NULL;
     for (size_t i = 0; i < sizeof names / sizeof *names && stat(path, &target) == 0; i++) {
         TRY(sal_run_path(&name, run, names[i]));
         if (stat(name, &own) == 0 && own.st_dev == target.st_dev && own.st_ino == target.st_ino) {
@@ -485,6 +503,8 @@ sal_status sal_sweep_export(const char *run, const char *path,
     sink s = {.write = write, .context = context};
     if (!run || (!path && !write))
         return sal_fail(SAL_ERROR_ARGUMENT, "an export needs a run folder, and a path or a function to write");
+    if ((unsigned)o->format > SAL_EXPORT_JSON)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown format %d of an export", (int)o->format);
     TRY(find_results(&store, run));
     if (path)
         TRY(check_target(path, run));

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_SHARDS = 1 << 20, SECONDS_TO_WAIT = 2 };
+enum { SECONDS_TO_WAIT = 2 };
 
 /* ---- Finding the shards -------------------------------------------------- */
 
@@ -44,7 +44,7 @@ done:
 static sal_status visit_shard(void *context, const sal_run_folder *folder, const char *name)
 {
     int64_t index, count;
-    if (!sal_run_parse_shard(&index, &count, name + strlen(SAL_STORE_SHARDS "/")) || count > MAX_SHARDS)
+    if (!sal_run_parse_shard(&index, &count, name + strlen(SAL_STORE_SHARDS "/")) || count > SAL_MAX_SHARDS)
         return SAL_OK;
     return add_shard(context, folder, name, index, count);
 }
@@ -503,8 +503,8 @@ sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t
     if (count > 1 && !out)
         return sal_fail(SAL_ERROR_ARGUMENT, "several run folders are merged into another one: name it with -o");
     for (size_t i = 0; i < count; i++)
-        if (!runs[i])
-            return sal_fail(SAL_ERROR_ARGUMENT, "no run folders are given");
+        if (!runs[i] || !runs[i][0])
+            return sal_fail(SAL_ERROR_ARGUMENT, "no run folders are given, or one without a name");
     merge m = {.runs = runs, .run_count = count, .target = out ? out : runs[0], .in_place = !out};
     m.target_folder.fd = -1;
     memset(info, 0, sizeof *info);

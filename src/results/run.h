@@ -20,6 +20,7 @@ sal_status sal_run_hash(char sha256[65], const char *text, size_t size);
 
 /* Shard and count of a result file's name, "1-of-4.sqlite"; 0: it is none. */
 int sal_run_parse_shard(int64_t *shard, int64_t *shards, const char *name);
+enum { SAL_MAX_SHARDS = 1 << 20 };
 
 /* Where there is a run.json, is it of the same run? Errors: ARGUMENT (it is not), IO, MEMORY. */
 sal_status sal_run_check(const char *folder, const sal_run *run);

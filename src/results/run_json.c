@@ -137,18 +137,35 @@ static sal_status put_setting(void *context, const char *name, const char *value
     return SAL_OK;
 }
 
+/* Options without a value, which are "yes" or "no". */
+static int is_flag(const char *name)
+{
+    return strcmp(name, "exact") == 0 || strcmp(name, "raw-map") == 0;
+}
+
 static sal_status put_option(void *context, const char *name, const char *value)
 {
     FILE *to = context;
-    if (strcmp(value, "no") == 0 || strcmp(name, SAL_SETTINGS_BASELINE_SHA256) == 0 ||
-        strcmp(name, SAL_SETTINGS_ARITHMETIC) == 0)
+    if (strcmp(name, SAL_SETTINGS_BASELINE_SHA256) == 0 || strcmp(name, SAL_SETTINGS_ARITHMETIC) == 0 ||
+        (is_flag(name) && strcmp(value, "no") == 0))
         return SAL_OK;
     fprintf(to, " --%s", name);
-    if (strcmp(value, "yes") != 0) {
+    if (!is_flag(name)) {
         fputc(' ', to);
         print_quoted(to, value);
     }
     return SAL_OK;
+}
+
+/* The network and the pictures. Behind "--" names may begin with a dash. */
+static void print_operands(FILE *to, const char *model, const char *const *inputs, size_t input_count)
+{
+    fputc(' ', to);
+    print_quoted(to, model);
+    for (size_t i = 0; i < input_count; i++) {
+        fputc(' ', to);
+        print_quoted(to, inputs[i]);
+    }
 }
 
 /* The command that makes the run again, in a folder of its own. */
@@ -161,12 +178,12 @@ static sal_status make_command(char **out, const sal_run *run, const sal_dataset
     if (st != SAL_OK)
         return st;
     FILE *to = text.stream;
-    fputs("salmap sweep ", to);
-    print_quoted(to, run->model);
-    for (size_t i = 0; i < input_count; i++) {
-        fputc(' ', to);
-        print_quoted(to, inputs[i]);
-    }
+    int dashed = run->model[0] == '-';
+    for (size_t i = 0; i < input_count; i++)
+        dashed |= inputs[i][0] == '-';
+    fputs("salmap sweep", to);
+    if (!dashed)
+        print_operands(to, run->model, inputs, input_count);
     if (dataset->manifest) {
         fputs(" --root ", to);
         print_quoted(to, dataset->root[0] ? dataset->root : ".");
@@ -176,6 +193,10 @@ static sal_status make_command(char **out, const sal_run *run, const sal_dataset
     /* No longer the default. */
     if (strstr(run->settings, "\noverlay-format ") && !strstr(run->settings, "\noverlay-size "))
         fprintf(to, " --overlay-size %s", sal_settings_unsaid("overlay-size"));
+    if (dashed) {
+        fputs(" --", to);
+        print_operands(to, run->model, inputs, input_count);
+    }
     return sal_text_close(out, NULL, &text, st, "a command");
 }
 

@@ -255,19 +255,29 @@ done:
     return st;
 }
 
-/* Pictures that lie where results go would be overwritten, however their paths are spelled; links to pictures, and
- * pictures that links lead to, likewise; and the picture that paths begin at. */
-static sal_status check_inputs(const sal_sweep_state *s)
+/* File i of those that are read; NULL behind the last. */
+static const char *file_read(const sal_sweep_state *s, const sal_model *model, size_t i)
 {
-    const char *baseline = s->baseline;
+    if (i < s->dataset->count)
+        return sal_dataset_file(s->dataset, i);
+    i -= s->dataset->count;
+    if (s->baseline && i == 0)
+        return s->baseline;
+    return sal_model_file_path(model, i - (s->baseline != NULL));
+}
+
+/* Pictures that lie where results go would be overwritten, however their paths are spelled; links to pictures, and
+ * pictures that links lead to, likewise; the picture that paths begin at, and the files of the model. */
+static sal_status check_inputs(const sal_sweep_state *s, const sal_model *model)
+{
+    const char *file;
     sal_status st = SAL_OK;
     result_folders folders = {NULL, 0};
     verdict own = {NULL, 0}, linked = {NULL, 0};
     char *real = NULL;
     struct stat info;
     TRY(find_result_folders(&folders, s));
-    for (size_t i = 0; folders.count > 0 && i < s->dataset->count + (baseline != NULL); i++) {
-        const char *file = i < s->dataset->count ? sal_dataset_file(s->dataset, i) : baseline;
+    for (size_t i = 0; folders.count > 0 && (file = file_read(s, model, i)) != NULL; i++) {
         TRY(judge(&own, &folders, file));
         free(real);
         real = lstat(file, &info) == 0 && S_ISLNK(info.st_mode) ? realpath(file, NULL) : NULL;
@@ -312,12 +322,12 @@ done:
 }
 
 /* Everything that may refuse it in this folder, before anything is changed there. */
-static sal_status check_folder(sal_sweep_state *s)
+static sal_status check_folder(sal_sweep_state *s, const sal_model *model)
 {
     sal_status st = SAL_OK;
     int in_shards;
     TRY(sal_run_refuse_foreign(s->folder, s->dataset->count));
-    TRY(check_inputs(s));
+    TRY(check_inputs(s, model));
     TRY(check_list(s));
     TRY(sal_run_exists(&in_shards, s->folder, SAL_STORE_SHARDS));
     if (in_shards && s->options.shards == 1)
@@ -366,7 +376,7 @@ static sal_status open_run(sal_sweep_state *s, sal_engine *engine)
     char name[SAL_RUN_STORE_NAME];
     int was_run, known;
     sal_run_store_name(name, s->options.shard, s->options.shards);
-    TRY(check_folder(s));
+    TRY(check_folder(s, sal_engine_model(engine)));
     TRY(sal_run_is_one(&was_run, s->folder));
     if (s->options.restart)
         TRY(s->options.shards > 1 ? sal_run_remove_shard(s->folder, &s->run) : sal_run_remove(s->folder));

@@ -48,18 +48,24 @@ static sal_output_layout layout_of(const sal_explain_options *o)
     return layout;
 }
 
-/* No picture that is read is written over: the baseline's file is one. */
+/* Nothing that is read is written over: pictures, the baseline's file, those of the model. */
 static sal_status list_read(const char ***out, size_t *n, const sal_engine *engine, const char *const *paths,
                             size_t count)
 {
     sal_status st = SAL_OK;
     const char *baseline = sal_engine_get_options(engine)->method.baseline_file;
-    TRY(sal_alloc(out, count + 1, sizeof **out, "the list of pictures"));
+    const sal_model *model = sal_engine_model(engine);
+    size_t files = 0;
+    while (sal_model_file_path(model, files))
+        files++;
+    TRY(sal_alloc(out, count + 1 + files, sizeof **out, "the list of files"));
     for (size_t i = 0; i < count; i++)
         (*out)[i] = paths[i];
     *n = count;
     if (baseline)
         (*out)[(*n)++] = baseline;
+    for (size_t i = 0; i < files; i++)
+        (*out)[(*n)++] = sal_model_file_path(model, i);
 done:
     return st;
 }

@@ -160,6 +160,28 @@ static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *en
     print_arithmetic(to, engine);
 }
 
+/* A name that the file or the user chose; settings have a line for each. */
+static sal_status check_line(const char *what, const char *name)
+{
+    return name && strchr(name, '\n')
+               ? sal_fail(SAL_ERROR_ARGUMENT, "the name of %s has a line break: no run can be made with it", what)
+               : SAL_OK;
+}
+
+static sal_status check_lines(const sal_engine *engine)
+{
+    sal_status st = SAL_OK;
+    sal_attribution_info info;
+    const sal_model_options *model = sal_model_get_options(sal_engine_model(engine));
+    TRY(sal_engine_get_attribution(&info, engine));
+    TRY(check_line("an output", model->output));
+    TRY(check_line("a layer", model->layer));
+    TRY(check_line("a layer", info.layer));
+    TRY(check_line("a baseline", sal_engine_get_options(engine)->method.baseline_file));
+done:
+    return st;
+}
+
 sal_status sal_settings_make(char **out, const sal_sweep_options *options, const sal_engine *engine)
 {
     sal_status st = SAL_OK;
@@ -168,6 +190,7 @@ sal_status sal_settings_make(char **out, const sal_sweep_options *options, const
     char baseline[SAL_DIGEST_SIZE];
     int bad = 0;
     *out = NULL;
+    TRY(check_lines(engine));
     const sal_method_options *method = &sal_engine_get_options(engine)->method;
     baseline[0] = '\0';
     if (method->baseline == SAL_BASELINE_FILE)

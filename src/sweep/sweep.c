@@ -29,6 +29,8 @@ static sal_status check_options(sal_sweep_state *s)
         o->predictions = DEFAULT_PREDICTIONS;
     if (o->tolerance == 0.0)
         o->tolerance = 0.5;
+    if (o->shards > SAL_MAX_SHARDS)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%lld shards: %d at most", (long long)o->shards, SAL_MAX_SHARDS);
     if (o->shard < 0 || o->shard >= o->shards)
         return sal_fail(SAL_ERROR_ARGUMENT, "shard %lld/%lld: shards are numbered from 0 to %lld", (long long)o->shard,
                         (long long)o->shards, (long long)o->shards - 1);

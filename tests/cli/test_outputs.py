@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import files
-from harness import MODEL, SCALE, SCALES, SIDE, Case, main
+from harness import MODEL, SALMAP, SCALE, SCALES, SIDE, Case, main
 
 
 class Outputs(Case):
@@ -63,6 +63,22 @@ class Outputs(Case):
         results = self.explain(link)
         self.assertEqual(os.path.basename(results[0]["maps"][0]["npy"]), "b-2.npy")
         self.assertEqual(self.read(path), data)
+
+    def test_models_are_never_overwritten(self):
+        os.mkdir(self.out)
+        data = self.read(MODEL)
+        model = self.write("out/scale_02.npy", data)
+        results = self.explain(SCALE, model=model)
+        self.assertEqual(os.path.basename(results[0]["maps"][0]["npy"]), "scale_02-2.npy")
+        self.assertEqual(self.read(model), data)
+
+    def test_a_file_that_grows_beyond_the_limit_is_an_error(self):
+        code = "import resource, os, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); os.execv(sys.argv[1], sys.argv[1:])"
+        done = subprocess.run([sys.executable, "-c", code, SALMAP, "explain", MODEL, SCALE, "-o", self.out, "-q"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("cannot write: File too large", done.stderr)
+        self.assertEqual([name for name in self.outputs() if "tmp" in name], [])
 
     def test_a_picture_that_cannot_be_written_takes_nothing_along(self):
         """Its map cannot be: a folder has the name. What an earlier run wrote is replaced and stays, a file that is new goes."""

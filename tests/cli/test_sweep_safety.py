@@ -2,11 +2,12 @@
 
 import json
 import os
+import shlex
 import shutil
 import sys
 
 import files
-from harness import main
+from harness import MODEL, main
 from sweep_case import SweepCase
 
 
@@ -115,6 +116,45 @@ class Safety(SweepCase):
             self.sweep(*listed, "--restart", code=2, texts=["RUN/maps/000/mine.png: lies where results go: choose another run "
                                                             "folder\n"])
         self.assertEqual(self.read(picture), before)
+
+    def test_the_model_is_not_overwritten_by_a_map(self):
+        self.sweep(self.draw_many(1))
+        model = os.path.join(self.result, "maps/000/mine.npy")
+        shutil.copy(MODEL, model)
+        self.sweep(os.path.join(self.folder, "in"), "--restart", model=model, code=2,
+                   texts=["RUN/maps/000/mine.npy: lies where results go: choose another run folder\n"])
+        self.assertEqual(self.read(model), self.read(MODEL))
+
+    def test_an_export_is_not_written_over_a_map(self):
+        self.sweep(self.draw_many(1))
+        before = self.snapshot()
+        for name in ("maps/000/p0000.npy", "overlays/000/p0000.overlay.jpg", "maps/000/new.csv", "maps/000/../new.csv"):
+            self.check(["export", self.result, "-o", os.path.join(self.result, name)], 2,
+                       "lies among the run's own %s: export to another folder\n" % name.split("/")[0])
+        self.assertEqual(self.snapshot(), before)
+        self.check(["export", self.result, "-o", os.path.join(self.result, "mine.csv")], 0)
+
+    def test_names_with_line_breaks_begin_no_run(self):
+        """A setting has a line each: a name of two would be another setting, or a command of its own."""
+        picture = self.write("a\ntarget top:3", files.gradient_png(32, 32))
+        self.sweep(self.draw_many(1), "-m", "integrated-gradients", "--steps", "2", "--baseline", picture, code=2,
+                   texts=["the name of a baseline has a line break: no run can be made with it\n"])
+        self.assertEqual(os.listdir(self.result), [])
+
+    def test_the_run_says_how_it_is_made_again_whatever_names_are(self):
+        here = os.getcwd()
+        os.chdir(self.folder)
+        try:
+            self.draw("p.png", folder="-dash")
+            for name in ("no", "yes", "-m"):
+                self.write(name, files.gradient_png(32, 32, 5))
+                self.check(["sweep", "-o", "run" + name, "-q", "-m", "integrated-gradients", "--steps", "2", "--baseline", name,
+                            "--", MODEL, "-dash"], 0)
+                command = json.loads(self.read("run%s/run.json" % name))["again"]
+                self.check(shlex.split(command.replace("AGAIN", "again" + name))[1:], 0)
+                self.assertEqual(self.snapshot("again" + name)["maps/000/p.npy"], self.snapshot("run" + name)["maps/000/p.npy"])
+        finally:
+            os.chdir(here)
 
     def test_other_pictures_of_the_same_names(self):
         """A run goes on with the pictures that it began with, wherever they lie now."""

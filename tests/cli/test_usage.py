@@ -36,6 +36,7 @@ class Usage(Case):
         self.check([*base, "--modifier", "no"], 2, "--modifier: 'no'", "abs, relu, negate, none")
         self.check([*base, "--sigma", "-1"], 2, "--sigma: '-1'", "from 0 to 10000")
         self.check([*base, "--sigma", "nan"], 2, "--sigma: 'nan'")
+        self.check([*base, "--seed", str(2**53 + 1)], 2, "--seed: '9007199254740993' is not a whole number from 0 to 9007199254740992")
         self.check([*base, "--alpha", "1.5"], 2, "--alpha: '1.5'", "from 0 to 1")
         self.check([*base, "--batch", "0"], 2, "--batch: '0'", "from 1 to 65536")
         self.check([*base, "--batch", "2x"], 2, "--batch: '2x'")

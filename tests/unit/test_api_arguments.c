@@ -26,6 +26,9 @@ static const sal_explain_options explain = {.out_dir = folder};
 static const sal_explain_options explain_nowhere;
 static const sal_sweep_options sweep = {.explain.out_dir = folder};
 static const sal_sweep_options sweep_nowhere;
+static const sal_sweep_options sweep_in_pieces = {.explain.out_dir = folder, .shards = ((int64_t)1 << 20) + 1};
+static const sal_export_options odd_export = {.format = (sal_export_format)2};
+static const char *const nameless[] = {""};
 static const sal_sweep_options sweep_no_inputs = {.explain.out_dir = folder, .input_count = 1};
 static const sal_gpu_plan_options gpu_options = {.gpu = "h100"}, no_gpu;
 static const sal_picture empty_picture;
@@ -201,6 +204,9 @@ static sal_status job_without(int argument)
     X(sal_sweep, options, sal_sweep(NULL, one(), 1, dataset, NULL))                                                    \
     X(sal_sweep, out_dir, sal_sweep(NULL, one(), 1, dataset, &sweep_nowhere))                                          \
     X(sal_sweep, inputs, sal_sweep(NULL, one(), 1, dataset, &sweep_no_inputs))                                         \
+    X(sal_sweep, fewer_shards, sal_sweep(NULL, one(), 1, dataset, &sweep_in_pieces))                                   \
+    X(sal_sweep_merge, name, sal_sweep_merge(&merge_info, nameless, 1, NULL))                                          \
+    X(sal_sweep_export, format, sal_sweep_export(folder, NULL, write_nothing, NULL, &odd_export))                      \
     X(sal_sweep_merge, info, sal_sweep_merge(NULL, paths, 1, NULL))                                                    \
     X(sal_sweep_merge, runs, sal_sweep_merge(&merge_info, NULL, 1, NULL))                                              \
     X(sal_sweep_merge, run, sal_sweep_merge(&merge_info, no_paths, 2, folder))                                         \

@@ -57,6 +57,31 @@ Test(engine, info_and_layers_agree)
     cr_expect_eq(sal_model_get_layer(&layer, model, info.layers), SAL_ERROR_ARGUMENT);
 }
 
+/* ReLUs would make zeros of them, and the scores would be numbers. */
+Test(engine, inputs_that_are_no_numbers_are_refused)
+{
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    sal_target targets[BATCH] = {{0}};
+    float *gradients = malloc(BATCH * ELEMENTS * sizeof *gradients), scores[BATCH];
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
+        for (int place = 0; place < 3; place++) {
+            const size_t at = place == 0 ? ELEMENTS : place == 1 ? ELEMENTS + 777 : 2 * ELEMENTS - 1; /* of picture 1 */
+            const float before = inputs[at];
+            inputs[at] = bad[k];
+            cr_expect_eq(sal_engine_gradient(engine, gradients, NULL, NULL, inputs, targets, BATCH), SAL_ERROR_NUMERIC);
+            cr_expect_str_eq(sal_last_error(), "picture 1 of the batch: its input has NaN or infinite values");
+            cr_expect_eq(sal_engine_forward(engine, scores, inputs, BATCH), SAL_ERROR_NUMERIC);
+            cr_expect_eq(sal_engine_forward(engine, scores, inputs, 1), SAL_OK, "picture 1 is not looked at");
+            inputs[at] = before;
+        }
+    inputs[5] = 3e38f;
+    cr_expect_eq(sal_engine_forward(engine, scores, inputs, 1), SAL_OK);
+    const sal_gradient_job job = {
+        .inputs = inputs, .count = BATCH, .targets = targets, .each = INT64_MAX / 2, .gradients = gradients};
+    cr_expect_eq(sal_engine_gradients(engine, &job), SAL_ERROR_ARGUMENT);
+    free(gradients);
+}
+
 Test(engine, the_gradient_is_the_derivative_along_any_direction)
 {
     const sal_target targets[BATCH] = {{0}};

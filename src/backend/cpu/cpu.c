@@ -90,7 +90,7 @@ static sal_status device_open(sal_device **out, const char *spec, const sal_devi
 {
     sal_status st = SAL_OK;
     sal_device *d = NULL;
-    char name[96];
+    char name[96], version[32];
     *out = NULL;
     if (options->precision > SAL_PRECISION_FP32)
         return sal_fail(SAL_ERROR_UNSUPPORTED, "device 'cpu' computes in fp32 only: leave the precision out");
@@ -102,8 +102,9 @@ static sal_status device_open(sal_device **out, const char *spec, const sal_devi
     TRY(start_team(d));
     TRY(dnn_engine_open(&d->dnn, d->threads));
     processor_name(name, sizeof name);
+    dnn_version(version, sizeof version);
     snprintf(d->description, sizeof d->description, "cpu: %s, %s, oneDNN %s, %d thread%s", name, d->kernels->name,
-             dnn_version(), d->threads, d->threads == 1 ? "" : "s");
+             version, d->threads, d->threads == 1 ? "" : "s");
     *out = d;
     d = NULL;
 done:

@@ -36,12 +36,10 @@ static sal_status check(dnnl_status_t status, const char *what)
 
 /* ---- Engine ------------------------------------------------------------- */
 
-const char *dnn_version(void)
+void dnn_version(char *text, size_t size)
 {
-    static char text[32];
     const dnnl_version_t *v = dnnl_version();
-    snprintf(text, sizeof text, "%d.%d.%d", v->major, v->minor, v->patch);
-    return text;
+    snprintf(text, size, "%d.%d.%d", v->major, v->minor, v->patch);
 }
 
 sal_status dnn_engine_open(dnn_engine **out, int threads)

@@ -35,8 +35,8 @@ typedef struct dnn_conv_shape {
 /* threads: of every convolution of this engine, whichever thread calls. */
 sal_status dnn_engine_open(dnn_engine **out, int threads);
 void dnn_engine_close(dnn_engine *engine);
-/* "2.6.3". Borrowed, static. */
-const char *dnn_version(void);
+/* "2.6.3" into text, cut where it has no room. */
+void dnn_version(char *text, size_t size);
 
 /* weights: (groups, out, in, KH, KW) floats; bias: groups * out floats, borrowed for the conv's life.
  * Errors: UNSUPPORTED (no such algorithm), MEMORY, DEVICE. */
