@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -201,20 +202,6 @@ done:
     return st;
 }
 
-sal_status sal_run_file_check(int *there, const sal_run_folder *folder, const char *name)
-{
-    sal_status st = SAL_OK;
-    struct stat info;
-    TRY(look_at(there, &info, folder, name));
-    if (*there && S_ISLNK(info.st_mode))
-        st = fail_file(folder, name, "", ELOOP);
-    else if (*there && (!S_ISREG(info.st_mode) || info.st_size == 0))
-        st = sal_fail(SAL_ERROR_FORMAT, "%s%s%s: is %s, and a result of the run was there", folder->path,
-                      separator(folder), name, S_ISREG(info.st_mode) ? "empty" : "no file");
-done:
-    return st;
-}
-
 static sal_status open_file(int *fd, const sal_run_folder *folder, const char *name, int flags)
 {
     sal_status st = SAL_OK;
@@ -237,6 +224,74 @@ done:
         *fd = -1;
     }
     leave_place(&p);
+    return st;
+}
+
+/* Bytes that a .npy file of two axes of float32 has by its header; -1: it has no such header. */
+static off_t npy_size(int fd)
+{
+    char head[257] = {0};
+    long long rows, columns;
+    const ssize_t got = pread(fd, head, sizeof head - 1, 0);
+    const char *shape = got > 10 ? strstr(head + 10, "'shape': (") : NULL;
+    if (!shape || sscanf(shape, "'shape': (%lld, %lld)", &rows, &columns) != 2 || rows < 1 || columns < 1 ||
+        rows > 1 << 20 || columns > 1 << 20)
+        return -1;
+    return 10 + (unsigned char)head[8] + 256 * (unsigned char)head[9] + (off_t)(rows * columns) * 4;
+}
+
+static int has_bytes(int fd, off_t at, const char *bytes, size_t count)
+{
+    char there[8];
+    return at >= 0 && pread(fd, there, count, at) == (ssize_t)count && memcmp(there, bytes, count) == 0;
+}
+
+/* Whether a result begins as files of its kind do and does not end so: a copy may have been cut off. */
+static int is_cut(int fd, off_t size, const char *name)
+{
+    static const struct {
+        const char *ending, *first;
+        size_t first_count;
+        const char *last; /* NULL: the header says where it ends */
+        size_t last_count;
+        off_t before_end;
+    } kinds[] = {{".npy", "\x93NUMPY", 6, NULL, 0, 0},
+                 {".npz", "PK\x03\x04", 4, "PK\x05\x06", 4, 22},
+                 {".png", "\x89PNG\r\n\x1a\n", 8, "IEND\xae\x42\x60\x82", 8, 8},
+                 {".jpg", "\xff\xd8", 2, "\xff\xd9", 2, 2}};
+    const char *dot = strrchr(name, '.');
+    for (size_t k = 0; dot && k < sizeof kinds / sizeof *kinds; k++) {
+        if (strcmp(dot, kinds[k].ending) != 0)
+            continue;
+        const size_t first = size < (off_t)kinds[k].first_count ? (size_t)size : kinds[k].first_count;
+        if (!has_bytes(fd, 0, kinds[k].first, first))
+            return 0;
+        return kinds[k].last ? !has_bytes(fd, size - kinds[k].before_end, kinds[k].last, kinds[k].last_count)
+                             : npy_size(fd) != size;
+    }
+    return 0;
+}
+
+sal_status sal_run_file_check(int *there, const sal_run_folder *folder, const char *name)
+{
+    sal_status st = SAL_OK;
+    struct stat info;
+    int fd = -1;
+    TRY(look_at(there, &info, folder, name));
+    if (*there && S_ISLNK(info.st_mode))
+        st = fail_file(folder, name, "", ELOOP);
+    else if (*there && (!S_ISREG(info.st_mode) || info.st_size == 0))
+        st = sal_fail(SAL_ERROR_FORMAT, "%s%s%s: is %s, and a result of the run was there", folder->path,
+                      separator(folder), name, S_ISREG(info.st_mode) ? "empty" : "no file");
+    if (st != SAL_OK || !*there)
+        goto done;
+    TRY(open_file(&fd, folder, name, O_RDONLY));
+    if (fd >= 0 && is_cut(fd, info.st_size, name))
+        st = sal_fail(SAL_ERROR_FORMAT, "%s%s%s: is cut off: copy it again, or run its shard again with --restart",
+                      folder->path, separator(folder), name);
+done:
+    if (fd >= 0)
+        close(fd);
     return st;
 }
 

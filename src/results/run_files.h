@@ -28,7 +28,7 @@ sal_status sal_run_file_exists(int *there, const sal_run_folder *folder, const c
 /* *is_folder: 1 where a folder has the name, and no link to one. Errors: as above. */
 sal_status sal_run_file_is_folder(int *is_folder, const sal_run_folder *folder, const char *name);
 /* *there: 0, nothing has the name. Errors: as above, ARGUMENT (a link), FORMAT (no file,
- * or an empty one). */
+ * an empty one, or one whose end is missing). */
 sal_status sal_run_file_check(int *there, const sal_run_folder *folder, const char *name);
 /* For reading; *fd -1 where there is none. Errors: as above, IO (no regular file). */
 sal_status sal_run_file_open(int *fd, const sal_run_folder *folder, const char *name);

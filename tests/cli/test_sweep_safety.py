@@ -134,6 +134,23 @@ class Safety(SweepCase):
         self.assertEqual(self.snapshot(), before)
         self.check(["export", self.result, "-o", os.path.join(self.result, "mine.csv")], 0)
 
+    def test_files_that_were_cut_off_are_not_merged(self):
+        top = self.draw_many(2)
+        for maps, overlays in (("npy", "jpeg"), ("npz", "png"), ("png16", "png")):
+            run = os.path.join(self.folder, maps)
+            self.shards(top, 2, "--maps", maps, "--overlay-format", overlays, run=run)
+            self.merge(run, "-o", os.path.join(self.folder, maps + "-whole"))
+            for name in sorted(name for name in self.snapshot(run) if name.startswith(("maps/", "overlays/"))):
+                path = os.path.join(run, name)
+                data = self.read(path)
+                for size in (1, 5, 50, len(data) // 2, len(data) - 1):
+                    with open(path, "wb") as f:
+                        f.write(data[:size])
+                    self.merge(run, "-o", os.path.join(self.folder, "cut"), code=1, texts=["%s: is cut off" % name])
+                    shutil.rmtree(os.path.join(self.folder, "cut"))
+                with open(path, "wb") as f:
+                    f.write(data)
+
     def test_names_with_line_breaks_begin_no_run(self):
         """A setting has a line each: a name of two would be another setting, or a command of its own."""
         picture = self.write("a\ntarget top:3", files.gradient_png(32, 32))

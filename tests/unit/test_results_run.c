@@ -330,7 +330,7 @@ Test(run, is_described_by_two_files)
     const sal_run run = {.model = "models/m.onnx",
                          .model_sha256 = "1111",
                          .manifest_sha256 = "2222",
-                         .settings = "method gradient\nlabel two words\nflag yes\nother no\n",
+                         .settings = "method gradient\nlabel two words\nexact yes\nraw-map no\n",
                          .shards = 1};
     sal_dataset *list = list_of("label,path\n\"one, two\",a.png\n,b.png\n");
     make_folder(scratch("run"));
@@ -351,12 +351,12 @@ Test(run, is_described_by_two_files)
                                        "  \"settings\": {\n"
                                        "    \"method\": \"gradient\",\n"
                                        "    \"label\": \"two words\",\n"
-                                       "    \"flag\": \"yes\",\n"
-                                       "    \"other\": \"no\"\n"
+                                       "    \"exact\": \"yes\",\n"
+                                       "    \"raw-map\": \"no\"\n"
                                        "  },\n"
                                        "  \"fingerprint\": \"%s\",\n"
                                        "  \"again\": \"salmap sweep models/m.onnx lists/a.csv 'caf\\ufffd \\\"x\\\"' "
-                                       "--root %s -o AGAIN --method gradient --label 'two words' --flag\"\n"
+                                       "--root %s -o AGAIN --method gradient --label 'two words' --exact\"\n"
                                        "}\n",
                                        sal_version(), scratch("lists/0"), fingerprint_of(&run), scratch("lists/0")));
     cr_expect_str_eq(names_in(scratch("run")), "manifest.csv run.json ");
@@ -532,8 +532,15 @@ Test(run, can_be_made_again_by_its_command)
     sal_dataset list = {.count = 0, .root = "", .manifest = 0, .label_column = -1};
     sal_dataset *manifest = list_of_count(1);
     cr_expect_str_eq(again("m.onnx", NULL, 0, "", &list), "salmap sweep m.onnx -o AGAIN");
-    cr_expect_str_eq(again("m 1.onnx", plain, 1, "a no\nb yes\nc none\nd yess\ne \n", &list),
-                     "salmap sweep 'm 1.onnx' azAZ09_-+=:,./ -o AGAIN --b --c none --d yess --e ''");
+    /* Two options have no value; another one's may be called as theirs are. */
+    cr_expect_str_eq(
+        again("m 1.onnx", plain, 1, "exact no\nraw-map yes\nc none\nd yess\ne \nf no\ng yes\n", &list),
+        "salmap sweep 'm 1.onnx' azAZ09_-+=:,./ -o AGAIN --raw-map --c none --d yess --e '' --f no --g yes");
+    cr_expect_str_eq(again("m.onnx", NULL, 0, "exact yes\nraw-map no\n", &list),
+                     "salmap sweep m.onnx -o AGAIN --exact");
+    static const char *const dashed[] = {"a", "-b"};
+    cr_expect_str_eq(again("m.onnx", dashed, 2, "x y\n", &list), "salmap sweep -o AGAIN --x y -- m.onnx a -b");
+    cr_expect_str_eq(again("-m", plain, 1, "", &list), "salmap sweep -o AGAIN -- -m azAZ09_-+=:,./");
     cr_expect_str_eq(again("m.onnx", odd, 7, "", &list),
                      "salmap sweep m.onnx '' 'it'\\\\''s' 'a b' '$x' '*.png' 'caf\xC3\xA9' ''\\\\'''\\\\''' -o AGAIN");
     list.manifest = 1;
