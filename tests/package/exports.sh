@@ -13,7 +13,8 @@ case $library in
 esac
 symbols=$1
 shift
-nm "$symbols" --defined-only "$library" | awk 'NF == 3 { print $NF }' | sed 's/@.*//' | sort -u > "$work/exported"
+# C: a variable that clang's OpenMP shares among objects; no name of C.
+nm "$symbols" --defined-only "$library" | awk 'NF == 3 && $2 != "C" { print $NF }' | sed 's/@.*//' | sort -u > "$work/exported"
 cat "$@" | grep -v '^#' | grep -oE 'SAL_API[^(]*[ *]sal_[a-z0-9_]+ *\(' | grep -oE 'sal_[a-z0-9_]+ *\($' |
     tr -d ' (' | sort -u > "$work/declared"
 
