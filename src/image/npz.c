@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "image/npy.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <zip.h>
@@ -48,17 +49,30 @@ static sal_status add_member(zip_t *zip, const char *member, const sal_npy_head 
     return SAL_OK;
 }
 
+/* An empty archive in memory that can be written; NULL with the error. libzip takes archives for read-only that a
+ * thread opens while another opens the first one of the process: it finds out at that moment what sources can do, and
+ * 1.7 keeps no other thread from looking at what it has so far. */
+static zip_t *open_archive(zip_source_t **source, zip_error_t *error)
+{
+    for (;;) {
+        *source = zip_source_buffer_create(NULL, 0, 0, error);
+        zip_t *zip = *source ? zip_open_from_source(*source, ZIP_CREATE | ZIP_TRUNCATE, error) : NULL;
+        if (zip || zip_error_code_zip(error) != ZIP_ER_RDONLY)
+            return zip;
+        zip_source_free(*source);
+        sched_yield();
+    }
+}
+
 /* The finished archive in *out; the caller frees it with zip_source_free. */
 static sal_status make_archive(zip_source_t **out, const char *member, const sal_npy_head *head, const float *data,
                                const char *path)
 {
     sal_status st = SAL_OK;
-    zip_t *zip = NULL;
     zip_error_t error;
     zip_error_init(&error);
-    zip_source_t *archive = zip_source_buffer_create(NULL, 0, 0, &error);
-    if (archive)
-        zip = zip_open_from_source(archive, ZIP_CREATE | ZIP_TRUNCATE, &error);
+    zip_source_t *archive;
+    zip_t *zip = open_archive(&archive, &error);
     if (!zip) {
         st = fail_zip(path, &error);
         goto done;

@@ -6,9 +6,11 @@
 #include "base/memory.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <zip.h>
 
@@ -286,6 +288,54 @@ static void expect_no_clock(const unsigned char *header, size_t at, size_t extra
 }
 
 /* libzip's clock is the local one. */
+enum { WRITERS = 8, PROCESSES = 300 };
+
+static pthread_barrier_t together;
+
+static void *write_one(void *path)
+{
+    static const float data[4] = {1, 2, 3, 4};
+    static const int64_t shape[2] = {2, 2};
+    (void)pthread_barrier_wait(&together);
+    return sal_npz_write(path, "map", data, shape, 2) == SAL_OK ? NULL : path;
+}
+
+/* libzip's first archives of a process, all at once. */
+static int write_at_once(char paths[WRITERS][600])
+{
+    pthread_t threads[WRITERS];
+    int failed = 0;
+    pthread_barrier_init(&together, NULL, WRITERS);
+    for (int k = 0; k < WRITERS; k++)
+        if (pthread_create(&threads[k], NULL, write_one, paths[k]) != 0)
+            return 2;
+    for (int k = 0; k < WRITERS; k++) {
+        void *bad;
+        failed |= pthread_join(threads[k], &bad) != 0 || bad;
+    }
+    return failed;
+}
+
+Test(npz, is_written_by_threads_that_begin_together)
+{
+    char paths[WRITERS][600];
+    for (int k = 0; k < WRITERS; k++)
+        snprintf(paths[k], sizeof paths[k], "%s.%d", scratch_path("test_encode_together.npz"), k);
+    int bad = 0;
+    for (int i = 0; i < PROCESSES; i++) {
+        const pid_t child = fork();
+        cr_assert_geq(child, 0);
+        if (child == 0)
+            _exit(write_at_once(paths));
+        int ended;
+        cr_assert_eq(waitpid(child, &ended, 0), child);
+        bad += ended != 0;
+    }
+    for (int k = 0; k < WRITERS; k++)
+        unlink(paths[k]);
+    cr_expect_eq(bad, 0, "%d of %d processes could not write", bad, PROCESSES);
+}
+
 Test(npz, gives_the_same_bytes_whenever_and_wherever)
 {
     static const char *const zones[] = {"UTC0", "XYZ-14", "XYZ12", "Europe/Berlin"};
