@@ -1,6 +1,7 @@
 /* salmap: which pixels drove a ConvNet's prediction.
  *
- * The only public header. Handles are opaque; every call that can fail returns
+ * The public header; plan.h beside it has what an engine plans, and plans for GPUs
+ * that need not be there. Handles are opaque; every call that can fail returns
  * 0 (SAL_OK) or a negative sal_status and leaves a text in a thread-local
  * buffer, see sal_last_error(). The library never prints and never exits; where
  * memory or threads run out, some libraries below it may (oneDNN, libgomp, libcrypto).

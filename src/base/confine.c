@@ -68,8 +68,8 @@ void sal_confine_time(uint64_t seconds)
     (void)setrlimit(RLIMIT_CORE, &none);
     (void)setrlimit(RLIMIT_CPU, &time);
     if (!SANITIZED) {
-        /* A write ends the process, whatever its parent does at that signal: a library that went on after one that
-         * fails would have errno say something else than what it stumbled over first. */
+        /* A write kills the process even where the parent ignores the signal: else a library goes on after EFBIG, and
+         * errno no longer names its first failure. */
         signal(SIGXFSZ, SIG_DFL);
         (void)setrlimit(RLIMIT_FSIZE, &none);
     }

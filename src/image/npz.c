@@ -54,10 +54,11 @@ static sal_status add_member(zip_t *zip, const char *member, const sal_npy_head 
  * 1.7 keeps no other thread from looking at what it has so far. */
 static zip_t *open_archive(zip_source_t **source, zip_error_t *error)
 {
-    for (;;) {
+    enum { TRIES = 1 << 20 };
+    for (int i = 0;; i++) {
         *source = zip_source_buffer_create(NULL, 0, 0, error);
         zip_t *zip = *source ? zip_open_from_source(*source, ZIP_CREATE | ZIP_TRUNCATE, error) : NULL;
-        if (zip || zip_error_code_zip(error) != ZIP_ER_RDONLY)
+        if (zip || zip_error_code_zip(error) != ZIP_ER_RDONLY || i == TRIES)
             return zip;
         zip_source_free(*source);
         sched_yield();

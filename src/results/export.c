@@ -11,6 +11,7 @@
 #include "dataset/dataset.h"
 #include "results/run.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -388,7 +389,13 @@ static sal_status lies_in(int *out, const char *folder, const char *run, const c
     char *own = NULL, *real = NULL, *where = realpath(folder, NULL);
     *out = 0;
     TRY(sal_run_path(&own, run, name));
+    errno = 0;
     real = realpath(own, NULL);
+    if (!real && errno != ENOENT && errno != ENOTDIR) {
+        st = errno == ENOMEM ? sal_fail_memory(strlen(own), own)
+                             : sal_fail(SAL_ERROR_IO, "%s: cannot be looked at: %s", own, strerror(errno));
+        goto done;
+    }
     const size_t n = real ? strlen(real) : 0;
     *out = real && where && strncmp(where, real, n) == 0 && (where[n] == '/' || where[n] == '\0');
 done:

@@ -177,7 +177,8 @@ static sal_status check_lines(const sal_engine *engine)
     TRY(check_line("an output", model->output));
     TRY(check_line("a layer", model->layer));
     TRY(check_line("a layer", info.layer));
-    TRY(check_line("a baseline", sal_engine_get_options(engine)->method.baseline_file));
+    if (sal_engine_get_options(engine)->method.baseline == SAL_BASELINE_FILE)
+        TRY(check_line("a baseline", sal_engine_get_options(engine)->method.baseline_file));
 done:
     return st;
 }

@@ -287,7 +287,6 @@ static void expect_no_clock(const unsigned char *header, size_t at, size_t extra
     cr_expect(header[extra] == 0 && header[extra + 1] == 0);
 }
 
-/* libzip's clock is the local one. */
 enum { WRITERS = 8, PROCESSES = 300 };
 
 static pthread_barrier_t together;
@@ -336,6 +335,7 @@ Test(npz, is_written_by_threads_that_begin_together)
     cr_expect_eq(bad, 0, "%d of %d processes could not write", bad, PROCESSES);
 }
 
+/* libzip's clock is the local one. */
 Test(npz, gives_the_same_bytes_whenever_and_wherever)
 {
     static const char *const zones[] = {"UTC0", "XYZ-14", "XYZ12", "Europe/Berlin"};
