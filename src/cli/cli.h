@@ -42,6 +42,8 @@ int cli_fail_library(const cli_command *command);
 int cli_fail_status(const cli_command *command, sal_status st);
 /* "salmap: explain: note: text" on stderr. */
 void cli_note(const cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Remembers why something could not be printed, an errno, for cli_finish to tell. The first reason counts. */
+void cli_output_failed(int reason);
 /* Writes to stdout; 0, or the errno of its first failure. */
 int cli_write(const char *bytes, size_t size);
 /* Flushes stdout; 0, or the errno of its first failure. */

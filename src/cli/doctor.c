@@ -1,6 +1,6 @@
 /* salmap doctor: what there is to compute with, and what is missing. */
-#include "base/json.h"
 #include "cli/cli.h"
+#include "cli/json.h"
 
 #include <stdio.h>
 
@@ -36,22 +36,21 @@ static void print_table(const sal_check *rows, size_t count)
 
 static void print_json(const sal_check *rows, size_t count)
 {
-    sal_json j = {.stream = stdout};
-    sal_json_begin(&j, NULL, '{');
-    sal_json_text(&j, "version", sal_version());
-    sal_json_boolean(&j, "works", rows[0].state == SAL_CHECK_FINE);
-    sal_json_begin(&j, "checks", '[');
+    cli_json j = {0};
+    cli_json_begin(&j, NULL, '{');
+    cli_json_text(&j, "version", sal_version());
+    cli_json_boolean(&j, "works", rows[0].state == SAL_CHECK_FINE);
+    cli_json_begin(&j, "checks", '[');
     for (size_t i = 0; i < count; i++) {
-        sal_json_begin(&j, NULL, '{');
-        sal_json_text(&j, "name", rows[i].name);
-        sal_json_text(&j, "state", states[rows[i].state]);
-        sal_json_text(&j, "found", rows[i].found);
-        sal_json_text(&j, "advice", rows[i].advice[0] ? rows[i].advice : NULL);
-        sal_json_end(&j, '}');
+        cli_json_begin(&j, NULL, '{');
+        cli_json_text(&j, "name", rows[i].name);
+        cli_json_text(&j, "state", states[rows[i].state]);
+        cli_json_text(&j, "found", rows[i].found);
+        cli_json_text(&j, "advice", rows[i].advice[0] ? rows[i].advice : NULL);
+        cli_json_end(&j);
     }
-    sal_json_end(&j, ']');
-    sal_json_end(&j, '}');
-    putchar('\n');
+    cli_json_end(&j);
+    cli_json_print(&j);
 }
 
 int cli_doctor(int argc, char **argv)

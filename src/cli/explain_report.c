@@ -1,6 +1,6 @@
 #include "cli/explain_report.h"
 
-#include "base/json.h"
+#include "cli/json.h"
 #include "cli/text.h"
 
 #include <inttypes.h>
@@ -70,47 +70,46 @@ static void print_line(const explain_report *r, const sal_explain_result *result
 
 /* ---- JSON --------------------------------------------------------------- */
 
-static void print_map_json(sal_json *j, const sal_explain_map *m)
+static void print_map_json(cli_json *j, const sal_explain_map *m)
 {
-    sal_json_begin(j, NULL, '{');
-    sal_json_integer(j, "target", m->target);
-    sal_json_real(j, "score", (double)m->score);
-    sal_json_real(j, "probability", (double)m->probability);
-    sal_json_real(j, "peak", (double)m->stats.peak);
-    sal_json_real(j, "mean", (double)m->stats.mean);
-    sal_json_boolean(j, "flat", m->stats.flat);
+    cli_json_begin(j, NULL, '{');
+    cli_json_integer(j, "target", m->target);
+    cli_json_real(j, "score", (double)m->score);
+    cli_json_real(j, "probability", (double)m->probability);
+    cli_json_real(j, "peak", (double)m->stats.peak);
+    cli_json_real(j, "mean", (double)m->stats.mean);
+    cli_json_boolean(j, "flat", m->stats.flat);
     if (!isnan(m->gap))
-        sal_json_real(j, "completeness_gap", m->gap);
-    sal_json_text(j, "saliency", m->map_path);
-    sal_json_text(j, "overlay", m->overlay_path);
-    sal_json_text(j, "npy", m->npy_path);
+        cli_json_real(j, "completeness_gap", m->gap);
+    cli_json_text(j, "saliency", m->map_path);
+    cli_json_text(j, "overlay", m->overlay_path);
+    cli_json_text(j, "npy", m->npy_path);
     if (m->figure_path)
-        sal_json_text(j, "figure", m->figure_path);
+        cli_json_text(j, "figure", m->figure_path);
     if (m->gradient_path)
-        sal_json_text(j, "gradient", m->gradient_path);
-    sal_json_end(j, '}');
+        cli_json_text(j, "gradient", m->gradient_path);
+    cli_json_end(j);
 }
 
 static void print_json(const sal_explain_result *result)
 {
-    sal_json j = {.stream = stdout};
-    sal_json_begin(&j, NULL, '{');
-    sal_json_text(&j, "picture", result->path);
-    sal_json_text(&j, "status", sal_status_name(result->status));
+    cli_json j = {0};
+    cli_json_begin(&j, NULL, '{');
+    cli_json_text(&j, "picture", result->path);
+    cli_json_text(&j, "status", sal_status_name(result->status));
     if (result->status != SAL_OK) {
-        sal_json_text(&j, "error", result->error);
+        cli_json_text(&j, "error", result->error);
     } else {
-        sal_json_integer(&j, "predicted", result->predicted);
-        sal_json_real(&j, "score", (double)result->predicted_score);
-        sal_json_real(&j, "probability", (double)result->predicted_probability);
-        sal_json_real(&j, "milliseconds", result->milliseconds);
-        sal_json_begin(&j, "maps", '[');
+        cli_json_integer(&j, "predicted", result->predicted);
+        cli_json_real(&j, "score", (double)result->predicted_score);
+        cli_json_real(&j, "probability", (double)result->predicted_probability);
+        cli_json_real(&j, "milliseconds", result->milliseconds);
+        cli_json_begin(&j, "maps", '[');
         for (size_t i = 0; i < result->map_count; i++)
             print_map_json(&j, &result->maps[i]);
-        sal_json_end(&j, ']');
+        cli_json_end(&j);
     }
-    sal_json_end(&j, '}');
-    putchar('\n');
+    cli_json_print(&j);
 }
 
 /* ---- The run ------------------------------------------------------------ */

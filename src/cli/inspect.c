@@ -1,5 +1,5 @@
 /* salmap inspect: what is in a model file. */
-#include "base/json.h"
+#include "cli/json.h"
 #include "cli/network.h"
 #include "cli/text.h"
 
@@ -82,47 +82,48 @@ static int print_layers(const sal_model *model, const sal_model_info *m)
 
 static int print_json(const sal_model *model, const sal_model_info *m, int sidecar)
 {
-    sal_json j = {.stream = stdout};
-    sal_json_begin(&j, NULL, '{');
-    sal_json_text(&j, "model", m->path);
-    sal_json_text(&j, "format", m->format);
-    sal_json_integer(&j, "channels", m->channels);
-    sal_json_integer(&j, "height", m->height);
-    sal_json_integer(&j, "width", m->width);
-    sal_json_boolean(&j, "channels_last", m->channels_last);
-    sal_json_integer(&j, "outputs", m->outputs);
-    sal_json_text(&j, "head", m->head);
-    sal_json_text(&j, "detached", m->detached);
-    sal_json_text(&j, "output", m->output);
-    sal_json_text(&j, "other_outputs", m->other_outputs);
-    sal_json_text(&j, "dropped", m->dropped);
-    sal_json_text(&j, "preset", m->preset);
-    sal_json_text(&j, "preset_reason", m->preset_reason);
-    sal_json_count(&j, "parameters", m->parameters);
-    sal_json_count(&j, "flops", m->flops);
-    sal_json_boolean(&j, "preprocessing_found", sidecar);
-    sal_json_boolean(&j, "supported", m->supported);
-    sal_json_begin(&j, "layers", '[');
+    cli_json j = {0};
+    cli_json_begin(&j, NULL, '{');
+    cli_json_text(&j, "model", m->path);
+    cli_json_text(&j, "format", m->format);
+    cli_json_integer(&j, "channels", m->channels);
+    cli_json_integer(&j, "height", m->height);
+    cli_json_integer(&j, "width", m->width);
+    cli_json_boolean(&j, "channels_last", m->channels_last);
+    cli_json_integer(&j, "outputs", m->outputs);
+    cli_json_text(&j, "head", m->head);
+    cli_json_text(&j, "detached", m->detached);
+    cli_json_text(&j, "output", m->output);
+    cli_json_text(&j, "other_outputs", m->other_outputs);
+    cli_json_text(&j, "dropped", m->dropped);
+    cli_json_text(&j, "preset", m->preset);
+    cli_json_text(&j, "preset_reason", m->preset_reason);
+    cli_json_count(&j, "parameters", m->parameters);
+    cli_json_count(&j, "flops", m->flops);
+    cli_json_boolean(&j, "preprocessing_found", sidecar);
+    cli_json_boolean(&j, "supported", m->supported);
+    cli_json_begin(&j, "layers", '[');
     for (size_t i = 0; i < m->layers; i++) {
         sal_layer_info l;
-        if (sal_model_get_layer(&l, model, i) != SAL_OK)
+        if (sal_model_get_layer(&l, model, i) != SAL_OK) {
+            cli_json_drop(&j);
             return cli_fail_library(self);
-        sal_json_begin(&j, NULL, '{');
-        sal_json_text(&j, "name", l.name);
-        sal_json_text(&j, "op", l.op);
-        sal_json_text(&j, "detail", l.detail);
-        sal_json_begin(&j, "shape", '[');
+        }
+        cli_json_begin(&j, NULL, '{');
+        cli_json_text(&j, "name", l.name);
+        cli_json_text(&j, "op", l.op);
+        cli_json_text(&j, "detail", l.detail);
+        cli_json_begin(&j, "shape", '[');
         for (int k = 0; k < l.rank; k++)
-            sal_json_integer(&j, NULL, l.shape[k]);
-        sal_json_end(&j, ']');
-        sal_json_count(&j, "parameters", l.parameters);
-        sal_json_count(&j, "flops", l.flops);
-        sal_json_text(&j, "problem", l.problem);
-        sal_json_end(&j, '}');
+            cli_json_integer(&j, NULL, l.shape[k]);
+        cli_json_end(&j);
+        cli_json_count(&j, "parameters", l.parameters);
+        cli_json_count(&j, "flops", l.flops);
+        cli_json_text(&j, "problem", l.problem);
+        cli_json_end(&j);
     }
-    sal_json_end(&j, ']');
-    sal_json_end(&j, '}');
-    text_print(stdout, "\n");
+    cli_json_end(&j);
+    cli_json_print(&j);
     return CLI_OK;
 }
 

@@ -59,19 +59,25 @@ void cli_note(const cli_command *command, const char *format, ...)
 /* The errno of standard output's first failure: stdio forgets. */
 static int output_error;
 
+void cli_output_failed(int reason)
+{
+    if (!output_error)
+        output_error = reason ? reason : EIO;
+}
+
 int cli_write(const char *bytes, size_t size)
 {
     errno = 0;
-    if (fwrite(bytes, 1, size, stdout) != size && !output_error)
-        output_error = errno ? errno : EIO;
+    if (fwrite(bytes, 1, size, stdout) != size)
+        cli_output_failed(errno);
     return output_error;
 }
 
 int cli_flush(void)
 {
     errno = 0;
-    if ((fflush(stdout) != 0 || ferror(stdout)) && !output_error)
-        output_error = errno ? errno : EIO;
+    if (fflush(stdout) != 0 || ferror(stdout))
+        cli_output_failed(errno);
     return output_error;
 }
 

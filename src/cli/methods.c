@@ -1,6 +1,6 @@
 /* salmap methods: how scores can be attributed. */
-#include "base/json.h"
 #include "cli/cli.h"
+#include "cli/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,23 +25,22 @@ static const cli_command *const self = &cli_methods_command;
 
 static void print_json(const sal_method_info *m)
 {
-    sal_json j = {.stream = stdout};
-    sal_json_begin(&j, NULL, '{');
-    sal_json_text(&j, "name", m->name);
-    sal_json_text(&j, "definition", m->definition);
-    sal_json_text(&j, "paper", m->paper);
-    sal_json_text(&j, "cost", m->cost);
-    sal_json_begin(&j, "options", '[');
+    cli_json j = {0};
+    cli_json_begin(&j, NULL, '{');
+    cli_json_text(&j, "name", m->name);
+    cli_json_text(&j, "definition", m->definition);
+    cli_json_text(&j, "paper", m->paper);
+    cli_json_text(&j, "cost", m->cost);
+    cli_json_begin(&j, "options", '[');
     for (size_t k = 0; k < m->option_count; k++) {
-        sal_json_begin(&j, NULL, '{');
-        sal_json_text(&j, "name", m->options[k].name);
-        sal_json_text(&j, "default", m->options[k].initial);
-        sal_json_text(&j, "help", m->options[k].help);
-        sal_json_end(&j, '}');
+        cli_json_begin(&j, NULL, '{');
+        cli_json_text(&j, "name", m->options[k].name);
+        cli_json_text(&j, "default", m->options[k].initial);
+        cli_json_text(&j, "help", m->options[k].help);
+        cli_json_end(&j);
     }
-    sal_json_end(&j, ']');
-    sal_json_end(&j, '}');
-    putchar('\n');
+    cli_json_end(&j);
+    cli_json_print(&j);
 }
 
 static void print_whole(const sal_method_info *m)

@@ -1,6 +1,6 @@
 /* salmap plan: what a run will take, before it runs. */
 #include "salmap/plan.h"
-#include "base/json.h"
+#include "cli/json.h"
 #include "cli/method.h"
 #include "cli/network.h"
 #include "cli/plan_gpu.h"
@@ -95,37 +95,38 @@ static int print_steps(const sal_engine *engine, size_t steps)
 
 static int print_json(const char *path, const sal_engine *engine, const sal_plan_info *p)
 {
-    sal_json j = {.stream = stdout};
-    sal_json_begin(&j, NULL, '{');
-    sal_json_text(&j, "model", path);
-    sal_json_text(&j, "device", p->device);
-    sal_json_integer(&j, "batch", p->batch);
-    sal_json_integer(&j, "chunk", p->chunk);
-    sal_json_count(&j, "arena_bytes", p->arena_bytes);
-    sal_json_count(&j, "kept_bytes", p->kept_bytes);
-    sal_json_count(&j, "scratch_bytes", p->scratch_bytes);
-    sal_json_count(&j, "weight_bytes", p->weight_bytes);
-    sal_json_count(&j, "flops", p->flops);
-    sal_json_begin(&j, "steps", '[');
+    cli_json j = {0};
+    cli_json_begin(&j, NULL, '{');
+    cli_json_text(&j, "model", path);
+    cli_json_text(&j, "device", p->device);
+    cli_json_integer(&j, "batch", p->batch);
+    cli_json_integer(&j, "chunk", p->chunk);
+    cli_json_count(&j, "arena_bytes", p->arena_bytes);
+    cli_json_count(&j, "kept_bytes", p->kept_bytes);
+    cli_json_count(&j, "scratch_bytes", p->scratch_bytes);
+    cli_json_count(&j, "weight_bytes", p->weight_bytes);
+    cli_json_count(&j, "flops", p->flops);
+    cli_json_begin(&j, "steps", '[');
     for (size_t i = 0; i < p->steps; i++) {
         sal_step_info s;
-        if (sal_engine_get_step(&s, engine, i) != SAL_OK)
+        if (sal_engine_get_step(&s, engine, i) != SAL_OK) {
+            cli_json_drop(&j);
             return cli_fail_library(self);
-        sal_json_begin(&j, NULL, '{');
-        sal_json_text(&j, "name", s.name);
-        sal_json_text(&j, "kind", s.kind);
-        sal_json_text(&j, "algorithm", s.algorithm);
-        sal_json_count(&j, "output_bytes", s.output_bytes);
-        sal_json_count(&j, "kept_bytes", s.kept_bytes);
-        sal_json_count(&j, "arena_offset", s.arena_offset);
-        sal_json_count(&j, "flops", s.flops);
+        }
+        cli_json_begin(&j, NULL, '{');
+        cli_json_text(&j, "name", s.name);
+        cli_json_text(&j, "kind", s.kind);
+        cli_json_text(&j, "algorithm", s.algorithm);
+        cli_json_count(&j, "output_bytes", s.output_bytes);
+        cli_json_count(&j, "kept_bytes", s.kept_bytes);
+        cli_json_count(&j, "arena_offset", s.arena_offset);
+        cli_json_count(&j, "flops", s.flops);
         if (s.note)
-            sal_json_text(&j, "note", s.note);
-        sal_json_end(&j, '}');
+            cli_json_text(&j, "note", s.note);
+        cli_json_end(&j);
     }
-    sal_json_end(&j, ']');
-    sal_json_end(&j, '}');
-    putchar('\n');
+    cli_json_end(&j);
+    cli_json_print(&j);
     return CLI_OK;
 }
 

@@ -1,6 +1,6 @@
 #include "cli/plan_gpu.h"
 
-#include "base/json.h"
+#include "cli/json.h"
 #include "cli/text.h"
 #include "salmap/plan.h"
 
@@ -75,61 +75,62 @@ static int print_steps(const cli_command *command, const sal_gpu_plan *plan, siz
     return CLI_OK;
 }
 
-static void json_summary(sal_json *j, const plan_gpu_request *r, const sal_gpu_plan_info *p)
+static void json_summary(cli_json *j, const plan_gpu_request *r, const sal_gpu_plan_info *p)
 {
-    sal_json_text(j, "model", r->path);
-    sal_json_text(j, "gpu", r->gpu);
-    sal_json_text(j, "device", p->device);
-    sal_json_integer(j, "batch", p->batch);
-    sal_json_integer(j, "largest_batch", p->largest_batch);
-    sal_json_count(j, "memory_bytes", p->memory_bytes);
-    sal_json_count(j, "arena_bytes", p->arena_bytes);
-    sal_json_count(j, "kept_bytes", p->kept_bytes);
-    sal_json_count(j, "scratch_bytes", p->scratch_bytes);
-    sal_json_count(j, "weight_bytes", p->weight_bytes);
-    sal_json_count(j, "flops", p->flops);
-    sal_json_count(j, "bytes", p->bytes);
-    sal_json_count(j, "upload_bytes", p->upload_bytes);
-    sal_json_real(j, "seconds", p->seconds);
-    sal_json_real(j, "memory_seconds", p->memory_seconds);
-    sal_json_real(j, "pictures_per_second", p->pictures_per_second);
-    sal_json_count(j, "convolutions", p->convolutions);
-    sal_json_count(j, "fused", p->fused);
-    sal_json_count(j, "unfused", p->unfused);
-    sal_json_count(j, "own_kernels", p->own_kernels);
+    cli_json_text(j, "model", r->path);
+    cli_json_text(j, "gpu", r->gpu);
+    cli_json_text(j, "device", p->device);
+    cli_json_integer(j, "batch", p->batch);
+    cli_json_integer(j, "largest_batch", p->largest_batch);
+    cli_json_count(j, "memory_bytes", p->memory_bytes);
+    cli_json_count(j, "arena_bytes", p->arena_bytes);
+    cli_json_count(j, "kept_bytes", p->kept_bytes);
+    cli_json_count(j, "scratch_bytes", p->scratch_bytes);
+    cli_json_count(j, "weight_bytes", p->weight_bytes);
+    cli_json_count(j, "flops", p->flops);
+    cli_json_count(j, "bytes", p->bytes);
+    cli_json_count(j, "upload_bytes", p->upload_bytes);
+    cli_json_real(j, "seconds", p->seconds);
+    cli_json_real(j, "memory_seconds", p->memory_seconds);
+    cli_json_real(j, "pictures_per_second", p->pictures_per_second);
+    cli_json_count(j, "convolutions", p->convolutions);
+    cli_json_count(j, "fused", p->fused);
+    cli_json_count(j, "unfused", p->unfused);
+    cli_json_count(j, "own_kernels", p->own_kernels);
 }
 
-static void json_step(sal_json *j, const sal_gpu_step_info *s)
+static void json_step(cli_json *j, const sal_gpu_step_info *s)
 {
-    sal_json_begin(j, NULL, '{');
-    sal_json_text(j, "name", s->name);
-    sal_json_text(j, "kind", s->kind);
-    sal_json_text(j, "algorithm", s->algorithm);
-    sal_json_integer(j, "engine", s->engine);
-    sal_json_count(j, "workspace_bytes", s->workspace_bytes);
-    sal_json_count(j, "flops", s->flops);
-    sal_json_count(j, "bytes", s->bytes);
-    sal_json_real(j, "seconds", s->seconds);
-    sal_json_text(j, "bound", s->bound);
-    sal_json_end(j, '}');
+    cli_json_begin(j, NULL, '{');
+    cli_json_text(j, "name", s->name);
+    cli_json_text(j, "kind", s->kind);
+    cli_json_text(j, "algorithm", s->algorithm);
+    cli_json_integer(j, "engine", s->engine);
+    cli_json_count(j, "workspace_bytes", s->workspace_bytes);
+    cli_json_count(j, "flops", s->flops);
+    cli_json_count(j, "bytes", s->bytes);
+    cli_json_real(j, "seconds", s->seconds);
+    cli_json_text(j, "bound", s->bound);
+    cli_json_end(j);
 }
 
 static int print_json(const cli_command *command, const plan_gpu_request *r, const sal_gpu_plan *plan,
                       const sal_gpu_plan_info *p)
 {
-    sal_json j = {.stream = stdout};
-    sal_json_begin(&j, NULL, '{');
+    cli_json j = {0};
+    cli_json_begin(&j, NULL, '{');
     json_summary(&j, r, p);
-    sal_json_begin(&j, "steps", '[');
+    cli_json_begin(&j, "steps", '[');
     for (size_t i = 0; i < p->steps; i++) {
         sal_gpu_step_info s;
-        if (sal_gpu_plan_get_step(&s, plan, i) != SAL_OK)
+        if (sal_gpu_plan_get_step(&s, plan, i) != SAL_OK) {
+            cli_json_drop(&j);
             return cli_fail_library(command);
+        }
         json_step(&j, &s);
     }
-    sal_json_end(&j, ']');
-    sal_json_end(&j, '}');
-    putchar('\n');
+    cli_json_end(&j);
+    cli_json_print(&j);
     return CLI_OK;
 }
 

@@ -1,6 +1,6 @@
 #include "cli/sweep_report.h"
 
-#include "base/json.h"
+#include "cli/json.h"
 
 #include <string.h>
 #include <sys/ioctl.h>
@@ -101,41 +101,40 @@ static void print_line(const sal_sweep_progress *p)
             time_left(left, sizeof left, p), p->failed, bound_text(bound, sizeof bound, p));
 }
 
-static void put_progress(sal_json *j, const sal_sweep_progress *p)
+static void put_progress(cli_json *j, const sal_sweep_progress *p)
 {
-    sal_json_count(j, "pictures", p->pictures);
-    sal_json_count(j, "done", p->done);
-    sal_json_count(j, "failed", p->failed);
-    sal_json_count(j, "done_now", p->done_now);
-    sal_json_count(j, "failed_now", p->failed_now);
-    sal_json_real(j, "seconds", p->seconds);
-    sal_json_real(j, "per_second", rate_of(p));
-    sal_json_text(j, "bound", p->bound);
-    sal_json_real(j, "processor", p->processor);
-    sal_json_begin(j, "stages", '[');
+    cli_json_count(j, "pictures", p->pictures);
+    cli_json_count(j, "done", p->done);
+    cli_json_count(j, "failed", p->failed);
+    cli_json_count(j, "done_now", p->done_now);
+    cli_json_count(j, "failed_now", p->failed_now);
+    cli_json_real(j, "seconds", p->seconds);
+    cli_json_real(j, "per_second", rate_of(p));
+    cli_json_text(j, "bound", p->bound);
+    cli_json_real(j, "processor", p->processor);
+    cli_json_begin(j, "stages", '[');
     for (int k = 0; k < SAL_STAGES && p->stages[k].name; k++) {
-        sal_json_begin(j, NULL, '{');
-        sal_json_text(j, "name", p->stages[k].name);
-        sal_json_count(j, "threads", p->stages[k].threads);
-        sal_json_real(j, "milliseconds", p->stages[k].milliseconds);
-        sal_json_real(j, "busy", p->stages[k].busy);
-        sal_json_end(j, '}');
+        cli_json_begin(j, NULL, '{');
+        cli_json_text(j, "name", p->stages[k].name);
+        cli_json_count(j, "threads", p->stages[k].threads);
+        cli_json_real(j, "milliseconds", p->stages[k].milliseconds);
+        cli_json_real(j, "busy", p->stages[k].busy);
+        cli_json_end(j);
     }
-    sal_json_end(j, ']');
+    cli_json_end(j);
 }
 
-static sal_json begin_event(const char *name)
+static cli_json begin_event(const char *name)
 {
-    sal_json j = {.stream = stdout};
-    sal_json_begin(&j, NULL, '{');
-    sal_json_text(&j, "event", name);
+    cli_json j = {0};
+    cli_json_begin(&j, NULL, '{');
+    cli_json_text(&j, "event", name);
     return j;
 }
 
-static void end_event(sal_json *j)
+static void end_event(cli_json *j)
 {
-    sal_json_end(j, '}');
-    putchar('\n');
+    cli_json_print(j);
     (void)cli_flush();
 }
 
@@ -146,14 +145,14 @@ void sweep_report_begin(sweep_report *r, const sal_model_info *info, const char 
 {
     r->terminal = isatty(STDERR_FILENO) && !r->json && !r->quiet;
     if (r->json) {
-        sal_json j = begin_event("start");
-        sal_json_text(&j, "model", info->path);
-        sal_json_text(&j, "device", device);
-        sal_json_text(&j, "out", r->folder);
-        sal_json_count(&j, "listed", pictures);
-        sal_json_integer(&j, "shard", shard->index);
-        sal_json_integer(&j, "shards", shard->count);
-        sal_json_text(&j, "shard_from", shard->source[0] ? shard->source : NULL);
+        cli_json j = begin_event("start");
+        cli_json_text(&j, "model", info->path);
+        cli_json_text(&j, "device", device);
+        cli_json_text(&j, "out", r->folder);
+        cli_json_count(&j, "listed", pictures);
+        cli_json_integer(&j, "shard", shard->index);
+        cli_json_integer(&j, "shards", shard->count);
+        cli_json_text(&j, "shard_from", shard->source[0] ? shard->source : NULL);
         end_event(&j);
     } else if (!r->quiet && shard->source[0]) {
         fprintf(stderr, "shard %lld/%lld, from %s\n", (long long)shard->index, (long long)shard->count, shard->source);
@@ -169,7 +168,7 @@ void sweep_report_progress(sweep_report *r, const sal_sweep_progress *p)
     r->told_last = last;
     r->told = p->seconds;
     if (r->json) {
-        sal_json j = begin_event("progress");
+        cli_json j = begin_event("progress");
         put_progress(&j, p);
         end_event(&j);
     } else if (r->terminal) {
@@ -182,9 +181,9 @@ void sweep_report_progress(sweep_report *r, const sal_sweep_progress *p)
 void sweep_report_failure(sweep_report *r, const char *path, const char *error)
 {
     if (r->json) {
-        sal_json j = begin_event("failed");
-        sal_json_text(&j, "path", path);
-        sal_json_text(&j, "error", error);
+        cli_json j = begin_event("failed");
+        cli_json_text(&j, "path", path);
+        cli_json_text(&j, "error", error);
         end_event(&j);
         return;
     }
@@ -208,8 +207,8 @@ static void print_stages(const sal_sweep_progress *p)
 void sweep_report_end(sweep_report *r, const sal_sweep_progress *p, const char *outcome)
 {
     if (r->json) {
-        sal_json j = begin_event("end");
-        sal_json_text(&j, "outcome", outcome);
+        cli_json j = begin_event("end");
+        cli_json_text(&j, "outcome", outcome);
         put_progress(&j, p);
         end_event(&j);
         return;

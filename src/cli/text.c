@@ -62,9 +62,9 @@ const char *text_cut(char *text, size_t size, const char *name, size_t width)
     return text;
 }
 
-/* Bytes of the character of UTF-8 that begins here; 0: there is none. */
-static size_t character_length(const unsigned char *c)
+size_t text_character(const char *text)
 {
+    const unsigned char *c = (const unsigned char *)text;
     const size_t length = c[0] < 0x80 ? 1 : c[0] < 0xC2 ? 0 : c[0] < 0xE0 ? 2 : c[0] < 0xF0 ? 3 : c[0] < 0xF5 ? 4 : 0;
     for (size_t k = 1; k < length; k++)
         if (!is_continuation((char)c[k]))
@@ -80,7 +80,7 @@ static void hide_controls(char *text)
     while (end > c && end[-1] == '\n')
         end--;
     for (size_t length; c < end; c += length ? length : 1) {
-        length = character_length(c);
+        length = text_character((const char *)c);
         if (length == 2 && c[0] == 0xC2 && c[1] < 0xA0)
             c[0] = c[1] = '?';
         else if (*c < ' ' || *c == 0x7F || (length == 0 && *c < 0xA0))

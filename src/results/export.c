@@ -4,11 +4,11 @@
 #include "results/store.h"
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/memory.h"
 #include "base/plain_locale.h"
 #include "base/text.h"
 #include "dataset/dataset.h"
+#include "results/json.h"
 #include "results/run.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* Is a shard what it says, and all of it? Whatever a launcher says of shards: their pictures are counted. */
 #include "results/merge_internal.h"
 
-#include "base/json.h"
+#include "results/json.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 #include "results/run_json.h"
 #include "results/settings_lines.h"
 
-#include "base/json.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "results/json.h"
 
 #include <errno.h>
 #include <jansson.h>

@@ -1,7 +1,7 @@
 #include "results/sql.h"
 
-#include "base/json.h"
 #include "base/memory.h"
+#include "results/json.h"
 
 #include <errno.h>
 #include <fcntl.h>

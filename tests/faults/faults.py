@@ -274,6 +274,7 @@ def make_commands(options, work):
     batch = ["--batch", "2", "--threads", str(options.threads)]
     commands = [
         Command("inspect", [salmap, "inspect", model], repeats=False),
+        Command("inspect-json", [salmap, "inspect", "--json", model], repeats=False),
         Command("inspect-keras", [salmap, "inspect", keras], repeats=False),
         Command("inspect-hdf5", [salmap, "inspect", hdf5], repeats=False),
         Command("explain", [salmap, "explain", model, *files, "-q", "-o", "out", *batch], results=("",)),

@@ -1,6 +1,6 @@
 /* JSON on a stream, without a tree. */
-#ifndef SAL_BASE_JSON_H
-#define SAL_BASE_JSON_H
+#ifndef SAL_RESULTS_JSON_H
+#define SAL_RESULTS_JSON_H
 
 #include <stdint.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "base/json.h"
+#include "results/json.h"
 
 #include <inttypes.h>
 #include <math.h>

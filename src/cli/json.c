@@ -1,0 +1,147 @@
+#include "cli/json.h"
+
+#include "cli/cli.h"
+#include "cli/text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FLOAT_DIGITS = 9 };
+
+/* Takes a value, which is NULL if there was no memory for it. */
+static void put(cli_json *j, const char *key, json_t *value)
+{
+    json_t *into = j->depth ? j->open[j->depth - 1] : NULL;
+    if (!into)
+        json_decref(value);
+    if (!into || (key ? json_object_set_new(into, key, value) : json_array_append_new(into, value)) != 0)
+        j->failed = 1;
+}
+
+void cli_json_begin(cli_json *j, const char *key, char bracket)
+{
+    json_t *value = bracket == '{' ? json_object() : json_array();
+    if (j->depth)
+        put(j, key, value);
+    else if (!value)
+        j->failed = 1;
+    /* If it could not be put, it is gone: what would go into it goes nowhere. */
+    j->open[j->depth++] = j->failed ? NULL : value;
+}
+
+void cli_json_end(cli_json *j)
+{
+    j->depth--;
+}
+
+/* The text with U+FFFD for each byte that is not UTF-8. NULL: no memory. */
+static json_t *replaced(const char *value)
+{
+    static const char replacement[] = "\xEF\xBF\xBD";
+    const size_t size = strlen(value);
+    char *text = malloc(size * (sizeof replacement - 1) + 1);
+    size_t used = 0;
+    if (!text)
+        return NULL;
+    for (size_t i = 0, length; i < size; i += length ? length : 1) {
+        length = text_character(value + i);
+        /* jansson knows which of them are allowed. */
+        json_t *probe = length ? json_stringn(value + i, length) : NULL;
+        if (!probe)
+            length = 0;
+        json_decref(probe);
+        memcpy(text + used, probe ? value + i : replacement, length ? length : sizeof replacement - 1);
+        used += length ? length : sizeof replacement - 1;
+    }
+    json_t *result = json_stringn(text, used);
+    free(text);
+    return result;
+}
+
+void cli_json_text(cli_json *j, const char *key, const char *value)
+{
+    json_t *text = value ? json_string(value) : json_null();
+    put(j, key, text ? text : replaced(value));
+}
+
+void cli_json_integer(cli_json *j, const char *key, int64_t value)
+{
+    put(j, key, json_integer(value));
+}
+
+void cli_json_count(cli_json *j, const char *key, uint64_t value)
+{
+    put(j, key, json_integer((json_int_t)value));
+}
+
+void cli_json_real(cli_json *j, const char *key, double value)
+{
+    put(j, key, isfinite(value) ? json_real(value) : json_null());
+}
+
+void cli_json_boolean(cli_json *j, const char *key, int value)
+{
+    put(j, key, json_boolean(value));
+}
+
+/* Prints JSON, with escapes for the controls that jansson leaves as they are and some terminals obey: U+007F to U+009F.
+ */
+static void print_escaped(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text, *begin = c;
+    char escape[8];
+    for (; *c; c++) {
+        const int two = c[0] == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0;
+        if (*c != 0x7F && !two)
+            continue;
+        cli_write((const char *)begin, (size_t)(c - begin));
+        c += two;
+        cli_write(escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", *c));
+        begin = c + 1;
+    }
+    cli_write((const char *)begin, (size_t)(c - begin));
+    cli_write("\n", 1);
+}
+
+static int write_to_stream(const char *bytes, size_t size, void *stream)
+{
+    return fwrite(bytes, 1, size, stream) == size ? 0 : -1;
+}
+
+/* The value as text, which the caller frees. NULL: no memory. Goes through a stream, because jansson 2.14 loses pieces
+ * of its own text without a word if memory runs out; a stream remembers that it failed. */
+static char *dumped(const json_t *value)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream)
+        return NULL;
+    int failed = json_dump_callback(value, write_to_stream, stream, JSON_REAL_PRECISION(FLOAT_DIGITS)) != 0;
+    failed |= ferror(stream);
+    failed |= fclose(stream);
+    if (!failed)
+        return text;
+    free(text);
+    return NULL;
+}
+
+void cli_json_print(cli_json *j)
+{
+    char *text = j->failed ? NULL : dumped(j->open[0]);
+    if (text)
+        print_escaped(text);
+    else
+        cli_output_failed(ENOMEM);
+    free(text);
+    cli_json_drop(j);
+}
+
+void cli_json_drop(cli_json *j)
+{
+    json_decref(j->open[0]);
+    *j = (cli_json){0};
+}
