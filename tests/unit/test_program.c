@@ -273,6 +273,53 @@ Test(program, scores_are_the_same_without_a_way_back)
     }
 }
 
+/* Scores and gradients (count) of what is in an array. */
+static void run_array(float *scores, float *gradients, sal_program *p, const float *seeds, int64_t count)
+{
+    cr_assert_eq(sal_program_forward_array(p, scores, p->arrays[0], count), SAL_OK, "%s", sal_last_error());
+    net_gradients(gradients, p, seeds, count);
+}
+
+Test(program, an_array_is_run_as_pictures_are)
+{
+    enum { BATCH = 4, COUNT = 3 };
+    for (size_t i = 0; i < net_count; i++) {
+        sal_graph graph;
+        net_answers a;
+        net_make(&graph, &nets[i]);
+        net_pictures_make(&a, &graph);
+        const size_t pixels = COUNT * (size_t)a.pixels, outputs = COUNT * (size_t)a.outputs;
+        float *scores[2] = {calloc(outputs, sizeof(float)), calloc(outputs, sizeof(float))};
+        float *gradients[2] = {calloc(pixels, sizeof(float)), calloc(pixels, sizeof(float))};
+        float *seeds = malloc(outputs * sizeof *seeds), *zeros = calloc(pixels, sizeof *zeros);
+        for (size_t k = 0; k < outputs; k++)
+            seeds[k] = 1.0f / (float)(k + 1);
+        sal_program *p =
+            net_open(&graph, &(sal_program_options){.batch = BATCH, .arrays = {SAL_ARRAY_INPUT}, .array_count = 1});
+        cr_assert_eq(sal_program_forward(p, scores[0], a.inputs, COUNT), SAL_OK);
+        net_gradients(gradients[0], p, seeds, COUNT);
+        /* The array keeps the pictures while others are run. */
+        for (int copied = 0; copied < 2; copied++) {
+            cr_assert_eq(sal_program_upload(p, copied ? p->input : p->arrays[0], a.inputs, COUNT), SAL_OK);
+            if (copied)
+                cr_assert_eq(sal_program_copy(p, p->arrays[0], p->input, COUNT), SAL_OK);
+            cr_assert_eq(sal_program_forward(p, NULL, zeros, COUNT), SAL_OK);
+            run_array(scores[1], gradients[1], p, seeds, COUNT);
+            cr_expect_arr_eq(scores[0], scores[1], outputs * sizeof(float), "%s: scores", nets[i].name);
+            cr_expect_arr_eq(gradients[0], gradients[1], pixels * sizeof(float), "%s: gradients", nets[i].name);
+        }
+        sal_program_close(p);
+        for (int k = 0; k < 2; k++) {
+            free(scores[k]);
+            free(gradients[k]);
+        }
+        free(seeds);
+        free(zeros);
+        net_answers_clear(&a);
+        sal_graph_clear(&graph);
+    }
+}
+
 Test(program, threads_change_no_bits)
 {
     for (size_t i = 0; i < net_count; i++) {

@@ -316,6 +316,21 @@ Test(program_place, long_networks_are_cut_at_one_of_a_hundred_places)
     }
 }
 
+/* A value of one pixel takes as many bytes in a part of the batch as in the whole: the least that is placed. */
+Test(program_place, a_network_that_no_cut_makes_smaller_is_not_cut)
+{
+    sal_graph graph;
+    int x = build_input(&graph, 1, 1, 1);
+    for (int k = 0; k < 3; k++)
+        x = build_activation(&graph, x, SAL_ACT_GELU, 0, 0);
+    build_dense(&graph, build_flatten(&graph, x), 500);
+    sal_program *p = net_open(&graph, &(sal_program_options){.batch = 8});
+    check_plan(p, "one pixel", 2, 1);
+    cr_expect_eq(p->segment_count, 2);
+    sal_program_close(p);
+    sal_graph_clear(&graph);
+}
+
 Test(program_place, layers_behind_32_MiB_of_weights_run_the_whole_batch)
 {
     /* The dense layer: 1024 x 8191 weights and its biases are 32 MiB to the byte. */
