@@ -316,6 +316,33 @@ Test(program_place, long_networks_are_cut_at_one_of_a_hundred_places)
     }
 }
 
+/* The derivative of a sigmoid is made of its output, so that nobody reads the pictures again. */
+Test(program_place, the_first_step_may_take_the_memory_of_the_pictures)
+{
+    sal_graph graph;
+    int x = build_activation(&graph, build_input(&graph, 2, 9, 9), SAL_ACT_SIGMOID, 0, 0);
+    build_dense(&graph, build_flatten(&graph, x), 3);
+    sal_program *p = net_open(&graph, &(sal_program_options){.batch = 1});
+    check_plan(p, "sigmoid first", 2, 1);
+    cr_expect_eq(p->values[p->steps[0].output].offset, p->values[p->input].offset);
+    sal_program_close(p);
+    sal_graph_clear(&graph);
+}
+
+/* A convolution reads pixels that it has written already. */
+Test(program_place, a_convolution_may_not_take_the_memory_of_what_it_reads)
+{
+    sal_graph graph;
+    int x = build_conv(&graph, build_input(&graph, 1, 9, 9), 1, 3, 1, 1, 1);
+    build_dense(&graph, build_flatten(&graph, x), 3);
+    sal_program *p = net_open(&graph, &(sal_program_options){.batch = 1});
+    check_plan(p, "convolution first", 2, 1);
+    cr_expect_eq(p->values[p->steps[0].output].bytes, p->values[p->input].bytes);
+    cr_expect_neq(p->values[p->steps[0].output].offset, p->values[p->input].offset);
+    sal_program_close(p);
+    sal_graph_clear(&graph);
+}
+
 /* A value of one pixel takes as many bytes in a part of the batch as in the whole: the least that is placed. */
 Test(program_place, a_network_that_no_cut_makes_smaller_is_not_cut)
 {
