@@ -206,7 +206,7 @@ done:
 
 static sal_status check_options(double *sigma, int64_t height, int64_t width, const sal_map_options *o)
 {
-    *sigma = o->sigma_set ? o->sigma : sal_map_default_sigma(height, width);
+    *sigma = o->sigma == SAL_DEFAULT ? sal_map_default_sigma(height, width) : o->sigma;
     if ((unsigned)o->normalize > SAL_NORMALIZE_SIGNED)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown normalisation %d", (int)o->normalize);
     if ((unsigned)o->modifier > SAL_MODIFIER_NONE)

@@ -14,6 +14,7 @@ extern "C" {
 /* ---- Engines -------------------------------------------------------------- */
 
 typedef struct sal_plan_info {
+    size_t size;            /* SAL_PLAN_INFO_INIT */
     const char *device;     /* "cpu: AMD EPYC, avx512, oneDNN 2.6.3, 2 threads" */
     int64_t batch;          /* pictures of one run */
     int64_t asked_batch;    /* what was planned before a GPU refused the memory and the batch was halved; else 0 */
@@ -25,8 +26,10 @@ typedef struct sal_plan_info {
     uint64_t flops;         /* forward and backward, one picture */
     size_t steps;           /* rows for sal_engine_get_step */
 } sal_plan_info;
+#define SAL_PLAN_INFO_INIT SAL_INIT(sal_plan_info)
 
 typedef struct sal_step_info {
+    size_t size;           /* SAL_STEP_INFO_INIT */
     const char *name;      /* node it stems from */
     const char *kind;      /* "conv", "conv backward-data", ... */
     const char *algorithm; /* what the back end chose, such as "winograd" */
@@ -36,6 +39,7 @@ typedef struct sal_step_info {
     uint64_t flops;        /* one picture */
     const char *note;      /* what went otherwise than planned: a part of cuDNN that is missing, say; or NULL */
 } sal_step_info;
+#define SAL_STEP_INFO_INIT SAL_INIT(sal_step_info)
 
 SAL_API sal_status sal_engine_get_plan(sal_plan_info *out, const sal_engine *engine);
 SAL_API sal_status sal_engine_get_step(sal_step_info *out, const sal_engine *engine, size_t index);
@@ -44,11 +48,13 @@ typedef enum sal_pass_kind { SAL_PASS_FORWARD = 0, SAL_PASS_BACKWARD = 1 } sal_p
 
 /* What a device did in its last pass over the network. */
 typedef struct sal_pass_info {
+    size_t size;         /* SAL_PASS_INFO_INIT */
     double milliseconds; /* from the first step's beginning to the last one's end, transfers left out; 0: there was no
                             such pass yet, or the device does not tell (the CPU) */
     int replayed;        /* 1: a recorded graph was launched, as GPUs do from the second pass on; 0: step by step */
     const char *note;    /* why the pass could not be recorded, or NULL. Borrowed; lives as long as the engine */
 } sal_pass_info;
+#define SAL_PASS_INFO_INIT SAL_INIT(sal_pass_info)
 
 /* Waits for the pass to end. Errors: ARGUMENT, DEVICE. */
 SAL_API sal_status sal_engine_get_pass(sal_pass_info *out, const sal_engine *engine, sal_pass_kind pass);
@@ -56,14 +62,17 @@ SAL_API sal_status sal_engine_get_pass(sal_pass_info *out, const sal_engine *eng
 /* ---- Plans for GPUs that need not be there ------------------------------ */
 
 typedef struct sal_gpu_plan_options {
+    size_t size;             /* SAL_GPU_PLAN_OPTIONS_INIT */
     const char *gpu;         /* "h100", "a100", "rtx4090", "t4", "b200", or the path of a description as in data/gpus */
     sal_precision precision; /* DEFAULT: tf32, which devices without it do in fp32 */
     int64_t batch;           /* 0: 64, or half of that until it fits */
     sal_rule rule;
     int lean; /* as of engines */
 } sal_gpu_plan_options;
+#define SAL_GPU_PLAN_OPTIONS_INIT SAL_INIT(sal_gpu_plan_options)
 
 typedef struct sal_gpu_plan_info {
+    size_t size;                /* SAL_GPU_PLAN_INFO_INIT */
     const char *device;         /* "described: NVIDIA H100 80GB HBM3, cuDNN 9.19.0, tf32" */
     int64_t batch;              /* pictures of one run */
     int native;                 /* 0: it has no arithmetic of the asked precision: float32 is computed */
@@ -85,8 +94,10 @@ typedef struct sal_gpu_plan_info {
     size_t own_kernels;         /* depthwise, or what cuDNN has no engine for */
     size_t steps;               /* rows for sal_gpu_plan_get_step */
 } sal_gpu_plan_info;
+#define SAL_GPU_PLAN_INFO_INIT SAL_INIT(sal_gpu_plan_info)
 
 typedef struct sal_gpu_step_info {
+    size_t size;              /* SAL_GPU_STEP_INFO_INIT */
     const char *name;         /* node it stems from */
     const char *kind;         /* "conv", "conv backward-data", ... */
     const char *algorithm;    /* "cudnn, fused", "depthwise kernel", ... */
@@ -97,6 +108,7 @@ typedef struct sal_gpu_step_info {
     double seconds;           /* one picture, at least */
     const char *bound;        /* "memory", or the arithmetic that takes longer: "fp32", "tf32", "bf16", "fp16" */
 } sal_gpu_step_info;
+#define SAL_GPU_STEP_INFO_INIT SAL_INIT(sal_gpu_step_info)
 
 typedef struct sal_gpu_plan sal_gpu_plan;
 

@@ -5,7 +5,7 @@
  * 0 (SAL_OK) or a negative sal_status and leaves a text in a thread-local
  * buffer, see sal_last_error(). The library never prints and never exits; where
  * memory or threads run out, some libraries below it may (oneDNN, libgomp, libcrypto).
- * Option structs are usable when zeroed: zero selects the documented default.
+ * Structs that begin with `size` are set by their macro SAL_..._INIT, see "Structs that can grow".
  * A pointer that must be given and is NULL, in an array too, is SAL_ERROR_ARGUMENT; "may be NULL" says which need not
  * be given. Functions that return no status then return NULL or 0, sal_word_value -1.
  *
@@ -40,7 +40,7 @@ extern "C" {
 #endif
 
 #define SALMAP_VERSION_MAJOR 0
-#define SALMAP_VERSION_MINOR 1
+#define SALMAP_VERSION_MINOR 2
 #define SALMAP_VERSION_PATCH 0
 
 #if defined(__GNUC__)
@@ -48,6 +48,51 @@ extern "C" {
 #else
 #define SAL_API
 #endif
+
+/* ---- Structs that can grow ------------------------------------------------ */
+
+/* Options, jobs and infos begin with `size`, and a program that was compiled with another version of this header works:
+ *
+ *   sal_engine_options options = SAL_ENGINE_OPTIONS_INIT;    all else is 0, which selects the default of each field
+ *   options.batch = 16;                                      or, in C: {.size = sizeof options, .batch = 16}
+ *
+ *   - The library reads and writes a struct only as far as its size says. Fields that an older program does not have
+ *     count as 0; those that an older library does not have must be 0 where they are read (else ARGUMENT), and are set
+ *     to 0 where they are written.
+ *   - A size of 0, or one that no version of the struct has, is SAL_ERROR_ARGUMENT, and nothing else is done.
+ *   - New fields come at the end, where no struct has padding, and their default is 0.
+ *   - Where 0 itself is wanted of a field of version 0.2, its default is a named constant (SAL_DEFAULT, SAL_UNLIMITED),
+ *     which SAL_..._INIT sets. No later field has one.
+ *   - The library sets the size of what it hands to call-backs. A field is there if its end is within that size.
+ *
+ * Frozen, since they lie in arrays or in other structs: sal_picture, sal_preprocess, sal_target, sal_check,
+ * sal_map_stats, sal_stage_info. They stay as they are, and are zeroed before use. */
+#ifdef __cplusplus
+#define SAL_INIT(type)                                                                                                 \
+    [] {                                                                                                               \
+        type sal_init_ = {};                                                                                           \
+        sal_init_.size = sizeof(type);                                                                                 \
+        return sal_init_;                                                                                              \
+    }()
+#define SAL_INIT_WITH(type, field)                                                                                     \
+    [] {                                                                                                               \
+        type sal_init_ = {};                                                                                           \
+        sal_init_.size = sizeof(type);                                                                                 \
+        sal_init_ field;                                                                                               \
+        return sal_init_;                                                                                              \
+    }()
+#else
+#define SAL_INIT(type)                                                                                                 \
+    {                                                                                                                  \
+        .size = sizeof(type)                                                                                           \
+    }
+#define SAL_INIT_WITH(type, field)                                                                                     \
+    {                                                                                                                  \
+        .size = sizeof(type), field                                                                                    \
+    }
+#endif
+
+#define SAL_DEFAULT (-1.0) /* the default of a number for which 0 means 0 */
 
 /* ---- Errors ------------------------------------------------------------- */
 
@@ -69,11 +114,12 @@ typedef enum sal_status {
 SAL_API const char *sal_last_error(void);
 /* Short name of a status, such as "format". Borrowed, static. */
 SAL_API const char *sal_status_name(sal_status status);
-/* "0.1.0". Borrowed, static. */
+/* "0.2.0". Borrowed, static. */
 SAL_API const char *sal_version(void);
 
 /* Bounds on what files may ask for; 0 selects the default in brackets. */
 typedef struct sal_limits {
+    size_t size;              /* SAL_LIMITS_INIT */
     uint64_t max_pixels;      /* of one picture [2^30]. Above 2^28, by default alone, TIFFs must not be compressed more
                                  than 500-fold: what is meant to be so large is given a limit */
     uint64_t max_model_bytes; /* of a model with its external data [2^33] */
@@ -82,18 +128,21 @@ typedef struct sal_limits {
                                  that is free when a run begins]; those in flight beside it take half as much, and no more
                                  than half of that default */
 } sal_limits;
+#define SAL_LIMITS_INIT SAL_INIT(sal_limits)
 
 /* ---- Models ------------------------------------------------------------- */
 
 typedef struct sal_model sal_model;
 
 typedef struct sal_model_info {
+    size_t size;        /* SAL_MODEL_INFO_INIT, before every call that fills it */
     const char *path;   /* as given to sal_model_open */
     const char *format; /* "ONNX opset 13 (pytorch 1.13)" */
     int64_t channels;   /* the network's input is (channels, height, width) */
     int64_t height;
     int64_t width;
     int channels_last;         /* 1: the file declares its input as (N, H, W, C) */
+    int supported;             /* 1: every layer can be run and differentiated */
     const char *output;        /* which output of the file is explained, where it has several; else NULL */
     const char *other_outputs; /* the names of the others: "side, top", or NULL */
     int64_t outputs;           /* number of scores: classes, or regression values */
@@ -105,20 +154,23 @@ typedef struct sal_model_info {
     const char *dropped;       /* layers that do nothing when a network is used ("2 Dropout, RandomFlip"), or NULL */
     const char *preset;        /* preprocessing that the layers suggest ("caffe"), or NULL: never applied unasked */
     const char *preset_reason; /* "the layers match VGG of keras.applications"; why no preset is suggested; or NULL */
-    int supported;             /* 1: every layer can be run and differentiated */
 } sal_model_info;
+#define SAL_MODEL_INFO_INIT SAL_INIT(sal_model_info)
 
-/* What of a network is meant, where its file leaves that open; zeroed: its first output, as the file has it. */
+/* What of a network is meant, where its file leaves that open; by default: its first output, as the file has it. */
 typedef struct sal_model_options {
+    size_t size;        /* SAL_MODEL_OPTIONS_INIT */
     const char *output; /* name of an output, of a network with several; NULL: the first */
     const char *layer;  /* dense or convolution layer that makes the scores, before its activation: everything after it
                            is left off. NULL: the last one before the output */
     int64_t height;     /* of the input, where the file does not fix it; 0: as the file says */
     int64_t width;
-    sal_limits limits;
+    const sal_limits *limits; /* NULL: the defaults */
 } sal_model_options;
+#define SAL_MODEL_OPTIONS_INIT SAL_INIT(sal_model_options)
 
 typedef struct sal_layer_info {
+    size_t size;         /* SAL_LAYER_INFO_INIT */
     const char *name;    /* node name in the file, or made up from op and position */
     const char *op;      /* core op, such as "conv" */
     const char *detail;  /* "64 3x3 stride 2, relu": what an expert wants to see */
@@ -128,6 +180,7 @@ typedef struct sal_layer_info {
     uint64_t flops;      /* forward, one picture */
     const char *problem; /* NULL, or why this layer cannot be run */
 } sal_layer_info;
+#define SAL_LAYER_INFO_INIT SAL_INIT(sal_layer_info)
 
 /* Reads a model file: ONNX, or Keras (.h5, .hdf5, .keras), told apart by its first bytes. On success *out is the
  * caller's. Errors: IO, FORMAT, UNSUPPORTED (names node, op and opset), LIMIT, NUMERIC (NaN or infinite weights),
@@ -147,7 +200,7 @@ SAL_API sal_status sal_model_drop_weights(sal_model *model);
  * On success *out is the caller's. Errors: ARGUMENT (no such layer; random weights that were dropped), MEMORY, and
  * where others were dropped those of sal_model_open. */
 SAL_API sal_status sal_model_randomize(sal_model **out, sal_model *model, const char *layer, uint64_t seed);
-/* Strings in *out are borrowed; they live as long as the model. */
+/* Strings in *out are borrowed; they live as long as the model. Errors: ARGUMENT. */
 SAL_API sal_status sal_model_get_info(sal_model_info *out, const sal_model *model);
 SAL_API sal_status sal_model_get_layer(sal_layer_info *out, const sal_model *model, size_t index);
 /* Probabilities (count, outputs) of logits (count, outputs) by the softmax or sigmoid
@@ -256,12 +309,13 @@ typedef enum sal_baseline {
 
 typedef enum sal_quadrature { SAL_QUADRATURE_GAUSS_LEGENDRE = 0, SAL_QUADRATURE_TRAPEZOID = 1 } sal_quadrature;
 
-/* A method and its options; those that the method does not have must be zero. */
+/* A method and its options; those that the method does not have must be as SAL_METHOD_OPTIONS_INIT sets them. */
 typedef struct sal_method_options {
+    size_t size;               /* SAL_METHOD_OPTIONS_INIT */
     const char *name;          /* "gradient" and so on, see sal_method_get_info; NULL: "gradient" */
     int64_t samples;           /* noisy copies of each picture; 0: the method's own number */
-    double noise;              /* standard deviation, as a share of each picture's range after preprocessing */
-    int noise_set;             /* 1: take noise as it is, 0 included; else 0 selects the method's own share */
+    double noise;              /* standard deviation, as a share of each picture's range after preprocessing;
+                                  SAL_DEFAULT: the method's own share */
     uint64_t seed;             /* of the noise; with the picture itself it decides every number of it */
     int64_t steps;             /* points of the path; 0: the method's own number */
     sal_quadrature quadrature; /* how they are laid and weighted */
@@ -270,43 +324,50 @@ typedef struct sal_method_options {
     const char *layer;         /* whose output is mapped, as sal_layer_info names it; NULL: the last with more than one
                                   pixel */
 } sal_method_options;
+#define SAL_METHOD_OPTIONS_INIT SAL_INIT_WITH(sal_method_options, .noise = SAL_DEFAULT)
+
+typedef struct sal_method_info {
+    size_t size;            /* SAL_METHOD_INFO_INIT */
+    const char *name;       /* "smoothgrad" */
+    const char *definition; /* in symbols: g = ds/dx at the input x; A a layer's output, G = ds/dA */
+    const char *paper;
+    const char *cost;    /* passes over the network for one picture and target */
+    size_t option_count; /* rows for sal_method_get_option */
+} sal_method_info;
+#define SAL_METHOD_INFO_INIT SAL_INIT(sal_method_info)
 
 typedef struct sal_method_option_info {
+    size_t size;         /* SAL_METHOD_OPTION_INFO_INIT */
     const char *name;    /* as in `salmap explain --name` */
     const char *initial; /* what it is where it is not given */
     const char *help;
 } sal_method_option_info;
+#define SAL_METHOD_OPTION_INFO_INIT SAL_INIT(sal_method_option_info)
 
-typedef struct sal_method_info {
-    const char *name;       /* "smoothgrad" */
-    const char *definition; /* in symbols: g = ds/dx at the input x; A a layer's output, G = ds/dA */
-    const char *paper;
-    const char *cost;                      /* passes over the network for one picture and target */
-    const sal_method_option_info *options; /* those that it has */
-    size_t option_count;
-} sal_method_info;
-
-/* Methods there are; what one is. All is static. Error: ARGUMENT (no such number). */
+/* Methods there are; what one is; an option that it has. All strings are static. Error: ARGUMENT (no such number). */
 SAL_API size_t sal_method_count(void);
 SAL_API sal_status sal_method_get_info(sal_method_info *out, size_t index);
+SAL_API sal_status sal_method_get_option(sal_method_option_info *out, size_t method, size_t option);
 
 typedef struct sal_engine_options {
-    const char *device; /* NULL or "auto": the first device; "cpu", "cuda:0" */
-    int64_t batch;      /* pictures computed together; 0: chosen from the memory plan */
-    int threads;        /* CPU threads; 0: one per core */
-    int exact;          /* 1: direct convolution algorithms only (no Winograd) */
+    size_t size;                      /* SAL_ENGINE_OPTIONS_INIT */
+    const char *device;               /* NULL or "auto": the first device; "cpu", "cuda:0" */
+    int64_t batch;                    /* pictures computed together; 0: chosen from the memory plan */
+    int64_t threads;                  /* CPU threads; 0: one per core */
+    uint64_t max_memory;              /* bytes for the arena; 0: three quarters of what is free */
+    const sal_method_options *method; /* with its texts it is copied; NULL: "gradient" */
     sal_rule rule;
-    uint64_t max_memory; /* bytes for the arena; 0: three quarters of what is free */
     sal_precision precision;
-    int lean; /* GPUs, 1: ReLUs keep a bit an element, as they do where memory is short, not the values that let their
-                 derivatives be taken along in the convolutions: a fraction of the memory, more passes over it */
+    int exact; /* 1: direct convolution algorithms only (no Winograd) */
+    int lean;  /* GPUs, 1: ReLUs keep a bit an element, as they do where memory is short, not the values that let their
+                  derivatives be taken along in the convolutions: a fraction of the memory, more passes over it */
     int forward_only; /* 1: scores alone, sal_engine_forward. Nothing is kept for a way back: less memory, and batches
                          that are larger where memory decides */
-    sal_method_options method; /* texts are copied */
     int take_weights; /* 1: the model drops its weights as the engine is opened, each once the engine has it in its
                          device's own layout: no second copy is held, and a further engine, or a second try,
                          reads the files again. Random weights stay */
 } sal_engine_options;
+#define SAL_ENGINE_OPTIONS_INIT SAL_INIT(sal_engine_options)
 
 typedef struct sal_engine sal_engine;
 
@@ -379,18 +440,21 @@ SAL_API sal_status sal_engine_gradient(sal_engine *engine, float *gradients, flo
 /* What attributions of an engine look like: (channels, height, width). As the input, but for methods that map a
  * layer: (1, height, width) of that. */
 typedef struct sal_attribution_info {
+    size_t size;        /* SAL_ATTRIBUTION_INFO_INIT */
     const char *method; /* borrowed, static */
     const char *layer;  /* that is mapped, or NULL; borrowed, lives as long as the engine */
     int64_t channels;
     int64_t height;
     int64_t width;
 } sal_attribution_info;
+#define SAL_ATTRIBUTION_INFO_INIT SAL_INIT(sal_attribution_info)
 
 /* Errors: ARGUMENT. */
 SAL_API sal_status sal_engine_get_attribution(sal_attribution_info *out, const sal_engine *engine);
 
 /* Several targets of each picture. The output that a target chooses is chosen once, at the input itself. */
 typedef struct sal_gradient_job {
+    size_t size;               /* SAL_GRADIENT_JOB_INIT */
     const float *inputs;       /* (count, C, H, W), preprocessed */
     const float *baselines;    /* likewise, where the method's baseline is not SAL_BASELINE_ZERO; else NULL */
     int64_t count;             /* pictures, at most the engine's batch */
@@ -404,6 +468,7 @@ typedef struct sal_gradient_job {
                                   the score gained from the baseline to the input: 0 if the path were exact. Else NaN.
                                   Or NULL */
 } sal_gradient_job;
+#define SAL_GRADIENT_JOB_INIT SAL_INIT(sal_gradient_job)
 
 /* Errors as sal_engine_gradient. */
 SAL_API sal_status sal_engine_gradients(sal_engine *engine, const sal_gradient_job *job);
@@ -435,12 +500,15 @@ typedef enum sal_colormap {
 } sal_colormap;
 
 typedef struct sal_map_options {
+    size_t size;  /* SAL_MAP_OPTIONS_INIT */
+    double sigma; /* Gaussian, in pixels of the map: of the input, or of a layer whose maps are raw; 0: no smoothing;
+                     SAL_DEFAULT: 2 % of the shorter side */
     sal_modifier modifier;
     sal_reduce reduce;
     sal_normalize normalize;
-    int sigma_set; /* 0: sigma is 2 % of the shorter side, whatever `sigma` says */
-    double sigma;  /* Gaussian, in pixels of the map: of the input, or of a layer whose maps are raw; 0: no smoothing */
+    int reserved; /* 0 */
 } sal_map_options;
+#define SAL_MAP_OPTIONS_INIT SAL_INIT_WITH(sal_map_options, .sigma = SAL_DEFAULT)
 
 typedef struct sal_map_stats {
     float peak; /* of the smoothed map before normalising */
@@ -466,14 +534,14 @@ SAL_API sal_status sal_map_colorize(sal_picture *out, const float *map, int64_t 
 /* ---- The whole job: files in, files out --------------------------------- */
 
 typedef struct sal_explain_options {
+    size_t size; /* SAL_EXPLAIN_OPTIONS_INIT */
     sal_preprocess preprocess;
-    sal_limits limits;
+    const sal_limits *limits; /* NULL: the defaults */
     sal_target target;
     int64_t top; /* above 0: a map for each of that many best outputs, as <stem>.top1 ...; target.score still counts */
-    sal_map_options map; /* of attributions at a layer, sigma is 0 where it is not set */
+    const sal_map_options *map; /* of attributions at a layer, the default of sigma is 0; NULL: the defaults */
+    double alpha;               /* weight of the colours in the overlay, 0 to 1; SAL_DEFAULT: 0.5 */
     sal_colormap colormap;
-    double alpha;      /* weight of the colours in the overlay; 0 selects 0.5 */
-    int alpha_set;     /* 1: take alpha as it is, 0 included */
     int raw_map;       /* 1: maps of a layer are as large as it, not as the network's input; pictures as ever */
     int figure;        /* 1: also <stem>.figure.png: picture, map with colour bar, overlay */
     int save_gradient; /* 1: also <stem>.gradient.npy, float32: what the method attributes, see sal_attribution_info */
@@ -482,9 +550,11 @@ typedef struct sal_explain_options {
      * device: as in sal_plan_info; error: what happened. NULL: nobody is told. */
     void (*device_lost)(void *context, const char *device, const char *error);
 } sal_explain_options;
+#define SAL_EXPLAIN_OPTIONS_INIT SAL_INIT_WITH(sal_explain_options, .alpha = SAL_DEFAULT)
 
 /* One map of one picture; paths are NULL for files that were not asked for. */
 typedef struct sal_explain_map {
+    size_t size;       /* as far as the library filled it */
     int64_t target;    /* output that was explained, of a margin the one ahead; -1 for the mean of all */
     float score;       /* the score that was explained: logit, probability, margin or mean */
     float probability; /* of `target`; NaN where there is none to give */
@@ -498,6 +568,7 @@ typedef struct sal_explain_map {
 } sal_explain_map;
 
 typedef struct sal_explain_result {
+    size_t size;                 /* as far as the library filled it */
     const char *path;            /* the picture; borrowed for the time of the callback, as all pointers here */
     sal_status status;           /* SAL_OK or why this picture failed */
     const char *error;           /* its text, or NULL */
@@ -506,7 +577,7 @@ typedef struct sal_explain_result {
     float predicted_probability; /* NaN where the model has no softmax or sigmoid to give one */
     double milliseconds;         /* computing time of the batch divided by its pictures */
     size_t map_count;            /* 0 on failure; 1, or `top` */
-    const sal_explain_map *maps;
+    const sal_explain_map *const *maps;
 } sal_explain_result;
 
 /* Called once per picture, in the order given, on the thread that called
@@ -531,10 +602,13 @@ SAL_API sal_status sal_explain_files_on(size_t *failed, sal_engine *const *engin
 typedef struct sal_dataset sal_dataset;
 
 typedef struct sal_dataset_options {
+    size_t size;      /* SAL_DATASET_OPTIONS_INIT */
     const char *root; /* of a manifest: the folder that relative paths start from; NULL: the manifest's own */
     int as_named;     /* 1: as `salmap explain` takes pictures: no manifests, no sub-folders, and files may be given
                          twice or not be there */
+    int reserved;     /* 0 */
 } sal_dataset_options;
+#define SAL_DATASET_OPTIONS_INIT SAL_INIT(sal_dataset_options)
 
 /* Inputs: one manifest (.csv or .tsv with a header: the column path is required, label is known, others are kept), or
  * any number of folders (with sub-folders; their pictures sorted by name), patterns (as "scans/[ab]*.png") and files.
@@ -574,6 +648,8 @@ typedef enum sal_overlay_format { SAL_OVERLAY_JPEG = 0, SAL_OVERLAY_PNG = 1 } sa
 /* What a sweep spends its time on. */
 typedef enum sal_stage { SAL_STAGE_DECODE, SAL_STAGE_COMPUTE, SAL_STAGE_ENCODE, SAL_STAGE_STORE, SAL_STAGES } sal_stage;
 
+#define SAL_MAX_STAGES 8 /* room for stages to come */
+
 typedef struct sal_stage_info {
     const char *name;
     size_t threads;      /* decoding and encoding share theirs */
@@ -582,34 +658,39 @@ typedef struct sal_stage_info {
 } sal_stage_info;
 
 typedef struct sal_sweep_progress {
+    size_t size;       /* SAL_SWEEP_PROGRESS_INIT; in call-backs, as far as the library filled it */
     size_t pictures;   /* of this run, or of its shard */
     size_t done;       /* with a result, those of earlier calls included */
     size_t failed;     /* of them */
     size_t done_now;   /* by this call */
     size_t failed_now; /* of them */
     double seconds;    /* since this call began computing */
-    sal_stage_info stages[SAL_STAGES];
-    double processor;  /* share of the CPU's cores that the process kept busy, 0 to 1 */
-    const char *bound; /* what the speed hangs on: the busiest stage, or "processor" */
+    size_t stage_count;
+    sal_stage_info stages[SAL_MAX_STAGES]; /* by sal_stage; names are static, and NULL before the first picture */
+    double processor;                      /* share of the CPU's cores that the process kept busy, 0 to 1 */
+    const char *bound;                     /* what the speed hangs on: the busiest stage, or "processor" */
 } sal_sweep_progress;
+#define SAL_SWEEP_PROGRESS_INIT SAL_INIT(sal_sweep_progress)
+
+#define SAL_UNLIMITED (-1) /* any number */
 
 typedef struct sal_sweep_options {
-    sal_explain_options explain; /* out_dir is the run folder; figure and save_gradient are not for sweeps */
-    const char *const *inputs;   /* as the user named the pictures, for run.json; may be NULL */
+    size_t size;                        /* SAL_SWEEP_OPTIONS_INIT */
+    const sal_explain_options *explain; /* out_dir is the run folder; figure and save_gradient are not for sweeps */
+    const char *const *inputs;          /* as the user named the pictures, for run.json; may be NULL */
     size_t input_count;
     sal_map_format maps;
     sal_overlays overlays;
-    int64_t overlay_count; /* of SAL_OVERLAYS_TOP, at least 1 */
     sal_overlay_format overlay_format;
-    int64_t overlay_size; /* pixels of an overlay's longer side at most; 0 selects 1600 */
-    int64_t predictions;  /* best outputs kept of each picture; 0 selects 5 */
-    double tolerance;     /* regression: a value further than this from the label is wrong; 0 selects 0.5 */
-    int64_t shard;        /* this part, from 0, */
-    int64_t shards;       /* of so many; 0 or 1: the whole */
-    int64_t max_failures; /* more failed pictures end the run */
-    int max_failures_set; /* 0: any number may fail */
-    int restart;          /* 1: throws away what an earlier run made there, and no other file */
-    int retry_failed;     /* 1: tries again whatever failed before, not only what could not be read */
+    int restart;           /* 1: throws away what an earlier run made there, and no other file */
+    int64_t overlay_count; /* of SAL_OVERLAYS_TOP, at least 1 */
+    int64_t overlay_size;  /* pixels of an overlay's longer side at most; 0 selects 1600 */
+    int64_t predictions;   /* best outputs kept of each picture; 0 selects 5 */
+    double tolerance;      /* regression: a value further than this from the label is wrong; 0 selects 0.5 */
+    int64_t shard;         /* this part, from 0, */
+    int64_t shards;        /* of so many; 0 or 1: the whole */
+    int64_t max_failures;  /* more failed pictures end the run; SAL_UNLIMITED: any number may fail */
+    int retry_failed;      /* 1: tries again whatever failed before, not only what could not be read */
     /* Called on the calling thread about ten times a second while pictures are computed, or another salmap begins or
      * merges in the run folder, and after the last of them; not 0 stops the run: what is being computed is finished and
      * saved. May be NULL. */
@@ -618,8 +699,9 @@ typedef struct sal_sweep_options {
     void (*picture_failed)(void *context, const char *path, const char *error);
     void *context;
 } sal_sweep_options;
+#define SAL_SWEEP_OPTIONS_INIT SAL_INIT_WITH(sal_sweep_options, .max_failures = SAL_UNLIMITED)
 
-/* Explains a data set into options->explain.out_dir, or goes on with a run that was interrupted there, at whatever
+/* Explains a data set into options->explain->out_dir, or goes on with a run that was interrupted there, at whatever
  * moment; the manual page lists the files. Memory does not grow with the number of pictures beyond their list. *last:
  * how far it came; may be NULL.
  * Errors: CANCELLED (stopped by progress; all is saved, the same call goes on), ARGUMENT (also: the run was begun with
@@ -630,10 +712,12 @@ SAL_API sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engine
                              const sal_dataset *dataset, const sal_sweep_options *options);
 
 typedef struct sal_merge_info {
+    size_t size; /* SAL_MERGE_INFO_INIT */
     size_t shards;
     size_t pictures;
     size_t failed; /* of them */
 } sal_merge_info;
+#define SAL_MERGE_INFO_INIT SAL_INIT(sal_merge_info)
 
 /* Makes one run of its shards: in place where out is NULL and there is one run folder, else with copies of the files
  * in out. Checks that every picture of the list is there once, in its shard, and every file in its place, where the run
@@ -645,9 +729,11 @@ SAL_API sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs
 typedef enum sal_export_format { SAL_EXPORT_CSV = 0, SAL_EXPORT_JSON = 1 } sal_export_format;
 
 typedef struct sal_export_options {
+    size_t size;              /* SAL_EXPORT_OPTIONS_INIT */
     sal_export_format format; /* JSON: one object a line */
     int timings;              /* 1: with milliseconds, which no two runs have in common */
 } sal_export_options;
+#define SAL_EXPORT_OPTIONS_INIT SAL_INIT(sal_export_options)
 
 /* Writes the results of a run, in the order of its list, to a file (whole or not at all), or where path is NULL to
  * what `write` takes; write returns 0, or not 0 to stop. Errors: IO, FORMAT, CANCELLED, MEMORY. */

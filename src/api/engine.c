@@ -4,6 +4,7 @@
 #include "api/model.h"
 #include "api/roofline.h"
 #include "base/memory.h"
+#include "base/struct.h"
 #include "program/program.h"
 #include "salmap/plan.h"
 
@@ -12,9 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_THREADS = 1 << 16 };
+
 struct sal_engine {
     const sal_model *model;
     sal_engine_options options;
+    sal_method_options method;
     sal_program *program;
     sal_attribution attribution;
     char *texts[3];     /* of the options */
@@ -29,15 +33,30 @@ static sal_status check_options(const sal_engine_options *o)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown rule %d", (int)o->rule);
     if ((unsigned)o->precision > SAL_PRECISION_FP16)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown precision %d", (int)o->precision);
+    if (o->threads < 0 || o->threads > MOST_THREADS)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%lld threads: give 0 to %d", (long long)o->threads, MOST_THREADS);
     return SAL_OK;
 }
 
-/* The texts are the caller's. */
-static sal_status copy_options(sal_engine *e, const sal_engine_options *o)
+/* Whatever version of the structs the caller has; the texts stay the caller's. */
+static sal_status read_options(sal_engine *e, const sal_engine_options *given)
+{
+    static const sal_engine_options options = SAL_ENGINE_OPTIONS_INIT;
+    static const sal_method_options method = SAL_METHOD_OPTIONS_INIT;
+    sal_status st = SAL_OK;
+    e->options = options;
+    e->method = method;
+    TRY(sal_struct_read(&e->options, sizeof e->options, given, "sal_engine_options"));
+    TRY(sal_struct_read(&e->method, sizeof e->method, e->options.method, "sal_method_options"));
+    e->options.method = &e->method;
+done:
+    return st;
+}
+
+static sal_status keep_texts(sal_engine *e)
 {
     sal_status st = SAL_OK;
-    const char **texts[] = {&e->options.method.name, &e->options.method.layer, &e->options.method.baseline_file};
-    e->options = *o;
+    const char **texts[] = {&e->method.name, &e->method.layer, &e->method.baseline_file};
     e->options.device = NULL;
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
         if (*texts[k]) {
@@ -70,30 +89,29 @@ done:
 
 sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_options *options)
 {
-    static const sal_engine_options defaults = {0};
-    const sal_engine_options *o = options ? options : &defaults;
     sal_status st = SAL_OK;
     sal_engine *e = NULL;
     const sal_method_row *method;
     TRY(sal_require(out, "out", __func__));
     *out = NULL;
     TRY(sal_require(model, "model", __func__));
-    TRY(check_options(o));
-    TRY(sal_method_find(&method, o->method.name));
-    TRY(sal_method_check(method, &o->method));
     TRY(sal_alloc(&e, 1, sizeof *e, "the engine"));
+    TRY(read_options(e, options));
+    const sal_engine_options *o = &e->options;
+    TRY(check_options(o));
+    TRY(sal_method_find(&method, e->method.name));
+    TRY(sal_method_check(method, &e->method));
     atomic_flag_clear(&e->in_use);
     e->model = model;
-    TRY(copy_options(e, o));
     sal_program_options program_options = {.device = o->device,
                                            .batch = o->batch,
-                                           .threads = o->threads,
+                                           .threads = (int)o->threads,
                                            .exact = o->exact,
                                            .precision = o->precision,
                                            .rule = o->rule,
                                            .max_memory = o->max_memory,
                                            .lean = o->lean};
-    TRY(sal_method_passes(&program_options, method, &o->method, &model->graph));
+    TRY(sal_method_passes(&program_options, method, &e->method, &model->graph));
     if (o->forward_only) {
         program_options.end = SAL_PASS_NOWHERE;
         program_options.array_count = 0;
@@ -105,7 +123,8 @@ sal_status sal_engine_open(sal_engine **out, sal_model *model, const sal_engine_
         st = sal_fail_in(st, "%s", model->path);
     if (st != SAL_OK)
         goto done;
-    TRY(sal_attribution_init(&e->attribution, e->program, method, &o->method, model->graph.detached));
+    TRY(sal_attribution_init(&e->attribution, e->program, method, &e->method, model->graph.detached));
+    TRY(keep_texts(e));
     snprintf(e->device, sizeof e->device, "%s", e->program->backend->describe(e->program->device));
     *out = e;
     e = NULL;
@@ -143,7 +162,8 @@ sal_status sal_engine_get_attribution(sal_attribution_info *out, const sal_engin
     TRY(sal_require(e, "engine", __func__));
     const sal_attribution *a = &e->attribution;
     const int64_t *dim = e->program->values[a->result >= 0 ? a->result : e->program->input].shape.dim;
-    *out = (sal_attribution_info){a->method->info.name, e->layer, dim[1], dim[2], dim[3]};
+    const sal_attribution_info info = {sizeof info, a->method->info.name, e->layer, dim[1], dim[2], dim[3]};
+    st = sal_struct_write(out, &info, sizeof info, "sal_attribution_info");
 done:
     return st;
 }
@@ -168,21 +188,22 @@ static uint64_t value_bytes(const sal_program *p, int value)
 sal_status sal_engine_get_plan(sal_plan_info *out, const sal_engine *e)
 {
     sal_status st = SAL_OK;
+    sal_plan_info info = {0};
     TRY(sal_require(out, "out", __func__));
     TRY(sal_require(e, "engine", __func__));
     const sal_program *p = e->program;
-    memset(out, 0, sizeof *out);
-    out->device = e->device;
-    out->batch = p->batch;
-    out->asked_batch = p->asked_batch;
-    out->chunk = p->segments[0].chunk;
-    out->arena_bytes = p->arena_bytes;
-    out->weight_bytes = p->weight_bytes;
-    out->scratch_bytes = p->scratch_bytes;
-    out->kept_bytes = p->kept_bytes;
-    out->steps = p->step_count;
+    info.device = e->device;
+    info.batch = p->batch;
+    info.asked_batch = p->asked_batch;
+    info.chunk = p->segments[0].chunk;
+    info.arena_bytes = p->arena_bytes;
+    info.weight_bytes = p->weight_bytes;
+    info.scratch_bytes = p->scratch_bytes;
+    info.kept_bytes = p->kept_bytes;
+    info.steps = p->step_count;
     for (size_t i = 0; i < p->step_count; i++)
-        out->flops += sal_step_flops(p, &p->steps[i]);
+        info.flops += sal_step_flops(p, &p->steps[i]);
+    st = sal_struct_write(out, &info, sizeof info, "sal_plan_info");
 done:
     return st;
 }
@@ -190,14 +211,15 @@ done:
 sal_status sal_engine_get_pass(sal_pass_info *out, const sal_engine *e, sal_pass_kind pass)
 {
     sal_status st = SAL_OK;
+    sal_pass_info info = {0};
     TRY(sal_require(out, "out", __func__));
     TRY(sal_require(e, "engine", __func__));
-    memset(out, 0, sizeof *out);
     if (pass != SAL_PASS_FORWARD && pass != SAL_PASS_BACKWARD)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown pass %d", (int)pass);
     const sal_program *p = e->program;
     if (p->backend->get_pass)
-        TRY(p->backend->get_pass(out, p->device, pass == SAL_PASS_BACKWARD));
+        TRY(p->backend->get_pass(&info, p->device, pass == SAL_PASS_BACKWARD));
+    st = sal_struct_write(out, &info, sizeof info, "sal_pass_info");
 done:
     return st;
 }
@@ -205,25 +227,26 @@ done:
 sal_status sal_engine_get_step(sal_step_info *out, const sal_engine *e, size_t index)
 {
     sal_status st = SAL_OK;
+    sal_step_info info = {0};
     TRY(sal_require(out, "out", __func__));
     TRY(sal_require(e, "engine", __func__));
     const sal_program *p = e->program;
     if (index >= p->step_count)
         return sal_fail(SAL_ERROR_ARGUMENT, "step %zu of a program of %zu", index, p->step_count);
     const sal_step *step = &p->steps[index];
-    memset(out, 0, sizeof *out);
-    out->name = step->node->name;
-    out->kind = sal_step_kind_name(step->kind);
-    out->algorithm = p->needs[index].algorithm;
-    out->note = p->needs[index].note;
-    out->output_bytes = value_bytes(p, step->output);
-    out->arena_offset = p->values[step->output].offset;
+    info.name = step->node->name;
+    info.kind = sal_step_kind_name(step->kind);
+    info.algorithm = p->needs[index].algorithm;
+    info.note = p->needs[index].note;
+    info.output_bytes = value_bytes(p, step->output);
+    info.arena_offset = p->values[step->output].offset;
     if (step->kept >= 0)
-        out->kept_bytes += value_bytes(p, step->kept);
+        info.kept_bytes += value_bytes(p, step->kept);
     /* Smooth activations and gates keep the values themselves. */
     if (index < p->forward_count && step->output != p->scores && p->values[step->output].last >= (int)p->step_count)
-        out->kept_bytes += out->output_bytes;
-    out->flops = sal_step_flops(p, step);
+        info.kept_bytes += info.output_bytes;
+    info.flops = sal_step_flops(p, step);
+    st = sal_struct_write(out, &info, sizeof info, "sal_step_info");
 done:
     return st;
 }
@@ -320,12 +343,10 @@ done:
     return st;
 }
 
-sal_status sal_engine_gradients(sal_engine *e, const sal_gradient_job *job)
+static sal_status take_and_run(sal_engine *e, const sal_gradient_job *job)
 {
     sal_status st = SAL_OK;
-    TRY(sal_require(e, "engine", __func__));
-    TRY(sal_require(job, "job", __func__));
-    TRY(sal_require(job->gradients, "gradients", __func__));
+    TRY(sal_require(job->gradients, "gradients", "sal_engine_gradients"));
     TRY(sal_engine_take(e));
     st = run(e, job);
     sal_engine_give_back(e);
@@ -333,16 +354,32 @@ done:
     return st;
 }
 
+sal_status sal_engine_gradients(sal_engine *e, const sal_gradient_job *job)
+{
+    sal_status st = SAL_OK;
+    sal_gradient_job full;
+    TRY(sal_require(e, "engine", __func__));
+    TRY(sal_require(job, "job", __func__));
+    TRY(sal_struct_read(&full, sizeof full, job, "sal_gradient_job"));
+    st = take_and_run(e, &full);
+done:
+    return st;
+}
+
 sal_status sal_engine_gradient(sal_engine *e, float *gradients, float *scores, int64_t *chosen, const float *inputs,
                                const sal_target *targets, int64_t count)
 {
+    sal_status st = SAL_OK;
     const sal_gradient_job job = {.inputs = inputs,
                                   .count = count,
                                   .targets = targets,
                                   .gradients = gradients,
                                   .scores = scores,
                                   .chosen = chosen};
-    return sal_engine_gradients(e, &job);
+    TRY(sal_require(e, "engine", "sal_engine_gradients"));
+    st = take_and_run(e, &job);
+done:
+    return st;
 }
 
 /* ---- Maps on the device ------------------------------------------------- */

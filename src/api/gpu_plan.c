@@ -2,6 +2,7 @@
 #include "api/model.h"
 #include "api/roofline.h"
 #include "base/memory.h"
+#include "base/struct.h"
 #include "salmap/plan.h"
 
 #include <string.h>
@@ -87,25 +88,27 @@ static sal_status check_memory(const sal_gpu_plan *p)
                     (unsigned long long)(usable_memory(p) >> 20));
 }
 
-sal_status sal_gpu_plan_open(sal_gpu_plan **out, sal_model *model, const sal_gpu_plan_options *options)
+sal_status sal_gpu_plan_open(sal_gpu_plan **out, sal_model *model, const sal_gpu_plan_options *given)
 {
     sal_status st = SAL_OK;
     sal_gpu_plan *p = NULL;
+    sal_gpu_plan_options options;
     TRY(sal_require(out, "out", __func__));
     *out = NULL;
     TRY(sal_require(model, "model", __func__));
-    TRY(sal_require(options, "options", __func__));
-    TRY(sal_require(options->gpu, "options->gpu", __func__));
-    TRY(check_options(options));
+    TRY(sal_require(given, "options", __func__));
+    TRY(sal_struct_read(&options, sizeof options, given, "sal_gpu_plan_options"));
+    TRY(sal_require(options.gpu, "options->gpu", __func__));
+    TRY(check_options(&options));
     TRY(sal_alloc(&p, 1, sizeof *p, "the plan"));
-    p->precision = options->precision;
-    TRY(sal_gpu_profile_open(&p->profile, options->gpu));
-    TRY(check_description(p, options->gpu));
-    int64_t batch = options->batch ? options->batch : DEFAULT_BATCH;
-    for (int lean = options->lean != 0;; lean = options->lean || !lean) {
-        TRY(compile(p, model, options, batch, lean));
+    p->precision = options.precision;
+    TRY(sal_gpu_profile_open(&p->profile, options.gpu));
+    TRY(check_description(p, options.gpu));
+    int64_t batch = options.batch ? options.batch : DEFAULT_BATCH;
+    for (int lean = options.lean != 0;; lean = options.lean || !lean) {
+        TRY(compile(p, model, &options, batch, lean));
         st = check_memory(p);
-        if (st != SAL_ERROR_MEMORY || (lean && (options->batch || batch == 1)))
+        if (st != SAL_ERROR_MEMORY || (lean && (options.batch || batch == 1)))
             break;
         sal_program_close(p->program);
         p->program = NULL;
@@ -160,37 +163,38 @@ static void count_ways(sal_gpu_plan_info *out, const sal_program *g)
 sal_status sal_gpu_plan_get_info(sal_gpu_plan_info *out, const sal_gpu_plan *p)
 {
     sal_status st = SAL_OK;
+    sal_gpu_plan_info info = {0};
     TRY(sal_require(out, "out", __func__));
     TRY(sal_require(p, "plan", __func__));
     const sal_program *g = p->program;
     const sal_value *input = &g->values[g->input];
     uint64_t bytes = 0;
     double seconds = 0, memory_seconds = 0;
-    memset(out, 0, sizeof *out);
-    out->device = g->backend->describe(g->device);
-    out->native = p->profile.flops[p->precision == SAL_PRECISION_DEFAULT ? SAL_PRECISION_TF32 : p->precision] > 0;
-    out->batch = g->batch;
-    out->largest_batch = largest_batch(p);
-    out->memory_bytes = p->memory;
-    out->arena_bytes = g->arena_bytes;
-    out->weight_bytes = g->weight_bytes;
-    out->scratch_bytes = g->scratch_bytes;
-    out->kept_bytes = g->kept_bytes;
-    out->upload_bytes = (uint64_t)sal_shape_elements(&input->shape) * sizeof(float);
-    out->steps = g->step_count;
+    info.device = g->backend->describe(g->device);
+    info.native = p->profile.flops[p->precision == SAL_PRECISION_DEFAULT ? SAL_PRECISION_TF32 : p->precision] > 0;
+    info.batch = g->batch;
+    info.largest_batch = largest_batch(p);
+    info.memory_bytes = p->memory;
+    info.arena_bytes = g->arena_bytes;
+    info.weight_bytes = g->weight_bytes;
+    info.scratch_bytes = g->scratch_bytes;
+    info.kept_bytes = g->kept_bytes;
+    info.upload_bytes = (uint64_t)sal_shape_elements(&input->shape) * sizeof(float);
+    info.steps = g->step_count;
     for (size_t i = 0; i < g->step_count; i++) {
         sal_roof roof;
         sal_roofline_step(&roof, g, i, &p->profile, p->precision);
-        out->flops += sal_step_flops(g, &g->steps[i]);
+        info.flops += sal_step_flops(g, &g->steps[i]);
         bytes += roof.bytes;
         seconds += roof.seconds;
         memory_seconds += strcmp(roof.bound, "memory") == 0 ? roof.seconds : 0;
     }
-    out->bytes = bytes / (uint64_t)g->batch;
-    out->seconds = seconds / (double)g->batch;
-    out->memory_seconds = memory_seconds / (double)g->batch;
-    out->pictures_per_second = 1 / out->seconds;
-    count_ways(out, g);
+    info.bytes = bytes / (uint64_t)g->batch;
+    info.seconds = seconds / (double)g->batch;
+    info.memory_seconds = memory_seconds / (double)g->batch;
+    info.pictures_per_second = 1 / info.seconds;
+    count_ways(&info, g);
+    st = sal_struct_write(out, &info, sizeof info, "sal_gpu_plan_info");
 done:
     return st;
 }
@@ -198,6 +202,7 @@ done:
 sal_status sal_gpu_plan_get_step(sal_gpu_step_info *out, const sal_gpu_plan *p, size_t index)
 {
     sal_status st = SAL_OK;
+    sal_gpu_step_info info = {0};
     TRY(sal_require(out, "out", __func__));
     TRY(sal_require(p, "plan", __func__));
     const sal_program *g = p->program;
@@ -208,16 +213,16 @@ sal_status sal_gpu_plan_get_step(sal_gpu_step_info *out, const sal_gpu_plan *p, 
     const sal_needs *needs = &g->needs[index];
     const int planned = needs->algorithm && strncmp(needs->algorithm, "cudnn", 5) == 0;
     sal_roofline_step(&roof, g, index, &p->profile, p->precision);
-    memset(out, 0, sizeof *out);
-    out->name = step->node->name;
-    out->kind = sal_step_kind_name(step->kind);
-    out->algorithm = needs->algorithm;
-    out->engine = planned ? needs->engine : -1;
-    out->workspace_bytes = needs->scratch_bytes;
-    out->flops = sal_step_flops(g, step);
-    out->bytes = roof.bytes / (uint64_t)g->batch;
-    out->seconds = roof.seconds / (double)g->batch;
-    out->bound = roof.bound;
+    info.name = step->node->name;
+    info.kind = sal_step_kind_name(step->kind);
+    info.algorithm = needs->algorithm;
+    info.engine = planned ? needs->engine : -1;
+    info.workspace_bytes = needs->scratch_bytes;
+    info.flops = sal_step_flops(g, step);
+    info.bytes = roof.bytes / (uint64_t)g->batch;
+    info.seconds = roof.seconds / (double)g->batch;
+    info.bound = roof.bound;
+    st = sal_struct_write(out, &info, sizeof info, "sal_gpu_step_info");
 done:
     return st;
 }

@@ -5,6 +5,7 @@
 #include "attribution/target.h"
 #include "backend/backend.h"
 #include "base/memory.h"
+#include "base/struct.h"
 #include "graph/passes.h"
 #include "import/import.h"
 #include "program/tape.h"
@@ -125,7 +126,7 @@ done:
 
 sal_status sal_model_open(sal_model **out, const char *path, const sal_limits *limits)
 {
-    const sal_model_options options = {.limits = limits ? *limits : (sal_limits){0}};
+    const sal_model_options options = {.size = sizeof options, .limits = limits};
     return sal_model_open_with(out, path, &options);
 }
 
@@ -148,21 +149,20 @@ done:
 static sal_status copy_options(sal_model *m, const sal_model_options *options)
 {
     sal_status st = SAL_OK;
-    if (!options)
-        return SAL_OK;
-    m->options = *options;
-    m->options.output = m->options.layer = NULL;
-    if (options->height < 0 || options->width < 0)
-        return sal_fail(SAL_ERROR_ARGUMENT, "the input's size is %lld x %lld", (long long)options->height,
-                        (long long)options->width);
-    if (options->output) {
-        TRY(sal_strdup(&m->output, options->output));
-        m->options.output = m->output;
-    }
-    if (options->layer) {
-        TRY(sal_strdup(&m->layer, options->layer));
-        m->options.layer = m->layer;
-    }
+    sal_model_options given = SAL_MODEL_OPTIONS_INIT;
+    TRY(sal_struct_read(&given, sizeof given, options, "sal_model_options"));
+    TRY(sal_struct_read(&m->limits, sizeof m->limits, given.limits, "sal_limits"));
+    if (given.height < 0 || given.width < 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "the input's size is %lld x %lld", (long long)given.height,
+                        (long long)given.width);
+    if (given.output)
+        TRY(sal_strdup(&m->output, given.output));
+    if (given.layer)
+        TRY(sal_strdup(&m->layer, given.layer));
+    m->options = given;
+    m->options.output = m->output;
+    m->options.layer = m->layer;
+    m->options.limits = &m->limits;
 done:
     return st;
 }
@@ -241,32 +241,33 @@ static const char *detached_name(const sal_graph *g)
 sal_status sal_model_get_info(sal_model_info *out, const sal_model *m)
 {
     sal_status st = SAL_OK;
+    sal_model_info info = {0};
     TRY(sal_require(out, "out", __func__));
     TRY(sal_require(m, "model", __func__));
     const sal_graph *g = &m->graph;
     const sal_shape *in = &g->nodes[g->input].shape;
-    memset(out, 0, sizeof *out);
-    out->path = m->path;
-    out->format = m->info.format;
-    out->output = m->info.output[0] ? m->info.output : NULL;
-    out->other_outputs = m->info.output[0] && m->info.others[0] ? m->info.others : NULL;
-    out->dropped = m->info.dropped[0] ? m->info.dropped : NULL;
-    out->preset = m->info.preset;
-    out->preset_reason = m->info.preset_reason[0] ? m->info.preset_reason : NULL;
-    out->channels = in->dim[1];
-    out->height = in->dim[2];
-    out->width = in->dim[3];
-    out->channels_last = g->channels_last;
-    out->outputs = sal_shape_elements(&g->nodes[g->output].shape);
-    out->layers = g->count;
-    out->head = head_name(g);
-    out->detached = detached_name(g);
-    out->supported = 1;
+    info.path = m->path;
+    info.format = m->info.format;
+    info.output = m->info.output[0] ? m->info.output : NULL;
+    info.other_outputs = m->info.output[0] && m->info.others[0] ? m->info.others : NULL;
+    info.dropped = m->info.dropped[0] ? m->info.dropped : NULL;
+    info.preset = m->info.preset;
+    info.preset_reason = m->info.preset_reason[0] ? m->info.preset_reason : NULL;
+    info.channels = in->dim[1];
+    info.height = in->dim[2];
+    info.width = in->dim[3];
+    info.channels_last = g->channels_last;
+    info.outputs = sal_shape_elements(&g->nodes[g->output].shape);
+    info.layers = g->count;
+    info.head = head_name(g);
+    info.detached = detached_name(g);
+    info.supported = 1;
     for (size_t i = 0; i < g->count; i++) {
-        out->parameters += g->nodes[i].weight_count + g->nodes[i].bias_count;
-        out->flops += sal_op_get(g->nodes[i].op)->flops(g, &g->nodes[i]);
-        out->supported &= m->problems[i][0] == '\0';
+        info.parameters += g->nodes[i].weight_count + g->nodes[i].bias_count;
+        info.flops += sal_op_get(g->nodes[i].op)->flops(g, &g->nodes[i]);
+        info.supported &= m->problems[i][0] == '\0';
     }
+    st = sal_struct_write(out, &info, sizeof info, "sal_model_info");
 done:
     return st;
 }
@@ -274,21 +275,22 @@ done:
 sal_status sal_model_get_layer(sal_layer_info *out, const sal_model *m, size_t index)
 {
     sal_status st = SAL_OK;
+    sal_layer_info info = {0};
     TRY(sal_require(out, "out", __func__));
     TRY(sal_require(m, "model", __func__));
     if (index >= m->graph.count)
         return sal_fail(SAL_ERROR_ARGUMENT, "layer %zu of a model of %zu", index, m->graph.count);
     const sal_node *node = &m->graph.nodes[index];
-    memset(out, 0, sizeof *out);
-    out->name = node->name;
-    out->op = sal_op_get(node->op)->name;
-    out->detail = m->details[index];
-    out->rank = node->shape.rank - 1;
-    for (int i = 0; i < out->rank; i++)
-        out->shape[i] = node->shape.dim[i + 1];
-    out->parameters = node->weight_count + node->bias_count;
-    out->flops = sal_op_get(node->op)->flops(&m->graph, node);
-    out->problem = m->problems[index][0] ? m->problems[index] : NULL;
+    info.name = node->name;
+    info.op = sal_op_get(node->op)->name;
+    info.detail = m->details[index];
+    info.rank = node->shape.rank - 1;
+    for (int i = 0; i < info.rank; i++)
+        info.shape[i] = node->shape.dim[i + 1];
+    info.parameters = node->weight_count + node->bias_count;
+    info.flops = sal_op_get(node->op)->flops(&m->graph, node);
+    info.problem = m->problems[index][0] ? m->problems[index] : NULL;
+    st = sal_struct_write(out, &info, sizeof info, "sal_layer_info");
 done:
     return st;
 }

@@ -97,6 +97,8 @@ sal_status sal_model_randomize(sal_model **out, sal_model *model, const char *la
     m->options = model->options;
     m->options.output = m->output;
     m->options.layer = m->layer;
+    m->limits = model->limits;
+    m->options.limits = &m->limits;
     TRY(sal_model_share_graph(&m->graph, model, 0));
     for (int i = first; i < (int)m->graph.count; i++)
         TRY(draw_node(&m->graph.nodes[i], i, seed));

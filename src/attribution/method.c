@@ -2,6 +2,7 @@
 #include "attribution/method.h"
 
 #include "base/memory.h"
+#include "base/struct.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,100 +14,61 @@
     {                                                                                                                  \
         "rule", "gradient", "how activations send the gradient back, or guided, deconvnet, rectified"                  \
     }
-static const sal_method_option_info plain_options[] = {RULE};
-static const sal_method_option_info noise_options[] = {
+static const sal_method_option plain_options[] = {RULE};
+static const sal_method_option noise_options[] = {
     RULE,
     {"samples", "25", "noisy copies of each picture"},
     {"noise", "0.15", "standard deviation, as a share of the picture's range after preprocessing"},
     {"seed", "0", "of the noise, which depends on it and on the picture alone"},
 };
-static const sal_method_option_info path_options[] = {
+static const sal_method_option path_options[] = {
     RULE,
     {"steps", "50", "points of the way from the baseline to the picture"},
     {"quadrature", "gauss-legendre", "how they are laid and weighted, or trapezoid"},
     {"baseline", "zero", "where the way begins: zero (of the network's input), black, white, mean, blur or a picture"},
 };
-static const sal_method_option_info layer_options[] = {
+static const sal_method_option layer_options[] = {
     RULE,
     {"cam-layer", "the last with more than one pixel", "whose output is mapped, as 'salmap inspect' names it"},
 };
 enum { DEFAULT_SAMPLES = 25, DEFAULT_STEPS = 50 };
 static const double default_noise = 0.15;
 
-#define INFO(name, definition, paper, cost, options)                                                                   \
-    {                                                                                                                  \
-        name, definition, paper, cost, options, sizeof(options) / sizeof *(options)                                    \
-    }
+#define INFO(name, definition, paper, cost, list)                                                                      \
+    .info = {sizeof(sal_method_info), name, definition, paper, cost, sizeof(list) / sizeof *(list)}, .options = (list)
 #define PLAIN(name, definition, paper) INFO(name, definition, paper, "1 forward, 1 backward", plain_options)
 #define NOISY(name, definition, paper)                                                                                 \
     INFO(name, definition, paper, "1 forward, samples x (1 forward, 1 backward)", noise_options)
 #define CAM(name, definition, paper) INFO(name, definition, paper, "1 forward, 1 backward to the layer", layer_options)
 
 static const sal_method_row methods[] = {
-    {.info = PLAIN("gradient", "g", "Simonyan et al. 2013, arXiv:1312.6034"),
-     .result = -1,
-     .run = sal_attribute_gradient},
-    {.info = PLAIN("input-x-gradient", "x g", "Shrikumar et al. 2016, arXiv:1605.01713"),
-     .arrays = {SAL_ARRAY_INPUT, SAL_ARRAY_INPUT},
-     .array_count = 2,
-     .result = 1,
-     .keeps_input = 1,
+    {PLAIN("gradient", "g", "Simonyan et al. 2013, arXiv:1312.6034"), .result = -1, .run = sal_attribute_gradient},
+    {PLAIN("input-x-gradient", "x g", "Shrikumar et al. 2016, arXiv:1605.01713"),
+     .arrays = {SAL_ARRAY_INPUT, SAL_ARRAY_INPUT}, .array_count = 2, .result = 1, .keeps_input = 1,
      .run = sal_attribute_input_times_gradient},
-    {.info = NOISY("smoothgrad", "mean of g(x + noise)", "Smilkov et al. 2017, arXiv:1706.03825"),
-     .has = SAL_METHOD_SAMPLES,
-     .kind = SAL_ACCUMULATE_SUM,
-     .arrays = {SAL_ARRAY_INPUT, SAL_ARRAY_INPUT, SAL_ARRAY_INPUT},
-     .array_count = 3,
-     .result = 2,
-     .keeps_input = 1,
+    {NOISY("smoothgrad", "mean of g(x + noise)", "Smilkov et al. 2017, arXiv:1706.03825"), .has = SAL_METHOD_SAMPLES,
+     .kind = SAL_ACCUMULATE_SUM, .arrays = {SAL_ARRAY_INPUT, SAL_ARRAY_INPUT, SAL_ARRAY_INPUT}, .array_count = 3,
+     .result = 2, .keeps_input = 1, .run = sal_attribute_noisy},
+    {NOISY("smoothgrad-squared", "mean of g(x + noise)^2", "Hooker et al. 2019, arXiv:1806.10758"),
+     .has = SAL_METHOD_SAMPLES, .kind = SAL_ACCUMULATE_SQUARES,
+     .arrays = {SAL_ARRAY_INPUT, SAL_ARRAY_INPUT, SAL_ARRAY_INPUT}, .array_count = 3, .result = 2, .keeps_input = 1,
      .run = sal_attribute_noisy},
-    {.info = NOISY("smoothgrad-squared", "mean of g(x + noise)^2", "Hooker et al. 2019, arXiv:1806.10758"),
-     .has = SAL_METHOD_SAMPLES,
-     .kind = SAL_ACCUMULATE_SQUARES,
-     .arrays = {SAL_ARRAY_INPUT, SAL_ARRAY_INPUT, SAL_ARRAY_INPUT},
-     .array_count = 3,
-     .result = 2,
-     .keeps_input = 1,
-     .run = sal_attribute_noisy},
-    {.info = NOISY("vargrad", "variance of g(x + noise)", "Adebayo et al. 2018, arXiv:1810.03307"),
-     .has = SAL_METHOD_SAMPLES,
-     .kind = SAL_ACCUMULATE_WELFORD,
-     .arrays = {SAL_ARRAY_INPUT, SAL_ARRAY_INPUT, SAL_ARRAY_INPUT, SAL_ARRAY_INPUT},
-     .array_count = 4,
-     .result = 2,
-     .keeps_input = 1,
-     .run = sal_attribute_noisy},
-    {.info =
-         INFO("integrated-gradients", "(x - x') times the mean of g from the baseline x' to x",
-              "Sundararajan et al. 2017, arXiv:1703.01365", "2 forward, steps x (1 forward, 1 backward)", path_options),
-     .has = SAL_METHOD_PATH,
-     .arrays = {SAL_ARRAY_INPUT, SAL_ARRAY_INPUT, SAL_ARRAY_INPUT},
-     .array_count = 3,
-     .result = 2,
-     .keeps_input = 1,
-     .run = sal_attribute_path},
-    {.info = CAM("grad-cam", "relu(sum over channels of mean(G) A)", "Selvaraju et al. 2017, arXiv:1610.02391"),
-     .has = SAL_METHOD_LAYER,
-     .cam = SAL_CAM_GRAD,
-     .arrays = {SAL_ARRAY_LAYER, SAL_ARRAY_LAYER, SAL_ARRAY_LAYER_MAP},
-     .array_count = 3,
-     .result = 2,
-     .run = sal_attribute_cam},
-    {.info = CAM("hires-cam", "relu(sum over channels of G A)", "Draelos and Carin 2020, arXiv:2011.08891"),
-     .has = SAL_METHOD_LAYER,
-     .cam = SAL_CAM_HIRES,
-     .arrays = {SAL_ARRAY_LAYER, SAL_ARRAY_LAYER, SAL_ARRAY_LAYER_MAP},
-     .array_count = 3,
-     .result = 2,
-     .run = sal_attribute_cam},
-    {.info =
-         CAM("layer-cam", "relu(sum over channels of relu(G) A)", "Jiang et al. 2021, doi:10.1109/TIP.2021.3089943"),
-     .has = SAL_METHOD_LAYER,
-     .cam = SAL_CAM_LAYER,
-     .arrays = {SAL_ARRAY_LAYER, SAL_ARRAY_LAYER, SAL_ARRAY_LAYER_MAP},
-     .array_count = 3,
-     .result = 2,
-     .run = sal_attribute_cam},
+    {NOISY("vargrad", "variance of g(x + noise)", "Adebayo et al. 2018, arXiv:1810.03307"), .has = SAL_METHOD_SAMPLES,
+     .kind = SAL_ACCUMULATE_WELFORD, .arrays = {SAL_ARRAY_INPUT, SAL_ARRAY_INPUT, SAL_ARRAY_INPUT, SAL_ARRAY_INPUT},
+     .array_count = 4, .result = 2, .keeps_input = 1, .run = sal_attribute_noisy},
+    {INFO("integrated-gradients", "(x - x') times the mean of g from the baseline x' to x",
+          "Sundararajan et al. 2017, arXiv:1703.01365", "2 forward, steps x (1 forward, 1 backward)", path_options),
+     .has = SAL_METHOD_PATH, .arrays = {SAL_ARRAY_INPUT, SAL_ARRAY_INPUT, SAL_ARRAY_INPUT}, .array_count = 3,
+     .result = 2, .keeps_input = 1, .run = sal_attribute_path},
+    {CAM("grad-cam", "relu(sum over channels of mean(G) A)", "Selvaraju et al. 2017, arXiv:1610.02391"),
+     .has = SAL_METHOD_LAYER, .cam = SAL_CAM_GRAD, .arrays = {SAL_ARRAY_LAYER, SAL_ARRAY_LAYER, SAL_ARRAY_LAYER_MAP},
+     .array_count = 3, .result = 2, .run = sal_attribute_cam},
+    {CAM("hires-cam", "relu(sum over channels of G A)", "Draelos and Carin 2020, arXiv:2011.08891"),
+     .has = SAL_METHOD_LAYER, .cam = SAL_CAM_HIRES, .arrays = {SAL_ARRAY_LAYER, SAL_ARRAY_LAYER, SAL_ARRAY_LAYER_MAP},
+     .array_count = 3, .result = 2, .run = sal_attribute_cam},
+    {CAM("layer-cam", "relu(sum over channels of relu(G) A)", "Jiang et al. 2021, doi:10.1109/TIP.2021.3089943"),
+     .has = SAL_METHOD_LAYER, .cam = SAL_CAM_LAYER, .arrays = {SAL_ARRAY_LAYER, SAL_ARRAY_LAYER, SAL_ARRAY_LAYER_MAP},
+     .array_count = 3, .result = 2, .run = sal_attribute_cam},
 };
 enum { METHODS = sizeof methods / sizeof *methods };
 
@@ -121,7 +83,22 @@ sal_status sal_method_get_info(sal_method_info *out, size_t index)
     TRY(sal_require(out, "out", __func__));
     if (index >= METHODS)
         return sal_fail(SAL_ERROR_ARGUMENT, "method %zu of %d", index, METHODS);
-    *out = methods[index].info;
+    st = sal_struct_write(out, &methods[index].info, sizeof *out, "sal_method_info");
+done:
+    return st;
+}
+
+sal_status sal_method_get_option(sal_method_option_info *out, size_t method, size_t option)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    if (method >= METHODS || option >= methods[method].info.option_count)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "option %zu of method %zu: there are %d methods, each with its option_count", option, method,
+                        METHODS);
+    const sal_method_option *o = &methods[method].options[option];
+    const sal_method_option_info info = {sizeof info, o->name, o->initial, o->help};
+    st = sal_struct_write(out, &info, sizeof info, "sal_method_option_info");
 done:
     return st;
 }
@@ -146,7 +123,7 @@ static sal_status refuse(const sal_method_row *method, const char *option)
 
 static int is_noise_given(const sal_method_options *o)
 {
-    return o->noise_set || o->noise > 0.0;
+    return o->noise != SAL_DEFAULT;
 }
 
 sal_status sal_method_check(const sal_method_row *m, const sal_method_options *o)
@@ -155,7 +132,7 @@ sal_status sal_method_check(const sal_method_row *m, const sal_method_options *o
     if (o->samples < 0 || o->samples > MOST || o->steps < 0 || o->steps > MOST)
         return sal_fail(SAL_ERROR_ARGUMENT, "samples %lld and steps %lld must lie in 1 to %d", (long long)o->samples,
                         (long long)o->steps, MOST);
-    if (!(o->noise >= 0.0 && o->noise <= 1e6))
+    if (is_noise_given(o) && !(o->noise >= 0.0 && o->noise <= 1e6))
         return sal_fail(SAL_ERROR_ARGUMENT, "noise %g is not within 0 and 1e6", o->noise);
     if ((unsigned)o->quadrature > SAL_QUADRATURE_TRAPEZOID || (unsigned)o->baseline > SAL_BASELINE_FILE)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown quadrature %d or baseline %d", (int)o->quadrature,

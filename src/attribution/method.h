@@ -20,8 +20,16 @@ enum {
     SAL_METHOD_MANY_PASSES = SAL_METHOD_SAMPLES | SAL_METHOD_PATH
 };
 
+/* What sal_method_option_info says. */
+typedef struct sal_method_option {
+    const char *name;
+    const char *initial;
+    const char *help;
+} sal_method_option;
+
 typedef struct sal_method_row {
     sal_method_info info;
+    const sal_method_option *options;       /* info.option_count */
     unsigned has;                           /* options */
     sal_accumulate kind;                    /* of noisy gradients */
     sal_cam cam;                            /* of layers */

@@ -45,7 +45,7 @@ static int explain(const settings *s, const sal_explain_options *o, sal_model *m
                    size_t count)
 {
     cli_engines engines = {.count = 0};
-    sal_model_info info;
+    sal_model_info info = SAL_MODEL_INFO_INIT;
     size_t failed = 0;
     explain_report report = {.json = s->json, .quiet = s->quiet};
     report.is_gradient = !s->job.method.name || strcmp(s->job.method.name, "gradient") == 0;
@@ -73,7 +73,7 @@ static int open_and_explain(const settings *s, sal_explain_options *o, const cha
                             size_t count)
 {
     sal_model *model = NULL;
-    int code = cli_network_open(&model, self, &s->job.network, model_path, &o->limits);
+    int code = cli_network_open(&model, self, &s->job.network, model_path, o->limits);
     if (code == CLI_OK)
         code = cli_job_preprocess(&o->preprocess, self, &s->job, model);
     if (code == CLI_OK)
@@ -86,7 +86,7 @@ static int open_and_explain(const settings *s, sal_explain_options *o, const cha
 static int explain_operands(const settings *s, sal_explain_options *o, const char *model_path, char *const *operands,
                             size_t count)
 {
-    static const sal_dataset_options as_named = {.as_named = 1};
+    static const sal_dataset_options as_named = {.size = sizeof as_named, .as_named = 1};
     sal_dataset *pictures = NULL;
     if (sal_dataset_open(&pictures, (const char *const *)operands, count, &as_named) != SAL_OK)
         return cli_fail_library(self);
@@ -112,13 +112,14 @@ int cli_explain(int argc, char **argv)
         return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
     if (!s.out_dir)
         return cli_fail(self, CLI_USAGE, "no output folder: give -o DIR");
-    sal_explain_options o = {0};
-    int code = cli_job_options(&o, self, &s.job);
-    o.out_dir = s.out_dir;
-    o.figure = s.figure;
-    o.save_gradient = s.save_gradient;
-    o.device_lost = tell_lost_device;
+    cli_run_options run;
+    sal_explain_options *o = &run.explain;
+    int code = cli_job_options(&run, self, &s.job);
+    o->out_dir = s.out_dir;
+    o->figure = s.figure;
+    o->save_gradient = s.save_gradient;
+    o->device_lost = tell_lost_device;
     if (code == CLI_OK)
-        code = explain_operands(&s, &o, argv[first], argv + first + 1, (size_t)(argc - first - 1));
+        code = explain_operands(&s, o, argv[first], argv + first + 1, (size_t)(argc - first - 1));
     return cli_finish(self, code);
 }

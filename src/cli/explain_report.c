@@ -36,13 +36,13 @@ void explain_report_begin(explain_report *r, const sal_model_info *info, const s
 static void print_explained(const explain_report *r, const sal_explain_result *result)
 {
     if (r->target.kind == SAL_TARGET_MEAN && r->outputs > 1) {
-        printf("  explained: mean %.5g", (double)result->maps[0].score);
+        printf("  explained: mean %.5g", (double)result->maps[0]->score);
     } else if (r->target.kind == SAL_TARGET_MARGIN) {
-        printf("  explained: margin %.5g", (double)result->maps[0].score);
-    } else if (r->top > 0 || (r->outputs > 1 && result->maps[0].target != result->predicted)) {
+        printf("  explained: margin %.5g", (double)result->maps[0]->score);
+    } else if (r->top > 0 || (r->outputs > 1 && result->maps[0]->target != result->predicted)) {
         printf("  explained:");
         for (size_t i = 0; i < result->map_count; i++)
-            printf("%s %" PRId64 " (%.5g)", i ? "," : "", result->maps[i].target, (double)result->maps[i].score);
+            printf("%s %" PRId64 " (%.5g)", i ? "," : "", result->maps[i]->target, (double)result->maps[i]->score);
     }
 }
 
@@ -59,12 +59,12 @@ static void print_line(const explain_report *r, const sal_explain_result *result
     printf("  %8.1f ms", result->milliseconds);
     print_explained(r, result);
     for (size_t i = 0; i < result->map_count; i++)
-        if (!isnan(result->maps[i].gap))
-            printf("  gap %.2g", result->maps[i].gap);
+        if (!isnan(result->maps[i]->gap))
+            printf("  gap %.2g", result->maps[i]->gap);
     for (size_t i = 0; i < result->map_count; i++)
-        if (result->maps[i].stats.flat)
+        if (result->maps[i]->stats.flat)
             printf("  flat: the %s of output %" PRId64 " is the same everywhere",
-                   r->is_gradient ? "gradient" : "attribution", result->maps[i].target);
+                   r->is_gradient ? "gradient" : "attribution", result->maps[i]->target);
     putchar('\n');
 }
 
@@ -106,7 +106,7 @@ static void print_json(const sal_explain_result *result)
         cli_json_real(&j, "milliseconds", result->milliseconds);
         cli_json_begin(&j, "maps", '[');
         for (size_t i = 0; i < result->map_count; i++)
-            print_map_json(&j, &result->maps[i]);
+            print_map_json(&j, result->maps[i]);
         cli_json_end(&j);
     }
     cli_json_print(&j);

@@ -43,7 +43,8 @@ int cli_export(int argc, char **argv)
         return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
     if (s.csv && s.json)
         return cli_fail(self, CLI_USAGE, "--csv and --json exclude each other");
-    const sal_export_options o = {s.json ? SAL_EXPORT_JSON : SAL_EXPORT_CSV, s.timings};
+    const sal_export_options o = {
+        .size = sizeof o, .format = s.json ? SAL_EXPORT_JSON : SAL_EXPORT_CSV, .timings = s.timings};
     const sal_status st = sal_sweep_export(argv[first], s.out, write_out, NULL, &o);
     /* Where standard output is gone, cli_finish says so. */
     if (st == SAL_ERROR_CANCELLED)

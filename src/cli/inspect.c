@@ -65,7 +65,7 @@ static int print_layers(const sal_model *model, const sal_model_info *m)
     text_print(stdout, "%4s  %-*s  %-11s  %-*s  %-14s %8s %8s\n", "", NAME_WIDTH, "layer", "op", DETAIL_WIDTH, "detail",
                "output", "weights", "FLOP");
     for (size_t i = 0; i < m->layers; i++) {
-        sal_layer_info l;
+        sal_layer_info l = SAL_LAYER_INFO_INIT;
         if (sal_model_get_layer(&l, model, i) != SAL_OK)
             return cli_fail_library(self);
         text_print(stdout, "%4zu  %-*s  %-11s  %-*s  %-14s %8s %8s\n", i, NAME_WIDTH,
@@ -104,7 +104,7 @@ static int print_json(const sal_model *model, const sal_model_info *m, int sidec
     cli_json_boolean(&j, "supported", m->supported);
     cli_json_begin(&j, "layers", '[');
     for (size_t i = 0; i < m->layers; i++) {
-        sal_layer_info l;
+        sal_layer_info l = SAL_LAYER_INFO_INIT;
         if (sal_model_get_layer(&l, model, i) != SAL_OK) {
             cli_json_drop(&j);
             return cli_fail_library(self);
@@ -135,7 +135,7 @@ int cli_inspect(int argc, char **argv)
     if (parsed != CLI_GO)
         return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
     sal_model *model;
-    sal_model_info info;
+    sal_model_info info = SAL_MODEL_INFO_INIT;
     sal_preprocess preprocess;
     code = cli_network_open(&model, self, &s.network, argv[first], NULL);
     if (code != CLI_OK)

@@ -94,7 +94,7 @@ int cli_job_preprocess(sal_preprocess *p, const cli_command *self, const cli_job
         {"mean", s->mean},     {"std", s->std}, {"fill", s->fill},   {"crop-resize", s->crop_resize},
     };
     int found = 0;
-    sal_model_info info;
+    sal_model_info info = SAL_MODEL_INFO_INIT;
     if (sal_model_get_info(&info, model) != SAL_OK)
         return cli_fail_library(self);
     if (!s->preset) {
@@ -118,29 +118,34 @@ static int given_or(int given, int otherwise)
     return given >= 0 ? given : otherwise;
 }
 
-int cli_job_options(sal_explain_options *o, const cli_command *self, const cli_job *s)
+static void set_map(sal_map_options *o, const cli_job *s)
 {
+    o->modifier = (sal_modifier)given_or(s->modifier, s->is_signed ? SAL_MODIFIER_NONE : SAL_MODIFIER_ABS);
+    o->reduce = (sal_reduce)given_or(s->reduce, s->is_signed ? SAL_REDUCE_SUM : SAL_REDUCE_MAX);
+    o->normalize = (sal_normalize)given_or(s->normalize, s->is_signed ? SAL_NORMALIZE_SIGNED : SAL_NORMALIZE_MINMAX);
+    if (!isnan(s->sigma))
+        o->sigma = s->sigma;
+}
+
+int cli_job_options(cli_run_options *run, const cli_command *self, const cli_job *s)
+{
+    sal_explain_options *o = &run->explain;
+    *run = (cli_run_options){SAL_EXPLAIN_OPTIONS_INIT, SAL_MAP_OPTIONS_INIT, SAL_LIMITS_INIT};
+    o->map = &run->map;
+    o->limits = &run->limits;
     int code = set_target(o, self, s->target);
     if (code == CLI_OK)
-        code = set_limits(&o->limits, self, s);
+        code = set_limits(&run->limits, self, s);
     if (code != CLI_OK)
         return code;
     o->target.score = (sal_score)s->score;
     if (s->is_signed && s->normalize >= 0 && s->normalize != SAL_NORMALIZE_SIGNED)
         return cli_fail(self, CLI_USAGE, "--signed: such maps are normalised to -1..1; leave --normalize out");
-    o->map.modifier = (sal_modifier)given_or(s->modifier, s->is_signed ? SAL_MODIFIER_NONE : SAL_MODIFIER_ABS);
-    o->map.reduce = (sal_reduce)given_or(s->reduce, s->is_signed ? SAL_REDUCE_SUM : SAL_REDUCE_MAX);
-    o->map.normalize =
-        (sal_normalize)given_or(s->normalize, s->is_signed ? SAL_NORMALIZE_SIGNED : SAL_NORMALIZE_MINMAX);
+    set_map(&run->map, s);
     o->raw_map = s->raw_map;
-    if (!isnan(s->sigma)) {
-        o->map.sigma = s->sigma;
-        o->map.sigma_set = 1;
-    }
-    const int is_signed = o->map.normalize == SAL_NORMALIZE_SIGNED;
+    const int is_signed = run->map.normalize == SAL_NORMALIZE_SIGNED;
     o->colormap = (sal_colormap)given_or(s->colormap, is_signed ? SAL_COLORMAP_COOLWARM : SAL_COLORMAP_VIRIDIS);
     o->alpha = s->alpha;
-    o->alpha_set = 1;
     return CLI_OK;
 }
 
@@ -148,7 +153,7 @@ int cli_job_options(sal_explain_options *o, const cli_command *self, const cli_j
 static void tell_halved_batches(const cli_command *self, const cli_engines *engines)
 {
     for (size_t k = 0; k < engines->count; k++) {
-        sal_plan_info plan;
+        sal_plan_info plan = SAL_PLAN_INFO_INIT;
         if (sal_engine_get_plan(&plan, engines->list[k]) == SAL_OK && plan.asked_batch > 0)
             cli_note(self, "%s: no memory for a batch of %lld: going on with %lld", plan.device,
                      (long long)plan.asked_batch, (long long)plan.batch);
@@ -158,7 +163,7 @@ static void tell_halved_batches(const cli_command *self, const cli_engines *engi
 /* So is a layer. */
 static void tell_layer(const cli_command *self, const cli_engines *engines, const cli_method *m)
 {
-    sal_attribution_info info;
+    sal_attribution_info info = SAL_ATTRIBUTION_INFO_INIT;
     if (!m->layer && sal_engine_get_attribution(&info, engines->list[0]) == SAL_OK && info.layer)
         cli_note(self, "%s maps layer '%s', the last with pixels (%lld x %lld); choose another with --cam-layer",
                  info.method, info.layer, (long long)info.height, (long long)info.width);
@@ -168,8 +173,8 @@ static void tell_layer(const cli_command *self, const cli_engines *engines, cons
 static void tell_notes(const cli_command *self, const cli_engines *engines)
 {
     for (size_t k = 0; k < engines->count; k++) {
-        sal_plan_info plan;
-        sal_step_info step, first = {0};
+        sal_plan_info plan = SAL_PLAN_INFO_INIT;
+        sal_step_info step = SAL_STEP_INFO_INIT, first = step;
         size_t notes = 0;
         if (sal_engine_get_plan(&plan, engines->list[k]) != SAL_OK)
             continue;
@@ -184,8 +189,11 @@ static void tell_notes(const cli_command *self, const cli_engines *engines)
 
 int cli_job_engines(cli_engines *engines, const cli_command *self, const cli_job *s, sal_model *model, size_t pictures)
 {
-    sal_engine_options o = {.batch = s->batch,
-                            .threads = (int)s->threads,
+    sal_method_options method;
+    sal_engine_options o = {.size = sizeof o,
+                            .batch = s->batch,
+                            .threads = s->threads,
+                            .method = &method,
                             .exact = s->exact,
                             .lean = s->lean,
                             .rule = (sal_rule)s->rule,
@@ -193,7 +201,7 @@ int cli_job_engines(cli_engines *engines, const cli_command *self, const cli_job
     enum { FEW = 8 };
     if (o.batch == 0 && pictures < FEW)
         o.batch = (int64_t)pictures;
-    int code = cli_method_options(&o.method, self, &s->method);
+    int code = cli_method_options(&method, self, &s->method);
     if (code == CLI_OK)
         code = cli_engines_open(engines, self, model, s->device, &o);
     if (code == CLI_OK)

@@ -88,8 +88,15 @@ typedef struct cli_job {
                    "to read it, as 900M or 4G (default: half of what is free)")
 
 void cli_job_defaults(cli_job *job);
-/* The library's options, but for files and preprocessing. Returns an exit code, after a message. */
-int cli_job_options(sal_explain_options *out, const cli_command *command, const cli_job *job);
+/* The library's options and what they point to: it stays where it is. */
+typedef struct cli_run_options {
+    sal_explain_options explain;
+    sal_map_options map;
+    sal_limits limits;
+} cli_run_options;
+
+/* All but files and preprocessing. Returns an exit code, after a message. */
+int cli_job_options(cli_run_options *out, const cli_command *command, const cli_job *job);
 /* Preset (or sidecar, or 'unit'), then what is given beside it; saved where that is asked for. Likewise. */
 int cli_job_preprocess(sal_preprocess *out, const cli_command *command, const cli_job *job, const sal_model *model);
 /* Engines for so many pictures: a batch larger than that would compute padding. Likewise. */

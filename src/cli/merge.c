@@ -27,7 +27,7 @@ int cli_merge(int argc, char **argv)
 {
     int first;
     settings s = {0};
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
         return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;

@@ -13,10 +13,11 @@ void cli_method_defaults(cli_method *m)
     *m = (cli_method){.noise = (double)NAN, .seed = -1, .quadrature = -1};
 }
 
-static int has_option(const sal_method_info *info, const char *name)
+static int has_option(size_t method, const char *name)
 {
-    for (size_t k = 0; k < info->option_count; k++)
-        if (strcmp(info->options[k].name, name) == 0)
+    sal_method_option_info option = SAL_METHOD_OPTION_INFO_INIT;
+    for (size_t k = 0; sal_method_get_option(&option, method, k) == SAL_OK; k++)
+        if (strcmp(option.name, name) == 0)
             return 1;
     return 0;
 }
@@ -25,7 +26,7 @@ static int refuse_name(const cli_command *self, const char *name)
 {
     const char *names[MOST_METHODS];
     size_t count = 0;
-    sal_method_info info;
+    sal_method_info info = SAL_METHOD_INFO_INIT;
     for (size_t k = 0; k < sal_method_count() && count < MOST_METHODS; k++)
         if (sal_method_get_info(&info, k) == SAL_OK)
             names[count++] = info.name;
@@ -36,21 +37,21 @@ static int refuse_name(const cli_command *self, const char *name)
 }
 
 /* The methods that do have it. */
-static int refuse_option(const cli_command *self, const sal_method_info *method, const char *option)
+static int refuse_option(const cli_command *self, const char *method, const char *option)
 {
     char names[256] = "";
     size_t used = 0;
-    sal_method_info info;
+    sal_method_info info = SAL_METHOD_INFO_INIT;
     for (size_t k = 0; k < sal_method_count(); k++)
-        if (sal_method_get_info(&info, k) == SAL_OK && has_option(&info, option) && used < sizeof names)
+        if (sal_method_get_info(&info, k) == SAL_OK && has_option(k, option) && used < sizeof names)
             used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", info.name);
-    return cli_fail(self, CLI_USAGE, "--%s: is no option of method %s; of %s", option, method->name, names);
+    return cli_fail(self, CLI_USAGE, "--%s: is no option of method %s; of %s", option, method, names);
 }
 
-static int find(sal_method_info *info, const cli_command *self, const char *name)
+static int find(size_t *method, sal_method_info *info, const cli_command *self, const char *name)
 {
-    for (size_t k = 0; k < sal_method_count(); k++)
-        if (sal_method_get_info(info, k) == SAL_OK && strcmp(info->name, name) == 0)
+    for (*method = 0; *method < sal_method_count(); ++*method)
+        if (sal_method_get_info(info, *method) == SAL_OK && strcmp(info->name, name) == 0)
             return CLI_OK;
     return refuse_name(self, name);
 }
@@ -71,17 +72,18 @@ int cli_method_options(sal_method_options *o, const cli_command *self, const cli
         {"samples", m->samples != 0},   {"noise", !isnan(m->noise)},        {"seed", m->seed >= 0},
         {"steps", m->steps != 0},       {"quadrature", m->quadrature >= 0}, {"baseline", m->baseline != NULL},
         {"cam-layer", m->layer != NULL}};
-    sal_method_info info;
-    const int code = find(&info, self, m->name ? m->name : "gradient");
+    sal_method_info info = SAL_METHOD_INFO_INIT;
+    size_t method;
+    const int code = find(&method, &info, self, m->name ? m->name : "gradient");
     if (code != CLI_OK)
         return code;
     for (size_t k = 0; k < sizeof options / sizeof *options; k++)
-        if (options[k].given && !has_option(&info, options[k].name))
-            return refuse_option(self, &info, options[k].name);
-    *o = (sal_method_options){.name = info.name,
+        if (options[k].given && !has_option(method, options[k].name))
+            return refuse_option(self, info.name, options[k].name);
+    *o = (sal_method_options){.size = sizeof *o,
+                              .name = info.name,
                               .samples = m->samples,
-                              .noise = isnan(m->noise) ? 0.0 : m->noise,
-                              .noise_set = !isnan(m->noise),
+                              .noise = isnan(m->noise) ? SAL_DEFAULT : m->noise,
                               .seed = m->seed > 0 ? (uint64_t)m->seed : 0,
                               .steps = m->steps,
                               .quadrature =

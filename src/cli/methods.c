@@ -23,8 +23,9 @@ const cli_command cli_methods_command = {
 };
 static const cli_command *const self = &cli_methods_command;
 
-static void print_json(const sal_method_info *m)
+static void print_json(size_t method, const sal_method_info *m)
 {
+    sal_method_option_info option = SAL_METHOD_OPTION_INFO_INIT;
     cli_json j = {0};
     cli_json_begin(&j, NULL, '{');
     cli_json_text(&j, "name", m->name);
@@ -32,34 +33,35 @@ static void print_json(const sal_method_info *m)
     cli_json_text(&j, "paper", m->paper);
     cli_json_text(&j, "cost", m->cost);
     cli_json_begin(&j, "options", '[');
-    for (size_t k = 0; k < m->option_count; k++) {
+    for (size_t k = 0; sal_method_get_option(&option, method, k) == SAL_OK; k++) {
         cli_json_begin(&j, NULL, '{');
-        cli_json_text(&j, "name", m->options[k].name);
-        cli_json_text(&j, "default", m->options[k].initial);
-        cli_json_text(&j, "help", m->options[k].help);
+        cli_json_text(&j, "name", option.name);
+        cli_json_text(&j, "default", option.initial);
+        cli_json_text(&j, "help", option.help);
         cli_json_end(&j);
     }
     cli_json_end(&j);
     cli_json_print(&j);
 }
 
-static void print_whole(const sal_method_info *m)
+static void print_whole(size_t method, const sal_method_info *m)
 {
+    sal_method_option_info option = SAL_METHOD_OPTION_INFO_INIT;
     printf("%s\n  definition   %s\n  cost         %s\n  paper        %s\n", m->name, m->definition, m->cost, m->paper);
-    for (size_t k = 0; k < m->option_count; k++)
-        printf("  --%-11s%s (default: %s)\n", m->options[k].name, m->options[k].help, m->options[k].initial);
+    for (size_t k = 0; sal_method_get_option(&option, method, k) == SAL_OK; k++)
+        printf("  --%-11s%s (default: %s)\n", option.name, option.help, option.initial);
 }
 
 static int print_one(const settings *s, const char *name)
 {
     const char *names[64];
     size_t count = 0;
-    sal_method_info info;
+    sal_method_info info = SAL_METHOD_INFO_INIT;
     for (size_t k = 0; k < sal_method_count(); k++) {
         if (sal_method_get_info(&info, k) != SAL_OK)
             return cli_fail_library(self);
         if (strcmp(info.name, name) == 0) {
-            (s->json ? print_json : print_whole)(&info);
+            (s->json ? print_json : print_whole)(k, &info);
             return CLI_OK;
         }
         if (count < sizeof names / sizeof *names)
@@ -72,7 +74,7 @@ static int print_one(const settings *s, const char *name)
 
 static int print_all(const settings *s)
 {
-    sal_method_info info;
+    sal_method_info info = SAL_METHOD_INFO_INIT;
     if (!s->json)
         printf(
             "g = ds/dx, s the explained score, x the network's input; A a layer's output, G = ds/dA\n\n%-22s%-56s%s\n",
@@ -81,7 +83,7 @@ static int print_all(const settings *s)
         if (sal_method_get_info(&info, k) != SAL_OK)
             return cli_fail_library(self);
         if (s->json)
-            print_json(&info);
+            print_json(k, &info);
         else
             printf("%-22s%-56s%s\n", info.name, info.definition, info.cost);
     }

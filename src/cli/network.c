@@ -22,8 +22,7 @@ static int read_size(int64_t *height, int64_t *width, const char *text)
 int cli_network_open(sal_model **out, const cli_command *self, const cli_network *n, const char *path,
                      const sal_limits *limits)
 {
-    sal_model_options o = {
-        .output = n->output, .layer = n->layer, .limits = limits ? *limits : (sal_limits){.max_pixels = 0}};
+    sal_model_options o = {.size = sizeof o, .output = n->output, .layer = n->layer, .limits = limits};
     *out = NULL;
     if (n->input_size && !read_size(&o.height, &o.width, n->input_size))
         return cli_fail(self, CLI_USAGE, "--input-size: '%s' is not a size such as 224 or 300x400", n->input_size);

@@ -79,7 +79,7 @@ static int print_steps(const sal_engine *engine, size_t steps)
     printf("\n%4s  %-*s  %-22s  %-30s %10s %10s %14s %8s\n", "", NAME_WIDTH, "step of", "kind", "algorithm", "result",
            "kept", "arena offset", "FLOP");
     for (size_t i = 0; i < steps; i++) {
-        sal_step_info s;
+        sal_step_info s = SAL_STEP_INFO_INIT;
         if (sal_engine_get_step(&s, engine, i) != SAL_OK)
             return cli_fail_library(self);
         text_print(stdout, "%4zu  %-*s  %-22s  %-30s %10s %10s %14" PRIu64 " %8s\n", i, NAME_WIDTH,
@@ -108,7 +108,7 @@ static int print_json(const char *path, const sal_engine *engine, const sal_plan
     cli_json_count(&j, "flops", p->flops);
     cli_json_begin(&j, "steps", '[');
     for (size_t i = 0; i < p->steps; i++) {
-        sal_step_info s;
+        sal_step_info s = SAL_STEP_INFO_INIT;
         if (sal_engine_get_step(&s, engine, i) != SAL_OK) {
             cli_json_drop(&j);
             return cli_fail_library(self);
@@ -132,9 +132,12 @@ static int print_json(const char *path, const sal_engine *engine, const sal_plan
 
 static int plan(const char *path, sal_model *model, const settings *s)
 {
-    sal_engine_options o = {.device = s->device,
+    sal_method_options method;
+    sal_engine_options o = {.size = sizeof o,
+                            .device = s->device,
                             .batch = s->batch,
-                            .threads = (int)s->threads,
+                            .threads = s->threads,
+                            .method = &method,
                             .exact = s->exact,
                             .precision = (sal_precision)s->precision,
                             .rule = (sal_rule)s->rule,
@@ -142,8 +145,8 @@ static int plan(const char *path, sal_model *model, const settings *s)
                             .forward_only = s->forward,
                             .take_weights = 1};
     sal_engine *engine;
-    sal_plan_info info;
-    int code = cli_method_options(&o.method, self, &s->method);
+    sal_plan_info info = SAL_PLAN_INFO_INIT;
+    int code = cli_method_options(&method, self, &s->method);
     if (code != CLI_OK)
         return code;
     const sal_status st = sal_engine_open(&engine, model, &o);

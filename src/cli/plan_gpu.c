@@ -61,7 +61,7 @@ static int print_steps(const cli_command *command, const sal_gpu_plan *plan, siz
     printf("\n%4s  %-*s  %-22s  %-24s %6s %10s %8s %10s %9s  %s\n", "", NAME_WIDTH, "step of", "kind", "algorithm",
            "engine", "workspace", "FLOP", "bytes", "time", "bound by");
     for (size_t i = 0; i < steps; i++) {
-        sal_gpu_step_info s;
+        sal_gpu_step_info s = SAL_GPU_STEP_INFO_INIT;
         if (sal_gpu_plan_get_step(&s, plan, i) != SAL_OK)
             return cli_fail_library(command);
         snprintf(engine, sizeof engine, "%" PRId64, s.engine);
@@ -122,7 +122,7 @@ static int print_json(const cli_command *command, const plan_gpu_request *r, con
     json_summary(&j, r, p);
     cli_json_begin(&j, "steps", '[');
     for (size_t i = 0; i < p->steps; i++) {
-        sal_gpu_step_info s;
+        sal_gpu_step_info s = SAL_GPU_STEP_INFO_INIT;
         if (sal_gpu_plan_get_step(&s, plan, i) != SAL_OK) {
             cli_json_drop(&j);
             return cli_fail_library(command);
@@ -136,10 +136,14 @@ static int print_json(const cli_command *command, const plan_gpu_request *r, con
 
 int plan_gpu(const cli_command *command, sal_model *model, const plan_gpu_request *r)
 {
-    const sal_gpu_plan_options options = {
-        .gpu = r->gpu, .precision = r->precision, .batch = r->batch, .rule = r->rule, .lean = r->lean};
+    const sal_gpu_plan_options options = {.size = sizeof options,
+                                          .gpu = r->gpu,
+                                          .precision = r->precision,
+                                          .batch = r->batch,
+                                          .rule = r->rule,
+                                          .lean = r->lean};
     sal_gpu_plan *plan;
-    sal_gpu_plan_info info;
+    sal_gpu_plan_info info = SAL_GPU_PLAN_INFO_INIT;
     int code = CLI_OK;
     sal_status st = sal_gpu_plan_open(&plan, model, &options);
     if (st != SAL_OK)

@@ -148,23 +148,23 @@ static int set_overlay_size(sal_sweep_options *o, const char *text)
     return CLI_OK;
 }
 
-static int set_options(sal_sweep_options *o, const settings *s, const cli_shard *shard)
+static int set_options(sal_sweep_options *o, cli_run_options *how, const settings *s, const cli_shard *shard)
 {
-    int code = cli_job_options(&o->explain, self, &s->job);
+    int code = cli_job_options(how, self, &s->job);
     if (code == CLI_OK)
         code = set_overlays(o, s->overlays);
     if (code == CLI_OK)
         code = set_overlay_size(o, s->overlay_size);
-    o->explain.out_dir = s->out_dir;
-    o->explain.device_lost = on_lost_device;
+    how->explain.out_dir = s->out_dir;
+    how->explain.device_lost = on_lost_device;
+    o->explain = &how->explain;
     o->maps = (sal_map_format)s->maps;
     o->overlay_format = (sal_overlay_format)s->overlay_format;
     o->predictions = s->top_k;
     o->tolerance = s->tolerance;
     o->shard = shard->index;
     o->shards = shard->count;
-    o->max_failures_set = s->max_failures >= 0;
-    o->max_failures = s->max_failures >= 0 ? s->max_failures : 0;
+    o->max_failures = s->max_failures;
     o->restart = s->restart;
     o->retry_failed = s->retry_failed;
     o->progress = on_progress;
@@ -205,9 +205,9 @@ static int sweep(const settings *s, sal_sweep_options *o, sal_model *model, cons
                  const cli_shard *shard)
 {
     cli_engines engines = {.count = 0};
-    sal_model_info info;
-    sal_plan_info plan;
-    sal_sweep_progress last = {0};
+    sal_model_info info = SAL_MODEL_INFO_INIT;
+    sal_plan_info plan = SAL_PLAN_INFO_INIT;
+    sal_sweep_progress last = SAL_SWEEP_PROGRESS_INIT;
     sweep_report report = {.json = s->json, .quiet = s->quiet, .folder = s->out_dir};
     if (sal_model_get_info(&info, model) != SAL_OK)
         return cli_fail_library(self);
@@ -234,13 +234,13 @@ static int sweep(const settings *s, sal_sweep_options *o, sal_model *model, cons
     return code;
 }
 
-static int open_and_sweep(const settings *s, sal_sweep_options *o, const char *model_path, const sal_dataset *pictures,
-                          const cli_shard *shard)
+static int open_and_sweep(const settings *s, sal_sweep_options *o, sal_explain_options *how, const char *model_path,
+                          const sal_dataset *pictures, const cli_shard *shard)
 {
     sal_model *model = NULL;
-    int code = cli_network_open(&model, self, &s->job.network, model_path, &o->explain.limits);
+    int code = cli_network_open(&model, self, &s->job.network, model_path, how->limits);
     if (code == CLI_OK)
-        code = cli_job_preprocess(&o->explain.preprocess, self, &s->job, model);
+        code = cli_job_preprocess(&how->preprocess, self, &s->job, model);
     if (code == CLI_OK)
         code = sweep(s, o, model, pictures, shard);
     sal_model_close(model);
@@ -249,21 +249,23 @@ static int open_and_sweep(const settings *s, sal_sweep_options *o, const char *m
 
 static int run(const settings *s, char *const *operands, int count)
 {
-    sal_sweep_options o = {.maps = SAL_MAPS_NPY};
+    sal_sweep_options o = SAL_SWEEP_OPTIONS_INIT;
+    cli_run_options how;
     sal_dataset *pictures = NULL;
     cli_shard shard;
-    const sal_dataset_options how = {.root = s->root};
+    const sal_dataset_options listing = {.size = sizeof listing, .root = s->root};
     int code = cli_shard_find(&shard, self, s->shard);
     if (code == CLI_OK)
-        code = set_options(&o, s, &shard);
+        code = set_options(&o, &how, s, &shard);
     if (code != CLI_OK)
         return code;
-    const sal_status st = sal_dataset_open(&pictures, (const char *const *)operands + 1, (size_t)count - 1, &how);
+    const sal_status st = sal_dataset_open(&pictures, (const char *const *)operands + 1, (size_t)count - 1, &listing);
     if (st != SAL_OK)
         return cli_fail_status(self, st);
     o.inputs = (const char *const *)operands + 1;
     o.input_count = (size_t)count - 1;
-    code = s->dry_run ? tell_plan(s, pictures, &shard) : open_and_sweep(s, &o, operands[0], pictures, &shard);
+    code = s->dry_run ? tell_plan(s, pictures, &shard)
+                      : open_and_sweep(s, &o, &how.explain, operands[0], pictures, &shard);
     sal_dataset_close(pictures);
     return code;
 }
@@ -271,7 +273,7 @@ static int run(const settings *s, char *const *operands, int count)
 int cli_sweep(int argc, char **argv)
 {
     int first;
-    settings s = {.max_failures = -1};
+    settings s = {.max_failures = SAL_UNLIMITED};
     cli_job_defaults(&s.job);
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)

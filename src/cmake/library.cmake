@@ -74,7 +74,7 @@ set_target_properties(salmap_static PROPERTIES EXPORT_NAME salmap_static)
 sal_library(salmap_shared SHARED ${objects})
 add_library(salmap::salmap ALIAS salmap_shared)
 set_target_properties(salmap_shared PROPERTIES EXPORT_NAME salmap VERSION ${PROJECT_VERSION}
-                                               SOVERSION ${PROJECT_VERSION_MAJOR})
+                                               SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 # Compilers add symbols of their own that -fvisibility=hidden does not reach.
 set(exports ${CMAKE_CURRENT_LIST_DIR}/exports.map)
 target_link_options(salmap_shared PRIVATE -Wl,--version-script,${exports})

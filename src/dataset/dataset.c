@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/struct.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -413,9 +414,9 @@ done:
 sal_status sal_dataset_open(sal_dataset **out, const char *const *inputs, size_t count,
                             const sal_dataset_options *options)
 {
-    static const sal_dataset_options defaults = {0};
-    const sal_dataset_options *o = options ? options : &defaults;
     sal_status st = SAL_OK;
+    sal_dataset_options full = SAL_DATASET_OPTIONS_INIT;
+    const sal_dataset_options *o = &full;
     sal_dataset *d = NULL;
     TRY(sal_require(out, "out", __func__));
     *out = NULL;
@@ -423,6 +424,7 @@ sal_status sal_dataset_open(sal_dataset **out, const char *const *inputs, size_t
         return sal_fail(SAL_ERROR_ARGUMENT, "no pictures are given");
     for (size_t i = 0; i < count; i++)
         TRY(sal_require(inputs[i], "an input", __func__));
+    TRY(sal_struct_read(&full, sizeof full, options, "sal_dataset_options"));
     TRY(sal_alloc(&d, 1, sizeof *d, "the list of pictures"));
     TRY(fill(d, inputs, count, o));
     if (!o->as_named)

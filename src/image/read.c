@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/free_memory.h"
 #include "base/memory.h"
+#include "base/struct.h"
 
 #include <errno.h>
 #include <string.h>
@@ -133,11 +134,13 @@ done:
 sal_status sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits)
 {
     sal_status st = SAL_OK;
+    sal_limits full = SAL_LIMITS_INIT;
     size_t size;
     TRY(sal_require(out, "out", __func__));
     memset(out, 0, sizeof *out);
     TRY(sal_require(path, "path", __func__));
-    st = sal_picture_read_through(out, &size, path, limits, NULL);
+    TRY(sal_struct_read(&full, sizeof full, limits, "sal_limits"));
+    st = sal_picture_read_through(out, &size, path, &full, NULL);
 done:
     return st;
 }

@@ -1,13 +1,18 @@
 /* The public way from a gradient to a map, and from a map to a picture. */
 #include "map/map.h"
 #include "base/memory.h"
+#include "base/struct.h"
+
+double sal_map_sigma(const sal_map_options *o, int64_t height, int64_t width)
+{
+    return o->sigma == SAL_DEFAULT ? sal_map_default_sigma(height, width) : o->sigma;
+}
 
 void sal_map_options_resolve(sal_map_options *o, const sal_attribution_info *attribution, int64_t height, int64_t width)
 {
-    if (o->sigma_set)
-        return;
-    o->sigma = attribution->layer ? 0.0 : sal_map_default_sigma(height, width);
-    o->sigma_set = 1;
+    if (attribution->layer && o->sigma == SAL_DEFAULT)
+        o->sigma = 0.0;
+    o->sigma = sal_map_sigma(o, height, width);
 }
 
 static sal_status check_sides(int64_t height, int64_t width)
@@ -59,17 +64,17 @@ done:
 sal_status sal_map_of(float *map, sal_map_stats *stats, int64_t map_height, int64_t map_width, const float *attribution,
                       int64_t channels, int64_t height, int64_t width, const sal_map_options *options)
 {
-    static const sal_map_options defaults = {0};
     sal_status st = SAL_OK;
     sal_map_stats measured;
-    const sal_map_options *o = options ? options : &defaults;
+    sal_map_options full = SAL_MAP_OPTIONS_INIT;
+    const sal_map_options *o = &full;
     if (!map || !attribution)
         return sal_fail(SAL_ERROR_ARGUMENT, "a map and what it is made of must be given");
+    TRY(sal_struct_read(&full, sizeof full, options, "sal_map_options"));
     if ((unsigned)o->normalize > SAL_NORMALIZE_SIGNED)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown normalisation %d", (int)o->normalize);
     TRY(reduce(map, map_height, map_width, attribution, channels, height, width, o));
-    TRY(sal_map_smooth(map, map_height, map_width,
-                       o->sigma_set ? o->sigma : sal_map_default_sigma(map_height, map_width)));
+    TRY(sal_map_smooth(map, map_height, map_width, sal_map_sigma(o, map_height, map_width)));
     if (o->normalize == SAL_NORMALIZE_MINMAX)
         sal_map_normalize(map, &measured, map_height * map_width);
     else if (o->normalize == SAL_NORMALIZE_SIGNED)

@@ -20,7 +20,9 @@
 sal_status sal_map_reduce(float *map, const float *gradient, int64_t channels, int64_t pixels, sal_modifier modifier,
                           sal_reduce reduce);
 
-/* What the options of a run's maps are where they are not set: sigma, which is 0 for attributions of a layer. */
+/* sigma of options, or what it is by default for maps of that size. */
+double sal_map_sigma(const sal_map_options *options, int64_t height, int64_t width);
+/* What the options of a run's maps are by default: sigma, which is 0 for attributions of a layer. */
 void sal_map_options_resolve(sal_map_options *options, const sal_attribution_info *attribution, int64_t height,
                              int64_t width);
 

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/plain_locale.h"
+#include "base/struct.h"
 #include "base/text.h"
 #include "dataset/dataset.h"
 #include "results/json.h"
@@ -501,8 +502,8 @@ sal_status sal_sweep_export(const char *run, const char *path,
                             int (*write)(void *context, const char *bytes, size_t size), void *context,
                             const sal_export_options *options)
 {
-    static const sal_export_options defaults = {0};
-    const sal_export_options *o = options ? options : &defaults;
+    sal_export_options full = SAL_EXPORT_OPTIONS_INIT;
+    const sal_export_options *o = &full;
     sal_status st = SAL_OK;
     sal_sql sql = {0};
     sal_run_facts facts = {0};
@@ -510,6 +511,7 @@ sal_status sal_sweep_export(const char *run, const char *path,
     sink s = {.write = write, .context = context};
     if (!run || (!path && !write))
         return sal_fail(SAL_ERROR_ARGUMENT, "an export needs a run folder, and a path or a function to write");
+    TRY(sal_struct_read(&full, sizeof full, options, "sal_export_options"));
     if ((unsigned)o->format > SAL_EXPORT_JSON)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown format %d of an export", (int)o->format);
     TRY(find_results(&store, run));

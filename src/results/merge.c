@@ -1,5 +1,6 @@
 /* One run out of its shards. Whatever a launcher says of them: they are counted. */
 #include "base/memory.h"
+#include "base/struct.h"
 #include "results/export.h"
 #include "results/merge_internal.h"
 #include "results/rows.h"
@@ -301,7 +302,7 @@ done:
 /* The table of results that are not published yet, for whoever commits it. */
 static sal_status print_table(sal_file_out *csv, merge *m)
 {
-    static const sal_export_options as_csv = {SAL_EXPORT_CSV, 0};
+    static const sal_export_options as_csv = {.format = SAL_EXPORT_CSV};
     sal_status st = SAL_OK;
     char *temporary = m->sql.path; /* which is gone when somebody reads of it */
     m->sql.path = m->final;
@@ -505,10 +506,14 @@ sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t
     for (size_t i = 0; i < count; i++)
         if (!runs[i] || !runs[i][0])
             return sal_fail(SAL_ERROR_ARGUMENT, "no run folders are given, or one without a name");
+    sal_merge_info merged = {0};
     merge m = {.runs = runs, .run_count = count, .target = out ? out : runs[0], .in_place = !out};
     m.target_folder.fd = -1;
-    memset(info, 0, sizeof *info);
-    sal_status st = merge_all(info, &m);
+    sal_status st = sal_struct_write(info, &merged, sizeof merged, "sal_merge_info");
+    if (st != SAL_OK)
+        return st;
+    st = merge_all(&merged, &m);
+    (void)sal_struct_write(info, &merged, sizeof merged, "sal_merge_info");
     sal_sql_close(&m.sql);
     if (m.temporary)
         (void)sal_run_file_remove(&m.target_folder, sal_names_base(m.temporary));

@@ -97,7 +97,7 @@ static sal_status check_labels(const sal_sweep_state *s)
     double number;
     for (size_t i = 0; i < s->dataset->count; i++) {
         const char *path = sal_dataset_path(s->dataset, i), *label = sal_dataset_label(s->dataset, i);
-        if (s->options.explain.target.kind == SAL_TARGET_LABEL && s->info.outputs > 1 && sal_sweep_output_of(s, i) < 0)
+        if (s->how.explain.target.kind == SAL_TARGET_LABEL && s->info.outputs > 1 && sal_sweep_output_of(s, i) < 0)
             return sal_fail(SAL_ERROR_ARGUMENT,
                             "%s: its label '%s' names no output: with target label, labels are numbers from 0 to %lld",
                             path, label, (long long)s->info.outputs - 1);
@@ -310,7 +310,7 @@ static sal_status read_command(sal_sweep_state *s, sal_engine *engine)
     sal_status st = SAL_OK;
     TRY(check_labels(s));
     TRY(sal_model_hash(s->model_sha256, s->model));
-    s->baseline = sal_engine_get_options(engine)->method.baseline_file;
+    s->baseline = sal_engine_get_options(engine)->method->baseline_file;
     TRY(sal_settings_make(&s->settings, &s->options, engine));
     TRY(sal_settings_each(s->settings, take_baseline, s));
     TRY(sal_run_layout(&s->layout, s->settings));
@@ -360,7 +360,7 @@ static sal_status or_anew(sal_status st)
 static sal_status open_store(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
-    sal_plan_info plan;
+    sal_plan_info plan = SAL_PLAN_INFO_INIT;
     TRY(sal_directory_make_for(s->store_path));
     TRY(sal_engine_get_plan(&plan, engine));
     TRY(sal_store_open(&s->store, s->store_path, s->folder, &s->run, s->dataset, plan.device));

@@ -23,8 +23,8 @@ static sal_status check_targets(const sal_model *model, const sal_model_info *in
 
 static sal_status check_map_options(const sal_explain_options *o, const sal_engine *engine)
 {
-    sal_attribution_info attribution;
-    const sal_map_options *m = &o->map;
+    sal_attribution_info attribution = SAL_ATTRIBUTION_INFO_INIT;
+    const sal_map_options *m = o->map;
     const sal_status st = sal_engine_get_attribution(&attribution, engine);
     if (st != SAL_OK)
         return st;
@@ -33,9 +33,9 @@ static sal_status check_map_options(const sal_explain_options *o, const sal_engi
                         attribution.method);
     if (!sal_colormap_name(o->colormap))
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown colour map %d", (int)o->colormap);
-    if (!(o->alpha >= 0.0 && o->alpha <= 1.0))
+    if (o->alpha != SAL_DEFAULT && !(o->alpha >= 0.0 && o->alpha <= 1.0))
         return sal_fail(SAL_ERROR_ARGUMENT, "alpha %g: must be from 0 to 1", o->alpha);
-    if (m->sigma_set && !(m->sigma >= 0.0 && m->sigma <= SAL_SIGMA_MAX))
+    if (m->sigma != SAL_DEFAULT && !(m->sigma >= 0.0 && m->sigma <= SAL_SIGMA_MAX))
         return sal_fail(SAL_ERROR_ARGUMENT, "sigma %g: must be from 0 to %g", m->sigma, SAL_SIGMA_MAX);
     if ((unsigned)m->modifier > SAL_MODIFIER_NONE || (unsigned)m->reduce > SAL_REDUCE_L2 ||
         (unsigned)m->normalize > SAL_NORMALIZE_SIGNED)
@@ -109,20 +109,20 @@ static int attribute_alike(const sal_engine *a, const sal_engine *b)
 {
     const sal_engine_options *x = sal_engine_get_options(a), *y = sal_engine_get_options(b);
     const sal_method_options *m = sal_engine_get_method(a), *n = sal_engine_get_method(b);
-    sal_attribution_info of_a, of_b;
+    sal_attribution_info of_a = SAL_ATTRIBUTION_INFO_INIT, of_b = SAL_ATTRIBUTION_INFO_INIT;
     if (sal_engine_get_attribution(&of_a, a) != SAL_OK || sal_engine_get_attribution(&of_b, b) != SAL_OK)
         return 0;
     return strcmp(of_a.method, of_b.method) == 0 && are_equal(of_a.layer, of_b.layer) && x->rule == y->rule &&
            x->precision == y->precision && x->exact == y->exact && m->samples == n->samples && m->noise == n->noise &&
            m->seed == n->seed && m->steps == n->steps && m->quadrature == n->quadrature && m->baseline == n->baseline &&
-           are_equal(x->method.baseline_file, y->method.baseline_file);
+           are_equal(x->method->baseline_file, y->method->baseline_file);
 }
 
 /* Of one model, of one kind of device, and with one method. */
 static sal_status check_engines(sal_engine *const *engines, size_t count)
 {
     for (size_t k = 0; k < count; k++) {
-        sal_model_info info;
+        sal_model_info info = SAL_MODEL_INFO_INIT;
         sal_status st = sal_model_get_info(&info, sal_engine_model(engines[k]));
         if (st != SAL_OK)
             return st;
@@ -144,14 +144,14 @@ static sal_status check_engines(sal_engine *const *engines, size_t count)
 static sal_status check_baseline(const sal_model_info *info, const sal_engine *engine, const sal_explain_options *o)
 {
     sal_status st = SAL_OK;
-    const sal_method_options *method = &sal_engine_get_options(engine)->method;
+    const sal_method_options *method = sal_engine_get_options(engine)->method;
     float *input = NULL;
     size_t size;
     if (method->baseline != SAL_BASELINE_FILE)
         return SAL_OK;
     TRY(sal_size_mul(&size, (size_t)(info->height * info->width), (size_t)info->channels, "the baseline"));
     TRY(sal_alloc(&input, size, sizeof *input, "the baseline"));
-    TRY(sal_baseline_read(input, method->baseline_file, &o->preprocess, &o->limits, info));
+    TRY(sal_baseline_read(input, method->baseline_file, &o->preprocess, o->limits, info));
 done:
     sal_free(input);
     return st;
@@ -160,9 +160,7 @@ done:
 sal_status sal_pipeline_check(sal_engine *const *engines, size_t engine_count, const sal_explain_options *options)
 {
     sal_status st = SAL_OK;
-    sal_model_info info;
-    if (!options)
-        return sal_fail(SAL_ERROR_ARGUMENT, "engines and options must be given");
+    sal_model_info info = SAL_MODEL_INFO_INIT;
     const sal_model *model = sal_engine_model(engines[0]);
     TRY(sal_model_get_info(&info, model));
     TRY(check_engines(engines, engine_count));

@@ -15,7 +15,7 @@
 sal_status sal_worker_open(sal_worker *w, sal_pipeline *p, sal_engine *engine)
 {
     sal_status st = SAL_OK;
-    sal_plan_info plan;
+    sal_plan_info plan = SAL_PLAN_INFO_INIT;
     size_t all, scores;
     TRY(sal_engine_get_plan(&plan, engine));
     w->pipeline = p;
@@ -33,7 +33,7 @@ sal_status sal_worker_open(sal_worker *w, sal_pipeline *p, sal_engine *engine)
     }
     if (!w->device_maps || p->options->save_gradient)
         TRY(sal_alloc(&w->attributions, all, sizeof(float), "attributions"));
-    if (sal_engine_get_options(engine)->method.baseline != SAL_BASELINE_ZERO)
+    if (sal_engine_get_options(engine)->method->baseline != SAL_BASELINE_ZERO)
         TRY(sal_alloc(&w->baselines, p->elements * batch, sizeof(float), "baselines"));
     if (w->device_maps) {
         TRY(sal_alloc(&w->map_values, maps * batch * p->pixels, sizeof(float), "maps"));
@@ -211,6 +211,7 @@ static void store(sal_worker *w, int64_t from, int64_t n)
         for (int64_t k = 0; k < p->ring.maps; k++) {
             sal_explain_map *map = &slot->outputs[k].map;
             size_t at = (size_t)(k * n + i);
+            map->size = sizeof *map;
             map->target = w->chosen[at];
             map->score = w->chosen_scores[at];
             map->probability = probabilities && map->target >= 0 ? probabilities[map->target] : NAN;

@@ -3,6 +3,7 @@
 
 #include "api/identity.h"
 #include "base/memory.h"
+#include "sweep/run_options.h"
 
 #include <math.h>
 
@@ -10,7 +11,7 @@ typedef struct delivery {
     const char *const *paths;
     sal_explain_callback callback;
     void *context;
-    sal_explain_map *maps; /* of one picture, side by side */
+    const sal_explain_map **maps; /* of one picture */
     size_t map_count;
     size_t failed;
 } delivery;
@@ -18,8 +19,11 @@ typedef struct delivery {
 static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
 {
     delivery *d = context;
-    sal_explain_result result = {
-        .path = d->paths[picture], .status = slot->status, .milliseconds = slot->milliseconds, .maps = d->maps};
+    sal_explain_result result = {.size = sizeof result,
+                                 .path = d->paths[picture],
+                                 .status = slot->status,
+                                 .milliseconds = slot->milliseconds,
+                                 .maps = d->maps};
     if (slot->status != SAL_OK) {
         d->failed++;
         result.error = slot->error;
@@ -31,7 +35,7 @@ static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
         result.predicted_probability = slot->predictions[0].probability;
         result.map_count = d->map_count;
         for (size_t i = 0; i < result.map_count; i++)
-            d->maps[i] = slot->outputs[i].map;
+            d->maps[i] = &slot->outputs[i].map;
     }
     int stop = d->callback ? d->callback(d->context, &result) : 0;
     return stop ? sal_fail(SAL_ERROR_CANCELLED, "stopped after %s", result.path) : SAL_OK;
@@ -53,7 +57,7 @@ static sal_status list_read(const char ***out, size_t *n, const sal_engine *engi
                             size_t count)
 {
     sal_status st = SAL_OK;
-    const char *baseline = sal_engine_get_options(engine)->method.baseline_file;
+    const char *baseline = sal_engine_get_options(engine)->method->baseline_file;
     const sal_model *model = sal_engine_model(engine);
     size_t files = 0;
     while (sal_model_file_path(model, files))
@@ -119,11 +123,13 @@ sal_status sal_explain_files_on(size_t *failed, sal_engine *const *engines, size
                                 sal_explain_callback callback, void *context)
 {
     sal_status st = SAL_OK;
+    sal_run_options own;
     if (failed)
         *failed = 0;
     TRY(check_paths(paths, count));
+    TRY(sal_run_options_read(&own, options));
     TRY(sal_engines_take(engines, engine_count));
-    st = explain(failed, engines, engine_count, paths, count, options, callback, context);
+    st = explain(failed, engines, engine_count, paths, count, &own.explain, callback, context);
     sal_engines_give_back(engines, engine_count);
 done:
     return st;

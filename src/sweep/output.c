@@ -133,11 +133,15 @@ done:
     return st;
 }
 
+double sal_output_alpha(const sal_explain_options *o)
+{
+    return o->alpha == SAL_DEFAULT ? 0.5 : o->alpha;
+}
+
 sal_overlay_style sal_output_style(const sal_explain_options *o)
 {
-    return (sal_overlay_style){.colormap = o->colormap,
-                               .alpha = o->alpha > 0.0 || o->alpha_set ? o->alpha : 0.5,
-                               .is_signed = o->map.normalize == SAL_NORMALIZE_SIGNED};
+    return (sal_overlay_style){
+        .colormap = o->colormap, .alpha = sal_output_alpha(o), .is_signed = o->map->normalize == SAL_NORMALIZE_SIGNED};
 }
 
 static sal_status write_file(sal_output_file file, sal_output *out, const float *map, const display *d,
@@ -222,8 +226,8 @@ sal_status sal_output_write(sal_output *out, const sal_output_job *job)
                        a->width, job->map_options));
         map = owned;
     }
-    TRY(display_make(&d, map, &out->map.stats, pixels, &o->map));
-    TRY(summarize(&out->summary, d.values, p, o->map.normalize == SAL_NORMALIZE_SIGNED));
+    TRY(display_make(&d, map, &out->map.stats, pixels, o->map));
+    TRY(summarize(&out->summary, d.values, p, o->map->normalize == SAL_NORMALIZE_SIGNED));
     TRY(name_files(out, job));
     for (; written < SAL_FILE_COUNT; written++)
         if (out->paths[written]) {

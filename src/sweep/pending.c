@@ -24,7 +24,7 @@ static void add(sal_sweep_state *s, size_t row)
 {
     if (s->targets)
         s->targets[s->count] = (sal_target){SAL_TARGET_INDEX, s->info.outputs == 1 ? 0 : sal_sweep_output_of(s, row),
-                                            s->options.explain.target.score};
+                                            s->how.explain.target.score};
     s->rows[s->count] = row;
     s->paths[s->count] = sal_dataset_file(s->dataset, row);
     s->stems[s->count++] = s->names.names.stems[row];
@@ -92,13 +92,13 @@ sal_status sal_sweep_list_pending(sal_sweep_state *s)
     TRY(sal_alloc(&k.limited, all, sizeof *k.limited, "the list of pictures"));
     TRY(sal_store_known(k.known, s->store));
     TRY(sal_store_limited(k.limited, s->store, all));
-    TRY(sal_store_limits_raised(&k.limits_raised, s->store, &s->options.explain.limits));
+    TRY(sal_store_limits_raised(&k.limits_raised, s->store, &s->how.limits));
     sal_run_store_name(store, s->options.shard, s->options.shards);
     TRY(sal_in_flight_open(&s->in_flight, s->folder, store, s->manifest_sha256, all));
     TRY(sal_alloc(&s->rows, all, sizeof *s->rows, "the list of pictures"));
     TRY(sal_alloc(&s->paths, all, sizeof *s->paths, "the list of pictures"));
     TRY(sal_alloc(&s->stems, all, sizeof *s->stems, "the list of pictures"));
-    if (s->options.explain.target.kind == SAL_TARGET_LABEL)
+    if (s->how.explain.target.kind == SAL_TARGET_LABEL)
         TRY(sal_alloc(&s->targets, all, sizeof *s->targets, "targets"));
     count(s, &k);
     (void)list(s, &k, HARMLESS);

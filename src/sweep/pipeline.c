@@ -73,14 +73,14 @@ done:
 static sal_status prepare_method(sal_pipeline *p, const sal_engine *engine)
 {
     sal_status st = SAL_OK;
-    const sal_method_options *method = &sal_engine_get_options(engine)->method;
+    const sal_method_options *method = sal_engine_get_options(engine)->method;
     TRY(sal_engine_get_attribution(&p->attribution, engine));
     TRY(sal_size_mul(&p->attribution_elements, (size_t)p->attribution.channels,
                      (size_t)(p->attribution.height * p->attribution.width), "attributions"));
     p->map_height = p->options->raw_map ? p->attribution.height : p->model.height;
     p->map_width = p->options->raw_map ? p->attribution.width : p->model.width;
     p->pixels = (size_t)(p->map_height * p->map_width);
-    p->map_options = p->options->map;
+    p->map_options = *p->options->map;
     sal_map_options_resolve(&p->map_options, &p->attribution, p->model.height, p->model.width);
     p->baseline = (sal_baseline_plan){.kind = method->baseline,
                                       .preprocess = &p->options->preprocess,
@@ -104,7 +104,7 @@ static sal_status prepare(sal_pipeline *p, sal_engine *const *engines, size_t en
     p->described = sal_engine_model(engines[0]);
     TRY(sal_model_get_info(&p->model, p->described));
     p->device_maps = sal_engine_makes_maps(engines[0]);
-    p->limits = p->options->limits;
+    p->limits = *p->options->limits;
     if (p->limits.max_memory == 0)
         p->limits.max_memory = sal_picture_default_memory();
     p->threads = thread_count();
@@ -258,7 +258,7 @@ static sal_status look_after_workers(sal_pipeline *p)
         w->told = 1;
         if (!is_loss(w->status) || left == 0)
             return sal_fail(w->status, "%s", w->error);
-        sal_plan_info plan;
+        sal_plan_info plan = SAL_PLAN_INFO_INIT;
         if (p->options->device_lost && sal_engine_get_plan(&plan, w->engine) == SAL_OK) {
             pthread_mutex_unlock(&p->ring.lock);
             p->options->device_lost(p->job->lost_context, plan.device, w->error);
@@ -334,7 +334,11 @@ static sal_status run_with_threads(sal_pipeline *p)
 sal_status sal_pipeline_run(const sal_pipeline_job *job, sal_engine *const *engines, size_t engine_count)
 {
     sal_status st = SAL_OK;
-    sal_pipeline p = {.job = job, .paths = job->paths, .options = job->options};
+    sal_pipeline p = {.job = job,
+                      .paths = job->paths,
+                      .options = job->options,
+                      .model = SAL_MODEL_INFO_INIT,
+                      .attribution = SAL_ATTRIBUTION_INFO_INIT};
     if (job->count == 0)
         return SAL_OK;
     TRY(prepare(&p, engines, engine_count, job->count));

@@ -23,10 +23,10 @@ typedef struct sal_pipeline_job {
     const char *const *stems; /* of their files */
     const size_t *rows;       /* their numbers for the layout; NULL: 0, 1, 2 ... */
     size_t count;
-    const char *baseline_sha256; /* what the baseline's file must hold, or NULL */
-    size_t alone;                /* this many of the last ones are in flight alone, one after the other */
-    const sal_explain_options *options;
-    const sal_target *targets; /* one per picture, in place of that of the options; or NULL */
+    const char *baseline_sha256;        /* what the baseline's file must hold, or NULL */
+    size_t alone;                       /* this many of the last ones are in flight alone, one after the other */
+    const sal_explain_options *options; /* complete: as sal_run_options has them */
+    const sal_target *targets;          /* one per picture, in place of that of the options; or NULL */
     sal_output_layout layout;
     size_t predictions; /* best outputs kept of each picture */
     int64_t longest;    /* of the longer side of what is drawn, in pixels; 0: as large as the picture */
@@ -46,7 +46,7 @@ typedef struct sal_pipeline_job {
 /* Takes all engines for a run, or none: each must be there, once, and in no other call's use. Error: ARGUMENT. */
 sal_status sal_engines_take(sal_engine *const *engines, size_t count);
 void sal_engines_give_back(sal_engine *const *engines, size_t count);
-/* Checks what can be checked of engines and options before the first picture. Errors: ARGUMENT. */
+/* Checks what can be checked of engines and options, which are complete, before the first picture. Errors: ARGUMENT. */
 sal_status sal_pipeline_check(sal_engine *const *engines, size_t engine_count, const sal_explain_options *options);
 /* With engines that were taken. Errors of the whole run: ARGUMENT, MEMORY, DEVICE, and those of deliver. */
 sal_status sal_pipeline_run(const sal_pipeline_job *job, sal_engine *const *engines, size_t engine_count);

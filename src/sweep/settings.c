@@ -10,6 +10,7 @@
 #include "image/preprocess.h"
 #include "map/map.h"
 #include "results/settings_lines.h"
+#include "sweep/output.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,7 +98,7 @@ static void print_baseline(FILE *to, const sal_method_options *o, const char *sh
 static void print_method(FILE *to, const sal_engine *engine, const char *baseline, int *bad)
 {
     const sal_method_options *o = sal_engine_get_method(engine);
-    sal_attribution_info info;
+    sal_attribution_info info = SAL_ATTRIBUTION_INFO_INIT;
     const unsigned has = sal_engine_method_has(engine);
     *bad |= sal_engine_get_attribution(&info, engine) != SAL_OK;
     if (*bad || strcmp(info.method, sal_settings_unsaid("method")) == 0)
@@ -111,7 +112,7 @@ static void print_method(FILE *to, const sal_engine *engine, const char *baselin
     if (has & SAL_METHOD_PATH) {
         fprintf(to, "steps %lld\n", (long long)o->steps);
         print_choice(to, "quadrature", SAL_WORDS_QUADRATURE, (int)o->quadrature, bad);
-        print_baseline(to, &sal_engine_get_options(engine)->method, baseline, bad);
+        print_baseline(to, sal_engine_get_options(engine)->method, baseline, bad);
     }
     if (has & SAL_METHOD_LAYER)
         print_word(to, "cam-layer", info.layer, bad);
@@ -128,18 +129,18 @@ static void print_arithmetic(FILE *to, const sal_engine *engine)
 
 static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *engine, const char *baseline, int *bad)
 {
-    sal_map_options map = o->explain.map;
+    sal_map_options map = *o->explain->map;
     const sal_map_options *m = &map;
-    sal_attribution_info attribution;
+    sal_attribution_info attribution = SAL_ATTRIBUTION_INFO_INIT;
     const sal_engine_options *e = sal_engine_get_options(engine);
-    sal_model_info info;
+    sal_model_info info = SAL_MODEL_INFO_INIT;
     *bad |= sal_model_get_info(&info, sal_engine_model(engine)) != SAL_OK;
     *bad |= sal_engine_get_attribution(&attribution, engine) != SAL_OK;
     if (!*bad)
         sal_map_options_resolve(&map, &attribution, info.height, info.width);
     print_network(to, sal_model_get_options(sal_engine_model(engine)), bad);
-    print_target(to, &o->explain, bad);
-    print_choice(to, "score", SAL_WORDS_SCORE, (int)o->explain.target.score, bad);
+    print_target(to, o->explain, bad);
+    print_choice(to, "score", SAL_WORDS_SCORE, (int)o->explain->target.score, bad);
     print_method(to, engine, baseline, bad);
     print_choice(to, "rule", SAL_WORDS_RULE, (int)e->rule, bad);
     print_choice(to, "precision", SAL_WORDS_PRECISION, (int)e->precision, bad);
@@ -148,15 +149,15 @@ static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *en
     print_choice(to, "reduce", SAL_WORDS_REDUCE, (int)m->reduce, bad);
     print_number(to, "sigma", m->sigma);
     print_choice(to, "normalize", SAL_WORDS_NORMALIZE, (int)m->normalize, bad);
-    if (o->explain.raw_map)
+    if (o->explain->raw_map)
         print_word(to, "raw-map", "yes", bad);
-    print_choice(to, "colormap", SAL_WORDS_COLORMAP, (int)o->explain.colormap, bad);
-    print_number(to, "alpha", o->explain.alpha_set || o->explain.alpha > 0.0 ? o->explain.alpha : 0.5);
+    print_choice(to, "colormap", SAL_WORDS_COLORMAP, (int)o->explain->colormap, bad);
+    print_number(to, "alpha", sal_output_alpha(o->explain));
     print_choice(to, "maps", SAL_WORDS_MAPS, (int)o->maps, bad);
     print_overlays(to, o, bad);
     fprintf(to, "top-k %lld\n", (long long)o->predictions);
     print_number(to, "tolerance", o->tolerance);
-    sal_preprocess_print(to, &o->explain.preprocess);
+    sal_preprocess_print(to, &o->explain->preprocess);
     print_arithmetic(to, engine);
 }
 
@@ -171,14 +172,14 @@ static sal_status check_line(const char *what, const char *name)
 static sal_status check_lines(const sal_engine *engine)
 {
     sal_status st = SAL_OK;
-    sal_attribution_info info;
+    sal_attribution_info info = SAL_ATTRIBUTION_INFO_INIT;
     const sal_model_options *model = sal_model_get_options(sal_engine_model(engine));
     TRY(sal_engine_get_attribution(&info, engine));
     TRY(check_line("an output", model->output));
     TRY(check_line("a layer", model->layer));
     TRY(check_line("a layer", info.layer));
-    if (sal_engine_get_options(engine)->method.baseline == SAL_BASELINE_FILE)
-        TRY(check_line("a baseline", sal_engine_get_options(engine)->method.baseline_file));
+    if (sal_engine_get_options(engine)->method->baseline == SAL_BASELINE_FILE)
+        TRY(check_line("a baseline", sal_engine_get_options(engine)->method->baseline_file));
 done:
     return st;
 }
@@ -192,7 +193,7 @@ sal_status sal_settings_make(char **out, const sal_sweep_options *options, const
     int bad = 0;
     *out = NULL;
     TRY(check_lines(engine));
-    const sal_method_options *method = &sal_engine_get_options(engine)->method;
+    const sal_method_options *method = sal_engine_get_options(engine)->method;
     baseline[0] = '\0';
     if (method->baseline == SAL_BASELINE_FILE)
         TRY(sal_baseline_hash(baseline, method->baseline_file));

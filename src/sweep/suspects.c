@@ -54,8 +54,8 @@ static sal_status read_picture(const sal_sweep_state *s, const char *path, size_
     float *input = NULL;
     unsigned char *drawn = NULL;
     TRY(sal_alloc(&input, input_bytes, 1, "an input"));
-    TRY(sal_picture_read(&picture, path, &s->options.explain.limits));
-    TRY(sal_preprocess_apply(input, &placement, &picture, &s->options.explain.preprocess, m->channels, m->height,
+    TRY(sal_picture_read(&picture, path, &s->how.limits));
+    TRY(sal_preprocess_apply(input, &placement, &picture, &s->how.explain.preprocess, m->channels, m->height,
                              m->width));
     TRY(sal_picture_to_rgb8(&shown, &picture));
     sal_picture_clear(&picture);
@@ -86,7 +86,7 @@ static int help(const sal_sweep_state *s, const char *path)
     if (input_size(&input_bytes, &s->info) != SAL_OK)
         return NO_MEMORY;
     sal_confine_time(MOST_SECONDS);
-    const int is_confined = confine(s->options.explain.limits.max_memory, input_bytes);
+    const int is_confined = confine(s->how.limits.max_memory, input_bytes);
     if (read_picture(s, path, input_bytes) != SAL_ERROR_MEMORY)
         return FINE;
     return is_confined ? OVER_LIMIT : NO_MEMORY;
@@ -140,7 +140,7 @@ static helper_end read_alone(int *how, sal_sweep_state *s, const char *path)
 /* What is to be said of a picture over which its process died, or SAL_OK. */
 static sal_status judge(int how, const sal_sweep_state *s, const char *path)
 {
-    const unsigned long long most = (unsigned long long)(s->options.explain.limits.max_memory >> 20);
+    const unsigned long long most = (unsigned long long)(s->how.limits.max_memory >> 20);
     const int code = WIFEXITED(how) ? WEXITSTATUS(how) : FINE;
     const int is_killed = WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL;
     if (code == NO_MEMORY || code == OVER_LIMIT || is_killed)

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/plain_locale.h"
+#include "base/struct.h"
 #include "image/image.h"
 #include "results/limits.h"
 
@@ -46,23 +47,23 @@ static sal_status check_options(sal_sweep_state *s)
     if (o->predictions > MAX_PREDICTIONS)
         return sal_fail(SAL_ERROR_ARGUMENT, "%lld predictions of each picture: at most %d are kept",
                         (long long)o->predictions, MAX_PREDICTIONS);
-    if (o->predictions < 0 || o->max_failures < 0 || !(o->tolerance > 0.0))
+    if (o->predictions < 0 || o->max_failures < SAL_UNLIMITED || !(o->tolerance > 0.0))
         return sal_fail(SAL_ERROR_ARGUMENT, "predictions, failures and tolerance cannot be negative");
-    if (o->explain.figure || o->explain.save_gradient)
+    if (o->explain->figure || o->explain->save_gradient)
         return sal_fail(SAL_ERROR_ARGUMENT, "figures and gradients are not for sweeps; use explain");
-    if (o->maps == SAL_MAPS_PNG16 && o->explain.map.normalize == SAL_NORMALIZE_SIGNED)
+    if (o->maps == SAL_MAPS_PNG16 && o->explain->map->normalize == SAL_NORMALIZE_SIGNED)
         return sal_fail(SAL_ERROR_ARGUMENT, "maps as png16 hold 0 to 1, and signed maps -1 to 1; use npy or npz");
-    if (o->maps == SAL_MAPS_PNG16 && o->explain.map.normalize != SAL_NORMALIZE_MINMAX)
+    if (o->maps == SAL_MAPS_PNG16 && o->explain->map->normalize != SAL_NORMALIZE_MINMAX)
         return sal_fail(SAL_ERROR_ARGUMENT, "maps as png16 hold 0 to 1, and maps that are not normalised are not "
                                             "bounded; use npy or npz");
     if (o->overlays == SAL_OVERLAYS_TOP && o->overlay_count < 1)
         return sal_fail(SAL_ERROR_ARGUMENT, "overlays top: at least one picture must be asked for");
     const int labelled = s->dataset->label_column >= 0;
-    if (!labelled && (o->overlays == SAL_OVERLAYS_WRONG || o->explain.target.kind == SAL_TARGET_LABEL))
+    if (!labelled && (o->overlays == SAL_OVERLAYS_WRONG || o->explain->target.kind == SAL_TARGET_LABEL))
         return sal_fail(SAL_ERROR_ARGUMENT, "%s needs labels: a manifest with a column named label (there are: %s)",
                         o->overlays == SAL_OVERLAYS_WRONG ? "overlays wrong" : "target label",
                         sal_dataset_columns(columns, sizeof columns, s->dataset));
-    if (o->explain.target.kind == SAL_TARGET_LABEL && o->explain.top > 0)
+    if (o->explain->target.kind == SAL_TARGET_LABEL && o->explain->top > 0)
         return sal_fail(SAL_ERROR_ARGUMENT, "target label and top exclude each other");
     return SAL_OK;
 }
@@ -140,7 +141,7 @@ static sal_status fail_picture(sal_sweep_state *s, sal_result *r, const sal_slot
     TRY(sal_store_add(s->store, r));
     if (s->options.picture_failed)
         s->options.picture_failed(s->options.context, sal_dataset_path(s->dataset, r->picture), slot->error);
-    if (s->options.max_failures_set && s->progress.failed > (size_t)s->options.max_failures)
+    if (s->options.max_failures != SAL_UNLIMITED && s->progress.failed > (size_t)s->options.max_failures)
         st = sal_fail(SAL_ERROR_LIMIT, "%zu picture%s failed, more than the %lld of --max-failures; the last one: %s",
                       s->progress.failed, s->progress.failed == 1 ? "" : "s", (long long)s->options.max_failures,
                       slot->error);
@@ -251,7 +252,8 @@ int sal_sweep_look(sal_sweep_state *s)
 static void measure(sal_sweep_progress *p, double store_busy, const sal_pipeline_state *state)
 {
     p->processor = state->processor;
-    memcpy(p->stages, state->stages, sizeof p->stages);
+    p->stage_count = SAL_STAGES;
+    memcpy(p->stages, state->stages, sizeof state->stages);
     sal_stage_info *store = &p->stages[SAL_STAGE_STORE];
     store->threads = 1;
     store->busy = state->seconds > 0.0 ? store_busy / state->seconds : 0.0;
@@ -307,7 +309,7 @@ static sal_status finish(sal_sweep_state *s)
     if (s->top.heap)
         TRY(sal_store_keep_top(s->store, s->options.overlay_count, s->options.shards == 1 ? s->folder : NULL,
                                &s->names));
-    TRY(sal_store_keep_limits(s->store, &s->options.explain.limits));
+    TRY(sal_store_keep_limits(s->store, &s->how.limits));
 done:
     if (st == SAL_OK || st == SAL_ERROR_CANCELLED) {
         const int whole = st == SAL_OK && s->options.shards == 1;
@@ -327,7 +329,7 @@ done:
 static sal_status compute(sal_sweep_state *s, sal_engine *const *engines, size_t engine_count, size_t first,
                           size_t count, int alone)
 {
-    sal_explain_options explain = s->options.explain;
+    sal_explain_options explain = s->how.explain;
     if (explain.target.kind == SAL_TARGET_LABEL)
         explain.target.kind = SAL_TARGET_PREDICTED; /* each picture has its own */
     const int few = s->options.overlays == SAL_OVERLAYS_WRONG || s->options.overlays == SAL_OVERLAYS_TOP;
@@ -384,7 +386,8 @@ static sal_status run(sal_sweep_state *s, sal_engine *const *engines, size_t eng
 {
     sal_status st = SAL_OK;
     const size_t maps = sal_maps_of(s->layout.top), others = s->count - s->suspects - s->alone;
-    if (s->options.max_failures_set && s->count > 0 && s->progress.failed > (size_t)s->options.max_failures)
+    if (s->options.max_failures != SAL_UNLIMITED && s->count > 0 &&
+        s->progress.failed > (size_t)s->options.max_failures)
         return sal_fail(SAL_ERROR_LIMIT, "%zu picture%s failed already, more than the %lld of --max-failures",
                         s->progress.failed, s->progress.failed == 1 ? "" : "s", (long long)s->options.max_failures);
     TRY(sal_alloc(&s->maps, maps, sizeof *s->maps, "results"));
@@ -404,18 +407,18 @@ done:
 static sal_status prepare(sal_sweep_state *s, sal_engine *const *engines, size_t engine_count)
 {
     sal_status st = SAL_OK;
-    sal_explain_options explain = s->options.explain;
+    sal_explain_options explain = s->how.explain;
     if (explain.target.kind == SAL_TARGET_LABEL)
         explain.target.kind = SAL_TARGET_PREDICTED;
     TRY(check_options(s));
     TRY(sal_pipeline_check(engines, engine_count, &explain));
-    s->folder = s->options.explain.out_dir;
+    s->folder = s->how.explain.out_dir;
     s->model = sal_engine_model(engines[0]);
     TRY(sal_model_get_info(&s->info, s->model));
     if (s->options.predictions > s->info.outputs)
         s->options.predictions = s->info.outputs;
-    if (s->options.explain.limits.max_memory == 0)
-        s->options.explain.limits.max_memory = sal_picture_default_memory();
+    if (s->how.limits.max_memory == 0)
+        s->how.limits.max_memory = sal_picture_default_memory();
     s->began = sal_pipeline_now();
     TRY(sal_sweep_begin(s, engines[0]));
 done:
@@ -437,24 +440,32 @@ static void release(sal_sweep_state *s)
 }
 
 /* With engines that were taken. */
-static sal_status sweep(sal_sweep_progress *last, sal_engine *const *engines, size_t engine_count,
-                        const sal_dataset *dataset, const sal_sweep_options *options)
+static sal_status sweep(sal_sweep_state *s, sal_engine *const *engines, size_t engine_count)
 {
     sal_status st = SAL_OK;
-    sal_sweep_state s = {.options = *options, .dataset = dataset};
-    TRY(prepare(&s, engines, engine_count));
-    TRY(run(&s, engines, engine_count));
+    TRY(prepare(s, engines, engine_count));
+    TRY(run(s, engines, engine_count));
 done:
-    if (s.store) {
+    if (s->store) {
         /* What was found out before the error is kept, if it can be. */
         char error[1024];
         snprintf(error, sizeof error, "%s", sal_last_error());
-        (void)close_results(&s, error);
+        (void)close_results(s, error);
         (void)sal_fail(st, "%s", error);
     }
-    if (last)
-        *last = s.progress;
-    release(&s);
+    release(s);
+    return st;
+}
+
+/* Whatever version of the structs the caller has. */
+static sal_status read_options(sal_sweep_state *s, const sal_sweep_options *given)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_struct_read(&s->options, sizeof s->options, given, "sal_sweep_options"));
+    TRY(sal_require(s->options.explain, "options->explain", "sal_sweep"));
+    TRY(sal_run_options_read(&s->how, s->options.explain));
+    s->options.explain = &s->how.explain;
+done:
     return st;
 }
 
@@ -462,12 +473,16 @@ sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_
                      const sal_dataset *dataset, const sal_sweep_options *options)
 {
     sal_status st = SAL_OK;
+    sal_sweep_state s = {.dataset = dataset, .info = SAL_MODEL_INFO_INIT, .progress = SAL_SWEEP_PROGRESS_INIT};
     if (last)
-        memset(last, 0, sizeof *last);
+        TRY(sal_struct_write(last, &s.progress, sizeof s.progress, "sal_sweep_progress"));
     if (!dataset || !options)
         return sal_fail(SAL_ERROR_ARGUMENT, "a data set and options must be given");
+    TRY(read_options(&s, options));
     TRY(sal_engines_take(engines, engine_count));
-    st = sweep(last, engines, engine_count, dataset, options);
+    st = sweep(&s, engines, engine_count);
+    if (last)
+        (void)sal_struct_write(last, &s.progress, sizeof s.progress, "sal_sweep_progress");
     sal_engines_give_back(engines, engine_count);
 done:
     return st;

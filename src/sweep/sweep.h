@@ -6,12 +6,14 @@
 #include "results/in_flight.h"
 #include "results/run.h"
 #include "sweep/pipeline.h"
+#include "sweep/run_options.h"
 #include "sweep/top_scores.h"
 
 #include <sys/stat.h>
 
 typedef struct sal_sweep_state {
-    sal_sweep_options options; /* with defaults filled in */
+    sal_sweep_options options; /* with defaults filled in; explain points to how, */
+    sal_run_options how;       /* which is complete */
     const char *folder;
     const sal_model *model;
     sal_model_info info;

@@ -115,7 +115,7 @@ static int run_once(job *j, double *milliseconds)
 
 static int keep_device_time(job *j)
 {
-    sal_pass_info forward, backward;
+    sal_pass_info forward = SAL_PASS_INFO_INIT, backward = SAL_PASS_INFO_INIT;
     if (sal_engine_get_pass(&forward, j->engine, SAL_PASS_FORWARD) ||
         sal_engine_get_pass(&backward, j->engine, SAL_PASS_BACKWARD))
         return complain(sal_last_error());
@@ -155,7 +155,7 @@ static int warm_up(const char *path, sal_engine_options options)
 {
     sal_model *model = NULL;
     sal_engine *engine = NULL;
-    sal_model_info info;
+    sal_model_info info = SAL_MODEL_INFO_INIT;
     const sal_target target = {.kind = SAL_TARGET_PREDICTED};
     options.batch = 1;
     int ok = !sal_model_open(&model, path, NULL) && !sal_model_get_info(&info, model) &&
@@ -200,7 +200,7 @@ static int take_options(job *j, int argc, char **argv)
     if (argc < 7)
         return 0;
     j->options.device = argc > 7 ? argv[7] : "cpu";
-    j->options.threads = (int)strtol(argv[5], NULL, 10);
+    j->options.threads = strtol(argv[5], NULL, 10);
     for (int k = 8; k < argc; k++) {
         if (strcmp(argv[k], "lean") == 0)
             j->options.lean = 1;
@@ -235,8 +235,8 @@ static int take_turns(job *j)
 
 int main(int argc, char **argv)
 {
-    job j = {0};
-    sal_plan_info plan;
+    job j = {.info = SAL_MODEL_INFO_INIT, .options = SAL_ENGINE_OPTIONS_INIT};
+    sal_plan_info plan = SAL_PLAN_INFO_INIT;
     if (!take_options(&j, argc, argv)) {
         fprintf(stderr, "usage: bench_gradient WARM MODEL INPUTS BATCH THREADS GRADIENTS [DEVICE [PRECISION]] [lean] "
                         "[targets=K,K,...]\n");

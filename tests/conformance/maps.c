@@ -21,7 +21,7 @@ static sal_status expect(float *map, sal_map_stats *stats, const float *attribut
     sal_status st = SAL_OK;
     float *reduced = NULL;
     const int64_t pixels = z->map_height * z->map_width;
-    const double sigma = o->sigma_set ? o->sigma : sal_map_default_sigma(z->map_height, z->map_width);
+    const double sigma = sal_map_sigma(o, z->map_height, z->map_width);
     const sal_placement onto = {.source_height = z->map_height,
                                 .source_width = z->map_width,
                                 .net_height = z->height,
@@ -118,10 +118,10 @@ void suite_maps(suite *s)
     static const sizes all[] = {{1, 7, 5, 40, 44},  {1, 1, 1, 9, 7},   {3, 4, 4, 4, 4},    {1, 14, 14, 13, 50},
                                 {5, 3, 20, 33, 20}, {1, 1, 6, 64, 61}, {3, 20, 20, 17, 9}, {1, 7, 7, 224, 224}};
     static const sal_map_options options[OPTIONS] = {
-        {.modifier = SAL_MODIFIER_RELU, .reduce = SAL_REDUCE_SUM},
-        {.modifier = SAL_MODIFIER_NONE, .reduce = SAL_REDUCE_MEAN, .normalize = SAL_NORMALIZE_NONE, .sigma_set = 1},
-        {.modifier = SAL_MODIFIER_ABS, .reduce = SAL_REDUCE_MAX, .sigma = 2.5, .sigma_set = 1},
-        {.modifier = SAL_MODIFIER_ABS, .reduce = SAL_REDUCE_L2, .normalize = SAL_NORMALIZE_NONE}};
+        {.sigma = SAL_DEFAULT, .modifier = SAL_MODIFIER_RELU, .reduce = SAL_REDUCE_SUM},
+        {.modifier = SAL_MODIFIER_NONE, .reduce = SAL_REDUCE_MEAN, .normalize = SAL_NORMALIZE_NONE},
+        {.sigma = 2.5, .modifier = SAL_MODIFIER_ABS, .reduce = SAL_REDUCE_MAX},
+        {.sigma = SAL_DEFAULT, .modifier = SAL_MODIFIER_ABS, .reduce = SAL_REDUCE_L2, .normalize = SAL_NORMALIZE_NONE}};
     for (size_t k = 0; k < COUNT_OF(all) * OPTIONS * 2 && s->backend->maps; k++) {
         const sizes *z = &all[k / 2 / OPTIONS];
         const int exact = k % 2 == 0;

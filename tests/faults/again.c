@@ -7,11 +7,11 @@
 
 static sal_status use_engine(const char *path)
 {
-    const sal_engine_options options = {.batch = 1, .threads = 1};
+    const sal_engine_options options = {.size = sizeof(sal_engine_options), .batch = 1, .threads = 1};
     sal_model *model = NULL;
     sal_engine *engine = NULL;
     float *inputs = NULL;
-    sal_model_info info;
+    sal_model_info info = SAL_MODEL_INFO_INIT;
     sal_status st = sal_model_open(&model, path, NULL);
     if (st == SAL_OK)
         st = sal_model_get_info(&info, model);

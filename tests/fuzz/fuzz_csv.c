@@ -9,7 +9,7 @@
 static sal_status open_list(sal_dataset **out, const void *bytes, size_t size)
 {
     const char *path = fuzz_path("list.csv");
-    const sal_dataset_options options = {.root = "pictures"};
+    const sal_dataset_options options = {.size = sizeof(sal_dataset_options), .root = "pictures"};
     fuzz_write(path, bytes, size);
     return sal_dataset_open(out, &path, 1, &options);
 }

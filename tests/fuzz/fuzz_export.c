@@ -33,7 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     static lines l;
     run_database_damage(fuzz_path(SAL_STORE_WHOLE), 0, 1, bytes, size);
     for (int k = 0; k < 4; k++) {
-        const sal_export_options options = {.format = k & 1 ? SAL_EXPORT_JSON : SAL_EXPORT_CSV, .timings = k >= 2};
+        const sal_export_options options = {
+            .size = sizeof(sal_export_options), .format = k & 1 ? SAL_EXPORT_JSON : SAL_EXPORT_CSV, .timings = k >= 2};
         l.json = k & 1;
         l.used = 0;
         (void)fuzz_is_ok(sal_sweep_export(fuzz_folder(), NULL, take, &l, &options));

@@ -111,7 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     sal_graph graph;
     sal_import_info info;
-    const sal_model_options options = {.limits = {.max_model_bytes = (uint64_t)1 << 24, .max_nodes = 10000}};
+    static const sal_limits limits = {.max_model_bytes = (uint64_t)1 << 24, .max_nodes = 10000};
+    const sal_model_options options = {.limits = &limits};
     file = json_loadb((const char *)bytes, size, 0, NULL);
     if (!json_is_object(json_object_get(file, "config"))) {
         json_decref(file);

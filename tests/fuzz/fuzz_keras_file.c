@@ -110,7 +110,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     sal_graph graph;
     sal_import_info info;
-    const sal_model_options options = {.limits = {.max_model_bytes = (uint64_t)1 << 24, .max_nodes = 10000}};
+    static const sal_limits limits = {.max_model_bytes = (uint64_t)1 << 24, .max_nodes = 10000};
+    const sal_model_options options = {.limits = &limits};
     if (!reported)
         begin();
     if (!begins_with(bytes, size, "\x89HDF\r\n\x1a\n", 8) && !begins_with(bytes, size, "PK\x03\x04", 4))

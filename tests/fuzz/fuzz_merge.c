@@ -30,8 +30,8 @@ static void begin(void)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static int begun;
-    sal_merge_info info;
-    const sal_export_options options = {.format = SAL_EXPORT_CSV};
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
+    const sal_export_options options = {.size = sizeof(sal_export_options), .format = SAL_EXPORT_CSV};
     if (!begun++)
         begin();
     const char *folder = fuzz_folder();

@@ -46,7 +46,7 @@ static double compare_maps(const reference *r, const float *gradient, const doub
     const int64_t height = r->inputs.dim[2];
     const int64_t width = r->inputs.dim[3];
     const size_t pixels = (size_t)(height * width);
-    const sal_map_options options = {0};
+    const sal_map_options options = SAL_MAP_OPTIONS_INIT;
     sal_map_stats stats;
     float *rounded = malloc(r->elements * sizeof *rounded);
     float *maps = malloc(2 * pixels * sizeof *maps);
@@ -103,13 +103,16 @@ typedef enum way { STANDARD, EXACT, MANY_PASSES } way;
  * passes: a sample without noise, which is the gradient. */
 static void explain(outcome *out, const reference *r, const char *path, way how)
 {
-    sal_engine_options options = {.device = tested_device(),
+    static const sal_method_options noiseless = {
+        .size = sizeof noiseless, .name = "smoothgrad", .samples = 1, .noise = 0.0};
+    sal_engine_options options = {.size = sizeof(sal_engine_options),
+                                  .device = tested_device(),
                                   .batch = r->count,
                                   .threads = 2,
                                   .exact = how == EXACT,
                                   .precision = is_cpu() ? SAL_PRECISION_DEFAULT : SAL_PRECISION_FP32};
     if (how == MANY_PASSES)
-        options.method = (sal_method_options){.name = "smoothgrad", .samples = 1, .noise_set = 1};
+        options.method = &noiseless;
     sal_model *model;
     sal_engine *engine;
     float *gradients = malloc(r->inputs.count * sizeof *gradients);

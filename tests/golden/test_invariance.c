@@ -21,11 +21,11 @@ typedef struct bench {
     const char *name;
     sal_model *model;
     size_t elements;
-    float *pictures;  /* BATCH different ones */
-    float *inputs;    /* as they are given to the engine */
-    float *gradients; /* as they come from it */
-    float *alone;     /* of each picture, computed alone in an engine of BATCH */
-    sal_method_options method;
+    float *pictures;                  /* BATCH different ones */
+    float *inputs;                    /* as they are given to the engine */
+    float *gradients;                 /* as they come from it */
+    float *alone;                     /* of each picture, computed alone in an engine of BATCH */
+    const sal_method_options *method; /* or NULL */
 } bench;
 
 static void bench_open(bench *b, const char *name)
@@ -58,7 +58,8 @@ static void bench_close(bench *b)
 /* The model is read again each time, since an engine takes its weights over. */
 static sal_engine *engine_open(bench *b, int64_t batch)
 {
-    const sal_engine_options options = {.device = "cpu", .batch = batch, .threads = 2, .method = b->method};
+    const sal_engine_options options = {
+        .size = sizeof(sal_engine_options), .device = "cpu", .batch = batch, .threads = 2, .method = b->method};
     sal_engine *engine;
     must(sal_model_open(&b->model, architecture_path(b->name, "", "model.onnx"), NULL));
     must(sal_engine_open(&engine, b->model, &options));
@@ -171,7 +172,9 @@ Test(invariance, methods_of_many_passes_do_not_depend_on_the_batch)
     if (!list[0].name[0])
         cr_skip_test("SAL_ARCHITECTURES names no folder of scripts/make_architectures.py");
     for (size_t i = 0; i < count; i++) {
-        bench b = {.method = {.name = "integrated-gradients", .steps = 2}};
+        static const sal_method_options path = {
+            .size = sizeof path, .noise = SAL_DEFAULT, .name = "integrated-gradients", .steps = 2};
+        bench b = {.method = &path};
         if (strcmp(list[i].name, "resnet18") != 0) /* as wide as they want it */
             continue;
         bench_open(&b, list[i].name);

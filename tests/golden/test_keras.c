@@ -109,7 +109,7 @@ static void read_reference(reference *r, const char *name)
 
 static void check_info(const sal_model *model, const reference *r, const char *name)
 {
-    sal_model_info info;
+    sal_model_info info = SAL_MODEL_INFO_INIT;
     cr_assert_eq(sal_model_get_info(&info, model), SAL_OK, "%s: %s", name, sal_last_error());
     cr_expect_eq(strncmp(info.format, "Keras", 5), 0, "%s: format '%s'", name, info.format);
     const int first = strncmp(name, "channels_first", 14) == 0 || strstr(name, "_th_");
@@ -146,7 +146,8 @@ static void note(const char *name, double scores, double gradient, double cosine
 /* Buffers start as NaN: what is not written does not pass. */
 static void check_results(sal_model *model, const reference *r, const char *name)
 {
-    const sal_engine_options options = {.device = "cpu", .batch = 1, .threads = 1, .exact = 1};
+    const sal_engine_options options = {
+        .size = sizeof(sal_engine_options), .device = "cpu", .batch = 1, .threads = 1, .exact = 1};
     const sal_target target = {0};
     sal_engine *engine;
     int64_t chosen = -2;
@@ -195,7 +196,7 @@ static const char *refusal(const char *name)
 
 static void check_refusal(const char *name, const char *words)
 {
-    const sal_engine_options options = {.device = "cpu", .batch = 1, .threads = 1};
+    const sal_engine_options options = {.size = sizeof(sal_engine_options), .device = "cpu", .batch = 1, .threads = 1};
     sal_model *model = NULL;
     sal_engine *engine = NULL;
     sal_status st = sal_model_open(&model, path_of(name), NULL);
@@ -214,7 +215,7 @@ static void read_options(sal_model_options *o, const char *name)
     static char path[4096], lines[3][128], word[32];
     snprintf(path, sizeof path, "%s/%.*s.options", root(), (int)strcspn(name, "."), name);
     FILE *f = fopen(path, "r");
-    *o = (sal_model_options){.output = NULL};
+    *o = (sal_model_options){.size = sizeof(sal_model_options), .output = NULL};
     for (int i = 0; f && i < 3 && fscanf(f, "%31s %127s", word, lines[i]) == 2; i++) {
         if (!strcmp(word, "output"))
             o->output = lines[i];
@@ -232,7 +233,7 @@ static void check_accepted(const char *name)
 {
     reference r = {0};
     sal_model *model;
-    sal_model_options options;
+    sal_model_options options = SAL_MODEL_OPTIONS_INIT;
     read_reference(&r, name);
     read_options(&options, name);
     cr_assert_eq(sal_model_open_with(&model, path_of(name), &options), SAL_OK, "%s: %s", name, sal_last_error());

@@ -69,8 +69,8 @@ static void fixture_open(fixture *f, const trial *t)
     f->elements = f->pixels * (size_t)t->channels;
     f->value = (sal_value){.type = SAL_VALUE_FLOATS, .gradient = 1};
     f->value.shape = (sal_shape){4, {1, t->channels, t->height, t->width}};
-    f->options = (sal_map_options){.sigma = t->sigma,
-                                   .sigma_set = t->sigma >= 0.0,
+    f->options = (sal_map_options){.size = sizeof(sal_map_options),
+                                   .sigma = t->sigma >= 0.0 ? t->sigma : SAL_DEFAULT,
                                    .modifier = t->modifier,
                                    .reduce = t->reduce,
                                    .normalize = t->normalize};
@@ -163,7 +163,6 @@ ParameterizedTest(const trial *t, maps, are_the_hosts)
     compare(&f);
     /* Other options in the same buffers, and maps that stay on the device. */
     f.options.sigma = 1.0;
-    f.options.sigma_set = 1;
     must(sal_backend_cuda.maps->make(NULL, f.stats, f.device, f.memory, &f.value, t->height, t->width, t->pictures,
                                      &f.options));
     make(&f);

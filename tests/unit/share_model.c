@@ -21,7 +21,7 @@ typedef struct worker {
 static void *use_engine(void *context)
 {
     worker *w = context;
-    const sal_engine_options options = {.batch = 1, .threads = 1};
+    const sal_engine_options options = {.size = sizeof(sal_engine_options), .batch = 1, .threads = 1};
     sal_engine *engine = NULL;
     pthread_barrier_wait(w->together);
     w->status = sal_engine_open(&engine, w->model, &options);
@@ -74,7 +74,7 @@ int main(int argc, char **argv)
     pthread_t threads[THREADS];
     pthread_barrier_t together;
     sal_model *model = NULL;
-    sal_model_info info;
+    sal_model_info info = SAL_MODEL_INFO_INIT;
     if (argc != 2 || sal_model_open(&model, argv[1], NULL) != SAL_OK || sal_model_get_info(&info, model) != SAL_OK ||
         info.outputs != 1) {
         fprintf(stderr, "usage: share_model MODEL, of one output: %s\n", sal_last_error());

@@ -22,15 +22,24 @@ static float *inputs, *gradients;
 static const sal_target target;
 static const char *const paths[] = {picture_path};
 static const char *const no_paths[] = {picture_path, NULL};
-static const sal_explain_options explain = {.out_dir = folder};
-static const sal_explain_options explain_nowhere;
-static const sal_sweep_options sweep = {.explain.out_dir = folder};
-static const sal_sweep_options sweep_nowhere;
-static const sal_sweep_options sweep_in_pieces = {.explain.out_dir = folder, .shards = ((int64_t)1 << 20) + 1};
-static const sal_export_options odd_export = {.format = (sal_export_format)2};
+static const sal_explain_options explain = {
+    .size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = folder};
+static const sal_explain_options explain_nowhere = SAL_EXPLAIN_OPTIONS_INIT;
+static const sal_sweep_options sweep = {
+    .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &explain};
+static const sal_sweep_options sweep_nowhere = {
+    .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &explain_nowhere};
+static const sal_sweep_options sweep_unexplained = SAL_SWEEP_OPTIONS_INIT;
+static const sal_sweep_options sweep_in_pieces = {.size = sizeof(sal_sweep_options),
+                                                  .max_failures = SAL_UNLIMITED,
+                                                  .explain = &explain,
+                                                  .shards = ((int64_t)1 << 20) + 1};
+static const sal_export_options odd_export = {.size = sizeof(sal_export_options), .format = (sal_export_format)2};
 static const char *const nameless[] = {""};
-static const sal_sweep_options sweep_no_inputs = {.explain.out_dir = folder, .input_count = 1};
-static const sal_gpu_plan_options gpu_options = {.gpu = "h100"}, no_gpu;
+static const sal_sweep_options sweep_no_inputs = {
+    .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &explain, .input_count = 1};
+static const sal_gpu_plan_options gpu_options = {.size = sizeof(sal_gpu_plan_options), .gpu = "h100"},
+                                  no_gpu = SAL_GPU_PLAN_OPTIONS_INIT;
 static const sal_picture empty_picture;
 
 /* Results that nothing is left in. */
@@ -38,18 +47,19 @@ static sal_model *no_model;
 static sal_engine *no_engine;
 static sal_dataset *no_dataset;
 static sal_gpu_plan *no_plan;
-static sal_model_info model_info;
-static sal_layer_info layer_info;
-static sal_plan_info plan_info;
-static sal_attribution_info attribution_info;
-static sal_method_info method_info;
-static sal_step_info step_info;
-static sal_pass_info pass_info;
-static sal_gpu_plan_info gpu_info;
-static sal_gpu_step_info gpu_step;
+static sal_model_info model_info = SAL_MODEL_INFO_INIT;
+static sal_layer_info layer_info = SAL_LAYER_INFO_INIT;
+static sal_plan_info plan_info = SAL_PLAN_INFO_INIT;
+static sal_attribution_info attribution_info = SAL_ATTRIBUTION_INFO_INIT;
+static sal_method_info method_info = SAL_METHOD_INFO_INIT;
+static sal_method_option_info option_info = SAL_METHOD_OPTION_INFO_INIT;
+static sal_step_info step_info = SAL_STEP_INFO_INIT;
+static sal_pass_info pass_info = SAL_PASS_INFO_INIT;
+static sal_gpu_plan_info gpu_info = SAL_GPU_PLAN_INFO_INIT;
+static sal_gpu_step_info gpu_step = SAL_GPU_STEP_INFO_INIT;
 static sal_picture picture;
 static sal_preprocess preprocess;
-static sal_merge_info merge_info;
+static sal_merge_info merge_info = SAL_MERGE_INFO_INIT;
 static sal_check check_row;
 static float number;
 static size_t failed;
@@ -62,7 +72,7 @@ static int write_nothing(void *context, const char *bytes, size_t size)
 
 static void open_all(void)
 {
-    const sal_engine_options options = {.batch = 1, .threads = 1};
+    const sal_engine_options options = {.size = sizeof(sal_engine_options), .batch = 1, .threads = 1};
     cr_assert_eq(sal_model_open(&model, model_path, NULL), SAL_OK, "%s", sal_last_error());
     cr_assert_eq(sal_engine_open(&engine, model, &options), SAL_OK, "%s", sal_last_error());
     cr_assert_eq(sal_dataset_open(&dataset, paths, 1, NULL), SAL_OK, "%s", sal_last_error());
@@ -95,7 +105,8 @@ static sal_engine *const *with_none(void)
 
 static sal_status job_without(int argument)
 {
-    const sal_gradient_job job = {.inputs = argument == 0 ? NULL : inputs,
+    const sal_gradient_job job = {.size = sizeof(sal_gradient_job),
+                                  .inputs = argument == 0 ? NULL : inputs,
                                   .count = argument == 3 ? 0 : 1,
                                   .targets = argument == 1 ? NULL : &target,
                                   .gradients = argument == 2 ? NULL : gradients};
@@ -143,6 +154,9 @@ static sal_status job_without(int argument)
     X(sal_engine_get_attribution, engine, sal_engine_get_attribution(&attribution_info, NULL))                         \
     X(sal_method_get_info, out, sal_method_get_info(NULL, 0))                                                          \
     X(sal_method_get_info, index, sal_method_get_info(&method_info, sal_method_count()))                               \
+    X(sal_method_get_option, out, sal_method_get_option(NULL, 0, 0))                                                   \
+    X(sal_method_get_option, method, sal_method_get_option(&option_info, sal_method_count(), 0))                       \
+    X(sal_method_get_option, option, sal_method_get_option(&option_info, 0, 99))                                       \
     X(sal_engine_get_plan, engine, sal_engine_get_plan(&plan_info, NULL))                                              \
     X(sal_engine_get_pass, out, sal_engine_get_pass(NULL, engine, SAL_PASS_FORWARD))                                   \
     X(sal_engine_get_pass, engine, sal_engine_get_pass(&pass_info, NULL, SAL_PASS_FORWARD))                            \
@@ -156,7 +170,7 @@ static sal_status job_without(int argument)
     X(sal_engine_gradient, inputs, sal_engine_gradient(engine, gradients, NULL, NULL, NULL, &target, 1))               \
     X(sal_engine_gradient, targets, sal_engine_gradient(engine, gradients, NULL, NULL, inputs, NULL, 1))               \
     X(sal_engine_gradient, count, sal_engine_gradient(engine, gradients, NULL, NULL, inputs, &target, 0))              \
-    X(sal_engine_gradients, engine, sal_engine_gradients(NULL, &(const sal_gradient_job){0}))                          \
+    X(sal_engine_gradients, engine, sal_engine_gradients(NULL, &(const sal_gradient_job)SAL_GRADIENT_JOB_INIT))        \
     X(sal_engine_gradients, job, sal_engine_gradients(engine, NULL))                                                   \
     X(sal_engine_gradients, inputs, job_without(0))                                                                    \
     X(sal_engine_gradients, targets, job_without(1))                                                                   \
@@ -202,6 +216,7 @@ static sal_status job_without(int argument)
     X(sal_sweep, count, sal_sweep(NULL, one(), 0, dataset, &sweep))                                                    \
     X(sal_sweep, dataset, sal_sweep(NULL, one(), 1, NULL, &sweep))                                                     \
     X(sal_sweep, options, sal_sweep(NULL, one(), 1, dataset, NULL))                                                    \
+    X(sal_sweep, explain, sal_sweep(NULL, one(), 1, dataset, &sweep_unexplained))                                      \
     X(sal_sweep, out_dir, sal_sweep(NULL, one(), 1, dataset, &sweep_nowhere))                                          \
     X(sal_sweep, inputs, sal_sweep(NULL, one(), 1, dataset, &sweep_no_inputs))                                         \
     X(sal_sweep, fewer_shards, sal_sweep(NULL, one(), 1, dataset, &sweep_in_pieces))                                   \
@@ -289,7 +304,7 @@ Test(arguments, rows_beyond_the_list_are_none)
 Test(arguments, that_may_be_missing_may)
 {
     sal_engine *plain = NULL;
-    sal_model_options options = {0};
+    sal_model_options options = SAL_MODEL_OPTIONS_INIT;
     sal_model *again = NULL;
     cr_expect_eq(sal_engine_open(&plain, model, NULL), SAL_OK, "%s", sal_last_error());
     cr_expect_eq(sal_model_open_with(&again, model_path, &options), SAL_OK, "%s", sal_last_error());

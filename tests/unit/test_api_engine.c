@@ -16,7 +16,7 @@ static float *inputs;
 
 static void open_all(void)
 {
-    const sal_engine_options options = {.batch = BATCH};
+    const sal_engine_options options = {.size = sizeof(sal_engine_options), .batch = BATCH};
     cr_assert_eq(sal_model_open(&model, model_path, NULL), SAL_OK, "%s", sal_last_error());
     cr_assert_eq(sal_engine_open(&engine, model, &options), SAL_OK, "%s", sal_last_error());
     inputs = malloc(BATCH * ELEMENTS * sizeof *inputs);
@@ -38,8 +38,8 @@ TestSuite(engine, .init = open_all, .fini = close_all);
 
 Test(engine, info_and_layers_agree)
 {
-    sal_model_info info;
-    sal_layer_info layer;
+    sal_model_info info = SAL_MODEL_INFO_INIT;
+    sal_layer_info layer = SAL_LAYER_INFO_INIT;
     uint64_t parameters = 0, flops = 0;
     cr_assert_eq(sal_model_get_info(&info, model), SAL_OK);
     cr_assert_eq(sal_engine_model(engine), model);
@@ -76,8 +76,12 @@ Test(engine, inputs_that_are_no_numbers_are_refused)
         }
     inputs[5] = 3e38f;
     cr_expect_eq(sal_engine_forward(engine, scores, inputs, 1), SAL_OK);
-    const sal_gradient_job job = {
-        .inputs = inputs, .count = BATCH, .targets = targets, .each = INT64_MAX / 2, .gradients = gradients};
+    const sal_gradient_job job = {.size = sizeof(sal_gradient_job),
+                                  .inputs = inputs,
+                                  .count = BATCH,
+                                  .targets = targets,
+                                  .each = INT64_MAX / 2,
+                                  .gradients = gradients};
     cr_expect_eq(sal_engine_gradients(engine, &job), SAL_ERROR_ARGUMENT);
     free(gradients);
 }
@@ -121,7 +125,8 @@ Test(engine, forward_gradient_and_several_targets_agree)
     cr_assert_eq(sal_engine_forward(engine, forward, inputs, BATCH), SAL_OK);
     cr_assert_eq(sal_engine_gradient(engine, one, scores, NULL, inputs, targets, BATCH), SAL_OK);
     cr_expect_arr_eq(forward, scores, sizeof scores);
-    const sal_gradient_job job = {.inputs = inputs,
+    const sal_gradient_job job = {.size = sizeof(sal_gradient_job),
+                                  .inputs = inputs,
                                   .count = BATCH,
                                   .targets = targets,
                                   .each = 2,
@@ -145,11 +150,12 @@ Test(engine, forward_gradient_and_several_targets_agree)
 
 Test(engine, of_the_forward_pass_alone_has_scores_and_nothing_else)
 {
-    const sal_engine_options options = {.batch = BATCH, .forward_only = 1};
+    const sal_engine_options options = {.size = sizeof(sal_engine_options), .batch = BATCH, .forward_only = 1};
     const sal_target targets[BATCH] = {{0}};
     const char *const paths[] = {SAL_TEST_SOURCE_DIR "/data/scales/scale_00.png"};
-    const sal_explain_options explain = {.out_dir = "never-made"};
-    sal_plan_info both, plan;
+    const sal_explain_options explain = {
+        .size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = "never-made"};
+    sal_plan_info both = SAL_PLAN_INFO_INIT, plan = SAL_PLAN_INFO_INIT;
     sal_engine *forward;
     float scores[2][BATCH], gradient;
     size_t failed;
@@ -199,8 +205,8 @@ Test(engine, calls_that_contradict_the_contract_are_refused)
 
 Test(engine, the_plan_is_what_the_steps_say)
 {
-    sal_plan_info plan;
-    sal_step_info step;
+    sal_plan_info plan = SAL_PLAN_INFO_INIT;
+    sal_step_info step = SAL_STEP_INFO_INIT;
     uint64_t flops = 0;
     cr_assert_eq(sal_engine_get_plan(&plan, engine), SAL_OK);
     cr_expect_eq(plan.batch, BATCH);
@@ -218,11 +224,11 @@ Test(engine, the_plan_is_what_the_steps_say)
 Test(engine, passes_of_the_cpu_are_not_measured)
 {
     for (int k = SAL_PASS_FORWARD; k <= SAL_PASS_BACKWARD; k++) {
-        sal_pass_info pass = {.milliseconds = 7, .replayed = 7, .note = "?"};
+        sal_pass_info pass = {.size = sizeof(sal_pass_info), .milliseconds = 7, .replayed = 7, .note = "?"};
         cr_assert_eq(sal_engine_get_pass(&pass, engine, (sal_pass_kind)k), SAL_OK);
         cr_expect(pass.milliseconds == 0 && pass.replayed == 0 && !pass.note);
     }
-    sal_pass_info none;
+    sal_pass_info none = SAL_PASS_INFO_INIT;
     cr_expect_eq(sal_engine_get_pass(&none, engine, (sal_pass_kind)2), SAL_ERROR_ARGUMENT);
     cr_expect_str_eq(sal_last_error(), "unknown pass 2");
 }
@@ -233,12 +239,12 @@ Test(engine, opening_fails_with_reasons)
     sal_engine *no_engine;
     cr_expect_eq(sal_model_open(&none, "/no/such/model.onnx", NULL), SAL_ERROR_IO);
     cr_expect_null(none);
-    sal_engine_options options = {.device = "abacus"};
+    sal_engine_options options = {.size = sizeof(sal_engine_options), .device = "abacus"};
     cr_expect_eq(sal_engine_open(&no_engine, model, &options), SAL_ERROR_ARGUMENT);
     cr_expect_null(no_engine);
-    options = (sal_engine_options){.rule = (sal_rule)9};
+    options = (sal_engine_options){.size = sizeof(sal_engine_options), .rule = (sal_rule)9};
     cr_expect_eq(sal_engine_open(&no_engine, model, &options), SAL_ERROR_ARGUMENT);
-    options = (sal_engine_options){.batch = 64, .max_memory = 1 << 20};
+    options = (sal_engine_options){.size = sizeof(sal_engine_options), .batch = 64, .max_memory = 1 << 20};
     cr_expect_eq(sal_engine_open(&no_engine, model, &options), SAL_ERROR_MEMORY);
     sal_engine_close(NULL);
     sal_model_close(NULL);

@@ -62,7 +62,7 @@ static sal_model *open_model(const char *from)
 
 static float score_of(sal_model *m, int take)
 {
-    const sal_engine_options options = {.batch = 1, .take_weights = take};
+    const sal_engine_options options = {.size = sizeof(sal_engine_options), .batch = 1, .take_weights = take};
     sal_engine *e;
     float score = NAN;
     cr_assert_eq(sal_engine_open(&e, m, &options), SAL_OK, "%s", sal_last_error());
@@ -94,7 +94,7 @@ Test(model, engines_share_its_weights_and_dropped_ones_are_read_again)
 
 Test(model, engines_keep_what_they_need_of_dropped_weights)
 {
-    const sal_engine_options options = {.batch = 1};
+    const sal_engine_options options = {.size = sizeof(sal_engine_options), .batch = 1};
     sal_model *m = open_model(path);
     sal_engine *e;
     float before, after;
@@ -109,7 +109,7 @@ Test(model, engines_keep_what_they_need_of_dropped_weights)
 
 Test(model, another_file_at_its_path_is_not_read_for_it)
 {
-    const sal_engine_options options = {.batch = 1};
+    const sal_engine_options options = {.size = sizeof(sal_engine_options), .batch = 1};
     sal_model *m = open_model(path);
     sal_engine *e;
     const float score = score_of(m, 0);
@@ -151,10 +151,11 @@ Test(model, weights_that_go_early_cost_no_batch)
     for (uint64_t limit = 400 << 10; limit < 64 << 20; limit += limit / 3) {
         int64_t batch[2] = {0, 0};
         for (int take = 0; take < 2; take++) {
-            const sal_engine_options options = {.max_memory = limit, .threads = 4, .take_weights = take};
+            const sal_engine_options options = {
+                .size = sizeof(sal_engine_options), .max_memory = limit, .threads = 4, .take_weights = take};
             sal_model *m = open_model(path);
             sal_engine *e;
-            sal_plan_info plan;
+            sal_plan_info plan = SAL_PLAN_INFO_INIT;
             const sal_status st = sal_engine_open(&e, m, &options);
             cr_assert(st == SAL_OK || st == SAL_ERROR_MEMORY, "%s", sal_last_error());
             if (st == SAL_OK) {
@@ -189,7 +190,7 @@ static float random_score(sal_model *m, const char *layer, uint64_t seed)
 Test(model, random_weights_are_the_seeds_and_leave_the_model_alone)
 {
     sal_model *m = open_model(path);
-    sal_model_info info;
+    sal_model_info info = SAL_MODEL_INFO_INIT;
     cr_assert_eq(sal_model_get_info(&info, m), SAL_OK);
     const float score = score_of(m, 0), random = random_score(m, NULL, 1);
     cr_expect(isfinite(random) && random != score);
@@ -204,8 +205,8 @@ Test(model, random_weights_are_the_seeds_and_leave_the_model_alone)
 Test(model, random_models_outlive_it_and_have_its_layers)
 {
     sal_model *m = open_model(path);
-    sal_model_info info, drawn;
-    sal_layer_info layer;
+    sal_model_info info = SAL_MODEL_INFO_INIT, drawn = SAL_MODEL_INFO_INIT;
+    sal_layer_info layer = SAL_LAYER_INFO_INIT;
     char sha256[SAL_DIGEST_SIZE];
     sal_model *random = draw(m, NULL, 3), *again = draw(random, NULL, 3);
     const float score = score_of(random, 0);

@@ -15,6 +15,8 @@ static const char *const pictures[] = {SAL_TEST_SOURCE_DIR "/data/scales/scale_0
 static const char folder[] = SAL_TEST_BINARY_DIR "/test_api_threads_out";
 static const char stack_folder[] = SAL_TEST_BINARY_DIR "/test_api_threads_stack";
 static char refused_folder[] = SAL_TEST_BINARY_DIR "/refused-XXXXXX"; /* is not there */
+static const sal_explain_options refused = {
+    .size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = refused_folder};
 enum { SIDE = 192, ELEMENTS = 3 * SIDE * SIDE, THREADS = 2, CALLS = 15 };
 /* What the header promises to be enough; the address sanitizer's frames are larger. */
 #ifdef __SANITIZE_ADDRESS__
@@ -28,7 +30,7 @@ static sal_engine *engine;
 
 static void open_all(void)
 {
-    const sal_engine_options options = {.batch = 1, .threads = 1};
+    const sal_engine_options options = {.size = sizeof(sal_engine_options), .batch = 1, .threads = 1};
     cr_assert_eq(sal_model_open(&model, model_path, NULL), SAL_OK, "%s", sal_last_error());
     cr_assert_eq(sal_engine_open(&engine, model, &options), SAL_OK, "%s", sal_last_error());
     cr_assert_not_null(mkdtemp(refused_folder));
@@ -57,11 +59,12 @@ Test(threads, an_engine_twice_in_one_run_is_refused)
 {
     sal_engine *const twice[] = {engine, engine};
     sal_dataset *dataset;
-    const sal_sweep_options sweep = {.explain.out_dir = refused_folder};
+    const sal_sweep_options sweep = {
+        .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &refused};
     cr_assert_eq(sal_dataset_open(&dataset, pictures, 2, NULL), SAL_OK, "%s", sal_last_error());
     cr_expect_eq(sal_sweep(NULL, twice, 2, dataset, &sweep), SAL_ERROR_ARGUMENT);
     cr_expect(strstr(sal_last_error(), "engine 1 is engine 0 again"), "%s", sal_last_error());
-    cr_expect_eq(sal_explain_files_on(NULL, twice, 2, pictures, 2, &sweep.explain, NULL, NULL), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_explain_files_on(NULL, twice, 2, pictures, 2, &refused, NULL, NULL), SAL_ERROR_ARGUMENT);
     cr_expect(access(refused_folder, F_OK) != 0, "the refused run left a folder");
     sal_dataset_close(dataset);
 }
@@ -82,7 +85,8 @@ static int use_engine(void *context, const sal_explain_result *result)
     pthread_t other;
     void *status;
     sal_dataset *dataset;
-    const sal_sweep_options sweep = {.explain.out_dir = refused_folder};
+    const sal_sweep_options sweep = {
+        .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &refused};
     sal_engine *const engines[] = {engine};
     cr_expect_eq(result->status, SAL_OK, "%s", result->error);
     cr_expect_eq(*(sal_status *)call_forward(inputs), SAL_ERROR_ARGUMENT);
@@ -101,13 +105,16 @@ static int use_engine(void *context, const sal_explain_result *result)
 /* Buffers and maps of a run are those of one method and one model. */
 Test(threads, engines_of_a_run_attribute_alike)
 {
+    static const sal_method_options cam = {.size = sizeof cam, .noise = SAL_DEFAULT, .name = "grad-cam"};
+    static const sal_method_options noisy = {.size = sizeof noisy, .noise = SAL_DEFAULT, .name = "smoothgrad"};
     static const sal_engine_options others[] = {
-        {.batch = 1, .method = {.name = "grad-cam"}},
-        {.batch = 1, .method = {.name = "smoothgrad"}},
-        {.batch = 1, .rule = SAL_RULE_GUIDED},
-        {.batch = 1, .exact = 1},
+        {.size = sizeof *others, .batch = 1, .method = &cam},
+        {.size = sizeof *others, .batch = 1, .method = &noisy},
+        {.size = sizeof *others, .batch = 1, .rule = SAL_RULE_GUIDED},
+        {.size = sizeof *others, .batch = 1, .exact = 1},
     };
-    const sal_explain_options options = {.out_dir = refused_folder};
+    const sal_explain_options options = {
+        .size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = refused_folder};
     sal_engine *pair[2] = {engine, NULL};
     for (size_t k = 0; k < sizeof others / sizeof *others; k++) {
         cr_assert_eq(sal_engine_open(&pair[1], model, &others[k]), SAL_OK, "%s", sal_last_error());
@@ -126,7 +133,7 @@ Test(threads, engines_of_a_run_attribute_alike)
 
 Test(threads, an_engine_in_use_refuses_others_until_the_run_is_over)
 {
-    const sal_explain_options options = {.out_dir = folder};
+    const sal_explain_options options = {.size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = folder};
     float *inputs = make_inputs(3);
     int told = 0;
     cr_assert_eq(sal_explain_files(NULL, engine, pictures, 2, &options, use_engine, &told), SAL_OK, "%s",
@@ -139,7 +146,7 @@ Test(threads, an_engine_in_use_refuses_others_until_the_run_is_over)
 Test(threads, an_engine_is_free_again_after_a_refused_call)
 {
     float *inputs = make_inputs(3);
-    const sal_explain_options options = {.out_dir = folder};
+    const sal_explain_options options = {.size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = folder};
     sal_engine *const twice[] = {engine, engine}, *const none[] = {engine, NULL};
     cr_expect_eq(sal_engine_forward(engine, NULL, inputs, 2), SAL_ERROR_ARGUMENT);
     cr_expect_eq(sal_engine_gradient(engine, NULL, NULL, NULL, inputs, NULL, 1), SAL_ERROR_ARGUMENT);
@@ -216,7 +223,7 @@ Test(threads, two_threads_with_an_engine_each_get_right_results)
 {
     caller callers[THREADS];
     sal_engine *engines[THREADS] = {engine};
-    const sal_engine_options options = {.batch = 1, .threads = 2};
+    const sal_engine_options options = {.size = sizeof(sal_engine_options), .batch = 1, .threads = 2};
     cr_assert_eq(sal_engine_open(&engines[1], model, &options), SAL_OK, "%s", sal_last_error());
     call_together(callers, engines);
     for (int k = 0; k < THREADS; k++)
@@ -235,7 +242,7 @@ typedef struct opener {
 static void *open_engine(void *context)
 {
     opener *o = context;
-    const sal_engine_options options = {.batch = 1, .threads = 1};
+    const sal_engine_options options = {.size = sizeof(sal_engine_options), .batch = 1, .threads = 1};
     pthread_barrier_wait(o->together);
     o->status = sal_engine_open(&o->engine, model, &options);
     return NULL;
@@ -288,8 +295,10 @@ Test(threads, any_number_of_threads_open_engines_of_one_model)
 
 static void *do_all(void *context)
 {
-    const sal_sweep_options options = {.explain = {.out_dir = stack_folder}, .restart = 1};
-    const sal_engine_options engine_options = {.batch = 1};
+    const sal_explain_options how = {.size = sizeof how, .alpha = SAL_DEFAULT, .out_dir = stack_folder};
+    const sal_sweep_options options = {
+        .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &how, .restart = 1};
+    const sal_engine_options engine_options = {.size = sizeof(sal_engine_options), .batch = 1};
     sal_engine *e = NULL;
     sal_model *m = NULL;
     sal_dataset *d = NULL;
@@ -298,7 +307,7 @@ static void *do_all(void *context)
     if (*st == SAL_OK)
         *st = sal_engine_open(&e, m, &engine_options);
     if (*st == SAL_OK)
-        *st = sal_explain_files(NULL, e, pictures, 2, &options.explain, NULL, NULL);
+        *st = sal_explain_files(NULL, e, pictures, 2, &how, NULL, NULL);
     if (*st == SAL_OK)
         *st = sal_dataset_open(&d, pictures, 2, NULL);
     if (*st == SAL_OK)

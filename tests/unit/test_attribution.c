@@ -39,7 +39,7 @@ static void close_method(void)
 
 static void open_all(void)
 {
-    static const sal_method_options gradient = {0};
+    static const sal_method_options gradient = {.noise = SAL_DEFAULT};
     fake_reset();
     fake.backend.chunks = 0;
     build_dense(&graph, build_flatten(&graph, build_conv(&graph, build_input(&graph, CHANNELS, 5, 4), 3, 3, 1, 1, 1)),
@@ -254,7 +254,7 @@ Test(attribution, input_times_gradient_keeps_the_input)
 {
     const sal_gradient_job job = {.inputs = inputs, .count = 2, .targets = two_targets};
     inputs[0] = 9.0f;
-    open_another(&(sal_method_options){.name = "input-x-gradient"});
+    open_another(&(sal_method_options){.noise = SAL_DEFAULT, .name = "input-x-gradient"});
     expect_passes(INPUTS, "upload seeds 2 of 3, from 0\n" STEPS "copy gradients to array 2 of 2\nmultiply by x 2\n",
                   &job);
     cr_expect_eq(a.result, program->arrays[1]);
@@ -266,14 +266,14 @@ Test(attribution, noisy_gradients_are_averaged_sample_by_sample)
     const sal_gradient_job job = {.inputs = inputs, .count = 2, .targets = two_targets};
     for (int i = 0; i < BATCH * ELEMENTS; i++)
         inputs[i] = 9.0f - (float)(i % ELEMENTS % 5);
-    open_another(&(sal_method_options){.name = "smoothgrad", .samples = 2, .noise = 0.25, .noise_set = 1});
+    open_another(&(sal_method_options){.name = "smoothgrad", .samples = 2, .noise = 0.25});
     expect_passes(INPUTS,
                   "clear array 2\nperturb 2, sample 0, deviation 1\n" PASS "accumulate kind 0 2 by 0.500\n"
                   "perturb 2, sample 1, deviation 1\n" PASS "accumulate kind 0 2 by 0.500\n",
                   &job);
     cr_expect_eq(a.result, program->arrays[2]);
     cr_expect_eq(a.noises[0].picture, a.noises[1].picture);
-    open_another(&(sal_method_options){.name = "vargrad", .samples = 2});
+    open_another(&(sal_method_options){.noise = SAL_DEFAULT, .name = "vargrad", .samples = 2});
     expect_passes(INPUTS,
                   "clear array 2\nclear array 2\nperturb 2, sample 0, deviation 0.6\n" PASS
                   "accumulate kind 2 2 by 1.000\n"
@@ -281,7 +281,7 @@ Test(attribution, noisy_gradients_are_averaged_sample_by_sample)
                   "clear array 2\naccumulate kind 0 2 by 0.500\n",
                   &job);
     cr_expect_eq(a.result, program->arrays[2]);
-    open_another(&(sal_method_options){.name = "smoothgrad-squared", .samples = 1});
+    open_another(&(sal_method_options){.noise = SAL_DEFAULT, .name = "smoothgrad-squared", .samples = 1});
     expect_passes(INPUTS, "clear array 2\nperturb 2, sample 0, deviation 0.6\n" PASS "accumulate kind 1 2 by 1.000\n",
                   &job);
     cr_expect_eq(a.result, program->arrays[2]);
@@ -292,7 +292,7 @@ Test(attribution, noise_is_the_picture_s_and_the_seed_s)
     sal_gradient_job job = {.inputs = inputs, .count = 2, .targets = two_targets};
     for (int i = 0; i < 2 * ELEMENTS; i++)
         inputs[i] = (float)i;
-    open_another(&(sal_method_options){.name = "smoothgrad", .samples = 1, .seed = 77});
+    open_another(&(sal_method_options){.noise = SAL_DEFAULT, .name = "smoothgrad", .samples = 1, .seed = 77});
     cr_assert_eq(sal_attribution_begin(&a, &job), SAL_OK);
     const sal_noise first = a.noises[0], second = a.noises[1];
     cr_expect_neq(first.picture, second.picture);
@@ -313,7 +313,7 @@ Test(attribution, where_seeds_depend_on_scores_they_are_made_anew_at_each_pass)
         /* Of two targets a picture the second. */
         const sal_target targets[4] = {{0}, {0}, {.score = scores[k][0]}, {.score = scores[k][1]}};
         const sal_gradient_job job = {.inputs = inputs, .count = 2, .targets = targets, .each = 2};
-        open_another(&(sal_method_options){.name = "smoothgrad", .samples = 1, .noise_set = 1});
+        open_another(&(sal_method_options){.noise = 0.0, .name = "smoothgrad", .samples = 1});
         fake.log[0] = '\0';
         cr_assert_eq(sal_attribution_begin(&a, &job), SAL_OK);
         for (int i = 0; i < 2 * OUTPUTS; i++) /* which are chosen by these: 1 and 1 */
@@ -340,7 +340,7 @@ Test(attribution, a_path_goes_from_the_baseline_to_the_input)
     sal_gradient_job job = {.inputs = inputs, .count = 2, .targets = two_targets, .gaps = gaps};
     inputs[0] = 9.0f;
     const sal_method_options options = {
-        .name = "integrated-gradients", .steps = 3, .quadrature = SAL_QUADRATURE_TRAPEZOID};
+        .noise = SAL_DEFAULT, .name = "integrated-gradients", .steps = 3, .quadrature = SAL_QUADRATURE_TRAPEZOID};
     open_another(&options);
     static const char path[] = "clear array 2\nbetween zeros and x 2 at 0.000\n" PASS "accumulate kind 0 2 by 0.250\n"
                                "between zeros and x 2 at 0.500\n" PASS "accumulate kind 0 2 by 0.500\n"
@@ -379,7 +379,7 @@ Test(attribution, a_layer_s_map_ends_the_backward_pass_there)
     inputs[0] = 9.0f;
     for (int k = 0; k < 3; k++) {
         char run[512];
-        open_another(&(sal_method_options){.name = names[k]});
+        open_another(&(sal_method_options){.noise = SAL_DEFAULT, .name = names[k]});
         snprintf(run, sizeof run,
                  "upload seeds 2 of 3, from 0\nrun back dense\nrun back reshape\ncopy layer to array 2 of 2\n"
                  "copy gradients to array 2 of 2\ncam kind %d 2\n",
@@ -407,34 +407,49 @@ static void refuse(sal_method_options options, const char *text)
 
 Test(attribution, options_that_contradict_the_method_are_refused)
 {
-    refuse((sal_method_options){.name = "grad-can"}, "no method 'grad-can'; there are gradient, input-x-gradient,");
-    refuse((sal_method_options){.samples = 3}, "samples: is no option of method gradient");
-    refuse((sal_method_options){.name = "grad-cam", .noise_set = 1}, "noise: is no option of method grad-cam");
-    refuse((sal_method_options){.name = "grad-cam", .seed = 1}, "seed: is no option");
-    refuse((sal_method_options){.name = "smoothgrad", .steps = 3}, "steps: is no option of method smoothgrad");
-    refuse((sal_method_options){.name = "smoothgrad", .baseline = SAL_BASELINE_BLUR}, "baseline: is no option");
-    refuse((sal_method_options){.quadrature = SAL_QUADRATURE_TRAPEZOID}, "quadrature: is no option");
-    refuse((sal_method_options){.name = "smoothgrad", .layer = "conv"}, "layer: is no option of method smoothgrad");
-    refuse((sal_method_options){.name = "smoothgrad", .samples = -1}, "samples -1");
-    refuse((sal_method_options){.name = "vargrad", .samples = 1}, "samples: one has no variance");
-    refuse((sal_method_options){.name = "smoothgrad", .noise = NAN, .noise_set = 1}, "noise nan");
-    refuse((sal_method_options){.name = "integrated-gradients", .steps = (1 << 20) + 1}, "steps 1048577");
-    refuse((sal_method_options){.name = "integrated-gradients", .steps = 1, .quadrature = SAL_QUADRATURE_TRAPEZOID},
-           "a trapezoid has two ends");
-    refuse((sal_method_options){.name = "integrated-gradients", .baseline = SAL_BASELINE_FILE}, "a baseline's file");
-    refuse((sal_method_options){.name = "integrated-gradients", .baseline_file = "x.png"}, "a baseline's file");
-    refuse((sal_method_options){.name = "integrated-gradients", .quadrature = (sal_quadrature)2},
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "grad-can"},
+           "no method 'grad-can'; there are gradient, input-x-gradient,");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .samples = 3}, "samples: is no option of method gradient");
+    refuse((sal_method_options){.noise = 0.0, .name = "grad-cam"}, "noise: is no option of method grad-cam");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "grad-cam", .seed = 1}, "seed: is no option");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "smoothgrad", .steps = 3},
+           "steps: is no option of method smoothgrad");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "smoothgrad", .baseline = SAL_BASELINE_BLUR},
+           "baseline: is no option");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .quadrature = SAL_QUADRATURE_TRAPEZOID},
+           "quadrature: is no option");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "smoothgrad", .layer = "conv"},
+           "layer: is no option of method smoothgrad");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "smoothgrad", .samples = -1}, "samples -1");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "vargrad", .samples = 1}, "samples: one has no variance");
+    refuse((sal_method_options){.name = "smoothgrad", .noise = NAN}, "noise nan");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "integrated-gradients", .steps = (1 << 20) + 1},
+           "steps 1048577");
+    refuse(
+        (sal_method_options){
+            .noise = SAL_DEFAULT, .name = "integrated-gradients", .steps = 1, .quadrature = SAL_QUADRATURE_TRAPEZOID},
+        "a trapezoid has two ends");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "integrated-gradients", .baseline = SAL_BASELINE_FILE},
+           "a baseline's file");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "integrated-gradients", .baseline_file = "x.png"},
+           "a baseline's file");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "integrated-gradients", .quadrature = (sal_quadrature)2},
            "unknown quadrature 2");
-    refuse((sal_method_options){.name = "integrated-gradients", .baseline = (sal_baseline)(SAL_BASELINE_FILE + 1)},
+    refuse((sal_method_options){.noise = SAL_DEFAULT,
+                                .name = "integrated-gradients",
+                                .baseline = (sal_baseline)(SAL_BASELINE_FILE + 1)},
            "or baseline 6");
-    refuse((sal_method_options){.name = "grad-cam", .layer = "nowhere"},
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "grad-cam", .layer = "nowhere"},
            "layer 'nowhere': the network has none of that");
     char names[128];
     snprintf(names, sizeof names, "the last ones that can be mapped are %s ('salmap inspect'", graph.nodes[1].name);
-    refuse((sal_method_options){.name = "grad-cam", .layer = "nowhere"}, names);
-    refuse((sal_method_options){.name = "smoothgrad", .samples = (1 << 20) + 1}, "samples 1048577");
-    refuse((sal_method_options){.name = "grad-cam", .layer = graph.nodes[graph.output].name}, "makes the scores");
-    refuse((sal_method_options){.name = "grad-cam", .layer = graph.nodes[graph.output - 1].name}, "has no pixels");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "grad-cam", .layer = "nowhere"}, names);
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "smoothgrad", .samples = (1 << 20) + 1},
+           "samples 1048577");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "grad-cam", .layer = graph.nodes[graph.output].name},
+           "makes the scores");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "grad-cam", .layer = graph.nodes[graph.output - 1].name},
+           "has no pixels");
 }
 
 /* The layer that would be mapped; "" where it is refused. */
@@ -443,7 +458,7 @@ static const char *layer_of(sal_graph *g, const char *name)
     const sal_method_row *row;
     sal_program_options passes = {0};
     cr_assert_eq(sal_method_find(&row, "grad-cam"), SAL_OK);
-    const sal_method_options options = {.name = "grad-cam", .layer = name};
+    const sal_method_options options = {.noise = SAL_DEFAULT, .name = "grad-cam", .layer = name};
     return sal_method_passes(&passes, row, &options, g) == SAL_OK ? g->nodes[passes.layer].name : "";
 }
 
@@ -524,7 +539,7 @@ Test(attribution, the_default_layer_was_learned)
     const sal_method_row *row;
     sal_program_options passes = {0};
     cr_assert_eq(sal_method_find(&row, "layer-cam"), SAL_OK);
-    const sal_method_options options = {.name = "layer-cam", .layer = g.nodes[conv].name};
+    const sal_method_options options = {.noise = SAL_DEFAULT, .name = "layer-cam", .layer = g.nodes[conv].name};
     cr_assert_eq(sal_method_passes(&passes, row, &options, &g), SAL_OK);
     cr_expect_eq(passes.layer, pool);
     sal_graph_clear(&g);
@@ -545,9 +560,9 @@ Test(attribution, programs_know_how_often_methods_pass)
     cr_assert_eq(sal_method_count(), sizeof rows / sizeof *rows);
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         const sal_method_row *row;
-        const sal_method_options options = {.name = rows[k].name};
+        const sal_method_options options = {.noise = SAL_DEFAULT, .name = rows[k].name};
         sal_program_options passes = {0};
-        sal_method_info info;
+        sal_method_info info = SAL_METHOD_INFO_INIT;
         cr_assert_eq(sal_method_get_info(&info, k), SAL_OK);
         cr_expect_str_eq(info.name, rows[k].name);
         cr_assert_eq(sal_method_find(&row, rows[k].name), SAL_OK);
@@ -556,18 +571,38 @@ Test(attribution, programs_know_how_often_methods_pass)
             passes.end == rows[k].end && passes.many_passes == rows[k].many && passes.array_count == rows[k].arrays,
             "%s: end %d, many %d, %d arrays", rows[k].name, (int)passes.end, passes.many_passes, passes.array_count);
     }
-    sal_method_info info;
+    sal_method_info info = SAL_METHOD_INFO_INIT;
     cr_expect_eq(sal_method_get_info(&info, sal_method_count()), SAL_ERROR_ARGUMENT);
+}
+
+Test(attribution, methods_have_as_many_options_as_they_say)
+{
+    for (size_t k = 0; k < sal_method_count(); k++) {
+        sal_method_info info = SAL_METHOD_INFO_INIT;
+        sal_method_option_info option = SAL_METHOD_OPTION_INFO_INIT;
+        cr_assert_eq(sal_method_get_info(&info, k), SAL_OK);
+        cr_expect(info.option_count >= 1, "%s", info.name);
+        for (size_t i = 0; i < info.option_count; i++) {
+            cr_assert_eq(sal_method_get_option(&option, k, i), SAL_OK, "%s", sal_last_error());
+            cr_expect(option.name && option.initial && option.help, "%s, option %zu", info.name, i);
+            cr_expect(i > 0 || strcmp(option.name, "rule") == 0, "%s: %s comes first", info.name, option.name);
+        }
+        cr_expect_eq(sal_method_get_option(&option, k, info.option_count), SAL_ERROR_ARGUMENT, "%s", info.name);
+    }
+    sal_method_option_info option = SAL_METHOD_OPTION_INFO_INIT;
+    cr_assert_eq(sal_method_get_option(&option, 2, 2), SAL_OK);
+    cr_expect_str_eq(option.name, "noise");
+    cr_expect_str_eq(option.initial, "0.15");
 }
 
 Test(attribution, what_is_not_said_has_defaults)
 {
-    open_another(&(sal_method_options){.name = "integrated-gradients"});
+    open_another(&(sal_method_options){.noise = SAL_DEFAULT, .name = "integrated-gradients"});
     cr_expect_eq(a.options.steps, 50);
-    open_another(&(sal_method_options){.name = "smoothgrad"});
+    open_another(&(sal_method_options){.noise = SAL_DEFAULT, .name = "smoothgrad"});
     cr_expect(a.options.samples == 25 && a.options.noise == 0.15);
     cr_expect(a.noises && !a.points && !a.weights && !a.host && !a.base_scores, "noise needs no path");
-    open_another(&(sal_method_options){.name = "grad-cam"});
+    open_another(&(sal_method_options){.noise = SAL_DEFAULT, .name = "grad-cam"});
     cr_expect(!a.noises && !a.points && !a.weights && !a.host && !a.base_scores);
 }
 
@@ -591,7 +626,8 @@ Test(attribution, noise_that_is_given_counts)
     cr_assert_eq(sal_attribution_begin(&a, &job), SAL_OK);
     cr_expect_eq(a.noises[0].deviation, 2.0f);
     refuse((sal_method_options){.noise = 0.25}, "noise: is no option of method gradient");
-    refuse((sal_method_options){.name = "integrated-gradients", .steps = 4097}, "gauss-legendre takes 4096 at most");
+    refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "integrated-gradients", .steps = 4097},
+           "gauss-legendre takes 4096 at most");
 }
 
 /* ---- Points of a path --------------------------------------------------------------- */

@@ -83,7 +83,7 @@ Test(csv, prints_what_it_reads_back)
 
 static sal_dataset *open_list(const char *const *paths, size_t count)
 {
-    static const sal_dataset_options as_named = {.as_named = 1};
+    static const sal_dataset_options as_named = {.size = sizeof(sal_dataset_options), .as_named = 1};
     sal_dataset *d;
     cr_assert_eq(sal_dataset_open(&d, paths, count, &as_named), SAL_OK);
     return d;

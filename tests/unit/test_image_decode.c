@@ -119,8 +119,8 @@ Test(refusal, every_format_obeys_the_pixel_limit)
 {
     static const char *const files[] = {GOLDEN "png-rgb8.png", GOLDEN "png-gray1-interlaced.png", GOLDEN "jpeg-420.jpg",
                                         GOLDEN "tiff-rgb8.tif", GOLDEN "npy-u1.npy"};
-    const sal_limits below = {.max_pixels = 13 * 19 - 1};
-    const sal_limits exact = {.max_pixels = 13 * 19};
+    const sal_limits below = {.size = sizeof(sal_limits), .max_pixels = 13 * 19 - 1};
+    const sal_limits exact = {.size = sizeof(sal_limits), .max_pixels = 13 * 19};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         sal_picture p;
         expect_refused(files[i], &below, SAL_ERROR_LIMIT);
@@ -131,7 +131,7 @@ Test(refusal, every_format_obeys_the_pixel_limit)
 
 Test(refusal, many_channels_count_against_the_limit)
 {
-    const sal_limits below = {.max_pixels = 13 * 19};
+    const sal_limits below = {.size = sizeof(sal_limits), .max_pixels = 13 * 19};
     expect_refused(GOLDEN "tiff-pages-rgb.tif", &below, SAL_ERROR_LIMIT);
     expect_refused(GOLDEN "tiff-channels9.tif", &below, SAL_ERROR_LIMIT);
 }

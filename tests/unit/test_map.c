@@ -149,7 +149,7 @@ Test(map_make, is_reduce_then_smooth_then_normalise)
     enum { C = 3, H = 60, W = 50 };
     float *g = gradient_of(5, C * H * W), *map = new_floats(H * W), *expected = new_floats(H * W);
     sal_map_stats stats, wanted;
-    sal_map_options options = {.reduce = SAL_REDUCE_L2, .sigma_set = 1, .sigma = 2.0};
+    sal_map_options options = {.size = sizeof(sal_map_options), .reduce = SAL_REDUCE_L2, .sigma = 2.0};
     cr_assert_eq(sal_map_make(map, &stats, g, C, H, W, &options), SAL_OK);
     cr_assert_eq(sal_map_reduce(expected, g, C, H * W, SAL_MODIFIER_ABS, SAL_REDUCE_L2), SAL_OK);
     cr_assert_eq(sal_map_smooth(expected, H, W, 2.0), SAL_OK);
@@ -165,8 +165,8 @@ Test(map_make, smooths_by_2_percent_of_the_shorter_side_unless_told)
 {
     enum { H = 100, W = 150 };
     float *g = gradient_of(6, H * W), *map = new_floats(H * W), *expected = new_floats(H * W);
-    sal_map_options unset = {.sigma = 77.0, .normalize = SAL_NORMALIZE_NONE};
-    sal_map_options two = {.sigma_set = 1, .sigma = 2.0, .normalize = SAL_NORMALIZE_NONE};
+    sal_map_options unset = {.size = sizeof(sal_map_options), .sigma = SAL_DEFAULT, .normalize = SAL_NORMALIZE_NONE};
+    sal_map_options two = {.size = sizeof(sal_map_options), .sigma = 2.0, .normalize = SAL_NORMALIZE_NONE};
     cr_assert_eq(sal_map_make(map, NULL, g, 1, H, W, &unset), SAL_OK);
     cr_assert_eq(sal_map_make(expected, NULL, g, 1, H, W, &two), SAL_OK);
     cr_assert_eq(memcmp(map, expected, H * W * sizeof *map), 0);
@@ -179,7 +179,7 @@ Test(map_make, with_no_sigma_and_no_normalising_gives_the_reduced_gradient)
 {
     enum { C = 3, N = 24 };
     float *g = gradient_of(8, C * N * N), *map = new_floats(N * N), *expected = new_floats(N * N);
-    sal_map_options options = {.sigma_set = 1, .normalize = SAL_NORMALIZE_NONE};
+    sal_map_options options = {.size = sizeof(sal_map_options), .sigma = 0.0, .normalize = SAL_NORMALIZE_NONE};
     sal_map_stats stats;
     cr_assert_eq(sal_map_make(map, &stats, g, C, N, N, &options), SAL_OK);
     cr_assert_eq(sal_map_reduce(expected, g, C, N * N, SAL_MODIFIER_ABS, SAL_REDUCE_MAX), SAL_OK);
@@ -215,7 +215,7 @@ Test(map_make, refuses_nan_and_sizes_that_overflow)
     cr_assert_eq(sal_map_make(map, NULL, g, INT64_MAX, 2, 2, NULL), SAL_ERROR_ARGUMENT);
     cr_assert_eq(sal_map_make(map, NULL, g, 1, 0, 2, NULL), SAL_ERROR_ARGUMENT);
     cr_assert_eq(sal_map_make(map, NULL, g, 0, 2, 2, NULL), SAL_ERROR_ARGUMENT);
-    sal_map_options unknown = {.normalize = (sal_normalize)9};
+    sal_map_options unknown = {.size = sizeof(sal_map_options), .sigma = SAL_DEFAULT, .normalize = (sal_normalize)9};
     cr_assert_eq(sal_map_make(map, NULL, g, 1, 2, 2, &unknown), SAL_ERROR_ARGUMENT);
 }
 
@@ -229,7 +229,8 @@ Test(map_make, needs_both_arrays_and_sides_of_at_least_1)
     cr_assert_eq(sal_map_make(map, NULL, g, 1, -1, -1, NULL), SAL_ERROR_ARGUMENT);
     cr_assert_eq(sal_map_make(map, NULL, g, 2, INT64_MAX / 4, 4, NULL), SAL_ERROR_ARGUMENT);
     cr_assert_not_null(strstr(sal_last_error(), "gradient of 2 x"), "%s", sal_last_error());
-    sal_map_options unknown = {.normalize = (sal_normalize)(SAL_NORMALIZE_SIGNED + 1)};
+    sal_map_options unknown = {
+        .size = sizeof(sal_map_options), .sigma = SAL_DEFAULT, .normalize = (sal_normalize)(SAL_NORMALIZE_SIGNED + 1)};
     cr_assert_eq(sal_map_make(map, NULL, g, 1, 1, 2, &unknown), SAL_ERROR_ARGUMENT);
     cr_assert_eq(sal_map_make(map, NULL, g, 1, 1, 1, NULL), SAL_OK);
 }
@@ -240,8 +241,9 @@ Test(map_make, measures_the_map_whether_or_not_it_is_normalised)
     for (int none = 0; none < 2; none++) {
         float map[6];
         sal_map_stats stats;
-        sal_map_options options = {.modifier = SAL_MODIFIER_NONE,
-                                   .sigma_set = 1,
+        sal_map_options options = {.size = sizeof(sal_map_options),
+                                   .sigma = 0.0,
+                                   .modifier = SAL_MODIFIER_NONE,
                                    .normalize = none ? SAL_NORMALIZE_NONE : SAL_NORMALIZE_MINMAX};
         cr_assert_eq(sal_map_make(map, &stats, g, 1, 2, 3, &options), SAL_OK);
         cr_expect(stats.low == -3.0f && stats.peak == 2.5f && stats.flat == 0);
@@ -356,8 +358,11 @@ Test(normalize, signed_maps_are_divided_by_the_largest_modulus)
 Test(map_make, signed_maps_keep_their_signs)
 {
     const float gradient[8] = {1, -3, 2, 0, 1, -1, -4, 0};
-    const sal_map_options options = {
-        .modifier = SAL_MODIFIER_NONE, .reduce = SAL_REDUCE_SUM, .normalize = SAL_NORMALIZE_SIGNED, .sigma_set = 1};
+    const sal_map_options options = {.size = sizeof(sal_map_options),
+                                     .sigma = 0.0,
+                                     .modifier = SAL_MODIFIER_NONE,
+                                     .reduce = SAL_REDUCE_SUM,
+                                     .normalize = SAL_NORMALIZE_SIGNED};
     static const float expected[4] = {0.5F, -1, -0.5F, 0};
     float map[4];
     sal_map_stats stats;
@@ -378,7 +383,7 @@ Test(map_of, attributions_of_a_layer_are_enlarged_before_they_are_smoothed)
                                      .net_width = SMALL_W,
                                      .scale_y = (double)H / SMALL_H,
                                      .scale_x = (double)W / SMALL_W};
-    const sal_map_options options = {.sigma_set = 1, .sigma = 0.8};
+    const sal_map_options options = {.size = sizeof(sal_map_options), .sigma = 0.8};
     sal_map_stats stats, expected_stats;
     cr_assert_eq(sal_map_reduce(small, a, 2, SMALL_H * SMALL_W, SAL_MODIFIER_ABS, SAL_REDUCE_MAX), SAL_OK);
     cr_assert_eq(sal_map_upsample(expected, small, &placement), SAL_OK);

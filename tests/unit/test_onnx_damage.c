@@ -142,13 +142,15 @@ Test(onnx_damage, limits_are_kept)
     sal_graph graph;
     snprintf(path, sizeof path, "%s/model.onnx", work);
     write_file(path, bytes, size);
-    cr_expect_eq(sal_onnx_read(&graph, NULL, path, &(sal_model_options){.limits = {.max_model_bytes = size - 1}}),
-                 SAL_ERROR_LIMIT);
-    cr_expect_eq(sal_onnx_read(&graph, NULL, path, &(sal_model_options){.limits = {.max_model_bytes = size}}), SAL_OK,
-                 "%s", sal_last_error());
+    cr_expect_eq(
+        sal_onnx_read(&graph, NULL, path, &(sal_model_options){.limits = &(sal_limits){.max_model_bytes = size - 1}}),
+        SAL_ERROR_LIMIT);
+    cr_expect_eq(
+        sal_onnx_read(&graph, NULL, path, &(sal_model_options){.limits = &(sal_limits){.max_model_bytes = size}}),
+        SAL_OK, "%s", sal_last_error());
     sal_graph_clear(&graph);
-    cr_expect_eq(import(bytes, size, &(sal_model_options){.limits = {.max_nodes = 5}}), SAL_ERROR_LIMIT);
-    cr_expect_eq(import(bytes, size, &(sal_model_options){.limits = {.max_nodes = 100}}), SAL_OK, "%s",
+    cr_expect_eq(import(bytes, size, &(sal_model_options){.limits = &(sal_limits){.max_nodes = 5}}), SAL_ERROR_LIMIT);
+    cr_expect_eq(import(bytes, size, &(sal_model_options){.limits = &(sal_limits){.max_nodes = 100}}), SAL_OK, "%s",
                  sal_last_error());
     sal_free(bytes);
 }
@@ -231,8 +233,9 @@ Test(onnx_damage, external_data_counts_against_the_limit)
     write_file(path, work, sizeof work);
     cr_assert_eq(truncate(path, 16 + 96), 0);
     read_case(&bytes, &size, "weights_external");
-    cr_expect_eq(import(bytes, size, &(sal_model_options){.limits = {.max_model_bytes = 96}}), SAL_OK, "%s",
-                 sal_last_error());
-    cr_expect_eq(import(bytes, size, &(sal_model_options){.limits = {.max_model_bytes = 95}}), SAL_ERROR_LIMIT);
+    cr_expect_eq(import(bytes, size, &(sal_model_options){.limits = &(sal_limits){.max_model_bytes = 96}}), SAL_OK,
+                 "%s", sal_last_error());
+    cr_expect_eq(import(bytes, size, &(sal_model_options){.limits = &(sal_limits){.max_model_bytes = 95}}),
+                 SAL_ERROR_LIMIT);
     sal_free(bytes);
 }

@@ -21,7 +21,7 @@ static char folder[64];
 
 static void open_all(void)
 {
-    const sal_engine_options options = {.batch = 2};
+    const sal_engine_options options = {.size = sizeof(sal_engine_options), .batch = 2};
     cr_assert_eq(sal_model_open(&model, DATA "models/scale_age_honest.onnx", NULL), SAL_OK, "%s", sal_last_error());
     cr_assert_eq(sal_engine_open(&engine, model, &options), SAL_OK, "%s", sal_last_error());
     snprintf(folder, sizeof folder, "/tmp/salmap-pipeline-XXXXXX");
@@ -54,10 +54,10 @@ static int record(void *context, const sal_explain_result *result)
     s->statuses[s->count % COUNT] = result->status;
     if (result->status == SAL_OK) {
         cr_assert_eq(result->map_count, 1);
-        cr_expect_eq(access(result->maps[0].map_path, R_OK), 0);
-        cr_expect_eq(access(result->maps[0].overlay_path, R_OK), 0);
-        cr_expect_eq(access(result->maps[0].npy_path, R_OK), 0);
-        cr_expect_null(result->maps[0].figure_path);
+        cr_expect_eq(access(result->maps[0]->map_path, R_OK), 0);
+        cr_expect_eq(access(result->maps[0]->overlay_path, R_OK), 0);
+        cr_expect_eq(access(result->maps[0]->npy_path, R_OK), 0);
+        cr_expect_null(result->maps[0]->figure_path);
         cr_expect(isnan(result->predicted_probability));
         cr_expect_null(result->error);
     } else {
@@ -69,7 +69,7 @@ static int record(void *context, const sal_explain_result *result)
 
 static sal_explain_options unit_options(void)
 {
-    sal_explain_options o = {.out_dir = folder};
+    sal_explain_options o = {.size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = folder};
     cr_assert_eq(sal_preprocess_preset(&o.preprocess, "unit"), SAL_OK);
     return o;
 }
@@ -123,8 +123,9 @@ Test(pipeline, refuses_contradictions_before_any_work)
     o.alpha = NAN;
     check_refused(&o, "alpha");
     o = unit_options();
-    o.map.sigma_set = 1;
-    o.map.sigma = -1.0;
+    sal_map_options map = SAL_MAP_OPTIONS_INIT;
+    map.sigma = -0.5;
+    o.map = &map;
     check_refused(&o, "sigma");
     o = unit_options();
     o.colormap = (sal_colormap)77;

@@ -32,7 +32,7 @@ static void make_run(const char *manifest, const char *settings, const sal_resul
 
 static sal_status export_as(const char **text, sal_export_format format, int timings)
 {
-    const sal_export_options options = {format, timings};
+    const sal_export_options options = {.size = sizeof options, .format = format, .timings = timings};
     sal_status st = sal_sweep_export(scratch("run"), scratch("out"), NULL, NULL, &options);
     *text = text_of(scratch("out"));
     (void)remove(scratch("out"));
@@ -495,7 +495,7 @@ static ssize_t refuse(void *cookie, const char *bytes, size_t size)
 
 Test(export, stops_at_a_stream_that_takes_no_more)
 {
-    static const sal_export_options options = {SAL_EXPORT_JSON, 0};
+    static const sal_export_options options = {.size = sizeof options, .format = SAL_EXPORT_JSON};
     static char buffer[256];
     refusing r = {.calls = 0};
     sal_sql sql;
@@ -514,7 +514,7 @@ Test(export, stops_at_a_stream_that_takes_no_more)
 /* A decimal point is a point, whatever the locale of the thread, which is as before in the end. */
 Test(export, is_in_the_plain_locale)
 {
-    static const sal_export_options options = {SAL_EXPORT_JSON, 0};
+    static const sal_export_options options = {.size = sizeof options, .format = SAL_EXPORT_JSON};
     refusing r = {.calls = 0};
     sal_sql sql;
     const locale_t before = uselocale((locale_t)0);

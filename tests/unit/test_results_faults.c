@@ -366,7 +366,7 @@ static void before_export(void)
 
 static sal_status export_csv(void)
 {
-    static const sal_export_options options = {SAL_EXPORT_CSV, 1};
+    static const sal_export_options options = {.size = sizeof options, .format = SAL_EXPORT_CSV, .timings = 1};
     return sal_sweep_export(scratch("run"), scratch("out/results.csv"), NULL, NULL, &options);
 }
 
@@ -389,7 +389,7 @@ static int collect(void *context, const char *bytes, size_t size)
 
 static sal_status export_json(void)
 {
-    static const sal_export_options options = {SAL_EXPORT_JSON, 1};
+    static const sal_export_options options = {.size = sizeof options, .format = SAL_EXPORT_JSON, .timings = 1};
     json_size = 0;
     return sal_sweep_export(scratch("run"), NULL, collect, NULL, &options);
 }
@@ -491,7 +491,7 @@ static void before_merge(void)
 static sal_status merge(void)
 {
     const char *const runs[] = {scratch("run")};
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     return sal_sweep_merge(&info, runs, 1, NULL);
 }
 
@@ -503,7 +503,7 @@ static const char *merged(void)
 static sal_status merge_copy(void)
 {
     const char *const runs[] = {scratch("run")};
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     return sal_sweep_merge(&info, runs, 1, scratch("out"));
 }
 

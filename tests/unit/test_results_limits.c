@@ -23,7 +23,7 @@ static int session(const sal_dataset *list, uint64_t max_pixels, uint64_t max_me
 {
     int answer = -1;
     sal_store *s = open_store(list);
-    const sal_limits limits = {.max_pixels = max_pixels, .max_memory = max_memory};
+    const sal_limits limits = {.size = sizeof(sal_limits), .max_pixels = max_pixels, .max_memory = max_memory};
     must(sal_store_limits_raised(&answer, s, &limits));
     if (!is_interrupted)
         must(sal_store_keep_limits(s, &limits));

@@ -156,7 +156,7 @@ static sal_status merge_into(sal_merge_info *info, const char *first, const char
 
 #define refuse(status, text)                                                                                           \
     do {                                                                                                               \
-        sal_merge_info unused;                                                                                         \
+        sal_merge_info unused = SAL_MERGE_INFO_INIT;                                                                   \
         expect_error(merge_in_place(&unused), (status), (text));                                                       \
     } while (0)
 
@@ -182,7 +182,7 @@ Test(merge, in_place_equals_a_run_that_was_never_split)
 {
     static const int64_t counts[] = {2, 3, 5, 30};
     for (size_t k = 0; k < 4; k++) {
-        sal_merge_info info = {9, 9, 9};
+        sal_merge_info info = {sizeof info, 9, 9, 9};
         put_shards("run", counts[k]);
         must(merge_in_place(&info));
         cr_expect_eq(info.shards, (size_t)counts[k]);
@@ -199,7 +199,7 @@ Test(merge, in_place_equals_a_run_that_was_never_split)
 /* Its sessions are those of all shards, in their order. */
 Test(merge, keeps_the_sessions)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("run", 2);
     must(merge_in_place(&info));
     cr_expect_str_eq(rows_of(scratch("run/results.sqlite"), "SELECT * FROM sessions ORDER BY id"),
@@ -212,7 +212,7 @@ Test(merge, keeps_the_sessions)
 
 Test(merge, of_several_folders_copies_their_files)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shard("a", 0, 3);
     put_shard("b", 1, 3);
     put_shard("a", 2, 3);
@@ -239,7 +239,7 @@ Test(merge, of_several_folders_copies_their_files)
 
 Test(merge, of_one_folder_into_another_copies_too)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("a", 2);
     must(merge_into(&info, "a", NULL));
     expect_whole("out");
@@ -251,7 +251,7 @@ Test(merge, copies_files_of_every_length)
 {
     static const size_t sizes[] = {2, 1, 65535, 65536, 65537, 3 * 65536 + 17};
     static unsigned char bytes[4 << 16];
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("a", 2);
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (unsigned char)(i * 131 + i / 251);
@@ -269,7 +269,7 @@ Test(merge, copies_files_of_every_length)
 
 Test(merge, goes_on_from_a_shard_whose_process_was_killed)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     sqlite3 *db;
     put_shards("run", 2);
     const char *path = shard_in("run", 1, 2);
@@ -291,7 +291,7 @@ Test(merge, goes_on_from_a_shard_whose_process_was_killed)
 /* Of an earlier result nothing is left, its journal included. */
 Test(merge, replaces_what_was_merged_before)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     sqlite3 *db;
     put_shards("run", 2);
     must(merge_in_place(&info));
@@ -316,7 +316,7 @@ Test(merge, replaces_what_was_merged_before)
 /* Of whoever does not lock the folder, as sqlite3 does not: found before any file is copied. */
 Test(merge, copies_nothing_beside_a_result_that_somebody_writes)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     sqlite3 *db;
     put_shards("run", 2);
     must(merge_into(&info, "run", NULL));
@@ -337,7 +337,7 @@ Test(merge, copies_nothing_beside_a_result_that_somebody_writes)
 Test(merge, takes_no_journal_for_its_own)
 {
     static const char *const endings[] = {"-journal", "-wal", "-shm", "-in-flight"};
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         put_shards("run", 2);
         write_text(text_from("%s%s", scratch("run/results.sqlite"), endings[i]), "planted");
@@ -360,7 +360,7 @@ Test(merge, leaves_a_folder_of_somebody_s_own)
 
 Test(merge, refuses_folders_that_are_no_run)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shard("a", 0, 2);
     put_shard("b", 1, 2);
     write_text(scratch("b/run.json"), "{\"x\": 1}");
@@ -409,7 +409,7 @@ Test(merge, names_the_shard_of_rows_that_no_run_makes)
 Test(merge, needs_folders_and_a_place)
 {
     const char *const runs[] = {scratch("a"), scratch("b")};
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     expect_error(sal_sweep_merge(NULL, runs, 1, NULL), SAL_ERROR_ARGUMENT, "no run folders are given");
     expect_error(sal_sweep_merge(&info, NULL, 1, NULL), SAL_ERROR_ARGUMENT, "no run folders are given");
     expect_error(sal_sweep_merge(&info, runs, 0, NULL), SAL_ERROR_ARGUMENT, "no run folders are given");
@@ -421,7 +421,7 @@ Test(merge, needs_folders_and_a_place)
 
 Test(merge, needs_shards)
 {
-    sal_merge_info info = {9, 9, 9};
+    sal_merge_info info = {sizeof info, 9, 9, 9};
     refuse(SAL_ERROR_IO, "{}/run: there are no shards in this folder: {}/run/shards: No such file or directory");
     make_folder(scratch("run/shards"));
     refuse(SAL_ERROR_IO, "{}/run: there are no shards in this folder");
@@ -434,7 +434,7 @@ Test(merge, needs_shards)
 
 Test(merge, of_a_run_that_was_never_split_has_nothing_to_do)
 {
-    sal_merge_info info = {9, 9, 9};
+    sal_merge_info info = {sizeof info, 9, 9, 9};
     put_results(scratch("run/results.sqlite"), 0, 1);
     must(sal_run_describe(scratch("run"), &run, list, NULL, 0, 0));
     must(merge_in_place(&info));
@@ -465,7 +465,7 @@ Test(merge, of_a_run_that_was_never_split_has_nothing_to_do)
     }
     (void)remove(scratch("run/results.sqlite"));
     make_folder(scratch("run/results.sqlite"));
-    sal_merge_info unused;
+    sal_merge_info unused = SAL_MERGE_INFO_INIT;
     cr_expect_eq(merge_in_place(&unused), SAL_ERROR_IO);
 }
 
@@ -514,14 +514,14 @@ Test(merge, takes_other_files_for_no_shards)
     write_text(scratch("run/shards/2-of-2.sqlite"), "");
     refuse(SAL_ERROR_IO, "{}/run: there are no shards in this folder");
     touch_shard(7, 1048576);
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     cr_expect_eq(merge_in_place(&info), SAL_ERROR_FORMAT);
     cr_expect_eq(strncmp(last_error(), "1048575 of 1048576 shards missing: 0/1048576, ", 46), 0, "%s", last_error());
 }
 
 Test(merge, refuses_shards_of_different_numbers_and_doubles)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shard("a", 0, 2);
     put_shard("b", 1, 3);
     expect_error(merge_into(&info, "a", "b"), SAL_ERROR_FORMAT,
@@ -572,7 +572,7 @@ Test(merge, refuses_a_shard_of_another_list)
 
 Test(merge, refuses_a_shard_of_another_run)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("run", 3);
     change(shard_in("run", 1, 3), "UPDATE run SET value = 'elsewhere/m.onnx' WHERE key = 'model';"
                                   "UPDATE run SET value = '0.0' WHERE key = 'version'");
@@ -674,7 +674,7 @@ Test(merge, waits_for_no_shard_that_is_running)
 
 Test(merge, names_a_file_that_is_gone)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     const size_t row = row_of(1, 2, 2);
     put_shards("run", 2);
     (void)remove(scratch("run/overlays/000/a%zu.overlay.png", row));
@@ -699,7 +699,7 @@ Test(merge, names_a_file_that_is_gone)
 
 Test(merge, says_which_copy_it_cannot_make)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("run", 2);
     write_text(scratch("out/run.json"), text_of(scratch("run/run.json")));
     write_text(scratch("out/maps"), "in the way");
@@ -726,7 +726,7 @@ static const char *overlays_kept(const char *folder)
 
 Test(merge, keeps_overlays_of_the_highest_scores_of_all)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     run.settings = "method gradient\noverlays top:2\ntop-k 1\n";
     put_shards("run", 3);
     must(merge_into(&info, "run", NULL));
@@ -745,7 +745,7 @@ Test(merge, keeps_overlays_of_the_highest_scores_of_all)
 /* Into one of its own runs as well. */
 Test(merge, keeps_overlays_of_the_highest_scores_where_shards_lie)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     run.settings = "method gradient\noverlays top:2\ntop-k 1\n";
     put_shard("out", 0, 2);
     put_shard("run", 1, 2);
@@ -773,7 +773,7 @@ Test(merge, removes_no_overlay_before_it_has_succeeded)
         if (k == 1)
             rename_fails_at = 1;
         renames = 0;
-        sal_merge_info info;
+        sal_merge_info info = SAL_MERGE_INFO_INIT;
         const sal_status st = merge_in_place(&info);
         cr_expect_eq(st, k == 0 ? SAL_ERROR_FORMAT : k == 1 ? SAL_ERROR_IO : SAL_OK, "%d: %s", k, last_error());
         if (k < 2)
@@ -785,7 +785,7 @@ Test(merge, removes_no_overlay_before_it_has_succeeded)
 
 Test(merge, keeps_all_overlays_of_other_runs)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     run.settings = "method gradient\noverlays topmost:1\ntop-k 1\n";
     put_shards("run", 2);
     write_text(scratch("run/overlays/000/a99.overlay.png"), "of a shard that runs again");
@@ -798,7 +798,7 @@ Test(merge, keeps_all_overlays_of_other_runs)
 
 Test(merge, refuses_a_folder_of_something_else)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("run", 2);
     write_text(scratch("out/results.csv"), "mine");
     expect_error(merge_into(&info, "run", NULL), SAL_ERROR_ARGUMENT,
@@ -814,7 +814,7 @@ Test(merge, refuses_a_folder_of_something_else)
 Test(merge, refuses_a_folder_of_another_run)
 {
     static const char *const names[] = {"manifest.csv", "run.json"};
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("run", 2);
     must(merge_into(&info, "run", NULL));
     for (size_t i = 0; i < 2; i++) {
@@ -848,7 +848,7 @@ Test(merge, refuses_a_folder_of_another_run)
 /* It was killed before it wrote its run.json, and must not get ours. */
 Test(merge, leaves_no_description_in_a_folder_of_another_run)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("run", 2);
     must(merge_into(&info, "run", NULL));
     (void)remove(scratch("out/run.json"));
@@ -860,7 +860,7 @@ Test(merge, leaves_no_description_in_a_folder_of_another_run)
 
 Test(merge, is_alone_in_its_folder)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("run", 2);
     const int other = open(scratch("run"), O_RDONLY | O_DIRECTORY);
     cr_assert_eq(flock(other, LOCK_EX), 0);
@@ -875,7 +875,7 @@ Test(merge, is_alone_in_its_folder)
 
 Test(merge, leaves_results_that_are_in_use)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("run", 2);
     must(merge_in_place(&info));
     sqlite3 *other = hold(scratch("run/results.sqlite"));
@@ -889,7 +889,7 @@ Test(merge, leaves_results_that_are_in_use)
 
 Test(merge, publishes_nothing_that_is_not_on_the_disk)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("run", 2);
     sync_fails = 1;
     refuse(SAL_ERROR_IO, "{}/run: cannot be written to the disk: Input/output error");
@@ -912,7 +912,7 @@ Test(merge, publishes_nothing_that_is_not_on_the_disk)
 Test(merge, goes_on_where_it_was_cut_off)
 {
     const size_t files = 11 + 10; /* maps, overlays; descriptions are linked */
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("run", 2);
     for (rename_fails_at = 1;; rename_fails_at++) {
         renames = 0;
@@ -940,7 +940,7 @@ Test(merge, goes_on_where_it_was_cut_off)
 /* A temporary of this very process that is left over is begun anew. */
 Test(merge, begins_its_own_temporary_file_anew)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("run", 2);
     write_text(scratch("run/results.sqlite.tmp-%ld-0", (long)getpid()),
                "left over, and long enough to be looked at.\n");
@@ -950,7 +950,7 @@ Test(merge, begins_its_own_temporary_file_anew)
 
 Test(merge, lets_go_of_everything)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     put_shards("run", 2);
     const int files = open_files();
     must(merge_in_place(&info));
@@ -961,7 +961,7 @@ Test(merge, lets_go_of_everything)
 
 Test(merge_as_nobody, says_what_it_may_not_read)
 {
-    sal_merge_info info;
+    sal_merge_info info = SAL_MERGE_INFO_INIT;
     const size_t row = row_of(0, 2, 4);
     put_shards("run", 2);
     cr_assert_eq(chmod(scratch("run/maps/000/a%zu.npy", row), 0), 0);

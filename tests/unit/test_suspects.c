@@ -148,18 +148,22 @@ static int tell(void *context, const sal_sweep_progress *p)
 static int sweep(void)
 {
     const char *const inputs[] = {pictures_folder};
-    const sal_engine_options engine_options = {.batch = 2, .threads = 1};
+    const sal_engine_options engine_options = {.size = sizeof(sal_engine_options), .batch = 2, .threads = 1};
     sal_model *model = NULL;
     sal_engine *engine = NULL;
     sal_dataset *pictures = NULL;
-    sal_sweep_progress last;
-    sal_sweep_options o = {.explain = {.out_dir = run, .limits = {.max_memory = max_memory()}},
+    sal_sweep_progress last = SAL_SWEEP_PROGRESS_INIT;
+    const sal_limits limits = {.size = sizeof limits, .max_memory = max_memory()};
+    sal_explain_options how = {.size = sizeof how, .alpha = SAL_DEFAULT, .out_dir = run, .limits = &limits};
+    sal_sweep_options o = {.size = sizeof(sal_sweep_options),
+                           .max_failures = SAL_UNLIMITED,
+                           .explain = &how,
                            .overlays = SAL_OVERLAYS_NONE,
                            .progress = tell};
     if (sal_model_open(&model, SAL_TEST_BINARY_DIR "/small_classifier.onnx", NULL) != SAL_OK ||
         sal_engine_open(&engine, model, &engine_options) != SAL_OK ||
         sal_dataset_open(&pictures, inputs, 1, NULL) != SAL_OK ||
-        sal_preprocess_preset(&o.explain.preprocess, "unit") != SAL_OK)
+        sal_preprocess_preset(&how.preprocess, "unit") != SAL_OK)
         return SOME_ERROR;
     const sal_status st = sal_sweep(&last, &engine, 1, pictures, &o);
     if (st == SAL_ERROR_CANCELLED)

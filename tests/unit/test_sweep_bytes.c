@@ -32,7 +32,9 @@ static sal_status sweep(const char *folder, sal_sweep_progress *last)
     sal_model *model = NULL;
     sal_engine *engine = NULL;
     sal_dataset *list = NULL;
-    const sal_sweep_options options = {.explain = {.out_dir = folder}, .maps = SAL_MAPS_NPY};
+    const sal_explain_options how = {.size = sizeof how, .alpha = SAL_DEFAULT, .out_dir = folder};
+    const sal_sweep_options options = {
+        .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &how, .maps = SAL_MAPS_NPY};
     cr_assert_eq(sal_model_open(&model, SAL_TEST_SOURCE_DIR "/data/models/scale_age_honest.onnx", NULL), SAL_OK);
     cr_assert_eq(sal_engine_open(&engine, model, NULL), SAL_OK);
     cr_assert_eq(sal_dataset_open(&list, pictures, COUNT, NULL), SAL_OK);
@@ -48,7 +50,7 @@ static sal_status sweep(const char *folder, sal_sweep_progress *last)
 Test(sweep, records_the_bytes_of_a_picture_that_cannot_be_looked_at)
 {
     char folder[] = "/tmp/salmap-sweep-XXXXXX", path[64], command[64];
-    sal_sweep_progress last = {0};
+    sal_sweep_progress last = SAL_SWEEP_PROGRESS_INIT;
     sqlite3 *db;
     sqlite3_stmt *rows;
     cr_assert_not_null(mkdtemp(folder));

@@ -163,7 +163,7 @@ static sal_status build_graph(sal_graph *graph, keras_importer *k, const char *o
     SalOnnx__Model model = SAL_ONNX__MODEL__INIT;
     const onnx_source source = {read_weight, k->weights.file};
     /* Output and size are chosen by now. */
-    const sal_model_options options = {.limits = k->options ? k->options->limits : (sal_limits){0}};
+    const sal_model_options options = {.limits = k->options ? k->options->limits : NULL};
     result.name = (char *)output;
     onnx.node = k->nodes;
     onnx.n_node = k->node_count;
@@ -186,7 +186,7 @@ static sal_status build_graph(sal_graph *graph, keras_importer *k, const char *o
 
 static void init(keras_importer *k, const char *path, const sal_model_options *options)
 {
-    const sal_limits limits = options ? options->limits : (sal_limits){0};
+    const sal_limits limits = options && options->limits ? *options->limits : (sal_limits){0};
     *k = (keras_importer){.path = path,
                           .options = options,
                           .max_bytes = limits.max_model_bytes ? limits.max_model_bytes : default_max_bytes,

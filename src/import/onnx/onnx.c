@@ -214,7 +214,7 @@ done:
 
 static void importer_init(onnx_importer *im, sal_graph *graph, const char *path, const sal_model_options *options)
 {
-    const sal_limits *limits = options ? &options->limits : NULL;
+    const sal_limits *limits = options ? options->limits : NULL;
     *im = (onnx_importer){.path = path,
                           .options = options,
                           .graph = graph,
