@@ -500,13 +500,12 @@ typedef enum sal_colormap {
 } sal_colormap;
 
 typedef struct sal_map_options {
-    size_t size;  /* SAL_MAP_OPTIONS_INIT */
-    double sigma; /* Gaussian, in pixels of the map: of the input, or of a layer whose maps are raw; 0: no smoothing;
-                     SAL_DEFAULT: 2 % of the shorter side */
+    size_t size; /* SAL_MAP_OPTIONS_INIT */
     sal_modifier modifier;
     sal_reduce reduce;
     sal_normalize normalize;
-    int reserved; /* 0 */
+    double sigma; /* Gaussian, in pixels of the map: of the input, or of a layer whose maps are raw; 0: no smoothing;
+                     SAL_DEFAULT: 2 % of the shorter side */
 } sal_map_options;
 #define SAL_MAP_OPTIONS_INIT SAL_INIT_WITH(sal_map_options, .sigma = SAL_DEFAULT)
 
@@ -603,10 +602,9 @@ typedef struct sal_dataset sal_dataset;
 
 typedef struct sal_dataset_options {
     size_t size;      /* SAL_DATASET_OPTIONS_INIT */
-    const char *root; /* of a manifest: the folder that relative paths start from; NULL: the manifest's own */
     int as_named;     /* 1: as `salmap explain` takes pictures: no manifests, no sub-folders, and files may be given
                          twice or not be there */
-    int reserved;     /* 0 */
+    const char *root; /* of a manifest: the folder that relative paths start from; NULL: the manifest's own */
 } sal_dataset_options;
 #define SAL_DATASET_OPTIONS_INIT SAL_INIT(sal_dataset_options)
 

@@ -13,7 +13,7 @@ enum { SAL_DETAIL_SIZE = 128 };
 struct sal_model {
     sal_graph graph;           /* after the passes; without weights once they were dropped */
     sal_model_options options; /* for reading the file again */
-    char *output;              /* its strings */
+    char *output;              /* what they point to */
     char *layer;
     sal_limits limits;
     pthread_mutex_t lock; /* of what follows */

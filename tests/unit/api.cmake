@@ -2,6 +2,7 @@ sal_unit_test(test_api_target LABELS api attribution LIBRARIES salmap_internal)
 sal_unit_test(test_api_engine LABELS api attribution program LIBRARIES salmap_internal)
 sal_unit_test(test_api_model LABELS api LIBRARIES salmap_internal)
 sal_unit_test(test_api_arguments LABELS api image map dataset sweep results LIBRARIES salmap_internal)
+sal_unit_test(test_api_sizes LABELS api image map dataset sweep results LIBRARIES salmap_internal)
 sal_unit_test(test_api_threads LABELS api sweep LIBRARIES salmap_internal)
 
 # Engines that share a model, for the thread sanitizer as well.

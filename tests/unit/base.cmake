@@ -1,3 +1,4 @@
+sal_unit_test(test_struct LABELS base MODULES base)
 sal_unit_test(test_words LABELS base MODULES base)
 sal_unit_test(test_digest LABELS base MODULES base)
 sal_unit_test(test_base_limits LABELS base MODULES base)
