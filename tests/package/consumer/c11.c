@@ -1,5 +1,5 @@
 /* A user's C program: calls that need the model reader, the back end and the maps linked in. */
-#include <salmap/salmap.h>
+#include "inits.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +12,10 @@ int main(void)
         fprintf(stderr, "header %s, library %s\n", version, sal_version());
         return 1;
     }
+    if (!inits_are_right()) {
+        fprintf(stderr, "an initialiser does not set the size or the defaults of its struct\n");
+        return 1;
+    }
     sal_model *model = NULL;
     if (sal_model_open(&model, "/nonexistent/model.onnx", NULL) != SAL_ERROR_IO || model != NULL) {
         fprintf(stderr, "a missing model is not an I/O error: %s\n", sal_last_error());
@@ -19,7 +23,7 @@ int main(void)
     }
     sal_engine_close(NULL);
     const float gradient[4] = {0.0f, 1.0f, -2.0f, 4.0f};
-    const sal_map_options options = {.sigma_set = 1, .sigma = 0.0};
+    const sal_map_options options = {.size = sizeof options, .sigma = 0.0};
     float map[4];
     sal_map_stats stats;
     if (sal_map_make(map, &stats, gradient, 1, 2, 2, &options) != SAL_OK || stats.peak != 4.0f) {
