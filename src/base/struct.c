@@ -1,6 +1,5 @@
 #include "base/struct.h"
 
-#include <ctype.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -14,12 +13,12 @@ static size_t size_of(const void *given)
     return size;
 }
 
-/* "sal_limits" to "SAL_LIMITS". */
+/* "sal_limits" to "SAL_LIMITS", whatever the locale. */
 static const char *in_capitals(char *out, size_t room, const char *name)
 {
     size_t n = 0;
     for (; name[n] && n + 1 < room; n++)
-        out[n] = (char)toupper((unsigned char)name[n]);
+        out[n] = (char)(name[n] >= 'a' && name[n] <= 'z' ? name[n] - 'a' + 'A' : name[n]);
     out[n] = '\0';
     return out;
 }
