@@ -51,22 +51,24 @@ extern "C" {
 
 /* ---- Structs that can grow ------------------------------------------------ */
 
-/* Options, jobs and infos begin with `size`, and a program that was compiled with another version of this header works:
+/* Options, jobs and infos begin with `size`, so that a program goes on working with a library that was built from
+ * another version of this header, older or newer:
  *
- *   sal_engine_options options = SAL_ENGINE_OPTIONS_INIT;    all else is 0, which selects the default of each field
- *   options.batch = 16;                                      or, in C: {.size = sizeof options, .batch = 16}
+ *   sal_engine_options options = SAL_ENGINE_OPTIONS_INIT;
+ *   options.batch = 16;
+ *
+ * SAL_..._INIT sets the size and the defaults. In C, {.size = sizeof options, .batch = 16} does the same, but for the
+ * few fields whose default is a named constant, SAL_DEFAULT or SAL_UNLIMITED, since 0 means 0 there.
  *
  *   - The library reads and writes a struct only as far as its size says. Fields that an older program does not have
- *     count as 0; those that an older library does not have must be 0 where they are read (else ARGUMENT), and are set
- *     to 0 where they are written.
- *   - A size of 0, or one that no version of the struct has, is SAL_ERROR_ARGUMENT, and nothing else is done.
- *   - New fields come at the end, where no struct has padding, and their default is 0.
- *   - Where 0 itself is wanted of a field of version 0.2, its default is a named constant (SAL_DEFAULT, SAL_UNLIMITED),
- *     which SAL_..._INIT sets. No later field has one.
- *   - The library sets the size of what it hands to call-backs. A field is there if its end is within that size.
+ *     count as 0. Fields that an older library does not have must be 0 where it reads (else ARGUMENT: it cannot do what
+ *     they ask for), and are set to 0 where it writes.
+ *   - A size of 0, or one that no version of the struct has, is ARGUMENT, and nothing else is done.
+ *   - New fields come at the end, where no struct has padding, and 0 is their default.
+ *   - Results in call-backs have the library's size: a field is there if it ends within that.
  *
  * Frozen, since they lie in arrays or in other structs: sal_picture, sal_preprocess, sal_target, sal_check,
- * sal_map_stats, sal_stage_info. They stay as they are, and are zeroed before use. */
+ * sal_map_stats, sal_stage_info. They have no size, get no new fields, and are used zeroed. */
 #ifdef __cplusplus
 #define SAL_INIT(type)                                                                                                 \
     [] {                                                                                                               \

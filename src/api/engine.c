@@ -41,11 +41,9 @@ static sal_status check_options(const sal_engine_options *o)
 /* Whatever version of the structs the caller has; the texts stay the caller's. */
 static sal_status read_options(sal_engine *e, const sal_engine_options *given)
 {
-    static const sal_engine_options options = SAL_ENGINE_OPTIONS_INIT;
-    static const sal_method_options method = SAL_METHOD_OPTIONS_INIT;
     sal_status st = SAL_OK;
-    e->options = options;
-    e->method = method;
+    e->options = (sal_engine_options)SAL_ENGINE_OPTIONS_INIT;
+    e->method = (sal_method_options)SAL_METHOD_OPTIONS_INIT;
     TRY(sal_struct_read(&e->options, sizeof e->options, given, "sal_engine_options"));
     TRY(sal_struct_read(&e->method, sizeof e->method, e->options.method, "sal_method_options"));
     e->options.method = &e->method;

@@ -151,6 +151,7 @@ static sal_status copy_options(sal_model *m, const sal_model_options *options)
     sal_status st = SAL_OK;
     sal_model_options given = SAL_MODEL_OPTIONS_INIT;
     TRY(sal_struct_read(&given, sizeof given, options, "sal_model_options"));
+    m->limits = (sal_limits)SAL_LIMITS_INIT;
     TRY(sal_struct_read(&m->limits, sizeof m->limits, given.limits, "sal_limits"));
     if (given.height < 0 || given.width < 0)
         return sal_fail(SAL_ERROR_ARGUMENT, "the input's size is %lld x %lld", (long long)given.height,

@@ -232,24 +232,39 @@ static sal_status merge(void *out)
     return st == SAL_OK ? sal_sweep_merge(out, runs, 1, NULL) : SAL_ERROR_CANCELLED;
 }
 
+static sal_gpu_plan *gpu_plan; /* of a described GPU; NULL: built without CUDA */
+
+static sal_status get_gpu_plan(void *out)
+{
+    return sal_gpu_plan_get_info(out, gpu_plan);
+}
+
+static sal_status get_gpu_step(void *out)
+{
+    return sal_gpu_plan_get_step(out, gpu_plan, 0);
+}
+
 typedef struct filling {
     const char *function;
     const char *name;
     size_t size;
     sal_status (*call)(void *out);
+    int needs_gpu_plan;
 } filling;
 
 static const filling fillings[] = {
-    {"sal_model_get_info", "sal_model_info", sizeof(sal_model_info), get_model},
-    {"sal_model_get_layer", "sal_layer_info", sizeof(sal_layer_info), get_layer},
-    {"sal_method_get_info", "sal_method_info", sizeof(sal_method_info), get_method},
-    {"sal_method_get_option", "sal_method_option_info", sizeof(sal_method_option_info), get_option},
-    {"sal_engine_get_attribution", "sal_attribution_info", sizeof(sal_attribution_info), get_attribution},
-    {"sal_engine_get_plan", "sal_plan_info", sizeof(sal_plan_info), get_plan},
-    {"sal_engine_get_step", "sal_step_info", sizeof(sal_step_info), get_step},
-    {"sal_engine_get_pass", "sal_pass_info", sizeof(sal_pass_info), get_pass},
-    {"sal_sweep", "sal_sweep_progress", sizeof(sal_sweep_progress), get_progress},
-    {"sal_sweep_merge", "sal_merge_info", sizeof(sal_merge_info), merge},
+    {"sal_model_get_info", "sal_model_info", sizeof(sal_model_info), get_model, 0},
+    {"sal_model_get_layer", "sal_layer_info", sizeof(sal_layer_info), get_layer, 0},
+    {"sal_method_get_info", "sal_method_info", sizeof(sal_method_info), get_method, 0},
+    {"sal_method_get_option", "sal_method_option_info", sizeof(sal_method_option_info), get_option, 0},
+    {"sal_engine_get_attribution", "sal_attribution_info", sizeof(sal_attribution_info), get_attribution, 0},
+    {"sal_engine_get_plan", "sal_plan_info", sizeof(sal_plan_info), get_plan, 0},
+    {"sal_engine_get_step", "sal_step_info", sizeof(sal_step_info), get_step, 0},
+    {"sal_engine_get_pass", "sal_pass_info", sizeof(sal_pass_info), get_pass, 0},
+    {"sal_sweep", "sal_sweep_progress", sizeof(sal_sweep_progress), get_progress, 0},
+    {"sal_sweep_merge", "sal_merge_info", sizeof(sal_merge_info), merge, 0},
+    {"sal_gpu_plan_get_info", "sal_gpu_plan_info", sizeof(sal_gpu_plan_info), get_gpu_plan, 1},
+    {"sal_gpu_plan_get_step", "sal_gpu_step_info", sizeof(sal_gpu_step_info), get_gpu_step, 1},
 };
 
 /* ---- The tests --------------------------------------------------------------- */
@@ -275,6 +290,7 @@ static void close_all(void)
     char command[128];
     free(inputs);
     free(gradients);
+    sal_gpu_plan_close(gpu_plan);
     sal_dataset_close(dataset);
     sal_engine_close(engine);
     sal_model_close(model);
@@ -369,6 +385,9 @@ ParameterizedTest(const size_t *number, sizes, of_what_is_filled)
 {
     static memory whole, m;
     const filling *f = &fillings[*number];
+    const sal_gpu_plan_options described = {.size = sizeof described, .gpu = "h100", .batch = 1};
+    if (f->needs_gpu_plan && sal_gpu_plan_open(&gpu_plan, model, &described) == SAL_ERROR_UNSUPPORTED)
+        cr_skip_test("plans for GPUs are made where salmap was built with CUDA");
     const size_t shorter = f->size - sizeof(size_t), longer = f->size + 3 * sizeof(size_t);
     put(&whole, f->size, NULL, f->size);
     cr_assert_eq(f->call(&whole), SAL_OK, "%s: %s", f->function, sal_last_error());
