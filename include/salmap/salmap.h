@@ -191,6 +191,12 @@ SAL_API sal_status sal_model_open(sal_model **out, const char *path, const sal_l
 /* The same with options, which may be NULL; copied. Errors: also ARGUMENT (no such output or layer: lists those that
  * are there; a size that the file fixes otherwise). */
 SAL_API sal_status sal_model_open_with(sal_model **out, const char *path, const sal_model_options *options);
+/* The same from the bytes of such a file, which are copied and may be freed afterwards: the model keeps the copy as
+ * long as it lives, to read it again where its weights were dropped. Messages call it "model in memory". options may be
+ * NULL. Errors: as sal_model_open_with; UNSUPPORTED also where parts of the model lie in other files (external data of
+ * ONNX, a Keras file of weights alone). */
+SAL_API sal_status sal_model_open_bytes(sal_model **out, const void *bytes, size_t size,
+                                        const sal_model_options *options);
 SAL_API void sal_model_close(sal_model *model); /* NULL is fine */
 /* Lets go of the weights, once the engines are open: those keep what they need. A further engine then reads the files
  * again, which must be what they were. */

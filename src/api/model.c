@@ -66,13 +66,27 @@ static int is_readable_file(const char *path)
     return stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 && access(path, R_OK) == 0;
 }
 
+/* What is opened to read the model. */
+static const char *source_of(const sal_model *m)
+{
+    return m->copy.path[0] ? m->copy.path : m->path;
+}
+
+/* Messages of importers begin with the path that they read, which means nothing to a caller who gave bytes. */
+static sal_status name_model(sal_status st, const sal_model *m)
+{
+    const char *text = sal_last_error();
+    const size_t n = strlen(m->copy.path);
+    return n > 0 && strncmp(text, m->copy.path, n) == 0 ? sal_fail(st, "%s%s", m->path, text + n) : st;
+}
+
 /* info may be NULL. */
 static sal_status read_graph(sal_graph *graph, sal_import_info *info, const sal_model *m)
 {
     errno = 0;
-    sal_status st = sal_import(graph, info, m->path, &m->options);
+    sal_status st = sal_import(graph, info, source_of(m), &m->options);
     if (st != SAL_OK)
-        return sal_fail_memory_if(st, m->path);
+        return sal_fail_memory_if(name_model(st, m), m->path);
     graph->wanted_head = m->options.layer;
     st = sal_passes_run(graph);
     graph->wanted_head = NULL;
@@ -134,8 +148,8 @@ sal_status sal_model_open(sal_model **out, const char *path, const sal_limits *l
 static sal_status read_files(sal_model *m)
 {
     sal_status st = SAL_OK;
-    if (is_readable_file(m->path))
-        TRY(sal_model_files_add(&m->files, m->path, NULL));
+    if (is_readable_file(source_of(m)))
+        TRY(sal_model_files_add(&m->files, source_of(m), NULL));
     TRY(read_graph(&m->graph, &m->info, m));
     for (size_t i = 0; i < m->graph.data_file_count; i++)
         TRY(sal_model_files_add(&m->files, m->graph.data_files[i].path, &m->graph.data_files[i].then));
@@ -168,18 +182,19 @@ done:
     return st;
 }
 
-sal_status sal_model_open_with(sal_model **out, const char *path, const sal_model_options *options)
+/* bytes: what to read in place of the file at path; or NULL. */
+static sal_status open_from(sal_model **out, const char *path, const void *bytes, size_t size,
+                            const sal_model_options *options)
 {
     sal_status st = SAL_OK;
     sal_model *m = NULL;
-    TRY(sal_require(out, "out", __func__));
-    *out = NULL;
-    TRY(sal_require(path, "path", __func__));
     TRY(sal_alloc(&m, 1, sizeof *m, "the model"));
     pthread_mutex_init(&m->lock, NULL);
     sal_graph_init(&m->graph);
     TRY(sal_strdup(&m->path, path));
     TRY(copy_options(m, options));
+    if (bytes)
+        TRY(sal_memory_copy_make(&m->copy, bytes, size));
     TRY(read_files(m));
     TRY(check_input(m));
     TRY(describe(m));
@@ -187,6 +202,28 @@ sal_status sal_model_open_with(sal_model **out, const char *path, const sal_mode
     m = NULL;
 done:
     sal_model_close(m);
+    return st;
+}
+
+sal_status sal_model_open_with(sal_model **out, const char *path, const sal_model_options *options)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    *out = NULL;
+    TRY(sal_require(path, "path", __func__));
+    st = open_from(out, path, NULL, 0, options);
+done:
+    return st;
+}
+
+sal_status sal_model_open_bytes(sal_model **out, const void *bytes, size_t size, const sal_model_options *options)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    *out = NULL;
+    TRY(sal_require(bytes, "bytes", __func__));
+    st = open_from(out, "model in memory", bytes, size, options);
+done:
     return st;
 }
 
@@ -212,6 +249,7 @@ void sal_model_close(sal_model *m)
         return;
     sal_graph_clear(&m->graph);
     sal_model_files_clear(&m->files);
+    sal_memory_copy_clear(&m->copy);
     pthread_mutex_destroy(&m->lock);
     free(m->path);
     free(m->output);

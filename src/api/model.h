@@ -3,6 +3,7 @@
 #define SAL_API_MODEL_H
 
 #include "api/model_files.h"
+#include "base/memory_copy.h"
 #include "graph/graph.h"
 #include "import/import.h"
 
@@ -19,8 +20,9 @@ struct sal_model {
     pthread_mutex_t lock; /* of what follows */
     int dropped;          /* 1: the weights are gone, and a further engine reads the files again */
     sal_model_files files;
-    int drawn; /* 1: weights are random numbers, which no file has */
-    char *path;
+    int drawn;            /* 1: weights are random numbers, which no file has */
+    char *path;           /* or what messages call a model that was given as bytes */
+    sal_memory_copy copy; /* of those bytes */
     sal_import_info info;
     char (*details)[SAL_DETAIL_SIZE];  /* one per node */
     char (*problems)[SAL_DETAIL_SIZE]; /* one per node; empty: none */

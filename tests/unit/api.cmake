@@ -1,6 +1,6 @@
 sal_unit_test(test_api_target LABELS api attribution LIBRARIES salmap_internal)
 sal_unit_test(test_api_engine LABELS api attribution program LIBRARIES salmap_internal)
-sal_unit_test(test_api_model LABELS api LIBRARIES salmap_internal)
+sal_unit_test(test_api_model LABELS api import LIBRARIES salmap_internal PkgConfig::ZIP)
 sal_unit_test(test_api_arguments LABELS api image map dataset sweep results LIBRARIES salmap_internal)
 sal_unit_test(test_api_sizes LABELS api image map dataset sweep results LIBRARIES salmap_internal)
 sal_unit_test(test_api_threads LABELS api sweep LIBRARIES salmap_internal)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zip.h>
 
 #define HONEST SAL_TEST_SOURCE_DIR "/data/models/scale_age_honest.onnx"
 #define SHORTCUT SAL_TEST_SOURCE_DIR "/data/models/scale_age_shortcut.onnx"
@@ -226,4 +227,131 @@ Test(model, random_models_outlive_it_and_have_its_layers)
     cr_expect(isfinite(score_of(again, 0)));
     sal_model_close(random);
     sal_model_close(again);
+}
+
+/* ---- From bytes ------------------------------------------------------------ */
+
+static char *load(size_t *size, const char *from)
+{
+    FILE *f = fopen(from, "rb");
+    cr_assert_not_null(f, "%s", from);
+    cr_assert_eq(fseek(f, 0, SEEK_END), 0);
+    *size = (size_t)ftell(f);
+    rewind(f);
+    char *bytes = malloc(*size);
+    cr_assert_eq(fread(bytes, 1, *size, f), *size);
+    fclose(f);
+    return bytes;
+}
+
+/* The bytes are gone afterwards. */
+static sal_model *open_bytes(const char *from)
+{
+    sal_model *m;
+    size_t size;
+    char *bytes = load(&size, from);
+    cr_assert_eq(sal_model_open_bytes(&m, bytes, size, NULL), SAL_OK, "%s: %s", from, sal_last_error());
+    memset(bytes, 0x5a, size);
+    free(bytes);
+    return m;
+}
+
+Test(model, of_bytes_is_that_of_the_file)
+{
+    static const char *const files[] = {HONEST, SAL_TEST_SOURCE_DIR "/data/models/scale_age_honest.h5",
+                                        SAL_TEST_SOURCE_DIR "/data/models/scale_age_honest.keras"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        sal_model *file = open_model(files[i]), *memory = open_bytes(files[i]);
+        sal_model_info a, b;
+        char digests[2][SAL_DIGEST_SIZE];
+        cr_assert_eq(sal_model_get_info(&a, file), SAL_OK);
+        cr_assert_eq(sal_model_get_info(&b, memory), SAL_OK);
+        cr_expect_str_eq(b.path, "model in memory");
+        cr_expect_str_eq(a.format, b.format);
+        cr_expect(a.layers == b.layers && a.parameters == b.parameters && a.flops == b.flops);
+        cr_assert_eq(sal_model_hash(digests[0], file), SAL_OK);
+        cr_assert_eq(sal_model_hash(digests[1], memory), SAL_OK);
+        cr_expect_str_eq(digests[0], digests[1], "%s", files[i]);
+        cr_expect_eq(score_of(file, 0), score_of(memory, 0), "%s", files[i]);
+        sal_model_close(file);
+        sal_model_close(memory);
+    }
+}
+
+Test(model, of_bytes_reads_dropped_weights_again)
+{
+    sal_model *m = open_bytes(HONEST);
+    const float expected = score_of(m, 1); /* takes them */
+    cr_expect_eq(score_of(m, 0), expected);
+    cr_assert_eq(sal_model_drop_weights(m), SAL_OK);
+    cr_expect_eq(score_of(m, 0), expected);
+    sal_model_close(m);
+}
+
+Test(model, of_bytes_takes_options)
+{
+    sal_model *m = NULL;
+    size_t size;
+    char *bytes = load(&size, HONEST);
+    const sal_model_options odd = {.layer = "nowhere"}, few = {.limits = {.max_model_bytes = 1000}};
+    cr_expect_eq(sal_model_open_bytes(&m, bytes, size, &odd), SAL_ERROR_ARGUMENT);
+    cr_expect_not_null(strstr(sal_last_error(), "model in memory: "), "%s", sal_last_error());
+    cr_expect_eq(sal_model_open_bytes(&m, bytes, size, &few), SAL_ERROR_LIMIT);
+    cr_expect_eq(strncmp(sal_last_error(), "model in memory: ", 17), 0, "%s", sal_last_error());
+    cr_expect_null(m);
+    free(bytes);
+}
+
+Test(model, of_truncated_bytes_is_a_format_error)
+{
+    static const char *const files[] = {HONEST, SAL_TEST_SOURCE_DIR "/data/models/scale_age_honest.h5",
+                                        SAL_TEST_SOURCE_DIR "/data/models/scale_age_honest.keras"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        size_t size;
+        char *bytes = load(&size, files[i]);
+        const size_t cuts[] = {0, 1, 7, 100, 5000, size / 2, size - 1};
+        for (size_t k = 0; k < sizeof cuts / sizeof *cuts; k++) {
+            sal_model *m = NULL;
+            char *cut = malloc(cuts[k] ? cuts[k] : 1); /* of just this size: a read beyond it is seen */
+            memcpy(cut, bytes, cuts[k]);
+            cr_expect_eq(sal_model_open_bytes(&m, cut, cuts[k], NULL), SAL_ERROR_FORMAT, "%s cut at %zu: %s", files[i],
+                         cuts[k], sal_last_error());
+            cr_expect_eq(strncmp(sal_last_error(), "model in memory: ", 17), 0, "%s", sal_last_error());
+            cr_expect_null(m);
+            free(cut);
+        }
+        free(bytes);
+    }
+}
+
+/* Nothing that would lie beside a file is looked for: which folder would it be? */
+static void expect_without_folder(char *bytes, size_t size)
+{
+    sal_model *m = NULL;
+    cr_expect_eq(sal_model_open_bytes(&m, bytes, size, NULL), SAL_ERROR_UNSUPPORTED, "%s", sal_last_error());
+    cr_expect_not_null(strstr(sal_last_error(), "open it by its path"), "%s", sal_last_error());
+    cr_expect_eq(strncmp(sal_last_error(), "model in memory: ", 17), 0, "%s", sal_last_error());
+    cr_expect_null(m);
+    free(bytes);
+}
+
+Test(model, of_bytes_refuses_onnx_with_external_data)
+{
+    size_t size;
+    char *bytes = load(&size, SAL_TEST_SOURCE_DIR "/tests/golden/onnx/accepted/weights_external.onnx");
+    expect_without_folder(bytes, size);
+}
+
+Test(model, of_bytes_refuses_keras_weights_without_a_network)
+{
+    enum { MOST = 1 << 20 };
+    char *bytes = malloc(MOST);
+    zip_t *archive = zip_open(SAL_TEST_SOURCE_DIR "/tests/golden/keras/weights_legacy.zip", ZIP_RDONLY, NULL);
+    zip_file_t *member = archive ? zip_fopen(archive, "weights_legacy.weights.h5", 0) : NULL;
+    cr_assert_not_null(member);
+    const zip_int64_t size = zip_fread(member, bytes, MOST);
+    cr_assert(size > 0 && size < MOST);
+    zip_fclose(member);
+    zip_discard(archive);
+    expect_without_folder(bytes, (size_t)size);
 }

@@ -3,6 +3,7 @@
 #include "import/hdf5/hdf5_reader.h"
 
 #include "base/memory.h"
+#include "base/memory_copy.h"
 #include "import/hdf5/zip_member.h"
 #include "import/jansson_calls.h"
 
@@ -42,6 +43,9 @@ sal_status hdf5_reader_open(hdf5_reader **out, const char *path, const char *mem
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* HDF5 would print its errors */
     access = H5Pcreate(H5P_FILE_ACCESS);
     TRY(check(f, access, "it"));
+    /* The default driver looks for the name behind the link that such a path is. */
+    if (sal_path_is_descriptor(path))
+        TRY(check(f, H5Pset_fapl_stdio(access), "it"));
     if (member) {
         TRY(keras_member_open(&f->member, path, member));
         TRY(check(f, keras_member_access(access, f->member), "it"));

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/memory_copy.h"
 #include "import/hdf5/weight_file.h"
 #include "import/jansson_calls.h"
 #include "import/keras/archive.h"
@@ -50,6 +51,11 @@ static sal_status read_beside(json_t **out, json_t **metadata, keras_importer *k
     const size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
     const size_t whole = without(path, without(path, strlen(path), ".h5"), ".hdf5");
     const size_t lengths[2] = {whole, without(path, whole, ".weights")};
+    if (sal_path_is_descriptor(path))
+        return sal_fail(SAL_ERROR_UNSUPPORTED,
+                        "%s: holds weights, but no network, and it was given without its folder: open it by its path, "
+                        "with what model.to_json() gives beside it",
+                        path);
     for (size_t i = 0; i < 2; i++)
         for (size_t e = 0; e < sizeof endings / sizeof endings[0]; e++) {
             TRY(keras_format(&name, k, "%.*s%s", (int)lengths[i], path, endings[e]));

@@ -1,5 +1,6 @@
 /* Tensors in files of their own beside the model. A model may not make us read anything outside its folder. */
 #include "base/memory.h"
+#include "base/memory_copy.h"
 #include "import/onnx/onnx_importer.h"
 #include "import/onnx/storage.h"
 
@@ -86,6 +87,12 @@ static sal_status open_file(onnx_importer *im, const char *location, const char 
     int fd = -1;
     if (e->location && strcmp(e->location, location) == 0)
         return SAL_OK;
+    if (sal_path_is_descriptor(im->path))
+        return sal_fail(
+            SAL_ERROR_UNSUPPORTED,
+            "tensor %.200s: its data lies in the file '%.300s', and the model was given without its folder: "
+            "open it by its path",
+            name, location);
     if (!stays_below(location))
         return sal_fail(SAL_ERROR_FORMAT, "tensor %.200s: its data file '%.300s' is not below the model's folder", name,
                         location);
