@@ -29,7 +29,7 @@ typedef struct cuda_attribution {
  * unless NULL; stats: one each. Errors: NUMERIC naming the picture's number (NaN or infinite), DEVICE, MEMORY. */
 sal_status cuda_maps_make(float *host, sal_map_stats *stats, cuda_maps *maps, const cuda_attribution *attribution,
                           int64_t height, int64_t width, const sal_map_options *options);
-/* As sal_overlay_make for map number `picture` of the last cuda_maps_make. shown: the source as 8-bit RGB, or NULL for
+/* As sal_overlay_draw for map number `picture` of the last cuda_maps_make. shown: the source as 8-bit RGB, or NULL for
  * the colours alone; rgb: (source_height, source_width, 3) of the host. A map that was not normalised is coloured
  * over its own range. Transfers of one overlay run beside the kernels of the next: rgb is complete after
  * cuda_maps_finish. */

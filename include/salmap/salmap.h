@@ -14,6 +14,7 @@
  *   calls                                         on one object                         on several objects
  *   sal_model_get_*, _check_target,               any threads at once                   any threads at once
  *     _probabilities; sal_engine_model, _get_*;
+ *     sal_figure_note;
  *     sal_dataset_* but _open and _close;
  *     sal_gpu_plan_get_*
  *   sal_engine_open, sal_gpu_plan_open,           of one model: any threads at once     any threads at once
@@ -22,7 +23,8 @@
  *     sal_explain_files, _files_on, sal_sweep     the second is refused (ARGUMENT)
  *   sal_sweep, _merge, _export                    of one run folder: one call at a      any threads at once
  *                                                 time, but for shards of a sweep
- *   sal_*_close, sal_picture_clear                when no other call uses the object    any threads at once
+ *   sal_*_close, sal_picture_clear,               when no other call uses the object    any threads at once
+ *     sal_bytes_free
  *   all others                                    any threads at once, each with        any threads at once
  *                                                 results of its own
  *
@@ -68,7 +70,7 @@ extern "C" {
  *   - Results in call-backs have the library's size: a field is there if it ends within that.
  *
  * Frozen, since they lie in arrays or in other structs: sal_picture, sal_preprocess, sal_target, sal_check,
- * sal_map_stats, sal_stage_info. They have no size, get no new fields, and are used zeroed. */
+ * sal_map_stats, sal_stage_info, sal_placement. They have no size, get no new fields, and are used zeroed. */
 #ifdef __cplusplus
 #define SAL_INIT(type)                                                                                                 \
     [] {                                                                                                               \
@@ -234,10 +236,26 @@ typedef struct sal_picture {
  * channels) or .npy ((H,W), (H,W,C) or (C,H,W) with C < H and C < W), recognised by content.
  * On success the samples belong to *out. Errors: IO, FORMAT, UNSUPPORTED, LIMIT, MEMORY. */
 SAL_API sal_status sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits);
+/* The same from the bytes of such a file, which are only read: no file is made. Messages call it "picture in memory".
+ * In limits.max_memory the bytes count as the file does. Errors: as sal_picture_read, without IO. */
+SAL_API sal_status sal_picture_decode(sal_picture *out, const void *bytes, size_t size, const sal_limits *limits);
 /* Writes an 8- or 16-bit picture with 1 to 4 channels as PNG: to a temporary
  * name beside path, then renamed, so that path is whole or absent. */
 SAL_API sal_status sal_picture_write_png(const char *path, const sal_picture *picture);
 SAL_API void sal_picture_clear(sal_picture *picture); /* NULL is fine */
+
+typedef enum sal_picture_format {
+    SAL_PICTURE_PNG = 0, /* 8 or 16 bits, 1 to 4 channels: the bytes that sal_picture_write_png writes */
+    SAL_PICTURE_JPEG = 1 /* 8 bits, gray or RGB, quality 90, colour in full resolution: the overlays of sweeps */
+} sal_picture_format;
+
+/* A picture as the bytes of a file. On success *bytes is the caller's: free it with sal_bytes_free. Else it is NULL.
+ * Errors: ARGUMENT (samples or channels that the format does not hold, no pixels), UNSUPPORTED (too large for JPEG),
+ * LIMIT, MEMORY. */
+SAL_API sal_status sal_picture_encode(void **bytes, size_t *size, const sal_picture *picture,
+                                      sal_picture_format format);
+/* Frees what sal_picture_encode, sal_map_encode and sal_npy_encode gave. NULL is fine. */
+SAL_API void sal_bytes_free(void *bytes);
 
 /* ---- Preprocessing ------------------------------------------------------ */
 
@@ -283,6 +301,34 @@ SAL_API sal_status sal_preprocess_set(sal_preprocess *p, const char *key, const 
 SAL_API sal_status sal_preprocess_load(sal_preprocess *out, int *found, const char *model_path);
 SAL_API sal_status sal_preprocess_save(const char *model_path, const sal_preprocess *p);
 
+/* Where a network's input lies on the picture it was made from, one affine per axis, in continuous coordinates where
+ * the centre of pixel i is i + 0.5: the point (y, x) of the input lies at (scale_y * y + offset_y, scale_x * x +
+ * offset_x) of the picture. Scales are positive. Points may fall outside the picture (letterbox padding), and a picture
+ * may reach beyond the input (what a crop cut off). Frozen: it stays as it is. */
+typedef struct sal_placement {
+    int64_t source_height; /* of the picture, in pixels */
+    int64_t source_width;
+    int64_t net_height; /* of the network's input, or of a map of it */
+    int64_t net_width;
+    double scale_y; /* pixels of the picture per pixel of the input */
+    double offset_y;
+    double scale_x;
+    double offset_x;
+} sal_placement;
+
+/* Fits a picture into a network's input: input, (channels, height, width) floats as sal_model_info has them, is filled,
+ * and *placement, which may be NULL, says where the picture came to lie. Resizing is antialiased bilinear, as in
+ * Pillow; fits and crops are those of torchvision's Resize and CenterCrop; nothing is rounded on the way. Errors:
+ * ARGUMENT (the channels do not fit, an option contradicts the network), NUMERIC (a float picture has NaN or infinity
+ * where it is used), MEMORY. */
+SAL_API sal_status sal_preprocess_apply(float *input, sal_placement *placement, const sal_picture *picture,
+                                        const sal_preprocess *preprocess, int64_t channels, int64_t height,
+                                        int64_t width);
+/* *out: the placement of a map of the input that has height x width pixels of its own, as those of a layer have.
+ * Error: ARGUMENT (also: a side below 1). */
+SAL_API sal_status sal_placement_for_map(sal_placement *out, const sal_placement *placement, int64_t height,
+                                         int64_t width);
+
 /* ---- Engines ------------------------------------------------------------ */
 
 /* How activations send the gradient back. */
@@ -316,6 +362,14 @@ typedef enum sal_baseline {
 } sal_baseline;
 
 typedef enum sal_quadrature { SAL_QUADRATURE_GAUSS_LEGENDRE = 0, SAL_QUADRATURE_TRAPEZOID = 1 } sal_quadrature;
+
+/* The baseline of one input, for sal_gradient_job: baseline and input are (channels, net_height, net_width) floats of
+ * its placement. All kinds but zero change what the picture covers; padding stays as it is. preprocess: what the input
+ * was made with. SAL_BASELINE_FILE is refused: decode that picture and apply sal_preprocess_apply to it.
+ * Errors: ARGUMENT, MEMORY. */
+SAL_API sal_status sal_baseline_make(float *baseline, const float *input, int64_t channels,
+                                     const sal_placement *placement, sal_baseline kind,
+                                     const sal_preprocess *preprocess);
 
 /* A method and its options; those that the method does not have must be as SAL_METHOD_OPTIONS_INIT sets them. */
 typedef struct sal_method_options {
@@ -746,6 +800,66 @@ typedef struct sal_export_options {
 SAL_API sal_status sal_sweep_export(const char *run, const char *path,
                                     int (*write)(void *context, const char *bytes, size_t size), void *context,
                                     const sal_export_options *options);
+
+/* ---- What jobs draw and write, in memory ---------------------------------- */
+
+/* `salmap explain` in memory, with the same bytes: sal_picture_decode, sal_preprocess_apply, sal_engine_gradients,
+ * sal_map_of (sigma 0 for attributions of a layer, where none is asked for), then what is here.
+ * The arrays of maps have the sides of their placement, net_height x net_width. */
+
+typedef struct sal_overlay_options {
+    size_t size;             /* SAL_OVERLAY_OPTIONS_INIT */
+    double alpha;            /* weight of the colours, 0 to 1; SAL_DEFAULT: 0.5 */
+    int64_t longest;         /* pixels of the overlay's longer side at most, as sweeps make them; 0: any */
+    sal_colormap colormap;   /* values beyond its ends are clipped */
+    sal_normalize normalize; /* how the map was normalised: the colours span 0..1, its own range (NONE), or -1..1 */
+} sal_overlay_options;
+#define SAL_OVERLAY_OPTIONS_INIT SAL_INIT_WITH(sal_overlay_options, .alpha = SAL_DEFAULT)
+
+/* <stem>.overlay.png of a picture and its map, or <stem>.saliency.png, the colours alone, where picture is NULL: 8-bit
+ * RGB, as large as the picture of the placement. Gray and deeper pictures are shown as 8-bit RGB, alpha over white,
+ * float samples by their range. On success the samples belong to *out. options may be NULL. Errors: ARGUMENT (also:
+ * picture and placement contradict each other), NUMERIC (a value of the map is NaN or infinite), LIMIT, MEMORY. */
+SAL_API sal_status sal_overlay_make(sal_picture *out, const sal_picture *picture, const float *map,
+                                    const sal_placement *placement, const sal_overlay_options *options);
+
+typedef struct sal_figure_options {
+    size_t size;                        /* SAL_FIGURE_OPTIONS_INIT */
+    const sal_overlay_options *overlay; /* its `longest` is 0: panels have a size of their own; NULL: the defaults */
+    const char *name;                   /* over the picture: the name of its file; NULL: "picture" */
+    const char *note;                   /* the line below, see sal_figure_note; NULL: none */
+} sal_figure_options;
+#define SAL_FIGURE_OPTIONS_INIT SAL_INIT(sal_figure_options)
+
+/* <stem>.figure.png: picture, map with a colour bar, and overlay side by side on white, 8-bit RGB. Text beyond ASCII is
+ * drawn as '?', text wider than its place is cut with dots. On success the samples belong to *out. options may be NULL.
+ * Errors: as sal_overlay_make; the picture must be given. */
+SAL_API sal_status sal_figure_make(sal_picture *out, const sal_picture *picture, const float *map,
+                                   const sal_placement *placement, const sal_figure_options *options);
+
+/* What the line below a figure says of a map. */
+typedef struct sal_figure_facts {
+    size_t size;         /* SAL_FIGURE_FACTS_INIT */
+    sal_target asked;    /* as the job had it; explain's `top` asks for SAL_TARGET_TOP of each rank */
+    int64_t target;      /* output that was explained, -1 for the mean: `chosen` of the job */
+    float score;         /* its `chosen_scores` */
+    float probability;   /* of `target`, see sal_model_probabilities; NaN: there is none */
+    sal_map_stats stats; /* of the map */
+} sal_figure_facts;
+#define SAL_FIGURE_FACTS_INIT SAL_INIT(sal_figure_facts)
+
+/* Writes that line for an engine of this model and method, at most `size` bytes with the final NUL (256 are enough),
+ * cut where it does not fit. Numbers have points, whatever the locale. Errors: ARGUMENT, MEMORY. */
+SAL_API sal_status sal_figure_note(char *text, size_t size, const sal_engine *engine, const sal_figure_facts *facts);
+
+/* A map (height, width) as the bytes of a file: .npy, .npz (its array is called "map") or PNG of 16 bits, which holds
+ * values within 0 and 1 alone. On success *bytes is the caller's: free it with sal_bytes_free. Else it is NULL.
+ * Errors: ARGUMENT (also: SAL_MAPS_NONE; values that PNG does not hold), LIMIT, MEMORY. */
+SAL_API sal_status sal_map_encode(void **bytes, size_t *size, const float *map, int64_t height, int64_t width,
+                                  sal_map_format format);
+/* C-ordered floats of any shape as the bytes of a .npy file, such as <stem>.gradient.npy of an attribution (channels,
+ * height, width). rank: 0 to 5. *bytes as of sal_map_encode. Errors: ARGUMENT, LIMIT, MEMORY. */
+SAL_API sal_status sal_npy_encode(void **bytes, size_t *size, const float *values, const int64_t *shape, int rank);
 
 /* ---- Words: what options, sidecar files and runs call the values of enumerations ---- */
 

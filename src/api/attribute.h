@@ -29,7 +29,7 @@ int sal_engine_makes_maps(const sal_engine *engine);
 /* Maps (count, height, width), as sal_map_of. Errors also NUMERIC: an attribution is not finite. */
 sal_status sal_engine_maps(sal_engine *engine, float *maps, sal_map_stats *stats, int64_t height, int64_t width,
                            int64_t count, const sal_map_options *options);
-/* The overlay of one picture of the last maps, as sal_overlay_make; complete after the finish. */
+/* The overlay of one picture of the last maps, as sal_overlay_draw; complete after the finish. */
 sal_status sal_engine_overlay(uint8_t *rgb, sal_engine *engine, int64_t picture, const sal_picture *shown,
                               const struct sal_placement *placement, const struct sal_overlay_style *style);
 sal_status sal_engine_finish_maps(sal_engine *engine);

@@ -155,7 +155,7 @@ typedef struct sal_map_rows {
     sal_status (*make)(float *maps, sal_map_stats *stats, sal_device *device, const void *attribution,
                        const sal_value *value, int64_t height, int64_t width, int64_t pictures,
                        const sal_map_options *options);
-    /* As sal_overlay_make for one picture of the batch; rgb is complete after finish. shown: 8-bit RGB, or NULL. */
+    /* As sal_overlay_draw for one picture of the batch; rgb is complete after finish. shown: 8-bit RGB, or NULL. */
     sal_status (*overlay)(uint8_t *rgb, sal_device *device, int64_t picture, const sal_picture *shown,
                           const struct sal_placement *placement, const struct sal_overlay_style *style);
     sal_status (*finish)(sal_device *device);

@@ -40,6 +40,16 @@ done:
     return st;
 }
 
+sal_status sal_file_check_size(uint64_t size, uint64_t max_bytes, const char *path)
+{
+    if (size == 0)
+        return sal_fail(SAL_ERROR_FORMAT, "%s: the file is empty", path);
+    if (size > max_bytes)
+        return sal_fail(SAL_ERROR_LIMIT, "%s: %llu bytes, the limit is %llu", path, (unsigned long long)size,
+                        (unsigned long long)max_bytes);
+    return SAL_OK;
+}
+
 sal_status sal_file_read_all(unsigned char **out, size_t *size, int fd, const char *path, uint64_t max_bytes,
                              const sal_file_judge *judge)
 {
@@ -54,11 +64,7 @@ sal_status sal_file_read_all(unsigned char **out, size_t *size, int fd, const ch
         return sal_fail(SAL_ERROR_IO, "%s: is a directory, expected a file", path);
     if (!S_ISREG(info.st_mode))
         return sal_fail(SAL_ERROR_IO, "%s: is not a regular file", path);
-    if (info.st_size == 0)
-        return sal_fail(SAL_ERROR_FORMAT, "%s: the file is empty", path);
-    if ((uint64_t)info.st_size > max_bytes)
-        return sal_fail(SAL_ERROR_LIMIT, "%s: %lld bytes, the limit is %llu", path, (long long)info.st_size,
-                        (unsigned long long)max_bytes);
+    TRY(sal_file_check_size((uint64_t)info.st_size, max_bytes, path));
     const size_t length = (size_t)info.st_size;
     if (judge)
         TRY(judge_head(fd, length, path, judge));

@@ -10,6 +10,9 @@
  * over max_bytes (LIMIT) and empty ones (FORMAT); messages name the path. */
 sal_status sal_file_read(unsigned char **out, size_t *size, const char *path, uint64_t max_bytes);
 
+/* Refuses what is empty (FORMAT) or over max_bytes (LIMIT), whether it comes from a file or from memory. */
+sal_status sal_file_check_size(uint64_t size, uint64_t max_bytes, const char *path);
+
 enum { SAL_FILE_HEAD = 1 << 16 };
 
 /* Looks at the first bytes of a file, all of it or SAL_FILE_HEAD, and at its size: an error refuses it. */

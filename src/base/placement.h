@@ -1,26 +1,14 @@
-/* Where a network's input lies on the picture it was made from: the tie between
- * preprocessing, which makes it, and maps, which it carries back onto the picture. */
+/* Where a network's input lies on the picture it was made from (sal_placement): the tie between preprocessing, which
+ * makes it, and maps, which it carries back onto the picture. */
 #ifndef SAL_BASE_PLACEMENT_H
 #define SAL_BASE_PLACEMENT_H
 
-#include <stdint.h>
+#include "salmap/salmap.h"
 
-/* One affine per axis, in continuous coordinates where the centre of pixel i is
- * i + 0.5: the point v of the network's input lies at scale * v + offset of the
- * source. Points may fall outside the source (letterbox padding), and a source
- * may reach beyond the input (what a crop cut off). Scales are positive. */
-typedef struct sal_placement {
-    int64_t source_height;
-    int64_t source_width;
-    int64_t net_height;
-    int64_t net_width;
-    double scale_y;
-    double offset_y;
-    double scale_x;
-    double offset_x;
-} sal_placement;
+/* Error: ARGUMENT where a side is below 1, a scale not positive, or anything not finite. */
+sal_status sal_placement_check(const sal_placement *placement);
 
-/* The same of a map of the input with height x width pixels of its own. */
+/* The placement of a map of the input with height x width pixels of its own. */
 static inline sal_placement sal_placement_of_map(const sal_placement *p, int64_t height, int64_t width)
 {
     sal_placement map = *p;

@@ -32,10 +32,11 @@ uint64_t sal_picture_default_memory(void);
  * what they declare can take. source: these bytes. Errors: FORMAT, LIMIT. */
 sal_status sal_picture_judge(const sal_image_source *source, uint64_t file_size);
 
-/* Decodes by content. On success the samples belong to *out; on failure *out is zeroed. */
-sal_status sal_picture_decode(sal_picture *out, const sal_image_source *source);
+/* Decodes by content, within the limits of the source. On success the samples belong to *out; on failure *out is
+ * zeroed. */
+sal_status sal_source_decode(sal_picture *out, const sal_image_source *source);
 
-/* One decoder per format, each for sal_picture_decode alone: on failure they may
+/* One decoder per format, each for sal_source_decode alone: on failure they may
  * leave samples in *out, which the caller clears. */
 sal_status sal_png_decode(sal_picture *out, const sal_image_source *source);
 sal_status sal_jpeg_decode(sal_picture *out, const sal_image_source *source);
@@ -64,12 +65,17 @@ int sal_exif_orientation(const unsigned char *segment, size_t size);
 /* Turns or mirrors a picture so that it is upright; values outside 2..8 leave it as it is. */
 sal_status sal_picture_orient(sal_picture *picture, int orientation);
 
+/* Values (height, width) within 0 and 1 as 16-bit gray, to the nearest level. Error: MEMORY. */
+sal_status sal_gray16_make(sal_picture *out, const float *values, int64_t height, int64_t width);
+
 /* Writes C-ordered float32 values as a .npy file, whole or not at all. */
 sal_status sal_npy_write(const char *path, const float *data, const int64_t *shape, int rank);
 /* The same values as the one array `name` (what numpy.load's result is indexed by; UTF-8) of a
  * compressed .npz file, whole or not at all; equal arguments give equal bytes.
  * Errors: ARGUMENT (name, shape), LIMIT, MEMORY, IO (naming the path). */
 sal_status sal_npz_write(const char *path, const char *name, const float *data, const int64_t *shape, int rank);
+
+enum { SAL_JPEG_QUALITY = 90 }; /* of overlays */
 
 /* Writes 8-bit gray or RGB as a baseline JPEG without colour subsampling, whole or not at all;
  * quality 1..100 as libjpeg counts it. Errors, naming the path: ARGUMENT (samples, channels,

@@ -1,6 +1,6 @@
 /* JPEG writing through libjpeg-turbo. Errors leave the library by longjmp: all state
  * lives in one struct that outlives the jump. */
-#include "image/image.h"
+#include "image/encode.h"
 
 #include "base/file.h"
 
@@ -71,7 +71,7 @@ static sal_status write_picture(jpeg_context *x, const sal_picture *picture, int
     return SAL_OK;
 }
 
-static sal_status check(const char *path, const sal_picture *picture, int quality)
+sal_status sal_jpeg_check(const sal_picture *picture, int quality, const char *path)
 {
     if (picture->type != SAL_SAMPLE_U8)
         return sal_fail(SAL_ERROR_ARGUMENT, "%s: JPEG has samples of 8 bits only", path);
@@ -89,22 +89,27 @@ static sal_status check(const char *path, const sal_picture *picture, int qualit
     return SAL_OK;
 }
 
-sal_status sal_jpeg_write(const char *path, const sal_picture *picture, int quality)
+sal_status sal_jpeg_put(FILE *to, const sal_picture *picture, int quality, const char *path)
 {
-    sal_status st = SAL_OK;
-    sal_file_out file = {0};
-    jpeg_context x = {.path = path};
+    jpeg_context x = {.path = path, .stream = to};
     x.jpeg.err = jpeg_std_error(&x.errors);
     x.jpeg.client_data = &x;
     x.errors.error_exit = fail_with_message;
     x.errors.emit_message = on_message;
-    TRY(check(path, picture, quality));
+    const sal_status st = write_picture(&x, picture, quality);
+    jpeg_destroy_compress(&x.jpeg);
+    return st;
+}
+
+sal_status sal_jpeg_write(const char *path, const sal_picture *picture, int quality)
+{
+    sal_status st = SAL_OK;
+    sal_file_out file = {0};
+    TRY(sal_jpeg_check(picture, quality, path));
     TRY(sal_file_create(&file, path));
-    x.stream = file.stream;
-    TRY(write_picture(&x, picture, quality));
+    TRY(sal_jpeg_put(file.stream, picture, quality, path));
     st = sal_file_commit(&file);
 done:
-    jpeg_destroy_compress(&x.jpeg);
     sal_file_discard(&file);
     return st;
 }

@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "image/npy.h"
+#include "image/encode.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -346,6 +346,15 @@ done:
     return st;
 }
 
+sal_status sal_npy_put(FILE *to, const sal_npy_head *head, const float *data, const char *path)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_file_write(to, head->bytes, head->size, path));
+    TRY(sal_file_write(to, data, head->count * sizeof *data, path));
+done:
+    return st;
+}
+
 sal_status sal_npy_write(const char *path, const float *data, const int64_t *shape, int rank)
 {
     sal_status st = SAL_OK;
@@ -353,8 +362,7 @@ sal_status sal_npy_write(const char *path, const float *data, const int64_t *sha
     sal_npy_head head;
     TRY(sal_npy_head_make(&head, shape, rank, path));
     TRY(sal_file_create(&file, path));
-    TRY(sal_file_write(file.stream, head.bytes, head.size, path));
-    TRY(sal_file_write(file.stream, data, head.count * sizeof *data, path));
+    TRY(sal_npy_put(file.stream, &head, data, path));
     st = sal_file_commit(&file);
 done:
     sal_file_discard(&file);

@@ -1,9 +1,8 @@
 /* NumPy's .npz: a zip archive of .npy files, here of one. libzip makes it in memory,
  * so that the file on disk appears whole or not at all. */
-#include "image/image.h"
+#include "image/encode.h"
 
 #include "base/file.h"
-#include "image/npy.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -110,23 +109,31 @@ static sal_status copy_archive(FILE *to, zip_source_t *archive, const char *path
     return st;
 }
 
-sal_status sal_npz_write(const char *path, const char *name, const float *data, const int64_t *shape, int rank)
+sal_status sal_npz_put(FILE *to, const char *name, const sal_npy_head *head, const float *data, const char *path)
 {
     sal_status st = SAL_OK;
-    sal_file_out file = {0};
-    sal_npy_head head;
     zip_source_t *archive = NULL;
     char member[128];
     int length = snprintf(member, sizeof member, "%s.npy", name);
     if (!*name || length < 0 || (size_t)length >= sizeof member)
         return sal_fail(SAL_ERROR_ARGUMENT, "%s: .npz: an array's name is missing or too long", path);
-    TRY(sal_npy_head_make(&head, shape, rank, path));
-    TRY(sal_file_create(&file, path)); /* first: a folder that is not there should not cost the compression */
-    TRY(make_archive(&archive, member, &head, data, path));
-    TRY(copy_archive(file.stream, archive, path));
-    st = sal_file_commit(&file);
+    TRY(make_archive(&archive, member, head, data, path));
+    TRY(copy_archive(to, archive, path));
 done:
     zip_source_free(archive);
+    return st;
+}
+
+sal_status sal_npz_write(const char *path, const char *name, const float *data, const int64_t *shape, int rank)
+{
+    sal_status st = SAL_OK;
+    sal_file_out file = {0};
+    sal_npy_head head;
+    TRY(sal_npy_head_make(&head, shape, rank, path));
+    TRY(sal_file_create(&file, path)); /* first: a folder that is not there should not cost the compression */
+    TRY(sal_npz_put(file.stream, name, &head, data, path));
+    st = sal_file_commit(&file);
+done:
     sal_file_discard(&file);
     return st;
 }

@@ -58,7 +58,7 @@ void sal_picture_clear(sal_picture *picture)
     memset(picture, 0, sizeof *picture);
 }
 
-sal_status sal_picture_decode(sal_picture *out, const sal_image_source *source)
+sal_status sal_source_decode(sal_picture *out, const sal_image_source *source)
 {
     sal_status st = SAL_OK;
     memset(out, 0, sizeof *out);

@@ -1,6 +1,6 @@
 /* PNG through libpng; what it writes is compressed by libdeflate. libpng reports errors
  * by a call that may not return, so all state lives in one struct that outlives the jump. */
-#include "image/image.h"
+#include "image/encode.h"
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -279,13 +279,8 @@ done:
     return st;
 }
 
-sal_status sal_picture_write_png(const char *path, const sal_picture *picture)
+sal_status sal_png_check(const sal_picture *picture, const char *path)
 {
-    sal_status st = SAL_OK;
-    sal_file_out file = {0};
-    png_context x = {.path = path};
-    TRY(sal_require(path, "path", __func__));
-    TRY(sal_require(picture, "picture", __func__));
     if (picture->type != SAL_SAMPLE_U8 && picture->type != SAL_SAMPLE_U16)
         return sal_fail(SAL_ERROR_ARGUMENT, "%s: PNG has no float samples", path);
     if (picture->channels < 1 || picture->channels > 4)
@@ -295,20 +290,36 @@ sal_status sal_picture_write_png(const char *path, const sal_picture *picture)
         picture->width > PNG_UINT_31_MAX || !picture->samples)
         return sal_fail(SAL_ERROR_ARGUMENT, "%s: PNG cannot hold %lld x %lld pixels", path, (long long)picture->width,
                         (long long)picture->height);
-    TRY(sal_file_create(&file, path));
-    x.stream = file.stream;
+    return SAL_OK;
+}
+
+sal_status sal_png_put(FILE *to, const sal_picture *picture, const char *path)
+{
+    png_context x = {.path = path, .stream = to};
+    sal_status st;
     x.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &x, on_error, on_warning);
     x.info = x.png ? png_create_info_struct(x.png) : NULL;
-    if (!x.info) {
+    if (x.info)
+        st = write_picture(&x, picture);
+    else
         st = sal_fail_memory(0, "libpng");
-        goto done;
-    }
-    TRY(write_picture(&x, picture));
-    st = sal_file_commit(&file);
-done:
     png_destroy_write_struct(&x.png, &x.info);
     libdeflate_free_compressor(x.compressor);
     free(x.rows);
+    return st;
+}
+
+sal_status sal_picture_write_png(const char *path, const sal_picture *picture)
+{
+    sal_status st = SAL_OK;
+    sal_file_out file = {0};
+    TRY(sal_require(path, "path", __func__));
+    TRY(sal_require(picture, "picture", __func__));
+    TRY(sal_png_check(picture, path));
+    TRY(sal_file_create(&file, path));
+    TRY(sal_png_put(file.stream, picture, path));
+    st = sal_file_commit(&file);
+done:
     sal_file_discard(&file);
     return st;
 }

@@ -1,4 +1,6 @@
-#include "image/preprocess.h"
+/* From a picture to a network's input. */
+#include "base/placement.h"
+#include "image/image.h"
 #include "image/resize.h"
 
 #include "base/memory.h"
@@ -92,6 +94,8 @@ static window visible(const axis *a)
 
 static void describe(sal_placement *out, const axis *y, const axis *x)
 {
+    if (!out)
+        return;
     out->source_height = y->source;
     out->source_width = x->source;
     out->net_height = y->net;
@@ -315,16 +319,27 @@ static void store_fill(float *out, const job *j, float fill)
             out[(size_t)c * pixels + i] = fill * j->scale[c].gain + j->scale[c].bias;
 }
 
-sal_status sal_preprocess_apply(float *out, sal_placement *placement, const sal_picture *picture,
-                                const sal_preprocess *p, int64_t channels, int64_t height, int64_t width)
+static sal_status check(const sal_picture *picture, int64_t channels, int64_t height, int64_t width)
 {
-    sal_status st = SAL_OK;
-    job j = {.picture = picture, .channels = channels};
     if (channels < 1 || height < 1 || width < 1)
         return sal_fail(SAL_ERROR_ARGUMENT, "the network's input %lld x %lld x %lld is empty", (long long)channels,
                         (long long)height, (long long)width);
     if (picture->channels < 1 || picture->height < 1 || picture->width < 1 || !picture->samples)
         return sal_fail(SAL_ERROR_ARGUMENT, "the picture is empty");
+    if (sal_sample_size(picture->type) == 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "the picture has samples of the unknown type %d", (int)picture->type);
+    return SAL_OK;
+}
+
+sal_status sal_preprocess_apply(float *out, sal_placement *placement, const sal_picture *picture,
+                                const sal_preprocess *p, int64_t channels, int64_t height, int64_t width)
+{
+    sal_status st = SAL_OK;
+    job j = {.picture = picture, .channels = channels};
+    TRY(sal_require(out, "input", __func__));
+    TRY(sal_require(picture, "picture", __func__));
+    TRY(sal_require(p, "preprocess", __func__));
+    TRY(check(picture, channels, height, width));
     j.y = (axis){.source = picture->height, .net = height};
     j.x = (axis){.source = picture->width, .net = width};
     TRY(job_prepare(&j, p));
@@ -336,5 +351,19 @@ sal_status sal_preprocess_apply(float *out, sal_placement *placement, const sal_
     describe(placement, &j.y, &j.x);
 done:
     job_clear(&j);
+    return st;
+}
+
+sal_status sal_placement_for_map(sal_placement *out, const sal_placement *placement, int64_t height, int64_t width)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(placement, "placement", __func__));
+    TRY(sal_placement_check(placement));
+    if (height < 1 || width < 1)
+        return sal_fail(SAL_ERROR_ARGUMENT, "a map of %lld x %lld pixels: both sides must be at least 1",
+                        (long long)width, (long long)height);
+    *out = sal_placement_of_map(placement, height, width);
+done:
     return st;
 }

@@ -1,4 +1,4 @@
-/* Pictures from files, within limits: how much memory one takes, and when it may. */
+/* Pictures from files and from memory, within limits: how much memory one takes, and when it may. */
 #include "image/head.h"
 
 #include "base/file.h"
@@ -106,28 +106,55 @@ uint64_t sal_picture_default_memory(void)
     return half / step * step;
 }
 
-sal_status sal_picture_read_through(sal_picture *out, size_t *size, const char *path, const sal_limits *limits,
-                                    const sal_image_gate *gate)
+/* What is to be decoded, without its bytes. */
+static sal_image_source source_of(const char *path, const sal_limits *limits, const sal_image_gate *gate)
 {
     static const sal_limits defaults = {0};
     const sal_limits *l = limits ? limits : &defaults;
+    return (sal_image_source){.path = path,
+                              .max_pixels = l->max_pixels ? l->max_pixels : default_max_pixels,
+                              .max_memory = l->max_memory ? l->max_memory : sal_picture_default_memory(),
+                              .pixels_given = l->max_pixels != 0,
+                              .gate = gate};
+}
+
+static sal_status decode(sal_picture *out, sal_image_source *source, const unsigned char *bytes, size_t size)
+{
+    source->bytes = bytes;
+    source->size = size;
+    errno = 0;
+    return sal_fail_memory_if(sal_source_decode(out, source), source->path);
+}
+
+sal_status sal_picture_read_through(sal_picture *out, size_t *size, const char *path, const sal_limits *limits,
+                                    const sal_image_gate *gate)
+{
     sal_status st = SAL_OK;
     unsigned char *bytes = NULL;
-    sal_image_source source = {.path = path,
-                               .max_pixels = l->max_pixels ? l->max_pixels : default_max_pixels,
-                               .max_memory = l->max_memory ? l->max_memory : sal_picture_default_memory(),
-                               .pixels_given = l->max_pixels != 0,
-                               .gate = gate};
+    sal_image_source source = source_of(path, limits, gate);
     const sal_file_judge first = {judge, &source};
     memset(out, 0, sizeof *out);
     *size = 0;
-    TRY(sal_file_read_judged(&bytes, &source.size, path, max_file_bytes(source.max_pixels), &first));
-    source.bytes = bytes;
-    *size = source.size;
-    errno = 0;
-    TRY(sal_fail_memory_if(sal_picture_decode(out, &source), path));
+    TRY(sal_file_read_judged(&bytes, size, path, max_file_bytes(source.max_pixels), &first));
+    TRY(decode(out, &source, bytes, *size));
 done:
     sal_free(bytes);
+    return st;
+}
+
+sal_status sal_picture_decode(sal_picture *out, const void *bytes, size_t size, const sal_limits *limits)
+{
+    sal_status st = SAL_OK;
+    sal_limits full = SAL_LIMITS_INIT;
+    TRY(sal_require(out, "out", __func__));
+    memset(out, 0, sizeof *out);
+    TRY(sal_require(bytes, "bytes", __func__));
+    TRY(sal_struct_read(&full, sizeof full, limits, "sal_limits"));
+    sal_image_source source = source_of("picture in memory", &full, NULL);
+    TRY(sal_file_check_size(size, max_file_bytes(source.max_pixels), source.path));
+    TRY(judge(&source, bytes, size < SAL_FILE_HEAD ? size : SAL_FILE_HEAD, size));
+    TRY(decode(out, &source, bytes, size));
+done:
     return st;
 }
 

@@ -81,7 +81,7 @@ void sal_overlay_close(sal_overlay *o)
     sal_free(o);
 }
 
-sal_status sal_overlay_make(sal_picture *out, const sal_picture *picture, const float *map,
+sal_status sal_overlay_draw(sal_picture *out, const sal_picture *picture, const float *map,
                             const sal_placement *placement, const sal_overlay_style *style)
 {
     sal_status st = SAL_OK;

@@ -1,6 +1,7 @@
 /* One picture that tells the story: the picture, its map with a colour bar, and
  * the overlay, side by side on white. */
 #include "base/memory.h"
+#include "base/plain_locale.h"
 #include "map/map.h"
 
 #include <stdio.h>
@@ -57,14 +58,25 @@ static void size_panels(figure_layout *l, int64_t height, int64_t width)
     }
 }
 
-static void layout_make(figure_layout *l, const sal_placement *placement, const sal_figure_options *o)
+/* The numbers beside the colour bar, with points whatever the locale. */
+static sal_status write_labels(figure_layout *l, const sal_figure_style *o)
+{
+    sal_status st = SAL_OK;
+    sal_plain_locale plain = {0};
+    const double low = o->bar_low, high = o->bar_low == 0.0 && o->bar_high == 0.0 ? 1.0 : o->bar_high;
+    TRY(sal_plain_locale_enter(&plain));
+    for (int i = 0; i < LABELS; i++)
+        snprintf(l->labels[i], LABEL_SIZE, "%.3g", low + (high - low) * (i / (LABELS - 1.0)));
+    sal_plain_locale_leave(&plain);
+done:
+    return st;
+}
+
+static void layout_make(figure_layout *l, const sal_placement *placement, const sal_figure_style *o)
 {
     int64_t label_width = 0, text = MAGNIFY * SAL_FONT_HEIGHT;
-    double low = o->bar_low, high = o->bar_low == 0.0 && o->bar_high == 0.0 ? 1.0 : o->bar_high;
-    for (int i = 0; i < LABELS; i++) {
-        snprintf(l->labels[i], LABEL_SIZE, "%.3g", low + (high - low) * (i / (LABELS - 1.0)));
+    for (int i = 0; i < LABELS; i++)
         label_width = at_least(label_width, sal_text_width(l->labels[i], MAGNIFY));
-    }
     size_panels(l, placement->source_height, placement->source_width);
     l->bar_height = at_least(l->panel_height, BAR_MIN_HEIGHT);
     /* Narrow pictures still have captions: their panels stand in wider slots. */
@@ -151,7 +163,7 @@ static sal_status canvas_make(sal_picture *canvas, const figure_layout *l)
     return SAL_OK;
 }
 
-static sal_status draw_texts(sal_picture *canvas, const figure_layout *l, const sal_figure_options *o)
+static sal_status draw_texts(sal_picture *canvas, const figure_layout *l, const sal_figure_style *o)
 {
     static const char *const defaults[3] = {"picture", "map", "overlay"};
     sal_status st = SAL_OK;
@@ -165,8 +177,8 @@ done:
     return st;
 }
 
-sal_status sal_figure_make(sal_picture *out, const sal_picture *picture, const float *map,
-                           const sal_placement *placement, const sal_figure_options *options)
+sal_status sal_figure_draw(sal_picture *out, const sal_picture *picture, const float *map,
+                           const sal_placement *placement, const sal_figure_style *options)
 {
     sal_status st = SAL_OK;
     sal_picture canvas = {0}, panels[3] = {{0}};
@@ -177,11 +189,12 @@ sal_status sal_figure_make(sal_picture *out, const sal_picture *picture, const f
         return sal_fail(SAL_ERROR_ARGUMENT, "picture of %lld x %lld pixels, but its placement says %lld x %lld",
                         (long long)picture->width, (long long)picture->height, (long long)placement->source_width,
                         (long long)placement->source_height);
+    TRY(write_labels(&l, options));
     layout_make(&l, placement, options);
     sal_placement panel = sal_placement_resized(placement, l.panel_height, l.panel_width);
     TRY(sal_resize_rgb(&panels[0], picture, l.panel_height, l.panel_width));
-    TRY(sal_overlay_make(&panels[1], NULL, map, &panel, &options->style));
-    TRY(sal_overlay_make(&panels[2], &panels[0], map, &panel, &options->style));
+    TRY(sal_overlay_draw(&panels[1], NULL, map, &panel, &options->style));
+    TRY(sal_overlay_draw(&panels[2], &panels[0], map, &panel, &options->style));
     TRY(canvas_make(&canvas, &l));
     for (int i = 0; i < 3; i++)
         paste(&canvas, l.left[i], l.top, &panels[i]);

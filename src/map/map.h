@@ -103,7 +103,7 @@ void sal_overlay_row(uint8_t *rgb, sal_overlay *overlay, int64_t y);
 void sal_overlay_close(sal_overlay *overlay); /* NULL is fine */
 
 /* The whole overlay as an 8-bit RGB picture; its samples belong to *out. */
-sal_status sal_overlay_make(sal_picture *out, const sal_picture *picture, const float *map,
+sal_status sal_overlay_draw(sal_picture *out, const sal_picture *picture, const float *map,
                             const sal_placement *placement, const sal_overlay_style *style);
 
 /* ---- Figures --------------------------------------------------------------- */
@@ -113,19 +113,19 @@ sal_status sal_overlay_make(sal_picture *out, const sal_picture *picture, const 
  * the source; memory of the size of the result. Errors: ARGUMENT, LIMIT, MEMORY. */
 sal_status sal_resize_rgb(sal_picture *out, const sal_picture *picture, int64_t height, int64_t width);
 
-typedef struct sal_figure_options {
+typedef struct sal_figure_style {
     sal_overlay_style style;
     const char *captions[3]; /* over picture, map and overlay; NULL: just these words */
     const char *note;        /* one line under the panels, or NULL */
     double bar_low;          /* values that the ends of the colour bar stand for; */
     double bar_high;         /* both 0: 0 and 1 */
-} sal_figure_options;
+} sal_figure_style;
 
 /* Picture, map with a colour bar, and overlay side by side on white: an 8-bit RGB
  * picture whose samples belong to *out. Text beyond ASCII is drawn as '?', text
  * wider than its place is cut with dots. Errors: ARGUMENT, LIMIT, MEMORY. */
-sal_status sal_figure_make(sal_picture *out, const sal_picture *picture, const float *map,
-                           const sal_placement *placement, const sal_figure_options *options);
+sal_status sal_figure_draw(sal_picture *out, const sal_picture *picture, const float *map,
+                           const sal_placement *placement, const sal_figure_style *options);
 
 /* ---- Text ------------------------------------------------------------------ */
 

@@ -1,7 +1,6 @@
 #include "sweep/baseline.h"
 
 #include "base/memory.h"
-#include "image/preprocess.h"
 #include "map/map.h"
 
 #include <math.h>
@@ -98,7 +97,7 @@ static sal_status fill_channel(float *out, const float *input, int64_t channel, 
     return SAL_OK;
 }
 
-sal_status sal_baseline_make(float *out, const float *input, const sal_placement *placement,
+sal_status sal_baseline_fill(float *out, const float *input, const sal_placement *placement,
                              const sal_baseline_plan *plan)
 {
     sal_status st = SAL_OK;
@@ -106,6 +105,34 @@ sal_status sal_baseline_make(float *out, const float *input, const sal_placement
     const cover covered = cover_of(placement, plan);
     for (int64_t c = 0; c < plan->channels; c++)
         TRY(fill_channel(out + c * pixels, input + c * pixels, c, &covered, plan));
+done:
+    return st;
+}
+
+sal_status sal_baseline_make(float *baseline, const float *input, int64_t channels, const sal_placement *placement,
+                             sal_baseline kind, const sal_preprocess *preprocess)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_require(baseline, "baseline", __func__));
+    TRY(sal_require(input, "input", __func__));
+    TRY(sal_require(placement, "placement", __func__));
+    TRY(sal_require(preprocess, "preprocess", __func__));
+    TRY(sal_placement_check(placement));
+    if (channels < 1)
+        return sal_fail(SAL_ERROR_ARGUMENT, "an input of %lld channels is empty", (long long)channels);
+    if (preprocess->value_count > 1 && preprocess->value_count < channels)
+        return sal_fail(SAL_ERROR_ARGUMENT, "mean and std have %d values, and the input %lld channels",
+                        preprocess->value_count, (long long)channels);
+    if ((unsigned)kind >= SAL_BASELINE_FILE)
+        return sal_fail(SAL_ERROR_ARGUMENT, kind == SAL_BASELINE_FILE
+                                                ? "a baseline of a file is made by decoding it and sal_preprocess_apply"
+                                                : "unknown baseline");
+    const sal_baseline_plan plan = {.kind = kind,
+                                    .preprocess = preprocess,
+                                    .channels = channels,
+                                    .height = placement->net_height,
+                                    .width = placement->net_width};
+    st = sal_baseline_fill(baseline, input, placement, &plan);
 done:
     return st;
 }

@@ -18,7 +18,7 @@ typedef struct sal_baseline_plan {
 
 /* out: (channels, height, width), for the input of one picture. All but zero and a file change what the
  * picture covers, and see nothing else: padding stays as it is. Errors: MEMORY. */
-sal_status sal_baseline_make(float *out, const float *input, const sal_placement *placement,
+sal_status sal_baseline_fill(float *out, const float *input, const sal_placement *placement,
                              const sal_baseline_plan *plan);
 /* A picture as the network's input (channels, height, width of info). Errors name the file: those of sal_picture_read
  * and sal_preprocess_apply. */

@@ -4,7 +4,6 @@
 #include "api/attribute.h"
 #include "api/identity.h"
 #include "base/memory.h"
-#include "image/preprocess.h"
 
 #include <string.h>
 

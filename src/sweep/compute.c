@@ -145,7 +145,7 @@ static sal_status make_baselines(const sal_worker *w, int64_t from, int64_t n)
     const sal_pipeline *p = w->pipeline;
     for (int64_t i = 0; i < n; i++) {
         const sal_slot *slot = slot_of(w, from + i);
-        TRY(sal_baseline_make(w->baselines + (size_t)i * p->elements, slot->input, &slot->placement, &p->baseline));
+        TRY(sal_baseline_fill(w->baselines + (size_t)i * p->elements, slot->input, &slot->placement, &p->baseline));
     }
 done:
     return st;

@@ -6,6 +6,7 @@
 #include "image/image.h"
 #include "map/map.h"
 #include "results/run_files.h"
+#include "sweep/draw.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,75 +16,19 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NOTE_SIZE = 256 };
-
-/* A map as it is coloured. */
-typedef struct display {
-    const float *values; /* 0..1, or -1..1 where maps are signed */
-    double low;          /* what both ends of the colours stand for */
-    double high;
-    float *owned; /* values, where they are not the map itself */
-} display;
-
-/* Without normalising, a map may be of any magnitude: its colours span its own range. */
-static sal_status display_make(display *d, const float *map, const sal_map_stats *stats, size_t pixels,
-                               const sal_map_options *options)
-{
-    sal_status st = SAL_OK;
-    sal_map_stats ignored;
-    *d = (display){.values = map, .high = 1.0};
-    if (options->normalize == SAL_NORMALIZE_SIGNED)
-        d->low = -1.0;
-    if (options->normalize != SAL_NORMALIZE_NONE)
-        return SAL_OK;
-    TRY(sal_alloc(&d->owned, pixels, sizeof(float), "a map"));
-    memcpy(d->owned, map, pixels * sizeof(float));
-    sal_map_normalize(d->owned, &ignored, (int64_t)pixels);
-    d->values = d->owned;
-    d->low = (double)stats->low;
-    d->high = (double)stats->peak;
-done:
-    return st;
-}
-
-static void write_note(char *note, const sal_explain_map *m, const sal_output_job *job)
-{
-    const sal_target *t = &job->options->target;
-    size_t used = 0;
-    const char *unit = t->score == SAL_SCORE_PROBABILITY ? "probability" : "logit";
-    if (m->target < 0)
-        used +=
-            (size_t)snprintf(note, NOTE_SIZE, "mean of %lld outputs  %.5g", (long long)job->outputs, (double)m->score);
-    else if (t->kind == SAL_TARGET_MARGIN)
-        used += (size_t)snprintf(note, NOTE_SIZE, "output %lld ahead by   %s %.5g", (long long)m->target, unit,
-                                 (double)m->score);
-    else if (job->outputs > 1)
-        used +=
-            (size_t)snprintf(note, NOTE_SIZE, "output %lld   %s %.5g", (long long)m->target, unit, (double)m->score);
-    else
-        used +=
-            (size_t)snprintf(note, NOTE_SIZE, "%s %.5g", isfinite(m->probability) ? unit : "value", (double)m->score);
-    if (isfinite(m->probability) && t->score == SAL_SCORE_LOGIT)
-        used += (size_t)snprintf(note + used, NOTE_SIZE - used, "   probability %.3g", (double)m->probability);
-    const int is_gradient = strcmp(job->attribution->method, "gradient") == 0;
-    if (m->stats.flat)
-        snprintf(note + used, NOTE_SIZE - used, "   flat map");
-    else
-        snprintf(note + used, NOTE_SIZE - used, "   peak %s %.3g", is_gradient ? "gradient" : job->attribution->method,
-                 (double)m->stats.peak);
-}
-
-static sal_status write_figure(const char *path, const sal_explain_map *m, const display *d, const sal_output_job *job,
-                               const sal_overlay_style *style)
+static sal_status write_figure(const char *path, const sal_explain_map *m, const sal_display *d,
+                               const sal_output_job *job, const sal_overlay_style *style)
 {
     sal_status st = SAL_OK;
     sal_picture figure = {0};
-    char note[NOTE_SIZE];
-    write_note(note, m, job);
-    sal_figure_options options = {.style = *style, .note = note, .bar_low = d->low, .bar_high = d->high};
-    options.captions[0] = sal_names_base(job->picture_path);
-    options.captions[1] = "saliency";
-    TRY(sal_figure_make(&figure, job->shown, d->values, job->placement, &options));
+    char note[SAL_NOTE_SIZE];
+    const sal_figure_facts facts = {.asked = job->options->target,
+                                    .target = m->target,
+                                    .score = m->score,
+                                    .probability = m->probability,
+                                    .stats = m->stats};
+    TRY(sal_note_write(note, sizeof note, &facts, job->outputs, job->attribution->method));
+    TRY(sal_figure_of(&figure, job->shown, d, job->placement, style, sal_names_base(job->picture_path), note));
     TRY(sal_picture_write_png(path, &figure));
 done:
     sal_picture_clear(&figure);
@@ -92,20 +37,16 @@ done:
 
 static sal_status write_picture(const char *path, const sal_picture *picture)
 {
-    enum { JPEG_QUALITY = 90 };
     const char *dot = strrchr(path, '.');
-    return dot && strcmp(dot, ".jpg") == 0 ? sal_jpeg_write(path, picture, JPEG_QUALITY)
+    return dot && strcmp(dot, ".jpg") == 0 ? sal_jpeg_write(path, picture, SAL_JPEG_QUALITY)
                                            : sal_picture_write_png(path, picture);
 }
 
-static sal_status write_png16(const char *path, const display *d, const sal_placement *p)
+static sal_status write_png16(const char *path, const sal_display *d, const sal_placement *p)
 {
     sal_status st = SAL_OK;
     sal_picture gray = {0};
-    TRY(sal_picture_new(&gray, p->net_height, p->net_width, 1, SAL_SAMPLE_U16));
-    uint16_t *samples = gray.samples;
-    for (int64_t i = 0; i < p->net_height * p->net_width; i++)
-        samples[i] = (uint16_t)lrintf(d->values[i] * 65535.0f);
+    TRY(sal_gray16_make(&gray, d->values, p->net_height, p->net_width));
     TRY(sal_picture_write_png(path, &gray));
 done:
     sal_picture_clear(&gray);
@@ -113,7 +54,7 @@ done:
 }
 
 /* The map's colours, over the picture where there is one; *made: already there, and freed then, or NULL. */
-static sal_status write_colours(const char *path, uint8_t **made, const sal_picture *picture, const display *d,
+static sal_status write_colours(const char *path, uint8_t **made, const sal_picture *picture, const sal_display *d,
                                 const sal_output_job *job, const sal_overlay_style *style)
 {
     sal_status st = SAL_OK;
@@ -126,7 +67,7 @@ static sal_status write_colours(const char *path, uint8_t **made, const sal_pict
         *made = NULL;
         return st;
     }
-    TRY(sal_overlay_make(&colours, picture, d->values, job->placement, style));
+    TRY(sal_overlay_draw(&colours, picture, d->values, job->placement, style));
     TRY(write_picture(path, &colours));
 done:
     sal_picture_clear(&colours);
@@ -135,7 +76,7 @@ done:
 
 double sal_output_alpha(const sal_explain_options *o)
 {
-    return o->alpha == SAL_DEFAULT ? 0.5 : o->alpha;
+    return o->alpha == SAL_DEFAULT ? SAL_DEFAULT_ALPHA : o->alpha;
 }
 
 sal_overlay_style sal_output_style(const sal_explain_options *o)
@@ -144,7 +85,7 @@ sal_overlay_style sal_output_style(const sal_explain_options *o)
         .colormap = o->colormap, .alpha = sal_output_alpha(o), .is_signed = o->map->normalize == SAL_NORMALIZE_SIGNED};
 }
 
-static sal_status write_file(sal_output_file file, sal_output *out, const float *map, const display *d,
+static sal_status write_file(sal_output_file file, sal_output *out, const float *map, const sal_display *d,
                              const sal_output_job *job)
 {
     const sal_placement *p = job->placement;
@@ -213,7 +154,7 @@ sal_status sal_output_write(sal_output *out, const sal_output_job *job)
     sal_status st = SAL_OK;
     const sal_explain_options *o = job->options;
     const sal_placement *p = job->placement;
-    display d = {0};
+    sal_display d = {0};
     float *owned = NULL;
     const float *map = job->map;
     int written = 0, was_there[SAL_FILE_COUNT] = {0};
@@ -226,7 +167,7 @@ sal_status sal_output_write(sal_output *out, const sal_output_job *job)
                        a->width, job->map_options));
         map = owned;
     }
-    TRY(display_make(&d, map, &out->map.stats, pixels, o->map));
+    TRY(sal_display_make(&d, map, pixels, o->map->normalize));
     TRY(summarize(&out->summary, d.values, p, o->map->normalize == SAL_NORMALIZE_SIGNED));
     TRY(name_files(out, job));
     for (; written < SAL_FILE_COUNT; written++)
@@ -241,7 +182,7 @@ done:
             if (out->paths[written] && !was_there[written])
                 unlink(out->paths[written]);
     sal_free(owned);
-    sal_free(d.owned);
+    sal_display_clear(&d);
     return st;
 }
 

@@ -5,7 +5,6 @@
 #include "api/identity.h"
 #include "base/memory.h"
 #include "image/image.h"
-#include "image/preprocess.h"
 #include "map/map.h"
 #include "salmap/plan.h"
 

@@ -6,7 +6,6 @@
 #include "base/confine.h"
 #include "base/memory.h"
 #include "image/image.h"
-#include "image/preprocess.h"
 
 #include <errno.h>
 #include <fcntl.h>

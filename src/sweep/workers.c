@@ -3,7 +3,7 @@
 
 #include "base/threads.h"
 #include "image/image.h"
-#include "image/preprocess.h"
+#include "sweep/draw.h"
 
 #include <string.h>
 
@@ -25,36 +25,15 @@ void sal_pipeline_announce_thread(void)
     (void)members;
 }
 
-/* *height and *width: of a picture whose longer side is `longest` pixels. */
-static void fit(int64_t *height, int64_t *width, const sal_picture *picture, int64_t longest)
-{
-    const int64_t longer = picture->height > picture->width ? picture->height : picture->width;
-    const double by = (double)longest / (double)longer;
-    *height = (int64_t)((double)picture->height * by + 0.5);
-    *width = (int64_t)((double)picture->width * by + 0.5);
-    *height = *height < 1 ? 1 : *height;
-    *width = *width < 1 ? 1 : *width;
-}
-
 /* What is drawn on, no larger than asked for. An 8-bit RGB picture of that size is shown as it is, without a copy. */
 static sal_status keep_shown(sal_slot *slot, sal_picture *picture, int64_t longest)
 {
     sal_status st = SAL_OK;
-    if (picture->type == SAL_SAMPLE_U8 && picture->channels == 3) {
+    slot->drawn = sal_placement_within(&slot->drawn, longest);
+    TRY(sal_shown_make(&slot->shown, picture, &slot->drawn));
+    if (!slot->shown.samples) {
         slot->shown = *picture;
         memset(picture, 0, sizeof *picture);
-    } else {
-        TRY(sal_picture_to_rgb8(&slot->shown, picture));
-    }
-    if (longest > 0 && (slot->shown.height > longest || slot->shown.width > longest)) {
-        sal_picture large = slot->shown;
-        int64_t height, width;
-        fit(&height, &width, &large, longest);
-        st = sal_resize_rgb(&slot->shown, &large, height, width);
-        sal_picture_clear(&large);
-        if (st != SAL_OK)
-            goto done;
-        slot->drawn = sal_placement_resized(&slot->drawn, height, width);
     }
     slot->bytes = (size_t)slot->shown.height * (size_t)slot->shown.width * 3;
 done:

@@ -1,7 +1,7 @@
 /* Any bytes as a picture: decoded, rendered for the eye, and brought to a network's input. */
 #include "support.h"
 
-#include "image/preprocess.h"
+#include "image/image.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     sal_picture picture, seen;
     const sal_image_source source = {.bytes = bytes, .size = size, .path = "fuzz/picture", .max_pixels = 1 << 18};
-    if (!fuzz_is_ok(sal_picture_decode(&picture, &source))) {
+    if (!fuzz_is_ok(sal_source_decode(&picture, &source))) {
         FUZZ_REQUIRE(!picture.samples);
         return 0;
     }

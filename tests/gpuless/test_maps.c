@@ -263,7 +263,7 @@ static void check_overlay(fixture *f, const sal_picture *picture, const sal_plac
     }
     must(sal_backend_cuda.maps->overlay(rgb, f->device, picture_number, shown ? picture : NULL, where, style));
     must(sal_backend_cuda.maps->finish(f->device));
-    must(sal_overlay_make(&host, shown ? picture : NULL, map, where, style));
+    must(sal_overlay_draw(&host, shown ? picture : NULL, map, where, style));
     cr_assert(memcmp(rgb, host.samples, bytes) == 0, "%s overlay differs", shown ? "the" : "the bare");
     sal_picture_clear(&host);
     free(rgb);
@@ -350,7 +350,7 @@ Test(overlays, follow_each_other)
     for (int k = 0; k < COUNT; k++) {
         const sal_placement where = place_on(&f, 30 + k, 50 - k, 0.0);
         sal_picture host;
-        must(sal_overlay_make(&host, &pictures[k], f.maps + f.pixels * (size_t)(k % 3), &where, &style));
+        must(sal_overlay_draw(&host, &pictures[k], f.maps + f.pixels * (size_t)(k % 3), &where, &style));
         cr_assert(memcmp(rgb[k], host.samples, (size_t)(30 + k) * (size_t)(50 - k) * 3) == 0, "overlay %d", k);
         sal_picture_clear(&host);
         free(rgb[k]);

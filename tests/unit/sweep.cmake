@@ -1,4 +1,4 @@
-foreach(name test_pipeline test_pipeline_names test_pipeline_ring test_top_scores)
+foreach(name test_draw test_pipeline test_pipeline_names test_pipeline_ring test_top_scores)
   sal_unit_test(${name} LABELS sweep LIBRARIES salmap_internal)
 endforeach()
 sal_unit_test(test_sweep_bytes LABELS sweep results LIBRARIES salmap_internal PkgConfig::SQLITE -Wl,--wrap=stat)

@@ -41,6 +41,18 @@ static const sal_sweep_options sweep_no_inputs = {
 static const sal_gpu_plan_options gpu_options = {.size = sizeof(sal_gpu_plan_options), .gpu = "h100"},
                                   no_gpu = SAL_GPU_PLAN_OPTIONS_INIT;
 static const sal_picture empty_picture;
+static unsigned char samples[3];
+static const sal_picture pixel = {.height = 1, .width = 1, .channels = 3, .samples = samples};
+static const sal_picture no_samples = {.height = 1, .width = 1, .channels = 3};
+static const sal_picture odd_picture = {
+    .height = 1, .width = 1, .channels = 3, .type = (sal_sample_type)7, .samples = samples};
+static const sal_placement placement = {1, 1, 1, 1, 1.0, 0.0, 1.0, 0.0};
+static const sal_preprocess two_values = {.value_count = 2};
+static const sal_overlay_options sizeless_overlay;
+static const sal_figure_options sizeless_figure;
+static const sal_figure_options figure_of_sizeless = {.size = sizeof figure_of_sizeless, .overlay = &sizeless_overlay};
+static const sal_figure_facts facts = SAL_FIGURE_FACTS_INIT, sizeless_facts;
+static const int64_t one_value[] = {1, 1, 1, 1, 1, 1};
 
 /* Results that nothing is left in. */
 static sal_model *no_model;
@@ -58,6 +70,10 @@ static sal_pass_info pass_info = SAL_PASS_INFO_INIT;
 static sal_gpu_plan_info gpu_info = SAL_GPU_PLAN_INFO_INIT;
 static sal_gpu_step_info gpu_step = SAL_GPU_STEP_INFO_INIT;
 static sal_picture picture;
+static sal_placement no_placement;
+static void *bytes;
+static size_t byte_count;
+static char note[8];
 static sal_preprocess preprocess;
 static sal_merge_info merge_info = SAL_MERGE_INFO_INIT;
 static sal_check check_row;
@@ -113,12 +129,20 @@ static sal_status job_without(int argument)
     return sal_engine_gradients(engine, &job);
 }
 
+static sal_status baseline_of(float *baseline, const float *input, const sal_placement *where, sal_baseline kind,
+                              const sal_preprocess *how)
+{
+    return sal_baseline_make(baseline, input, 3, where, kind, how);
+}
+
 /* X(function, what is missing, the call) */
 #define CALLS(X)                                                                                                       \
     X(sal_model_open, out, sal_model_open(NULL, model_path, NULL))                                                     \
     X(sal_model_open, path, sal_model_open(&no_model, NULL, NULL))                                                     \
     X(sal_model_open_with, out, sal_model_open_with(NULL, model_path, NULL))                                           \
     X(sal_model_open_with, path, sal_model_open_with(&no_model, NULL, NULL))                                           \
+    X(sal_model_open_bytes, out, sal_model_open_bytes(NULL, "x", 1, NULL))                                             \
+    X(sal_model_open_bytes, bytes, sal_model_open_bytes(&no_model, NULL, 1, NULL))                                     \
     X(sal_model_get_info, out, sal_model_get_info(NULL, model))                                                        \
     X(sal_model_get_info, model, sal_model_get_info(&model_info, NULL))                                                \
     X(sal_model_get_layer, out, sal_model_get_layer(NULL, model, 0))                                                   \
@@ -130,6 +154,13 @@ static sal_status job_without(int argument)
     X(sal_model_check_target, target, sal_model_check_target(model, NULL))                                             \
     X(sal_picture_read, out, sal_picture_read(NULL, picture_path, NULL))                                               \
     X(sal_picture_read, path, sal_picture_read(&picture, NULL, NULL))                                                  \
+    X(sal_picture_decode, out, sal_picture_decode(NULL, "x", 1, NULL))                                                 \
+    X(sal_picture_decode, bytes, sal_picture_decode(&picture, NULL, 1, NULL))                                          \
+    X(sal_picture_encode, bytes, sal_picture_encode(NULL, &byte_count, &pixel, SAL_PICTURE_PNG))                       \
+    X(sal_picture_encode, size, sal_picture_encode(&bytes, NULL, &pixel, SAL_PICTURE_PNG))                             \
+    X(sal_picture_encode, picture, sal_picture_encode(&bytes, &byte_count, NULL, SAL_PICTURE_PNG))                     \
+    X(sal_picture_encode, pixels, sal_picture_encode(&bytes, &byte_count, &empty_picture, SAL_PICTURE_JPEG))           \
+    X(sal_picture_encode, format, sal_picture_encode(&bytes, &byte_count, &pixel, (sal_picture_format)2))              \
     X(sal_picture_write_png, path, sal_picture_write_png(NULL, &empty_picture))                                        \
     X(sal_picture_write_png, picture, sal_picture_write_png("none.png", NULL))                                         \
     X(sal_picture_write_png, pixels, sal_picture_write_png("none.png", &empty_picture))                                \
@@ -143,6 +174,29 @@ static sal_status job_without(int argument)
     X(sal_preprocess_load, path, sal_preprocess_load(&preprocess, &found, NULL))                                       \
     X(sal_preprocess_save, path, sal_preprocess_save(NULL, &preprocess))                                               \
     X(sal_preprocess_save, p, sal_preprocess_save("none.onnx", NULL))                                                  \
+    X(sal_preprocess_apply, input, sal_preprocess_apply(NULL, NULL, &pixel, &preprocess, 3, SIDE, SIDE))               \
+    X(sal_preprocess_apply, picture, sal_preprocess_apply(inputs, NULL, NULL, &preprocess, 3, SIDE, SIDE))             \
+    X(sal_preprocess_apply, pixels, sal_preprocess_apply(inputs, NULL, &empty_picture, &preprocess, 3, SIDE, SIDE))    \
+    X(sal_preprocess_apply, type, sal_preprocess_apply(inputs, NULL, &odd_picture, &preprocess, 3, SIDE, SIDE))        \
+    X(sal_preprocess_apply, preprocess, sal_preprocess_apply(inputs, NULL, &pixel, NULL, 3, SIDE, SIDE))               \
+    X(sal_preprocess_apply, channels, sal_preprocess_apply(inputs, NULL, &pixel, &preprocess, 0, SIDE, SIDE))          \
+    X(sal_preprocess_apply, height, sal_preprocess_apply(inputs, NULL, &pixel, &preprocess, 3, 0, SIDE))               \
+    X(sal_preprocess_apply, width, sal_preprocess_apply(inputs, NULL, &pixel, &preprocess, 3, SIDE, -1))               \
+    X(sal_placement_for_map, out, sal_placement_for_map(NULL, &placement, 1, 1))                                       \
+    X(sal_placement_for_map, placement, sal_placement_for_map(&no_placement, NULL, 1, 1))                              \
+    X(sal_placement_for_map, scales, sal_placement_for_map(&no_placement, &no_placement, 1, 1))                        \
+    X(sal_placement_for_map, height, sal_placement_for_map(&no_placement, &placement, 0, 1))                           \
+    X(sal_placement_for_map, width, sal_placement_for_map(&no_placement, &placement, 1, 0))                            \
+    X(sal_baseline_make, baseline, baseline_of(NULL, inputs, &placement, SAL_BASELINE_ZERO, &preprocess))              \
+    X(sal_baseline_make, input, baseline_of(gradients, NULL, &placement, SAL_BASELINE_ZERO, &preprocess))              \
+    X(sal_baseline_make, placement, baseline_of(gradients, inputs, NULL, SAL_BASELINE_ZERO, &preprocess))              \
+    X(sal_baseline_make, scales, baseline_of(gradients, inputs, &no_placement, SAL_BASELINE_ZERO, &preprocess))        \
+    X(sal_baseline_make, file, baseline_of(gradients, inputs, &placement, SAL_BASELINE_FILE, &preprocess))             \
+    X(sal_baseline_make, kind, baseline_of(gradients, inputs, &placement, (sal_baseline)9, &preprocess))               \
+    X(sal_baseline_make, preprocess, baseline_of(gradients, inputs, &placement, SAL_BASELINE_ZERO, NULL))              \
+    X(sal_baseline_make, channels,                                                                                     \
+      sal_baseline_make(gradients, inputs, 0, &placement, SAL_BASELINE_ZERO, &preprocess))                             \
+    X(sal_baseline_make, values, baseline_of(gradients, inputs, &placement, SAL_BASELINE_BLACK, &two_values))          \
     X(sal_engine_open, out, sal_engine_open(NULL, model, NULL))                                                        \
     X(sal_engine_open, model, sal_engine_open(&no_engine, NULL, NULL))                                                 \
     X(sal_model_drop_weights, model, sal_model_drop_weights(NULL))                                                     \
@@ -199,6 +253,35 @@ static sal_status job_without(int argument)
     X(sal_map_colorize, map, sal_map_colorize(&picture, NULL, SIDE, SIDE, SAL_COLORMAP_JET))                           \
     X(sal_map_colorize, height, sal_map_colorize(&picture, inputs, 0, SIDE, SAL_COLORMAP_JET))                         \
     X(sal_map_colorize, width, sal_map_colorize(&picture, inputs, SIDE, 0, SAL_COLORMAP_JET))                          \
+    X(sal_overlay_make, out, sal_overlay_make(NULL, &pixel, inputs, &placement, NULL))                                 \
+    X(sal_overlay_make, map, sal_overlay_make(&picture, &pixel, NULL, &placement, NULL))                               \
+    X(sal_overlay_make, placement, sal_overlay_make(&picture, &pixel, inputs, NULL, NULL))                             \
+    X(sal_overlay_make, scales, sal_overlay_make(&picture, &pixel, inputs, &no_placement, NULL))                       \
+    X(sal_overlay_make, samples, sal_overlay_make(&picture, &no_samples, inputs, &placement, NULL))                    \
+    X(sal_overlay_make, type, sal_overlay_make(&picture, &odd_picture, inputs, &placement, NULL))                      \
+    X(sal_overlay_make, size, sal_overlay_make(&picture, &pixel, inputs, &placement, &sizeless_overlay))               \
+    X(sal_figure_make, out, sal_figure_make(NULL, &pixel, inputs, &placement, NULL))                                   \
+    X(sal_figure_make, picture, sal_figure_make(&picture, NULL, inputs, &placement, NULL))                             \
+    X(sal_figure_make, map, sal_figure_make(&picture, &pixel, NULL, &placement, NULL))                                 \
+    X(sal_figure_make, placement, sal_figure_make(&picture, &pixel, inputs, NULL, NULL))                               \
+    X(sal_figure_make, size, sal_figure_make(&picture, &pixel, inputs, &placement, &sizeless_figure))                  \
+    X(sal_figure_make, overlay_size, sal_figure_make(&picture, &pixel, inputs, &placement, &figure_of_sizeless))       \
+    X(sal_figure_note, text, sal_figure_note(NULL, 8, engine, &facts))                                                 \
+    X(sal_figure_note, room, sal_figure_note(note, 0, engine, &facts))                                                 \
+    X(sal_figure_note, engine, sal_figure_note(note, sizeof note, NULL, &facts))                                       \
+    X(sal_figure_note, facts, sal_figure_note(note, sizeof note, engine, NULL))                                        \
+    X(sal_figure_note, size, sal_figure_note(note, sizeof note, engine, &sizeless_facts))                              \
+    X(sal_map_encode, bytes, sal_map_encode(NULL, &byte_count, inputs, 1, 1, SAL_MAPS_NPY))                            \
+    X(sal_map_encode, size, sal_map_encode(&bytes, NULL, inputs, 1, 1, SAL_MAPS_NPY))                                  \
+    X(sal_map_encode, map, sal_map_encode(&bytes, &byte_count, NULL, 1, 1, SAL_MAPS_NPY))                              \
+    X(sal_map_encode, height, sal_map_encode(&bytes, &byte_count, inputs, 0, 1, SAL_MAPS_NPZ))                         \
+    X(sal_map_encode, width, sal_map_encode(&bytes, &byte_count, inputs, 1, 0, SAL_MAPS_PNG16))                        \
+    X(sal_map_encode, format, sal_map_encode(&bytes, &byte_count, inputs, 1, 1, SAL_MAPS_NONE))                        \
+    X(sal_npy_encode, bytes, sal_npy_encode(NULL, &byte_count, inputs, one_value, 1))                                  \
+    X(sal_npy_encode, size, sal_npy_encode(&bytes, NULL, inputs, one_value, 1))                                        \
+    X(sal_npy_encode, values, sal_npy_encode(&bytes, &byte_count, NULL, one_value, 1))                                 \
+    X(sal_npy_encode, shape, sal_npy_encode(&bytes, &byte_count, inputs, NULL, 1))                                     \
+    X(sal_npy_encode, rank, sal_npy_encode(&bytes, &byte_count, inputs, one_value, 6))                                 \
     X(sal_explain_files, engine, sal_explain_files(&failed, NULL, paths, 1, &explain, NULL, NULL))                     \
     X(sal_explain_files, paths, sal_explain_files(&failed, engine, NULL, 1, &explain, NULL, NULL))                     \
     X(sal_explain_files, a_path, sal_explain_files(&failed, engine, no_paths, 2, &explain, NULL, NULL))                \
@@ -261,7 +344,7 @@ ParameterizedTest(size_t *number, arguments, that_are_missing_are_refused)
                  sal_status_name(st));
     cr_expect(sal_last_error()[0] != '\0', "%s without its %s says nothing", calls[*number].function,
               calls[*number].missing);
-    cr_expect(!no_model && !no_engine && !no_dataset && !no_plan);
+    cr_expect(!no_model && !no_engine && !no_dataset && !no_plan && !bytes && !picture.samples);
 }
 
 Test(arguments, without_a_status_to_return_nothing_is_returned)
@@ -289,6 +372,7 @@ Test(arguments, without_a_status_to_return_nothing_is_returned)
     sal_gpu_plan_close(NULL);
     sal_dataset_close(NULL);
     sal_picture_clear(NULL);
+    sal_bytes_free(NULL);
 }
 
 Test(arguments, rows_beyond_the_list_are_none)
@@ -321,10 +405,11 @@ Test(arguments, that_may_be_missing_may)
 static int is_tried(const char *function, size_t length)
 {
     static const char *const others[] = {
-        "sal_last_error",     "sal_status_name",      "sal_version",       "sal_model_close",  "sal_picture_clear",
-        "sal_device_count",   "sal_engine_close",     "sal_engine_model",  "sal_method_count", "sal_system_check",
-        "sal_gpu_plan_close", "sal_dataset_close",    "sal_dataset_count", "sal_dataset_path", "sal_dataset_file",
-        "sal_dataset_label",  "sal_dataset_in_shard", "sal_method_count",  "sal_word_value",   "sal_words_list"};
+        "sal_last_error",   "sal_status_name",    "sal_version",          "sal_model_close",   "sal_picture_clear",
+        "sal_bytes_free",   "sal_device_count",   "sal_engine_close",     "sal_engine_model",  "sal_method_count",
+        "sal_system_check", "sal_gpu_plan_close", "sal_dataset_close",    "sal_dataset_count", "sal_dataset_path",
+        "sal_dataset_file", "sal_dataset_label",  "sal_dataset_in_shard", "sal_method_count",  "sal_word_value",
+        "sal_words_list"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strlen(others[i]) == length && strncmp(others[i], function, length) == 0)
             return 1;

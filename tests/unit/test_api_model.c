@@ -262,7 +262,7 @@ Test(model, of_bytes_is_that_of_the_file)
                                         SAL_TEST_SOURCE_DIR "/data/models/scale_age_honest.keras"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         sal_model *file = open_model(files[i]), *memory = open_bytes(files[i]);
-        sal_model_info a, b;
+        sal_model_info a = SAL_MODEL_INFO_INIT, b = SAL_MODEL_INFO_INIT;
         char digests[2][SAL_DIGEST_SIZE];
         cr_assert_eq(sal_model_get_info(&a, file), SAL_OK);
         cr_assert_eq(sal_model_get_info(&b, memory), SAL_OK);
@@ -293,7 +293,9 @@ Test(model, of_bytes_takes_options)
     sal_model *m = NULL;
     size_t size;
     char *bytes = load(&size, HONEST);
-    const sal_model_options odd = {.layer = "nowhere"}, few = {.limits = {.max_model_bytes = 1000}};
+    const sal_limits limits = {.size = sizeof limits, .max_model_bytes = 1000};
+    const sal_model_options odd = {.size = sizeof odd, .layer = "nowhere"};
+    const sal_model_options few = {.size = sizeof few, .limits = &limits};
     cr_expect_eq(sal_model_open_bytes(&m, bytes, size, &odd), SAL_ERROR_ARGUMENT);
     cr_expect_not_null(strstr(sal_last_error(), "model in memory: "), "%s", sal_last_error());
     cr_expect_eq(sal_model_open_bytes(&m, bytes, size, &few), SAL_ERROR_LIMIT);

@@ -50,6 +50,32 @@ static sal_status read_picture(const void *given)
     return st;
 }
 
+static sal_status open_model_bytes(const void *given)
+{
+    static unsigned char bytes[1 << 21];
+    FILE *f = fopen(model_path, "rb");
+    const size_t size = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+    sal_model *m = NULL;
+    cr_assert(f && size < sizeof bytes);
+    fclose(f);
+    const sal_status st = sal_model_open_bytes(&m, bytes, size, given);
+    sal_model_close(m);
+    return st;
+}
+
+static sal_status decode_picture(const void *given)
+{
+    static unsigned char bytes[1 << 16];
+    FILE *f = fopen(paths[0], "rb");
+    const size_t size = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+    sal_picture picture;
+    cr_assert(f && size < sizeof bytes);
+    fclose(f);
+    const sal_status st = sal_picture_decode(&picture, bytes, size, given);
+    sal_picture_clear(&picture);
+    return st;
+}
+
 static sal_status open_engine(const void *given)
 {
     sal_engine *e = NULL;
@@ -121,6 +147,36 @@ static sal_status export_nothing(const void *given)
     return sal_sweep_export(folder, "never-made.csv", NULL, NULL, given);
 }
 
+static const sal_placement placement = {SIDE, SIDE, SIDE, SIDE, 1.0, 0.0, 1.0, 0.0};
+
+static sal_status draw_overlay(const void *given)
+{
+    sal_picture out;
+    const sal_status st = sal_overlay_make(&out, NULL, inputs, &placement, given);
+    sal_picture_clear(&out);
+    return st;
+}
+
+static sal_status draw_figure(const void *given)
+{
+    sal_picture picture = {.height = SIDE, .width = SIDE, .channels = 3, .type = SAL_SAMPLE_F32, .samples = gradients};
+    sal_picture out;
+    const sal_status st = sal_figure_make(&out, &picture, inputs, &placement, given);
+    sal_picture_clear(&out);
+    return st;
+}
+
+static sal_status draw_figure_with_overlay(const void *given)
+{
+    return draw_figure(&(sal_figure_options){.size = sizeof(sal_figure_options), .overlay = given});
+}
+
+static sal_status write_note(const void *given)
+{
+    char note[256];
+    return sal_figure_note(note, sizeof note, engine, given);
+}
+
 static sal_status plan(const void *given)
 {
     sal_gpu_plan *p = NULL;
@@ -143,6 +199,9 @@ static const sal_sweep_options sweep_options = {
     .size = sizeof sweep_options, .max_failures = SAL_UNLIMITED, .explain = &explain_options, .restart = 1};
 static const sal_dataset_options dataset_options = SAL_DATASET_OPTIONS_INIT;
 static const sal_export_options export_options = SAL_EXPORT_OPTIONS_INIT;
+static const sal_overlay_options overlay_options = SAL_OVERLAY_OPTIONS_INIT;
+static const sal_figure_options figure_options = SAL_FIGURE_OPTIONS_INIT;
+static const sal_figure_facts figure_facts = SAL_FIGURE_FACTS_INIT;
 static const sal_gpu_plan_options gpu_options = {.size = sizeof gpu_options, .gpu = "nowhere.json"};
 
 typedef struct reading {
@@ -163,6 +222,8 @@ static const reading readings[] = {
     READING("sal_model_open_with", sal_model_options, model_options, open_model),
     READING("sal_model_open_with", sal_limits, limits, open_model_with_limits),
     READING("sal_picture_read", sal_limits, limits, read_picture),
+    READING("sal_model_open_bytes", sal_model_options, model_options, open_model_bytes),
+    READING("sal_picture_decode", sal_limits, limits, decode_picture),
     READING("sal_engine_open", sal_engine_options, engine_options, open_engine),
     READING("sal_engine_open", sal_method_options, method_options, open_engine_with_method),
     READING("sal_engine_gradients", sal_gradient_job, job, compute),
@@ -174,6 +235,10 @@ static const reading readings[] = {
     READING("sal_sweep", sal_sweep_options, sweep_options, sweep),
     READING("sal_sweep", sal_explain_options, explain_options, sweep_explaining),
     READING("sal_dataset_open", sal_dataset_options, dataset_options, list_pictures),
+    READING("sal_overlay_make", sal_overlay_options, overlay_options, draw_overlay),
+    READING("sal_figure_make", sal_figure_options, figure_options, draw_figure),
+    READING("sal_figure_make", sal_overlay_options, overlay_options, draw_figure_with_overlay),
+    READING("sal_figure_note", sal_figure_facts, figure_facts, write_note),
     {"sal_sweep_export", "sal_export_options", sizeof(sal_export_options), &export_options, export_nothing, 1},
     {"sal_gpu_plan_open", "sal_gpu_plan_options", sizeof(sal_gpu_plan_options), &gpu_options, plan, 1},
 };

@@ -13,7 +13,7 @@ static int is_color(const uint8_t *p, int r, int g, int b)
 }
 
 /* A figure of a picture of one colour, for a map that is 0 on the left and 1 on the right. */
-static sal_picture figure_of(int64_t height, int64_t width, sal_figure_options options)
+static sal_picture figure_of(int64_t height, int64_t width, sal_figure_style options)
 {
     size_t count = (size_t)(height * width);
     uint8_t *rgb = malloc(3 * count);
@@ -25,14 +25,14 @@ static sal_picture figure_of(int64_t height, int64_t width, sal_figure_options o
     float map[64];
     for (int i = 0; i < 64; i++)
         map[i] = i % 8 < 4 ? 0.0f : 1.0f;
-    cr_assert_eq(sal_figure_make(&out, &picture, map, &p, &options), SAL_OK, "%s", sal_last_error());
+    cr_assert_eq(sal_figure_draw(&out, &picture, map, &p, &options), SAL_OK, "%s", sal_last_error());
     free(rgb);
     return out;
 }
 
 Test(figure, shows_picture_map_bar_and_overlay_in_this_order)
 {
-    sal_picture f = figure_of(100, 100, (sal_figure_options){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}});
+    sal_picture f = figure_of(100, 100, (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}});
     int64_t y = f.height / 2, x = 0;
     /* Walk along the middle row and note the order of what appears. */
     static const uint8_t order[][3] = {{200, 40, 90}, {0, 0, 0}, {255, 255, 255}, {100, 20, 45}, {228, 148, 173}};
@@ -63,7 +63,7 @@ static int64_t bar_columns(const sal_picture *f, int64_t top, int64_t height)
 
 Test(figure, has_a_colour_bar_from_0_at_the_foot_to_1_at_the_top)
 {
-    sal_picture f = figure_of(100, 100, (sal_figure_options){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}});
+    sal_picture f = figure_of(100, 100, (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}});
     int64_t top = 0;
     /* The first row of the panels is where the picture's colour starts. */
     while (top < f.height && !is_color(pixel(&f, 100, top), 200, 40, 90))
@@ -124,7 +124,7 @@ static sal_picture drawn_by_hand(const measures *m, const sal_picture *panels, c
     return f;
 }
 
-static void check_figure(int64_t height, int64_t width, sal_figure_options options, const measures *m)
+static void check_figure(int64_t height, int64_t width, sal_figure_style options, const measures *m)
 {
     uint8_t *rgb = hashed_levels(77, (size_t)(height * width * 3));
     float *map = uniform_floats(78, 12);
@@ -140,10 +140,10 @@ static void check_figure(int64_t height, int64_t width, sal_figure_options optio
                            (double)m->panel_height / 8.0,
                            (double)m->panel_width / 5.0,
                            (double)m->panel_width / 10.0};
-    cr_assert_eq(sal_figure_make(&out, &picture, map, &p, &options), SAL_OK, "%s", sal_last_error());
+    cr_assert_eq(sal_figure_draw(&out, &picture, map, &p, &options), SAL_OK, "%s", sal_last_error());
     cr_assert_eq(sal_resize_rgb(&panels[0], &picture, m->panel_height, m->panel_width), SAL_OK);
-    cr_assert_eq(sal_overlay_make(&panels[1], NULL, map, &panel, &options.style), SAL_OK);
-    cr_assert_eq(sal_overlay_make(&panels[2], &panels[0], map, &panel, &options.style), SAL_OK);
+    cr_assert_eq(sal_overlay_draw(&panels[1], NULL, map, &panel, &options.style), SAL_OK);
+    cr_assert_eq(sal_overlay_draw(&panels[2], &panels[0], map, &panel, &options.style), SAL_OK);
     sal_picture expected = drawn_by_hand(m, panels, sal_colormap_table(options.style.colormap));
     cr_assert(out.height == m->height && out.width == m->width, "%ldx%ld: figure of %ld x %ld", (long)height,
               (long)width, (long)out.width, (long)out.height);
@@ -176,11 +176,11 @@ Test(figure, of_a_square_has_everything_in_its_place)
                   {"0", "0.5", "1"},
                   {"picture", "map", "overlay"},
                   NULL};
-    check_figure(100, 100, (sal_figure_options){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}}, &m);
+    check_figure(100, 100, (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}}, &m);
     m.height += 20 + 14;
     m.note = "a note";
     m.captions[1] = "why";
-    sal_figure_options options = {
+    sal_figure_style options = {
         .style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.25}, .captions = {NULL, "why", NULL}, .note = "a note"};
     check_figure(30, 30, options, &m);
     options.note = "";
@@ -207,7 +207,7 @@ Test(figure, of_a_wide_picture_is_lower_and_its_bar_still_has_room_for_labels)
         m.panel_height = cases[i].panel_height;
         m.bar_height = cases[i].bar_height;
         check_figure(cases[i].height, cases[i].width,
-                     (sal_figure_options){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}}, &m);
+                     (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}}, &m);
     }
 }
 
@@ -225,7 +225,7 @@ Test(figure, of_a_narrow_picture_has_slots_as_wide_as_a_caption)
                         {"-2", "2", "6"},
                         {"picture", "map", "overlay"},
                         "of"};
-    sal_figure_options options = {
+    sal_figure_style options = {
         .style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}, .note = "of", .bar_low = -2.0, .bar_high = 6.0};
     check_figure(300, 30, options, &m);
 }
@@ -236,7 +236,7 @@ Test(figure, panels_are_as_large_as_the_nearest_pixel_says)
     static const int64_t shapes[2][4] = {{115, 24, 522, 24 + 93 + 28 + 93 + 75 + 28 + 93 + 24}, {12, 115, 167, 2867}};
     for (int k = 0; k < 2; k++) {
         sal_picture f = figure_of(shapes[k][0], shapes[k][1],
-                                  (sal_figure_options){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}});
+                                  (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}});
         cr_expect(f.height == shapes[k][2] && f.width == shapes[k][3], "%ld x %ld", (long)f.width, (long)f.height);
         sal_free(f.samples);
     }
@@ -256,8 +256,8 @@ Test(figure, bar_ends_may_be_any_two_numbers)
                   {"0", "0.002", "0.004"},
                   {"picture", "map", "overlay"},
                   NULL};
-    check_figure(64, 64,
-                 (sal_figure_options){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}, .bar_high = 0.004}, &m);
+    check_figure(64, 64, (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}, .bar_high = 0.004},
+                 &m);
     m = (measures){522,
                    1523 + 2 * 12,
                    448,
@@ -273,7 +273,7 @@ Test(figure, bar_ends_may_be_any_two_numbers)
     m.width += 12;
     m.left[2] += 12;
     m.slots[2] += 12;
-    check_figure(64, 64, (sal_figure_options){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}, .bar_low = -0.01},
+    check_figure(64, 64, (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}, .bar_low = -0.01},
                  &m);
 }
 
@@ -288,8 +288,8 @@ Test(figure, captions_of_37_letters_fit_a_square_panel_and_longer_ones_end_in_do
     measures m = {
         522, 1523, 448, 448, {24, 500, 1051}, 448, {24, 500, 1051}, 960, 448, {"0", "0.5", "1"}, {whole, cut, "...."},
         NULL};
-    sal_figure_options options = {.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5},
-                                  .captions = {whole, longer, "...."}};
+    sal_figure_style options = {.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5},
+                                .captions = {whole, longer, "...."}};
     check_figure(64, 64, options, &m);
 }
 
@@ -297,8 +297,8 @@ Test(figure, is_made_for_any_shape)
 {
     static const int64_t shapes[][2] = {{1, 1}, {1, 3000}, {3000, 1}, {20, 2000}, {700, 90}, {448, 448}, {3, 2}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        sal_figure_options options = {.style = {.colormap = SAL_COLORMAP_VIRIDIS, .alpha = 0.5},
-                                      .note = "a note that is quite long"};
+        sal_figure_style options = {.style = {.colormap = SAL_COLORMAP_VIRIDIS, .alpha = 0.5},
+                                    .note = "a note that is quite long"};
         sal_picture f = figure_of(shapes[i][0], shapes[i][1], options);
         cr_assert(f.height >= 448 / 4 && f.height < 600 && f.width < 3200, "%ld x %ld", (long)f.width, (long)f.height);
         cr_assert(f.channels == 3 && f.type == SAL_SAMPLE_U8);
@@ -311,8 +311,8 @@ Test(figure, cuts_captions_that_are_too_long_and_takes_any_bytes)
     char text[3000];
     memset(text, 'W', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    sal_figure_options options = {.captions = {text, "", "\xff\x01 caf\xc3\xa9"}, .note = text};
-    sal_picture longer = figure_of(30, 30, options), plain = figure_of(30, 30, (sal_figure_options){.note = "n"});
+    sal_figure_style options = {.captions = {text, "", "\xff\x01 caf\xc3\xa9"}, .note = text};
+    sal_picture longer = figure_of(30, 30, options), plain = figure_of(30, 30, (sal_figure_style){.note = "n"});
     cr_assert(longer.width == plain.width && longer.height == plain.height);
     int64_t margin = 20;
     for (int64_t y = 0; y < longer.height; y++)
@@ -330,17 +330,17 @@ Test(figure, refuses_pictures_of_another_size_and_wrong_styles)
     float map[1] = {0};
     sal_picture picture = {2, 2, 3, SAL_SAMPLE_U8, rgb}, out = picture;
     sal_placement p = stretch(1, 1, 2, 2), other = stretch(1, 1, 3, 2), third = stretch(1, 1, 2, 3);
-    sal_figure_options options = {.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}};
-    cr_assert_eq(sal_figure_make(&out, &picture, map, &third, &options), SAL_ERROR_ARGUMENT);
+    sal_figure_style options = {.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}};
+    cr_assert_eq(sal_figure_draw(&out, &picture, map, &third, &options), SAL_ERROR_ARGUMENT);
     cr_assert_str_eq(sal_last_error(), "picture of 2 x 2 pixels, but its placement says 3 x 2");
     for (int k = 0; k < 2; k++) {
         const sal_picture none = {k, !k, 3, SAL_SAMPLE_U8, rgb};
         const sal_placement nowhere = {k, !k, 1, 1, 1.0, 0.0, 1.0, 0.0};
-        cr_assert_eq(sal_figure_make(&out, &none, map, &nowhere, &options), SAL_ERROR_ARGUMENT);
+        cr_assert_eq(sal_figure_draw(&out, &none, map, &nowhere, &options), SAL_ERROR_ARGUMENT);
         cr_assert_not_null(strstr(sal_last_error(), "picture of"), "%s", sal_last_error());
     }
-    cr_assert_eq(sal_figure_make(&out, &picture, map, &other, &options), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_figure_draw(&out, &picture, map, &other, &options), SAL_ERROR_ARGUMENT);
     options.style.colormap = (sal_colormap)99;
-    cr_assert_eq(sal_figure_make(&out, &picture, map, &p, &options), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_figure_draw(&out, &picture, map, &p, &options), SAL_ERROR_ARGUMENT);
     cr_assert(!out.samples && out.height == 0);
 }

@@ -28,7 +28,7 @@ static sal_status decode(const unsigned char *from, size_t size)
     memcpy(copy, from, size);
     sal_image_source source = {.bytes = copy, .size = size, .path = "damaged", .max_pixels = 1 << 16};
     sal_picture p;
-    sal_status st = sal_picture_decode(&p, &source);
+    sal_status st = sal_source_decode(&p, &source);
     if (st == SAL_OK) {
         /* What is given back is whole: read all of it. */
         volatile double sum = 0.0;
@@ -89,12 +89,12 @@ Test(damage, a_progressive_jpeg_is_refused_before_its_scans_are_read)
     sal_image_source source = {.bytes = bytes, .path = "cut", .max_pixels = 1 << 16};
     sal_picture p;
     source.size = load("jpeg-progressive.jpg") - 40;
-    cr_expect_eq(sal_picture_decode(&p, &source), SAL_ERROR_FORMAT, "%s", sal_last_error());
+    cr_expect_eq(sal_source_decode(&p, &source), SAL_ERROR_FORMAT, "%s", sal_last_error());
     source.max_memory = 1;
-    cr_expect_eq(sal_picture_decode(&p, &source), SAL_ERROR_LIMIT, "%s", sal_last_error());
+    cr_expect_eq(sal_source_decode(&p, &source), SAL_ERROR_LIMIT, "%s", sal_last_error());
     source.max_memory = 0;
     source.gate = &gate;
-    cr_expect_eq(sal_picture_decode(&p, &source), SAL_ERROR_MEMORY, "%s", sal_last_error());
+    cr_expect_eq(sal_source_decode(&p, &source), SAL_ERROR_MEMORY, "%s", sal_last_error());
     cr_expect_eq(count, 1, "asked %d times", count);
 }
 

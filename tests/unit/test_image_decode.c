@@ -75,7 +75,7 @@ Test(decode, npy_reads_known_bytes)
         file[sizeof header - 1 + (size_t)i] = (unsigned char)(i + 1);
     sal_image_source source = {.bytes = file, .size = sizeof file, .path = "hand", .max_pixels = 1 << 20};
     sal_picture p;
-    cr_assert_eq(sal_picture_decode(&p, &source), SAL_OK, "%s", sal_last_error());
+    cr_assert_eq(sal_source_decode(&p, &source), SAL_OK, "%s", sal_last_error());
     cr_expect_eq(p.height, 2);
     cr_expect_eq(p.width, 3);
     cr_expect_eq(p.channels, 1);

@@ -36,7 +36,7 @@ Test(overlay, is_upsample_then_colour_then_blend)
     sal_placement p = {H, W, 5, 6, 3.0, 2.5, 3.0, 8.0};
     sal_overlay_style style = {.colormap = SAL_COLORMAP_JET, .alpha = 0.3};
     float *map = uniform_floats(4, 30), values[H * W];
-    cr_assert_eq(sal_overlay_make(&out, &picture, map, &p, &style), SAL_OK);
+    cr_assert_eq(sal_overlay_draw(&out, &picture, map, &p, &style), SAL_OK);
     cr_assert(out.height == H && out.width == W && out.channels == 3 && out.type == SAL_SAMPLE_U8);
     cr_assert_eq(sal_map_upsample(values, map, &p), SAL_OK);
     for (int i = 0; i < H * W; i++)
@@ -57,12 +57,12 @@ Test(overlay, alpha_0_is_the_picture_and_no_picture_is_the_colours)
     sal_placement p = stretch(N, N, N, N);
     float *map = uniform_floats(5, N * N);
     cr_assert_eq(
-        sal_overlay_make(&out, &picture, map, &p, &(sal_overlay_style){.colormap = SAL_COLORMAP_VIRIDIS, .alpha = 0.0}),
+        sal_overlay_draw(&out, &picture, map, &p, &(sal_overlay_style){.colormap = SAL_COLORMAP_VIRIDIS, .alpha = 0.0}),
         SAL_OK);
     cr_assert_eq(memcmp(out.samples, rgb, N * N * 3), 0);
     sal_free(out.samples);
     cr_assert_eq(
-        sal_overlay_make(&out, NULL, map, &p, &(sal_overlay_style){.colormap = SAL_COLORMAP_VIRIDIS, .alpha = 0.5}),
+        sal_overlay_draw(&out, NULL, map, &p, &(sal_overlay_style){.colormap = SAL_COLORMAP_VIRIDIS, .alpha = 0.5}),
         SAL_OK);
     cr_assert_eq(sal_map_colorize(&colors, map, N, N, SAL_COLORMAP_VIRIDIS), SAL_OK);
     cr_assert_eq(memcmp(out.samples, colors.samples, N * N * 3), 0);
@@ -79,13 +79,13 @@ Test(overlay, refuses_pictures_of_another_size_and_wrong_styles)
     sal_picture picture = {2, 2, 3, SAL_SAMPLE_U8, rgb}, out = picture;
     sal_placement p = stretch(1, 1, 2, 2), other = stretch(1, 1, 2, 3);
     sal_overlay_style style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5};
-    cr_assert_eq(sal_overlay_make(&out, &picture, map, &other, &style), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_overlay_draw(&out, &picture, map, &other, &style), SAL_ERROR_ARGUMENT);
     style.alpha = 1.5;
-    cr_assert_eq(sal_overlay_make(&out, &picture, map, &p, &style), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_overlay_draw(&out, &picture, map, &p, &style), SAL_ERROR_ARGUMENT);
     style.alpha = NAN;
-    cr_assert_eq(sal_overlay_make(&out, &picture, map, &p, &style), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_overlay_draw(&out, &picture, map, &p, &style), SAL_ERROR_ARGUMENT);
     style = (sal_overlay_style){.colormap = (sal_colormap)99, .alpha = 0.5};
-    cr_assert_eq(sal_overlay_make(&out, &picture, map, &p, &style), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_overlay_draw(&out, &picture, map, &p, &style), SAL_ERROR_ARGUMENT);
     cr_assert(!out.samples && out.height == 0);
 }
 
@@ -93,7 +93,7 @@ static void check_overlay(sal_status expected, sal_picture picture, sal_placemen
 {
     float map[1] = {0.5f};
     sal_picture out;
-    cr_expect_eq(sal_overlay_make(&out, &picture, map, &placement,
+    cr_expect_eq(sal_overlay_draw(&out, &picture, map, &placement,
                                   &(sal_overlay_style){.colormap = SAL_COLORMAP_GRAY, .alpha = alpha}),
                  expected, "%ld x %ld, %ld channels of type %d, alpha %g", (long)picture.height, (long)picture.width,
                  (long)picture.channels, (int)picture.type, alpha);
@@ -245,7 +245,7 @@ Test(overlay, signed_maps_have_0_in_the_middle_of_the_colours)
     static const int rows[5] = {128, 0, 128, 255, 128};
     sal_picture out;
     cr_assert_eq(
-        sal_overlay_make(&out, NULL, map, &p, &(sal_overlay_style){.colormap = SAL_COLORMAP_COOLWARM, .is_signed = 1}),
+        sal_overlay_draw(&out, NULL, map, &p, &(sal_overlay_style){.colormap = SAL_COLORMAP_COOLWARM, .is_signed = 1}),
         SAL_OK);
     for (int x = 0; x < 5; x++)
         cr_expect_arr_eq((uint8_t *)out.samples + 3 * x, table[rows[x]], 3, "pixel %d", x);

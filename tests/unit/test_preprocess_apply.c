@@ -2,8 +2,6 @@
  * torchvision, channels and values against their definitions. */
 #include "test_image_support.h"
 
-#include "image/preprocess.h"
-
 #include <stdlib.h>
 
 static float *apply(sal_placement *placement, const sal_picture *picture, const sal_preprocess *p, int64_t channels,

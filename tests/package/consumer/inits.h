@@ -23,6 +23,9 @@
     X(sal_sweep_options, SAL_SWEEP_OPTIONS_INIT)                                                                       \
     X(sal_merge_info, SAL_MERGE_INFO_INIT)                                                                             \
     X(sal_export_options, SAL_EXPORT_OPTIONS_INIT)                                                                     \
+    X(sal_overlay_options, SAL_OVERLAY_OPTIONS_INIT)                                                                   \
+    X(sal_figure_options, SAL_FIGURE_OPTIONS_INIT)                                                                     \
+    X(sal_figure_facts, SAL_FIGURE_FACTS_INIT)                                                                         \
     X(sal_plan_info, SAL_PLAN_INFO_INIT)                                                                               \
     X(sal_step_info, SAL_STEP_INFO_INIT)                                                                               \
     X(sal_pass_info, SAL_PASS_INFO_INIT)                                                                               \
@@ -43,7 +46,8 @@ static int inits_are_right(void)
     int right = 1;
     INITS(INITS_CHECK)
     return right && sal_map_options_static.sigma == SAL_DEFAULT && sal_method_options_static.noise == SAL_DEFAULT &&
-           sal_explain_options_static.alpha == SAL_DEFAULT && sal_sweep_options_static.max_failures == SAL_UNLIMITED;
+           sal_explain_options_static.alpha == SAL_DEFAULT && sal_overlay_options_static.alpha == SAL_DEFAULT &&
+           sal_sweep_options_static.max_failures == SAL_UNLIMITED;
 }
 
 #endif

@@ -1,0 +1,128 @@
+#include "sweep/draw.h"
+
+#include "base/memory.h"
+#include "base/plain_locale.h"
+#include "image/image.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+sal_status sal_display_make(sal_display *d, const float *map, size_t pixels, sal_normalize normalize)
+{
+    sal_status st = SAL_OK;
+    sal_map_stats stats;
+    *d = (sal_display){.values = map, .high = 1.0};
+    if (normalize == SAL_NORMALIZE_SIGNED)
+        d->low = -1.0;
+    if (normalize != SAL_NORMALIZE_NONE)
+        return SAL_OK;
+    TRY(sal_alloc(&d->owned, pixels, sizeof(float), "a map"));
+    memcpy(d->owned, map, pixels * sizeof(float));
+    sal_map_normalize(d->owned, &stats, (int64_t)pixels);
+    d->values = d->owned;
+    d->low = (double)stats.low;
+    d->high = (double)stats.peak;
+done:
+    return st;
+}
+
+void sal_display_clear(sal_display *d)
+{
+    sal_free(d->owned);
+    memset(d, 0, sizeof *d);
+}
+
+sal_placement sal_placement_within(const sal_placement *p, int64_t longest)
+{
+    const int64_t longer = p->source_height > p->source_width ? p->source_height : p->source_width;
+    if (longest <= 0 || longer <= longest)
+        return *p;
+    const double by = (double)longest / (double)longer;
+    const int64_t height = (int64_t)((double)p->source_height * by + 0.5);
+    const int64_t width = (int64_t)((double)p->source_width * by + 0.5);
+    return sal_placement_resized(p, height < 1 ? 1 : height, width < 1 ? 1 : width);
+}
+
+sal_status sal_shown_make(sal_picture *out, const sal_picture *picture, const sal_placement *placement)
+{
+    sal_status st = SAL_OK;
+    sal_picture rgb = {0};
+    const sal_picture *shown = picture;
+    memset(out, 0, sizeof *out);
+    if (picture->type != SAL_SAMPLE_U8 || picture->channels != 3) {
+        TRY(sal_picture_to_rgb8(&rgb, picture));
+        shown = &rgb;
+    }
+    if (shown->height != placement->source_height || shown->width != placement->source_width) {
+        TRY(sal_resize_rgb(out, shown, placement->source_height, placement->source_width));
+    } else {
+        *out = rgb;
+        rgb.samples = NULL;
+    }
+done:
+    sal_picture_clear(&rgb);
+    return st;
+}
+
+sal_status sal_figure_of(sal_picture *out, const sal_picture *shown, const sal_display *d,
+                         const sal_placement *placement, const sal_overlay_style *style, const char *name,
+                         const char *note)
+{
+    const sal_figure_style figure = {
+        .style = *style, .captions = {name, "saliency"}, .note = note, .bar_low = d->low, .bar_high = d->high};
+    return sal_figure_draw(out, shown, d->values, placement, &figure);
+}
+
+/* ---- The note ------------------------------------------------------------ */
+
+/* A line that grows until its room is full. */
+typedef struct line {
+    char *text;
+    size_t size;
+    size_t used;
+} line;
+
+__attribute__((format(printf, 2, 3))) static void add(line *l, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const int n = vsnprintf(l->text + l->used, l->size - l->used, format, args);
+    va_end(args);
+    l->used += n > 0 ? (size_t)n : 0;
+    l->used = l->used < l->size ? l->used : l->size - 1;
+}
+
+static void write_note(line *l, const sal_figure_facts *f, int64_t outputs, const char *method)
+{
+    const int has_probability = isfinite(f->probability);
+    const char *unit = f->asked.score == SAL_SCORE_PROBABILITY ? "probability" : "logit";
+    const double score = (double)f->score;
+    if (f->target < 0)
+        add(l, "mean of %lld outputs  %.5g", (long long)outputs, score);
+    else if (f->asked.kind == SAL_TARGET_MARGIN)
+        add(l, "output %lld ahead by   %s %.5g", (long long)f->target, unit, score);
+    else if (outputs > 1)
+        add(l, "output %lld   %s %.5g", (long long)f->target, unit, score);
+    else
+        add(l, "%s %.5g", has_probability ? unit : "value", score);
+    if (has_probability && f->asked.score == SAL_SCORE_LOGIT)
+        add(l, "   probability %.3g", (double)f->probability);
+    if (f->stats.flat)
+        add(l, "   flat map");
+    else
+        add(l, "   peak %s %.3g", strcmp(method, "gradient") == 0 ? "gradient" : method, (double)f->stats.peak);
+}
+
+sal_status sal_note_write(char *note, size_t size, const sal_figure_facts *facts, int64_t outputs, const char *method)
+{
+    sal_status st = SAL_OK;
+    sal_plain_locale plain = {0};
+    line l = {note, size, 0};
+    TRY(sal_plain_locale_enter(&plain));
+    write_note(&l, facts, outputs, method);
+    sal_plain_locale_leave(&plain);
+done:
+    return st;
+}

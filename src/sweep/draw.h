@@ -1,0 +1,41 @@
+/* What is drawn of a map: the tones it is coloured with, the picture under it, the line below a figure. The pipeline
+ * draws with it into files; the public functions, sal_overlay_make and the like, draw with it in memory. */
+#ifndef SAL_SWEEP_DRAW_H
+#define SAL_SWEEP_DRAW_H
+
+#include "base/placement.h"
+#include "map/map.h"
+
+/* A map as it is coloured. */
+typedef struct sal_display {
+    const float *values; /* 0..1, or -1..1 where maps are signed */
+    double low;          /* what both ends of the colours stand for */
+    double high;
+    float *owned; /* values, where they are not the map itself */
+} sal_display;
+
+/* Without normalising, a map may be of any magnitude: its colours span its own range. The map is borrowed. Error:
+ * MEMORY. */
+sal_status sal_display_make(sal_display *out, const float *map, size_t pixels, sal_normalize normalize);
+void sal_display_clear(sal_display *display); /* fine on a zeroed struct */
+
+/* The same placement on a picture whose longer side has at most `longest` pixels; 0: any. */
+sal_placement sal_placement_within(const sal_placement *placement, int64_t longest);
+
+/* What is drawn on: the picture as 8-bit RGB, of the size that its placement says. Where the picture is that already,
+ * *out stays empty: draw on the picture itself. Errors: LIMIT, MEMORY. */
+sal_status sal_shown_make(sal_picture *out, const sal_picture *picture, const sal_placement *placement);
+
+#define SAL_DEFAULT_ALPHA 0.5 /* of overlays */
+
+/* Picture, map with a colour bar, and overlay. shown: 8-bit RGB. Errors: those of sal_figure_draw. */
+sal_status sal_figure_of(sal_picture *out, const sal_picture *shown, const sal_display *display,
+                         const sal_placement *placement, const sal_overlay_style *style, const char *name,
+                         const char *note);
+
+enum { SAL_NOTE_SIZE = 256 };
+
+/* The line below a figure, of a model with so many outputs and of a method. Error: MEMORY. */
+sal_status sal_note_write(char *note, size_t size, const sal_figure_facts *facts, int64_t outputs, const char *method);
+
+#endif
