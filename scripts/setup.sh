@@ -12,7 +12,7 @@ packages=(build-essential cmake ninja-build pkg-config libdnnl-dev libprotobuf-c
     libhdf5-dev libjansson-dev)
 tests=(libcriterion-dev python3 python3-numpy python3-scipy python3-pil python3-matplotlib)
 references=(python3-torch python3-torchvision python3-onnx python3-venv)
-checks=(clang libclang-rt-dev clang-format clang-tidy lld ccache libomp-dev valgrind shellcheck debootstrap git patchelf)
+checks=(clang libclang-rt-dev clang-format clang-tidy lld ccache libomp-dev valgrind shellcheck debootstrap git patchelf doxygen)
 
 for option in "$@"; do
     case $option in

@@ -13,6 +13,7 @@ extern "C" {
 
 /* ---- Engines -------------------------------------------------------------- */
 
+/* What an engine planned. */
 typedef struct sal_plan_info {
     size_t size;            /* SAL_PLAN_INFO_INIT */
     const char *device;     /* "cpu: AMD EPYC, avx512, oneDNN 2.6.3, 2 threads" */
@@ -28,6 +29,7 @@ typedef struct sal_plan_info {
 } sal_plan_info;
 #define SAL_PLAN_INFO_INIT SAL_INIT(sal_plan_info)
 
+/* A step of an engine, as it runs. */
 typedef struct sal_step_info {
     size_t size;           /* SAL_STEP_INFO_INIT */
     const char *name;      /* node it stems from */
@@ -41,9 +43,12 @@ typedef struct sal_step_info {
 } sal_step_info;
 #define SAL_STEP_INFO_INIT SAL_INIT(sal_step_info)
 
+/* Strings are borrowed; they live as long as the engine. Error: ARGUMENT. */
 SAL_API sal_status sal_engine_get_plan(sal_plan_info *out, const sal_engine *engine);
+/* A step, from 0 to sal_plan_info.steps; likewise. Error: ARGUMENT (also: there is no such step). */
 SAL_API sal_status sal_engine_get_step(sal_step_info *out, const sal_engine *engine, size_t index);
 
+/* Which way through the network. */
 typedef enum sal_pass_kind { SAL_PASS_FORWARD = 0, SAL_PASS_BACKWARD = 1 } sal_pass_kind;
 
 /* What a device did in its last pass over the network. */
@@ -61,16 +66,18 @@ SAL_API sal_status sal_engine_get_pass(sal_pass_info *out, const sal_engine *eng
 
 /* ---- Plans for GPUs that need not be there ------------------------------ */
 
+/* For which GPU, and how it is to compute. */
 typedef struct sal_gpu_plan_options {
     size_t size;             /* SAL_GPU_PLAN_OPTIONS_INIT */
     const char *gpu;         /* "h100", "a100", "rtx4090", "t4", "b200", or the path of a description as in data/gpus */
     sal_precision precision; /* DEFAULT: tf32, which devices without it do in fp32 */
     int64_t batch;           /* 0: 64, or half of that until it fits */
-    sal_rule rule;
-    int lean; /* as of engines */
+    sal_rule rule;           /* as of engines */
+    int lean;                /* as of engines */
 } sal_gpu_plan_options;
 #define SAL_GPU_PLAN_OPTIONS_INIT SAL_INIT(sal_gpu_plan_options)
 
+/* What was planned for it. */
 typedef struct sal_gpu_plan_info {
     size_t size;                /* SAL_GPU_PLAN_INFO_INIT */
     const char *device;         /* "described: NVIDIA H100 80GB HBM3, cuDNN 9.19.0, tf32" */
@@ -96,6 +103,7 @@ typedef struct sal_gpu_plan_info {
 } sal_gpu_plan_info;
 #define SAL_GPU_PLAN_INFO_INIT SAL_INIT(sal_gpu_plan_info)
 
+/* A step of that plan. */
 typedef struct sal_gpu_step_info {
     size_t size;              /* SAL_GPU_STEP_INFO_INIT */
     const char *name;         /* node it stems from */
@@ -110,6 +118,7 @@ typedef struct sal_gpu_step_info {
 } sal_gpu_step_info;
 #define SAL_GPU_STEP_INFO_INIT SAL_INIT(sal_gpu_step_info)
 
+/* A plan for a GPU that need not be there. */
 typedef struct sal_gpu_plan sal_gpu_plan;
 
 /* Plans a model for a GPU that is only described: cuDNN chooses and, where it does so at run time, compiles the
@@ -120,6 +129,7 @@ SAL_API sal_status sal_gpu_plan_open(sal_gpu_plan **out, sal_model *model, const
 SAL_API void sal_gpu_plan_close(sal_gpu_plan *plan); /* NULL is fine */
 /* Strings are borrowed; they live as long as the plan. */
 SAL_API sal_status sal_gpu_plan_get_info(sal_gpu_plan_info *out, const sal_gpu_plan *plan);
+/* A step, from 0 to sal_gpu_plan_info.steps; likewise. */
 SAL_API sal_status sal_gpu_plan_get_step(sal_gpu_step_info *out, const sal_gpu_plan *plan, size_t index);
 
 #ifdef __cplusplus

@@ -41,10 +41,11 @@
 extern "C" {
 #endif
 
-#define SALMAP_VERSION_MAJOR 0
-#define SALMAP_VERSION_MINOR 2
-#define SALMAP_VERSION_PATCH 0
+#define SALMAP_VERSION_MAJOR 0 /* of this header; of the library: sal_version */
+#define SALMAP_VERSION_MINOR 2 /* until there is a first major one, another of these may break users */
+#define SALMAP_VERSION_PATCH 0 /* mends errors alone */
 
+/* What the library shows. */
 #if defined(__GNUC__)
 #define SAL_API __attribute__((visibility("default")))
 #else
@@ -86,10 +87,12 @@ extern "C" {
         return sal_init_;                                                                                              \
     }()
 #else
+/* What the macros SAL_..._INIT are: the size alone, */
 #define SAL_INIT(type)                                                                                                 \
     {                                                                                                                  \
         .size = sizeof(type)                                                                                           \
     }
+/* and with the default of a field that is not 0. */
 #define SAL_INIT_WITH(type, field)                                                                                     \
     {                                                                                                                  \
         .size = sizeof(type), field                                                                                    \
@@ -100,6 +103,7 @@ extern "C" {
 
 /* ---- Errors ------------------------------------------------------------- */
 
+/* What became of a call. */
 typedef enum sal_status {
     SAL_OK = 0,
     SAL_ERROR_ARGUMENT = -1,    /* the caller's arguments contradict the contract */
@@ -136,15 +140,17 @@ typedef struct sal_limits {
 
 /* ---- Models ------------------------------------------------------------- */
 
+/* A network with its weights, as a file has them. */
 typedef struct sal_model sal_model;
 
+/* What a model is. */
 typedef struct sal_model_info {
-    size_t size;        /* SAL_MODEL_INFO_INIT, before every call that fills it */
-    const char *path;   /* as given to sal_model_open */
-    const char *format; /* "ONNX opset 13 (pytorch 1.13)" */
-    int64_t channels;   /* the network's input is (channels, height, width) */
-    int64_t height;
-    int64_t width;
+    size_t size;               /* SAL_MODEL_INFO_INIT, before every call that fills it */
+    const char *path;          /* as given to sal_model_open */
+    const char *format;        /* "ONNX opset 13 (pytorch 1.13)" */
+    int64_t channels;          /* the network's input is (channels, height, width) */
+    int64_t height;            /* in pixels */
+    int64_t width;             /* likewise */
     int channels_last;         /* 1: the file declares its input as (N, H, W, C) */
     int supported;             /* 1: every layer can be run and differentiated */
     const char *output;        /* which output of the file is explained, where it has several; else NULL */
@@ -168,11 +174,12 @@ typedef struct sal_model_options {
     const char *layer;  /* dense or convolution layer that makes the scores, before its activation: everything after it
                            is left off. NULL: the last one before the output */
     int64_t height;     /* of the input, where the file does not fix it; 0: as the file says */
-    int64_t width;
+    int64_t width;      /* likewise */
     const sal_limits *limits; /* NULL: the defaults */
 } sal_model_options;
 #define SAL_MODEL_OPTIONS_INIT SAL_INIT(sal_model_options)
 
+/* What a layer of a model is. */
 typedef struct sal_layer_info {
     size_t size;         /* SAL_LAYER_INFO_INIT */
     const char *name;    /* node name in the file, or made up from op and position */
@@ -212,6 +219,7 @@ SAL_API sal_status sal_model_drop_weights(sal_model *model);
 SAL_API sal_status sal_model_randomize(sal_model **out, sal_model *model, const char *layer, uint64_t seed);
 /* Strings in *out are borrowed; they live as long as the model. Errors: ARGUMENT. */
 SAL_API sal_status sal_model_get_info(sal_model_info *out, const sal_model *model);
+/* A layer, from 0 to sal_model_info.layers; as sal_model_get_info. Error: ARGUMENT (also: there is no such layer). */
 SAL_API sal_status sal_model_get_layer(sal_layer_info *out, const sal_model *model, size_t index);
 /* Probabilities (count, outputs) of logits (count, outputs) by the softmax or sigmoid
  * that the model ends in; both may be the same array. Error: ARGUMENT where it has none. */
@@ -220,16 +228,17 @@ SAL_API sal_status sal_model_probabilities(float *probabilities, const sal_model
 
 /* ---- Pictures ----------------------------------------------------------- */
 
+/* Samples of pictures: 8 or 16 bits, or floats. */
 typedef enum sal_sample_type { SAL_SAMPLE_U8 = 0, SAL_SAMPLE_U16 = 1, SAL_SAMPLE_F32 = 2 } sal_sample_type;
 
 /* Interleaved samples, rows top to bottom, no padding: (height, width, channels).
  * Integer samples are full range: 255 or 65535 is white. */
 typedef struct sal_picture {
-    int64_t height;
-    int64_t width;
-    int64_t channels; /* 1 gray, 2 gray+alpha, 3 RGB, 4 RGBA; any count from multi-page TIFF or .npy */
-    sal_sample_type type;
-    void *samples; /* owned by the picture; free with sal_picture_clear */
+    int64_t height;       /* in pixels */
+    int64_t width;        /* likewise */
+    int64_t channels;     /* 1 gray, 2 gray+alpha, 3 RGB, 4 RGBA; any count from multi-page TIFF or .npy */
+    sal_sample_type type; /* of the samples */
+    void *samples;        /* owned by the picture; free with sal_picture_clear */
 } sal_picture;
 
 /* Decodes PNG, JPEG (EXIF orientation applied), TIFF (pages of one size become
@@ -244,6 +253,7 @@ SAL_API sal_status sal_picture_decode(sal_picture *out, const void *bytes, size_
 SAL_API sal_status sal_picture_write_png(const char *path, const sal_picture *picture);
 SAL_API void sal_picture_clear(sal_picture *picture); /* NULL is fine */
 
+/* Files that pictures are encoded to. */
 typedef enum sal_picture_format {
     SAL_PICTURE_PNG = 0, /* 8 or 16 bits, 1 to 4 channels: the bytes that sal_picture_write_png writes */
     SAL_PICTURE_JPEG = 1 /* 8 bits, gray or RGB, quality 90, colour in full resolution: the overlays of sweeps */
@@ -259,12 +269,14 @@ SAL_API void sal_bytes_free(void *bytes);
 
 /* ---- Preprocessing ------------------------------------------------------ */
 
+/* How a picture is brought to the sides of the network's input. */
 typedef enum sal_fit {
     SAL_FIT_STRETCH = 0,    /* resize both sides to the network's input */
     SAL_FIT_LETTERBOX = 1,  /* keep the aspect ratio, pad with `fill` */
     SAL_FIT_CENTER_CROP = 2 /* shorter side to crop_resize, then the centre */
 } sal_fit;
 
+/* What the channels of the network's input are. */
 typedef enum sal_channel_order {
     SAL_ORDER_AUTO = 0, /* gray for 1-channel networks, RGB for 3, as they are otherwise */
     SAL_ORDER_RGB = 1,
@@ -273,19 +285,19 @@ typedef enum sal_channel_order {
     SAL_ORDER_ASIS = 4  /* channel count must match; nothing is converted */
 } sal_channel_order;
 
-#define SAL_MAX_CHANNELS 64
+#define SAL_MAX_CHANNELS 64 /* of a network's input */
 
 /* x[c] = (sample * scale - mean[c]) / std[c], sample in 0..255 (16-bit pictures
  * are brought to 0..255 without rounding; float pictures are taken as they are). */
 typedef struct sal_preprocess {
-    sal_fit fit;
-    sal_channel_order order;
-    int64_t crop_resize; /* SAL_FIT_CENTER_CROP: shorter side before the crop; 0: no extra margin */
-    float fill;          /* letterbox padding, as a sample in 0..255 */
-    float scale;         /* 0 selects 1 */
-    int value_count;     /* channels given in mean and std: 0 (mean 0, std 1), 1 (for all) or one each */
-    float mean[SAL_MAX_CHANNELS];
-    float std[SAL_MAX_CHANNELS];
+    sal_fit fit;                  /* onto the input's sides */
+    sal_channel_order order;      /* of the input's channels */
+    int64_t crop_resize;          /* SAL_FIT_CENTER_CROP: shorter side before the crop; 0: no extra margin */
+    float fill;                   /* letterbox padding, as a sample in 0..255 */
+    float scale;                  /* 0 selects 1 */
+    int value_count;              /* channels given in mean and std: 0 (mean 0, std 1), 1 (for all) or one each */
+    float mean[SAL_MAX_CHANNELS]; /* of samples times scale */
+    float std[SAL_MAX_CHANNELS];  /* likewise; above 0 */
 } sal_preprocess;
 
 /* Presets: "imagenet" (0..1, ImageNet mean and std), "unit" (0..1), "caffe"
@@ -295,10 +307,10 @@ SAL_API sal_status sal_preprocess_preset(sal_preprocess *out, const char *name);
 /* Sets one field from text: key is fit, order, crop-resize, fill, scale, mean,
  * std or preset; lists are comma separated. Errors: ARGUMENT names key and value. */
 SAL_API sal_status sal_preprocess_set(sal_preprocess *p, const char *key, const char *value);
-/* Reads or writes the sidecar file "<model path>.salmap": one "key value" line
- * per field, so that nobody has to repeat the options. Reading a file that is
- * not there gives SAL_OK and *found = 0. */
+/* Reads the sidecar file "<model path>.salmap": one "key value" line per field, so that nobody has to repeat the
+ * options. Where there is no such file, this gives SAL_OK and *found = 0. Errors: IO, FORMAT, MEMORY. */
 SAL_API sal_status sal_preprocess_load(sal_preprocess *out, int *found, const char *model_path);
+/* Writes that file, whole or not at all. Errors: IO, ARGUMENT, MEMORY. */
 SAL_API sal_status sal_preprocess_save(const char *model_path, const sal_preprocess *p);
 
 /* Where a network's input lies on the picture it was made from, one affine per axis, in continuous coordinates where
@@ -307,13 +319,13 @@ SAL_API sal_status sal_preprocess_save(const char *model_path, const sal_preproc
  * may reach beyond the input (what a crop cut off). Frozen: it stays as it is. */
 typedef struct sal_placement {
     int64_t source_height; /* of the picture, in pixels */
-    int64_t source_width;
-    int64_t net_height; /* of the network's input, or of a map of it */
-    int64_t net_width;
-    double scale_y; /* pixels of the picture per pixel of the input */
-    double offset_y;
-    double scale_x;
-    double offset_x;
+    int64_t source_width;  /* likewise */
+    int64_t net_height;    /* of the network's input, or of a map of it */
+    int64_t net_width;     /* likewise */
+    double scale_y;        /* pixels of the picture per pixel of the input */
+    double offset_y;       /* in pixels of the picture */
+    double scale_x;        /* as scale_y */
+    double offset_x;       /* as offset_y */
 } sal_placement;
 
 /* Fits a picture into a network's input: input, (channels, height, width) floats as sal_model_info has them, is filled,
@@ -361,6 +373,7 @@ typedef enum sal_baseline {
     SAL_BASELINE_FILE = 5   /* one picture for all */
 } sal_baseline;
 
+/* How the points of a path are laid and weighted. */
 typedef enum sal_quadrature { SAL_QUADRATURE_GAUSS_LEGENDRE = 0, SAL_QUADRATURE_TRAPEZOID = 1 } sal_quadrature;
 
 /* The baseline of one input, for sal_gradient_job: baseline and input are (channels, net_height, net_width) floats of
@@ -381,36 +394,41 @@ typedef struct sal_method_options {
     uint64_t seed;             /* of the noise; with the picture itself it decides every number of it */
     int64_t steps;             /* points of the path; 0: the method's own number */
     sal_quadrature quadrature; /* how they are laid and weighted */
-    sal_baseline baseline;
+    sal_baseline baseline;     /* where the path begins */
     const char *baseline_file; /* of SAL_BASELINE_FILE: a picture, preprocessed as the others */
     const char *layer;         /* whose output is mapped, as sal_layer_info names it; NULL: the last with more than one
                                   pixel */
 } sal_method_options;
 #define SAL_METHOD_OPTIONS_INIT SAL_INIT_WITH(sal_method_options, .noise = SAL_DEFAULT)
 
+/* What a method is, for people. */
 typedef struct sal_method_info {
     size_t size;            /* SAL_METHOD_INFO_INIT */
     const char *name;       /* "smoothgrad" */
     const char *definition; /* in symbols: g = ds/dx at the input x; A a layer's output, G = ds/dA */
-    const char *paper;
-    const char *cost;    /* passes over the network for one picture and target */
-    size_t option_count; /* rows for sal_method_get_option */
+    const char *paper;      /* that describes it */
+    const char *cost;       /* passes over the network for one picture and target */
+    size_t option_count;    /* rows for sal_method_get_option */
 } sal_method_info;
 #define SAL_METHOD_INFO_INIT SAL_INIT(sal_method_info)
 
+/* What an option of a method is, for people. */
 typedef struct sal_method_option_info {
     size_t size;         /* SAL_METHOD_OPTION_INFO_INIT */
     const char *name;    /* as in `salmap explain --name` */
     const char *initial; /* what it is where it is not given */
-    const char *help;
+    const char *help;    /* what it does */
 } sal_method_option_info;
 #define SAL_METHOD_OPTION_INFO_INIT SAL_INIT(sal_method_option_info)
 
-/* Methods there are; what one is; an option that it has. All strings are static. Error: ARGUMENT (no such number). */
+/* How many methods there are. */
 SAL_API size_t sal_method_count(void);
+/* What a method is, by its number. Strings are static. Error: ARGUMENT (no such number). */
 SAL_API sal_status sal_method_get_info(sal_method_info *out, size_t index);
+/* What an option of a method is, by its number; likewise. */
 SAL_API sal_status sal_method_get_option(sal_method_option_info *out, size_t method, size_t option);
 
+/* Which device, and how it computes. */
 typedef struct sal_engine_options {
     size_t size;                      /* SAL_ENGINE_OPTIONS_INIT */
     const char *device;               /* NULL or "auto": the first device; "cpu", "cuda:0" */
@@ -418,11 +436,11 @@ typedef struct sal_engine_options {
     int64_t threads;                  /* CPU threads; 0: one per core */
     uint64_t max_memory;              /* bytes for the arena; 0: three quarters of what is free */
     const sal_method_options *method; /* with its texts it is copied; NULL: "gradient" */
-    sal_rule rule;
-    sal_precision precision;
-    int exact; /* 1: direct convolution algorithms only (no Winograd) */
-    int lean;  /* GPUs, 1: ReLUs keep a bit an element, as they do where memory is short, not the values that let their
-                  derivatives be taken along in the convolutions: a fraction of the memory, more passes over it */
+    sal_rule rule;                    /* how activations send the gradient back */
+    sal_precision precision;          /* of GPUs */
+    int exact;                        /* 1: direct convolution algorithms only (no Winograd) */
+    int lean; /* GPUs, 1: ReLUs keep a bit an element, as they do where memory is short, not the values that let their
+                 derivatives be taken along in the convolutions: a fraction of the memory, more passes over it */
     int forward_only; /* 1: scores alone, sal_engine_forward. Nothing is kept for a way back: less memory, and batches
                          that are larger where memory decides */
     int take_weights; /* 1: the model drops its weights as the engine is opened, each once the engine has it in its
@@ -431,6 +449,7 @@ typedef struct sal_engine_options {
 } sal_engine_options;
 #define SAL_ENGINE_OPTIONS_INIT SAL_INIT(sal_engine_options)
 
+/* A model made ready for a device, with a method. */
 typedef struct sal_engine sal_engine;
 
 /* Devices of a kind, "cpu" or "cuda": they are "cuda:0" and so on. 0: none, or not built in. */
@@ -446,17 +465,19 @@ SAL_API const sal_model *sal_engine_model(const sal_engine *engine);
 
 /* ---- What is there to compute with -------------------------------------- */
 
+/* What came of looking. */
 typedef enum sal_check_state {
     SAL_CHECK_FINE = 0,
     SAL_CHECK_MISSING = 1, /* salmap works without it */
     SAL_CHECK_FAILED = 2   /* it is there and does not work */
 } sal_check_state;
 
+/* Something that was looked at. */
 typedef struct sal_check {
-    char name[32]; /* "cpu", "driver", "cudnn", "cuda:0", ... */
-    sal_check_state state;
-    char found[192];  /* "AMD EPYC, avx512, oneDNN 2.6.3, 2 threads" */
-    char advice[256]; /* what to do about it, or empty */
+    char name[32];         /* "cpu", "driver", "cudnn", "cuda:0", ... */
+    sal_check_state state; /* what came of it */
+    char found[192];       /* "AMD EPYC, avx512, oneDNN 2.6.3, 2 threads" */
+    char advice[256];      /* what to do about it, or empty */
 } sal_check;
 
 /* Looks at the CPU, at what salmap was built with, at the driver and at every GPU: one row each into out, at most
@@ -465,6 +486,7 @@ SAL_API size_t sal_system_check(sal_check *out, size_t capacity);
 
 /* ---- Targets: which score is explained ---------------------------------- */
 
+/* Which of the scores is meant. */
 typedef enum sal_target_kind {
     SAL_TARGET_PREDICTED = 0, /* the largest score; the output itself for one-output regression */
     SAL_TARGET_INDEX = 1,     /* output number `index` */
@@ -474,12 +496,14 @@ typedef enum sal_target_kind {
     SAL_TARGET_MARGIN = 5     /* the largest score less the second largest: what tips the balance */
 } sal_target_kind;
 
+/* A score as the network has it, or after the softmax or sigmoid that was detached. */
 typedef enum sal_score { SAL_SCORE_LOGIT = 0, SAL_SCORE_PROBABILITY = 1 } sal_score;
 
+/* The score that is explained. */
 typedef struct sal_target {
-    sal_target_kind kind;
-    int64_t index;
-    sal_score score; /* probability: after the detached softmax or sigmoid */
+    sal_target_kind kind; /* which score */
+    int64_t index;        /* of SAL_TARGET_INDEX and SAL_TARGET_TOP */
+    sal_score score;      /* probability: after the detached softmax or sigmoid */
 } sal_target;
 
 /* Fails with ARGUMENT, and says why, where a target contradicts the model: an index out of
@@ -505,9 +529,9 @@ typedef struct sal_attribution_info {
     size_t size;        /* SAL_ATTRIBUTION_INFO_INIT */
     const char *method; /* borrowed, static */
     const char *layer;  /* that is mapped, or NULL; borrowed, lives as long as the engine */
-    int64_t channels;
-    int64_t height;
-    int64_t width;
+    int64_t channels;   /* of its shape */
+    int64_t height;     /* likewise */
+    int64_t width;      /* likewise */
 } sal_attribution_info;
 #define SAL_ATTRIBUTION_INFO_INIT SAL_INIT(sal_attribution_info)
 
@@ -537,6 +561,7 @@ SAL_API sal_status sal_engine_gradients(sal_engine *engine, const sal_gradient_j
 
 /* ---- Maps --------------------------------------------------------------- */
 
+/* What of each value of an attribution counts. */
 typedef enum sal_modifier {
     SAL_MODIFIER_ABS = 0,
     SAL_MODIFIER_RELU = 1,
@@ -544,14 +569,17 @@ typedef enum sal_modifier {
     SAL_MODIFIER_NONE = 3
 } sal_modifier;
 
+/* How the channels of an attribution become one value a pixel. */
 typedef enum sal_reduce { SAL_REDUCE_MAX = 0, SAL_REDUCE_MEAN = 1, SAL_REDUCE_SUM = 2, SAL_REDUCE_L2 = 3 } sal_reduce;
 
+/* What the values of a map are brought to. */
 typedef enum sal_normalize {
     SAL_NORMALIZE_MINMAX = 0, /* to 0..1 */
     SAL_NORMALIZE_NONE = 1,
     SAL_NORMALIZE_SIGNED = 2 /* to -1..1 by the largest modulus: 0 stays 0, and is the middle of the colours */
 } sal_normalize;
 
+/* Colour tables, of 256 colours each. */
 typedef enum sal_colormap {
     SAL_COLORMAP_VIRIDIS = 0,
     SAL_COLORMAP_INFERNO = 1,
@@ -561,16 +589,18 @@ typedef enum sal_colormap {
     SAL_COLORMAP_COOLWARM = 5 /* diverging: for signed maps */
 } sal_colormap;
 
+/* How a map is made of an attribution. */
 typedef struct sal_map_options {
-    size_t size; /* SAL_MAP_OPTIONS_INIT */
-    sal_modifier modifier;
-    sal_reduce reduce;
-    sal_normalize normalize;
+    size_t size;             /* SAL_MAP_OPTIONS_INIT */
+    sal_modifier modifier;   /* of each value, first */
+    sal_reduce reduce;       /* over the channels */
+    sal_normalize normalize; /* at the end */
     double sigma; /* Gaussian, in pixels of the map: of the input, or of a layer whose maps are raw; 0: no smoothing;
                      SAL_DEFAULT: 2 % of the shorter side */
 } sal_map_options;
 #define SAL_MAP_OPTIONS_INIT SAL_INIT_WITH(sal_map_options, .sigma = SAL_DEFAULT)
 
+/* What a map measured before it was normalised. */
 typedef struct sal_map_stats {
     float peak; /* of the smoothed map before normalising */
     float mean; /* likewise */
@@ -594,15 +624,16 @@ SAL_API sal_status sal_map_colorize(sal_picture *out, const float *map, int64_t 
 
 /* ---- The whole job: files in, files out --------------------------------- */
 
+/* What is explained of pictures, and which files are written. */
 typedef struct sal_explain_options {
-    size_t size; /* SAL_EXPLAIN_OPTIONS_INIT */
-    sal_preprocess preprocess;
-    const sal_limits *limits; /* NULL: the defaults */
-    sal_target target;
+    size_t size;               /* SAL_EXPLAIN_OPTIONS_INIT */
+    sal_preprocess preprocess; /* of pictures, as the network was trained with */
+    const sal_limits *limits;  /* NULL: the defaults */
+    sal_target target;         /* of every picture */
     int64_t top; /* above 0: a map for each of that many best outputs, as <stem>.top1 ...; target.score still counts */
     const sal_map_options *map; /* of attributions at a layer, the default of sigma is 0; NULL: the defaults */
     double alpha;               /* weight of the colours in the overlay, 0 to 1; SAL_DEFAULT: 0.5 */
-    sal_colormap colormap;
+    sal_colormap colormap;      /* of all pictures that are drawn */
     int raw_map;       /* 1: maps of a layer are as large as it, not as the network's input; pictures as ever */
     int figure;        /* 1: also <stem>.figure.png: picture, map with colour bar, overlay */
     int save_gradient; /* 1: also <stem>.gradient.npy, float32: what the method attributes, see sal_attribution_info */
@@ -615,12 +646,12 @@ typedef struct sal_explain_options {
 
 /* One map of one picture; paths are NULL for files that were not asked for. */
 typedef struct sal_explain_map {
-    size_t size;       /* as far as the library filled it */
-    int64_t target;    /* output that was explained, of a margin the one ahead; -1 for the mean of all */
-    float score;       /* the score that was explained: logit, probability, margin or mean */
-    float probability; /* of `target`; NaN where there is none to give */
-    double gap;        /* see sal_gradient_job; NaN where the method has none */
-    sal_map_stats stats;
+    size_t size;               /* as far as the library filled it */
+    int64_t target;            /* output that was explained, of a margin the one ahead; -1 for the mean of all */
+    float score;               /* the score that was explained: logit, probability, margin or mean */
+    float probability;         /* of `target`; NaN where there is none to give */
+    double gap;                /* see sal_gradient_job; NaN where the method has none */
+    sal_map_stats stats;       /* of the map */
     const char *map_path;      /* <stem>.saliency.png */
     const char *overlay_path;  /* <stem>.overlay.png */
     const char *npy_path;      /* <stem>.npy */
@@ -628,17 +659,18 @@ typedef struct sal_explain_map {
     const char *gradient_path; /* <stem>.gradient.npy */
 } sal_explain_map;
 
+/* What came of one picture. */
 typedef struct sal_explain_result {
-    size_t size;                 /* as far as the library filled it */
-    const char *path;            /* the picture; borrowed for the time of the callback, as all pointers here */
-    sal_status status;           /* SAL_OK or why this picture failed */
-    const char *error;           /* its text, or NULL */
-    int64_t predicted;           /* output with the largest score; 0 for one-output regression */
-    float predicted_score;       /* logit of `predicted` */
-    float predicted_probability; /* NaN where the model has no softmax or sigmoid to give one */
-    double milliseconds;         /* computing time of the batch divided by its pictures */
-    size_t map_count;            /* 0 on failure; 1, or `top` */
-    const sal_explain_map *const *maps;
+    size_t size;                        /* as far as the library filled it */
+    const char *path;                   /* the picture; borrowed for the time of the callback, as all pointers here */
+    sal_status status;                  /* SAL_OK or why this picture failed */
+    const char *error;                  /* its text, or NULL */
+    int64_t predicted;                  /* output with the largest score; 0 for one-output regression */
+    float predicted_score;              /* logit of `predicted` */
+    float predicted_probability;        /* NaN where the model has no softmax or sigmoid to give one */
+    double milliseconds;                /* computing time of the batch divided by its pictures */
+    size_t map_count;                   /* 0 on failure; 1, or `top` */
+    const sal_explain_map *const *maps; /* in the order of their ranks */
 } sal_explain_result;
 
 /* Called once per picture, in the order given, on the thread that called
@@ -662,6 +694,7 @@ SAL_API sal_status sal_explain_files_on(size_t *failed, sal_engine *const *engin
 /* A list of pictures, and what a manifest says of them. */
 typedef struct sal_dataset sal_dataset;
 
+/* How inputs become a list. */
 typedef struct sal_dataset_options {
     size_t size;      /* SAL_DATASET_OPTIONS_INIT */
     int as_named;     /* 1: as `salmap explain` takes pictures: no manifests, no sub-folders, and files may be given
@@ -677,6 +710,7 @@ typedef struct sal_dataset_options {
 SAL_API sal_status sal_dataset_open(sal_dataset **out, const char *const *inputs, size_t count,
                                     const sal_dataset_options *options);
 SAL_API void sal_dataset_close(sal_dataset *dataset); /* NULL is fine */
+/* Rows of a data set. */
 SAL_API size_t sal_dataset_count(const sal_dataset *dataset);
 /* Borrowed; they live as long as the data set. NULL: there is no such row. */
 SAL_API const char *sal_dataset_path(const sal_dataset *dataset, size_t row);  /* as it was listed */
@@ -687,6 +721,7 @@ SAL_API int sal_dataset_in_shard(const sal_dataset *dataset, size_t row, int64_t
 
 /* ---- Sweeps: a data set, its results in a folder ------------------------- */
 
+/* Files that maps are written to. */
 typedef enum sal_map_format {
     SAL_MAPS_NPY = 0, /* float32, exactly */
     SAL_MAPS_NONE = 1,
@@ -694,6 +729,7 @@ typedef enum sal_map_format {
     SAL_MAPS_PNG16 = 3 /* 0..1 as 0..65535; with normalised maps only */
 } sal_map_format;
 
+/* Which pictures of a sweep get an overlay. */
 typedef enum sal_overlays {
     SAL_OVERLAYS_ALL = 0,
     SAL_OVERLAYS_NONE = 1,
@@ -701,6 +737,7 @@ typedef enum sal_overlays {
     SAL_OVERLAYS_TOP = 3    /* of the pictures with the highest explained scores */
 } sal_overlays;
 
+/* Files that the overlays of sweeps are written to. */
 typedef enum sal_overlay_format { SAL_OVERLAY_JPEG = 0, SAL_OVERLAY_PNG = 1 } sal_overlay_format;
 
 #define SAL_OVERLAY_FULL (-1) /* overlays are as large as their pictures */
@@ -710,22 +747,24 @@ typedef enum sal_stage { SAL_STAGE_DECODE, SAL_STAGE_COMPUTE, SAL_STAGE_ENCODE, 
 
 #define SAL_MAX_STAGES 8 /* room for stages to come */
 
+/* How busy a stage was. */
 typedef struct sal_stage_info {
-    const char *name;
+    const char *name;    /* "decode", "compute", "encode" or "store" */
     size_t threads;      /* decoding and encoding share theirs */
     double busy;         /* share of the run, 0 to 1, that its threads were at work */
     double milliseconds; /* of one thread, per picture */
 } sal_stage_info;
 
+/* How far a sweep came. */
 typedef struct sal_sweep_progress {
-    size_t size;       /* SAL_SWEEP_PROGRESS_INIT; in call-backs, as far as the library filled it */
-    size_t pictures;   /* of this run, or of its shard */
-    size_t done;       /* with a result, those of earlier calls included */
-    size_t failed;     /* of them */
-    size_t done_now;   /* by this call */
-    size_t failed_now; /* of them */
-    double seconds;    /* since this call began computing */
-    size_t stage_count;
+    size_t size;                           /* SAL_SWEEP_PROGRESS_INIT; in call-backs, as far as the library filled it */
+    size_t pictures;                       /* of this run, or of its shard */
+    size_t done;                           /* with a result, those of earlier calls included */
+    size_t failed;                         /* of them */
+    size_t done_now;                       /* by this call */
+    size_t failed_now;                     /* of them */
+    double seconds;                        /* since this call began computing */
+    size_t stage_count;                    /* of stages */
     sal_stage_info stages[SAL_MAX_STAGES]; /* by sal_stage; names are static, and NULL before the first picture */
     double processor;                      /* share of the CPU's cores that the process kept busy, 0 to 1 */
     const char *bound;                     /* what the speed hangs on: the busiest stage, or "processor" */
@@ -734,30 +773,31 @@ typedef struct sal_sweep_progress {
 
 #define SAL_UNLIMITED (-1) /* any number */
 
+/* What a sweep explains, keeps and reports. */
 typedef struct sal_sweep_options {
     size_t size;                        /* SAL_SWEEP_OPTIONS_INIT */
     const sal_explain_options *explain; /* out_dir is the run folder; figure and save_gradient are not for sweeps */
     const char *const *inputs;          /* as the user named the pictures, for run.json; may be NULL */
-    size_t input_count;
-    sal_map_format maps;
-    sal_overlays overlays;
-    sal_overlay_format overlay_format;
-    int restart;           /* 1: throws away what an earlier run made there, and no other file */
-    int64_t overlay_count; /* of SAL_OVERLAYS_TOP, at least 1 */
-    int64_t overlay_size;  /* pixels of an overlay's longer side at most; 0 selects 1600 */
-    int64_t predictions;   /* best outputs kept of each picture; 0 selects 5 */
-    double tolerance;      /* regression: a value further than this from the label is wrong; 0 selects 0.5 */
-    int64_t shard;         /* this part, from 0, */
-    int64_t shards;        /* of so many; 0 or 1: the whole */
-    int64_t max_failures;  /* more failed pictures end the run; SAL_UNLIMITED: any number may fail */
-    int retry_failed;      /* 1: tries again whatever failed before, not only what could not be read */
+    size_t input_count;                 /* of inputs */
+    sal_map_format maps;                /* files of maps */
+    sal_overlays overlays;              /* who gets one */
+    sal_overlay_format overlay_format;  /* and as which file */
+    int restart;                        /* 1: throws away what an earlier run made there, and no other file */
+    int64_t overlay_count;              /* of SAL_OVERLAYS_TOP, at least 1 */
+    int64_t overlay_size;               /* pixels of an overlay's longer side at most; 0 selects 1600 */
+    int64_t predictions;                /* best outputs kept of each picture; 0 selects 5 */
+    double tolerance;     /* regression: a value further than this from the label is wrong; 0 selects 0.5 */
+    int64_t shard;        /* this part, from 0, */
+    int64_t shards;       /* of so many; 0 or 1: the whole */
+    int64_t max_failures; /* more failed pictures end the run; SAL_UNLIMITED: any number may fail */
+    int retry_failed;     /* 1: tries again whatever failed before, not only what could not be read */
     /* Called on the calling thread about ten times a second while pictures are computed, or another salmap begins or
      * merges in the run folder, and after the last of them; not 0 stops the run: what is being computed is finished and
      * saved. May be NULL. */
     int (*progress)(void *context, const sal_sweep_progress *progress);
     /* Called for each picture that failed; may be NULL. */
     void (*picture_failed)(void *context, const char *path, const char *error);
-    void *context;
+    void *context; /* of the call-backs */
 } sal_sweep_options;
 #define SAL_SWEEP_OPTIONS_INIT SAL_INIT_WITH(sal_sweep_options, .max_failures = SAL_UNLIMITED)
 
@@ -771,11 +811,12 @@ typedef struct sal_sweep_options {
 SAL_API sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_t engine_count,
                              const sal_dataset *dataset, const sal_sweep_options *options);
 
+/* What was merged. */
 typedef struct sal_merge_info {
-    size_t size; /* SAL_MERGE_INFO_INIT */
-    size_t shards;
-    size_t pictures;
-    size_t failed; /* of them */
+    size_t size;     /* SAL_MERGE_INFO_INIT */
+    size_t shards;   /* that were merged */
+    size_t pictures; /* of all shards */
+    size_t failed;   /* of them */
 } sal_merge_info;
 #define SAL_MERGE_INFO_INIT SAL_INIT(sal_merge_info)
 
@@ -786,8 +827,10 @@ typedef struct sal_merge_info {
  * names it), MEMORY. */
 SAL_API sal_status sal_sweep_merge(sal_merge_info *info, const char *const *runs, size_t count, const char *out);
 
+/* What results are exported as: a table, or objects. */
 typedef enum sal_export_format { SAL_EXPORT_CSV = 0, SAL_EXPORT_JSON = 1 } sal_export_format;
 
+/* How results are exported. */
 typedef struct sal_export_options {
     size_t size;              /* SAL_EXPORT_OPTIONS_INIT */
     sal_export_format format; /* JSON: one object a line */
@@ -807,6 +850,7 @@ SAL_API sal_status sal_sweep_export(const char *run, const char *path,
  * sal_map_of (sigma 0 for attributions of a layer, where none is asked for), then what is here.
  * The arrays of maps have the sides of their placement, net_height x net_width. */
 
+/* How a map is laid over its picture. */
 typedef struct sal_overlay_options {
     size_t size;             /* SAL_OVERLAY_OPTIONS_INIT */
     double alpha;            /* weight of the colours, 0 to 1; SAL_DEFAULT: 0.5 */
@@ -823,6 +867,7 @@ typedef struct sal_overlay_options {
 SAL_API sal_status sal_overlay_make(sal_picture *out, const sal_picture *picture, const float *map,
                                     const sal_placement *placement, const sal_overlay_options *options);
 
+/* How a figure is drawn. */
 typedef struct sal_figure_options {
     size_t size;                        /* SAL_FIGURE_OPTIONS_INIT */
     const sal_overlay_options *overlay; /* its `longest` is 0: panels have a size of their own; NULL: the defaults */
