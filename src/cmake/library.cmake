@@ -23,8 +23,8 @@ function(sal_library target kind)
     ${target} PRIVATE $<BUILD_INTERFACE:PNG::PNG> $<BUILD_INTERFACE:JPEG::JPEG> $<BUILD_INTERFACE:TIFF::TIFF>
                       $<BUILD_INTERFACE:PkgConfig::PROTOBUF_C> $<BUILD_INTERFACE:${DNNL_LIBRARY}>
                       $<BUILD_INTERFACE:PkgConfig::SQLITE> $<BUILD_INTERFACE:PkgConfig::CRYPTO>
-                      $<BUILD_INTERFACE:PkgConfig::ZIP> $<BUILD_INTERFACE:PkgConfig::HDF5>
-                      $<BUILD_INTERFACE:PkgConfig::JANSSON> $<BUILD_INTERFACE:${DEFLATE_LIBRARY}>
+                      $<BUILD_INTERFACE:PkgConfig::ZIP> $<BUILD_INTERFACE:PkgConfig::JANSSON>
+                      $<BUILD_INTERFACE:${DEFLATE_LIBRARY}> $<BUILD_INTERFACE:${CMAKE_DL_LIBS}>
                       $<BUILD_INTERFACE:OpenMP::OpenMP_C> $<BUILD_INTERFACE:Threads::Threads> $<BUILD_INTERFACE:stdc++>
                       $<BUILD_INTERFACE:m>)
   if(SAL_HAVE_CUDA)
@@ -45,14 +45,7 @@ foreach(name IN LISTS OpenMP_C_LIB_NAMES)
     list(APPEND openmp_libraries ${OpenMP_${name}_LIBRARY})
   endif()
 endforeach()
-# Nor has Debian's HDF5 its library in one of those.
-set(hdf5_library hdf5)
-foreach(library IN LISTS HDF5_LINK_LIBRARIES)
-  if(library MATCHES "/libhdf5(_serial)?\\.")
-    set(hdf5_library ${library})
-  endif()
-endforeach()
-set(SAL_PRIVATE_LIBRARIES png jpeg tiff protobuf-c sqlite3 crypto zip ${hdf5_library} jansson deflate dnnl ${openmp_libraries} ${SAL_CUDA_INSTALLED} stdc++ m)
+set(SAL_PRIVATE_LIBRARIES png jpeg tiff protobuf-c sqlite3 crypto zip jansson deflate dnnl ${openmp_libraries} ${SAL_CUDA_INSTALLED} stdc++ dl m)
 list(REMOVE_DUPLICATES SAL_PRIVATE_LIBRARIES)
 
 # The objects as they are: the tests look inside.

@@ -4,17 +4,23 @@
  * SAL_FAULTS=REQUESTS,REPLIES,STDOUT,STDERR,WHERE are file descriptors. A request is "KIND N ERRNO\n"; the replies are
  * "pid P\n" when the process runs, and "end STATUS CALLS\n": what waitpid() says, and how many calls of that kind there
  * were. N = 0 fails nothing. Of the kind "limit", N is how many KiB of addresses there are beyond those in use. What
- * the process prints lies in the files STDOUT and STDERR; WHERE says who made the call that failed. */
+ * the process prints lies in the files STDOUT and STDERR; WHERE says who made the call that failed.
+ *
+ * A program that the process starts (salmap-hdf5) is preloaded as well: its calls count, and fail, like the process's
+ * own. SAL_FAULTS_PROGRAM has what it must know. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
+#include <fcntl.h>
+#include <link.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -60,16 +66,16 @@ static const struct {
 };
 enum { MEMORY, THREAD, LIMIT, FIRST_SYSTEM_CALL, KINDS = sizeof kinds / sizeof *kinds, DEPTH = 40 };
 
-/* Shared with the server: it tells how often. */
+/* Shared with the server, in a file without a name: it tells how often. */
 static struct {
     atomic_long hits;
 } * shared;
-static int kind = -1, error, where = -1;
+static int kind = -1, error, where = -1, shared_at = -1;
+static long server;
 static long chosen;
 static _Thread_local int inside; /* our own calls do not count */
 
-/* The one system call that the filter lets pass: what it is told by is the address behind the instruction. */
-extern const char raw_return[];
+/* A system call that the filter lets pass, since it is made here. */
 long raw_call(long number, long a, long b, long c, long d, long e, long f);
 __asm__(".text\n"
         ".type raw_call, @function\n"
@@ -82,7 +88,6 @@ __asm__(".text\n"
         "    movq %r9, %r8\n"
         "    movq 8(%rsp), %r9\n"
         "    syscall\n"
-        "raw_return:\n"
         "    ret\n"
         ".size raw_call, . - raw_call\n");
 
@@ -192,26 +197,68 @@ static void on_call(int signal, siginfo_t *info, void *context)
     errno = before;
 }
 
+/* The code of one object. */
+typedef struct code {
+    unsigned long begin, end;
+} code;
+
+enum { LIBC, LOADER, CALLERS };
+
+static int note_code(struct dl_phdr_info *object, size_t size, void *callers)
+{
+    const char *slash = strrchr(object->dlpi_name, '/'), *name = slash ? slash + 1 : object->dlpi_name;
+    const int which = strncmp(name, "libc.so", 7) == 0 ? LIBC : strncmp(name, "ld-linux", 8) == 0 ? LOADER : CALLERS;
+    (void)size;
+    for (int i = 0; which < CALLERS && i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        const unsigned long begin = object->dlpi_addr + part->p_vaddr;
+        if (part->p_type == PT_LOAD && (part->p_flags & PF_X))
+            ((code *)callers)[which] = (code){begin, begin + part->p_memsz};
+    }
+    return 0;
+}
+
+static struct sock_filter load(size_t offset)
+{
+    return (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)offset);
+}
+
+static struct sock_filter jump(int how, unsigned long value, unsigned char if_so, unsigned char if_not)
+{
+    return (struct sock_filter)BPF_JUMP((unsigned short)(BPF_JMP | how | BPF_K), (unsigned)value, if_so, if_not);
+}
+
+/* The calls of the C library and of the loader in this process: a program that it starts keeps the filter, and has them
+ * elsewhere. */
 static int trap_calls(void)
 {
-    const unsigned long long pass = (unsigned long long)raw_return;
-    struct sock_filter filter[32] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)pass, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer) + 4),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)(pass >> 32), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+    enum { IP = offsetof(struct seccomp_data, instruction_pointer) };
+    static const struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    code callers[CALLERS] = {{0, 0}};
+    struct sock_filter filter[40] = {
+        load(offsetof(struct seccomp_data, arch)),
+        jump(BPF_JEQ, AUDIT_ARCH_X86_64, 1, 0),
+        allow,
     };
-    unsigned short n = 9;
+    unsigned short n = 3;
+    dl_iterate_phdr(note_code, callers);
+    for (int c = 0; c < CALLERS; c++) {
+        const unsigned char to_calls = (unsigned char)(c + 1 < CALLERS ? 6 : 1); /* over the rest of this loop's code */
+        if (callers[c].begin == 0 || callers[c].begin >> 32 != callers[c].end >> 32)
+            return 0;
+        filter[n++] = load(IP + 4);
+        filter[n++] = jump(BPF_JEQ, callers[c].begin >> 32, 0, 3);
+        filter[n++] = load(IP);
+        filter[n++] = jump(BPF_JGE, callers[c].begin, 0, 1);
+        filter[n++] = jump(BPF_JGE, callers[c].end, 0, to_calls);
+    }
+    filter[n++] = allow;
+    filter[n++] = load(offsetof(struct seccomp_data, nr));
     for (size_t k = 0; k < 4 && (k == 0 || kinds[kind].calls[k] != 0); k++) {
-        filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)kinds[kind].calls[k], 0, 1);
+        filter[n++] = jump(BPF_JEQ, (unsigned)kinds[kind].calls[k], 0, 1);
         filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP);
     }
-    filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    filter[n++] = allow;
     const struct sock_fprog program = {n, filter};
     struct sigaction action = {.sa_sigaction = on_call, .sa_flags = SA_SIGINFO | SA_NODEFER};
     return sigaction(SIGSYS, &action, NULL) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
@@ -244,6 +291,12 @@ static int find_kind(const char *name)
     exit(99);
 }
 
+static int begin_faults(int of)
+{
+    kind = of;
+    return kind < FIRST_SYSTEM_CALL || trap_calls();
+}
+
 static int serve(int argc, char **argv, char **environment)
 {
     int requests_at, replies, out, err, asked;
@@ -251,7 +304,11 @@ static int serve(int argc, char **argv, char **environment)
     if (sscanf(getenv("SAL_FAULTS"), "%d,%d,%d,%d,%d", &requests_at, &replies, &out, &err, &where) != 5)
         return 99;
     FILE *requests = fdopen(requests_at, "r");
-    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    server = getpid();
+    shared_at = memfd_create("faults", MFD_CLOEXEC);
+    if (ftruncate(shared_at, sizeof *shared) != 0)
+        return 99;
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, shared_at, 0);
     unsetenv("LD_PRELOAD");
     tell_where(); /* loads what unwinding needs */
     while (fscanf(requests, "%31s %ld %d", name, &chosen, &error) == 3) {
@@ -268,8 +325,7 @@ static int serve(int argc, char **argv, char **environment)
             dup2(err, 2);
             close(requests_at);
             close(replies);
-            kind = asked;
-            if ((kind >= FIRST_SYSTEM_CALL && !trap_calls()) || (kind == LIMIT && chosen && !limit_addresses(chosen)))
+            if (!begin_faults(asked) || (kind == LIMIT && chosen && !limit_addresses(chosen)))
                 _exit(98);
             exit(real_main(argc, argv, environment));
         }
@@ -279,6 +335,55 @@ static int serve(int argc, char **argv, char **environment)
         dprintf(replies, "end %d %ld\n", status, (long)shared->hits);
     }
     _exit(0);
+}
+
+/* ---- A program that the process starts ---------------------------------------- */
+
+/* Adds this shim and what it must know to the environment. */
+int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *how,
+                char *const *words, char *const *environment)
+{
+    enum { MOST = 256 };
+    static char preload[512], known[512];
+    static const char here = 0;
+    char *variables[MOST + 3];
+    Dl_info shim;
+    size_t n = 0;
+    int (*real)(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *,
+                char *const *);
+    inside = 1;
+    find_real(&real, "posix_spawn");
+    dladdr(&here, &shim);
+    snprintf(preload, sizeof preload, "LD_PRELOAD=%s", shim.dli_fname);
+    snprintf(known, sizeof known, "SAL_FAULTS_PROGRAM=%d %ld %d /proc/%ld/fd/%d", kind, chosen, error, server,
+             shared_at);
+    inside = 0;
+    for (; n < MOST && environment[n]; n++)
+        variables[n] = environment[n];
+    variables[n++] = preload;
+    variables[n++] = known;
+    variables[n] = NULL;
+    return real(pid, path, actions, how, words, kind >= 0 ? variables : environment);
+}
+
+/* The started program, from the beginning of its main(). */
+static int take_part(int argc, char **argv, char **environment)
+{
+    char name[64];
+    int of;
+    if (sscanf(getenv("SAL_FAULTS_PROGRAM"), "%d %ld %d %63s", &of, &chosen, &error, name) != 4)
+        return 99;
+    shared_at = open(name, O_RDWR | O_CLOEXEC);
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, shared_at, 0);
+    close(shared_at);
+    if (shared == MAP_FAILED)
+        return 99;
+    inside = 1;
+    tell_where(); /* loads what unwinding needs */
+    inside = 0;
+    if (!begin_faults(of))
+        return 98;
+    return real_main(argc, argv, environment);
 }
 
 typedef int main_function(int argc, char **argv, char **environment);
@@ -291,5 +396,6 @@ int __libc_start_main(main_function *program, int argc, char **argv, main_functi
     int (*real)(main_function *, int, char **, main_function *, void (*)(void), void (*)(void), void *);
     find_real(&real, "__libc_start_main");
     real_main = program;
-    return real(getenv("SAL_FAULTS") ? serve : program, argc, argv, init, fini, loader_fini, stack_end);
+    main_function *first = getenv("SAL_FAULTS") ? serve : getenv("SAL_FAULTS_PROGRAM") ? take_part : program;
+    return real(first, argc, argv, init, fini, loader_fini, stack_end);
 }

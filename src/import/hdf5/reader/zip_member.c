@@ -1,6 +1,6 @@
 /* A driver of HDF5 for files within zip archives: the weights of a .keras file are read one by one out of it, and never
  * are in memory as a whole. */
-#include "import/hdf5/zip_member.h"
+#include "import/hdf5/reader/zip_member.h"
 
 #include "base/memory.h"
 
@@ -33,18 +33,6 @@ static int read_through(keras_member *m, unsigned char *bytes)
     fine = fine && zip_fread(m->file, &none, 1) == 0;
     sal_free(piece);
     return fine;
-}
-
-uint64_t keras_member_size(const char *path, const char *name)
-{
-    zip_stat_t about;
-    int code = 0;
-    zip_t *archive = zip_open(path, ZIP_RDONLY, &code);
-    zip_stat_init(&about);
-    const int known = archive && zip_stat(archive, name, 0, &about) == 0 && (about.valid & ZIP_STAT_SIZE);
-    if (archive)
-        zip_discard(archive);
-    return known ? about.size : 0;
 }
 
 sal_status keras_member_open(keras_member **out, const char *path, const char *name)

@@ -1,10 +1,10 @@
-/* Reading HDF5 files of weights, in the process that weight_file.c starts for it. Only what lies in the file itself is
+/* Reading HDF5 files of weights, in the program salmap-hdf5. Only what lies in the file itself is
  * read: no links to other files, no virtual or external data sets. */
-#include "import/hdf5/hdf5_reader.h"
+#include "import/hdf5/reader/hdf5_reader.h"
 
 #include "base/memory.h"
 #include "base/memory_copy.h"
-#include "import/hdf5/zip_member.h"
+#include "import/hdf5/reader/zip_member.h"
 #include "import/jansson_calls.h"
 
 #include <hdf5.h>

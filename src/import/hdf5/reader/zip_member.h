@@ -1,6 +1,6 @@
 /* A file within a zip archive, for HDF5 to read where it lies. */
-#ifndef SAL_IMPORT_HDF5_ZIP_MEMBER_H
-#define SAL_IMPORT_HDF5_ZIP_MEMBER_H
+#ifndef SAL_IMPORT_HDF5_READER_ZIP_MEMBER_H
+#define SAL_IMPORT_HDF5_READER_ZIP_MEMBER_H
 
 #include "salmap/salmap.h"
 
@@ -8,8 +8,6 @@
 
 typedef struct keras_member keras_member;
 
-/* Bytes of a member once it is unpacked, as the archive says; 0 where it is not there. */
-uint64_t keras_member_size(const char *path, const char *name);
 /* A member as Keras writes it, not compressed, stays where it is; another one is unpacked into memory. Its checksum is
  * looked at first. Errors: IO, FORMAT (not there, damaged), MEMORY. */
 sal_status keras_member_open(keras_member **out, const char *path, const char *name);

@@ -1,0 +1,69 @@
+#define _GNU_SOURCE /* dladdr1(), secure_getenv() */
+#include "import/hdf5/program.h"
+
+#include "base/error.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+/* The build says: seen from the folder of this code's file, and where it will be installed. */
+static const char *const folders[] = {SAL_HDF5_FOLDERS};
+static const char installed[] = SAL_HDF5_INSTALLED;
+
+enum { FOLDERS = sizeof folders / sizeof *folders, MOST_PLACES = FOLDERS + 1 };
+
+/* The folder of the file that this code lies in, links resolved; 0: unknown. out: PATH_MAX bytes. */
+static int own_folder(char *out)
+{
+    static const char here = 0;
+    Dl_info info;
+    struct link_map *file = NULL;
+    const int known = dladdr1(&here, &info, (void **)&file, RTLD_DL_LINKMAP) != 0;
+    /* The program itself has no name there, and its words may be anything. */
+    const char *name = known && file && file->l_name[0] ? file->l_name : "/proc/self/exe";
+    if (!realpath(name, out))
+        return 0;
+    char *slash = strrchr(out, '/');
+    slash[slash == out] = '\0';
+    return 1;
+}
+
+/* The place of that number; 0: there is none. Whoever starts a set-user-ID program may have linked it into a folder that
+ * holds a salmap-hdf5 as well. */
+static int place(char *out, size_t number)
+{
+    char own[PATH_MAX];
+    const char *chosen = secure_getenv("SAL_HDF5_READER");
+    int length = -1;
+    if (chosen && chosen[0])
+        length = number == 0 ? snprintf(out, PATH_MAX, "%s", chosen) : -1;
+    else if (number == FOLDERS)
+        length = snprintf(out, PATH_MAX, "%s/salmap-hdf5", installed);
+    else if (getauxval(AT_SECURE) == 0 && own_folder(own))
+        length = snprintf(out, PATH_MAX, "%s/%s/salmap-hdf5", own, folders[number]);
+    return length > 0 && length < PATH_MAX;
+}
+
+sal_status hdf5_program_find(char *out, const char *path)
+{
+    char tried[3 * PATH_MAX] = "";
+    size_t used = 0;
+    for (size_t number = 0; number < MOST_PLACES; number++) {
+        char one[PATH_MAX];
+        if (!place(one, number))
+            continue;
+        if (access(one, X_OK) == 0 && realpath(one, out))
+            return SAL_OK;
+        const int more = snprintf(tried + used, sizeof tried - used, "%s%s", used ? ", " : "", one);
+        used += more > 0 && (size_t)more < sizeof tried - used ? (size_t)more : 0;
+    }
+    return sal_fail(SAL_ERROR_IO,
+                    "%s: cannot be read: the program salmap-hdf5, which reads HDF5 files, is not at %s: install it with "
+                    "libsalmap, or set SAL_HDF5_READER to its path",
+                    path, tried);
+}

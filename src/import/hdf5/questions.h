@@ -1,0 +1,46 @@
+/* What libsalmap and the program that reads HDF5 files for it say to each other over a socket: a greeting, then a request
+ * and an answer at a time. Both sides share this file alone. The program's side is not trusted: a file may have taken it
+ * over, so whoever receives an answer checks each number in it. */
+#ifndef SAL_IMPORT_HDF5_QUESTIONS_H
+#define SAL_IMPORT_HDF5_QUESTIONS_H
+
+#include "graph/graph.h"
+
+enum { HDF5_SOCKET = 3, HDF5_MAX_NAME = 4096 }; /* the program's descriptor; bytes of a name with its 0 */
+
+/* The file that is read. */
+typedef struct hdf5_task {
+    const char *path;
+    const char *member; /* of the zip archive at path; NULL: path itself is the HDF5 file */
+    uint64_t size;      /* bytes of the HDF5 file; 0: unknown */
+} hdf5_task;
+
+typedef enum hdf5_question { HDF5_HAS, HDF5_TEXT, HDF5_TEXTS, HDF5_FIND, HDF5_READ } hdf5_question;
+
+typedef struct hdf5_request {
+    hdf5_question question;
+    uint64_t index;
+    uint64_t count;
+    char names[2][HDF5_MAX_NAME]; /* group and attribute, or data set */
+} hdf5_request;
+
+typedef struct hdf5_answer {
+    sal_status status;
+    uint64_t size; /* of what follows: a text, floats, or an error's text */
+    uint64_t index;
+    sal_shape shape;
+} hdf5_answer;
+
+/* The program's first words. They differ where it is of another build, whose requests may look different. */
+typedef struct hdf5_greeting {
+    char text[64];
+} hdf5_greeting;
+
+hdf5_greeting hdf5_greet(void);
+/* 1: all was sent, or received; 0: the other side has gone. */
+int hdf5_send(int socket, const void *bytes, size_t size);
+int hdf5_receive(int socket, void *bytes, size_t size);
+/* Seconds of processor time that reading an HDF5 file of so many bytes may take. */
+uint64_t hdf5_most_seconds(uint64_t size);
+
+#endif

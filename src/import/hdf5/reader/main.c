@@ -1,0 +1,41 @@
+/* salmap-hdf5 LIBRARY SIZE FILE [MEMBER]: reads HDF5 for libsalmap, which starts this program with a socket as descriptor
+ * HDF5_SOCKET. LIBRARY is the process that did, SIZE how many bytes the HDF5 file has. libhdf5 crashes over damaged files
+ * and might be taken over by hostile ones: that is then the end of this process, which has given up all its rights. */
+#include "base/confine.h"
+#include "import/hdf5/reader/serve.h"
+
+#include <hdf5.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* 1: the process ends when the library's does, and only then. */
+static int follow(pid_t library)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP}; /* a terminal sends them to both; the library's host decides */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != library)
+        return 0;
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_IGN);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 4 && argc != 5) {
+        fprintf(stderr, "salmap-hdf5 %s: libsalmap starts this program to read HDF5 files; it is of no use by itself\n",
+                sal_version());
+        return argc == 2 && strcmp(argv[1], "--version") == 0 ? 0 : 2;
+    }
+    const hdf5_task task = {.path = argv[3], .member = argv[4], .size = strtoull(argv[2], NULL, 10)};
+    if (!follow((pid_t)strtol(argv[1], NULL, 10)) || !sal_confine_streams())
+        return 1;
+    sal_confine_descriptors(HDF5_SOCKET);
+    sal_confine_time(hdf5_most_seconds(task.size));
+    H5open(); /* what it needs of its own is no part of the limit of memory */
+    hdf5_serve(HDF5_SOCKET, &task);
+    _exit(0); /* libhdf5 need not tidy up after a damaged file */
+}
