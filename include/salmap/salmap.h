@@ -195,7 +195,13 @@ typedef struct sal_layer_info {
 
 /* Reads a model file: ONNX, or Keras (.h5, .hdf5, .keras), told apart by its first bytes. On success *out is the
  * caller's. Errors: IO, FORMAT, UNSUPPORTED (names node, op and opset), LIMIT, NUMERIC (NaN or infinite weights),
- * MEMORY. limits may be NULL. */
+ * MEMORY. limits may be NULL.
+ *
+ * A child process reads the weights of Keras files, since damaged ones make libhdf5 crash: the program salmap-hdf5,
+ * which ends before the function returns. It is looked for in ../libexec/salmap/ and libexec/salmap/, as seen from the
+ * folder of libsalmap.so or of a program that is linked with the static library, and then where the library was
+ * configured to be installed; or it is what the environment variable SAL_HDF5_READER says. Without it: IO, which names
+ * the places. */
 SAL_API sal_status sal_model_open(sal_model **out, const char *path, const sal_limits *limits);
 /* The same with options, which may be NULL; copied. Errors: also ARGUMENT (no such output or layer: lists those that
  * are there; a size that the file fixes otherwise). */

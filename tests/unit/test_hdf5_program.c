@@ -320,7 +320,7 @@ Test(hdf5_program, that_is_not_there_is_named)
 
 Test(hdf5_program, that_ends_at_once_is_named)
 {
-    expect_refusal("/bin/true", "/true, perhaps because memory ran out: run it by hand");
+    expect_refusal("/bin/true", "/true, perhaps because memory ran out: run it with --version");
 }
 
 Test(hdf5_program, of_another_version_is_named)

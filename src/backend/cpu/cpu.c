@@ -15,7 +15,7 @@ static void processor_name(char *text, size_t size)
 {
     char line[256];
     snprintf(text, size, "CPU");
-    FILE *f = fopen("/proc/cpuinfo", "r");
+    FILE *f = fopen("/proc/cpuinfo", "re");
     if (!f)
         return;
     while (fgets(line, sizeof line, f)) {

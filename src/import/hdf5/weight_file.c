@@ -121,7 +121,7 @@ static sal_status receive_greeting(keras_hdf5 *f)
     if (!hdf5_receive(f->socket, &said, sizeof said)) {
         end_process(f);
         return sal_fail(SAL_ERROR_IO,
-                        "%s: cannot be read: cannot start %s, perhaps because memory ran out: run it by hand to see why",
+                        "%s: cannot be read: cannot start %s, perhaps because memory ran out: run it with --version to see why",
                         f->path, f->program);
     }
     if (memcmp(&said, &expected, sizeof said) != 0)

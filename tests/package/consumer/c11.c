@@ -1,10 +1,11 @@
-/* A user's C program: calls that need the model reader, the back end and the maps linked in. */
+/* A user's C program: calls that need the model reader, the back end and the maps linked in. Its arguments are models that
+ * can be opened. */
 #include "inits.h"
 
 #include <stdio.h>
 #include <string.h>
 
-int main(void)
+int main(int argc, char **argv)
 {
     char version[32];
     snprintf(version, sizeof version, "%d.%d.%d", SALMAP_VERSION_MAJOR, SALMAP_VERSION_MINOR, SALMAP_VERSION_PATCH);
@@ -20,6 +21,13 @@ int main(void)
     if (sal_model_open(&model, "/nonexistent/model.onnx", NULL) != SAL_ERROR_IO || model != NULL) {
         fprintf(stderr, "a missing model is not an I/O error: %s\n", sal_last_error());
         return 1;
+    }
+    for (int i = 1; i < argc; i++) {
+        if (sal_model_open(&model, argv[i], NULL) != SAL_OK) {
+            fprintf(stderr, "%s\n", sal_last_error());
+            return 1;
+        }
+        sal_model_close(model);
     }
     sal_engine_close(NULL);
     const float gradient[4] = {0.0f, 1.0f, -2.0f, 4.0f};

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 /* 1: the process ends when the library's does, and only then. */
@@ -25,17 +26,20 @@ static int follow(pid_t library)
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return printf("salmap-hdf5 %s\n", sal_version()) < 0;
     if (argc != 4 && argc != 5) {
-        fprintf(stderr, "salmap-hdf5 %s: libsalmap starts this program to read HDF5 files; it is of no use by itself\n",
-                sal_version());
-        return argc == 2 && strcmp(argv[1], "--version") == 0 ? 0 : 2;
+        fprintf(stderr, "salmap-hdf5: libsalmap starts this program to read HDF5 files; it is of no use by itself\n");
+        return 2;
     }
     const hdf5_task task = {.path = argv[3], .member = argv[4], .size = strtoull(argv[2], NULL, 10)};
     if (!follow((pid_t)strtol(argv[1], NULL, 10)) || !sal_confine_streams())
         return 1;
     sal_confine_descriptors(HDF5_SOCKET);
     sal_confine_time(hdf5_most_seconds(task.size));
-    H5open(); /* what it needs of its own is no part of the limit of memory */
+    tzset(); /* libhdf5 and libzip ask for local time, whose file cannot be opened later: that would cover errno */
+    if (H5open() < 0) /* here, since what it needs of its own is no part of the limit of memory */
+        return 1;
     hdf5_serve(HDF5_SOCKET, &task);
     _exit(0); /* libhdf5 need not tidy up after a damaged file */
 }
