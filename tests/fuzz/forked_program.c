@@ -1,5 +1,5 @@
-/* In the place of src/import/hdf5/program.c: HDF5 files are read by a fork of the test, in which a fuzzer's counters and
- * sanitizers are at work, or a made-up reader. */
+/* In the place of src/import/hdf5/program.c: HDF5 files are read by a fork of the test, in which a fuzzer's counters
+ * and sanitizers are at work, or a made-up reader. */
 #include "base/confine.h"
 #include "base/error.h"
 #include "import/hdf5/program.h"

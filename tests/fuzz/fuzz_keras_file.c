@@ -1,8 +1,8 @@
 /* Any bytes as a Keras file, .h5 or .keras, with libhdf5 and libzip: import, then the passes on what was accepted.
  *
- * HDF5 is read by a fork (forked_program.c), which may break down over a damaged file: the file is refused then, and that
- * is no finding. Memory that was read or written where there is none is one: without the address sanitizer, the process
- * might have gone on, and given what it read for the file's. */
+ * HDF5 is read by a fork (forked_program.c), which may break down over a damaged file: the file is refused then, and
+ * that is no finding. Memory that was read or written where there is none is one: without the address sanitizer, the
+ * process might have gone on, and given what it read for the file's. */
 #include "support.h"
 
 #include "graph/passes.h"

@@ -33,8 +33,8 @@ static int own_folder(char *out)
     return 1;
 }
 
-/* The place of that number; 0: there is none. Whoever starts a set-user-ID program may have linked it into a folder that
- * holds a salmap-hdf5 as well. */
+/* The place of that number; 0: there is none. Whoever starts a set-user-ID program may have linked it into a folder
+ * that holds a salmap-hdf5 as well. */
 static int place(char *out, size_t number)
 {
     char own[PATH_MAX];
@@ -62,8 +62,9 @@ sal_status hdf5_program_find(char *out, const char *path)
         const int more = snprintf(tried + used, sizeof tried - used, "%s%s", used ? ", " : "", one);
         used += more > 0 && (size_t)more < sizeof tried - used ? (size_t)more : 0;
     }
-    return sal_fail(SAL_ERROR_IO,
-                    "%s: cannot be read: the program salmap-hdf5, which reads HDF5 files, is not at %s: install it with "
-                    "libsalmap, or set SAL_HDF5_READER to its path",
-                    path, tried);
+    return sal_fail(
+        SAL_ERROR_IO,
+        "%s: cannot be read: the program salmap-hdf5, which reads HDF5 files, is not at %s: install it with "
+        "libsalmap, or set SAL_HDF5_READER to its path",
+        path, tried);
 }

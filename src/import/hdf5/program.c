@@ -13,8 +13,8 @@ extern char **environ;
 
 /* What the program has of the environment: where its libraries are, whether a network file system wants libhdf5 to lock
  * files, and the options of sanitizers. What else others preload or set is not meant for it. */
-static const char *const kept[] = {"LD_LIBRARY_PATH=", "HDF5_USE_FILE_LOCKING=", "ASAN_OPTIONS=",
-                                   "LSAN_OPTIONS=",    "TSAN_OPTIONS=",          "UBSAN_OPTIONS="};
+static const char *const kept[] = {
+    "LD_LIBRARY_PATH=", "HDF5_USE_FILE_LOCKING=", "ASAN_OPTIONS=", "LSAN_OPTIONS=", "TSAN_OPTIONS=", "UBSAN_OPTIONS="};
 enum { KEPT = sizeof kept / sizeof *kept };
 
 static void choose_environment(char *out[KEPT + 1])
@@ -40,8 +40,8 @@ static int set_signals(posix_spawnattr_t *how)
     return posix_spawnattr_setflags(how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 }
 
-/* 0, or an errno. The library's own descriptors close themselves; the program closes others that the host has left open.
- * It opens its standard streams itself, too. */
+/* 0, or an errno. The library's own descriptors close themselves; the program closes others that the host has left
+ * open. It opens its standard streams itself, too. */
 static int spawn(pid_t *out, const char *program, char *const *words, int socket)
 {
     char *environment[KEPT + 1];

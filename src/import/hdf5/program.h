@@ -1,5 +1,5 @@
-/* The program salmap-hdf5, which libhdf5 runs in: where it is, and its start. Nobody forks the process that the library is
- * part of: that may have threads, a GPU's context and handlers of its own. */
+/* The program salmap-hdf5, which libhdf5 runs in: where it is, and its start. Nobody forks the process that the library
+ * is part of: that may have threads, a GPU's context and handlers of its own. */
 #ifndef SAL_IMPORT_HDF5_PROGRAM_H
 #define SAL_IMPORT_HDF5_PROGRAM_H
 
@@ -17,8 +17,8 @@
  * Error: IO, which names the places. */
 sal_status hdf5_program_find(char *out, const char *path);
 
-/* Starts it for the task. It has the socket, the standard streams, and none of this process's signal handlers and masks.
- * *out is its process, which the caller waits for; program, of PATH_MAX bytes, its path. Errors: IO, MEMORY. */
+/* Starts it for the task. It has the socket, the standard streams, and none of this process's signal handlers and
+ * masks. *out is its process, which the caller waits for; program, of PATH_MAX bytes, its path. Errors: IO, MEMORY. */
 sal_status hdf5_program_start(pid_t *out, char *program, int socket, const hdf5_task *task);
 
 #endif

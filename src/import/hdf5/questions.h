@@ -1,6 +1,6 @@
-/* What libsalmap and the program that reads HDF5 files for it say to each other over a socket: a greeting, then a request
- * and an answer at a time. Both sides share this file alone. The program's side is not trusted: a file may have taken it
- * over, so whoever receives an answer checks each number in it. */
+/* What libsalmap and the program that reads HDF5 files for it say to each other over a socket: a greeting, then a
+ * request and an answer at a time. Both sides share this file alone. The program's side is not trusted: a file may have
+ * taken it over, so whoever receives an answer checks each number in it. */
 #ifndef SAL_IMPORT_HDF5_QUESTIONS_H
 #define SAL_IMPORT_HDF5_QUESTIONS_H
 

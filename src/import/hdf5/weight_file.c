@@ -1,5 +1,5 @@
-/* HDF5 files of weights, read by the program salmap-hdf5: damaged files make libhdf5 crash, and that must not be the end
- * of a sweep or of whoever the library is part of. */
+/* HDF5 files of weights, read by the program salmap-hdf5: damaged files make libhdf5 crash, and that must not be the
+ * end of a sweep or of whoever the library is part of. */
 #include "import/hdf5/weight_file.h"
 
 #include "base/memory.h"
@@ -120,12 +120,14 @@ static sal_status receive_greeting(keras_hdf5 *f)
     hdf5_greeting said;
     if (!hdf5_receive(f->socket, &said, sizeof said)) {
         end_process(f);
-        return sal_fail(SAL_ERROR_IO,
-                        "%s: cannot be read: cannot start %s, perhaps because memory ran out: run it with --version to see why",
-                        f->path, f->program);
+        return sal_fail(
+            SAL_ERROR_IO,
+            "%s: cannot be read: cannot start %s, perhaps because memory ran out: run it with --version to see why",
+            f->path, f->program);
     }
     if (memcmp(&said, &expected, sizeof said) != 0)
-        return sal_fail(SAL_ERROR_IO, "%s: cannot be read: %s is not of this version of libsalmap, %s: install both together",
+        return sal_fail(SAL_ERROR_IO,
+                        "%s: cannot be read: %s is not of this version of libsalmap, %s: install both together",
                         f->path, f->program, sal_version());
     return SAL_OK;
 }

@@ -1,5 +1,5 @@
-/* A user's C program: calls that need the model reader, the back end and the maps linked in. Its arguments are models that
- * can be opened. */
+/* A user's C program: calls that need the model reader, the back end and the maps linked in. Its arguments are models
+ * that can be opened. */
 #include "inits.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* What the program that reads an HDF5 file does with it. Each function is as that of the same ending in weight_file.h. */
+/* What the program that reads an HDF5 file does with it. Each function is as that of the same ending in weight_file.h.
+ */
 #ifndef SAL_IMPORT_HDF5_READER_HDF5_READER_H
 #define SAL_IMPORT_HDF5_READER_HDF5_READER_H
 
