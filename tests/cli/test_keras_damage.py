@@ -210,6 +210,8 @@ class KerasFiles(Case):
         for number, name, value, text in (
             (1, "data_format", "channels", "(Conv2D): its data_format is of a kind that salmap does not know"),
             (2, "data_format", "last", "(MaxPooling2D): its data_format is of a kind that salmap does not know"),
+            (1, "activation", {"class_name": "LeakyReLU", "config": {"negative_slope": "x"}},
+             "(Conv2D): its negative_slope is of a kind that salmap does not know"),
             (1, "kernel_size", [5, 3], "(Conv2D): its kernel_size is 5 x 3, but its kernel has 3 x 3"),
             (1, "filters", 7, "(Conv2D): it has 7 filters, but its kernel is of 6"),
             (7, "units", 9, "(Dense): it has 9 units, but its kernel is of 6"),

@@ -3,9 +3,6 @@
 
 #include "base/memory.h"
 #include "import/jansson_calls.h"
-#include "import/keras/keras_importer.h"
-#include "import/keras/layer_config.h"
-#include "import/keras/write_onnx.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,32 +12,30 @@
 /* Keys of all layers that there are fit; others are cut. scope: a call of a model. */
 enum { MOST_KEY = 2 * KERAS_MOST_NAME };
 
-static const char *key_of(char *key, size_t size, const char *scope, const char *layer, int64_t node, int64_t tensor)
+static const char *key_of(char *key, size_t size, unsigned long scope, const keras_reference *place)
 {
-    snprintf(key, size, "%s\n%s\n%lld\n%lld", scope, layer, (long long)node, (long long)tensor);
+    snprintf(key, size, "%lu\n%s\n%lld\n%lld", scope, place->layer, (long long)place->node, (long long)place->tensor);
     return key;
 }
 
-sal_status keras_put_tensor(keras_importer *k, const char *scope, const char *layer, int64_t node, int64_t index,
+sal_status keras_put_tensor(keras_tensors *tensors, unsigned long scope, const keras_reference *place,
                             const keras_tensor *tensor)
 {
     sal_status st = SAL_OK;
     char key[MOST_KEY];
-    TRY(sal_grow(&k->tensors, &k->tensor_capacity, k->tensor_count + 1, sizeof *k->tensors, "the network"));
-    k->tensors[k->tensor_count] = *tensor;
-    TRY(keras_put(k->values, key_of(key, sizeof key, scope, layer, node, index),
-                  json_integer((json_int_t)k->tensor_count)));
-    k->tensor_count++;
+    TRY(sal_grow(&tensors->items, &tensors->capacity, tensors->count + 1, sizeof *tensors->items, "the network"));
+    tensors->items[tensors->count] = *tensor;
+    TRY(keras_put(tensors->places, key_of(key, sizeof key, scope, place), json_integer((json_int_t)tensors->count)));
+    tensors->count++;
 done:
     return st;
 }
 
-const keras_tensor *keras_get_tensor(keras_importer *k, const char *scope, const char *layer, int64_t node,
-                                     int64_t index)
+const keras_tensor *keras_get_tensor(const keras_tensors *tensors, unsigned long scope, const keras_reference *place)
 {
     char key[MOST_KEY];
-    const json_t *found = json_object_get(k->values, key_of(key, sizeof key, scope, layer, node, index));
-    return found ? &k->tensors[json_integer_value(found)] : NULL;
+    const json_t *found = json_object_get(tensors->places, key_of(key, sizeof key, scope, place));
+    return found ? &tensors->items[json_integer_value(found)] : NULL;
 }
 
 /* ---- Arguments of calls --------------------------------------------------- */
@@ -55,10 +50,12 @@ int keras_read_reference(keras_reference *out, const json_t *value)
     return 1;
 }
 
+/* The inputs of a call, while they are looked for among its arguments. */
 typedef struct collection {
-    keras_importer *k;
-    const char *scope;
-    keras_tensor *tensors;
+    const keras_call *call;
+    const keras_tensors *made;
+    unsigned long scope;
+    keras_tensor *inputs; /* KERAS_MAX_INPUTS places */
     size_t count;
     char missing[MOST_KEY]; /* the first tensor that is not there yet; empty: all are */
     int odd;                /* 1: there is something that is neither tensor nor constant */
@@ -69,7 +66,7 @@ static sal_status add_input(collection *c, const keras_tensor *tensor)
 {
     if (c->count == KERAS_MAX_INPUTS)
         return sal_fail(SAL_ERROR_LIMIT, "a layer has more than %d inputs", KERAS_MAX_INPUTS);
-    c->tensors[c->count++] = *tensor;
+    c->inputs[c->count++] = *tensor;
     return SAL_OK;
 }
 
@@ -82,10 +79,10 @@ static sal_status collect_constant(collection *c, const json_t *value)
     int64_t count;
     if (c->only_looks)
         return SAL_OK;
-    TRY(keras_numbers(&values, &count, c->k, value));
+    TRY(keras_numbers(&values, &count, c->call, value));
     if (count == 0)
-        return keras_fail(c->k, SAL_ERROR_FORMAT, "it is called with a constant without a value");
-    TRY(keras_floats(&t.name, c->k, values, count == 1 ? -1 : count));
+        return keras_fail(c->call, SAL_ERROR_FORMAT, "it is called with a constant without a value");
+    TRY(keras_floats(&t.name, c->call, values, count == 1 ? -1 : count));
     TRY(add_input(c, &t));
 done:
     return st;
@@ -93,10 +90,10 @@ done:
 
 static sal_status collect_one(collection *c, const keras_reference *r)
 {
-    const keras_tensor *tensor = keras_get_tensor(c->k, c->scope, r->layer, r->node, r->tensor);
+    const keras_tensor *tensor = keras_get_tensor(c->made, c->scope, r);
     if (!tensor) {
         if (!c->missing[0])
-            key_of(c->missing, sizeof c->missing, c->scope, r->layer, r->node, r->tensor);
+            key_of(c->missing, sizeof c->missing, c->scope, r);
         return SAL_OK;
     }
     return add_input(c, tensor);
@@ -202,7 +199,7 @@ static sal_status collect(collection *c, const json_t *value, int depth)
             const size_t before = c->count;
             TRY(collect(c, inner, depth + 1));
             for (size_t i = before; i < c->count; i++)
-                c->tensors[i].key = key;
+                c->inputs[i].key = key;
         }
     }
 done:
@@ -211,27 +208,31 @@ done:
 
 /* Whether a call says that it is one of training. In Keras 3 beside the arguments, before beside each of them. What is
  * no plain "no" may be one. */
-static int says_training(const json_t *inputs)
+static int says_training(const json_t *arguments)
 {
-    const json_t *said = json_object_get(json_object_get(inputs, "kwargs"), "training");
-    if (json_is_string(json_array_get(inputs, 0))) /* one reference */
-        said = json_object_get(json_array_get(inputs, 3), "training");
-    for (size_t i = 0; i < json_array_size(inputs) && !said; i++)
-        said = json_object_get(json_array_get(json_array_get(inputs, i), 3), "training");
+    const json_t *said = json_object_get(json_object_get(arguments, "kwargs"), "training");
+    if (json_is_string(json_array_get(arguments, 0))) /* one reference */
+        said = json_object_get(json_array_get(arguments, 3), "training");
+    for (size_t i = 0; i < json_array_size(arguments) && !said; i++)
+        said = json_object_get(json_array_get(json_array_get(arguments, i), 3), "training");
     return said && !json_is_null(said) && !json_is_false(said) &&
            !(json_is_integer(said) && json_integer_value(said) == 0);
 }
 
 /* ---- Calls in the order of their inputs ---------------------------------- */
 
-/* Calls in a ring: those that may have their inputs. The others wait, each for one tensor. */
+/* Calls of a model, in a ring those that may have their inputs. The others wait, each for one tensor. */
 typedef struct schedule {
-    keras_call *calls;
+    keras_importer *k;
+    unsigned long scope;
+    int depth;
+    keras_described_call *calls;
     size_t count;
     size_t *ready; /* count places */
     size_t first;
     size_t ready_count;
-    json_t *waiting; /* a tensor's key to the calls that wait for it */
+    json_t *waiting;      /* a tensor's key to the calls that wait for it */
+    keras_tensor *inputs; /* of the call that is tried: KERAS_MAX_INPUTS places */
 } schedule;
 
 static void make_ready(schedule *s, size_t which)
@@ -259,45 +260,60 @@ done:
 }
 
 /* In Keras 3 {"args": [...], "kwargs": {...}}, before lists of references. */
-static sal_status try_call(schedule *s, keras_importer *k, const char *scope, size_t which, keras_tensor *tensors)
+static sal_status collect_all(collection *c)
 {
     sal_status st = SAL_OK;
-    keras_call *c = &s->calls[which];
-    collection inputs = {.k = k, .scope = scope, .tensors = tensors, .only_looks = 1};
-    const json_t *arguments = json_is_object(c->inputs) ? json_object_get(c->inputs, "args") : c->inputs;
-    keras_outputs outputs;
-    const keras_layer *within = k->layer;
+    const json_t *all = c->call->arguments;
+    TRY(collect(c, json_is_object(all) ? json_object_get(all, "args") : all, 0));
+    TRY(collect_named(c, json_object_get(all, "kwargs"), 0));
+done:
+    return st;
+}
+
+/* Others may have waited for what a call made. */
+static sal_status keep_outputs(schedule *s, const keras_described_call *made, const keras_outputs *outputs)
+{
+    sal_status st = SAL_OK;
     char key[MOST_KEY];
-    k->layer = c->layer;
-    TRY(collect(&inputs, arguments, 0));
-    TRY(collect_named(&inputs, json_object_get(c->inputs, "kwargs"), 0));
-    if (inputs.missing[0]) {
-        k->layer = within;
-        return wait_for(s, inputs.missing, which);
-    }
-    inputs = (collection){.k = k, .scope = scope, .tensors = tensors};
-    TRY(collect(&inputs, arguments, 0));
-    TRY(collect_named(&inputs, json_object_get(c->inputs, "kwargs"), 0));
-    k->layer = within;
-    k->training = says_training(c->inputs);
-    k->odd_argument = inputs.odd;
-    k->call = c->inputs;
-    TRY(keras_call_layer(k, &outputs, c->layer, tensors, inputs.count));
-    c->done = 1;
-    for (size_t i = 0; i < outputs.count; i++) {
-        TRY(keras_put_tensor(k, scope, c->layer->name, c->node, (int64_t)i, &outputs.items[i]));
-        wake(s, key_of(key, sizeof key, scope, c->layer->name, c->node, (int64_t)i));
+    for (size_t i = 0; i < outputs->count; i++) {
+        const keras_reference place = {made->layer->name, made->node, (int64_t)i};
+        TRY(keras_put_tensor(&s->k->tensors, s->scope, &place, &outputs->items[i]));
+        wake(s, key_of(key, sizeof key, s->scope, &place));
     }
 done:
     return st;
 }
 
-sal_status keras_run_calls(keras_importer *k, const char *scope, keras_call *calls, size_t count)
+static sal_status try_call(schedule *s, size_t which)
 {
     sal_status st = SAL_OK;
-    keras_tensor *tensors = NULL;
-    schedule s = {.calls = calls, .count = count, .waiting = json_object()};
-    TRY(sal_alloc(&tensors, KERAS_MAX_INPUTS, sizeof *tensors, "the network"));
+    keras_described_call *described = &s->calls[which];
+    keras_settings settings;
+    keras_outputs outputs;
+    keras_call c = keras_call_of(s->k, described->layer, &settings);
+    c.arguments = described->arguments;
+    c.training = says_training(c.arguments);
+    collection found = {.call = &c, .made = &s->k->tensors, .scope = s->scope, .inputs = s->inputs, .only_looks = 1};
+    TRY(collect_all(&found));
+    if (found.missing[0])
+        return wait_for(s, found.missing, which);
+    found = (collection){.call = &c, .made = &s->k->tensors, .scope = s->scope, .inputs = s->inputs};
+    TRY(collect_all(&found));
+    c.in = found.inputs;
+    c.count = found.count;
+    c.odd = found.odd;
+    TRY(keras_translate(&outputs, s->k, &c, s->depth));
+    described->done = 1;
+    TRY(keep_outputs(s, described, &outputs));
+done:
+    return st;
+}
+
+sal_status keras_run_calls(keras_importer *k, unsigned long scope, int depth, keras_described_call *calls, size_t count)
+{
+    sal_status st = SAL_OK;
+    schedule s = {.k = k, .scope = scope, .depth = depth, .calls = calls, .count = count, .waiting = json_object()};
+    TRY(sal_alloc(&s.inputs, KERAS_MAX_INPUTS, sizeof *s.inputs, "the network"));
     TRY(sal_alloc(&s.ready, count, sizeof *s.ready, "the network"));
     for (size_t i = 0; i < count; i++)
         make_ready(&s, i);
@@ -305,7 +321,7 @@ sal_status keras_run_calls(keras_importer *k, const char *scope, keras_call *cal
         const size_t which = s.ready[s.first];
         s.first = s.first + 1 < count ? s.first + 1 : 0;
         s.ready_count--;
-        TRY(try_call(&s, k, scope, which, tensors));
+        TRY(try_call(&s, which));
     }
     for (size_t i = 0; i < count; i++)
         if (!calls[i].done) {
@@ -318,6 +334,6 @@ sal_status keras_run_calls(keras_importer *k, const char *scope, keras_call *cal
 done:
     json_decref(s.waiting);
     sal_free(s.ready);
-    sal_free(tensors);
+    sal_free(s.inputs);
     return st;
 }

@@ -7,7 +7,6 @@
 #include "import/hdf5/weight_file.h"
 #include "import/jansson_calls.h"
 #include "import/keras/archive.h"
-#include "import/keras/keras_importer.h"
 #include "import/keras/keras_model.h"
 #include "import/onnx/onnx.h"
 
@@ -16,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static const uint64_t default_max_bytes = (uint64_t)1 << 33, default_max_nodes = 1000000;
 
 /* ---- The configuration --------------------------------------------------- */
 
@@ -58,17 +55,17 @@ static sal_status read_beside(json_t **out, json_t **metadata, keras_importer *k
                         path);
     for (size_t i = 0; i < 2; i++)
         for (size_t e = 0; e < sizeof endings / sizeof endings[0]; e++) {
-            TRY(keras_format(&name, k, "%.*s%s", (int)lengths[i], path, endings[e]));
+            TRY(keras_format(&name, &k->arena, "%.*s%s", (int)lengths[i], path, endings[e]));
             if (access(name, F_OK) != 0)
                 continue;
-            k->beside = name;
+            k->facts.beside = name;
             return read_json(out, name);
         }
-    TRY(keras_format(&name, k, "%.*sconfig.json", (int)folder, path));
+    TRY(keras_format(&name, &k->arena, "%.*sconfig.json", (int)folder, path));
     if (strcmp(path + folder, "model.weights.h5") == 0 && access(name, F_OK) == 0) {
-        k->beside = name;
+        k->facts.beside = name;
         TRY(read_json(out, name));
-        TRY(keras_format(&name, k, "%.*smetadata.json", (int)folder, path));
+        TRY(keras_format(&name, &k->arena, "%.*smetadata.json", (int)folder, path));
         return read_json(metadata, name);
     }
     st = sal_fail(SAL_ERROR_FORMAT,
@@ -100,53 +97,65 @@ done:
 }
 
 /* "2.15.0"; where nothing says it, the form of the configuration tells 3 from what was before. */
-static sal_status find_version(char *out, size_t size, keras_importer *k, json_t *config, const json_t *metadata)
+static sal_status find_version(keras_facts *facts, const keras_weights *weights, json_t *config, const json_t *metadata)
 {
     sal_status st = SAL_OK;
     char *text = NULL;
     const char *said = json_string_value(json_object_get(metadata, "keras_version"));
     if (!said)
         said = json_string_value(json_object_get(config, "keras_version")); /* to_json() of Keras 2 */
-    if (!said && k->weights.base)
-        TRY(keras_hdf5_text(&text, k->weights.file, "/", "keras_version"));
-    if (!said && !text && k->weights.base && k->weights.base[0])
-        TRY(keras_hdf5_text(&text, k->weights.file, k->weights.base, "keras_version"));
+    if (!said && weights->base)
+        TRY(keras_hdf5_text(&text, weights->file, "/", "keras_version"));
+    if (!said && !text && weights->base && weights->base[0])
+        TRY(keras_hdf5_text(&text, weights->file, weights->base, "keras_version"));
     said = said ? said : text ? text : json_object_get(config, "module") ? "3" : "2";
-    snprintf(out, size, "%s", said);
-    k->version = k->minor = 0;
-    (void)sscanf(out, "%5d.%5d", &k->version, &k->minor);
+    snprintf(facts->release, sizeof facts->release, "%s", said);
+    facts->version = facts->minor = 0;
+    (void)sscanf(facts->release, "%5d.%5d", &facts->version, &facts->minor);
 done:
     free(text);
     return st;
 }
 
-/* Keras 2 says under what it ran. Keras 1 does not, but TensorFlow's weights are called "convolution2d_1_W:0" and
- * Theano's "convolution2d_1_W". */
-static sal_status find_theano(keras_importer *k)
+/* weight_names of the first layer that has any; *out: NULL where none has, else the caller's. */
+static sal_status first_names(json_t **out, keras_importer *k, const char *root)
 {
     sal_status st = SAL_OK;
-    char *backend = NULL, *group = NULL;
-    json_t *layers = NULL, *names = NULL;
+    json_t *layers = NULL;
+    char *group;
+    *out = NULL;
+    TRY(keras_hdf5_texts(&layers, k->weights.file, root, "layer_names"));
+    for (size_t i = 0; i < json_array_size(layers) && json_array_size(*out) == 0; i++) {
+        json_decref(*out);
+        *out = NULL;
+        TRY(keras_format(&group, &k->arena, "%s/%s", k->weights.base, json_string_value(json_array_get(layers, i))));
+        TRY(keras_hdf5_texts(out, k->weights.file, group, "weight_names"));
+    }
+done:
+    json_decref(layers);
+    return st;
+}
+
+/* Keras 2 says under what it ran. Keras 1 does not, but TensorFlow's weights are called "convolution2d_1_W:0" and
+ * Theano's "convolution2d_1_W". */
+static sal_status find_theano(int *theano, keras_importer *k)
+{
+    sal_status st = SAL_OK;
+    char *backend = NULL;
+    json_t *names = NULL;
+    *theano = 0;
     if (!k->weights.base)
         return SAL_OK;
     const char *root = k->weights.base[0] ? k->weights.base : "/";
     TRY(keras_hdf5_text(&backend, k->weights.file, "/", "backend"));
     if (!backend)
         TRY(keras_hdf5_text(&backend, k->weights.file, root, "backend"));
-    k->theano = backend && strcmp(backend, "theano") == 0;
     if (!backend)
-        TRY(keras_hdf5_texts(&layers, k->weights.file, root, "layer_names"));
-    for (size_t i = 0; i < json_array_size(layers) && json_array_size(names) == 0; i++) {
-        json_decref(names);
-        names = NULL;
-        TRY(keras_format(&group, k, "%s/%s", k->weights.base, json_string_value(json_array_get(layers, i))));
-        TRY(keras_hdf5_texts(&names, k->weights.file, group, "weight_names"));
-    }
-    if (json_array_size(names) > 0)
-        k->theano = !strpbrk(json_string_value(json_array_get(names, 0)), ":/");
+        TRY(first_names(&names, k, root));
+    *theano = json_array_size(names) > 0 ? !strpbrk(json_string_value(json_array_get(names, 0)), ":/")
+                                         : backend && strcmp(backend, "theano") == 0;
 done:
     free(backend);
-    json_decref(layers);
     json_decref(names);
     return st;
 }
@@ -161,7 +170,7 @@ static sal_status read_weight(void *context, float *out, size_t count, uint64_t 
 static sal_status build_graph(sal_graph *graph, keras_importer *k, const char *output)
 {
     SalOnnx__ValueInfo result = SAL_ONNX__VALUE_INFO__INIT;
-    SalOnnx__ValueInfo *results[] = {&result}, *inputs[] = {k->input};
+    SalOnnx__ValueInfo *results[] = {&result}, *inputs[] = {k->graph.input};
     SalOnnx__Graph onnx = SAL_ONNX__GRAPH__INIT;
     SalOnnx__Graph *graphs[] = {&onnx};
     SalOnnx__OperatorSet opset = SAL_ONNX__OPERATOR_SET__INIT;
@@ -171,10 +180,10 @@ static sal_status build_graph(sal_graph *graph, keras_importer *k, const char *o
     /* Output and size are chosen by now. */
     const sal_model_options options = {.limits = k->options ? k->options->limits : NULL};
     result.name = (char *)output;
-    onnx.node = k->nodes;
-    onnx.n_node = k->node_count;
-    onnx.initializer = k->constants;
-    onnx.n_initializer = k->constant_count;
+    onnx.node = k->graph.nodes;
+    onnx.n_node = k->graph.node_count;
+    onnx.initializer = k->graph.constants;
+    onnx.n_initializer = k->graph.constant_count;
     onnx.input = inputs;
     onnx.n_input = 1;
     onnx.output = results;
@@ -184,40 +193,10 @@ static sal_status build_graph(sal_graph *graph, keras_importer *k, const char *o
     model.n_opset_import = 1;
     model.graph = graphs;
     model.n_graph = 1;
-    sal_status st = onnx_build(graph, &model, &source, k->path, &options);
+    sal_status st = onnx_build(graph, &model, &source, k->facts.path, &options);
     if (st == SAL_OK)
-        graph->channels_last = !k->channels_first;
+        graph->channels_last = !k->facts.channels_first;
     return st;
-}
-
-static void init(keras_importer *k, const char *path, const sal_model_options *options)
-{
-    const sal_limits limits = options && options->limits ? *options->limits : (sal_limits){0};
-    *k = (keras_importer){.path = path,
-                          .options = options,
-                          .max_bytes = limits.max_model_bytes ? limits.max_model_bytes : default_max_bytes,
-                          .max_nodes = limits.max_nodes ? limits.max_nodes : default_max_nodes,
-                          .values = json_object(),
-                          .name_lists = json_object(),
-                          .owners = json_object(),
-                          .contested = json_array(),
-                          .dropped = json_object()};
-}
-
-static void clear(keras_importer *k)
-{
-    for (size_t i = 0; i < k->block_count; i++)
-        sal_free(k->blocks[i]);
-    free(k->blocks);
-    free(k->nodes);
-    free(k->constants);
-    free(k->tensors);
-    json_decref(k->values);
-    json_decref(k->name_lists);
-    json_decref(k->owners);
-    json_decref(k->contested);
-    json_decref(k->dropped);
-    keras_hdf5_close(k->weights.file);
 }
 
 static sal_status build(sal_graph *graph, keras_importer *k, json_t *config)
@@ -226,7 +205,7 @@ static sal_status build(sal_graph *graph, keras_importer *k, json_t *config)
     sal_status st = keras_model_build(&output, k, config);
     if (st == SAL_OK)
         return build_graph(graph, k, output);
-    return sal_fail(st, "%s: %s", k->path, keras_without_path(k, sal_last_error()));
+    return sal_fail(st, "%s: %s", k->facts.path, keras_without_path(&k->facts, sal_last_error()));
 }
 
 /* Read a moment ago. */
@@ -243,33 +222,36 @@ static sal_status read_keras(sal_graph *graph, sal_import_info *info, const char
     sal_status st = SAL_OK;
     keras_importer k;
     json_t *config = NULL, *metadata = NULL;
-    char version[32];
     sal_graph_init(graph);
-    init(&k, path, options);
+    keras_importer_init(&k, path, options);
     k.weights.archive = zip;
     if (zip) {
-        TRY(keras_archive_read(&config, &metadata, path, k.max_bytes));
+        TRY(keras_archive_read(&config, &metadata, path, k.limits.max_bytes));
         TRY(keras_hdf5_open(&k.weights.file, path, keras_archive_weights));
     } else {
         TRY(keras_hdf5_open(&k.weights.file, path, NULL));
         TRY(read_legacy(&config, &metadata, &k, path));
     }
-    TRY(find_version(version, sizeof version, &k, config, metadata));
-    TRY(find_theano(&k));
+    TRY(find_version(&k.facts, &k.weights, config, metadata));
+    TRY(find_theano(&k.facts.theano, &k));
+    k.facts.channels_first = keras_says_channels_first(config, 0);
     TRY(build(graph, &k, config));
-    if (k.beside)
-        TRY(note_beside(graph, k.beside));
+    if (k.facts.beside)
+        TRY(note_beside(graph, k.facts.beside));
     if (info) {
         memset(info, 0, sizeof *info);
-        const char *beside = k.beside && strrchr(k.beside, '/') ? strrchr(k.beside, '/') + 1 : k.beside;
-        snprintf(info->format, sizeof info->format, "Keras %s (%s%s%s)", version, zip ? ".keras" : "HDF5",
-                 beside ? " with " : "", beside ? beside : "");
-        keras_describe(info, &k);
+        const char *beside = k.facts.beside, *slash = beside ? strrchr(beside, '/') : NULL;
+        snprintf(info->format, sizeof info->format, "Keras %s (%s%s%s)", k.facts.release, zip ? ".keras" : "HDF5",
+                 beside ? " with " : "",
+                 slash    ? slash + 1
+                 : beside ? beside
+                          : "");
+        keras_describe(info, &k.findings);
     }
 done:
     if (st != SAL_OK)
         sal_graph_clear(graph);
-    clear(&k);
+    keras_importer_clear(&k);
     json_decref(config);
     json_decref(metadata);
     return st;

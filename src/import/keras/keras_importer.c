@@ -1,67 +1,44 @@
-/* Memory and errors of an import. */
+/* The beginning and the end of an import. */
 #include "import/keras/keras_importer.h"
 
-#include "base/memory.h"
+#include <stdlib.h>
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
+static const uint64_t default_max_bytes = (uint64_t)1 << 33, default_max_nodes = 1000000;
 
-sal_status keras_alloc(void *out, keras_importer *k, size_t count, size_t size)
+void keras_importer_init(keras_importer *k, const char *path, const sal_model_options *options)
 {
-    sal_status st = SAL_OK;
-    void *block = NULL;
-    TRY(sal_alloc(&block, count, size, "the network"));
-    TRY(sal_grow(&k->blocks, &k->block_capacity, k->block_count + 1, sizeof *k->blocks, "the network"));
-    k->blocks[k->block_count++] = block;
-    memcpy(out, &block, sizeof block);
-    block = NULL;
-done:
-    sal_free(block);
-    return st;
+    const sal_limits limits = options && options->limits ? *options->limits : (sal_limits){0};
+    *k = (keras_importer){.options = options,
+                          .facts = {.path = path},
+                          .limits = {.max_bytes = limits.max_model_bytes ? limits.max_model_bytes : default_max_bytes,
+                                     .max_nodes = limits.max_nodes ? limits.max_nodes : default_max_nodes},
+                          .weights = {.name_lists = json_object(), .owners = json_object(), .contested = json_array()},
+                          .tensors = {.places = json_object()},
+                          .graph = {.limits = &k->limits},
+                          .findings = {.dropped = json_object()}};
 }
 
-sal_status keras_format(char **out, keras_importer *k, const char *format, ...)
+void keras_importer_clear(keras_importer *k)
 {
-    va_list args;
-    va_start(args, format);
-    const int length = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    sal_status st = keras_alloc(out, k, (size_t)length + 1, 1);
-    if (st != SAL_OK)
-        return st;
-    va_start(args, format);
-    vsnprintf(*out, (size_t)length + 1, format, args);
-    va_end(args);
-    return SAL_OK;
+    keras_arena_free(&k->arena);
+    free(k->graph.nodes);
+    free(k->graph.constants);
+    free(k->tensors.items);
+    json_decref(k->tensors.places);
+    json_decref(k->weights.name_lists);
+    json_decref(k->weights.owners);
+    json_decref(k->weights.contested);
+    json_decref(k->findings.dropped);
+    keras_hdf5_close(k->weights.file);
 }
 
-sal_status(keras_fail)(keras_importer *k, sal_status status, const char *format, ...)
+keras_call keras_call_of(keras_importer *k, const keras_layer *layer, keras_settings *settings)
 {
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    if (!k->layer)
-        return sal_fail(status, "%s", text);
-    return sal_fail(status, "layer %.200s (%.80s): %s", k->layer->full_name, k->layer->class_name, text);
-}
-
-sal_status(keras_fail_export)(keras_importer *k, const char *why)
-{
-    if (k->version >= 3)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED,
-                          "%s; in Python, where the network runs, export it: model.export(\"model.onnx\", "
-                          "format=\"onnx\")",
-                          why);
-    return keras_fail(k, SAL_ERROR_UNSUPPORTED,
-                      "%s; export the network: python -m tf2onnx.convert --keras %.200s --output model.onnx", why,
-                      k->path);
-}
-
-const char *keras_without_path(keras_importer *k, const char *error)
-{
-    const size_t n = strlen(k->path);
-    return strncmp(error, k->path, n) == 0 && strncmp(error + n, ": ", 2) == 0 ? error + n + 2 : error;
+    *settings = (keras_settings){.config = layer->config};
+    return (keras_call){.layer = layer,
+                        .settings = settings,
+                        .facts = &k->facts,
+                        .weights = &k->weights,
+                        .graph = &k->graph,
+                        .arena = &k->arena};
 }

@@ -3,7 +3,6 @@
 
 #include "import/import.h"
 #include "import/jansson_calls.h"
-#include "import/keras/keras_importer.h"
 #include "import/keras/layers/layers.h"
 
 #include <math.h>
@@ -75,53 +74,53 @@ static int has_pixel_value(const json_t *call, int depth)
     return 0;
 }
 
-sal_status keras_note_layer(keras_importer *k, const keras_layer *layer)
+sal_status keras_note_layer(keras_findings *findings, const keras_layer *layer, const json_t *arguments)
 {
     static const double least = 1e-2; /* scales of 1/255, 1/127.5 and their like are of pictures in 0..255 */
     sal_status st = SAL_OK;
     int many;
     if (!layer->foreign && keras_handler_find(&many, layer->class_name) == keras_layer_pass &&
         strcmp(layer->class_name, "Identity") != 0)
-        TRY(keras_put(k->dropped, layer->class_name,
-                      json_integer(json_integer_value(json_object_get(k->dropped, layer->class_name)) + 1)));
+        TRY(keras_put(findings->dropped, layer->class_name,
+                      json_integer(json_integer_value(json_object_get(findings->dropped, layer->class_name)) + 1)));
     const double scale = json_number_value(json_object_get(layer->config, "scale"));
     int rescales = strcmp(layer->class_name, "Rescaling") == 0 && scale > 0.0 && scale < least;
     if (strstr(layer->class_name, "Conv") || strcmp(layer->class_name, "Dense") == 0)
-        k->traits.convolved = 1;
-    if (!k->traits.convolved && computes(layer->class_name)) {
-        k->traits.prepares = layer->name;
-        rescales = rescales || has_pixel_value(k->call, 0);
+        findings->convolved = 1;
+    if (!findings->convolved && computes(layer->class_name)) {
+        findings->prepares = layer->name;
+        rescales = rescales || has_pixel_value(arguments, 0);
     }
     /* ConvNeXt's and RegNet's own. */
     if (strstr(layer->name, "prestem") || (begins_with(layer->name, "regnet") && strstr(layer->name, "_preprocessing")))
         rescales = 1;
-    if (rescales && !k->traits.rescales)
-        k->traits.rescales = layer->name;
+    if (rescales && !findings->rescales)
+        findings->rescales = layer->name;
     for (int i = 0; i < FAMILIES; i++)
-        if (begins_with(layer->name, families[i].layer) && (k->traits.family == 0 || i + 1 < k->traits.family))
-            k->traits.family = i + 1;
+        if (begins_with(layer->name, families[i].layer) && (findings->family == 0 || i + 1 < findings->family))
+            findings->family = i + 1;
 done:
     return st;
 }
 
-void keras_describe(sal_import_info *info, keras_importer *k)
+void keras_describe(sal_import_info *info, const keras_findings *findings)
 {
     const char *name;
     json_t *count;
     size_t used = 0;
-    if (k->traits.rescales) {
+    if (findings->rescales) {
         info->preset = "raw";
         snprintf(info->preset_reason, sizeof info->preset_reason, "layer %.80s prepares pictures of 0 to 255",
-                 k->traits.rescales);
-    } else if (k->traits.prepares) {
+                 findings->rescales);
+    } else if (findings->prepares) {
         snprintf(info->preset_reason, sizeof info->preset_reason, "the network prepares its pictures itself (%.80s)",
-                 k->traits.prepares);
-    } else if (k->traits.family > 0) {
-        info->preset = families[k->traits.family - 1].preset;
+                 findings->prepares);
+    } else if (findings->family > 0) {
+        info->preset = families[findings->family - 1].preset;
         snprintf(info->preset_reason, sizeof info->preset_reason, "the layers match %s of keras.applications",
-                 families[k->traits.family - 1].family);
+                 families[findings->family - 1].family);
     }
-    json_object_foreach(k->dropped, name, count)
+    json_object_foreach(findings->dropped, name, count)
     {
         const long long times = json_integer_value(count);
         int n = times > 1 ? snprintf(info->dropped + used, sizeof info->dropped - used, "%s%lld %s", used ? ", " : "",
@@ -131,7 +130,7 @@ void keras_describe(sal_import_info *info, keras_importer *k)
             break;
         used += (size_t)n;
     }
-    if (k->output)
-        snprintf(info->output, sizeof info->output, "%s", k->output);
-    snprintf(info->others, sizeof info->others, "%s", k->other_outputs);
+    if (findings->output)
+        snprintf(info->output, sizeof info->output, "%s", findings->output);
+    snprintf(info->others, sizeof info->others, "%s", findings->other_outputs);
 }

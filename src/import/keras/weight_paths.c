@@ -1,43 +1,24 @@
 /* Which data sets are a layer's weights. */
-#include "import/keras/keras_model.h"
+#include "import/keras/weight_paths.h"
 
 #include "import/jansson_calls.h"
-#include "import/keras/keras_importer.h"
 
 #include <ctype.h>
 #include <string.h>
 
-static int is_lower(char c)
+sal_status keras_weight_names(json_t **out, keras_weights *weights, const char *group)
 {
-    return islower((unsigned char)c) != 0;
-}
-
-static int is_upper(char c)
-{
-    return isupper((unsigned char)c) != 0;
-}
-
-/* Keras's two steps: "_" before a capital that small letters or digits follow, then between small and capital. */
-void keras_snake_case(char *out, size_t size, const char *name)
-{
-    char first[256];
-    size_t n = 0, used = 0;
-    for (size_t i = 0; name[i] && n + 3 < sizeof first;) {
-        first[n++] = name[i++];
-        if (!is_upper(name[i]) || !(is_lower(name[i + 1]) || isdigit((unsigned char)name[i + 1])))
-            continue;
-        first[n++] = '_';
-        first[n++] = name[i++];
-        while ((is_lower(name[i]) || isdigit((unsigned char)name[i])) && n + 1 < sizeof first)
-            first[n++] = name[i++];
+    sal_status st = SAL_OK;
+    json_t *names = json_object_get(weights->name_lists, group);
+    if (!names) {
+        TRY(keras_hdf5_texts(&names, weights->file, group, "weight_names"));
+        if (!names)
+            names = json_array();
+        TRY(keras_put(weights->name_lists, group, names));
     }
-    first[n] = '\0';
-    for (size_t i = 0; i < n && used + 2 < size; i++) {
-        if (i > 0 && is_lower(first[i - 1]) && is_upper(first[i]))
-            out[used++] = '_';
-        out[used++] = (char)tolower((unsigned char)first[i]);
-    }
-    out[used] = '\0';
+    *out = names;
+done:
+    return st;
 }
 
 /* Length of a name without the "_1" that TensorFlow appends to what there is already. */
@@ -100,9 +81,9 @@ static int is_nearer(const kinship *a, const kinship *b)
 }
 
 /* The nearest weight of a role. Two that are as near are told apart by nothing. Errors: UNSUPPORTED. */
-static sal_status find_named(const char **out, keras_importer *k, const char *role, size_t length)
+static sal_status find_named(const char **out, const keras_call *c, const char *role, size_t length)
 {
-    const keras_layer *layer = k->layer;
+    const keras_layer *layer = c->layer;
     kinship nearest = {0};
     int doubtful = 0;
     *out = NULL;
@@ -118,7 +99,7 @@ static sal_status find_named(const char **out, keras_importer *k, const char *ro
         nearest = found;
     }
     if (doubtful)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its weights and those of another layer have names that end alike");
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its weights and those of another layer have names that end alike");
     return SAL_OK;
 }
 
@@ -139,17 +120,18 @@ static const char *find_nameless(const keras_layer *layer, const char *role, siz
 
 /* Notes whose a weight is. What two layers of different names have may be shared, or one of them has another that
  * nobody found. */
-static sal_status claim(char **path, keras_importer *k, const char *weight)
+static sal_status claim(char **path, const keras_call *c, const char *weight)
 {
-    sal_status st = keras_format(path, k, "%s/%s", k->layer->group, weight);
-    if (st != SAL_OK || !k->layer->nested)
+    const keras_layer *layer = c->layer;
+    sal_status st = keras_format(path, c->arena, "%s/%s", layer->group, weight);
+    if (st != SAL_OK || !layer->nested)
         return st;
-    const char *owner = json_string_value(json_object_get(k->owners, *path));
+    const char *owner = json_string_value(json_object_get(c->weights->owners, *path));
     if (!owner)
-        return keras_put(k->owners, *path, json_string_nocheck(k->layer->full_name));
-    if (strcmp(owner, k->layer->full_name) != 0)
-        return keras_append(k->contested, json_pack("{s:s, s:s, s:s, s:O}", "layer", k->layer->name, "group",
-                                                    k->layer->group, "weight", weight, "names", k->layer->names));
+        return keras_put(c->weights->owners, *path, json_string_nocheck(layer->full_name));
+    if (strcmp(owner, layer->full_name) != 0)
+        return keras_append(c->weights->contested, json_pack("{s:s, s:s, s:s, s:O}", "layer", layer->name, "group",
+                                                             layer->group, "weight", weight, "names", layer->names));
     return SAL_OK;
 }
 
@@ -160,13 +142,13 @@ static const char *last_part(const char *weight)
     return slash ? slash + 1 : weight;
 }
 
-sal_status keras_check_owners(keras_importer *k)
+sal_status keras_check_owners(const keras_weights *weights, keras_arena *arena)
 {
     sal_status st = SAL_OK;
     size_t i, n;
     json_t *contested, *name;
     char *path;
-    json_array_foreach(k->contested, i, contested)
+    json_array_foreach(weights->contested, i, contested)
     {
         const char *weight = json_string_value(json_object_get(contested, "weight"));
         const char *layer = json_string_value(json_object_get(contested, "layer"));
@@ -176,8 +158,8 @@ sal_status keras_check_owners(keras_importer *k)
             const char *other = json_string_value(name);
             if (strcmp(last_part(other), last_part(weight)) != 0 || !kinship_of(other, &alike).of_layer)
                 continue;
-            TRY(keras_format(&path, k, "%s/%s", json_string_value(json_object_get(contested, "group")), other));
-            if (!json_object_get(k->owners, path))
+            TRY(keras_format(&path, arena, "%s/%s", json_string_value(json_object_get(contested, "group")), other));
+            if (!json_object_get(weights->owners, path))
                 return sal_fail(SAL_ERROR_UNSUPPORTED,
                                 "two layers called %.200s have weights whose names end alike: cannot tell which layer "
                                 "owns which; save the network as .keras",
@@ -188,24 +170,24 @@ done:
     return st;
 }
 
-sal_status keras_weight_path(char **out, keras_importer *k, const char *roles, int position)
+sal_status keras_weight_path(char **out, const keras_call *c, const char *roles, int position)
 {
-    const keras_layer *layer = k->layer;
-    if (k->weights.archive)
-        return keras_format(out, k, "%s/vars/%d", layer->group, position);
+    const keras_layer *layer = c->layer;
+    if (c->weights->archive)
+        return keras_format(out, c->arena, "%s/vars/%d", layer->group, position);
     for (const char *role = roles; *role; role += strcspn(role, "|"), role += *role == '|') {
         const char *weight;
-        sal_status st = find_named(&weight, k, role, strcspn(role, "|"));
+        sal_status st = find_named(&weight, c, role, strcspn(role, "|"));
         if (st == SAL_OK && !weight)
             weight = find_nameless(layer, role, strcspn(role, "|"));
         if (st != SAL_OK || weight)
-            return st == SAL_OK ? claim(out, k, weight) : st;
+            return st == SAL_OK ? claim(out, c, weight) : st;
     }
     /* Weights without a name of their own, "variable_1", are told by their place. */
     for (size_t i = 0; i < json_array_size(layer->names); i++) {
         const char *weight = json_string_value(json_array_get(layer->names, i));
         if ((!layer->nested || kinship_of(weight, layer).of_layer) && strstr(weight, "ariable") && position-- == 0)
-            return keras_format(out, k, "%s/%s", layer->group, weight);
+            return keras_format(out, c->arena, "%s/%s", layer->group, weight);
     }
-    return keras_fail(k, SAL_ERROR_FORMAT, "the file has no %.*s of it", (int)strcspn(roles, "|"), roles);
+    return keras_fail(c, SAL_ERROR_FORMAT, "the file has no %.*s of it", (int)strcspn(roles, "|"), roles);
 }

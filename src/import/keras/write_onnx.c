@@ -3,8 +3,7 @@
 
 #include "base/memory.h"
 #include "import/hdf5/weight_file.h"
-#include "import/keras/keras_importer.h"
-#include "import/keras/keras_model.h"
+#include "import/keras/weight_paths.h"
 #include "import/onnx/onnx.h"
 
 #include <string.h>
@@ -22,33 +21,34 @@ static int is_layer(const char *type)
     return 0;
 }
 
-sal_status keras_op(const char **out, SalOnnx__Node **node, keras_importer *k, const char *type,
+sal_status keras_op(const char **out, SalOnnx__Node **node, const keras_call *c, const char *type,
                     const char *const *inputs, size_t count)
 {
     sal_status st = SAL_OK;
     SalOnnx__Node *n;
     char *name, *output;
-    if (k->node_count >= k->max_nodes)
-        return sal_fail(SAL_ERROR_LIMIT, "more than %llu nodes", (unsigned long long)k->max_nodes);
-    TRY(keras_alloc(&n, k, 1, sizeof *n));
+    keras_graph *g = c->graph;
+    if (g->node_count >= g->limits->max_nodes)
+        return sal_fail(SAL_ERROR_LIMIT, "more than %llu nodes", (unsigned long long)g->limits->max_nodes);
+    TRY(keras_alloc(&n, c->arena, 1, sizeof *n));
     sal_onnx__node__init(n);
     /* The layer's name where the op is the layer, and one that can be told from it otherwise. */
-    if (k->layer && is_layer(type))
-        TRY(keras_format(&name, k, "%s", k->layer->full_name));
+    if (!c->layer->outermost && is_layer(type))
+        TRY(keras_format(&name, c->arena, "%s", c->layer->full_name));
     else
-        TRY(keras_format(&name, k, "%s/%s", k->layer ? k->layer->full_name : "model", type));
-    TRY(keras_format(&output, k, "%s:%lu", name, k->made++));
+        TRY(keras_format(&name, c->arena, "%s/%s", c->layer->outermost ? "model" : c->layer->full_name, type));
+    TRY(keras_format(&output, c->arena, "%s:%lu", name, g->names++));
     n->name = name;
     n->op_type = (char *)type;
-    TRY(keras_alloc(&n->input, k, count, sizeof *n->input));
-    TRY(keras_alloc(&n->output, k, 1, sizeof *n->output));
+    TRY(keras_alloc(&n->input, c->arena, count, sizeof *n->input));
+    TRY(keras_alloc(&n->output, c->arena, 1, sizeof *n->output));
     for (size_t i = 0; i < count; i++)
         n->input[i] = (char *)inputs[i];
     n->n_input = count;
     n->output[0] = output;
     n->n_output = 1;
-    TRY(sal_grow(&k->nodes, &k->node_capacity, k->node_count + 1, sizeof *k->nodes, "the network"));
-    k->nodes[k->node_count++] = n;
+    TRY(sal_grow(&g->nodes, &g->node_capacity, g->node_count + 1, sizeof *g->nodes, "the network"));
+    g->nodes[g->node_count++] = n;
     *out = output;
     if (node)
         *node = n;
@@ -56,28 +56,28 @@ done:
     return st;
 }
 
-sal_status keras_op1(const char **out, SalOnnx__Node **node, keras_importer *k, const char *type, const char *x)
+sal_status keras_op1(const char **out, SalOnnx__Node **node, const keras_call *c, const char *type, const char *x)
 {
-    return keras_op(out, node, k, type, &x, 1);
+    return keras_op(out, node, c, type, &x, 1);
 }
 
-sal_status keras_op2(const char **out, keras_importer *k, const char *type, const char *x, const char *y)
+sal_status keras_op2(const char **out, const keras_call *c, const char *type, const char *x, const char *y)
 {
     const char *const inputs[] = {x, y};
-    return keras_op(out, NULL, k, type, inputs, 2);
+    return keras_op(out, NULL, c, type, inputs, 2);
 }
 
 enum { TYPE_FLOAT = 1, TYPE_INT = 2, TYPE_STRING = 3, TYPE_INTS = 7 };
 
-static sal_status add_attribute(SalOnnx__Attribute **out, keras_importer *k, SalOnnx__Node *node, const char *name,
+static sal_status add_attribute(SalOnnx__Attribute **out, const keras_call *c, SalOnnx__Node *node, const char *name,
                                 int type)
 {
     enum { MOST = 8 };
     sal_status st = SAL_OK;
     SalOnnx__Attribute *a;
     if (!node->attribute)
-        TRY(keras_alloc(&node->attribute, k, MOST, sizeof *node->attribute));
-    TRY(keras_alloc(&a, k, 1, sizeof *a));
+        TRY(keras_alloc(&node->attribute, c->arena, MOST, sizeof *node->attribute));
+    TRY(keras_alloc(&a, c->arena, 1, sizeof *a));
     sal_onnx__attribute__init(a);
     a->name = (char *)name;
     a->type = type;
@@ -87,96 +87,98 @@ done:
     return st;
 }
 
-sal_status keras_set_int(keras_importer *k, SalOnnx__Node *node, const char *name, int64_t value)
+sal_status keras_set_int(const keras_call *c, SalOnnx__Node *node, const char *name, int64_t value)
 {
     SalOnnx__Attribute *a;
-    sal_status st = add_attribute(&a, k, node, name, TYPE_INT);
+    sal_status st = add_attribute(&a, c, node, name, TYPE_INT);
     if (st == SAL_OK)
         a->i = value;
     return st;
 }
 
-sal_status keras_set_float(keras_importer *k, SalOnnx__Node *node, const char *name, double value)
+sal_status keras_set_float(const keras_call *c, SalOnnx__Node *node, const char *name, double value)
 {
     SalOnnx__Attribute *a;
-    sal_status st = add_attribute(&a, k, node, name, TYPE_FLOAT);
+    sal_status st = add_attribute(&a, c, node, name, TYPE_FLOAT);
     if (st == SAL_OK)
         a->f = (float)value;
     return st;
 }
 
-sal_status keras_set_ints(keras_importer *k, SalOnnx__Node *node, const char *name, const int64_t *values, size_t count)
+sal_status keras_set_ints(const keras_call *c, SalOnnx__Node *node, const char *name, const int64_t *values,
+                          size_t count)
 {
     sal_status st = SAL_OK;
     SalOnnx__Attribute *a;
-    TRY(add_attribute(&a, k, node, name, TYPE_INTS));
-    TRY(keras_alloc(&a->ints, k, count, sizeof *a->ints));
+    TRY(add_attribute(&a, c, node, name, TYPE_INTS));
+    TRY(keras_alloc(&a->ints, c->arena, count, sizeof *a->ints));
     memcpy(a->ints, values, count * sizeof *values);
     a->n_ints = count;
 done:
     return st;
 }
 
-sal_status keras_set_text(keras_importer *k, SalOnnx__Node *node, const char *name, const char *value)
+sal_status keras_set_text(const keras_call *c, SalOnnx__Node *node, const char *name, const char *value)
 {
     sal_status st = SAL_OK;
     SalOnnx__Attribute *a;
     char *copy;
-    TRY(add_attribute(&a, k, node, name, TYPE_STRING));
-    TRY(keras_format(&copy, k, "%s", value));
+    TRY(add_attribute(&a, c, node, name, TYPE_STRING));
+    TRY(keras_format(&copy, c->arena, "%s", value));
     a->s.data = (uint8_t *)copy;
     a->s.len = strlen(copy);
 done:
     return st;
 }
 
-static sal_status turn(const char **out, keras_importer *k, const char *x, const int64_t perm[4])
+static sal_status turn(const char **out, const keras_call *c, const char *x, const int64_t perm[4])
 {
     SalOnnx__Node *node;
-    sal_status st = keras_op1(out, &node, k, "Transpose", x);
-    return st == SAL_OK ? keras_set_ints(k, node, "perm", perm, 4) : st;
+    sal_status st = keras_op1(out, &node, c, "Transpose", x);
+    return st == SAL_OK ? keras_set_ints(c, node, "perm", perm, 4) : st;
 }
 
-sal_status keras_to_first(const char **out, keras_importer *k, const char *x)
+sal_status keras_to_first(const char **out, const keras_call *c, const char *x)
 {
     static const int64_t perm[] = {0, 3, 1, 2};
-    return turn(out, k, x, perm);
+    return turn(out, c, x, perm);
 }
 
-sal_status keras_to_last(const char **out, keras_importer *k, const char *x)
+sal_status keras_to_last(const char **out, const keras_call *c, const char *x)
 {
     static const int64_t perm[] = {0, 2, 3, 1};
-    return turn(out, k, x, perm);
+    return turn(out, c, x, perm);
 }
 
 /* ---- Constants ----------------------------------------------------------- */
 
-static sal_status add_constant(SalOnnx__Tensor **out, keras_importer *k, int type, const int64_t *dims, size_t rank)
+static sal_status add_constant(SalOnnx__Tensor **out, const keras_call *c, int type, const int64_t *dims, size_t rank)
 {
     sal_status st = SAL_OK;
     SalOnnx__Tensor *t;
-    TRY(keras_alloc(&t, k, 1, sizeof *t));
+    keras_graph *g = c->graph;
+    TRY(keras_alloc(&t, c->arena, 1, sizeof *t));
     sal_onnx__tensor__init(t);
-    TRY(keras_format(&t->name, k, "constant:%lu", k->made++));
+    TRY(keras_format(&t->name, c->arena, "constant:%lu", g->names++));
     t->data_type = type;
-    TRY(keras_alloc(&t->dims, k, rank, sizeof *t->dims));
+    TRY(keras_alloc(&t->dims, c->arena, rank, sizeof *t->dims));
     for (size_t i = 0; i < rank; i++)
         t->dims[i] = dims[i];
     t->n_dims = rank;
-    TRY(sal_grow(&k->constants, &k->constant_capacity, k->constant_count + 1, sizeof *k->constants, "the network"));
-    k->constants[k->constant_count++] = t;
+    TRY(sal_grow(&g->constants, &g->constant_capacity, g->constant_count + 1, sizeof *g->constants, "the network"));
+    g->constants[g->constant_count++] = t;
     *out = t;
 done:
     return st;
 }
 
-sal_status keras_floats(const char **out, keras_importer *k, const float *values, int64_t count)
+sal_status keras_floats(const char **out, const keras_call *c, const float *values, int64_t count)
 {
     sal_status st = SAL_OK;
     SalOnnx__Tensor *t;
     const size_t n = count < 0 ? 1 : (size_t)count;
-    TRY(add_constant(&t, k, ONNX_FLOAT, &count, count < 0 ? 0 : 1));
-    TRY(keras_alloc(&t->float_data, k, n, sizeof *t->float_data));
+    TRY(add_constant(&t, c, ONNX_FLOAT, &count, count < 0 ? 0 : 1));
+    TRY(keras_alloc(&t->float_data, c->arena, n, sizeof *t->float_data));
     memcpy(t->float_data, values, n * sizeof *values);
     t->n_float_data = n;
     *out = t->name;
@@ -184,13 +186,13 @@ done:
     return st;
 }
 
-sal_status keras_ints(const char **out, keras_importer *k, const int64_t *values, int64_t count)
+sal_status keras_ints(const char **out, const keras_call *c, const int64_t *values, int64_t count)
 {
     sal_status st = SAL_OK;
     SalOnnx__Tensor *t;
     const size_t n = count < 0 ? 1 : (size_t)count;
-    TRY(add_constant(&t, k, ONNX_INT64, &count, count < 0 ? 0 : 1));
-    TRY(keras_alloc(&t->int64_data, k, n, sizeof *t->int64_data));
+    TRY(add_constant(&t, c, ONNX_INT64, &count, count < 0 ? 0 : 1));
+    TRY(keras_alloc(&t->int64_data, c->arena, n, sizeof *t->int64_data));
     memcpy(t->int64_data, values, n * sizeof *values);
     t->n_int64_data = n;
     *out = t->name;
@@ -198,58 +200,60 @@ done:
     return st;
 }
 
-static sal_status find_weight(uint64_t *index, sal_shape *shape, keras_importer *k, const char *roles, int position)
+static sal_status find_weight(uint64_t *index, sal_shape *shape, const keras_call *c, const char *roles, int position)
 {
     sal_status st = SAL_OK;
     char *dataset;
     int has = 1;
-    TRY(keras_weight_path(&dataset, k, roles, position));
-    st = keras_hdf5_find(index, shape, k->weights.file, dataset);
-    if (st == SAL_ERROR_FORMAT && k->weights.archive)
-        TRY(keras_hdf5_has(&has, k->weights.file, dataset));
+    TRY(keras_weight_path(&dataset, c, roles, position));
+    st = keras_hdf5_find(index, shape, c->weights->file, dataset);
+    if (st == SAL_ERROR_FORMAT && c->weights->archive)
+        TRY(keras_hdf5_has(&has, c->weights->file, dataset));
     if (!has)
         st =
-            keras_fail(k, SAL_ERROR_FORMAT,
+            keras_fail(c, SAL_ERROR_FORMAT,
                        "the file has no %.*s of it, no %s (Keras saves a layer that two models share with one of them)",
                        (int)strcspn(roles, "|"), roles, dataset);
     else if (st != SAL_OK)
-        st = keras_fail(k, st, "%s", keras_without_path(k, sal_last_error()));
+        st = keras_fail(c, st, "%s", keras_without_path(c->facts, sal_last_error()));
     for (int a = 0; st == SAL_OK && a < shape->rank; a++)
         if (shape->dim[a] < 1)
-            st = keras_fail(k, SAL_ERROR_FORMAT, "%s is empty", dataset);
+            st = keras_fail(c, SAL_ERROR_FORMAT, "%s is empty", dataset);
 done:
     return st;
 }
 
-sal_status keras_new_weights(float **out, keras_importer *k, size_t rows, size_t columns)
+sal_status keras_new_weights(float **out, const keras_call *c, size_t rows, size_t columns)
 {
     static const uint64_t most = (uint64_t)1 << 29;
-    const uint64_t limit = k->max_bytes < most ? k->max_bytes : most;
+    keras_limits *limits = c->graph->limits;
+    const uint64_t limit = limits->max_bytes < most ? limits->max_bytes : most;
     sal_status st = SAL_OK;
     size_t count, bytes;
     TRY(sal_size_mul(&count, rows, columns, "weights"));
     TRY(sal_size_mul(&bytes, count, sizeof **out, "weights"));
-    if (bytes > limit || k->computed_bytes > limit - bytes)
-        return keras_fail(k, SAL_ERROR_LIMIT, "with it, weights that are computed have more than %llu bytes",
+    if (bytes > limit || limits->computed_bytes > limit - bytes)
+        return keras_fail(c, SAL_ERROR_LIMIT, "with it, weights that are computed have more than %llu bytes",
                           (unsigned long long)limit);
-    k->computed_bytes += bytes;
-    TRY(keras_alloc(out, k, count, sizeof **out));
+    limits->computed_bytes += bytes;
+    TRY(keras_alloc(out, c->arena, count, sizeof **out));
 done:
     return st;
 }
 
-sal_status keras_weight(const char **out, sal_shape *shape, keras_importer *k, const char *roles, int position)
+sal_status keras_weight(const char **out, sal_shape *shape, const keras_call *c, const char *roles, int position)
 {
     sal_status st = SAL_OK;
     SalOnnx__Tensor *t;
     sal_shape found;
     uint64_t index;
-    TRY(find_weight(&index, &found, k, roles, position));
-    TRY(add_constant(&t, k, ONNX_FLOAT, found.dim, (size_t)found.rank));
+    TRY(find_weight(&index, &found, c, roles, position));
+    TRY(add_constant(&t, c, ONNX_FLOAT, found.dim, (size_t)found.rank));
     t->data_location = ONNX_LOCATION_SOURCE;
     t->file_offset = index;
     /* Errors name the layer and the role. */
-    TRY(keras_format(&t->name, k, "%s/%.*s:%lu", k->layer->full_name, (int)strcspn(roles, "|"), roles, k->made++));
+    TRY(keras_format(&t->name, c->arena, "%s/%.*s:%lu", c->layer->full_name, (int)strcspn(roles, "|"), roles,
+                     c->graph->names++));
     *out = t->name;
     if (shape)
         *shape = found;
@@ -257,18 +261,19 @@ done:
     return st;
 }
 
-sal_status keras_weight_values(const float **values, size_t *count, keras_importer *k, const char *roles, int position)
+sal_status keras_weight_values(const float **values, size_t *count, const keras_call *c, const char *roles,
+                               int position)
 {
     sal_status st = SAL_OK;
     sal_shape shape;
     uint64_t index;
     float *own;
-    TRY(find_weight(&index, &shape, k, roles, position));
+    TRY(find_weight(&index, &shape, c, roles, position));
     *count = 1;
     for (int a = 0; a < shape.rank; a++)
-        TRY(sal_size_mul(count, *count, (size_t)shape.dim[a], k->layer->full_name));
-    TRY(keras_new_weights(&own, k, *count, 1));
-    TRY(keras_hdf5_read(own, *count, k->weights.file, index));
+        TRY(sal_size_mul(count, *count, (size_t)shape.dim[a], c->layer->full_name));
+    TRY(keras_new_weights(&own, c, *count, 1));
+    TRY(keras_hdf5_read(own, *count, c->weights->file, index));
     *values = own;
 done:
     return st;

@@ -1,17 +1,13 @@
 /* The classes of layers that salmap reads: one row each. */
 #include "import/keras/layers/layers.h"
 
-#include "import/keras/keras_importer.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-static sal_status python_code(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+static sal_status python_code(keras_tensor *out, const keras_call *c)
 {
     (void)out;
-    (void)in;
-    (void)count;
-    return keras_fail_export(k, "it is Python code, which the file does not hold in a form to run");
+    return keras_fail_export(c, "it is Python code, which the file does not hold in a form to run");
 }
 
 typedef struct row {

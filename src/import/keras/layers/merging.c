@@ -1,7 +1,6 @@
 /* Layers that merge tensors. */
 #include "import/keras/layers/layers.h"
 
-#include "import/keras/keras_importer.h"
 #include "import/keras/layer_config.h"
 #include "import/keras/write_onnx.h"
 
@@ -20,99 +19,99 @@ static void join_extents(keras_tensor *out, const keras_tensor *other)
 }
 
 /* Of two ranks, a layer that merges gives the smaller one axes of 1 behind the batch: (N, C) becomes (N, 1, 1, C). */
-static sal_status expand(keras_tensor *x, keras_importer *k, int rank)
+static sal_status expand(keras_tensor *x, const keras_call *c, int rank)
 {
     sal_status st = SAL_OK;
     const int64_t shape[4] = {0, 1, 1, -1};
     const char *constant;
     if (x->rank != 2 || rank != 4)
         return SAL_OK;
-    TRY(keras_ints(&constant, k, shape, 4));
-    TRY(keras_op2(&x->name, k, "Reshape", x->name, constant));
+    TRY(keras_ints(&constant, c, shape, 4));
+    TRY(keras_op2(&x->name, c, "Reshape", x->name, constant));
     *x = (keras_tensor){.name = x->name, .rank = 4, .extent = {1, 1, 0}};
-    if (keras_channels_first_network(k))
+    if (c->facts->channels_first)
         keras_forget_extent(x);
 done:
     return st;
 }
 
-static sal_status chain(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count, const char *op)
+static sal_status chain(keras_tensor *out, const keras_call *c, const char *op)
 {
     sal_status st = SAL_OK;
-    if (count < 2)
-        return keras_fail(k, SAL_ERROR_FORMAT, "it merges %zu input", count);
-    *out = in[0];
-    for (size_t i = 1; i < count; i++) {
-        keras_tensor other = in[i];
-        TRY(expand(out, k, other.rank));
-        TRY(expand(&other, k, out->rank));
-        TRY(keras_op2(&out->name, k, op, out->name, other.name));
+    if (c->count < 2)
+        return keras_fail(c, SAL_ERROR_FORMAT, "it merges %zu input", c->count);
+    *out = c->in[0];
+    for (size_t i = 1; i < c->count; i++) {
+        keras_tensor other = c->in[i];
+        TRY(expand(out, c, other.rank));
+        TRY(expand(&other, c, out->rank));
+        TRY(keras_op2(&out->name, c, op, out->name, other.name));
         join_extents(out, &other);
     }
 done:
     return st;
 }
 
-sal_status keras_layer_add(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_add(keras_tensor *out, const keras_call *c)
 {
-    return chain(k, out, in, count, "Add");
+    return chain(out, c, "Add");
 }
 
-sal_status keras_layer_subtract(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_subtract(keras_tensor *out, const keras_call *c)
 {
-    return chain(k, out, in, count, "Sub");
+    return chain(out, c, "Sub");
 }
 
-sal_status keras_layer_multiply(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_multiply(keras_tensor *out, const keras_call *c)
 {
-    return chain(k, out, in, count, "Mul");
+    return chain(out, c, "Mul");
 }
 
-sal_status keras_layer_divide(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_divide(keras_tensor *out, const keras_call *c)
 {
-    return chain(k, out, in, count, "Div");
+    return chain(out, c, "Div");
 }
 
 /* a + relu(b - a), and a - relu(a - b) */
-static sal_status extreme(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count, int most)
+static sal_status extreme(keras_tensor *out, const keras_call *c, int most)
 {
     sal_status st = SAL_OK;
     const char *more;
-    if (count < 2)
-        return keras_fail(k, SAL_ERROR_FORMAT, "it merges %zu input", count);
-    *out = in[0];
-    for (size_t i = 1; i < count; i++) {
-        keras_tensor other = in[i];
-        TRY(expand(out, k, other.rank));
-        TRY(expand(&other, k, out->rank));
-        TRY(most ? keras_op2(&more, k, "Sub", other.name, out->name)
-                 : keras_op2(&more, k, "Sub", out->name, other.name));
-        TRY(keras_op1(&more, NULL, k, "Relu", more));
-        TRY(keras_op2(&out->name, k, most ? "Add" : "Sub", out->name, more));
+    if (c->count < 2)
+        return keras_fail(c, SAL_ERROR_FORMAT, "it merges %zu input", c->count);
+    *out = c->in[0];
+    for (size_t i = 1; i < c->count; i++) {
+        keras_tensor other = c->in[i];
+        TRY(expand(out, c, other.rank));
+        TRY(expand(&other, c, out->rank));
+        TRY(most ? keras_op2(&more, c, "Sub", other.name, out->name)
+                 : keras_op2(&more, c, "Sub", out->name, other.name));
+        TRY(keras_op1(&more, NULL, c, "Relu", more));
+        TRY(keras_op2(&out->name, c, most ? "Add" : "Sub", out->name, more));
         join_extents(out, &other);
     }
 done:
     return st;
 }
 
-sal_status keras_layer_maximum(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_maximum(keras_tensor *out, const keras_call *c)
 {
-    return extreme(k, out, in, count, 1);
+    return extreme(out, c, 1);
 }
 
-sal_status keras_layer_minimum(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_minimum(keras_tensor *out, const keras_call *c)
 {
-    return extreme(k, out, in, count, 0);
+    return extreme(out, c, 0);
 }
 
-sal_status keras_layer_average(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_average(keras_tensor *out, const keras_call *c)
 {
-    sal_status st = chain(k, out, in, count, "Add");
-    return st == SAL_OK ? keras_by_scalar(k, out, "Mul", 1.0 / (double)count) : st;
+    sal_status st = chain(out, c, "Add");
+    return st == SAL_OK ? keras_by_scalar(out, c, "Mul", 1.0 / (double)c->count) : st;
 }
 
 /* Of Keras 1, which had one class for all of these. */
-sal_status keras_layer_merge(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_merge(keras_tensor *out, const keras_call *c)
 {
     static const struct {
         const char *mode;
@@ -122,28 +121,28 @@ sal_status keras_layer_merge(keras_importer *k, keras_tensor *out, const keras_t
                  {"concat", keras_layer_concatenate},
                  {"ave", keras_layer_average},
                  {"max", keras_layer_maximum}};
-    const char *mode = keras_text(k, "mode", "?");
-    if (strcmp(keras_text(k, "mode_type", "raw"), "raw") != 0)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its mode is Python code");
-    if (json_object_get(k->layer->config, "layers"))
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it joins networks with inputs of their own");
+    const char *mode = keras_text(c->settings, "mode", "?");
+    if (strcmp(keras_text(c->settings, "mode_type", "raw"), "raw") != 0)
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its mode is Python code");
+    if (json_object_get(c->layer->config, "layers"))
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it joins networks with inputs of their own");
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
         if (strcmp(mode, modes[i].mode) == 0)
-            return modes[i].handler(k, out, in, count);
-    return keras_fail(k, SAL_ERROR_UNSUPPORTED, "salmap does not know the mode '%.60s'", mode);
+            return modes[i].handler(out, c);
+    return keras_fail(c, SAL_ERROR_UNSUPPORTED, "salmap does not know the mode '%.60s'", mode);
 }
 
 /* Of Inception-ResNet: x + scale * branch. */
-sal_status keras_layer_custom_scale(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_custom_scale(keras_tensor *out, const keras_call *c)
 {
     sal_status st = SAL_OK;
     keras_tensor branch;
-    if (count != 2)
-        return keras_fail(k, SAL_ERROR_FORMAT, "it has %zu inputs, not 2", count);
-    branch = in[1];
-    *out = in[0];
-    TRY(keras_by_scalar(k, &branch, "Mul", keras_real(k, "scale", 1.0)));
-    TRY(keras_op2(&out->name, k, "Add", in[0].name, branch.name));
+    if (c->count != 2)
+        return keras_fail(c, SAL_ERROR_FORMAT, "it has %zu inputs, not 2", c->count);
+    branch = c->in[1];
+    *out = c->in[0];
+    TRY(keras_by_scalar(&branch, c, "Mul", keras_real(c->settings, "scale", 1.0)));
+    TRY(keras_op2(&out->name, c, "Add", c->in[0].name, branch.name));
 done:
     return st;
 }

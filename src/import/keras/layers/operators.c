@@ -2,8 +2,7 @@
  * of Keras 2. */
 #include "import/keras/layers/layers.h"
 
-#include "import/keras/keras_importer.h"
-#include "import/keras/keras_model.h"
+#include "import/keras/class_names.h"
 #include "import/keras/layer_config.h"
 #include "import/keras/write_onnx.h"
 
@@ -13,25 +12,23 @@
 
 /* ---- Functions ------------------------------------------------------------ */
 
-sal_status keras_layer_negative(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_negative(keras_tensor *out, const keras_call *c)
 {
-    (void)count;
-    *out = in[0];
-    return keras_op1(&out->name, NULL, k, "Neg", in[0].name);
+    *out = c->in[0];
+    return keras_op1(&out->name, NULL, c, "Neg", c->in[0].name);
 }
 
 /* Of keras.ops: "HardSigmoid" is the activation "hard_sigmoid". */
-sal_status keras_layer_function(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_function(keras_tensor *out, const keras_call *c)
 {
     char name[64];
-    (void)count;
-    *out = in[0];
-    keras_snake_case(name, sizeof name, k->layer->class_name);
-    return keras_activate(k, out, name);
+    *out = c->in[0];
+    keras_snake_case(name, sizeof name, c->layer->class_name);
+    return keras_activate(out, c, name);
 }
 
 /* Of TensorFlow, in Keras 2. */
-sal_status keras_layer_operator(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_operator(keras_tensor *out, const keras_call *c)
 {
     static const struct {
         const char *function;
@@ -55,70 +52,70 @@ sal_status keras_layer_operator(keras_importer *k, keras_tensor *out, const kera
                      {"nn.silu", NULL},
                      {"nn.softmax", NULL},
                      {"nn.softsign", NULL}};
-    const char *function = keras_text(k, "function", "?");
+    const char *function = keras_text(c->settings, "function", "?");
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
         if (strcmp(function, functions[i].function) != 0)
             continue;
         if (functions[i].handler)
-            return functions[i].handler(k, out, in, count);
-        if (count != 1)
-            return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it is called with %zu values", count);
-        *out = in[0];
-        return keras_activate(k, out, strchr(function, '.') + 1);
+            return functions[i].handler(out, c);
+        if (c->count != 1)
+            return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it is called with %zu values", c->count);
+        *out = c->in[0];
+        return keras_activate(out, c, strchr(function, '.') + 1);
     }
-    return keras_fail(k, SAL_ERROR_UNSUPPORTED, "salmap does not know the function tf.%.60s", function);
+    return keras_fail(c, SAL_ERROR_UNSUPPORTED, "salmap does not know the function tf.%.60s", function);
 }
 
 /* ---- Channels by their numbers -------------------------------------------- */
 
 /* x[..., number] as a map of one channel. */
-static sal_status pick_channel(keras_tensor *x, keras_importer *k, int64_t number)
+static sal_status pick_channel(keras_tensor *x, const keras_call *c, int64_t number)
 {
     sal_status st = SAL_OK;
     const int64_t axis = 1, end = number == -1 ? INT32_MAX : number + 1;
     const char *inputs[4];
-    TRY(keras_to_first(&inputs[0], k, x->name));
-    TRY(keras_ints(&inputs[1], k, &number, 1));
-    TRY(keras_ints(&inputs[2], k, &end, 1));
-    TRY(keras_ints(&inputs[3], k, &axis, 1));
-    TRY(keras_op(&x->name, NULL, k, "Slice", inputs, 4));
-    TRY(keras_to_last(&x->name, k, x->name));
+    TRY(keras_to_first(&inputs[0], c, x->name));
+    TRY(keras_ints(&inputs[1], c, &number, 1));
+    TRY(keras_ints(&inputs[2], c, &end, 1));
+    TRY(keras_ints(&inputs[3], c, &axis, 1));
+    TRY(keras_op(&x->name, NULL, c, "Slice", inputs, 4));
+    TRY(keras_to_last(&x->name, c, x->name));
     x->extent[2] = 1;
 done:
     return st;
 }
 
-static sal_status join_channels(keras_tensor *out, keras_importer *k, const keras_tensor *in, size_t count)
+static sal_status join_channels(keras_tensor *out, const keras_call *c, const keras_tensor *in, size_t count)
 {
     sal_status st = SAL_OK;
     SalOnnx__Node *node;
     const char **names;
-    TRY(keras_alloc(&names, k, count, sizeof *names));
+    TRY(keras_alloc(&names, c->arena, count, sizeof *names));
     for (size_t i = 0; i < count; i++)
-        TRY(keras_to_first(&names[i], k, in[i].name));
+        TRY(keras_to_first(&names[i], c, in[i].name));
     *out = in[0];
-    TRY(keras_op(&out->name, &node, k, "Concat", names, count));
-    TRY(keras_set_int(k, node, "axis", 1));
-    TRY(keras_to_last(&out->name, k, out->name));
+    TRY(keras_op(&out->name, &node, c, "Concat", names, count));
+    TRY(keras_set_int(c, node, "axis", 1));
+    TRY(keras_to_last(&out->name, c, out->name));
     out->extent[2] = (int64_t)count;
 done:
     return st;
 }
 
-static sal_status reverse_channels(keras_tensor *out, keras_importer *k, const keras_tensor *x)
+static sal_status reverse_channels(keras_tensor *out, const keras_call *c, const keras_tensor *x)
 {
     enum { MOST = 16 }; /* of pictures */
     sal_status st = SAL_OK;
     keras_tensor channels[MOST];
     const int64_t count = x->extent[2];
     if (count < 1 || count > MOST)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it reverses %lld channels; salmap does so with 1 to %d",
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it reverses %lld channels; salmap does so with 1 to %d",
                           (long long)count, MOST);
     for (int64_t i = 0; i < count; i++) {
         channels[i] = *x;
-        TRY(pick_channel(&channels[i], k, count - 1 - i));
+        TRY(pick_channel(&channels[i], c, count - 1 - i));
     }
-    TRY(join_channels(out, k, channels, (size_t)count));
+    TRY(join_channels(out, c, channels, (size_t)count));
 done:
     return st;
 }
@@ -143,31 +140,30 @@ static const json_t *find_key(const json_t *call)
     return json_object_get(json_array_get(json_is_array(first) ? first : call, 3), "slice_spec"); /* of Keras 2 */
 }
 
-sal_status keras_layer_get_item(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_get_item(keras_tensor *out, const keras_call *c)
 {
-    const json_t *key = find_key(k->call), *place = json_array_get(key, 1);
+    const json_t *key = find_key(c->arguments), *place = json_array_get(key, 1);
     const char *rest = json_string_value(json_object_get(json_array_get(key, 0), "class_name"));
-    (void)count;
-    *out = in[0];
-    if (in[0].rank == 4 && json_array_size(key) == 2 && rest && strcmp(rest, "__ellipsis__") == 0) {
+    *out = c->in[0];
+    if (c->in[0].rank == 4 && json_array_size(key) == 2 && rest && strcmp(rest, "__ellipsis__") == 0) {
         if (json_is_object(place) && is_step_back(place))
-            return reverse_channels(out, k, &in[0]);
+            return reverse_channels(out, c, &c->in[0]);
         if (json_is_integer(place) && llabs(json_integer_value(place)) <= INT16_MAX) {
             out->picked = 1;
-            return pick_channel(out, k, (int64_t)json_integer_value(place));
+            return pick_channel(out, c, (int64_t)json_integer_value(place));
         }
     }
-    return keras_fail_export(k, "of indexing salmap knows x[..., 2] of a map and x[..., ::-1]");
+    return keras_fail_export(c, "of indexing salmap knows x[..., 2] of a map and x[..., ::-1]");
 }
 
 /* Of what keras_layer_get_item picked. */
-sal_status keras_layer_stack(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_stack(keras_tensor *out, const keras_call *c)
 {
-    const int64_t axis = keras_integer(k, "axis", 0);
-    for (size_t i = 0; i < count; i++)
-        if (!in[i].picked || (axis != -1 && axis != 3))
-            return keras_fail_export(k, "of stacks salmap knows those of channels, along the last axis");
-    sal_status st = join_channels(out, k, in, count);
+    const int64_t axis = keras_integer(c->settings, "axis", 0);
+    for (size_t i = 0; i < c->count; i++)
+        if (!c->in[i].picked || (axis != -1 && axis != 3))
+            return keras_fail_export(c, "of stacks salmap knows those of channels, along the last axis");
+    sal_status st = join_channels(out, c, c->in, c->count);
     out->picked = 0;
     return st;
 }

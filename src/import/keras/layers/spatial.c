@@ -3,7 +3,6 @@
  * with channels first. */
 #include "import/keras/layers/layers.h"
 
-#include "import/keras/keras_importer.h"
 #include "import/keras/layer_config.h"
 #include "import/keras/write_onnx.h"
 
@@ -13,57 +12,57 @@
 /* ---- Shapes that the ONNX importer works out ----------------------------- */
 
 /* One extent of x, as a constant of one element. */
-static sal_status extent(const char **out, keras_importer *k, const char *shape, int64_t axis)
+static sal_status extent(const char **out, const keras_call *c, const char *shape, int64_t axis)
 {
     sal_status st = SAL_OK;
     SalOnnx__Node *node;
     const char *inputs[2] = {shape};
-    TRY(keras_ints(&inputs[1], k, &axis, 1));
-    TRY(keras_op(out, &node, k, "Gather", inputs, 2));
-    TRY(keras_set_int(k, node, "axis", 0));
+    TRY(keras_ints(&inputs[1], c, &axis, 1));
+    TRY(keras_op(out, &node, c, "Gather", inputs, 2));
+    TRY(keras_set_int(c, node, "axis", 0));
 done:
     return st;
 }
 
-sal_status keras_filled(const char **out, keras_importer *k, const char *x, int64_t axis, float value)
+sal_status keras_filled(const char **out, const keras_call *c, const char *x, int64_t axis, float value)
 {
     sal_status st = SAL_OK;
     const char *size, *constant;
-    TRY(keras_op1(&size, NULL, k, "Shape", x));
-    TRY(extent(&size, k, size, axis));
-    TRY(keras_op1(out, NULL, k, "ConstantOfShape", size));
+    TRY(keras_op1(&size, NULL, c, "Shape", x));
+    TRY(extent(&size, c, size, axis));
+    TRY(keras_op1(out, NULL, c, "ConstantOfShape", size));
     if (value != 0.0f) {
-        TRY(keras_floats(&constant, k, &value, -1));
-        TRY(keras_op2(out, k, "Add", *out, constant));
+        TRY(keras_floats(&constant, c, &value, -1));
+        TRY(keras_op2(out, c, "Add", *out, constant));
     }
 done:
     return st;
 }
 
 /* x in a shape put together of numbers and of extents of `shape`: places below 0 are its axes, -1 for axis 0. */
-static sal_status reshape(const char **x, keras_importer *k, const char *shape, const int64_t *places, size_t rank)
+static sal_status reshape(const char **x, const keras_call *c, const char *shape, const int64_t *places, size_t rank)
 {
     enum { MOST = 8 };
     sal_status st = SAL_OK;
     SalOnnx__Node *node;
     const char *parts[MOST], *target;
     for (size_t i = 0; i < rank && i < MOST; i++)
-        TRY(places[i] < 0 ? extent(&parts[i], k, shape, -places[i] - 1) : keras_ints(&parts[i], k, &places[i], 1));
-    TRY(keras_op(&target, &node, k, "Concat", parts, rank));
-    TRY(keras_set_int(k, node, "axis", 0));
-    TRY(keras_op2(x, k, "Reshape", *x, target));
+        TRY(places[i] < 0 ? extent(&parts[i], c, shape, -places[i] - 1) : keras_ints(&parts[i], c, &places[i], 1));
+    TRY(keras_op(&target, &node, c, "Concat", parts, rank));
+    TRY(keras_set_int(c, node, "axis", 0));
+    TRY(keras_op2(x, c, "Reshape", *x, target));
 done:
     return st;
 }
 
-sal_status keras_transpose(const char **x, keras_importer *k, const int64_t *perm, size_t rank)
+sal_status keras_transpose(const char **x, const keras_call *c, const int64_t *perm, size_t rank)
 {
     SalOnnx__Node *node;
-    sal_status st = keras_op1(x, &node, k, "Transpose", *x);
-    return st == SAL_OK ? keras_set_ints(k, node, "perm", perm, rank) : st;
+    sal_status st = keras_op1(x, &node, c, "Transpose", *x);
+    return st == SAL_OK ? keras_set_ints(c, node, "perm", perm, rank) : st;
 }
 
-sal_status keras_weave(const char **x, keras_importer *k, const char *others, const int64_t f[2])
+sal_status keras_weave(const char **x, const keras_call *c, const char *others, const int64_t f[2])
 {
     static const int64_t perm[] = {0, 3, 4, 1, 5, 2};
     enum { AXIS_N = -1, AXIS_C = -2, AXIS_H = -3, AXIS_W = -4 };
@@ -72,50 +71,50 @@ sal_status keras_weave(const char **x, keras_importer *k, const char *others, co
     SalOnnx__Node *node;
     const char **parts, *shape, *extents[4], *factor, *target;
     const size_t count = (size_t)(f[0] * f[1]);
-    TRY(keras_alloc(&parts, k, count, sizeof *parts));
+    TRY(keras_alloc(&parts, c->arena, count, sizeof *parts));
     for (size_t i = 0; i < count; i++)
         parts[i] = i == 0 ? *x : others;
-    TRY(keras_op1(&shape, NULL, k, "Shape", *x));
-    TRY(keras_op(x, &node, k, "Concat", parts, count));
-    TRY(keras_set_int(k, node, "axis", 1));
-    TRY(reshape(x, k, shape, apart, 6));
-    TRY(keras_transpose(x, k, perm, 6));
+    TRY(keras_op1(&shape, NULL, c, "Shape", *x));
+    TRY(keras_op(x, &node, c, "Concat", parts, count));
+    TRY(keras_set_int(c, node, "axis", 1));
+    TRY(reshape(x, c, shape, apart, 6));
+    TRY(keras_transpose(x, c, perm, 6));
     /* (N, C, H, f, W, f): the blocks' axes join those before them. */
-    TRY(extent(&extents[0], k, shape, 0));
-    TRY(extent(&extents[1], k, shape, 1));
+    TRY(extent(&extents[0], c, shape, 0));
+    TRY(extent(&extents[1], c, shape, 1));
     for (int a = 0; a < 2; a++) {
-        TRY(extent(&extents[2 + a], k, shape, 2 + a));
-        TRY(keras_ints(&factor, k, &f[a], 1));
-        TRY(keras_op2(&extents[2 + a], k, "Mul", extents[2 + a], factor));
+        TRY(extent(&extents[2 + a], c, shape, 2 + a));
+        TRY(keras_ints(&factor, c, &f[a], 1));
+        TRY(keras_op2(&extents[2 + a], c, "Mul", extents[2 + a], factor));
     }
-    TRY(keras_op(&target, &node, k, "Concat", extents, 4));
-    TRY(keras_set_int(k, node, "axis", 0));
-    TRY(keras_op2(x, k, "Reshape", *x, target));
+    TRY(keras_op(&target, &node, c, "Concat", extents, 4));
+    TRY(keras_set_int(c, node, "axis", 0));
+    TRY(keras_op2(x, c, "Reshape", *x, target));
 done:
     return st;
 }
 
-sal_status keras_enter(const char **x, keras_tensor *out, keras_importer *k, const keras_tensor *in)
+sal_status keras_enter(const char **x, keras_tensor *out, const keras_call *c)
 {
-    *out = in[0];
-    *x = in[0].name;
-    if (in[0].rank != 4)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its input has %d axes, not 4", in[0].rank);
-    return keras_channels_first(k) ? SAL_OK : keras_to_first(x, k, *x);
+    *out = c->in[0];
+    *x = c->in[0].name;
+    if (c->in[0].rank != 4)
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its input has %d axes, not 4", c->in[0].rank);
+    return keras_channels_first(c) ? SAL_OK : keras_to_first(x, c, *x);
 }
 
-sal_status keras_leave(keras_tensor *out, keras_importer *k, const char *x, int64_t height, int64_t width)
+sal_status keras_leave(keras_tensor *out, const keras_call *c, const char *x, int64_t height, int64_t width)
 {
     out->name = x;
-    keras_set_sides(k, out, height, width);
-    return keras_channels_first(k) ? SAL_OK : keras_to_last(&out->name, k, x);
+    keras_set_sides(c, out, height, width);
+    return keras_channels_first(c) ? SAL_OK : keras_to_last(&out->name, c, x);
 }
 
 /* ---- Along height and width ---------------------------------------------- */
 
 /* (N, C, H, W) as (N, extent of axis, rest, 1), where cutting and joining happen along the channels' place. *shape: to
  * get back by. */
-static sal_status flatten_but(const char **x, const char **shape, keras_importer *k, int axis)
+static sal_status flatten_but(const char **x, const char **shape, const keras_call *c, int axis)
 {
     static const int64_t flat[4] = {0, 0, -1, 1};
     int64_t perm[4] = {0, 1, 2, 3};
@@ -123,15 +122,15 @@ static sal_status flatten_but(const char **x, const char **shape, keras_importer
     const char *constant;
     perm[1] = axis;
     perm[axis] = 1;
-    TRY(keras_transpose(x, k, perm, 4));
-    TRY(keras_op1(shape, NULL, k, "Shape", *x));
-    TRY(keras_ints(&constant, k, flat, 4));
-    TRY(keras_op2(x, k, "Reshape", *x, constant));
+    TRY(keras_transpose(x, c, perm, 4));
+    TRY(keras_op1(shape, NULL, c, "Shape", *x));
+    TRY(keras_ints(&constant, c, flat, 4));
+    TRY(keras_op2(x, c, "Reshape", *x, constant));
 done:
     return st;
 }
 
-static sal_status unflatten(const char **x, keras_importer *k, const char *shape, int axis)
+static sal_status unflatten(const char **x, const keras_call *c, const char *shape, int axis)
 {
     /* Batch and axis as they are now, the rest as it was. */
     static const int64_t places[4] = {0, 0, -3, -4};
@@ -139,75 +138,74 @@ static sal_status unflatten(const char **x, keras_importer *k, const char *shape
     sal_status st = SAL_OK;
     perm[1] = axis;
     perm[axis] = 1;
-    TRY(reshape(x, k, shape, places, 4));
-    TRY(keras_transpose(x, k, perm, 4));
+    TRY(reshape(x, c, shape, places, 4));
+    TRY(keras_transpose(x, c, perm, 4));
 done:
     return st;
 }
 
-sal_status keras_crop(const char **x, keras_importer *k, int axis, int64_t before, int64_t after)
+sal_status keras_crop(const char **x, const keras_call *c, int axis, int64_t before, int64_t after)
 {
     sal_status st = SAL_OK;
     const int64_t channels = 1, end = after ? -after : INT32_MAX;
     const char *inputs[4] = {NULL}, *shape;
     if (before == 0 && after == 0)
         return SAL_OK;
-    TRY(flatten_but(x, &shape, k, axis));
+    TRY(flatten_but(x, &shape, c, axis));
     inputs[0] = *x;
-    TRY(keras_ints(&inputs[1], k, &before, 1));
-    TRY(keras_ints(&inputs[2], k, &end, 1));
-    TRY(keras_ints(&inputs[3], k, &channels, 1));
-    TRY(keras_op(x, NULL, k, "Slice", inputs, 4));
-    TRY(unflatten(x, k, shape, axis));
+    TRY(keras_ints(&inputs[1], c, &before, 1));
+    TRY(keras_ints(&inputs[2], c, &end, 1));
+    TRY(keras_ints(&inputs[3], c, &channels, 1));
+    TRY(keras_op(x, NULL, c, "Slice", inputs, 4));
+    TRY(unflatten(x, c, shape, axis));
 done:
     return st;
 }
 
-sal_status keras_layer_cropping(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_cropping(keras_tensor *out, const keras_call *c)
 {
     sal_status st = SAL_OK;
     int64_t b[4];
     const char *x;
-    (void)count;
-    TRY(keras_borders(b, k, "cropping"));
-    TRY(keras_enter(&x, out, k, in));
-    TRY(keras_crop(&x, k, 2, b[0], b[1]));
-    TRY(keras_crop(&x, k, 3, b[2], b[3]));
-    TRY(keras_leave(out, k, x, keras_side(k, in, 0) - b[0] - b[1], keras_side(k, in, 1) - b[2] - b[3]));
+    TRY(keras_borders(b, c, "cropping"));
+    TRY(keras_enter(&x, out, c));
+    TRY(keras_crop(&x, c, 2, b[0], b[1]));
+    TRY(keras_crop(&x, c, 3, b[2], b[3]));
+    TRY(keras_leave(out, c, x, keras_side(c, c->in, 0) - b[0] - b[1], keras_side(c, c->in, 1) - b[2] - b[3]));
 done:
     return st;
 }
 
-sal_status keras_layer_concatenate(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_concatenate(keras_tensor *out, const keras_call *c)
 {
     sal_status st = SAL_OK;
     SalOnnx__Node *node;
     const char **names, *shape = NULL, *other;
-    int64_t axis = keras_integer(k, "axis", keras_integer(k, "concat_axis", -1));
-    *out = in[0];
-    axis = axis < 0 ? axis + in[0].rank : axis;
+    int64_t axis = keras_integer(c->settings, "axis", keras_integer(c->settings, "concat_axis", -1));
+    *out = c->in[0];
+    axis = axis < 0 ? axis + c->in[0].rank : axis;
     /* Along height or width, of channels last: the axis takes the channels' place. */
-    const int turn =
-        in[0].rank == 4 && (axis == 2 || (axis == 1 && !keras_channels_first_network(k))) ? (int)axis + 1 : 0;
-    TRY(keras_alloc(&names, k, count, sizeof *names));
-    for (size_t i = 0; i < count; i++) {
-        names[i] = in[i].name;
+    const int turn = c->in[0].rank == 4 && (axis == 2 || (axis == 1 && !c->facts->channels_first)) ? (int)axis + 1 : 0;
+    TRY(keras_alloc(&names, c->arena, c->count, sizeof *names));
+    for (size_t i = 0; i < c->count; i++) {
+        names[i] = c->in[i].name;
         if (turn) {
-            TRY(keras_to_first(&names[i], k, names[i]));
-            TRY(flatten_but(&names[i], i == 0 ? &shape : &other, k, turn));
+            TRY(keras_to_first(&names[i], c, names[i]));
+            TRY(flatten_but(&names[i], i == 0 ? &shape : &other, c, turn));
         }
     }
-    TRY(keras_op(&out->name, &node, k, "Concat", names, count));
-    TRY(keras_set_int(k, node, "axis", turn ? 1 : axis));
-    if (in[0].rank == 4 && axis >= 1 && axis <= 3)
-        for (size_t i = 1; i < count; i++)
-            out->extent[axis - 1] =
-                out->extent[axis - 1] && in[i].extent[axis - 1] ? out->extent[axis - 1] + in[i].extent[axis - 1] : 0;
+    TRY(keras_op(&out->name, &node, c, "Concat", names, c->count));
+    TRY(keras_set_int(c, node, "axis", turn ? 1 : axis));
+    if (c->in[0].rank == 4 && axis >= 1 && axis <= 3)
+        for (size_t i = 1; i < c->count; i++)
+            out->extent[axis - 1] = out->extent[axis - 1] && c->in[i].extent[axis - 1]
+                                        ? out->extent[axis - 1] + c->in[i].extent[axis - 1]
+                                        : 0;
     else
         keras_forget_extent(out);
     if (turn) {
-        TRY(unflatten(&out->name, k, shape, turn));
-        TRY(keras_to_last(&out->name, k, out->name));
+        TRY(unflatten(&out->name, c, shape, turn));
+        TRY(keras_to_last(&out->name, c, out->name));
     }
 done:
     return st;
@@ -216,28 +214,28 @@ done:
 /* ---- Transposed convolution ---------------------------------------------- */
 
 /* The kernel (kh, kw, out, in), turned by half a circle, as (out, in, kh, kw) of a forward convolution. */
-static sal_status turned_kernel(const char **out, keras_importer *k, const int64_t size[2])
+static sal_status turned_kernel(const char **out, const keras_call *c, const int64_t size[2])
 {
     sal_status st = SAL_OK;
     const float *kernel;
     float *turned;
     size_t count;
     const char *flat, *shape;
-    TRY(keras_weight_values(&kernel, &count, k, "kernel", 0));
+    TRY(keras_weight_values(&kernel, &count, c, "kernel", 0));
     const size_t area = (size_t)(size[0] * size[1]);
-    const int64_t outputs = keras_integer(k, "filters", 0);
+    const int64_t outputs = keras_integer(c->settings, "filters", 0);
     if (outputs < 1 || count % area != 0 || count / area % (size_t)outputs != 0)
-        return keras_fail(k, SAL_ERROR_FORMAT, "its kernel has %zu weights, which are no %lld x %lld x %lld times any",
+        return keras_fail(c, SAL_ERROR_FORMAT, "its kernel has %zu weights, which are no %lld x %lld x %lld times any",
                           count, (long long)size[0], (long long)size[1], (long long)outputs);
     const size_t maps = count / area; /* pairs of an output and an input channel */
     const int64_t dims[4] = {outputs, (int64_t)maps / outputs, size[0], size[1]};
-    TRY(keras_new_weights(&turned, k, count, 1));
+    TRY(keras_new_weights(&turned, c, count, 1));
     for (size_t at = 0; at < area; at++)
         for (size_t m = 0; m < maps; m++)
             turned[m * area + (area - 1 - at)] = kernel[at * maps + m];
-    TRY(keras_floats(&flat, k, turned, (int64_t)count));
-    TRY(keras_ints(&shape, k, dims, 4));
-    TRY(keras_op2(out, k, "Reshape", flat, shape));
+    TRY(keras_floats(&flat, c, turned, (int64_t)count));
+    TRY(keras_ints(&shape, c, dims, 4));
+    TRY(keras_op2(out, c, "Reshape", flat, shape));
 done:
     return st;
 }
@@ -271,70 +269,69 @@ static void transpose_axis(transposed *t, int a, int same, int64_t more, int64_t
     t->sides[a] = side < 1 ? 0 : (side - 1) * s + 1 + before + after - reach;
 }
 
-static sal_status read_transposed(transposed *t, keras_importer *k, const keras_tensor *in)
+static sal_status read_transposed(transposed *t, const keras_call *c)
 {
     sal_status st = SAL_OK;
-    const json_t *padding = json_object_get(k->layer->config, "output_padding");
-    const char *how = keras_text(k, "padding", "valid");
+    const json_t *padding = json_object_get(c->layer->config, "output_padding");
+    const char *how = keras_text(c->settings, "padding", "valid");
     int64_t more[2] = {-1, -1};
     *t = (transposed){0};
-    TRY(keras_pair(t->size, k, "kernel_size", 1));
-    TRY(keras_pair(t->stride, k, "strides", 1));
-    TRY(keras_pair(t->dilation, k, "dilation_rate", 1));
+    TRY(keras_pair(t->size, c, "kernel_size", 1));
+    TRY(keras_pair(t->stride, c, "strides", 1));
+    TRY(keras_pair(t->dilation, c, "dilation_rate", 1));
     if (padding && !json_is_null(padding))
-        TRY(keras_pair(more, k, "output_padding", 0));
+        TRY(keras_pair(more, c, "output_padding", 0));
     if (strcmp(how, "same") != 0 && strcmp(how, "valid") != 0)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "padding '%.40s'", how);
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "padding '%.40s'", how);
     for (int a = 0; a < 2; a++) {
         if (t->stride[a] < 1 || t->size[a] < 1 || t->dilation[a] < 1 || t->stride[a] > KERAS_MOST_COPIES ||
             t->size[a] > INT16_MAX || t->dilation[a] > INT16_MAX || more[a] >= INT16_MAX)
-            return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its kernel, stride or dilation is 0 or too large");
-        transpose_axis(t, a, how[0] == 's', more[a], keras_side(k, in, a));
+            return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its kernel, stride or dilation is 0 or too large");
+        transpose_axis(t, a, how[0] == 's', more[a], keras_side(c, c->in, a));
     }
     if (t->stride[0] * t->stride[1] > KERAS_MOST_COPIES)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "its stride is too large");
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its stride is too large");
 done:
     return st;
 }
 
-static sal_status convolve_zeros(const char **x, keras_importer *k, const transposed *t)
+static sal_status convolve_zeros(const char **x, const keras_call *c, const transposed *t)
 {
     sal_status st = SAL_OK;
     SalOnnx__Node *node;
     const float zero = 0.0f;
     const char *nothing, *inputs[3] = {NULL};
-    const int bias = keras_flag(k, "use_bias", 1);
+    const int bias = keras_flag(c->settings, "use_bias", 1);
     if (t->stride[0] * t->stride[1] > 1) {
-        TRY(keras_floats(&nothing, k, &zero, -1));
-        TRY(keras_op2(&nothing, k, "Mul", *x, nothing));
-        TRY(keras_weave(x, k, nothing, t->stride));
+        TRY(keras_floats(&nothing, c, &zero, -1));
+        TRY(keras_op2(&nothing, c, "Mul", *x, nothing));
+        TRY(keras_weave(x, c, nothing, t->stride));
     }
     inputs[0] = *x;
-    TRY(turned_kernel(&inputs[1], k, t->size));
+    TRY(turned_kernel(&inputs[1], c, t->size));
     if (bias)
-        TRY(keras_weight(&inputs[2], NULL, k, "bias", 1));
-    TRY(keras_op(x, &node, k, "Conv", inputs, bias ? 3 : 2));
-    TRY(keras_set_ints(k, node, "pads", t->pads, 4));
-    TRY(keras_set_ints(k, node, "dilations", t->dilation, 2));
+        TRY(keras_weight(&inputs[2], NULL, c, "bias", 1));
+    TRY(keras_op(x, &node, c, "Conv", inputs, bias ? 3 : 2));
+    TRY(keras_set_ints(c, node, "pads", t->pads, 4));
+    TRY(keras_set_ints(c, node, "dilations", t->dilation, 2));
     for (int a = 0; a < 2; a++)
-        TRY(keras_crop(x, k, 2 + a, 0, t->less[a]));
+        TRY(keras_crop(x, c, 2 + a, 0, t->less[a]));
 done:
     return st;
 }
 
-sal_status keras_layer_conv_transpose(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_conv_transpose(keras_tensor *out, const keras_call *c)
 {
     sal_status st = SAL_OK;
     transposed t;
     const char *x;
-    (void)count;
-    if (k->theano)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it was saved under Theano");
-    TRY(read_transposed(&t, k, in));
-    TRY(keras_enter(&x, out, k, in));
-    TRY(convolve_zeros(&x, k, &t));
-    TRY(keras_leave(out, k, x, t.sides[0], t.sides[1]));
-    TRY(keras_activate_after(k, out));
+    if (c->facts->theano)
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it was saved under Theano");
+    TRY(read_transposed(&t, c));
+    TRY(keras_enter(&x, out, c));
+    TRY(convolve_zeros(&x, c, &t));
+    TRY(keras_leave(out, c, x, t.sides[0], t.sides[1]));
+    TRY(keras_activate_after(out, c));
 done:
     return st;
 }
@@ -343,68 +340,67 @@ done:
 
 /* Layer normalisation of each group, which takes the channels' place for it: (N, rest, groups, 1). Scale and bias of
  * its own it has none. */
-static sal_status normalize_groups(const char **x, keras_importer *k, int64_t groups)
+static sal_status normalize_groups(const char **x, const keras_call *c, int64_t groups)
 {
     static const int64_t whole[4] = {-1, -2, -3, -4}, swap[3] = {0, 2, 1};
     const int64_t apart[3] = {0, groups, -1}, tall[4] = {0, -1, groups, 1}, flat[3] = {0, -1, groups};
     sal_status st = SAL_OK;
     SalOnnx__Node *node;
     const char *shape, *inputs[3], *constant;
-    TRY(keras_op1(&shape, NULL, k, "Shape", *x));
-    TRY(keras_ints(&constant, k, apart, 3));
-    TRY(keras_op2(x, k, "Reshape", *x, constant));
-    TRY(keras_transpose(x, k, swap, 3));
-    TRY(keras_ints(&constant, k, tall, 4));
-    TRY(keras_op2(x, k, "Reshape", *x, constant));
-    TRY(keras_filled(&inputs[1], k, *x, 1, 1.0f));
-    TRY(keras_filled(&inputs[2], k, *x, 1, 0.0f));
-    TRY(keras_to_last(&inputs[0], k, *x));
-    TRY(keras_op(x, &node, k, "LayerNormalization", inputs, 3));
-    TRY(keras_set_int(k, node, "axis", -1));
-    TRY(keras_set_float(k, node, "epsilon", keras_real(k, "epsilon", 1e-3)));
-    TRY(keras_to_first(x, k, *x));
-    TRY(keras_ints(&constant, k, flat, 3));
-    TRY(keras_op2(x, k, "Reshape", *x, constant));
-    TRY(keras_transpose(x, k, swap, 3));
-    TRY(reshape(x, k, shape, whole, 4));
+    TRY(keras_op1(&shape, NULL, c, "Shape", *x));
+    TRY(keras_ints(&constant, c, apart, 3));
+    TRY(keras_op2(x, c, "Reshape", *x, constant));
+    TRY(keras_transpose(x, c, swap, 3));
+    TRY(keras_ints(&constant, c, tall, 4));
+    TRY(keras_op2(x, c, "Reshape", *x, constant));
+    TRY(keras_filled(&inputs[1], c, *x, 1, 1.0f));
+    TRY(keras_filled(&inputs[2], c, *x, 1, 0.0f));
+    TRY(keras_to_last(&inputs[0], c, *x));
+    TRY(keras_op(x, &node, c, "LayerNormalization", inputs, 3));
+    TRY(keras_set_int(c, node, "axis", -1));
+    TRY(keras_set_float(c, node, "epsilon", keras_real(c->settings, "epsilon", 1e-3)));
+    TRY(keras_to_first(x, c, *x));
+    TRY(keras_ints(&constant, c, flat, 3));
+    TRY(keras_op2(x, c, "Reshape", *x, constant));
+    TRY(keras_transpose(x, c, swap, 3));
+    TRY(reshape(x, c, shape, whole, 4));
 done:
     return st;
 }
 
-sal_status keras_layer_group_normalization(keras_importer *k, keras_tensor *out, const keras_tensor *in, size_t count)
+sal_status keras_layer_group_normalization(keras_tensor *out, const keras_call *c)
 {
     sal_status st = SAL_OK;
-    const int scale = keras_flag(k, "scale", 1), center = keras_flag(k, "center", 1);
-    const int64_t axis = keras_integer(k, "axis", -1);
-    const int first = axis == 1 && keras_channels_first_network(k);
-    int64_t groups = keras_integer(k, "groups", 32);
+    const int scale = keras_flag(c->settings, "scale", 1), center = keras_flag(c->settings, "center", 1);
+    const int64_t axis = keras_integer(c->settings, "axis", -1);
+    const int first = axis == 1 && c->facts->channels_first;
+    int64_t groups = keras_integer(c->settings, "groups", 32);
     sal_shape shape;
     const char *x, *weight;
-    (void)count;
-    *out = in[0];
-    if (in[0].rank != 4 || (axis != -1 && axis != 3 && !first))
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it acts on other axes than the channels of 4");
+    *out = c->in[0];
+    if (c->in[0].rank != 4 || (axis != -1 && axis != 3 && !first))
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it acts on other axes than the channels of 4");
     if (groups == -1 && (scale || center)) { /* as many as channels */
-        TRY(keras_weight(&weight, &shape, k, scale ? "gamma" : "beta", 0));
+        TRY(keras_weight(&weight, &shape, c, scale ? "gamma" : "beta", 0));
         groups = shape.rank == 1 ? shape.dim[0] : 0;
     }
     if (groups < 1)
-        return keras_fail(k, SAL_ERROR_UNSUPPORTED, "it has %lld groups", (long long)groups);
-    x = in[0].name;
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it has %lld groups", (long long)groups);
+    x = c->in[0].name;
     if (!first)
-        TRY(keras_to_first(&x, k, x));
-    TRY(normalize_groups(&x, k, groups));
-    TRY(keras_to_last(&out->name, k, x));
+        TRY(keras_to_first(&x, c, x));
+    TRY(normalize_groups(&x, c, groups));
+    TRY(keras_to_last(&out->name, c, x));
     if (scale) {
-        TRY(keras_weight(&weight, NULL, k, "gamma", 0));
-        TRY(keras_op2(&out->name, k, "Mul", out->name, weight));
+        TRY(keras_weight(&weight, NULL, c, "gamma", 0));
+        TRY(keras_op2(&out->name, c, "Mul", out->name, weight));
     }
     if (center) {
-        TRY(keras_weight(&weight, NULL, k, "beta", scale));
-        TRY(keras_op2(&out->name, k, "Add", out->name, weight));
+        TRY(keras_weight(&weight, NULL, c, "beta", scale));
+        TRY(keras_op2(&out->name, c, "Add", out->name, weight));
     }
     if (first)
-        TRY(keras_to_first(&out->name, k, out->name));
+        TRY(keras_to_first(&out->name, c, out->name));
 done:
     return st;
 }
