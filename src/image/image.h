@@ -55,9 +55,7 @@ uint64_t sal_picture_bytes(const sal_picture *picture);
 sal_status sal_picture_new(sal_picture *out, int64_t height, int64_t width, int64_t channels, sal_sample_type type);
 size_t sal_sample_size(sal_sample_type type);
 
-/* 8-bit RGB rendering of any picture, to look at: gray repeated, alpha over white,
- * 16 bits rounded to 8, float pictures stretched from their least to their greatest
- * finite value, the first three of many channels. On success the samples belong to *out. */
+/* Any picture as 8-bit RGB, to look at: base/shade.h says how. On success the samples belong to *out. */
 sal_status sal_picture_to_rgb8(sal_picture *out, const sal_picture *in);
 
 /* Orientation 1..8 as EXIF and TIFF number them; 1 where an APP1 segment has none. */

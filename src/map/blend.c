@@ -1,5 +1,6 @@
 /* A map's colours over the picture. */
 #include "base/memory.h"
+#include "base/shade.h"
 #include "map/map.h"
 
 struct sal_overlay {

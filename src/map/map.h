@@ -71,30 +71,14 @@ void sal_upsampler_close(sal_upsampler *upsampler); /* NULL is fine */
 /* The whole enlarged map: values (source_height, source_width). Errors as sal_upsampler_open. */
 sal_status sal_map_upsample(float *values, const float *map, const sal_placement *placement);
 
-/* ---- Any picture as 8-bit RGB -------------------------------------------- */
-
-/* How samples become levels: level = (sample - low) * scale, rounded and clipped. */
-typedef struct sal_shade {
-    double low;
-    double scale;
-} sal_shade;
-
-/* Integer samples by their full range. Float samples: within 0..1 or 0..255 they
- * mean just that; beyond, their range is stretched to 0..255. NaN is black. */
-sal_shade sal_shade_of(const sal_picture *picture);
-/* rgb: row y as it is looked at: 1 channel or gray+alpha as gray, RGB or RGBA
- * in colour, alpha over white, more channels as the gray of their mean. In float
- * pictures a second or fourth channel is left out: it is not known to be alpha. */
-void sal_shade_row(uint8_t *rgb, const sal_picture *picture, const sal_shade *shade, int64_t y);
-
 /* ---- Overlays ------------------------------------------------------------- */
 
 /* Enlarge, colour, blend, row by row: out = (1 - alpha) * picture + alpha * colour
  * in 8-bit sRGB, to the nearest level. */
 typedef struct sal_overlay sal_overlay;
 
-/* picture: the source that the placement was made for, or NULL for the colours
- * alone; picture and map are borrowed and must outlive the overlay.
+/* picture: the source that the placement was made for, shown as base/shade.h says,
+ * or NULL for the colours alone; picture and map are borrowed and must outlive the overlay.
  * Errors: ARGUMENT (size of the picture, alpha, colour map), LIMIT, MEMORY. */
 sal_status sal_overlay_open(sal_overlay **out, const sal_picture *picture, const float *map,
                             const sal_placement *placement, const sal_overlay_style *style);

@@ -2,6 +2,7 @@
  * enlarging, several) rows of the result that it touches, which are narrowed when they are whole, so a huge picture
  * costs no memory. */
 #include "base/memory.h"
+#include "base/shade.h"
 #include "map/map.h"
 
 #include <string.h>

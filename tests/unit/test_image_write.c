@@ -1,6 +1,8 @@
 /* Encoding, turning and rendering for the eye. */
 #include "test_image_support.h"
 
+#include "base/shade.h"
+
 #include <float.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -196,4 +198,23 @@ Test(to_rgb8, stretches_floats_and_survives_nan_infinity_and_constants)
     float constant[] = {7.0F, 7.0F};
     q.samples = constant;
     expect_rgb(&q, (unsigned char[]){0, 0, 0, 0, 0, 0});
+}
+
+Test(to_rgb8, is_the_row_rule_of_overlays_for_every_type_and_channel_count)
+{
+    enum { H = 3, W = 5, MOST = 6 };
+    for (int type = SAL_SAMPLE_U8; type <= SAL_SAMPLE_F32; type++)
+        for (int64_t channels = 1; channels <= MOST; channels++) {
+            sal_picture p = make(H, W, channels, (sal_sample_type)type), q;
+            unsigned char rgb[3 * W];
+            cr_assert_eq(sal_picture_to_rgb8(&q, &p), SAL_OK);
+            const sal_shade shade = sal_shade_of(&p);
+            for (int64_t y = 0; y < H; y++) {
+                sal_shade_row(rgb, &p, &shade, y);
+                cr_expect_arr_eq((unsigned char *)q.samples + 3 * W * y, rgb, 3 * W, "type %d, %ld channels, row %ld",
+                                 type, (long)channels, (long)y);
+            }
+            sal_picture_clear(&p);
+            sal_picture_clear(&q);
+        }
 }

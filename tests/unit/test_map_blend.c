@@ -1,5 +1,7 @@
-/* Blending, overlays, and any picture as 8-bit RGB. */
+/* Blending and overlays. */
 #include "test_map_support.h"
+
+#include "base/shade.h"
 
 #include <string.h>
 
@@ -115,119 +117,35 @@ Test(overlay, looks_at_every_field_of_picture_and_style)
     cr_expect_str_eq(sal_last_error(), "picture with 1 channels of sample type 3");
 }
 
-/* Samples at all channel counts and types, pixel by pixel from the words of map.h. */
-static int naive_level(const double *v, int64_t channels, int c, double low, double scale, double full_alpha)
+Test(overlay, shows_any_picture_by_the_one_rule)
 {
-    double sample = channels == 3 || channels == 4 ? v[c] : v[0], alpha = 1.0;
-    if (channels > 4) {
-        sample = 0.0;
-        for (int64_t k = 0; k < channels; k++)
-            sample += v[k] / (double)channels;
-    }
-    if (full_alpha > 0.0 && (channels == 2 || channels == 4))
-        alpha = v[channels - 1] / full_alpha;
-    double level = alpha * (sample - low) * scale + (1.0 - alpha) * 255.0;
-    return (int)floor(fmin(fmax(level, 0.0), 255.0) + 0.5);
-}
-
-Test(shade, of_any_row_follows_its_words_for_every_type_and_channel_count)
-{
-    enum { H = 3, W = 11, MOST = 7 };
-    static const double tops[] = {255.0, 65535.0, 1.0, 255.0, 1000.0};
-    for (int kind = 0; kind < 5; kind++)
+    enum { H = 3, W = 5, MOST = 6 };
+    static const size_t sizes[] = {1, 2, 4};
+    const sal_placement p = stretch(1, 1, H, W);
+    const sal_overlay_style unseen = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.0};
+    float floats[H * W * MOST], map[1] = {0.5f};
+    for (size_t i = 0; i < H * W * MOST; i++)
+        floats[i] = 900.0f * uniform_at(70, i) - 300.0f;
+    for (int type = SAL_SAMPLE_U8; type <= SAL_SAMPLE_F32; type++)
         for (int64_t channels = 1; channels <= MOST; channels++) {
-            uint8_t bytes[H * W * MOST], rgb[3 * W];
-            uint16_t words[H * W * MOST];
-            float floats[H * W * MOST];
-            double values[H * W * MOST], low = kind == 4 ? -300.0 : 0.0;
-            for (int64_t i = 0; i < H * W * channels; i++) {
-                /* The range is reached at both ends, in the middle of the picture. */
-                double u = i == 17 ? 0.0 : i == 19 ? 1.0 : (double)uniform_at((uint32_t)channels + 90, (size_t)i);
-                bytes[i] = (uint8_t)(255.0 * u);
-                words[i] = (uint16_t)(65535.0 * u);
-                floats[i] = (float)(low + (tops[kind] - low) * u);
-                values[i] = kind == 0 ? (double)bytes[i] : kind == 1 ? (double)words[i] : (double)floats[i];
-            }
-            void *samples[] = {bytes, words, floats, floats, floats};
-            sal_picture picture = {H, W, channels, kind < 2 ? (sal_sample_type)kind : SAL_SAMPLE_F32, samples[kind]};
-            sal_shade shade = sal_shade_of(&picture);
-            double scale = 255.0 / (tops[kind] - low), full = kind < 2 ? tops[kind] : 0.0;
-            cr_expect(is_near(shade.low, low, 0.0) && is_near(shade.scale, scale, 1e-12 * scale),
-                      "kind %d, %ld channels: %g %g", kind, (long)channels, shade.low, shade.scale);
+            uint8_t *bytes = hashed_levels((uint32_t)channels, H * W * MOST * sizes[type]), rgb[3 * W];
+            sal_picture picture = {H, W, channels, (sal_sample_type)type,
+                                   type == SAL_SAMPLE_F32 ? (void *)floats : bytes};
+            sal_picture overlay, resized;
+            const sal_shade shade = sal_shade_of(&picture);
+            cr_assert_eq(sal_overlay_make(&overlay, &picture, map, &p, &unseen), SAL_OK);
+            cr_assert_eq(sal_resize_rgb(&resized, &picture, H, W), SAL_OK);
             for (int64_t y = 0; y < H; y++) {
                 sal_shade_row(rgb, &picture, &shade, y);
-                for (int64_t i = 0; i < 3 * W; i++) {
-                    const double *v = values + (y * W + i / 3) * channels;
-                    int expected = naive_level(v, channels, (int)(i % 3), low, scale, full);
-                    cr_expect_eq(rgb[i], expected, "kind %d, %ld channels, row %ld, index %ld: %d, expected %d", kind,
-                                 (long)channels, (long)y, (long)i, rgb[i], expected);
-                }
+                cr_expect_arr_eq((uint8_t *)overlay.samples + 3 * W * y, rgb, 3 * W, "overlay, type %d, %ld channels",
+                                 type, (long)channels);
+                cr_expect_arr_eq((uint8_t *)resized.samples + 3 * W * y, rgb, 3 * W, "figure, type %d, %ld channels",
+                                 type, (long)channels);
             }
+            sal_free(overlay.samples);
+            sal_free(resized.samples);
+            free(bytes);
         }
-}
-
-Test(shade, of_floats_is_what_their_range_says)
-{
-    static const struct {
-        float samples[2];
-        double low, scale;
-    } cases[] = {
-        {{0.0f, 1.0f}, 0.0, 255.0},     {{0.0f, 1.005f}, 0.0, 1.0},   {{0.005f, 0.5f}, 0.0, 255.0},
-        {{0.005f, 9.0f}, 0.0, 1.0},     {{3.0f, 255.0f}, 0.0, 1.0},   {{0.0f, 256.0f}, 0.0, 255.0 / 256.0},
-        {{-1.0f, 0.0f}, -1.0, 255.0},   {{-1.0f, 1.0f}, -1.0, 127.5}, {{256.0f, 256.0f}, 256.0, 0.0},
-        {{256.0f, 766.0f}, 256.0, 0.5}, {{1.0f, 1.0f}, 0.0, 255.0},   {{-5.0f, -4.0f}, -5.0, 255.0},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (int turned = 0; turned < 2; turned++) {
-            float samples[4] = {cases[i].samples[turned], NAN, INFINITY, cases[i].samples[!turned]};
-            sal_shade shade = sal_shade_of(&(sal_picture){2, 2, 1, SAL_SAMPLE_F32, samples});
-            cr_expect(shade.low == cases[i].low && is_near(shade.scale, cases[i].scale, 1e-12), "case %zu: %g %g", i,
-                      shade.low, shade.scale);
-        }
-}
-
-static void check_shade(sal_picture picture, const uint8_t *expected)
-{
-    uint8_t rgb[3 * 8];
-    sal_shade shade = sal_shade_of(&picture);
-    sal_shade_row(rgb, &picture, &shade, 0);
-    for (int64_t i = 0; i < 3 * picture.width; i++)
-        cr_assert_eq(rgb[i], expected[i], "%ld channels, type %d, index %ld: %u, expected %u", (long)picture.channels,
-                     (int)picture.type, (long)i, rgb[i], expected[i]);
-}
-
-Test(shade, keeps_colour_and_repeats_gray)
-{
-    uint8_t s[] = {1, 2, 3, 4, 5, 6, 7, 8};
-    check_shade((sal_picture){1, 2, 1, SAL_SAMPLE_U8, s}, (uint8_t[]){1, 1, 1, 2, 2, 2});
-    check_shade((sal_picture){1, 2, 3, SAL_SAMPLE_U8, s}, (uint8_t[]){1, 2, 3, 4, 5, 6});
-    check_shade((sal_picture){1, 1, 7, SAL_SAMPLE_U8, s}, (uint8_t[]){4, 4, 4});
-}
-
-Test(shade, lays_alpha_over_white)
-{
-    uint8_t gray[] = {100, 255, 100, 0, 100, 51}, color[] = {10, 20, 30, 255, 10, 20, 30, 102};
-    check_shade((sal_picture){1, 3, 2, SAL_SAMPLE_U8, gray}, (uint8_t[]){100, 100, 100, 255, 255, 255, 224, 224, 224});
-    check_shade((sal_picture){1, 2, 4, SAL_SAMPLE_U8, color}, (uint8_t[]){10, 20, 30, 157, 161, 165});
-    uint16_t words[] = {0, 0, 0, 32768, 65535, 0, 0, 65535};
-    check_shade((sal_picture){1, 2, 4, SAL_SAMPLE_U16, words}, (uint8_t[]){127, 127, 127, 255, 0, 0});
-    float floats[] = {0.0f, 0.2f, 1.0f, 0.5f};
-    check_shade((sal_picture){1, 1, 4, SAL_SAMPLE_F32, floats}, (uint8_t[]){0, 51, 255});
-    check_shade((sal_picture){1, 2, 2, SAL_SAMPLE_F32, floats}, (uint8_t[]){0, 0, 0, 255, 255, 255});
-}
-
-Test(shade, brings_16_bit_and_float_samples_to_8_bit)
-{
-    uint16_t words[] = {0, 65535, 128, 129, 32896};
-    check_shade((sal_picture){1, 5, 1, SAL_SAMPLE_U16, words},
-                (uint8_t[]){0, 0, 0, 255, 255, 255, 0, 0, 0, 1, 1, 1, 128, 128, 128});
-    float unit[] = {0.0f, 0.5f, 1.0f}, bytes[] = {0.0f, 100.4f, 254.6f}, wide[] = {-10.0f, 0.0f, 30.0f};
-    check_shade((sal_picture){1, 1, 3, SAL_SAMPLE_F32, unit}, (uint8_t[]){0, 128, 255});
-    check_shade((sal_picture){1, 1, 3, SAL_SAMPLE_F32, bytes}, (uint8_t[]){0, 100, 255});
-    check_shade((sal_picture){1, 1, 3, SAL_SAMPLE_F32, wide}, (uint8_t[]){0, 64, 255});
-    float odd[] = {NAN, INFINITY, -INFINITY}, one[] = {-3.0f, -3.0f, -3.0f};
-    check_shade((sal_picture){1, 1, 3, SAL_SAMPLE_F32, odd}, (uint8_t[]){0, 255, 0});
-    check_shade((sal_picture){1, 1, 3, SAL_SAMPLE_F32, one}, (uint8_t[]){0, 0, 0});
 }
 
 /* Beyond what the network saw there is no evidence either way: the middle of the colours, as at 0. */
