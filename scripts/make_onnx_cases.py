@@ -551,11 +551,11 @@ def refusals():
         refuse(f"external_{name}", model(conv, {"w": external(location, 0, w.nbytes, w.shape)}),
                "io" if name == "missing" else "format", text)
     refuse("external_past_end", model(conv, {"w": external("list.txt", 2 ** 63, w.nbytes, w.shape)}), "format", "past the end")
-    refuse("external_length", model(conv, {"w": external("list.txt", 0, 4, w.shape)}), "format", "external length 4")
-    refuse("external_offset", model(conv, {"w": external("list.txt", "-1", w.nbytes, w.shape)}), "format", "no number")
+    refuse("external_length", model(conv, {"w": external("list.txt", 0, 4, w.shape)}), "format", "external data has 4 bytes")
+    refuse("external_offset", model(conv, {"w": external("list.txt", "-1", w.nbytes, w.shape)}), "format", "is not a number")
     refuse("graph_cycle", model([node("Add", "x b", "a"), node("Relu", "a", "b"), node("Relu", "b")]), "format", "depends on itself")
     refuse("graph_cycle_of_one", model(node("Add", "x y")), "format", "depends on itself")
-    refuse("graph_missing_input", model(node("Add", "x nowhere")), "format", "nowhere is nowhere")
+    refuse("graph_missing_input", model(node("Add", "x nowhere")), "format", "makes its input nowhere")
     refuse("graph_made_twice", model([relu, node("Tanh", "x")]), "format", "tensor y is made twice")
     m = model(relu).SerializeToString()
     refuse("graph_two", m + m, "format", "it holds 2 graphs")
@@ -601,7 +601,7 @@ def refusals():
     refuse("fold_bomb", model([node("ConstantOfShape", "s", "c"), node("Mul", "x c")], {"s": i64(2 ** 20, 2 ** 20)}), "limit", "limit of")
     refuse("fold_range_bomb", model([node("Range", "a b c", "r"), node("Reshape", "x r")],
                                     {"a": np.int64(0), "b": np.int64(2 ** 60), "c": np.int64(1)}),
-           "limit", "9223372036854775808 bytes, with those before more than the limit")
+           "limit", "9223372036854775808 bytes and those of the tensors before it are more than the limit")
     refuse("fold_division_by_zero", model([node("Div", "a b", "c"), node("Reshape", "x c")], {"a": i64(1), "b": i64(0)}), "format",
            "overflow")
     refuse("expand_picture", model(node("Expand", "x s"), {"s": i64(1, 2, 5, 6, 6)}), "format", "2 elements cannot become 5")

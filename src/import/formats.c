@@ -46,6 +46,6 @@ sal_status sal_import(sal_graph *graph, sal_import_info *info, const char *path,
     if (f->read == sal_onnx_read && size > 0 && is_called_keras(path))
         return sal_fail(
             SAL_ERROR_FORMAT,
-            "%s: is called like a Keras file, but is neither HDF5 nor a zip archive: copy or download it again", path);
+            "%s: has the name of a Keras file, but is neither HDF5 nor a zip archive; copy or download it again", path);
     return f->read(graph, info, path, options);
 }

@@ -85,7 +85,7 @@ class KerasFiles(Case):
         for name in ("config.json", "model.weights.h5"):
             self.inspect("a.keras", self.repack(data, lambda m: m.pop(name)),
                          ": there is no %s in this archive: is it a .keras file?\n" % name, codes=(1,))
-        own = "the network is of a class of its own, whose code the file does not hold; in Python, where the network runs, " \
+        own = "the network is a class of its own, and the file does not contain its code; in Python, where the network runs, " \
               'export it: model.export("model.onnx", format="onnx")\n'
         # What is in brackets there is the JSON library's.
         for text, said in (
@@ -125,8 +125,8 @@ class KerasFiles(Case):
 
             return change
 
-        nowhere_made = "layer conv2d: its inputs are nowhere made: the configuration has a cycle, or names layers that are " \
-                       "not there\n"
+        nowhere_made = "layer conv2d: no layer makes its inputs: the configuration has a cycle, or names layers that it " \
+                       "does not have\n"
         last = lambda config, layer: config["layers"][-1]["name"]  # noqa: E731
         self.inspect("a.keras", self.configured(redirect(last)), nowhere_made, codes=(1,))
         itself = lambda config, layer: layer["name"]  # noqa: E731
@@ -141,7 +141,7 @@ class KerasFiles(Case):
                 if layer["class_name"] == "Conv2D":
                     layer["class_name"] = "SeparableConv2D"
 
-        self.inspect("a.keras", self.configured(rename), "layer conv2d (SeparableConv2D): the file has no depthwise_kernel of it", codes=(1,))
+        self.inspect("a.keras", self.configured(rename), "layer conv2d (SeparableConv2D): the file has no depthwise_kernel for it", codes=(1,))
 
         def enlarge(config):
             config["layers"][0]["config"]["batch_shape"] = [None, 20, 20, 3]
@@ -208,13 +208,13 @@ class KerasFiles(Case):
             return change
 
         for number, name, value, text in (
-            (1, "data_format", "channels", "(Conv2D): its data_format is of a kind that salmap does not know"),
-            (2, "data_format", "last", "(MaxPooling2D): its data_format is of a kind that salmap does not know"),
+            (1, "data_format", "channels", "(Conv2D): salmap does not understand the value of its data_format"),
+            (2, "data_format", "last", "(MaxPooling2D): salmap does not understand the value of its data_format"),
             (1, "activation", {"class_name": "LeakyReLU", "config": {"negative_slope": "x"}},
-             "(Conv2D): its negative_slope is of a kind that salmap does not know"),
+             "(Conv2D): salmap does not understand the value of its negative_slope"),
             (1, "kernel_size", [5, 3], "(Conv2D): its kernel_size is 5 x 3, but its kernel has 3 x 3"),
-            (1, "filters", 7, "(Conv2D): it has 7 filters, but its kernel is of 6"),
-            (7, "units", 9, "(Dense): it has 9 units, but its kernel is of 6"),
+            (1, "filters", 7, "(Conv2D): it has 7 filters, but its kernel has 6"),
+            (7, "units", 9, "(Dense): it has 9 units, but its kernel has 6"),
             (5, "name", "conv2d", "two layers of a model have the name conv2d"),
         ):
             with self.subTest(name=name, value=value):
@@ -237,7 +237,7 @@ class KerasFiles(Case):
 
     def test_python_code_and_unknown_classes(self):
         for name, text in (
-            ("Lambda", "layer conv2d (Lambda): it is Python code, which the file does not hold in a form to run; in Python"),
+            ("Lambda", "layer conv2d (Lambda): it is Python code, which the file does not contain in a form that salmap can run; in Python"),
             ("MyLayer", "layer conv2d (MyLayer): salmap does not know this class of layers; in Python"),
             ("Package>MyLayer", "layer conv2d (MyLayer): salmap does not know this class of layers; in Python"),
         ):
@@ -337,13 +337,13 @@ class KerasFiles(Case):
                     layer["class_name"] = "Resizing"
                     layer["config"].update(resize)
 
-        self.inspect("a.keras", self.configured(change), "layer conv2d (Resizing): with it, weights that are computed have more "
+        self.inspect("a.keras", self.configured(change), "layer conv2d (Resizing): with it, the weights that salmap computes have more "
                      "than 536870912 bytes\n", codes=(1,))
 
     def test_weights_without_a_network(self):
         data = self.unpack("weights_legacy", ".weights.h5")
         self.inspect("alone.h5", data,
-                     ": holds weights, but no network: put what model.to_json() gives beside it, as ", "/alone.json\n", codes=(1,))
+                     ": holds weights but no network: save the text of model.to_json() beside it, as ", "/alone.json\n", codes=(1,))
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ sal_status keras_archive_read(json_t **config, json_t **metadata, const char *pa
     zip_t *archive = zip_open(path, ZIP_RDONLY, &code);
     if (!archive)
         return sal_fail(code == ZIP_ER_OPEN || code == ZIP_ER_NOENT ? SAL_ERROR_IO : SAL_ERROR_FORMAT,
-                        "%s: is no .keras archive, or a damaged one", path);
+                        "%s: is not a .keras archive, or is damaged; copy or download it again", path);
     TRY(read_json(config, archive, path, "config.json", max_bytes));
     if (zip_name_locate(archive, "metadata.json", 0) >= 0)
         TRY(read_json(metadata, archive, path, "metadata.json", max_bytes));

@@ -81,7 +81,7 @@ static sal_status collect_constant(collection *c, const json_t *value)
         return SAL_OK;
     TRY(keras_numbers(&values, &count, c->call, value));
     if (count == 0)
-        return keras_fail(c->call, SAL_ERROR_FORMAT, "it is called with a constant without a value");
+        return keras_fail(c->call, SAL_ERROR_FORMAT, "it is called with a constant that has no value");
     TRY(keras_floats(&t.name, c->call, values, count == 1 ? -1 : count));
     TRY(add_input(c, &t));
 done:
@@ -326,8 +326,8 @@ sal_status keras_run_calls(keras_importer *k, unsigned long scope, int depth, ke
     for (size_t i = 0; i < count; i++)
         if (!calls[i].done) {
             st = sal_fail(SAL_ERROR_FORMAT,
-                          "layer %.200s: its inputs are nowhere made: the configuration has a cycle, or names layers "
-                          "that are not there",
+                          "layer %.200s: no layer makes its inputs: the configuration has a cycle, or names layers "
+                          "that it does not have",
                           calls[i].layer->full_name);
             goto done;
         }

@@ -31,11 +31,12 @@ static sal_status fix_side(int64_t *out, const sal_model_options *options, int64
         return st;
     if (*out < 1 && (side == 0 || side == 1))
         return sal_fail(SAL_ERROR_UNSUPPORTED,
-                        "the input %.200s has no fixed size: give it (--input-size), or save the network with it, as "
-                        "Input((224, 224, 3))",
+                        "the input %.200s has no fixed size: pass --input-size, or save the network with a fixed size, "
+                        "as Input((224, 224, 3))",
                         name);
     if (*out < 1 || *out > INT_MAX)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "the input %.200s has %lld channels", name, (long long)*out);
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "the input %.200s has %lld channels; a picture has at least 1", name,
+                        (long long)*out);
     return SAL_OK;
 }
 

@@ -69,7 +69,7 @@ static sal_status read_beside(json_t **out, json_t **metadata, keras_importer *k
         return read_json(metadata, name);
     }
     st = sal_fail(SAL_ERROR_FORMAT,
-                  "%s: holds weights, but no network: put what model.to_json() gives beside it, as %.*s.json", path,
+                  "%s: holds weights but no network: save the text of model.to_json() beside it, as %.*s.json", path,
                   (int)lengths[1], path);
 done:
     return st;
@@ -213,7 +213,7 @@ static sal_status note_beside(sal_graph *graph, const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 ? sal_graph_add_data_file(graph, path, &info)
-                                  : sal_fail(SAL_ERROR_IO, "%s: cannot look at it: %s", path, strerror(errno));
+                                  : sal_fail(SAL_ERROR_IO, "%s: cannot stat: %s", path, strerror(errno));
 }
 
 static sal_status read_keras(sal_graph *graph, sal_import_info *info, const char *path,

@@ -102,7 +102,9 @@ static sal_status call_next(keras_tensor *x, keras_importer *k, const keras_call
     if (st != SAL_OK)
         return st;
     if (made.count != 1)
-        return keras_fail(self, SAL_ERROR_FORMAT, "a Sequential with a model of %zu outputs in it", made.count);
+        return keras_fail(self, SAL_ERROR_FORMAT,
+                          "a Sequential contains a model with %zu outputs; each of its layers must have one",
+                          made.count);
     *x = made.items[0];
     return SAL_OK;
 }
@@ -115,7 +117,7 @@ static sal_status build_sequential(keras_outputs *outputs, keras_importer *k, co
     keras_tensor at = {.rank = 0};
     const char *wanted = self->outermost && k->options ? k->options->output : NULL, *last = "";
     if (c->count > 1) {
-        st = keras_fail(c, SAL_ERROR_FORMAT, "a Sequential of %zu inputs", c->count);
+        st = keras_fail(c, SAL_ERROR_FORMAT, "a Sequential is called with %zu inputs; it takes one", c->count);
         goto done;
     }
     if (c->count == 1)
@@ -131,7 +133,7 @@ static sal_status build_sequential(keras_outputs *outputs, keras_importer *k, co
             TRY(call_next(&at, k, c, layer, depth));
     }
     if (!at.name)
-        st = keras_fail(c, SAL_ERROR_FORMAT, "a Sequential without layers");
+        st = keras_fail(c, SAL_ERROR_FORMAT, "a Sequential has no layers");
     else if (wanted && strcmp(wanted, last) != 0)
         st = sal_fail(SAL_ERROR_ARGUMENT, "it has no output %.200s; its output: %s", wanted, last);
     outputs->count = 1;
@@ -187,7 +189,7 @@ static sal_status find_input(keras_tensor *out, const keras_call *c, const char 
         if (c->in[i].key && strcmp(c->in[i].key, wanted) == 0)
             at = i;
     if (at >= c->count)
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it is not said what its input %.200s is given", layer);
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its call does not say which tensor its input %.200s gets", layer);
     *out = c->in[at];
     out->key = NULL;
     return SAL_OK;
@@ -225,7 +227,7 @@ static sal_status list_calls(keras_described_call **calls, size_t *count, keras_
         }
     }
     if (c->count > given)
-        st = keras_fail(c, SAL_ERROR_UNSUPPORTED, "it is given %zu inputs and has %zu", c->count, given);
+        st = keras_fail(c, SAL_ERROR_UNSUPPORTED, "it is called with %zu inputs, but has %zu", c->count, given);
 done:
     json_decref(used);
     json_decref(least);
@@ -287,8 +289,10 @@ static sal_status choose_outputs(keras_reference *refs, size_t *chosen, keras_im
     if (wanted && !found)
         st = fail_output(list, wanted);
     else if (!outermost && count > 1 && (json_is_object(outputs) || count > KERAS_MAX_OUTPUTS))
-        st = keras_fail(c, SAL_ERROR_UNSUPPORTED, "a model within the network has %zu outputs, by names or too many",
-                        count);
+        st = keras_fail(
+            c, SAL_ERROR_UNSUPPORTED,
+            "a model within the network has %zu outputs, which are named or more than %d; salmap needs a plain list",
+            count, KERAS_MAX_OUTPUTS);
     *chosen = outermost || count == 0 ? 1 : count;
     for (size_t i = 0; i < *chosen && st == SAL_OK; i++)
         if (!keras_read_reference(&refs[i], json_array_get(list, found ? found - 1 : i)))
@@ -318,7 +322,7 @@ static sal_status build_functional(keras_outputs *outputs, keras_importer *k, co
     for (size_t i = 0; i < outputs->count; i++) {
         const keras_tensor *found = keras_get_tensor(&k->tensors, scope, &refs[i]);
         if (!found) {
-            st = sal_fail(SAL_ERROR_FORMAT, "the output %.200s is nowhere made", refs[i].layer);
+            st = sal_fail(SAL_ERROR_FORMAT, "no layer makes the output %.200s", refs[i].layer);
             goto done;
         }
         outputs->items[i] = *found;
@@ -331,7 +335,7 @@ done:
 sal_status keras_call_model(keras_outputs *out, keras_importer *k, const keras_call *c, int depth)
 {
     if (depth >= KERAS_MAX_NESTING)
-        return sal_fail(SAL_ERROR_LIMIT, "models within models, more than %d deep", KERAS_MAX_NESTING);
+        return sal_fail(SAL_ERROR_LIMIT, "models are nested more than %d deep", KERAS_MAX_NESTING);
     if (!layers_of(c->layer->config))
         return sal_fail(SAL_ERROR_FORMAT, "a model of the configuration has no layers");
     return strcmp(c->layer->class_name, "Sequential") == 0 ? build_sequential(out, k, c, depth + 1)
@@ -352,7 +356,7 @@ sal_status keras_model_build(const char **output, keras_importer *k, json_t *con
                               .outermost = 1};
     const keras_call c = keras_call_of(k, &self, &settings);
     if (!self.class_name || !keras_is_model(self.class_name) || keras_is_foreign(config, self.class_name))
-        return keras_fail_export(&c, "the network is of a class of its own, whose code the file does not hold");
+        return keras_fail_export(&c, "the network is a class of its own, and the file does not contain its code");
     TRY(keras_call_model(&made, k, &c, 0));
     TRY(keras_check_owners(&k->weights, &k->arena));
     if (!k->graph.input)

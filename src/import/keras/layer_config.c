@@ -74,7 +74,8 @@ sal_status keras_numbers(float **values, int64_t *count, const keras_call *c, co
     const size_t size = json_is_number(value) ? 1 : json_array_size(value);
     for (size_t i = 0; i < size && json_is_array(value); i++)
         if (!json_is_number(json_array_get(value, i)))
-            return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it has a constant of several axes");
+            return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                              "it has a constant with several axes; salmap knows numbers and lists of numbers");
     if (size == 0)
         return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it has a constant that is neither a number nor a list of numbers");
     TRY(keras_new_weights(values, c, size, 1));

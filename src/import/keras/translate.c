@@ -40,7 +40,8 @@ static sal_status check(const keras_call *c, keras_handler *handler, int many)
     for (size_t i = 0; i < c->count; i++)
         picked |= c->in[i].picked;
     if (!layer->foreign && is_of_sequences(layer->class_name))
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "salmap has no recurrent layers, no attention and none of texts");
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                          "salmap does not know recurrent layers, attention or layers for text");
     if (layer->foreign || (!model && !handler))
         return keras_fail_export(c, "salmap does not know this class of layers");
     /* Keras 3 lets those who use a network decide. */
@@ -48,19 +49,21 @@ static sal_status check(const keras_call *c, keras_handler *handler, int many)
         (model || handler == keras_layer_pass || handler == keras_layer_random_crop ||
          handler == keras_layer_batch_normalization))
         return keras_fail(c, SAL_ERROR_UNSUPPORTED,
-                          "it is called with training=True, and then does not do what it learned");
+                          "it is called with training=True, so it does not do what it learned; build the network "
+                          "without that, and save it again");
     if (is_quantized(layer->config))
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its weights are quantised; save the network as it was before");
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                          "its weights are quantised; save the network before it is quantised");
     if (c->count == 0)
         return keras_fail(c, SAL_ERROR_FORMAT, "it has no input");
     if (!c->weights->archive && is_in_parts(layer->config))
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED,
-                          "its weights are in parts (LoRA), which only a .keras file has together");
+        return keras_fail(
+            c, SAL_ERROR_UNSUPPORTED,
+            "its weights are in parts (LoRA), which only a .keras file keeps together; save the network as .keras");
     if ((c->odd && many != 2) || (!model && !many && c->count != 1))
-        return keras_fail_export(c, "it is called with other arguments than the one map that such a layer takes");
+        return keras_fail_export(c, "it is called with other arguments than the one tensor that such a layer takes");
     if (picked && handler != keras_layer_stack)
-        return keras_fail_export(c,
-                                 "of a channel that is picked by its number, salmap knows how to stack it with others");
+        return keras_fail_export(c, "its input is a channel picked by its number; salmap can only stack such channels");
     return SAL_OK;
 }
 
@@ -76,7 +79,7 @@ sal_status keras_translate(keras_outputs *out, keras_importer *k, const keras_ca
     *out = (keras_outputs){.count = 1};
     TRY(keras_is_model(c->layer->class_name) ? keras_call_model(out, k, c, depth) : handler(&out->items[0], c));
     if (c->settings->odd)
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its %.60s is of a kind that salmap does not know",
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "salmap does not understand the value of its %.60s",
                           c->settings->odd);
     for (size_t i = 0; i < out->count; i++)
         out->items[i].key = NULL;

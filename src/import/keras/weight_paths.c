@@ -99,7 +99,9 @@ static sal_status find_named(const char **out, const keras_call *c, const char *
         nearest = found;
     }
     if (doubtful)
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its weights and those of another layer have names that end alike");
+        return keras_fail(
+            c, SAL_ERROR_UNSUPPORTED,
+            "cannot tell its weights from those of another layer, whose names end alike; save the network as .keras");
     return SAL_OK;
 }
 
@@ -189,5 +191,5 @@ sal_status keras_weight_path(char **out, const keras_call *c, const char *roles,
         if ((!layer->nested || kinship_of(weight, layer).of_layer) && strstr(weight, "ariable") && position-- == 0)
             return keras_format(out, c->arena, "%s/%s", layer->group, weight);
     }
-    return keras_fail(c, SAL_ERROR_FORMAT, "the file has no %.*s of it", (int)strcspn(roles, "|"), roles);
+    return keras_fail(c, SAL_ERROR_FORMAT, "the file has no %.*s for it", (int)strcspn(roles, "|"), roles);
 }

@@ -210,10 +210,10 @@ static sal_status find_weight(uint64_t *index, sal_shape *shape, const keras_cal
     if (st == SAL_ERROR_FORMAT && c->weights->archive)
         TRY(keras_hdf5_has(&has, c->weights->file, dataset));
     if (!has)
-        st =
-            keras_fail(c, SAL_ERROR_FORMAT,
-                       "the file has no %.*s of it, no %s (Keras saves a layer that two models share with one of them)",
-                       (int)strcspn(roles, "|"), roles, dataset);
+        st = keras_fail(
+            c, SAL_ERROR_FORMAT,
+            "the file has no %.*s for it: %s is missing (Keras saves a layer that two models share with one of them)",
+            (int)strcspn(roles, "|"), roles, dataset);
     else if (st != SAL_OK)
         st = keras_fail(c, st, "%s", keras_without_path(c->facts, sal_last_error()));
     for (int a = 0; st == SAL_OK && a < shape->rank; a++)
@@ -233,7 +233,7 @@ sal_status keras_new_weights(float **out, const keras_call *c, size_t rows, size
     TRY(sal_size_mul(&count, rows, columns, "weights"));
     TRY(sal_size_mul(&bytes, count, sizeof **out, "weights"));
     if (bytes > limit || limits->computed_bytes > limit - bytes)
-        return keras_fail(c, SAL_ERROR_LIMIT, "with it, weights that are computed have more than %llu bytes",
+        return keras_fail(c, SAL_ERROR_LIMIT, "with it, the weights that salmap computes have more than %llu bytes",
                           (unsigned long long)limit);
     limits->computed_bytes += bytes;
     TRY(keras_alloc(out, c->arena, count, sizeof **out));

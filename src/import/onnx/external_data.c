@@ -129,7 +129,7 @@ static sal_status parse_number(uint64_t *out, const char *text, const char *key,
     errno = 0;
     *out = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
-        return sal_fail(SAL_ERROR_FORMAT, "tensor %.200s: external %s '%.60s' is no number", name, key, text);
+        return sal_fail(SAL_ERROR_FORMAT, "tensor %.200s: its external %s '%.60s' is not a number", name, key, text);
     return SAL_OK;
 }
 
@@ -150,8 +150,8 @@ sal_status onnx_external_find(uint64_t *offset, size_t size, onnx_importer *im, 
             TRY(parse_number(&length, e->value, "length", name));
     }
     if (length != size) {
-        st = sal_fail(SAL_ERROR_FORMAT, "tensor %.200s: external length %llu, its dimensions need %zu", name,
-                      (unsigned long long)length, size);
+        st = sal_fail(SAL_ERROR_FORMAT, "tensor %.200s: its external data has %llu bytes, but its dimensions need %zu",
+                      name, (unsigned long long)length, size);
         goto done;
     }
     TRY(open_file(im, location, name));

@@ -240,7 +240,8 @@ static sal_status add_initializers(onnx_importer *im, const SalOnnx__Graph *grap
 {
     sal_status st = SAL_OK;
     if (graph->n_sparse_initializer > 0)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "sparse initializers");
+        return sal_fail(SAL_ERROR_UNSUPPORTED,
+                        "the model has sparse initializers, which salmap does not read; export it with plain ones");
     for (size_t k = 0; k < graph->n_initializer; k++) {
         int value;
         TRY(onnx_intern(&value, im, graph->initializer[k]->name));

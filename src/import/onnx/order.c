@@ -137,7 +137,7 @@ static sal_status find_input(onnx_importer *im)
         if (v->stored || v->uses == 0 || value == im->input)
             continue;
         if (v->producer >= 0) {
-            st = sal_fail(SAL_ERROR_FORMAT, "tensor %.200s is an input and made by a node", v->name);
+            st = sal_fail(SAL_ERROR_FORMAT, "tensor %.200s is both an input and the output of a node", v->name);
             goto done;
         }
         int n = snprintf(names + used, sizeof names - used, "%s%s", found ? ", " : "", v->name);
@@ -165,7 +165,7 @@ static sal_status check_sources(const onnx_importer *im)
                 continue;
             const onnx_value *v = &im->values[op->inputs[i]];
             if (v->producer < 0 && !v->stored && op->inputs[i] != im->input)
-                return onnx_fail(op, SAL_ERROR_FORMAT, "its input %.200s is nowhere in the file", v->name);
+                return onnx_fail(op, SAL_ERROR_FORMAT, "nothing in the file makes its input %.200s", v->name);
         }
     }
     return SAL_OK;

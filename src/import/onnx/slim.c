@@ -217,7 +217,7 @@ static sal_status open_model(onnx_importer *im, uint64_t *size)
         return sal_fail(SAL_ERROR_FORMAT, "the file is empty");
     *size = (uint64_t)info.st_size;
     if (*size > im->max_bytes)
-        return sal_fail(SAL_ERROR_LIMIT, "%llu bytes, the limit is %llu", (unsigned long long)*size,
+        return sal_fail(SAL_ERROR_LIMIT, "it has %llu bytes; the limit is %llu", (unsigned long long)*size,
                         (unsigned long long)im->max_bytes);
     return SAL_OK;
 }

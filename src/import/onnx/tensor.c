@@ -67,8 +67,10 @@ static sal_status make(onnx_tensor *out, uint64_t *used, uint64_t limit, int int
     if (st != SAL_OK)
         return st;
     if (*used > limit || bytes > limit - *used)
-        return sal_fail(SAL_ERROR_LIMIT, "tensor %.200s: %zu bytes, with those before more than the limit of %llu",
-                        name, bytes, (unsigned long long)limit);
+        return sal_fail(
+            SAL_ERROR_LIMIT,
+            "tensor %.200s: its %zu bytes and those of the tensors before it are more than the limit of %llu", name,
+            bytes, (unsigned long long)limit);
     out->integer = integer;
     out->shape = *shape;
     st = integer ? sal_alloc(&out->i, (size_t)count, size, name) : sal_alloc(&out->f, (size_t)count, size, name);
@@ -260,10 +262,11 @@ static sal_status check_stored(sal_shape *shape, uint64_t *offset, onnx_importer
     size_t size = type_size(stored->data_type);
     size_t bytes = 0;
     if (size == 0)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "tensor %.200s: element type %d", name, stored->data_type);
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "tensor %.200s: salmap does not know element type %d", name,
+                        stored->data_type);
     if (stored->n_dims > SAL_MAX_RANK)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "tensor %.200s: %zu dimensions, at most %d", name, stored->n_dims,
-                        SAL_MAX_RANK);
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "tensor %.200s: it has %zu dimensions; salmap knows at most %d", name,
+                        stored->n_dims, SAL_MAX_RANK);
     shape->rank = (int)stored->n_dims;
     for (int a = 0; a < shape->rank; a++)
         shape->dim[a] = stored->dims[a];
@@ -279,8 +282,9 @@ static sal_status check_stored(sal_shape *shape, uint64_t *offset, onnx_importer
         return SAL_OK; /* the source has looked at it */
     size_t raw = stored->file_length > 0 ? (size_t)stored->file_length : stored->raw_data.len;
     if (raw > 0 ? raw != bytes : typed_count(stored) != (size_t)count)
-        return sal_fail(SAL_ERROR_FORMAT, "tensor %.200s: the file holds another number of elements than its %lld",
-                        name, (long long)count);
+        return sal_fail(SAL_ERROR_FORMAT,
+                        "tensor %.200s: its dimensions say %lld elements, but the file holds another number", name,
+                        (long long)count);
     return SAL_OK;
 }
 

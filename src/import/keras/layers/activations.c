@@ -267,13 +267,14 @@ sal_status keras_activate_after(keras_tensor *x, const keras_call *c)
     if (json_is_object(json_object_get(value, "config")))
         return activate_by_layer(x, c, value);
     if (json_is_object(value) && json_is_string(json_object_get(value, "config")))
-        return keras_fail_export(c, "its activation is Python code, which the file does not hold in a form to run");
+        return keras_fail_export(
+            c, "its activation is Python code, which the file does not contain in a form that salmap can run");
     if (json_is_object(value))
         value = json_object_get(value, "class_name");
     if (!value || json_is_null(value))
         return SAL_OK;
     if (!json_is_string(value))
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its activation is none that has a name");
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its activation is not given by its name");
     return keras_activate(x, c, json_string_value(value));
 }
 

@@ -7,7 +7,7 @@
 static sal_status python_code(keras_tensor *out, const keras_call *c)
 {
     (void)out;
-    return keras_fail_export(c, "it is Python code, which the file does not hold in a form to run");
+    return keras_fail_export(c, "it is Python code, which the file does not contain in a form that salmap can run");
 }
 
 typedef struct row {

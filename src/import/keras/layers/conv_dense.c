@@ -37,7 +37,8 @@ sal_status keras_set_window(int64_t pair[2], const keras_call *c, SalOnnx__Node 
     TRY(keras_pair(pair, c, strides, otherwise));
     TRY(keras_set_ints(c, node, "strides", pair, 2));
     if (strcmp(padding, "same") != 0 && strcmp(padding, "valid") != 0)
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "padding '%.40s'", padding);
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                          "salmap does not know the padding '%.40s'; it knows 'same' and 'valid'", padding);
     if (c->facts->theano && padding[0] == 's')
         TRY(keras_set_ints(c, node, "pads", pads, 4));
     else
@@ -93,7 +94,7 @@ static sal_status check_kernel(const keras_call *c, const convolution *conv, con
                           (long long)size[0], (long long)size[1], (long long)shape->dim[rows],
                           (long long)shape->dim[rows + 1]);
     if (!conv->depthwise && filters != outputs)
-        return keras_fail(c, SAL_ERROR_FORMAT, "it has %lld filters, but its kernel is of %lld", (long long)filters,
+        return keras_fail(c, SAL_ERROR_FORMAT, "it has %lld filters, but its kernel has %lld", (long long)filters,
                           (long long)outputs);
 done:
     return st;
@@ -111,7 +112,8 @@ static sal_status convolve(const char **x, int64_t sides[2], const keras_call *c
     if (shape.rank != 4)
         return keras_fail(c, SAL_ERROR_FORMAT, "its kernel has %d axes, not 4", shape.rank);
     if (c->facts->theano && (conv->depthwise || !conv->window))
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it was saved under Theano");
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                          "it was saved under Theano; load the network under TensorFlow, and save it again");
     if (c->facts->theano)
         TRY(turn_by_half(&inputs[1], c, &shape));
     TRY(turn_kernel(&inputs[1], c, conv->depthwise, &shape));
@@ -234,7 +236,7 @@ sal_status keras_layer_dense(keras_tensor *out, const keras_call *c)
         return keras_fail(c, SAL_ERROR_FORMAT, "its kernel has %d axes, not 2", shape.rank);
     const int64_t units = keras_integer(c->settings, "units", shape.dim[1]);
     if (units != shape.dim[1])
-        return keras_fail(c, SAL_ERROR_FORMAT, "it has %lld units, but its kernel is of %lld", (long long)units,
+        return keras_fail(c, SAL_ERROR_FORMAT, "it has %lld units, but its kernel has %lld", (long long)units,
                           (long long)shape.dim[1]);
     if (has_bias(c))
         TRY(keras_weight(&weights[1], NULL, c, "bias", 1));

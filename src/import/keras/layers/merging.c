@@ -39,7 +39,7 @@ static sal_status chain(keras_tensor *out, const keras_call *c, const char *op)
 {
     sal_status st = SAL_OK;
     if (c->count < 2)
-        return keras_fail(c, SAL_ERROR_FORMAT, "it merges %zu input", c->count);
+        return keras_fail(c, SAL_ERROR_FORMAT, "it merges %zu input; it takes at least 2", c->count);
     *out = c->in[0];
     for (size_t i = 1; i < c->count; i++) {
         keras_tensor other = c->in[i];
@@ -78,7 +78,7 @@ static sal_status extreme(keras_tensor *out, const keras_call *c, int most)
     sal_status st = SAL_OK;
     const char *more;
     if (c->count < 2)
-        return keras_fail(c, SAL_ERROR_FORMAT, "it merges %zu input", c->count);
+        return keras_fail(c, SAL_ERROR_FORMAT, "it merges %zu input; it takes at least 2", c->count);
     *out = c->in[0];
     for (size_t i = 1; i < c->count; i++) {
         keras_tensor other = c->in[i];
@@ -123,9 +123,10 @@ sal_status keras_layer_merge(keras_tensor *out, const keras_call *c)
                  {"max", keras_layer_maximum}};
     const char *mode = keras_text(c->settings, "mode", "?");
     if (strcmp(keras_text(c->settings, "mode_type", "raw"), "raw") != 0)
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its mode is Python code");
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its mode is Python code, which salmap cannot run");
     if (json_object_get(c->layer->config, "layers"))
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it joins networks with inputs of their own");
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                          "it joins networks with inputs of their own; salmap explains networks of one picture");
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
         if (strcmp(mode, modes[i].mode) == 0)
             return modes[i].handler(out, c);

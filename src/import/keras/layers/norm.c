@@ -40,10 +40,13 @@ sal_status keras_layer_batch_normalization(keras_tensor *out, const keras_call *
     const char *inputs[5] = {c->in[0].name};
     *out = c->in[0];
     if (keras_integer(c->settings, "mode", 0) != 0)
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its mode %lld takes averages of the pictures at hand",
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                          "its mode %lld normalises with averages of the present batch; salmap knows mode 0",
                           (long long)keras_integer(c->settings, "mode", 0));
     if ((axis != c->in[0].rank - 1 && axis != 1) || c->in[0].rank > 4)
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it acts on axis %lld of %d", (long long)axis, c->in[0].rank);
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                          "it normalises along axis %lld of %d; salmap knows the axis of the channels", (long long)axis,
+                          c->in[0].rank);
     TRY(keras_weight(&inputs[3], NULL, c, "moving_mean", scale + center));
     TRY(keras_weight(&inputs[4], NULL, c, "moving_variance", scale + center + 1));
     TRY(scale ? keras_weight(&inputs[1], NULL, c, "gamma", 0) : keras_filled(&inputs[1], c, c->in[0].name, axis, 1.0f));

@@ -59,7 +59,8 @@ sal_status keras_layer_operator(keras_tensor *out, const keras_call *c)
         if (functions[i].handler)
             return functions[i].handler(out, c);
         if (c->count != 1)
-            return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it is called with %zu values", c->count);
+            return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                              "it is called with %zu tensors; salmap knows this function of one", c->count);
         *out = c->in[0];
         return keras_activate(out, c, strchr(function, '.') + 1);
     }
@@ -109,7 +110,7 @@ static sal_status reverse_channels(keras_tensor *out, const keras_call *c, const
     keras_tensor channels[MOST];
     const int64_t count = x->extent[2];
     if (count < 1 || count > MOST)
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it reverses %lld channels; salmap does so with 1 to %d",
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it reverses %lld channels; salmap can reverse 1 to %d",
                           (long long)count, MOST);
     for (int64_t i = 0; i < count; i++) {
         channels[i] = *x;
@@ -153,7 +154,7 @@ sal_status keras_layer_get_item(keras_tensor *out, const keras_call *c)
             return pick_channel(out, c, (int64_t)json_integer_value(place));
         }
     }
-    return keras_fail_export(c, "of indexing salmap knows x[..., 2] of a map and x[..., ::-1]");
+    return keras_fail_export(c, "salmap knows no other indexing than x[..., 2] of a map and x[..., ::-1]");
 }
 
 /* Of what keras_layer_get_item picked. */
@@ -162,7 +163,7 @@ sal_status keras_layer_stack(keras_tensor *out, const keras_call *c)
     const int64_t axis = keras_integer(c->settings, "axis", 0);
     for (size_t i = 0; i < c->count; i++)
         if (!c->in[i].picked || (axis != -1 && axis != 3))
-            return keras_fail_export(c, "of stacks salmap knows those of channels, along the last axis");
+            return keras_fail_export(c, "salmap knows no other stacks than those of channels along the last axis");
     sal_status st = join_channels(out, c, c->in, c->count);
     out->picked = 0;
     return st;

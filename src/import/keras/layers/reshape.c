@@ -43,17 +43,17 @@ sal_status keras_layer_reshape(keras_tensor *out, const keras_call *c)
     const json_t *whole = json_object_get(c->layer->config, "newshape"); /* of keras.ops: with the batch */
     const size_t first = whole ? 1 : 0, rank = json_array_size(whole ? whole : target) + 1 - first;
     if (!json_is_array(whole ? whole : target) || rank > SAL_MAX_RANK || rank < 1)
-        return keras_fail(c, SAL_ERROR_FORMAT, "its %s is no shape", whole ? "newshape" : "target_shape");
+        return keras_fail(c, SAL_ERROR_FORMAT, "its %s is not a shape", whole ? "newshape" : "target_shape");
     if (whole && json_integer_value(json_array_get(whole, 0)) != -1)
         return keras_fail(c, SAL_ERROR_UNSUPPORTED,
-                          "its newshape does not leave the batch as it is: it has to begin with -1");
+                          "its newshape must begin with -1, so that the batch stays as it is");
     for (size_t i = 1; i < rank; i++) {
         const json_t *side = json_array_get(whole ? whole : target, i - 1 + first);
         if (!json_is_integer(side))
-            return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its shape has a side that is no whole number");
+            return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its shape has a side that is not a whole number");
         shape[i] = (int64_t)json_integer_value(side);
         if (whole && shape[i] < 1)
-            return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its newshape has more than one side that is not said");
+            return keras_fail(c, SAL_ERROR_UNSUPPORTED, "its newshape leaves more than one side open");
     }
     TRY(keras_ints(&constant, c, shape, (int64_t)rank));
     TRY(keras_op2(&out->name, c, "Reshape", c->in[0].name, constant));
@@ -73,7 +73,7 @@ sal_status keras_layer_permute(keras_tensor *out, const keras_call *c)
     const json_t *dims = json_object_get(c->layer->config, "dims");
     const size_t rank = json_array_size(dims) + 1;
     if (!json_is_array(dims) || rank != (size_t)c->in[0].rank)
-        return keras_fail(c, SAL_ERROR_FORMAT, "its dims are not those of its input");
+        return keras_fail(c, SAL_ERROR_FORMAT, "its dims do not match the axes of its input");
     for (size_t i = 1; i < rank; i++)
         if (json_is_integer(json_array_get(dims, i - 1)))
             perm[i] = (int64_t)json_integer_value(json_array_get(dims, i - 1));

@@ -62,8 +62,9 @@ static sal_status resize(const char **x, const keras_call *c, const int64_t side
         return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it resizes a map whose size is not known");
     if (height < 1 || width < 1 || height > INT16_MAX || width > INT16_MAX || sides[0] > INT16_MAX ||
         sides[1] > INT16_MAX)
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it resizes %lld x %lld to %lld x %lld", (long long)sides[0],
-                          (long long)sides[1], (long long)height, (long long)width);
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                          "it resizes %lld x %lld to %lld x %lld; salmap knows sides of 1 to %d", (long long)sides[0],
+                          (long long)sides[1], (long long)height, (long long)width, INT16_MAX);
     TRY(interpolate_axis(x, c, 2, sides[0], height, nearest));
     TRY(interpolate_axis(x, c, 3, sides[1], width, nearest));
 done:
@@ -100,7 +101,9 @@ sal_status keras_layer_up_sampling(keras_tensor *out, const keras_call *c)
     TRY(keras_pair(f, c, "size", 2));
     TRY(keras_enter(&x, out, c));
     if (f[0] < 1 || f[1] < 1 || f[0] > KERAS_MOST_COPIES || f[1] > KERAS_MOST_COPIES || f[0] * f[1] > KERAS_MOST_COPIES)
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it enlarges %lld x %lld times", (long long)f[0], (long long)f[1]);
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                          "it enlarges its input %lld x %lld times; salmap knows 1 to %d times in all", (long long)f[0],
+                          (long long)f[1], KERAS_MOST_COPIES);
     if (strcmp(how, "nearest") == 0)
         TRY(keras_weave(&x, c, x, f));
     else if (c->facts->version == 2 && c->facts->minor < 3 && strcmp(how, "bilinear") == 0)
@@ -110,7 +113,8 @@ sal_status keras_layer_up_sampling(keras_tensor *out, const keras_call *c)
     else if (strcmp(how, "bilinear") == 0)
         TRY(resize(&x, c, sides, sides[0] * f[0], sides[1] * f[1], 0));
     else
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "interpolation '%.40s'", how);
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                          "salmap does not know the interpolation '%.40s'; it knows 'nearest' and 'bilinear'", how);
     TRY(keras_leave(out, c, x, sides[0] * f[0], sides[1] * f[1]));
 done:
     return st;
@@ -129,7 +133,8 @@ static sal_status to_size(keras_tensor *out, const keras_call *c, int cuts, int 
     if ((strcmp(how, "bilinear") != 0 && !nearest) || keras_flag(c->settings, "antialias", 0) ||
         keras_flag(c->settings, "pad_to_aspect_ratio", 0))
         return keras_fail(c, SAL_ERROR_UNSUPPORTED,
-                          "it resizes otherwise than bilinear or nearest, with antialias or pad_to_aspect_ratio");
+                          "it resizes with antialias, with pad_to_aspect_ratio, or with an interpolation other than "
+                          "bilinear and nearest, which salmap does not know");
     if (cuts && height > 0 && width > 0 && sides[0] >= height && sides[1] >= width) {
         const int64_t before[2] = {(sides[0] - height) / 2, (sides[1] - width) / 2};
         TRY(keras_crop(&x, c, 2, before[0], sides[0] - height - before[0]));

@@ -225,8 +225,9 @@ static sal_status turned_kernel(const char **out, const keras_call *c, const int
     const size_t area = (size_t)(size[0] * size[1]);
     const int64_t outputs = keras_integer(c->settings, "filters", 0);
     if (outputs < 1 || count % area != 0 || count / area % (size_t)outputs != 0)
-        return keras_fail(c, SAL_ERROR_FORMAT, "its kernel has %zu weights, which are no %lld x %lld x %lld times any",
-                          count, (long long)size[0], (long long)size[1], (long long)outputs);
+        return keras_fail(c, SAL_ERROR_FORMAT,
+                          "its kernel has %zu weights, which is not a multiple of %lld x %lld x %lld", count,
+                          (long long)size[0], (long long)size[1], (long long)outputs);
     const size_t maps = count / area; /* pairs of an output and an input channel */
     const int64_t dims[4] = {outputs, (int64_t)maps / outputs, size[0], size[1]};
     TRY(keras_new_weights(&turned, c, count, 1));
@@ -282,7 +283,8 @@ static sal_status read_transposed(transposed *t, const keras_call *c)
     if (padding && !json_is_null(padding))
         TRY(keras_pair(more, c, "output_padding", 0));
     if (strcmp(how, "same") != 0 && strcmp(how, "valid") != 0)
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "padding '%.40s'", how);
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                          "salmap does not know the padding '%.40s'; it knows 'same' and 'valid'", how);
     for (int a = 0; a < 2; a++) {
         if (t->stride[a] < 1 || t->size[a] < 1 || t->dilation[a] < 1 || t->stride[a] > KERAS_MOST_COPIES ||
             t->size[a] > INT16_MAX || t->dilation[a] > INT16_MAX || more[a] >= INT16_MAX)
@@ -326,7 +328,8 @@ sal_status keras_layer_conv_transpose(keras_tensor *out, const keras_call *c)
     transposed t;
     const char *x;
     if (c->facts->theano)
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it was saved under Theano");
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED,
+                          "it was saved under Theano; load the network under TensorFlow, and save it again");
     TRY(read_transposed(&t, c));
     TRY(keras_enter(&x, out, c));
     TRY(convolve_zeros(&x, c, &t));
@@ -379,13 +382,13 @@ sal_status keras_layer_group_normalization(keras_tensor *out, const keras_call *
     const char *x, *weight;
     *out = c->in[0];
     if (c->in[0].rank != 4 || (axis != -1 && axis != 3 && !first))
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it acts on other axes than the channels of 4");
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it normalises along other axes than the channels of a map");
     if (groups == -1 && (scale || center)) { /* as many as channels */
         TRY(keras_weight(&weight, &shape, c, scale ? "gamma" : "beta", 0));
         groups = shape.rank == 1 ? shape.dim[0] : 0;
     }
     if (groups < 1)
-        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it has %lld groups", (long long)groups);
+        return keras_fail(c, SAL_ERROR_UNSUPPORTED, "it has %lld groups; it needs at least 1", (long long)groups);
     x = c->in[0].name;
     if (!first)
         TRY(keras_to_first(&x, c, x));

@@ -180,7 +180,7 @@ sal_status onnx_lower_softmax(onnx_importer *im, const onnx_op *op)
     TRY(onnx_attribute_int(&axis_given, op, "axis", flattens ? 1 : -1));
     /* As the last op it is taken off with the softmax; the scores are the logits either way. */
     if (strcmp(op->type, "LogSoftmax") == 0 && op->outputs[0] != im->output)
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "salmap knows it as the last op only");
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "salmap knows it only as the last op");
     TRY(onnx_node(&x, im, op, 0));
     const sal_shape shape = *onnx_shape(im, x);
     sal_shape flat = shape;
@@ -193,7 +193,7 @@ sal_status onnx_lower_softmax(onnx_importer *im, const onnx_op *op)
             flat = shape;
     }
     if (axis == 0)
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "runs over the batch");
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "acts along the axis of the batch");
     TRY(onnx_emit_reshape(&x, im, op, x, &flat));
     TRY(onnx_start(&x, im, op, SAL_OP_SOFTMAX, &(int){x}, 1));
     im->graph->nodes[x].axis = axis;

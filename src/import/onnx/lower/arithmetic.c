@@ -154,7 +154,7 @@ static sal_status node_and_constant(int *out, onnx_importer *im, const onnx_op *
     if (math == ONNX_POW) {
         double power = c->count == 1 ? onnx_tensor_at(c, 0) : 0.0;
         if (!first || (power != 1.0 && power != 2.0 && power != 3.0))
-            return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "powers other than 1, 2 and 3");
+            return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "salmap knows the powers 1, 2 and 3");
         *out = x;
         if (power >= 2.0)
             TRY(onnx_emit_binary(out, im, op, SAL_OP_MUL, x, x));
@@ -163,11 +163,13 @@ static sal_status node_and_constant(int *out, onnx_importer *im, const onnx_op *
         return SAL_OK;
     }
     if (math == ONNX_MOD || (math == ONNX_DIV && !first))
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "a constant divided by a tensor that depends on the picture");
+        return onnx_fail(
+            op, SAL_ERROR_UNSUPPORTED,
+            "it has a constant divided by a tensor that depends on the picture, which salmap does not know");
     if (math == ONNX_MIN || math == ONNX_MAX) {
         double bound = c->count == 1 ? onnx_tensor_at(c, 0) : 0.0;
         if (c->count != 1 || isnan(bound))
-            return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "its constant is no number");
+            return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "its constant is not a number");
         bound = fmin(fmax(bound, -(double)FLT_MAX), (double)FLT_MAX);
         return onnx_emit_activation(out, im, op, x, math == ONNX_MAX && bound == 0.0 ? SAL_ACT_RELU : SAL_ACT_CLIP,
                                     math == ONNX_MAX ? bound : -(double)FLT_MAX,

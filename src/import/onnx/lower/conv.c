@@ -75,7 +75,7 @@ static sal_status read_window(sal_window *w, const onnx_op *op, const int64_t *e
     else if (onnx_attribute_is(op, "auto_pad", "VALID", "NOTSET"))
         w->pad_begin[0] = w->pad_begin[1] = w->pad_end[0] = w->pad_end[1] = 0;
     else if (!onnx_attribute_is(op, "auto_pad", "NOTSET", "NOTSET"))
-        st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "unknown auto_pad");
+        st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "salmap does not know its auto_pad");
 done:
     return st;
 }
@@ -307,7 +307,7 @@ sal_status onnx_lower_pad(onnx_importer *im, const onnx_op *op)
     float attribute;
     double value;
     if (!onnx_attribute_is(op, "mode", "constant", "constant"))
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "pads with something else than a constant");
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "salmap knows padding with a constant only");
     TRY(onnx_attribute_float(&attribute, op, "value", 0.0F));
     value = (double)attribute;
     if (onnx_has_input(op, 2))
