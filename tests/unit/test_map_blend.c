@@ -133,7 +133,7 @@ Test(overlay, shows_any_picture_by_the_one_rule)
                                    type == SAL_SAMPLE_F32 ? (void *)floats : bytes};
             sal_picture overlay, resized;
             const sal_shade shade = sal_shade_of(&picture);
-            cr_assert_eq(sal_overlay_make(&overlay, &picture, map, &p, &unseen), SAL_OK);
+            cr_assert_eq(sal_overlay_draw(&overlay, &picture, map, &p, &unseen), SAL_OK);
             cr_assert_eq(sal_resize_rgb(&resized, &picture, H, W), SAL_OK);
             for (int64_t y = 0; y < H; y++) {
                 sal_shade_row(rgb, &picture, &shade, y);
