@@ -499,6 +499,9 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_sweep_options, context);
     EXPECT_FULL(sal_merge_info, failed);
     EXPECT_FULL(sal_export_options, timings);
+    EXPECT_FULL(sal_overlay_options, normalize);
+    EXPECT_FULL(sal_figure_options, note);
+    EXPECT_FULL(sal_figure_facts, stats);
     EXPECT_FULL(sal_plan_info, steps);
     EXPECT_FULL(sal_step_info, note);
     EXPECT_FULL(sal_pass_info, note);
