@@ -207,9 +207,10 @@ SAL_API sal_status sal_model_open(sal_model **out, const char *path, const sal_l
  * are there; a size that the file fixes otherwise). */
 SAL_API sal_status sal_model_open_with(sal_model **out, const char *path, const sal_model_options *options);
 /* The same from the bytes of such a file, which are copied and may be freed afterwards: the model keeps the copy as
- * long as it lives, to read it again where its weights were dropped. Messages call it "model in memory". options may be
- * NULL. Errors: as sal_model_open_with; UNSUPPORTED also where parts of the model lie in other files (external data of
- * ONNX, a Keras file of weights alone). */
+ * long as it lives, to read it again where its weights were dropped. Messages and the run folders of sweeps call it
+ * "model in memory"; a run also has the digest of the bytes. options may be NULL. Errors: as sal_model_open_with;
+ * UNSUPPORTED also where parts of the model lie in other files (external data of ONNX, a Keras file of weights alone).
+ */
 SAL_API sal_status sal_model_open_bytes(sal_model **out, const void *bytes, size_t size,
                                         const sal_model_options *options);
 SAL_API void sal_model_close(sal_model *model); /* NULL is fine */
@@ -252,7 +253,8 @@ typedef struct sal_picture {
  * On success the samples belong to *out. Errors: IO, FORMAT, UNSUPPORTED, LIMIT, MEMORY. */
 SAL_API sal_status sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits);
 /* The same from the bytes of such a file, which are only read: no file is made. Messages call it "picture in memory".
- * In limits.max_memory the bytes count as the file does. Errors: as sal_picture_read, without IO. */
+ * In limits.max_memory the bytes count as the file does. limits may be NULL. Errors: as sal_picture_read, without IO.
+ */
 SAL_API sal_status sal_picture_decode(sal_picture *out, const void *bytes, size_t size, const sal_limits *limits);
 /* Writes an 8- or 16-bit picture with 1 to 4 channels as PNG: to a temporary
  * name beside path, then renamed, so that path is whole or absent. */
