@@ -23,10 +23,10 @@ static const char *in_capitals(char *out, size_t room, const char *name)
     return out;
 }
 
-sal_status sal_struct_check(const void *out, const char *name)
+static sal_status check_size(const void *given, const char *name)
 {
     char macro[64];
-    const size_t size = size_of(out);
+    const size_t size = size_of(given);
     if (size >= LEAST && size <= MOST && size % sizeof size == 0)
         return SAL_OK;
     return sal_fail(SAL_ERROR_ARGUMENT, "%s.size is %zu%s: begin with %s_INIT", name, size,
@@ -38,7 +38,7 @@ sal_status sal_struct_read(void *full, size_t full_size, const void *given, cons
     sal_status st = SAL_OK;
     if (!given)
         return SAL_OK;
-    TRY(sal_struct_check(given, name));
+    TRY(check_size(given, name));
     const size_t size = size_of(given);
     const unsigned char *bytes = given;
     for (size_t i = full_size; i < size; i++)
@@ -59,7 +59,7 @@ sal_status sal_struct_write(void *out, const void *full, size_t full_size, const
     sal_status st = SAL_OK;
     unsigned char *to = out;
     const unsigned char *from = full;
-    TRY(sal_struct_check(out, name));
+    TRY(check_size(out, name));
     const size_t size = size_of(out), known = size < full_size ? size : full_size;
     memcpy(to + sizeof size, from + sizeof size, known - sizeof size);
     memset(to + known, 0, size - known);

@@ -10,8 +10,6 @@
  * not have, and with its own size. given NULL: full stays as it is. name: of the type, "sal_limits". Error: ARGUMENT (a
  * size that no version has, or fields that are not 0 and that this library does not know); full is then as it was. */
 sal_status sal_struct_read(void *full, size_t full_size, const void *given, const char *name);
-/* Whether a caller's struct can be filled: for functions that do something else first. Error: ARGUMENT (its size). */
-sal_status sal_struct_check(const void *out, const char *name);
 /* Fills a caller's struct as far as its size says, which stays; what this library does not know becomes 0. Error:
  * ARGUMENT (its size); nothing is written then. */
 sal_status sal_struct_write(void *out, const void *full, size_t full_size, const char *name);

@@ -29,6 +29,8 @@ static const sal_sweep_options sweep = {
     .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &explain};
 static const sal_sweep_options sweep_nowhere = {
     .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &explain_nowhere};
+static const sal_sweep_options sweep_odd_failures = {
+    .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED - 1, .explain = &explain};
 static const sal_sweep_options sweep_unexplained = SAL_SWEEP_OPTIONS_INIT;
 static const sal_sweep_options sweep_in_pieces = {.size = sizeof(sal_sweep_options),
                                                   .max_failures = SAL_UNLIMITED,
@@ -300,6 +302,7 @@ static sal_status baseline_of(float *baseline, const float *input, const sal_pla
     X(sal_sweep, dataset, sal_sweep(NULL, one(), 1, NULL, &sweep))                                                     \
     X(sal_sweep, options, sal_sweep(NULL, one(), 1, dataset, NULL))                                                    \
     X(sal_sweep, explain, sal_sweep(NULL, one(), 1, dataset, &sweep_unexplained))                                      \
+    X(sal_sweep, failures, sal_sweep(NULL, one(), 1, dataset, &sweep_odd_failures))                                    \
     X(sal_sweep, out_dir, sal_sweep(NULL, one(), 1, dataset, &sweep_nowhere))                                          \
     X(sal_sweep, inputs, sal_sweep(NULL, one(), 1, dataset, &sweep_no_inputs))                                         \
     X(sal_sweep, fewer_shards, sal_sweep(NULL, one(), 1, dataset, &sweep_in_pieces))                                   \

@@ -242,6 +242,9 @@ Test(engine, opening_fails_with_reasons)
     sal_engine_options options = {.size = sizeof(sal_engine_options), .device = "abacus"};
     cr_expect_eq(sal_engine_open(&no_engine, model, &options), SAL_ERROR_ARGUMENT);
     cr_expect_null(no_engine);
+    options = (sal_engine_options){.size = sizeof(sal_engine_options), .threads = -1};
+    cr_expect_eq(sal_engine_open(&no_engine, model, &options), SAL_ERROR_ARGUMENT);
+    cr_expect_str_eq(sal_last_error(), "-1 threads: give 0 to 65536");
     options = (sal_engine_options){.size = sizeof(sal_engine_options), .rule = (sal_rule)9};
     cr_expect_eq(sal_engine_open(&no_engine, model, &options), SAL_ERROR_ARGUMENT);
     options = (sal_engine_options){.size = sizeof(sal_engine_options), .batch = 64, .max_memory = 1 << 20};

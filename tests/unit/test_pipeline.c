@@ -54,6 +54,7 @@ static int record(void *context, const sal_explain_result *result)
     s->statuses[s->count % COUNT] = result->status;
     if (result->status == SAL_OK) {
         cr_assert_eq(result->map_count, 1);
+        cr_expect(result->size == sizeof *result && result->maps[0]->size == sizeof(sal_explain_map));
         cr_expect_eq(access(result->maps[0]->map_path, R_OK), 0);
         cr_expect_eq(access(result->maps[0]->overlay_path, R_OK), 0);
         cr_expect_eq(access(result->maps[0]->npy_path, R_OK), 0);
@@ -139,4 +140,28 @@ Test(pipeline, refuses_contradictions_before_any_work)
     o = unit_options();
     o.out_dir = NULL;
     check_refused(&o, "folder");
+}
+
+/* The bytes of the overlay of one picture at a weight. */
+static size_t draw_overlay(unsigned char *bytes, size_t room, double alpha)
+{
+    char path[128];
+    sal_explain_options o = unit_options();
+    o.alpha = alpha;
+    cr_assert_eq(sal_explain_files(NULL, engine, pictures, 1, &o, NULL, NULL), SAL_OK, "%s", sal_last_error());
+    snprintf(path, sizeof path, "%s/scale_00.overlay.png", folder);
+    FILE *file = fopen(path, "rb");
+    cr_assert_not_null(file);
+    const size_t size = fread(bytes, 1, room, file);
+    fclose(file);
+    cr_assert(size > 0 && size < room);
+    return size;
+}
+
+Test(pipeline, overlays_are_half_colour_unless_told)
+{
+    static unsigned char half[1 << 20], other[1 << 20];
+    const size_t size = draw_overlay(half, sizeof half, 0.5);
+    cr_expect(draw_overlay(other, sizeof other, SAL_DEFAULT) == size && memcmp(half, other, size) == 0);
+    cr_expect(draw_overlay(other, sizeof other, 0.0) != size || memcmp(half, other, size) != 0, "0 is not 0");
 }

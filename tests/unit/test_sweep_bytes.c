@@ -57,6 +57,8 @@ Test(sweep, records_the_bytes_of_a_picture_that_cannot_be_looked_at)
     cr_assert_eq(sweep(folder, &last), SAL_OK, "%s", sal_last_error());
     cr_expect_eq(last.done, COUNT);
     cr_expect_eq(last.failed, 0);
+    cr_expect_eq(last.stage_count, SAL_STAGES);
+    cr_expect_str_eq(last.stages[SAL_STAGE_STORE].name, "store");
     snprintf(path, sizeof path, "%s/results.sqlite", folder);
     cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
     cr_assert_eq(sqlite3_prepare_v2(db, "SELECT bytes FROM pictures ORDER BY id", -1, &rows, NULL), SQLITE_OK);
