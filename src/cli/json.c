@@ -106,26 +106,32 @@ static void print_escaped(const char *text)
     cli_write("\n", 1);
 }
 
-static int write_to_stream(const char *bytes, size_t size, void *stream)
+typedef struct text_stream {
+    FILE *stream;
+    int failed;
+} text_stream;
+
+static int write_text(const char *bytes, size_t size, void *to)
 {
-    return fwrite(bytes, 1, size, stream) == size ? 0 : -1;
+    text_stream *text = to;
+    text->failed |= fwrite(bytes, 1, size, text->stream) != size;
+    return text->failed ? -1 : 0;
 }
 
-/* The value as text, which the caller frees. NULL: no memory. Goes through a stream, because jansson 2.14 loses pieces
- * of its own text without a word if memory runs out; a stream remembers that it failed. */
+/* The value as text, which the caller frees. NULL: no memory. Neither jansson 2.14 (its json_dumps() lost a quotation
+ * mark) nor a stream in memory (its error mark stays off) can be relied on to remember that a piece was lost. */
 static char *dumped(const json_t *value)
 {
-    char *text = NULL;
+    char *bytes = NULL;
     size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-    if (!stream)
+    text_stream text = {.stream = open_memstream(&bytes, &size)};
+    if (!text.stream)
         return NULL;
-    int failed = json_dump_callback(value, write_to_stream, stream, JSON_REAL_PRECISION(FLOAT_DIGITS)) != 0;
-    failed |= ferror(stream);
-    failed |= fclose(stream);
-    if (!failed)
-        return text;
-    free(text);
+    text.failed |= json_dump_callback(value, write_text, &text, JSON_REAL_PRECISION(FLOAT_DIGITS)) != 0;
+    text.failed |= fclose(text.stream) != 0;
+    if (!text.failed)
+        return bytes;
+    free(bytes);
     return NULL;
 }
 
