@@ -7,8 +7,8 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Where it breaks down it does so in silence, whatever handlers the test has. */
@@ -19,16 +19,21 @@ static void drop_handlers(void)
         signal(fatal[i], SIG_DFL);
 }
 
-sal_status hdf5_program_start(pid_t *out, char *program, int socket, const hdf5_task *task)
+sal_status hdf5_program_start(sal_helper_process *out, const hdf5_task *task)
 {
-    snprintf(program, PATH_MAX, "a fork");
-    *out = fork();
-    if (*out == 0) {
+    int sockets[2];
+    *out = (sal_helper_process){.program = "a fork", .process = -1, .socket = -1};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+        return sal_fail(SAL_ERROR_IO, "no sockets: %s", strerror(errno));
+    out->process = fork();
+    if (out->process == 0) {
         drop_handlers();
         sal_confine_time(hdf5_most_seconds(task->size));
-        sal_confine_descriptors(socket);
-        hdf5_serve(socket, task);
+        sal_confine_descriptors(sockets[1]);
+        hdf5_serve(sockets[1], task);
         _exit(0);
     }
-    return *out > 0 ? SAL_OK : sal_fail(SAL_ERROR_MEMORY, "cannot fork: %s", strerror(errno));
+    close(sockets[1]);
+    out->socket = sockets[0];
+    return out->process > 0 ? SAL_OK : sal_fail(SAL_ERROR_MEMORY, "cannot fork: %s", strerror(errno));
 }

@@ -111,7 +111,7 @@ static const char *make_script(const char *name, const char *text)
 static void expect_crash(const char *signal, const char *said)
 {
     char text[2 * PATH_MAX], greeting[PATH_MAX];
-    const hdf5_greeting bytes = hdf5_greet();
+    const sal_helper_greeting bytes = sal_helper_greet(&hdf5_helper);
     keras_hdf5 *f = NULL;
     snprintf(greeting, sizeof greeting, "%s/hdf5_greeting-%ld", SAL_TEST_BINARY_DIR, (long)getpid());
     FILE *file = fopen(greeting, "we");
@@ -171,12 +171,12 @@ Test(hdf5_program, has_a_socket_and_the_file_and_nothing_else)
 
 Test(hdf5_program, has_none_of_the_hosts_signals)
 {
-    const uint64_t ended_by_host = 1U << (SIGINT - 1) | 1U << (SIGTERM - 1) | 1U << (SIGHUP - 1);
+    const uint64_t ended_by_host = 1U << (SIGINT - 1) | 1U << (SIGTERM - 1) | 1U << (SIGHUP - 1) | 1U << (SIGUSR1 - 1);
     sigset_t all;
     sigfillset(&all);
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGUSR1, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
     pthread_sigmask(SIG_BLOCK, &all, NULL);
     keras_hdf5 *f = open_file();
     const long process = child();

@@ -1,12 +1,15 @@
-/* What libsalmap and the program that reads HDF5 files for it say to each other over a socket: a greeting, then a
- * request and an answer at a time. Both sides share this file alone. The program's side is not trusted: a file may have
+/* What libsalmap and the program that reads HDF5 files for it say to each other after its greeting: a request and an
+ * answer at a time. Both sides share this file alone. The program's side is not trusted: a file may have
  * taken it over, so whoever receives an answer checks each number in it. */
 #ifndef SAL_IMPORT_HDF5_QUESTIONS_H
 #define SAL_IMPORT_HDF5_QUESTIONS_H
 
+#include "base/helper/helper.h"
 #include "graph/graph.h"
 
-enum { HDF5_SOCKET = 3, HDF5_MAX_NAME = 4096 }; /* the program's descriptor; bytes of a name with its 0 */
+enum { HDF5_MAX_NAME = 4096 }; /* bytes of a name with its 0 */
+
+extern const sal_helper hdf5_helper; /* the program salmap-hdf5 */
 
 /* The file that is read. */
 typedef struct hdf5_task {
@@ -31,15 +34,6 @@ typedef struct hdf5_answer {
     sal_shape shape;
 } hdf5_answer;
 
-/* The program's first words. They differ where it is of another build, whose requests may look different. */
-typedef struct hdf5_greeting {
-    char text[64];
-} hdf5_greeting;
-
-hdf5_greeting hdf5_greet(void);
-/* 1: all was sent, or received; 0: the other side has gone. */
-int hdf5_send(int socket, const void *bytes, size_t size);
-int hdf5_receive(int socket, void *bytes, size_t size);
 /* Seconds of processor time that reading an HDF5 file of so many bytes may take. */
 uint64_t hdf5_most_seconds(uint64_t size);
 

@@ -20,32 +20,30 @@ enum { MAX_ANSWER = 1 << 28 };
 struct keras_hdf5 {
     const char *path;
     uint64_t size; /* of the file, or of the archive's member */
-    char program[PATH_MAX];
-    pid_t process;
-    int socket;
+    sal_helper_process program;
     int signal; /* that ended the process; 0: none, or unknown */
 };
 
 /* ---- The process --------------------------------------------------------- */
 
-/* What a process has that runs here: f->socket and f->process. A host that ignores SIGCHLD, or waits for any child, may
+/* What a process has that runs here: f->program. A host that ignores SIGCHLD, or waits for any child, may
  * have taken its end away: ECHILD. */
 static void end_process(keras_hdf5 *f)
 {
     siginfo_t end = {0};
     int n = -1;
     /* A process that the host forked meanwhile holds a copy of this end: closing it alone would be no end. */
-    if (f->socket >= 0) {
-        shutdown(f->socket, SHUT_RDWR);
-        close(f->socket);
+    if (f->program.socket >= 0) {
+        shutdown(f->program.socket, SHUT_RDWR);
+        close(f->program.socket);
     }
-    if (f->process > 0)
-        while ((n = waitid(P_PID, (id_t)f->process, &end, WEXITED)) != 0 && errno == EINTR)
+    if (f->program.process > 0)
+        while ((n = waitid(P_PID, (id_t)f->program.process, &end, WEXITED)) != 0 && errno == EINTR)
             ;
     if (n == 0)
         f->signal = end.si_code == CLD_EXITED ? 0 : end.si_status;
-    f->socket = -1;
-    f->process = -1;
+    f->program.socket = -1;
+    f->program.process = -1;
 }
 
 static sal_status fail_gone(keras_hdf5 *f)
@@ -65,8 +63,8 @@ static sal_status fail_nonsense(keras_hdf5 *f)
 {
     siginfo_t end;
     /* Where the host has waited for it, its number may be another's by now. */
-    if (f->process > 0 && waitid(P_PID, (id_t)f->process, &end, WEXITED | WNOHANG | WNOWAIT) == 0)
-        kill(f->process, SIGKILL);
+    if (f->program.process > 0 && waitid(P_PID, (id_t)f->program.process, &end, WEXITED | WNOHANG | WNOWAIT) == 0)
+        kill(f->program.process, SIGKILL);
     end_process(f);
     return sal_fail(SAL_ERROR_FORMAT, "%s: HDF5: is damaged: libhdf5 gave an impossible answer", f->path);
 }
@@ -75,13 +73,13 @@ static sal_status fail_nonsense(keras_hdf5 *f)
 static sal_status receive_answer(hdf5_answer *a, keras_hdf5 *f)
 {
     char text[1024] = "";
-    if (!hdf5_receive(f->socket, a, sizeof *a))
+    if (!sal_helper_receive(f->program.socket, a, sizeof *a))
         return fail_gone(f);
     if (a->status == SAL_OK)
         return SAL_OK;
     if (a->status > SAL_OK || a->status < SAL_ERROR_CANCELLED || a->size == 0 || a->size > sizeof text)
         return fail_nonsense(f);
-    if (!hdf5_receive(f->socket, text, a->size))
+    if (!sal_helper_receive(f->program.socket, text, a->size))
         return fail_gone(f);
     text[sizeof text - 1] = '\0';
     return sal_fail(a->status, "%s", text);
@@ -96,40 +94,9 @@ static sal_status ask(hdf5_answer *a, keras_hdf5 *f, hdf5_question which, const 
         return sal_fail(SAL_ERROR_LIMIT, "%s: HDF5: a name is too long", f->path);
     memcpy(r.names[0], first, strlen(first));
     memcpy(r.names[1], second, strlen(second));
-    if (!hdf5_send(f->socket, &r, sizeof r))
+    if (!sal_helper_send(f->program.socket, &r, sizeof r))
         return fail_gone(f);
     return receive_answer(a, f);
-}
-
-static sal_status start_process(keras_hdf5 *f, const hdf5_task *task)
-{
-    int sockets[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
-        return sal_fail(SAL_ERROR_IO, "%s: cannot be read: %s", f->path, strerror(errno));
-    const sal_status st = hdf5_program_start(&f->process, f->program, sockets[1], task);
-    if (st != SAL_OK)
-        f->process = -1;
-    f->socket = sockets[0];
-    close(sockets[1]);
-    return st;
-}
-
-static sal_status receive_greeting(keras_hdf5 *f)
-{
-    const hdf5_greeting expected = hdf5_greet();
-    hdf5_greeting said;
-    if (!hdf5_receive(f->socket, &said, sizeof said)) {
-        end_process(f);
-        return sal_fail(
-            SAL_ERROR_IO,
-            "%s: cannot be read: cannot start %s, perhaps because memory ran out: run it with --version to see why",
-            f->path, f->program);
-    }
-    if (memcmp(&said, &expected, sizeof said) != 0)
-        return sal_fail(SAL_ERROR_IO,
-                        "%s: cannot be read: %s is not of this version of libsalmap, %s: install both together",
-                        f->path, f->program, sal_version());
-    return SAL_OK;
 }
 
 static uint64_t size_of_member(const char *path, const char *name)
@@ -161,9 +128,9 @@ sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *membe
     const hdf5_task task = {.path = path, .member = member, .size = size_of(path, member)};
     *out = NULL;
     TRY(sal_alloc(&f, 1, sizeof *f, "the weights' file"));
-    *f = (keras_hdf5){.path = path, .size = task.size, .process = -1, .socket = -1};
-    TRY(start_process(f, &task));
-    TRY(receive_greeting(f));
+    *f = (keras_hdf5){.path = path, .size = task.size, .program = {.process = -1, .socket = -1}};
+    TRY(hdf5_program_start(&f->program, &task));
+    TRY(sal_helper_meet(&f->program, &hdf5_helper, path));
     TRY(receive_answer(&a, f));
     *out = f;
     f = NULL;
@@ -205,7 +172,7 @@ static sal_status ask_text(char **text, keras_hdf5 *f, hdf5_question which, cons
         st = sal_fail_memory(a.size, attribute);
         goto done;
     }
-    if (hdf5_receive(f->socket, *text, a.size)) {
+    if (sal_helper_receive(f->program.socket, *text, a.size)) {
         (*text)[a.size - 1] = '\0';
         return SAL_OK;
     }
@@ -268,10 +235,10 @@ sal_status keras_hdf5_read(float *out, size_t count, keras_hdf5 *f, uint64_t ind
     r.question = HDF5_READ;
     r.index = index;
     r.count = count;
-    if (!hdf5_send(f->socket, &r, sizeof r))
+    if (!sal_helper_send(f->program.socket, &r, sizeof r))
         return fail_gone(f);
     sal_status st = receive_answer(&a, f);
-    if (st == SAL_OK && (a.size != count * sizeof *out || !hdf5_receive(f->socket, out, a.size)))
+    if (st == SAL_OK && (a.size != count * sizeof *out || !sal_helper_receive(f->program.socket, out, a.size)))
         st = fail_gone(f);
     return st;
 }

@@ -10,7 +10,7 @@
 
 static int reply(int to, const hdf5_answer *a, const void *bytes)
 {
-    return hdf5_send(to, a, sizeof *a) && (a->size == 0 || hdf5_send(to, bytes, a->size));
+    return sal_helper_send(to, a, sizeof *a) && (a->size == 0 || sal_helper_send(to, bytes, a->size));
 }
 
 static int reply_error(int to, sal_status st, const char *path)
@@ -105,8 +105,8 @@ void hdf5_serve(int socket, const hdf5_task *task)
     hdf5_reader *reader = NULL;
     static hdf5_request r; /* too large for some stacks */
     const hdf5_answer opened = {.status = SAL_OK};
-    const hdf5_greeting greeting = hdf5_greet();
-    if (!hdf5_send(socket, &greeting, sizeof greeting))
+    const sal_helper_greeting greeting = sal_helper_greet(&hdf5_helper);
+    if (!sal_helper_send(socket, &greeting, sizeof greeting))
         return;
     const uint64_t own = sal_own_memory();
     sal_confine_memory_above(own, most_memory(task->size, NULL));
@@ -117,7 +117,7 @@ void hdf5_serve(int socket, const hdf5_task *task)
     (void)sal_confine_to_open();
     errno = missing;
     int going = st == SAL_OK ? reply(socket, &opened, NULL) : (reply_error(socket, st, task->path), 0);
-    while (going && hdf5_receive(socket, &r, sizeof r)) {
+    while (going && sal_helper_receive(socket, &r, sizeof r)) {
         sal_confine_memory_above(own, most_memory(task->size, &r));
         going = answer_one(socket, reader, &r, task->path);
     }

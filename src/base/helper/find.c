@@ -1,7 +1,5 @@
 #define _GNU_SOURCE /* dladdr1(), secure_getenv() */
-#include "import/hdf5/program.h"
-
-#include "base/error.h"
+#include "base/helper/start.h"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -12,8 +10,8 @@
 #include <unistd.h>
 
 /* The build says: seen from the folder of this code's file, and where it will be installed. */
-static const char *const folders[] = {SAL_HDF5_FOLDERS};
-static const char installed[] = SAL_HDF5_INSTALLED;
+static const char *const folders[] = {SAL_HELPER_FOLDERS};
+static const char installed[] = SAL_HELPER_INSTALLED;
 
 enum { FOLDERS = sizeof folders / sizeof *folders, MOST_PLACES = FOLDERS + 1 };
 
@@ -34,28 +32,28 @@ static int own_folder(char *out)
 }
 
 /* The place of that number; 0: there is none. Whoever starts a set-user-ID program may have linked it into a folder
- * that holds a salmap-hdf5 as well. */
-static int place(char *out, size_t number)
+ * that holds such a program as well. */
+static int place(char *out, const sal_helper *helper, size_t number)
 {
     char own[PATH_MAX];
-    const char *chosen = secure_getenv("SAL_HDF5_READER");
+    const char *chosen = secure_getenv(helper->variable);
     int length = -1;
     if (chosen && chosen[0])
         length = number == 0 ? snprintf(out, PATH_MAX, "%s", chosen) : -1;
     else if (number == FOLDERS)
-        length = snprintf(out, PATH_MAX, "%s/salmap-hdf5", installed);
+        length = snprintf(out, PATH_MAX, "%s/%s", installed, helper->name);
     else if (getauxval(AT_SECURE) == 0 && own_folder(own))
-        length = snprintf(out, PATH_MAX, "%s/%s/salmap-hdf5", own, folders[number]);
+        length = snprintf(out, PATH_MAX, "%s/%s/%s", own, folders[number], helper->name);
     return length > 0 && length < PATH_MAX;
 }
 
-sal_status hdf5_program_find(char *out, const char *path)
+sal_status sal_helper_find(char *out, const sal_helper *helper, const char *path)
 {
     char tried[3 * PATH_MAX] = "";
     size_t used = 0;
     for (size_t number = 0; number < MOST_PLACES; number++) {
         char one[PATH_MAX];
-        if (!place(one, number))
+        if (!place(one, helper, number))
             continue;
         if (access(one, X_OK) == 0 && realpath(one, out))
             return SAL_OK;
@@ -64,7 +62,6 @@ sal_status hdf5_program_find(char *out, const char *path)
     }
     return sal_fail(
         SAL_ERROR_IO,
-        "%s: cannot be read: the program salmap-hdf5, which reads HDF5 files, is not at %s: install it with "
-        "libsalmap, or set SAL_HDF5_READER to its path",
-        path, tried);
+        "%s: cannot be read: the program %s, which %s, is not at %s: install it with libsalmap, or set %s to its path",
+        path, helper->name, helper->purpose, tried, helper->variable);
 }

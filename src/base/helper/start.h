@@ -1,0 +1,37 @@
+/* The library's side of the programs that it starts: where they are, and their start. Nobody forks the process that the
+ * library is part of: that may have threads, a GPU's context and handlers of its own. */
+#ifndef SAL_BASE_HELPER_START_H
+#define SAL_BASE_HELPER_START_H
+
+#include "base/helper/helper.h"
+
+#include <limits.h>
+#include <sys/types.h>
+
+/* A program that was started. */
+typedef struct sal_helper_process {
+    char program[PATH_MAX]; /* its path, for messages */
+    pid_t process;          /* the caller waits for it; -1: there is none */
+    int socket;             /* to it; the caller closes it; -1: there is none */
+} sal_helper_process;
+
+/* Its path: what its environment variable says, else the first that is there of
+ *   the folder for such programs, seen from the file that this code lies in: ../libexec/salmap/
+ *   libexec/salmap/ beside that file
+ *   the folder for such programs where the build was configured to be installed.
+ * That file is libsalmap.so, or the program that is linked with the static library. A program with more rights than its
+ * user (set-user-ID and the like) tries the last place alone. out: PATH_MAX bytes. path: of the file that it is to
+ * read, for the message. Error: IO, which names the places. */
+sal_status sal_helper_find(char *out, const sal_helper *helper, const char *path);
+
+/* Starts it to read the file at path. Its words are its name, this process, and up to four more, which end with a NULL.
+ * It has the socket, the standard streams, and none of this process's signal handlers and masks; what its user sends to
+ * both processes waits until it has begun. On failure *out has neither process nor socket. Errors: IO, MEMORY. */
+sal_status sal_helper_start(sal_helper_process *out, const sal_helper *helper, const char *path,
+                            const char *const *more);
+
+/* Receives its greeting: waits for it, or until the socket is shut down. Error: IO, where there is none, or it is that
+ * of another build. */
+sal_status sal_helper_meet(const sal_helper_process *process, const sal_helper *helper, const char *path);
+
+#endif
