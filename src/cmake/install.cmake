@@ -10,7 +10,7 @@ install(FILES include/salmap/salmap.h include/salmap/plan.h DESTINATION ${CMAKE_
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(TARGETS salmap_static salmap_shared EXPORT salmapTargets)
 install(TARGETS salmap)
-install(TARGETS salmap-hdf5 DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/salmap)
+install(TARGETS salmap-hdf5 salmap-picture DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/salmap)
 install(FILES data/man/salmap.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES data/completions/salmap.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME salmap)
 install(FILES data/completions/_salmap DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)

@@ -66,7 +66,7 @@ sal_status sal_sweep_list_pending(sal_sweep_state *s);
 
 /* Has a process of its own read each of `count` suspects from number `first` on, unless the sweep was stopped: where
  * that dies the picture has failed; the others, *fine in number, come first then. Errors: LIMIT (too many failures),
- * those of results. */
+ * IO (there is no program to read them), those of results. */
 sal_status sal_sweep_try_suspects(size_t *fine, sal_sweep_state *s, size_t first, size_t count);
 
 /* ---- sweep.c -------------------------------------------------------------- */

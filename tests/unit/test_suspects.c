@@ -1,8 +1,10 @@
 /* A sweep whose process dies over one picture, again and again: sweeps run in children, which end at the moment that
- * the picture is opened (--wrap=open). */
+ * the picture is opened (--wrap=open). The program that reads it alone is a fork of the sweep, for which the same
+ * holds, but where a test says otherwise. */
 #include "base/confine.h"
-#include "base/error.h"
+#include "base/helper/start.h"
 #include "sweep/pipeline.h"
+#include "sweep/suspect_reader/read_suspect.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -13,13 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define DATA SAL_TEST_SOURCE_DIR "/data/"
 
-enum { SCALES = 24, SOME_ERROR = 100, IS_STOPPED = 101 };
+enum { SCALES = 24, SOME_ERROR = 100, IS_STOPPED = 101, IS_REFUSED = 102 };
 
 static char folder[64], run[96], pictures_folder[128];
 static size_t all;
@@ -56,6 +59,7 @@ static struct {
     int own_is_unknown;  /* 1: how much memory a process has */
     uint64_t max_memory; /* 0: 1 GiB */
     int is_stopped;      /* 1: once nothing comes of it any more */
+    int is_real;         /* 1: the program salmap-picture, or what the environment names, reads pictures alone */
 } world;
 
 double __wrap_sal_pipeline_now(void);
@@ -66,15 +70,47 @@ double __wrap_sal_pipeline_now(void)
     return __real_sal_pipeline_now() + world.jump * ++calls;
 }
 
-pid_t __wrap_fork(void);
-pid_t __real_fork(void);
-pid_t __wrap_fork(void)
+/* One more process that reads a picture. 0: there is none to be had. */
+static int count_process(void)
 {
     static int calls;
     if (world.last_process != 0 && (world.last_process < 0 || calls++ == world.last_process))
         kill(getpid(), SIGABRT);
-    errno = EAGAIN;
-    return world.no_process ? -1 : __real_fork();
+    return !world.no_process;
+}
+
+/* What salmap-picture does once it has begun. */
+static void read_in_a_fork(pid_t sweep, int socket, const char *path)
+{
+    static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGXCPU};
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != sweep)
+        _exit(0);
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        signal(fatal[i], SIG_DFL);
+    _exit(sal_suspect_read(socket, path));
+}
+
+sal_status __wrap_sal_helper_start(sal_helper_process *out, const sal_helper *helper, const char *path,
+                                   const char *const *more);
+sal_status __real_sal_helper_start(sal_helper_process *out, const sal_helper *helper, const char *path,
+                                   const char *const *more);
+sal_status __wrap_sal_helper_start(sal_helper_process *out, const sal_helper *helper, const char *path,
+                                   const char *const *more)
+{
+    const pid_t sweep = getpid();
+    int sockets[2];
+    if (!count_process())
+        return sal_fail(SAL_ERROR_MEMORY, "no process");
+    if (world.is_real)
+        return __real_sal_helper_start(out, helper, path, more);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+        abort();
+    *out = (sal_helper_process){.program = "a fork", .process = fork(), .socket = sockets[0]};
+    if (out->process == 0)
+        read_in_a_fork(sweep, sockets[1], path);
+    close(sockets[1]);
+    return SAL_OK;
 }
 
 sal_status __wrap_sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits);
@@ -144,6 +180,16 @@ static int tell(void *context, const sal_sweep_progress *p)
     return world.is_stopped && calls > PATIENCE;
 }
 
+/* The text of the last error, for the test that forked this process. */
+static void write_error(void)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/error", folder);
+    FILE *f = fopen(path, "w");
+    if (!f || fputs(sal_last_error(), f) < 0 || fclose(f) != 0)
+        abort();
+}
+
 /* How many failed, of a sweep that does all of its pictures, or that it was stopped and left no process. */
 static int sweep(void)
 {
@@ -166,6 +212,10 @@ static int sweep(void)
         sal_preprocess_preset(&how.preprocess, "unit") != SAL_OK)
         return SOME_ERROR;
     const sal_status st = sal_sweep(&last, &engine, 1, pictures, &o);
+    if (st == SAL_ERROR_IO) {
+        write_error();
+        return IS_REFUSED;
+    }
     if (st == SAL_ERROR_CANCELLED)
         return waitpid(-1, NULL, WNOHANG) < 0 ? IS_STOPPED : SOME_ERROR;
     return st == SAL_OK && last.done == all ? (int)last.failed : SOME_ERROR;
@@ -175,7 +225,7 @@ static int sweep(void)
 static int sweep_beside(const char *ending, int by, int helpers_too)
 {
     int how;
-    const pid_t child = __real_fork();
+    const pid_t child = fork();
     if (child == 0) {
         /* One that was stopped does not outlive a test that fails. */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -394,4 +444,102 @@ Test(suspects, have_no_limit_where_their_memory_is_not_known, .timeout = 60)
     cr_assert(some_fail(sweep_beside(NULL, 0, 0)));
     world.no_memory = 0;
     cr_expect_eq(sweep_beside(NULL, 0, 0), 0, "tried again: who knows what there was");
+}
+
+/* ---- The program itself ---------------------------------------------------- */
+
+/* A script in the place of salmap-picture. greets: 1: as that one does. */
+static void put_script(int greets, const char *then)
+{
+    const sal_helper_greeting greeting = sal_helper_greet(&sal_suspect_helper);
+    char greeting_path[128], script[128];
+    snprintf(greeting_path, sizeof greeting_path, "%s/greeting", folder);
+    snprintf(script, sizeof script, "%s/script", folder);
+    FILE *f = fopen(greeting_path, "w");
+    cr_assert(f && fwrite(&greeting, sizeof greeting, 1, f) == 1 && fclose(f) == 0);
+    f = fopen(script, "w");
+    cr_assert(f && fprintf(f, "#!/bin/sh\n%s '%s' >&3\n%s\n", greets ? "cat" : "test -e", greeting_path, then) > 0 &&
+              fclose(f) == 0);
+    cr_assert_eq(chmod(script, 0755), 0);
+    cr_assert_eq(setenv("SAL_PICTURE_READER", script, 1), 0);
+}
+
+/* The sweep ends with that error; nothing is recorded of any suspect, and once the program is there all are done. */
+static void expect_refusal(const char *said)
+{
+    char path[128], text[2048] = "";
+    snprintf(path, sizeof path, "%s/error", folder);
+    cr_assert_eq(sweep_beside(NULL, 0, 0), IS_REFUSED);
+    FILE *f = fopen(path, "r");
+    cr_assert(f && fgets(text, sizeof text, f) && fclose(f) == 0);
+    cr_expect_not_null(strstr(text, ".png: cannot be read: "), "'%s'", text);
+    cr_expect_not_null(strstr(text, said), "'%s' does not say '%s'", text, said);
+    cr_expect(is_recorded());
+    cr_assert_eq(unsetenv("SAL_PICTURE_READER"), 0);
+    cr_expect_eq(sweep_beside(NULL, 0, 0), 0);
+    cr_expect_not(is_recorded());
+}
+
+Test(suspects, are_read_by_a_program_of_its_own, .timeout = 60)
+{
+    make_suspect();
+    world.is_real = 1;
+    cr_expect_eq(sweep_beside(NULL, 0, 0), 0);
+    cr_expect_not(is_recorded());
+}
+
+Test(suspects, whose_program_is_killed_fail, .timeout = 60)
+{
+    make_suspect();
+    world.is_real = 1;
+    put_script(1, "kill -KILL $$");
+    cr_assert(some_fail(sweep_beside(NULL, 0, 0)));
+    cr_expect(strstr(line_with(suspect), "was killed too") != NULL, "'%s'", line_with(suspect));
+}
+
+Test(suspects, whose_program_crashes_are_damaged, .timeout = 60)
+{
+    make_suspect();
+    world.is_real = 1;
+    put_script(1, "kill -SEGV $$");
+    cr_assert(some_fail(sweep_beside(NULL, 0, 0)));
+    cr_expect(strstr(line_with(suspect), "crashed too (signal 11)") != NULL, "'%s'", line_with(suspect));
+}
+
+/* As where the system takes the process while its libraries are loaded: that says nothing of the picture. */
+Test(suspects, whose_program_is_killed_before_it_begins_are_tried_again, .timeout = 60)
+{
+    make_suspect();
+    world.is_real = 1;
+    put_script(0, "kill -KILL $$");
+    cr_assert(some_fail(sweep_beside(NULL, 0, 0)));
+    cr_expect(strstr(line_with(suspect), "no process was to be had") != NULL, "'%s'", line_with(suspect));
+    cr_assert_eq(unsetenv("SAL_PICTURE_READER"), 0);
+    cr_expect_eq(sweep_beside(NULL, 0, 0), 0);
+}
+
+Test(suspects, wait_where_there_is_no_program, .timeout = 60)
+{
+    make_suspect();
+    world.is_real = 1;
+    cr_assert_eq(setenv("SAL_PICTURE_READER", "/nowhere/salmap-picture", 1), 0);
+    expect_refusal("the program salmap-picture, which reads pictures that salmap was killed over, is not at "
+                   "/nowhere/salmap-picture: install it with libsalmap, or set SAL_PICTURE_READER to its path");
+}
+
+/* Its exit status, that of a fine picture, is not believed. */
+Test(suspects, wait_where_the_program_is_another, .timeout = 60)
+{
+    make_suspect();
+    world.is_real = 1;
+    put_script(0, "exit 0");
+    expect_refusal("/script, perhaps because memory ran out: run it with --version");
+}
+
+Test(suspects, wait_where_the_program_is_of_another_version, .timeout = 60)
+{
+    make_suspect();
+    world.is_real = 1;
+    put_script(0, "printf 'salmap-picture 9.9.9%064d' 0 >&3; exit 0");
+    expect_refusal("/script is not of this version of libsalmap");
 }
