@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Does each room include what it may, and nothing else?
+"""Does each room include what it may, and nothing else? And does nobody fork?
 
     check.py TABLE ROOT
 
 TABLE is includes.txt beside this file, which says how it is written. Every #include of ROOT/src, ROOT/cuda and ROOT/include
-is looked up in it. Prints what breaks it, with file and line, and what is still to be moved; exits with 1 if anything broke it.
+is looked up in it. No file of src/ and cuda/ calls fork(): the process that the library is part of may have threads, a GPU's
+context and handlers of its own, so programs of their own do what might end it (src/base/helper). Prints what breaks it, with file and line, and what is still to be moved; exits with 1 if anything broke it.
 """
 import os
 import pathlib
@@ -17,6 +18,7 @@ PUBLIC = "salmap"
 ON_PUBLIC_HEADERS_ALONE = ("cli",)
 TO_BE_MOVED = "to be moved:"
 COMMENT_OR_TEXT = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S)
+FORK = re.compile(r"\b(_?[fF]ork|vfork)\s*\(|\b(SYS|__NR)_v?fork\b")
 INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b[ \t]*(.*?)[ \t]*$", re.M)
 
 
@@ -90,10 +92,24 @@ def short(path):
     return path.split("/", 1)[1] if path.startswith(("src/", "include/")) else path
 
 
-def includes_of(path):
-    """(line, what stands behind #include) of a file, comments aside"""
-    text = COMMENT_OR_TEXT.sub(lambda m: m[0] if m[0][0] != "/" else " " + "\n" * m[0].count("\n"), path.read_text())
-    return [(text.count("\n", 0, m.start()) + 1, m[1]) for m in INCLUDE.finditer(text)]
+def code_of(path):
+    """The text of a file without its comments, line by line as it was"""
+    return COMMENT_OR_TEXT.sub(lambda m: m[0] if m[0][0] != "/" else " " + "\n" * m[0].count("\n"), path.read_text())
+
+
+def line_of(text, found):
+    return text.count("\n", 0, found.start()) + 1
+
+
+def includes_of(text):
+    """(line, what stands behind #include) of a file's code"""
+    return [(line_of(text, m), m[1]) for m in INCLUDE.finditer(text)]
+
+
+def forks_of(text):
+    """The lines of a file's code that fork"""
+    text = re.sub(r'"(?:\\.|[^"\\\n])*"', '""', text)
+    return [line_of(text, m) for m in FORK.finditer(text)]
 
 
 def find(root, path, name, quoted):
@@ -114,7 +130,10 @@ def read_sources(root, problems):
     files = (f for folder in FOLDERS for f in sorted((root / folder).rglob("*")) if f.suffix in SOURCES)
     for path in (str(f.relative_to(root)) for f in files):
         sources[path] = []
-        for line, name in includes_of(root / path):
+        code = code_of(root / path)
+        problems += [f"{path}:{line}: forks: start a program of its own instead, as src/base/helper/start.h does"
+                     for line in forks_of(code)]
+        for line, name in includes_of(code):
             quoted = re.fullmatch(r'"([^"]+)"', name)
             named = quoted or re.fullmatch(r"<([^>]+)>", name)
             if not named:

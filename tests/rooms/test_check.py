@@ -116,6 +116,20 @@ class Planted(unittest.TestCase):
         self.assertIn(f"src/base/placement.h:{line} includes src/map/map.h", found[0])
         self.assertIn("includes src/base/placement.h", found[0])
 
+    # ---- Forks ----
+
+    def test_a_fork(self):
+        for code in ("int f(void) { return fork(); }", "int f(void) { return vfork (); }", "int f(void) { return _Fork(); }",
+                     "long f(void) { return syscall(SYS_fork); }"):
+            with self.subTest(code=code):
+                line = self.add("cuda/steps.c", code)
+                self.expect(f"cuda/steps.c:{line}: forks: start a program of its own instead, as src/base/helper/start.h does")
+                self.doCleanups()
+
+    def test_words_about_a_fork_are_none(self):
+        self.add("src/map/map.c", '/* fork() */ int pitchfork(void); // fork()\nstatic const char *text = "fork()";')
+        self.expect()
+
     # ---- Folders and the table ----
 
     def test_a_folder_without_a_line(self):
