@@ -86,13 +86,13 @@ if [[ $tests -eq 1 ]]; then
 fi
 rm -rf "$stage/lib/pkgconfig" # it names libraries of this machine
 
-reader=$stage/libexec/salmap/salmap-hdf5
+readers=("$stage"/libexec/salmap/salmap-{hdf5,picture})
 # DT_RPATH: unlike DT_RUNPATH it holds for the libraries of libraries as well. $ORIGIN is the loader's, not the shell's.
 # shellcheck disable=SC2016
 patchelf --force-rpath --set-rpath '$ORIGIN/../lib' "${programs[@]}"
 # shellcheck disable=SC2016
-patchelf --force-rpath --set-rpath '$ORIGIN/../../lib' "$reader"
-programs+=("$reader")
+patchelf --force-rpath --set-rpath '$ORIGIN/../../lib' "${readers[@]}"
+programs+=("${readers[@]}")
 
 # The system's own: each Linux has them, and they must fit its loader and its driver.
 is_of_the_system() {
@@ -146,7 +146,7 @@ for file in "$stage"/lib/*.so*; do
     # shellcheck disable=SC2016
     patchelf --force-rpath --set-rpath '$ORIGIN' "$file"
 done
-missing=$(for program in "$stage/bin/salmap" "$reader"; do env -i "$program" --version 2>&1 > /dev/null || true; done)
+missing=$(for program in "$stage/bin/salmap" "${readers[@]}"; do env -i "$program" --version 2>&1 > /dev/null || true; done)
 outside=$(ldd "${programs[@]}" "$stage/lib/libsalmap.so" | sed -n 's/^\t\([^ ]*\) => \(\/[^ ]*\) (.*/\1 \2/p' | while read -r file path; do
     is_of_the_system "$file" || [[ $(readlink -f "$path") == $(readlink -f "$stage")/* ]] || echo "$path"
 done)
@@ -170,7 +170,7 @@ Nothing is installed; the folder may lie anywhere, and move.
     man -l share/man/man1/salmap.1
 
     bin/                      the program; a link to it from a folder on the PATH will do
-    libexec/                  a program that salmap starts itself, to read HDF5 files
+    libexec/                  programs that salmap starts itself, to read HDF5 files, and pictures that it was killed over
     lib/, include/            the library and all it needs: cc x.c -Iinclude -Llib -lsalmap -Wl,-rpath,\$PWD/lib
     share/salmap/             models, pictures of scales, and descriptions of GPUs of the demo
     share/man/, share/bash-completion/, share/zsh/, share/fish/   manual page and completions

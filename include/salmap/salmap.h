@@ -812,10 +812,14 @@ typedef struct sal_sweep_options {
 /* Explains a data set into options->explain->out_dir, or goes on with a run that was interrupted there, at whatever
  * moment; the manual page lists the files. Memory does not grow with the number of pictures beyond their list. *last:
  * how far it came; may be NULL.
+ *
+ * Pictures that were in flight twice when the process was killed are first read by the program salmap-picture, which is
+ * looked for as sal_model_open() does for salmap-hdf5, or is what the environment variable SAL_PICTURE_READER says.
+ *
  * Errors: CANCELLED (stopped by progress; all is saved, the same call goes on), ARGUMENT (also: the run was begun with
  * another model, list or option; the folder is of something else, or a link is in it), LIMIT (too many failures), IO
- * (the run folder, its disk, or the folder of the pictures is gone: the same call goes on), FORMAT (results that are
- * no results, or damaged), MEMORY, DEVICE. */
+ * (the run folder, its disk, the folder of the pictures or salmap-picture is gone: the same call goes on), FORMAT
+ * (results that are no results, or damaged), MEMORY, DEVICE. */
 SAL_API sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_t engine_count,
                              const sal_dataset *dataset, const sal_sweep_options *options);
 

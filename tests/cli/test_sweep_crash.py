@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import unittest.mock
 
 from harness import SALMAP, main
 from sweep_case import SweepCase
@@ -130,6 +131,24 @@ class Killed(Interrupted):
                 self.assertEqual(self.finish(*options), self.BROKEN + 1)
                 self.assert_as_undisturbed(self.result, expected)
                 shutil.rmtree(self.result)
+
+    def test_twice_over_the_same_pictures(self):
+        """They are read by a program of their own. Where that is not there the run ends, and goes on once it is."""
+        _, expected = self.undisturbed()
+        for _ in range(2):
+            process = self.hold(self.top)
+            process.kill()
+            process.wait()
+        with unittest.mock.patch.dict(os.environ, SAL_PICTURE_READER="/nowhere/salmap-picture"):
+            self.sweep(self.top, code=1, texts=[
+                "p%04d.png: cannot be read: the program salmap-picture, which reads pictures that salmap was killed over, is"
+                " not at /nowhere/salmap-picture: install it with libsalmap, or set SAL_PICTURE_READER to its path" % self.BROKEN])
+        self.assertEqual(self.unfinished(self.result), [])
+        done = self.committed(self.result)
+        self.assertNotIn(self.BROKEN, done)
+        self.assertIn(self.PICTURES - 1, done)
+        self.assertEqual(self.finish(), len(done))
+        self.assert_as_undisturbed(self.result, expected)
 
     def test_within_a_commit(self):
         """As soon as the journal grows. Several at once: a commit comes about once a second."""

@@ -6,8 +6,8 @@
  * were. N = 0 fails nothing. Of the kind "limit", N is how many KiB of addresses there are beyond those in use. What
  * the process prints lies in the files STDOUT and STDERR; WHERE says who made the call that failed.
  *
- * A program that the process starts (salmap-hdf5) is preloaded as well: its calls count, and fail, like the process's
- * own. SAL_FAULTS_PROGRAM has what it must know. */
+ * A program that the process starts (salmap-hdf5, salmap-picture) is preloaded as well: its calls count, and fail, like
+ * the process's own. SAL_FAULTS_PROGRAM has what it must know. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -47,6 +47,9 @@ mkdir -p "$work/find_package/libexec/salmap"
 cp "$reader" "$work/find_package/libexec/salmap/"
 "$static" "$hdf5" "$keras"
 
+# The program that reads pictures lies beside it, and has all that it needs.
+"$(dirname "$reader")/salmap-picture" --version | grep -qx "salmap-picture [0-9.]*"
+
 pc=$(find "$work/prefix" -name salmap.pc)
 libdir=$(dirname "$(dirname "$pc")")
 PKG_CONFIG_PATH=$(dirname "$pc")
