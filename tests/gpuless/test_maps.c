@@ -213,7 +213,7 @@ Test(maps, options_are_checked)
     fixture_open(&f, &t);
     const sal_map_options good = f.options;
     sal_map_options wrong[5] = {good, good, good, good, good};
-    wrong[0].sigma = -1.0;
+    wrong[0].sigma = -0.5;
     wrong[1].sigma = NAN;
     wrong[2].modifier = (sal_modifier)99;
     wrong[3].reduce = (sal_reduce)99;
