@@ -10,7 +10,7 @@ import unittest
 from harness import MODEL, SCALE, SOURCE, Case, main
 
 
-COMMANDS = ("explain", "sweep", "merge", "export", "inspect", "plan", "doctor")
+COMMANDS = ("explain", "sweep", "merge", "export", "inspect", "methods", "plan", "doctor")
 
 
 class Usage(Case):
