@@ -63,7 +63,11 @@ static json_t *replaced(const char *value)
 
 void cli_json_text(cli_json *j, const char *key, const char *value)
 {
-    json_t *text = value ? json_string(value) : json_null();
+    if (!value) {
+        put(j, key, json_null());
+        return;
+    }
+    json_t *text = json_string(value);
     put(j, key, text ? text : replaced(value));
 }
 
