@@ -66,7 +66,8 @@ extern "C" {
  *   - The library reads and writes a struct only as far as its size says. Fields that an older program does not have
  *     count as 0. Fields that an older library does not have must be 0 where it reads (else ARGUMENT: it cannot do what
  *     they ask for), and are set to 0 where it writes.
- *   - A size of 0, or one that no version of the struct has, is ARGUMENT, and nothing else is done.
+ *   - A size that no version of the struct can have is ARGUMENT, and nothing else is done: 0, less than 16, no multiple
+ *     of 8, or more than 256 bytes above this library's. A struct that was never set can have any size: use the macro.
  *   - New fields come at the end, where no struct has padding, and 0 is their default.
  *   - Results in call-backs have the library's size: a field is there if it ends within that.
  *
@@ -784,7 +785,8 @@ typedef struct sal_sweep_progress {
 /* What a sweep explains, keeps and reports. */
 typedef struct sal_sweep_options {
     size_t size;                        /* SAL_SWEEP_OPTIONS_INIT */
-    const sal_explain_options *explain; /* out_dir is the run folder; figure and save_gradient are not for sweeps */
+    const sal_explain_options *explain; /* must be given: out_dir is the run folder; figure and save_gradient are not
+                                           for sweeps */
     const char *const *inputs;          /* as the user named the pictures, for run.json; may be NULL */
     size_t input_count;                 /* of inputs */
     sal_map_format maps;                /* files of maps */

@@ -4,6 +4,7 @@
 
 #include "attribution/target.h"
 #include "backend/backend.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/struct.h"
 #include "graph/passes.h"
@@ -86,7 +87,7 @@ static sal_status read_graph(sal_graph *graph, sal_import_info *info, const sal_
     errno = 0;
     sal_status st = sal_import(graph, info, source_of(m), &m->options);
     if (st != SAL_OK)
-        return sal_fail_memory_if(name_model(st, m), m->path);
+        return sal_fail_memory_if(name_model(st, m), m->path); /* of bytes: not the path of their copy */
     graph->wanted_head = m->options.layer;
     st = sal_passes_run(graph);
     graph->wanted_head = NULL;
@@ -104,7 +105,7 @@ static sal_status read_again(sal_graph *out, const sal_model *m)
     TRY(sal_graph_freeze(out));
     TRY(sal_model_files_check(&m->files, 1));
 done:
-    return st;
+    return st == SAL_OK ? st : name_model(st, m);
 }
 
 static void drop_weights(sal_model *m)
@@ -193,9 +194,15 @@ static sal_status open_from(sal_model **out, const char *path, const void *bytes
     sal_graph_init(&m->graph);
     TRY(sal_strdup(&m->path, path));
     TRY(copy_options(m, options));
-    if (bytes)
+    if (bytes) {
+        const uint64_t most = m->limits.max_model_bytes;
+        TRY(sal_file_check_size(size, most ? most : SAL_IMPORT_MAX_BYTES, path));
         TRY(sal_memory_copy_make(&m->copy, bytes, size));
-    TRY(read_files(m));
+    }
+    st = read_files(m);
+    if (st != SAL_OK)
+        st = name_model(st, m);
+    TRY(st);
     TRY(check_input(m));
     TRY(describe(m));
     *out = m;

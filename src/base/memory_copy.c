@@ -40,8 +40,7 @@ sal_status sal_memory_copy_make(sal_memory_copy *out, const void *bytes, size_t 
         return st;
     }
     out->fd = fd;
-    /* Not /proc/self: a process that is started to read it has descriptors of its own. */
-    snprintf(out->path, sizeof out->path, "/proc/%ld/fd/%d", (long)getpid(), fd);
+    snprintf(out->path, sizeof out->path, "/proc/self/fd/%d", fd);
     return st;
 }
 
@@ -50,6 +49,15 @@ void sal_memory_copy_clear(sal_memory_copy *copy)
     if (copy->path[0])
         close(copy->fd);
     memset(copy, 0, sizeof *copy);
+}
+
+const char *sal_path_for_child(char *room, size_t size, const char *path)
+{
+    static const char self[] = "/proc/self/";
+    if (strncmp(path, self, sizeof self - 1) != 0)
+        return path;
+    snprintf(room, size, "/proc/%ld/%s", (long)getpid(), path + sizeof self - 1);
+    return room;
 }
 
 int sal_path_is_descriptor(const char *path)

@@ -37,38 +37,38 @@ void cli_json_end(cli_json *j)
     j->depth--;
 }
 
+static int is_utf8(const char *text)
+{
+    for (size_t length; *text; text += length)
+        if ((length = text_character(text)) == 0)
+            return 0;
+    return 1;
+}
+
 /* The text with U+FFFD for each byte that is not UTF-8. NULL: no memory. */
 static json_t *replaced(const char *value)
 {
     static const char replacement[] = "\xEF\xBF\xBD";
-    const size_t size = strlen(value);
-    char *text = malloc(size * (sizeof replacement - 1) + 1);
-    size_t used = 0;
+    char *text = malloc(strlen(value) * (sizeof replacement - 1) + 1), *end = text;
     if (!text)
         return NULL;
-    for (size_t i = 0, length; i < size; i += length ? length : 1) {
-        length = text_character(value + i);
-        /* jansson knows which of them are allowed. */
-        json_t *probe = length ? json_stringn(value + i, length) : NULL;
-        if (!probe)
-            length = 0;
-        json_decref(probe);
-        memcpy(text + used, probe ? value + i : replacement, length ? length : sizeof replacement - 1);
-        used += length ? length : sizeof replacement - 1;
+    for (size_t length; *value; value += length ? length : 1) {
+        length = text_character(value);
+        const size_t n = length ? length : sizeof replacement - 1;
+        memcpy(end, length ? value : replacement, n);
+        end += n;
     }
-    json_t *result = json_stringn(text, used);
+    json_t *result = json_stringn(text, (size_t)(end - text));
     free(text);
     return result;
 }
 
 void cli_json_text(cli_json *j, const char *key, const char *value)
 {
-    if (!value) {
+    if (!value)
         put(j, key, json_null());
-        return;
-    }
-    json_t *text = json_string(value);
-    put(j, key, text ? text : replaced(value));
+    else
+        put(j, key, is_utf8(value) ? json_string(value) : replaced(value));
 }
 
 void cli_json_integer(cli_json *j, const char *key, int64_t value)

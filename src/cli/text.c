@@ -69,7 +69,9 @@ size_t text_character(const char *text)
     for (size_t k = 1; k < length; k++)
         if (!is_continuation((char)c[k]))
             return 0;
-    return length;
+    const int overlong = (c[0] == 0xE0 && c[1] < 0xA0) || (c[0] == 0xF0 && c[1] < 0x90);
+    const int surrogate = c[0] == 0xED && c[1] >= 0xA0, beyond = c[0] == 0xF4 && c[1] >= 0x90;
+    return overlong || surrogate || beyond ? 0 : length;
 }
 
 /* Those of ASCII, but for newlines at the end, and U+0080 to U+009F, which UTF-8 writes as C2 and themselves, and other

@@ -16,7 +16,7 @@ const char *text_shape(char *text, size_t size, const int64_t *shape, int rank);
 /* name cut in its middle to width characters; returns text. */
 const char *text_cut(char *text, size_t size, const char *name, size_t width);
 
-/* Bytes of the character of UTF-8 that begins here, by its first byte and the form of the others; 0: none does. */
+/* Bytes of the character of UTF-8 (RFC 3629) that begins here; 0: none does. */
 size_t text_character(const char *text);
 
 /* As printf, with a question mark for each byte of a character that would move a terminal's cursor or worse: names from

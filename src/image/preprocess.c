@@ -1,9 +1,10 @@
 /* From a picture to a network's input. */
+#include "image/preprocess.h"
+
+#include "base/memory.h"
 #include "base/placement.h"
 #include "image/image.h"
 #include "image/resize.h"
-
-#include "base/memory.h"
 
 #include <math.h>
 #include <string.h>
@@ -171,10 +172,19 @@ typedef struct scaling {
     float bias;
 } scaling;
 
-static sal_status make_scaling(scaling *out, const sal_preprocess *p, int64_t channels)
+static double mean_of(const sal_preprocess *p, int64_t channel)
 {
-    float scale = p->scale == 0.0F ? 1.0F : p->scale;
-    if (!isfinite(scale) || !isfinite(p->fill))
+    return p->value_count ? (double)p->mean[p->value_count > 1 ? channel : 0] : 0.0;
+}
+
+static double std_of(const sal_preprocess *p, int64_t channel)
+{
+    return p->value_count ? (double)p->std[p->value_count > 1 ? channel : 0] : 1.0;
+}
+
+sal_status sal_preprocess_check(const sal_preprocess *p, int64_t channels)
+{
+    if (!isfinite(p->scale) || !isfinite(p->fill))
         return sal_fail(SAL_ERROR_ARGUMENT, "scale and fill must be finite numbers");
     if (p->value_count < 0 || (p->value_count > 1 && p->value_count != channels) || p->value_count > SAL_MAX_CHANNELS)
         return sal_fail(
@@ -182,16 +192,21 @@ static sal_status make_scaling(scaling *out, const sal_preprocess *p, int64_t ch
             "mean and std have %d values, and the network takes %lld channels: give one value, or one for each",
             p->value_count, (long long)channels);
     for (int64_t c = 0; c < channels; c++) {
-        int64_t i = p->value_count > 1 ? c : 0;
-        double mean = p->value_count ? (double)p->mean[i] : 0.0;
-        double std = p->value_count ? (double)p->std[i] : 1.0;
+        const double mean = mean_of(p, c), std = std_of(p, c);
         if (!isfinite(mean) || !isfinite(std) || !(std > 0.0))
             return sal_fail(SAL_ERROR_ARGUMENT, "mean %g and std %g of channel %lld: std must be positive, both finite",
                             mean, std, (long long)c);
-        out[c].gain = (float)((double)scale / std);
-        out[c].bias = (float)(-mean / std);
     }
     return SAL_OK;
+}
+
+static void make_scaling(scaling *out, const sal_preprocess *p, int64_t channels)
+{
+    const float scale = p->scale == 0.0F ? 1.0F : p->scale;
+    for (int64_t c = 0; c < channels; c++) {
+        out[c].gain = (float)((double)scale / std_of(p, c));
+        out[c].bias = (float)(-mean_of(p, c) / std_of(p, c));
+    }
 }
 
 /* ---- The work ----------------------------------------------------------- */
@@ -234,7 +249,8 @@ static sal_status job_prepare(job *j, const sal_preprocess *p)
     j->flatten = j->mix != MIX_NONE && (j->picture->channels == 2 || j->picture->channels == 4);
     j->row_channels = (size_t)(j->picture->channels - j->flatten);
     TRY(sal_alloc(&j->scale, (size_t)j->channels, sizeof *j->scale, "channel scales"));
-    TRY(make_scaling(j->scale, p, j->channels));
+    TRY(sal_preprocess_check(p, j->channels));
+    make_scaling(j->scale, p, j->channels);
     TRY(place(&j->y, &j->x, p));
     j->show_y = visible(&j->y);
     j->show_x = visible(&j->x);

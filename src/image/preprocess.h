@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+/* Whether mean, std, scale and fill suit a network of so many channels. Error: ARGUMENT. */
+sal_status sal_preprocess_check(const sal_preprocess *p, int64_t channels);
 /* One "key value" line per field, as sal_preprocess_set takes them; the calling thread's numbers have points. */
 void sal_preprocess_print(FILE *to, const sal_preprocess *p);
 

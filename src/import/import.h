@@ -5,6 +5,7 @@
 #include "graph/graph.h"
 
 enum { SAL_IMPORT_TEXT = 128 };
+#define SAL_IMPORT_MAX_BYTES ((uint64_t)1 << 33) /* default of sal_limits.max_model_bytes */
 
 /* What an importer says of a file; texts are empty where there is nothing to say. */
 typedef struct sal_import_info {

@@ -1,6 +1,7 @@
 #include "sweep/baseline.h"
 
 #include "base/memory.h"
+#include "image/preprocess.h"
 #include "map/map.h"
 
 #include <math.h>
@@ -120,9 +121,7 @@ sal_status sal_baseline_make(float *baseline, const float *input, int64_t channe
     TRY(sal_placement_check(placement));
     if (channels < 1)
         return sal_fail(SAL_ERROR_ARGUMENT, "an input of %lld channels is empty", (long long)channels);
-    if (preprocess->value_count > 1 && preprocess->value_count < channels)
-        return sal_fail(SAL_ERROR_ARGUMENT, "mean and std have %d values, and the input %lld channels",
-                        preprocess->value_count, (long long)channels);
+    TRY(sal_preprocess_check(preprocess, channels));
     if ((unsigned)kind >= SAL_BASELINE_FILE)
         return sal_fail(SAL_ERROR_ARGUMENT, kind == SAL_BASELINE_FILE
                                                 ? "a baseline of a file is made by decoding it and sal_preprocess_apply"

@@ -47,8 +47,11 @@ static sal_status check_options(sal_sweep_state *s)
     if (o->predictions > MAX_PREDICTIONS)
         return sal_fail(SAL_ERROR_ARGUMENT, "%lld predictions of each picture: at most %d are kept",
                         (long long)o->predictions, MAX_PREDICTIONS);
-    if (o->predictions < 0 || o->max_failures < SAL_UNLIMITED || !(o->tolerance > 0.0))
-        return sal_fail(SAL_ERROR_ARGUMENT, "predictions, failures and tolerance cannot be negative");
+    if (o->predictions < 0 || !(o->tolerance > 0.0))
+        return sal_fail(SAL_ERROR_ARGUMENT, "predictions and tolerance cannot be negative");
+    if (o->max_failures < SAL_UNLIMITED)
+        return sal_fail(SAL_ERROR_ARGUMENT, "max_failures is %lld: give 0 or more, or SAL_UNLIMITED",
+                        (long long)o->max_failures);
     if (o->explain->figure || o->explain->save_gradient)
         return sal_fail(SAL_ERROR_ARGUMENT, "figures and gradients are not for sweeps; use explain");
     if (o->maps == SAL_MAPS_PNG16 && o->explain->map->normalize == SAL_NORMALIZE_SIGNED)

@@ -3,6 +3,7 @@
 #include "import/hdf5/weight_file.h"
 
 #include "base/memory.h"
+#include "base/memory_copy.h"
 #include "import/hdf5/program.h"
 
 #include <errno.h>
@@ -19,6 +20,8 @@ enum { MAX_ANSWER = 1 << 28 };
 
 struct keras_hdf5 {
     const char *path;
+    const char *opened; /* what the program calls it: path, or room */
+    char room[64];
     uint64_t size; /* of the file, or of the archive's member */
     sal_helper_process program;
     int signal; /* that ended the process; 0: none, or unknown */
@@ -82,7 +85,9 @@ static sal_status receive_answer(hdf5_answer *a, keras_hdf5 *f)
     if (!sal_helper_receive(f->program.socket, text, a->size))
         return fail_gone(f);
     text[sizeof text - 1] = '\0';
-    return sal_fail(a->status, "%s", text);
+    const size_t n = strlen(f->opened);
+    return strncmp(text, f->opened, n) == 0 ? sal_fail(a->status, "%s%s", f->path, text + n)
+                                            : sal_fail(a->status, "%s", text);
 }
 
 static sal_status ask(hdf5_answer *a, keras_hdf5 *f, hdf5_question which, const char *first, const char *second)
@@ -125,10 +130,11 @@ sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *membe
     sal_status st = SAL_OK;
     keras_hdf5 *f = NULL;
     hdf5_answer a;
-    const hdf5_task task = {.path = path, .member = member, .size = size_of(path, member)};
     *out = NULL;
     TRY(sal_alloc(&f, 1, sizeof *f, "the weights' file"));
-    *f = (keras_hdf5){.path = path, .size = task.size, .program = {.process = -1, .socket = -1}};
+    *f = (keras_hdf5){.path = path, .size = size_of(path, member), .program = {.process = -1, .socket = -1}};
+    f->opened = sal_path_for_child(f->room, sizeof f->room, path);
+    const hdf5_task task = {.path = f->opened, .member = member, .size = f->size};
     TRY(hdf5_program_start(&f->program, &task));
     TRY(sal_helper_meet(&f->program, &hdf5_helper, path));
     TRY(receive_answer(&a, f));

@@ -3,19 +3,20 @@
 
 #include <stdlib.h>
 
-static const uint64_t default_max_bytes = (uint64_t)1 << 33, default_max_nodes = 1000000;
+static const uint64_t default_max_nodes = 1000000;
 
 void keras_importer_init(keras_importer *k, const char *path, const sal_model_options *options)
 {
     const sal_limits limits = options && options->limits ? *options->limits : (sal_limits){0};
-    *k = (keras_importer){.options = options,
-                          .facts = {.path = path},
-                          .limits = {.max_bytes = limits.max_model_bytes ? limits.max_model_bytes : default_max_bytes,
-                                     .max_nodes = limits.max_nodes ? limits.max_nodes : default_max_nodes},
-                          .weights = {.name_lists = json_object(), .owners = json_object(), .contested = json_array()},
-                          .tensors = {.places = json_object()},
-                          .graph = {.limits = &k->limits},
-                          .findings = {.dropped = json_object()}};
+    *k =
+        (keras_importer){.options = options,
+                         .facts = {.path = path},
+                         .limits = {.max_bytes = limits.max_model_bytes ? limits.max_model_bytes : SAL_IMPORT_MAX_BYTES,
+                                    .max_nodes = limits.max_nodes ? limits.max_nodes : default_max_nodes},
+                         .weights = {.name_lists = json_object(), .owners = json_object(), .contested = json_array()},
+                         .tensors = {.places = json_object()},
+                         .graph = {.limits = &k->limits},
+                         .findings = {.dropped = json_object()}};
 }
 
 void keras_importer_clear(keras_importer *k)

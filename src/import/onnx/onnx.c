@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 enum { DEFAULT_MAX_NODES = 1000000, MOST_CHANNELS_LAST = 64 };
-static const uint64_t default_max_bytes = (uint64_t)1 << 33;
 
 /* An empty message takes two bytes in a file and a struct in memory. The budget keeps the unpacked model within a
  * fixed multiple of the file, whatever the file says. */
@@ -222,7 +221,7 @@ static void importer_init(onnx_importer *im, sal_graph *graph, const char *path,
                           .output = ONNX_ABSENT,
                           .batch = 1,
                           .fd = -1};
-    im->max_bytes = limits && limits->max_model_bytes ? limits->max_model_bytes : default_max_bytes;
+    im->max_bytes = limits && limits->max_model_bytes ? limits->max_model_bytes : SAL_IMPORT_MAX_BYTES;
     im->max_nodes = limits && limits->max_nodes ? limits->max_nodes : DEFAULT_MAX_NODES;
     sal_graph_init(graph);
 }
