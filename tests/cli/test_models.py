@@ -253,6 +253,15 @@ class Inspect(Case):
                     json.loads(out)
                 self.check(["explain", model, os.path.join(self.folder, "nowhere\x1b[1m.png"), "-o", self.out], 3, "nowhere?[1m.png: ")
 
+    def test_json_is_utf8_whatever_names_hold(self):
+        """A surrogate, an overlong form and what is beyond Unicode look like UTF-8, and are none."""
+        data, name = self.read(MODEL), b"/coarse/coarse.3/second/second.0/Conv"
+        for bad in (b"\xed\xa0\x80", b"\xe0\x80\x80", b"\xf4\x90\x80\x80", b"\xff"):
+            with self.subTest(bad=bad):
+                model = self.write("m.onnx", data.replace(name, bad.ljust(len(name), b"x")))
+                names = [row["name"] for row in json.loads(self.check(["inspect", model, "--json"], 0).out)["layers"]]
+                self.assertIn("\ufffd" * len(bad) + "x" * (len(name) - len(bad)), names)
+
     def test_plan_grows_with_the_batch_and_fits_its_arena(self):
         plans = [json.loads(self.check(["plan", MODEL, "--json", "--batch", b], 0).out) for b in ("1", "4")]
         self.assertEqual([p["batch"] for p in plans], [1, 4])

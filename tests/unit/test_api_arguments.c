@@ -77,6 +77,7 @@ static void *bytes;
 static size_t byte_count;
 static char note[8];
 static sal_preprocess preprocess;
+static const sal_preprocess many_values = {.value_count = SAL_MAX_CHANNELS + 1}, no_std = {.value_count = 1};
 static sal_merge_info merge_info = SAL_MERGE_INFO_INIT;
 static sal_check check_row;
 static float number;
@@ -196,9 +197,11 @@ static sal_status baseline_of(float *baseline, const float *input, const sal_pla
     X(sal_baseline_make, file, baseline_of(gradients, inputs, &placement, SAL_BASELINE_FILE, &preprocess))             \
     X(sal_baseline_make, kind, baseline_of(gradients, inputs, &placement, (sal_baseline)9, &preprocess))               \
     X(sal_baseline_make, preprocess, baseline_of(gradients, inputs, &placement, SAL_BASELINE_ZERO, NULL))              \
+    X(sal_baseline_make, beyond, baseline_of(gradients, inputs, &placement, SAL_BASELINE_WHITE, &many_values))         \
+    X(sal_baseline_make, deviation, baseline_of(gradients, inputs, &placement, SAL_BASELINE_WHITE, &no_std))           \
     X(sal_baseline_make, channels,                                                                                     \
       sal_baseline_make(gradients, inputs, 0, &placement, SAL_BASELINE_ZERO, &preprocess))                             \
-    X(sal_baseline_make, values, baseline_of(gradients, inputs, &placement, SAL_BASELINE_BLACK, &two_values))          \
+    X(sal_baseline_make, too_many, baseline_of(gradients, inputs, &placement, SAL_BASELINE_BLACK, &two_values))        \
     X(sal_engine_open, out, sal_engine_open(NULL, model, NULL))                                                        \
     X(sal_engine_open, model, sal_engine_open(&no_engine, NULL, NULL))                                                 \
     X(sal_model_drop_weights, model, sal_model_drop_weights(NULL))                                                     \

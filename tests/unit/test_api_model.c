@@ -300,6 +300,8 @@ Test(model, of_bytes_takes_options)
     cr_expect_not_null(strstr(sal_last_error(), "model in memory: "), "%s", sal_last_error());
     cr_expect_eq(sal_model_open_bytes(&m, bytes, size, &few), SAL_ERROR_LIMIT);
     cr_expect_eq(strncmp(sal_last_error(), "model in memory: ", 17), 0, "%s", sal_last_error());
+    /* Before they are looked at. */
+    cr_expect_eq(sal_model_open_bytes(&m, bytes, (size_t)1 << 40, NULL), SAL_ERROR_LIMIT, "%s", sal_last_error());
     cr_expect_null(m);
     free(bytes);
 }

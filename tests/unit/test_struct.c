@@ -63,8 +63,8 @@ Test(structs, of_newer_callers_are_read_where_what_is_unknown_is_zero)
     cr_expect(f.size == 1 && f.first == 2 && f.second == 3, "what was refused was read");
 }
 
-/* The smallest has a field; a multiple of a word; and no garbage, which would be looked at to its end. */
-static const size_t odd_sizes[] = {1, sizeof(size_t), sizeof(full) + 1, 1 << 20, SIZE_MAX, SIZE_MAX - 7};
+/* The smallest has a field; a multiple of a word; and no garbage, which would be looked at, or cleared, to its end. */
+static const size_t odd_sizes[] = {1, sizeof(size_t), sizeof(full) + 1, sizeof(full) + 264, 4096, SIZE_MAX - 7};
 
 Test(structs, of_a_size_that_no_version_has_are_refused)
 {
