@@ -136,7 +136,7 @@ static int ascending(const void *a, const void *b)
 static int print_passes(job *j)
 {
     int replayed = 0;
-    sal_pass_info passes[2];
+    sal_pass_info passes[2] = {SAL_PASS_INFO_INIT, SAL_PASS_INFO_INIT};
     if (j->runs > 1)
         qsort(j->device, j->runs, sizeof *j->device, ascending);
     for (int k = 0; k < 2; k++) {
