@@ -199,10 +199,11 @@ typedef struct sal_layer_info {
  * MEMORY. limits may be NULL.
  *
  * A child process reads the weights of Keras files, since damaged ones make libhdf5 crash: the program salmap-hdf5,
- * which ends before the function returns. It is looked for in ../libexec/salmap/ and libexec/salmap/, as seen from the
- * folder of libsalmap.so or of a program that is linked with the static library, and then where the library was
- * configured to be installed; or it is what the environment variable SAL_HDF5_READER says. Without it: IO, which names
- * the places. */
+ * which ends before the function returns. It is what the environment variable SAL_HDF5_READER says; or it is looked for
+ * in libexec/salmap/ as seen from the folder of libsalmap.so or of a program that is linked with the static library,
+ * where that is bin or lib (as configured) then in ../libexec/salmap/, and then where the library was configured to be
+ * installed. The first two are passed over where other users may write to them. Without it: IO, which names the places.
+ */
 SAL_API sal_status sal_model_open(sal_model **out, const char *path, const sal_limits *limits);
 /* The same with options, which may be NULL; copied. Errors: also ARGUMENT (no such output or layer: lists those that
  * are there; a size that the file fixes otherwise). */

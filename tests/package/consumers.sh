@@ -37,7 +37,7 @@ done
 static=$work/find_package/c11_static
 reader=$(find "$work/prefix" -name salmap-hdf5)
 if "$static" "$hdf5" 2> "$work/static.err" ||
-    ! grep -q "is not at .*, $work/find_package/libexec/salmap/salmap-hdf5, .*SAL_HDF5_READER" "$work/static.err"; then
+    ! grep -q "is not at $work/find_package/libexec/salmap/salmap-hdf5, .*SAL_HDF5_READER" "$work/static.err"; then
     echo "a static library opens HDF5 without salmap-hdf5, or does not say where it should be:" >&2
     cat "$work/static.err" >&2
     exit 1
@@ -59,6 +59,8 @@ export PKG_CONFIG_PATH
 "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror -o "$work/pkgconfig_c11" "$consumer/c11.c" \
     $(pkg-config --cflags --libs salmap)
 LD_LIBRARY_PATH=$libdir "$work/pkgconfig_c11" "$hdf5"
+# A host that loads the library by a relative path, and then goes elsewhere.
+(cd "$libdir" && "$python" -B "$consumer/../relative_library.py" "$hdf5")
 # shellcheck disable=SC2046
 c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -o "$work/pkgconfig_cxx17" "$consumer/cxx17.cpp" \
     $(pkg-config --cflags --libs salmap)

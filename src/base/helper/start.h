@@ -15,13 +15,19 @@ typedef struct sal_helper_process {
     int socket;             /* to it; the caller closes it; -1: there is none */
 } sal_helper_process;
 
+/* The path of the file that this code lies in, links resolved: libsalmap.so, or the program that is linked with the
+ * static library. 0: unknown. out: PATH_MAX bytes. */
+int sal_helper_own_file(char *out);
+
 /* Its path: what its environment variable says, else the first that is there of
- *   the folder for such programs, seen from the file that this code lies in: ../libexec/salmap/
- *   libexec/salmap/ beside that file
+ *   libexec/salmap/ beside the file that this code lies in
+ *   the folder for such programs, seen from that file: ../libexec/salmap/, where it lies in a folder for programs or
+ *   libraries (bin, lib)
  *   the folder for such programs where the build was configured to be installed.
- * That file is libsalmap.so, or the program that is linked with the static library. A program with more rights than its
- * user (set-user-ID and the like) tries the last place alone. out: PATH_MAX bytes. path: of the file that it is to
- * read, for the message. Error: IO, which names the places. */
+ * A place that is seen from the own file is passed over where another user than root, this one and the own file's may
+ * write to the program or its folder; users of the own file's group may. A program with more rights than its user
+ * (set-user-ID and the like) tries the last place alone. out: PATH_MAX bytes. path: of the file that it is to read, for
+ * the message. Error: IO, which names the places, and why one was passed over. */
 sal_status sal_helper_find(char *out, const sal_helper *helper, const char *path);
 
 /* Starts it to read the file at path. Its words are its name, this process, and up to four more, which end with a NULL.
