@@ -817,7 +817,9 @@ typedef struct sal_sweep_options {
  * how far it came; may be NULL.
  *
  * Pictures that were in flight twice when the process was killed are first read by the program salmap-picture, which is
- * looked for as sal_model_open() does for salmap-hdf5, or is what the environment variable SAL_PICTURE_READER says.
+ * looked for as sal_model_open() does for salmap-hdf5, or is what the environment variable SAL_PICTURE_READER says. A
+ * host that ignores SIGCHLD, or waits for any child, takes away how that program ended: such pictures fail then, and
+ * are tried again by the same call.
  *
  * Errors: CANCELLED (stopped by progress; all is saved, the same call goes on), ARGUMENT (also: the run was begun with
  * another model, list or option; the folder is of something else, or a link is in it), LIMIT (too many failures), IO

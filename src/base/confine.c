@@ -76,28 +76,28 @@ void sal_confine_time(uint64_t seconds)
 }
 
 /* Where the kernel has no call for it, or valgrind does not know that. */
-static void close_one_by_one(int kept)
+static void close_one_by_one(int first, int last)
 {
     DIR *open_ones = opendir("/proc/self/fd");
     if (!open_ones)
         return;
     for (struct dirent *e; (e = readdir(open_ones)) != NULL;) {
         const int fd = atoi(e->d_name);
-        if (fd > 2 && fd != kept && fd != dirfd(open_ones))
+        if (fd > 2 && (fd < first || fd > last) && fd != dirfd(open_ones))
             close(fd);
     }
     closedir(open_ones);
 }
 
-void sal_confine_descriptors(int kept)
+void sal_confine_descriptors(int first, int last)
 {
 #ifdef __NR_close_range
-    const unsigned least = 3, most = ~0U, one = (unsigned)kept;
-    if ((one <= least || syscall(__NR_close_range, least, one - 1, 0) == 0) &&
-        syscall(__NR_close_range, one < least ? least : one + 1, most, 0) == 0)
+    const unsigned least = 3, most = ~0U, from = (unsigned)first, to = (unsigned)last;
+    if ((from <= least || syscall(__NR_close_range, least, from - 1, 0) == 0) &&
+        syscall(__NR_close_range, to < least ? least : to + 1, most, 0) == 0)
         return;
 #endif
-    close_one_by_one(kept);
+    close_one_by_one(first, last);
 }
 
 /* valgrind is a program of its own in this process, with calls of its own. */
@@ -131,9 +131,11 @@ static int landlock_to_file(const char *path)
         return 0;
     struct landlock_path_beneath_attr file = {.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,
                                               .parent_fd = open(path, O_PATH | O_CLOEXEC)};
-    const int fine = file.parent_fd >= 0 &&
-                     syscall(__NR_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &file, 0) == 0 &&
-                     syscall(__NR_landlock_restrict_self, rules, 0) == 0;
+    /* A copy in memory lies in no folder: there can be no rule for it, and it is opened without one. */
+    const int known =
+        file.parent_fd >= 0 &&
+        (syscall(__NR_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &file, 0) == 0 || errno == EBADFD);
+    const int fine = syscall(__NR_landlock_restrict_self, rules, 0) == 0 && known;
     if (file.parent_fd >= 0)
         close(file.parent_fd);
     close(rules);

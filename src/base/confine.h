@@ -17,8 +17,8 @@ void sal_confine_memory(uint64_t bytes);
 void sal_confine_memory_above(uint64_t own, uint64_t bytes);
 /* SIGXCPU after so many seconds of processor time; no core file, no writing to files. */
 void sal_confine_time(uint64_t seconds);
-/* Closes every descriptor from 3 on but this one. */
-void sal_confine_descriptors(int kept);
+/* Closes every descriptor from 3 on but those from the first to the last. */
+void sal_confine_descriptors(int first, int last);
 /* From now on: the standard streams lead nowhere, but for what a sanitizer or valgrind reports. 0: they cannot. */
 int sal_confine_streams(void);
 /* From now on: nothing is opened but this file, for reading; no sockets, no processes. 1: the kernel sees to it. */

@@ -51,15 +51,6 @@ void sal_memory_copy_clear(sal_memory_copy *copy)
     memset(copy, 0, sizeof *copy);
 }
 
-const char *sal_path_for_child(char *room, size_t size, const char *path)
-{
-    static const char self[] = "/proc/self/";
-    if (strncmp(path, self, sizeof self - 1) != 0)
-        return path;
-    snprintf(room, size, "/proc/%ld/%s", (long)getpid(), path + sizeof self - 1);
-    return room;
-}
-
 int sal_path_is_descriptor(const char *path)
 {
     static const char digits[] = "0123456789";

@@ -13,9 +13,6 @@ typedef struct sal_memory_copy {
 sal_status sal_memory_copy_make(sal_memory_copy *out, const void *bytes, size_t size);
 void sal_memory_copy_clear(sal_memory_copy *copy); /* fine on a zeroed struct */
 
-/* The path by which a program that this process starts opens the same file: /proc/self is another one there. Returns
- * path, or room, which has at least 64 bytes. */
-const char *sal_path_for_child(char *room, size_t size, const char *path);
 /* Whether a path is of a file that was opened, as that of a copy is: no other file lies beside it. */
 int sal_path_is_descriptor(const char *path);
 

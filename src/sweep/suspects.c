@@ -14,11 +14,22 @@
 #include <unistd.h>
 
 /* What became of a process that was to read a picture. */
-typedef enum helper_end { HELPER_ENDED, HELPER_STOPPED, HELPER_LATE, HELPER_LOST } helper_end;
+typedef enum helper_end {
+    HELPER_ENDED,
+    HELPER_STOPPED, /* as the sweep was */
+    HELPER_LATE,
+    HELPER_LOST,
+    HELPER_DISTURBED /* by a signal that says nothing of the picture */
+} helper_end;
 
 static int is_killed(int how)
 {
     return WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL;
+}
+
+static int is_disturbed(int how)
+{
+    return WIFSIGNALED(how) && !is_killed(how) && !sal_helper_is_fault(WTERMSIG(how));
 }
 
 /* One that waits for a disk may not end even so: it is left to itself then. */
@@ -75,6 +86,10 @@ static sal_status check_reader(helper_end *end, int how, const sal_helper_proces
 {
     /* A process that the host forked meanwhile may hold a copy of the other end. */
     shutdown(reader->socket, SHUT_RDWR);
+    if (*end == HELPER_ENDED && is_disturbed(how)) {
+        *end = HELPER_DISTURBED;
+        return SAL_OK;
+    }
     const sal_status st = *end == HELPER_ENDED ? sal_helper_meet(reader, &sal_suspect_helper, path) : SAL_OK;
     if (st == SAL_OK || !is_killed(how))
         return st;
@@ -116,8 +131,14 @@ static sal_status judge(int how, const sal_sweep_state *s, const char *path)
 }
 
 /* What is to be said of a picture that is not known better than before, and is tried again by the next sweep. */
-static sal_status judge_unknown(helper_end end, const char *path)
+static sal_status judge_unknown(helper_end end, int how, const char *path)
 {
+    if (end == HELPER_DISTURBED)
+        return sal_fail(
+            SAL_ERROR_IO,
+            "%s: was being computed when salmap was killed, and a process that read it alone was stopped by "
+            "signal %d: run again to try once more",
+            path, WTERMSIG(how));
     if (end == HELPER_LATE)
         return sal_fail(SAL_ERROR_IO,
                         "%s: was being computed when salmap was killed, and a process that read it alone did not end "
@@ -151,7 +172,7 @@ static sal_status try_one(int *fine, sal_sweep_state *s, size_t at)
     sal_in_flight_leave(s->in_flight, s->rows[at]);
     if (st != SAL_OK || end == HELPER_STOPPED)
         return st;
-    slot.status = end == HELPER_ENDED ? judge(how, s, path) : judge_unknown(end, path);
+    slot.status = end == HELPER_ENDED ? judge(how, s, path) : judge_unknown(end, how, path);
     *fine = slot.status == SAL_OK;
     if (*fine)
         return SAL_OK;

@@ -2,6 +2,7 @@
  * and sanitizers are at work, or a made-up reader. */
 #include "base/confine.h"
 #include "base/error.h"
+#include "base/memory_copy.h"
 #include "import/hdf5/program.h"
 #include "import/hdf5/reader/serve.h"
 
@@ -29,7 +30,8 @@ sal_status hdf5_program_start(sal_helper_process *out, const hdf5_task *task)
     if (out->process == 0) {
         drop_handlers();
         sal_confine_time(hdf5_most_seconds(task->size));
-        sal_confine_descriptors(sockets[1]);
+        if (!sal_path_is_descriptor(task->path)) /* which would be closed as well */
+            sal_confine_descriptors(sockets[1], sockets[1]);
         hdf5_serve(sockets[1], task);
         _exit(0);
     }

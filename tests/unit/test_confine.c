@@ -1,6 +1,7 @@
 /* What a process that confined itself can still do, and what it cannot: each in a child, whose exit status says so. */
 #define _GNU_SOURCE /* prlimit() */
 #include "base/confine.h"
+#include "base/memory_copy.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -39,23 +40,36 @@ static int can(int fd_or_status, int bit)
     return fd_or_status >= 0 ? 1 << bit : 0;
 }
 
-static int only_reads_one_file(void)
+static int reads_alone(const char *own)
 {
-    if (!sal_confine_to_file(ours))
-        return SKIPPED;
     char byte;
-    const int fd = open(ours, O_RDONLY);
+    const int fd = open(own, O_RDONLY);
     if (fd < 0 || read(fd, &byte, 1) != 1)
         return 1;
-    return can(open(another, O_RDONLY), 1) | can(open(ours, O_RDWR), 2) |
+    return can(open(another, O_RDONLY), 1) | can(open(own, O_RDWR), 2) |
            can(open("/tmp/salmap-confine-test", O_CREAT | O_WRONLY, 0600), 3) |
            can(socket(AF_INET, SOCK_STREAM, 0), 4) | can(socket(AF_UNIX, SOCK_STREAM, 0), 5) |
            can(unlink("/tmp/salmap-confine-test"), 6);
 }
 
+static int only_reads_one_file(void)
+{
+    return sal_confine_to_file(ours) ? reads_alone(ours) : SKIPPED;
+}
+
+/* No folder has it, and no rule of Landlock can name it. */
+static int only_reads_a_copy(void)
+{
+    sal_memory_copy copy;
+    if (sal_memory_copy_make(&copy, "x", 1) != SAL_OK || !sal_confine_to_file(copy.path))
+        return 1;
+    return reads_alone(copy.path);
+}
+
 Test(confine, to_a_file_leaves_that_file_alone)
 {
     cr_expect_eq(in_child(only_reads_one_file), 0);
+    cr_expect_eq(in_child(only_reads_a_copy), 0);
 }
 
 static int opens_nothing(void)
@@ -126,7 +140,7 @@ static int keeps_one_descriptor(void)
 {
     const int kept = open(ours, O_RDONLY), other = open(another, O_RDONLY);
     char byte;
-    sal_confine_descriptors(kept);
+    sal_confine_descriptors(kept, kept);
     return (read(kept, &byte, 1) == 1 ? 0 : 1) | (read(other, &byte, 1) == 1 ? 2 : 0);
 }
 

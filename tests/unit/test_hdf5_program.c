@@ -1,6 +1,9 @@
 /* The program salmap-hdf5 as its host sees it: what it inherits, who may end it, and what is said where it is not
  * there. */
 #define _GNU_SOURCE /* environ */
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/memory_copy.h"
 #include "import/hdf5/questions.h"
 #include "import/hdf5/weight_file.h"
 
@@ -9,12 +12,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +33,21 @@ enum { SANITIZED = 0 };
 #endif
 
 static const char *const path = SAL_TEST_SOURCE_DIR "/tests/fuzz/crashers/hdf5/nan_weights.h5";
+
+/* 1: a minute is a second. */
+static int shorten;
+
+int __wrap_setsockopt(int socket, int level, int name, const void *value, socklen_t size);
+int __real_setsockopt(int socket, int level, int name, const void *value, socklen_t size);
+int __wrap_setsockopt(int socket, int level, int name, const void *value, socklen_t size)
+{
+    struct timeval most;
+    if (!shorten || name != SO_RCVTIMEO)
+        return __real_setsockopt(socket, level, name, value, size);
+    memcpy(&most, value, sizeof most);
+    most.tv_sec /= 60;
+    return __real_setsockopt(socket, level, name, &most, sizeof most);
+}
 
 static keras_hdf5 *open_file(void)
 {
@@ -107,23 +130,37 @@ static const char *make_script(const char *name, const char *text)
     return file;
 }
 
-/* A program that greets as salmap-hdf5 does and then ends by a signal. */
-static void expect_crash(const char *signal, const char *said)
+/* A script that greets as salmap-hdf5 does and then does something; the greeting lies in a file that is to be removed.
+ */
+static const char *make_greeter(char *greeting, const char *name, const char *then)
 {
-    char text[2 * PATH_MAX], greeting[PATH_MAX];
+    char text[2 * PATH_MAX];
     const sal_helper_greeting bytes = sal_helper_greet(&hdf5_helper);
-    keras_hdf5 *f = NULL;
-    snprintf(greeting, sizeof greeting, "%s/hdf5_greeting-%ld", SAL_TEST_BINARY_DIR, (long)getpid());
+    snprintf(greeting, PATH_MAX, "%s/hdf5_greeting-%ld", SAL_TEST_BINARY_DIR, (long)getpid());
     FILE *file = fopen(greeting, "we");
     cr_assert(file && fwrite(&bytes, sizeof bytes, 1, file) == 1 && fclose(file) == 0);
-    snprintf(text, sizeof text, "#!/bin/sh\ncat '%s' >&3\nkill -%s $$\n", greeting, signal);
-    setenv("SAL_HDF5_READER", make_script(signal, text), 1);
-    cr_expect_eq(keras_hdf5_open(&f, path, NULL), SAL_ERROR_FORMAT, "%s", sal_last_error());
+    snprintf(text, sizeof text, "#!/bin/sh\ncat '%s' >&3\n%s\n", greeting, then);
+    return make_script(name, text);
+}
+
+/* A program that greets as salmap-hdf5 does and then ends by a signal. */
+static void expect_end(const char *signal, sal_status status, const char *said)
+{
+    char greeting[PATH_MAX], then[64];
+    keras_hdf5 *f = NULL;
+    snprintf(then, sizeof then, "kill -%s $$", signal);
+    setenv("SAL_HDF5_READER", make_greeter(greeting, signal, then), 1);
+    cr_expect_eq(keras_hdf5_open(&f, path, NULL), status, "%s", sal_last_error());
     cr_expect_null(f);
     cr_expect_not_null(strstr(sal_last_error(), path), "%s", sal_last_error());
     cr_expect_not_null(strstr(sal_last_error(), said), "%s", sal_last_error());
     unlink(greeting);
     unlink(getenv("SAL_HDF5_READER"));
+}
+
+static void expect_crash(const char *signal, const char *said)
+{
+    expect_end(signal, SAL_ERROR_FORMAT, said);
 }
 
 Test(hdf5_program, is_a_program_of_its_own)
@@ -171,19 +208,23 @@ Test(hdf5_program, has_a_socket_and_the_file_and_nothing_else)
 
 Test(hdf5_program, has_none_of_the_hosts_signals)
 {
-    const uint64_t ended_by_host = 1U << (SIGINT - 1) | 1U << (SIGTERM - 1) | 1U << (SIGHUP - 1) | 1U << (SIGUSR1 - 1);
+    static const int kept[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,  SIGABRT, SIGSYS,  SIGTRAP, SIGXCPU, SIGXFSZ,
+                               SIGCHLD, SIGCONT, SIGURG, SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH};
+    const uint64_t of_glibc = (uint64_t)3 << 31; /* 32 and 33, which it leaves ignored */
+    uint64_t ended_by_others = ~of_glibc;
     sigset_t all;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        ended_by_others &= ~((uint64_t)1 << (kept[i] - 1));
     sigfillset(&all);
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGUSR2, SIG_IGN);
+    signal(SIGTSTP, SIG_IGN);
     pthread_sigmask(SIG_BLOCK, &all, NULL);
     keras_hdf5 *f = open_file();
     const long process = child();
     cr_expect_eq(mask_of(process, "SigBlk:"), 0);
-    /* glibc has 32 and 33 for itself, and leaves them ignored. */
-    const uint64_t ignored = mask_of(process, "SigIgn:") & ~((uint64_t)3 << 31);
-    cr_expect_eq(ignored, ended_by_host, "ignores %llx", (unsigned long long)ignored);
+    const uint64_t ignored = mask_of(process, "SigIgn:") & ~of_glibc;
+    cr_expect_eq(ignored, ended_by_others, "ignores %llx", (unsigned long long)ignored);
     cr_expect(answers(f));
     keras_hdf5_close(f);
 }
@@ -268,6 +309,66 @@ Test(hdf5_program, that_is_out_of_time_is_a_damaged_file)
     expect_crash("XCPU", "the HDF5 library did not come to an end in 4 s");
 }
 
+/* As the system does where memory runs out. */
+Test(hdf5_program, that_is_killed_says_nothing_of_the_file)
+{
+    expect_end("KILL", SAL_ERROR_IO, "was stopped by signal 9, perhaps because memory ran out: run it again");
+}
+
+/* It opens a file and answers a request for one number with none; then it sleeps, and is ended. */
+Test(hdf5_program, whose_numbers_are_too_few_is_ended)
+{
+    char greeting[PATH_MAX], then[256];
+    keras_hdf5 *f = NULL;
+    float number = 1;
+    snprintf(then, sizeof then,
+             "head -c %zu /dev/zero >&3\nhead -c %zu <&3 >/dev/null\nhead -c %zu /dev/zero >&3\nexec sleep 100",
+             sizeof(hdf5_answer), sizeof(hdf5_request), sizeof(hdf5_answer));
+    setenv("SAL_HDF5_READER", make_greeter(greeting, "too_few", then), 1);
+    cr_assert_eq(keras_hdf5_open(&f, path, NULL), SAL_OK, "%s", sal_last_error());
+    cr_expect_eq(keras_hdf5_read(&number, 1, f, 0), SAL_ERROR_FORMAT);
+    cr_expect_not_null(strstr(sal_last_error(), "libhdf5 gave an impossible answer"), "%s", sal_last_error());
+    cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1);
+    keras_hdf5_close(f);
+    unlink(greeting);
+    unlink(getenv("SAL_HDF5_READER"));
+}
+
+static int opens_and_answers(const char *file)
+{
+    keras_hdf5 *f = NULL;
+    const int fine = keras_hdf5_open(&f, file, NULL) == SAL_OK && answers(f);
+    keras_hdf5_close(f);
+    return fine;
+}
+
+/* Also where the host has it open as what the program's socket and file are. */
+static int reads_copy(const sal_memory_copy *copy)
+{
+    return opens_and_answers(copy->path) && dup2(copy->fd, 3) == 3 && opens_and_answers("/proc/self/fd/3") &&
+           dup2(copy->fd, 4) == 4 && opens_and_answers("/proc/self/fd/4");
+}
+
+/* A copy in memory, of a host whose files in /proc are not for others. In a child: Criterion has descriptors, too. */
+Test(hdf5_program, reads_a_copy_in_memory)
+{
+    unsigned char *bytes = NULL;
+    size_t size;
+    int how = 0;
+    sal_memory_copy copy;
+    cr_assert_eq(sal_file_read(&bytes, &size, path, 1 << 24), SAL_OK, "%s", sal_last_error());
+    cr_assert_eq(sal_memory_copy_make(&copy, bytes, size), SAL_OK, "%s", sal_last_error());
+    sal_free(bytes);
+    const pid_t host = fork();
+    if (host == 0) {
+        (void)prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE, 0, 0, 0);
+        _exit(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && reads_copy(&copy) ? 0 : 1);
+    }
+    cr_assert_eq(waitpid(host, &how, 0), host);
+    cr_expect_eq(how, 0, "the child ended with %d", how);
+    sal_memory_copy_clear(&copy);
+}
+
 static void *open_often(void *unused)
 {
     size_t wrong = 0;
@@ -335,4 +436,32 @@ Test(hdf5_program, that_is_no_program_is_named)
                           "\x7f"
                           "ELF",
                           "cannot start");
+}
+
+/* It is ended, too: nothing else would end it. */
+Test(hdf5_program, that_never_greets_is_ended, .timeout = 60)
+{
+    shorten = 1;
+    expect_script_refused("never_greets", "#!/bin/sh\nexec sleep 100\n", " has not begun within 60 s: try again");
+}
+
+/* The host's input has no end. */
+Test(hdf5_program, has_no_input_of_the_hosts, .timeout = 60)
+{
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    cr_assert_eq(dup2(ends[0], 0), 0);
+    expect_script_refused("reads_input", "#!/bin/sh\nexec cat >&3\n", "run it with --version");
+}
+
+Test(hdf5_program, waits_for_better_times_where_descriptors_ran_out)
+{
+    keras_hdf5 *f = NULL;
+    struct rlimit files;
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = 3;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+    cr_expect_eq(keras_hdf5_open(&f, path, NULL), SAL_ERROR_MEMORY, "%s", sal_last_error());
+    files.rlim_cur = files.rlim_max;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
 }

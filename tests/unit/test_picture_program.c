@@ -114,7 +114,8 @@ Test(picture_program, is_taken_first_and_has_limits)
 /* A terminal and a batch system send these to all processes of a job. */
 Test(picture_program, ignores_what_is_meant_for_the_sweep)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+    const int signals[] = {SIGINT,  SIGTERM,   SIGHUP, SIGUSR1, SIGUSR2,  SIGQUIT, SIGALRM,
+                           SIGPROF, SIGVTALRM, SIGIO,  SIGPWR,  SIGRTMIN, SIGRTMAX};
     const sal_suspect_task task = small_task();
     const sal_helper_process p = start(picture);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)

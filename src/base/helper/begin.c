@@ -12,11 +12,13 @@
 /* 1: the process ends when the library's does. */
 static int follow(pid_t library)
 {
-    sigset_t none;
+    sigset_t none, ignored;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != library)
         return 0;
-    for (size_t i = 0; i < SAL_HELPER_IGNORED; i++)
-        signal(sal_helper_ignored[i], SIG_IGN);
+    sal_helper_ignored(&ignored);
+    for (int s = 1; s <= SIGRTMAX; s++)
+        if (sigismember(&ignored, s) == 1)
+            signal(s, SIG_IGN);
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL) == 0;
 }
@@ -24,9 +26,18 @@ static int follow(pid_t library)
 /* A sanitizer has handlers of its own. */
 static void crash_silently(void)
 {
-    static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGXCPU};
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
-        signal(fatal[i], SIG_DFL);
+    for (int s = 1; s < SIGRTMIN; s++)
+        if (sal_helper_is_fault(s))
+            signal(s, SIG_DFL);
+}
+
+/* The last descriptor that is meant for the program: the file has one where its path says so. */
+static int last_descriptor(int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++)
+        if (strcmp(argv[i], SAL_HELPER_FILE_PATH) == 0)
+            return SAL_HELPER_FILE;
+    return SAL_HELPER_SOCKET;
 }
 
 int sal_helper_begin(const sal_helper *me, int argc, char **argv, int least, int most)
@@ -41,6 +52,6 @@ int sal_helper_begin(const sal_helper *me, int argc, char **argv, int least, int
     if (!follow((pid_t)strtol(argv[1], NULL, 10)) || !sal_confine_streams())
         return 1;
     crash_silently();
-    sal_confine_descriptors(SAL_HELPER_SOCKET);
+    sal_confine_descriptors(SAL_HELPER_SOCKET, last_descriptor(argc, argv));
     return -1;
 }

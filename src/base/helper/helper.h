@@ -5,11 +5,18 @@
 
 #include "base/error.h"
 
-enum { SAL_HELPER_SOCKET = 3, SAL_HELPER_IGNORED = 4 }; /* the program's descriptor; signals */
+#include <signal.h>
 
-/* What a terminal or a batch system sends to all processes of a job: the library's host alone decides what it means.
- * The program ignores it, and has it blocked until it does. */
-extern const int sal_helper_ignored[SAL_HELPER_IGNORED];
+enum { SAL_HELPER_SOCKET = 3, SAL_HELPER_FILE = 4 }; /* the program's descriptors */
+
+/* The file that the program is to read, by a path of its own, where the host has it open without a name. */
+#define SAL_HELPER_FILE_PATH "/proc/self/fd/4"
+
+/* What ends a process, and others may send: a terminal and a batch system do so to all processes of a job, and the
+ * library's host alone decides what it means. The program ignores it, and has it blocked until it does. */
+void sal_helper_ignored(sigset_t *out);
+/* Whether the signal comes of what the program itself did: then its file is damaged. */
+int sal_helper_is_fault(int signal);
 
 /* One of these programs. */
 typedef struct sal_helper {
@@ -19,13 +26,14 @@ typedef struct sal_helper {
     size_t asked, answered; /* bytes of what it is asked, and of what it answers: 0 where there is no answer */
 } sal_helper;
 
-/* The program's first words. They differ where it is of another build, whose questions may look different. */
+/* The program's first words. They differ where it is of another version, or of a build whose headers ask and answer
+ * differently. */
 typedef struct sal_helper_greeting {
     char text[64];
 } sal_helper_greeting;
 
 sal_helper_greeting sal_helper_greet(const sal_helper *helper);
-/* 1: all was sent, or received; 0: the other side has gone. */
+/* 1: all was sent, or received; 0: the other side has gone, or errno says what failed. */
 int sal_helper_send(int socket, const void *bytes, size_t size);
 int sal_helper_receive(int socket, void *bytes, size_t size);
 

@@ -30,14 +30,21 @@ int sal_helper_own_file(char *out);
  * the message. Error: IO, which names the places, and why one was passed over. */
 sal_status sal_helper_find(char *out, const sal_helper *helper, const char *path);
 
-/* Starts it to read the file at path. Its words are its name, this process, and up to four more, which end with a NULL.
- * It has the socket, the standard streams, and none of this process's signal handlers and masks; what its user sends to
- * both processes waits until it has begun. On failure *out has neither process nor socket. Errors: IO, MEMORY. */
+/* Starts it to read the file at path. Its words are its name, this process, and up to four more, which end with a NULL;
+ * one of them that is path becomes sal_helper_path(path). It has the socket, the file itself where path is that of a
+ * descriptor of this process, as that of a copy in memory is, and none of this process's signal handlers and masks;
+ * what others send to both processes waits until it has begun. Its input and output lead nowhere. On failure *out has
+ * neither process nor socket. Errors: IO, MEMORY (also where descriptors or processes ran out). */
 sal_status sal_helper_start(sal_helper_process *out, const sal_helper *helper, const char *path,
                             const char *const *more);
 
-/* Receives its greeting: waits for it, or until the socket is shut down. Error: IO, where there is none, or it is that
- * of another build. */
+/* The path by which the program that was started for path opens the same file: /proc/self is another one there. */
+const char *sal_helper_path(const char *path);
+
+enum { SAL_HELPER_SECONDS_TO_GREET = 60 };
+
+/* Receives its greeting: waits for it so long, or until the socket is shut down. Error: IO, where there is none, or it
+ * is that of another build. */
 sal_status sal_helper_meet(const sal_helper_process *process, const sal_helper *helper, const char *path);
 
 #endif

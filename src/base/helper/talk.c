@@ -1,17 +1,14 @@
 #include "base/helper/helper.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
-
-const int sal_helper_ignored[SAL_HELPER_IGNORED] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
 sal_helper_greeting sal_helper_greet(const sal_helper *helper)
 {
     sal_helper_greeting g = {""};
-    snprintf(g.text, sizeof g.text, "%s %s, %zu and %zu bytes", helper->name, sal_version(), helper->asked,
-             helper->answered);
+    snprintf(g.text, sizeof g.text, "%s %s %s, %zu and %zu bytes", helper->name, sal_version(), SAL_HELPER_QUESTIONS,
+             helper->asked, helper->answered);
     return g;
 }
 
@@ -34,6 +31,7 @@ int sal_helper_receive(int socket, void *bytes, size_t size)
 {
     char *at = bytes;
     while (size > 0) {
+        errno = 0;
         const ssize_t n = recv(socket, at, size, 0);
         if (n < 0 && errno == EINTR)
             continue;

@@ -3,7 +3,6 @@
 #include "import/hdf5/weight_file.h"
 
 #include "base/memory.h"
-#include "base/memory_copy.h"
 #include "import/hdf5/program.h"
 
 #include <errno.h>
@@ -13,50 +12,81 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <zip.h>
 
-enum { MAX_ANSWER = 1 << 28 };
+enum { MAX_ANSWER = 1 << 28, PATIENCE = 5000 }; /* bytes, milliseconds */
 
 struct keras_hdf5 {
     const char *path;
-    const char *opened; /* what the program calls it: path, or room */
-    char room[64];
-    uint64_t size; /* of the file, or of the archive's member */
+    const char *opened; /* what the program calls it */
+    uint64_t size;      /* of the file, or of the archive's member */
     sal_helper_process program;
-    int signal; /* that ended the process; 0: none, or unknown */
+    int signal; /* that ended the process; 0: none, this one's, or unknown */
 };
 
 /* ---- The process --------------------------------------------------------- */
 
-/* What a process has that runs here: f->program. A host that ignores SIGCHLD, or waits for any child, may
- * have taken its end away: ECHILD. */
-static void end_process(keras_hdf5 *f)
+/* Where the host has waited for it, its number may be another's by now. */
+static void kill_process(const keras_hdf5 *f)
+{
+    siginfo_t end;
+    if (waitid(P_PID, (id_t)f->program.process, &end, WEXITED | WNOHANG | WNOWAIT) == 0)
+        kill(f->program.process, SIGKILL);
+}
+
+/* 0: it has ended as *end says; -1: nobody knows how; 1: it runs on. Waits so many milliseconds at most. */
+static int wait_briefly(siginfo_t *end, const keras_hdf5 *f, int most)
+{
+    static const struct timespec moment = {0, 1000000L};
+    for (int i = 0; i <= most; i++) {
+        end->si_pid = 0;
+        const int n = waitid(P_PID, (id_t)f->program.process, end, WEXITED | WNOHANG);
+        if (n == 0 && end->si_pid != 0)
+            return 0;
+        if (n != 0 && errno != EINTR)
+            return -1;
+        nanosleep(&moment, NULL);
+    }
+    return 1;
+}
+
+/* What a process has that runs here: f->program, which gets so many milliseconds to end by itself. A host that ignores
+ * SIGCHLD, or waits for any child, may have taken its end away: ECHILD. */
+static void end_process(keras_hdf5 *f, int patience)
 {
     siginfo_t end = {0};
-    int n = -1;
+    int n = -1, is_mine = 0;
     /* A process that the host forked meanwhile holds a copy of this end: closing it alone would be no end. */
     if (f->program.socket >= 0) {
         shutdown(f->program.socket, SHUT_RDWR);
         close(f->program.socket);
     }
-    if (f->program.process > 0)
+    if (f->program.process > 0 && (n = wait_briefly(&end, f, patience)) > 0) {
+        kill_process(f);
+        is_mine = 1;
         while ((n = waitid(P_PID, (id_t)f->program.process, &end, WEXITED)) != 0 && errno == EINTR)
             ;
+    }
     if (n == 0)
-        f->signal = end.si_code == CLD_EXITED ? 0 : end.si_status;
+        f->signal = is_mine || end.si_code == CLD_EXITED ? 0 : end.si_status;
     f->program.socket = -1;
     f->program.process = -1;
 }
 
 static sal_status fail_gone(keras_hdf5 *f)
 {
-    end_process(f);
+    end_process(f, PATIENCE);
     if (f->signal == SIGXCPU)
         return sal_fail(SAL_ERROR_FORMAT,
                         "%s: HDF5: is damaged: the HDF5 library did not come to an end in %llu s, which a file of %llu "
                         "bytes does not take",
                         f->path, (unsigned long long)hdf5_most_seconds(f->size), (unsigned long long)f->size);
+    if (f->signal != 0 && !sal_helper_is_fault(f->signal))
+        return sal_fail(SAL_ERROR_IO, "%s: HDF5: %s, which was reading it, was stopped by signal %d%s: run it again",
+                        f->path, f->program.program, f->signal,
+                        f->signal == SIGKILL ? ", perhaps because memory ran out" : "");
     return sal_fail(SAL_ERROR_FORMAT,
                     "%s: HDF5: libhdf5 crashed reading it; the file is probably damaged, or memory ran out", f->path);
 }
@@ -64,11 +94,7 @@ static sal_status fail_gone(keras_hdf5 *f)
 /* A damaged file may have broken the process so that it answers anything. Nothing that it says later is of use. */
 static sal_status fail_nonsense(keras_hdf5 *f)
 {
-    siginfo_t end;
-    /* Where the host has waited for it, its number may be another's by now. */
-    if (f->program.process > 0 && waitid(P_PID, (id_t)f->program.process, &end, WEXITED | WNOHANG | WNOWAIT) == 0)
-        kill(f->program.process, SIGKILL);
-    end_process(f);
+    end_process(f, 0);
     return sal_fail(SAL_ERROR_FORMAT, "%s: HDF5: is damaged: libhdf5 gave an impossible answer", f->path);
 }
 
@@ -133,8 +159,8 @@ sal_status keras_hdf5_open(keras_hdf5 **out, const char *path, const char *membe
     *out = NULL;
     TRY(sal_alloc(&f, 1, sizeof *f, "the weights' file"));
     *f = (keras_hdf5){.path = path, .size = size_of(path, member), .program = {.process = -1, .socket = -1}};
-    f->opened = sal_path_for_child(f->room, sizeof f->room, path);
-    const hdf5_task task = {.path = f->opened, .member = member, .size = f->size};
+    f->opened = sal_helper_path(path);
+    const hdf5_task task = {.path = path, .member = member, .size = f->size};
     TRY(hdf5_program_start(&f->program, &task));
     TRY(sal_helper_meet(&f->program, &hdf5_helper, path));
     TRY(receive_answer(&a, f));
@@ -149,7 +175,7 @@ void keras_hdf5_close(keras_hdf5 *f)
 {
     if (!f)
         return;
-    end_process(f);
+    end_process(f, PATIENCE);
     sal_free(f);
 }
 
@@ -174,7 +200,7 @@ static sal_status ask_text(char **text, keras_hdf5 *f, hdf5_question which, cons
         return fail_nonsense(f);
     *text = malloc(a.size);
     if (!*text) {
-        end_process(f); /* the text stays in the socket */
+        end_process(f, 0); /* the text stays in the socket */
         st = sal_fail_memory(a.size, attribute);
         goto done;
     }
@@ -244,7 +270,9 @@ sal_status keras_hdf5_read(float *out, size_t count, keras_hdf5 *f, uint64_t ind
     if (!sal_helper_send(f->program.socket, &r, sizeof r))
         return fail_gone(f);
     sal_status st = receive_answer(&a, f);
-    if (st == SAL_OK && (a.size != count * sizeof *out || !sal_helper_receive(f->program.socket, out, a.size)))
-        st = fail_gone(f);
-    return st;
+    if (st != SAL_OK)
+        return st;
+    if (a.size != count * sizeof *out)
+        return fail_nonsense(f);
+    return sal_helper_receive(f->program.socket, out, a.size) ? SAL_OK : fail_gone(f);
 }

@@ -7,10 +7,13 @@
 #include "import/hdf5/reader/zip_member.h"
 #include "import/jansson_calls.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <hdf5.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_TEXT = 1 << 26, MAX_TEXTS = 1 << 20 };
 /* Deflate makes at most 1032 bytes of one. */
@@ -31,6 +34,16 @@ static sal_status check(const hdf5_reader *f, int64_t result, const char *what)
     return result >= 0 ? SAL_OK : sal_fail(SAL_ERROR_FORMAT, "%s: HDF5: cannot read %.200s", f->path, what);
 }
 
+/* libhdf5 says of what cannot be opened that it is no HDF5 file. */
+static sal_status check_readable(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return sal_fail(SAL_ERROR_IO, "%s: cannot be read: %s", path, strerror(errno));
+    close(fd);
+    return SAL_OK;
+}
+
 sal_status hdf5_reader_open(hdf5_reader **out, const char *path, const char *member)
 {
     sal_status st = SAL_OK;
@@ -40,6 +53,7 @@ sal_status hdf5_reader_open(hdf5_reader **out, const char *path, const char *mem
     TRY(sal_alloc(&f, 1, sizeof *f, "the weights' file"));
     f->path = path;
     f->file = H5I_INVALID_HID;
+    TRY(check_readable(path));
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* HDF5 would print its errors */
     access = H5Pcreate(H5P_FILE_ACCESS);
     TRY(check(f, access, "it"));
