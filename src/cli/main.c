@@ -134,8 +134,7 @@ int main(int argc, char **argv)
     /* A reader that left is seen as a failed write, with its message and exit code. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like a full disk */
-    signal(SIGCHLD,
-           SIG_DFL); /* who started salmap may ignore it: how a program ended that reads a picture is lost then */
+    signal(SIGCHLD, SIG_DFL); /* where it is ignored, nobody learns how a program that salmap started has ended */
     if (argc < 2) {
         print_usage(stderr);
         return CLI_USAGE;

@@ -506,6 +506,18 @@ Test(suspects, whose_program_crashes_are_damaged, .timeout = 60)
     cr_expect(strstr(line_with(suspect), "crashed too (signal 11)") != NULL, "'%s'", line_with(suspect));
 }
 
+/* By a signal that others send: that says nothing of the picture either. */
+Test(suspects, whose_program_is_stopped_by_others_are_tried_again, .timeout = 60)
+{
+    make_suspect();
+    world.is_real = 1;
+    put_script(1, "kill -XFSZ $$");
+    cr_assert(some_fail(sweep_beside(NULL, 0, 0)));
+    cr_expect(strstr(line_with(suspect), "was stopped by signal 25: run again") != NULL, "'%s'", line_with(suspect));
+    cr_assert_eq(unsetenv("SAL_PICTURE_READER"), 0);
+    cr_expect_eq(sweep_beside(NULL, 0, 0), 0);
+}
+
 /* As where the system takes the process while its libraries are loaded: that says nothing of the picture. */
 Test(suspects, whose_program_is_killed_before_it_begins_are_tried_again, .timeout = 60)
 {
