@@ -201,6 +201,12 @@ Test(program_steps, a_gradient_that_others_read_takes_no_relu_along)
     CHECK(" 2", "conv x", "conv x", "activation s1", "add s2 s0", "conv s3", "mean s4", "reshape s5", "dense s6",
           "back dense seed", "back reshape s8", "back mean s9", "back conv s10", "back activation s11 k2",
           "back conv s12", "back conv s11 add s13");
+    sal_graph_clear(&graph);
+    x = input();
+    head(conv(build_two(&graph, SAL_OP_ADD, act(conv(x), SAL_ACT_RELU), x))); /* the picture is the other */
+    CHECK(" 1", "conv x", "activation s0", "add s1 x", "conv s2", "mean s3", "reshape s4", "dense s5",
+          "back dense seed", "back reshape s7", "back mean s8", "back conv s9", "back activation s10 k1",
+          "back conv s11 add s10");
 }
 
 Test(program_steps, a_convolution_takes_one_relu_along)
