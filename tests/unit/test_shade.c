@@ -75,8 +75,8 @@ Test(shade, of_any_row_follows_its_words_for_every_type_and_channel_count)
             sal_picture picture = {H, W, channels, kind < 2 ? (sal_sample_type)kind : SAL_SAMPLE_F32, samples[kind]};
             sal_shade shade = sal_shade_of(&picture);
             double scale = 255.0 / (tops[kind] - lows[kind]), full = kind < 2 ? tops[kind] : 0.0;
-            cr_expect(shade.low == (float)lows[kind] && fabs((double)shade.scale - scale) <= 2e-7 * scale,
-                      "kind %d, %ld channels: %g %g", kind, (long)channels, (double)shade.low, (double)shade.scale);
+            cr_expect(shade.low == (float)lows[kind] && shade.scale == (float)scale, "kind %d, %ld channels: %g %g",
+                      kind, (long)channels, (double)shade.low, (double)shade.scale);
             for (int64_t y = 0; y < H; y++) {
                 sal_shade_row(rgb, &picture, &shade, y);
                 for (int64_t i = 0; i < 3 * W; i++) {
