@@ -295,6 +295,62 @@ typedef enum sal_channel_order {
     SAL_ORDER_ASIS = 4  /* channel count must match; nothing is converted */
 } sal_channel_order;
 
+/* How pixels are weighed when a picture is resized. */
+typedef enum sal_resample {
+    SAL_RESAMPLE_BILINEAR = 0, /* triangle */
+    SAL_RESAMPLE_NEAREST = 1,  /* the pixel whose area has the point */
+    SAL_RESAMPLE_BICUBIC = 2,  /* Keys 1981, a = -0.5: Pillow, tf.image, torch with antialias */
+    SAL_RESAMPLE_CUBIC75 = 3,  /* the same with a = -0.75: OpenCV, torch without antialias */
+    SAL_RESAMPLE_LANCZOS = 4,  /* of three lobes */
+    SAL_RESAMPLE_AREA = 5,     /* what each pixel covers: OpenCV's INTER_AREA, tf.image */
+    SAL_RESAMPLE_BOX = 6,      /* pixels whose centre is covered: Pillow's BOX */
+    SAL_RESAMPLE_HAMMING = 7   /* Pillow's HAMMING */
+} sal_resample;
+
+/* Whether the weights widen when a picture is made smaller. */
+typedef enum sal_antialias {
+    SAL_ANTIALIAS_ON = 0, /* Pillow, torchvision */
+    SAL_ANTIALIAS_OFF = 1 /* tf.image.resize, keras.layers.Resizing, OpenCV */
+} sal_antialias;
+
+/* What becomes of fractions when a picture is resized. */
+typedef enum sal_rounding {
+    SAL_ROUND_NONE = 0,   /* they are kept */
+    SAL_ROUND_PASSES = 1, /* to 8 bits after each direction, columns first: Pillow */
+    SAL_ROUND_ONCE = 2    /* to 8 bits after both: OpenCV, torchvision's tensors */
+} sal_rounding;
+
+/* Which points of a picture the pixels of the resized one are. */
+typedef enum sal_grid {
+    SAL_GRID_HALF_PIXEL = 0,    /* centres are at i + 0.5 */
+    SAL_GRID_ALIGN_CORNERS = 1, /* the first and the last pixel stay where they are */
+    SAL_GRID_ASYMMETRIC = 2     /* i times the ratio: cv2.INTER_NEAREST, torch "nearest" */
+} sal_grid;
+
+/* What becomes of an alpha channel where a network takes gray or RGB. */
+typedef enum sal_alpha {
+    SAL_ALPHA_WHITE = 0,  /* the picture is laid over white */
+    SAL_ALPHA_BLACK = 1,  /* over black */
+    SAL_ALPHA_COLOUR = 2, /* over alpha_colour */
+    SAL_ALPHA_DROP = 3    /* the channel is left out: Pillow's convert("RGB"), Keras, torchvision */
+} sal_alpha;
+
+/* What becomes of the orientation that a file declares. */
+typedef enum sal_exif {
+    SAL_EXIF_APPLY = 0, /* the picture is turned */
+    SAL_EXIF_IGNORE = 1 /* as it is stored: Keras, torchvision, PIL.Image.open */
+} sal_exif;
+
+/* What the pages of a file are. */
+typedef enum sal_pages {
+    SAL_PAGES_AUTO = 0,     /* one page; several, where the network takes as many channels, above 4; else refused */
+    SAL_PAGES_NUMBER = 1,   /* one of them is the picture: sal_preprocess.page */
+    SAL_PAGES_CHANNELS = 2, /* they are the channels of one picture */
+    SAL_PAGES_MAX = 3       /* the largest sample of all of them: a maximum projection */
+} sal_pages;
+
+#define SAL_DEPTH_AUTO (-1) /* the fewest bits that hold a picture's largest sample */
+
 #define SAL_MAX_CHANNELS 64 /* of a network's input */
 
 /* x[c] = (sample * scale - mean[c]) / std[c], sample in 0..255 (16-bit pictures
@@ -308,6 +364,16 @@ typedef struct sal_preprocess {
     int value_count;              /* channels given in mean and std: 0 (mean 0, std 1), 1 (for all) or one each */
     float mean[SAL_MAX_CHANNELS]; /* of samples times scale */
     float std[SAL_MAX_CHANNELS];  /* likewise; above 0 */
+    sal_resample resample;        /* these four: how it is resized */
+    sal_antialias antialias;
+    sal_rounding rounding;
+    sal_grid grid;
+    sal_alpha alpha;       /* the rest: what the samples of a file are */
+    float alpha_colour[3]; /* of SAL_ALPHA_COLOUR: red, green, blue, 0..255 */
+    sal_exif exif;
+    sal_pages pages;
+    int32_t page;  /* of SAL_PAGES_NUMBER, from 0 */
+    int32_t depth; /* bits of a sample; 0: as many as the file stores; or SAL_DEPTH_AUTO */
 } sal_preprocess;
 
 /* Presets: "imagenet" (0..1, ImageNet mean and std), "unit" (0..1), "caffe"
@@ -937,8 +1003,13 @@ SAL_API sal_status sal_npy_encode(void **bytes, size_t *size, const float *value
 #define SAL_WORDS_COLORMAP "viridis|inferno|turbo|jet|gray|coolwarm" /* sal_colormap */
 #define SAL_WORDS_FIT "stretch|letterbox|center-crop"                /* sal_fit */
 #define SAL_WORDS_ORDER "auto|rgb|bgr|gray|asis"                     /* sal_channel_order */
-#define SAL_WORDS_MAPS "npy|none|npz|png16"                          /* sal_map_format */
-#define SAL_WORDS_OVERLAY_FORMAT "jpeg|png"                          /* sal_overlay_format */
+#define SAL_WORDS_RESAMPLE "bilinear|nearest|bicubic|cubic75|lanczos|area|box|hamming" /* sal_resample */
+#define SAL_WORDS_ANTIALIAS "on|off"                                                   /* sal_antialias */
+#define SAL_WORDS_ROUND "none|passes|once"                                             /* sal_rounding */
+#define SAL_WORDS_GRID "half-pixel|align-corners|asymmetric"                           /* sal_grid */
+#define SAL_WORDS_EXIF "apply|ignore"                                                  /* sal_exif */
+#define SAL_WORDS_MAPS "npy|none|npz|png16"                                            /* sal_map_format */
+#define SAL_WORDS_OVERLAY_FORMAT "jpeg|png"                                            /* sal_overlay_format */
 
 /* The value of a word. -1: it is none of these words, or an argument is NULL. */
 SAL_API int sal_word_value(const char *words, const char *word);
