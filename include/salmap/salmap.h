@@ -240,19 +240,33 @@ SAL_API sal_status sal_model_probabilities(float *probabilities, const sal_model
 /* Samples of pictures: 8 or 16 bits, or floats. */
 typedef enum sal_sample_type { SAL_SAMPLE_U8 = 0, SAL_SAMPLE_U16 = 1, SAL_SAMPLE_F32 = 2 } sal_sample_type;
 
-/* Interleaved samples, rows top to bottom, no padding: (height, width, channels).
- * Integer samples are full range: 255 or 65535 is white. */
+/* What the first channels of a picture are. Channels behind them are neither colour nor alpha: a near infrared, say. */
+typedef enum sal_channels {
+    SAL_CHANNELS_UNSAID = 0,     /* one is gray, three are RGB; of any other count nothing is known, alpha neither */
+    SAL_CHANNELS_GRAY = 1,       /* the first is */
+    SAL_CHANNELS_GRAY_ALPHA = 2, /* gray, then alpha; it is not multiplied into the gray */
+    SAL_CHANNELS_RGB = 3,        /* the first three are */
+    SAL_CHANNELS_RGBA = 4,       /* RGB, then alpha, likewise */
+    SAL_CHANNELS_PLANES = 5 /* each is something of its own, such as the pages of a stack: never gray, RGB, alpha */
+} sal_channels;
+
+/* Interleaved samples, rows top to bottom, no padding: (height, width, channels). Integer samples are full range: 255
+ * or 65535 is white, unless sal_preprocess.depth says otherwise. Zeroed and filled by a caller, whatever is behind
+ * `samples` is safe: no channel is taken for alpha unless `meaning` says so. */
 typedef struct sal_picture {
     int64_t height;       /* in pixels */
     int64_t width;        /* likewise */
-    int64_t channels;     /* 1 gray, 2 gray+alpha, 3 RGB, 4 RGBA; any count from multi-page TIFF or .npy */
+    int64_t channels;     /* samples of a pixel, of any meaning */
     sal_sample_type type; /* of the samples */
     void *samples;        /* owned by the picture; free with sal_picture_clear */
+    sal_channels meaning; /* of the channels */
+    int32_t orientation;  /* 1 to 8, as EXIF and TIFF number them: what the file declared, applied or not; 0: nothing */
 } sal_picture;
 
-/* Decodes PNG, JPEG (EXIF orientation applied), TIFF (pages of one size become
- * channels) or .npy ((H,W), (H,W,C) or (C,H,W) with C < H and C < W), recognised by content.
- * On success the samples belong to *out. Errors: IO, FORMAT, UNSUPPORTED, LIMIT, MEMORY. */
+/* Decodes PNG, JPEG, TIFF or .npy ((H,W), (H,W,C) or (C,H,W) with C < H and C < W), recognised by content, as
+ * sal_picture_read_for does with a zeroed sal_preprocess and no network: pictures are turned as they declare, and files
+ * of several pages are refused. On success the samples belong to *out. Errors: IO, FORMAT, UNSUPPORTED (also: another
+ * format, with the command that converts it), LIMIT, MEMORY. */
 SAL_API sal_status sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits);
 /* The same from the bytes of such a file, which are only read: no file is made. Messages call it "picture in memory".
  * In limits.max_memory the bytes count as the file does. limits may be NULL. Errors: as sal_picture_read, without IO.
@@ -327,34 +341,41 @@ typedef enum sal_grid {
     SAL_GRID_ASYMMETRIC = 2     /* i times the ratio: cv2.INTER_NEAREST, torch "nearest" */
 } sal_grid;
 
-/* What becomes of an alpha channel where a network takes gray or RGB. */
+/* What becomes of what is behind the colours where a network takes gray or RGB. */
 typedef enum sal_alpha {
-    SAL_ALPHA_WHITE = 0,  /* the picture is laid over white */
-    SAL_ALPHA_BLACK = 1,  /* over black */
-    SAL_ALPHA_COLOUR = 2, /* over alpha_colour */
-    SAL_ALPHA_DROP = 3    /* the channel is left out: Pillow's convert("RGB"), Keras, torchvision */
+    SAL_ALPHA_AUTO = 0,   /* as white, and sal_picture_notes says so of pictures where it matters */
+    SAL_ALPHA_WHITE = 1,  /* the picture is laid over white; of floats, and with channels that are no alpha: refused */
+    SAL_ALPHA_BLACK = 2,  /* over black, likewise */
+    SAL_ALPHA_COLOUR = 3, /* over alpha_colour, likewise */
+    SAL_ALPHA_DROP = 4    /* it is left out, alpha or not: Pillow's convert("RGB"), Keras, torchvision; also the last of
+                             two or four SAL_CHANNELS_UNSAID, as of .npy files, so that gray or RGB are left */
 } sal_alpha;
 
 /* What becomes of the orientation that a file declares. */
 typedef enum sal_exif {
-    SAL_EXIF_APPLY = 0, /* the picture is turned */
-    SAL_EXIF_IGNORE = 1 /* as it is stored: Keras, torchvision, PIL.Image.open */
+    SAL_EXIF_AUTO = 0,  /* as apply, and sal_picture_notes says so of pictures that were turned */
+    SAL_EXIF_APPLY = 1, /* the picture is turned */
+    SAL_EXIF_IGNORE = 2 /* as it is stored: Keras, torchvision, PIL.Image.open */
 } sal_exif;
 
-/* What the pages of a file are. */
+/* What the pages of a file are. Masks and reduced copies, which say that they are, do not count, unless there is
+ * nothing else. */
 typedef enum sal_pages {
     SAL_PAGES_AUTO = 0,     /* one page; several, where the network takes as many channels, above 4; else refused */
     SAL_PAGES_NUMBER = 1,   /* one of them is the picture: sal_preprocess.page */
-    SAL_PAGES_CHANNELS = 2, /* they are the channels of one picture */
+    SAL_PAGES_CHANNELS = 2, /* they are the channels of one picture, SAL_CHANNELS_PLANES */
     SAL_PAGES_MAX = 3       /* the largest sample of all of them: a maximum projection */
 } sal_pages;
 
-#define SAL_DEPTH_AUTO (-1) /* the fewest bits that hold a picture's largest sample */
+#define SAL_DEPTH_AUTO                                                                                                 \
+    (-1)                    /* the fewest of 1, 2, 4, 8, 10, 12, 14 and 16 bits that hold a picture's samples; floats  \
+                               within 0..1 as SAL_DEPTH_UNIT */
+#define SAL_DEPTH_UNIT (-2) /* of float samples 1 is white; integer samples as they are stored */
 
 #define SAL_MAX_CHANNELS 64 /* of a network's input */
 
 /* x[c] = (sample * scale - mean[c]) / std[c], sample in 0..255 (16-bit pictures
- * are brought to 0..255 without rounding; float pictures are taken as they are). */
+ * are brought to 0..255 without rounding; float pictures are taken as they are, unless depth says otherwise). */
 typedef struct sal_preprocess {
     sal_fit fit;                  /* onto the input's sides */
     sal_channel_order order;      /* of the input's channels */
@@ -373,15 +394,16 @@ typedef struct sal_preprocess {
     sal_exif exif;
     sal_pages pages;
     int32_t page;  /* of SAL_PAGES_NUMBER, from 0 */
-    int32_t depth; /* bits of a sample; 0: as many as the file stores; or SAL_DEPTH_AUTO */
+    int32_t depth; /* bits of a sample, 1 to 16: 2^bits - 1 is white, and more is refused (of 8-bit samples 8 and above
+                      change nothing); 0: as many as the file stores, of floats 8; SAL_DEPTH_AUTO or SAL_DEPTH_UNIT */
 } sal_preprocess;
 
 /* Presets: "imagenet" (0..1, ImageNet mean and std), "unit" (0..1), "caffe"
  * (BGR, ImageNet mean in 0..255), "tf" (-1..1), "raw" (0..255).
  * Error: ARGUMENT for another name, listing these. */
 SAL_API sal_status sal_preprocess_preset(sal_preprocess *out, const char *name);
-/* Sets one field from text: key is fit, order, crop-resize, fill, scale, mean,
- * std or preset; lists are comma separated. Errors: ARGUMENT names key and value. */
+/* Sets one field from text: key is fit, order, crop-resize, fill, scale, mean, std, preset, alpha-over, exif, pages or
+ * depth; lists are comma separated. Errors: ARGUMENT names key and value. */
 SAL_API sal_status sal_preprocess_set(sal_preprocess *p, const char *key, const char *value);
 /* Reads the sidecar file "<model path>.salmap": one "key value" line per field, so that nobody has to repeat the
  * options. Where there is no such file, this gives SAL_OK and *found = 0. Errors: IO, FORMAT, MEMORY. */
@@ -412,6 +434,32 @@ typedef struct sal_placement {
 SAL_API sal_status sal_preprocess_apply(float *input, sal_placement *placement, const sal_picture *picture,
                                         const sal_preprocess *preprocess, int64_t channels, int64_t height,
                                         int64_t width);
+/* Reads a picture as `preprocess` says, for a network whose input has so many channels (0: any): which of the pages,
+ * and whether it is turned. Alpha and depth are left to sal_preprocess_apply and to what is drawn. preprocess and
+ * limits may be NULL: the defaults. Errors: those of sal_picture_read; UNSUPPORTED also where a file has several pages
+ * and nothing says what they are, names the options that do; ARGUMENT. */
+SAL_API sal_status sal_picture_read_for(sal_picture *out, const char *path, const sal_preprocess *preprocess,
+                                        int64_t channels, const sal_limits *limits);
+/* The same from the bytes of a file, as sal_picture_decode. */
+SAL_API sal_status sal_picture_decode_for(sal_picture *out, const void *bytes, size_t size,
+                                          const sal_preprocess *preprocess, int64_t channels, const sal_limits *limits);
+
+/* What was taken for granted of a picture, so that another reader may make another input of it: bits. */
+typedef enum sal_note {
+    SAL_NOTE_DEPTH = 1, /* the samples reach a part of their range: fewer bits in more */
+    SAL_NOTE_RANGE = 2, /* float samples that do not look like 0..255 */
+    SAL_NOTE_ALPHA = 4, /* transparent pixels were laid over white */
+    SAL_NOTE_EXIF = 8,  /* it was turned as its file declares */
+    SAL_NOTES = 15
+} sal_note;
+
+#define SAL_NOTE_SIZE_MAX 1024 /* bytes that the text of all notes takes at most */
+
+/* What was taken for granted of a picture that was read and prepared so, for a network of so many channels: *notes,
+ * bits of sal_note. text, which may be NULL, gets a line for each, in the order of the bits, with the option that says
+ * what is meant and silences it; at most `size` bytes with the final NUL. Errors: ARGUMENT. */
+SAL_API sal_status sal_picture_notes(int64_t *notes, char *text, size_t size, const sal_picture *picture,
+                                     const sal_preprocess *preprocess, int64_t channels);
 /* *out: the placement of a map of the input that has height x width pixels of its own, as those of a layer have.
  * Error: ARGUMENT (also: a side below 1). */
 SAL_API sal_status sal_placement_for_map(sal_placement *out, const sal_placement *placement, int64_t height,
@@ -717,6 +765,8 @@ typedef struct sal_explain_options {
     /* Called, as the callback and with its context, when a device failed and the others go on with its pictures.
      * device: as in sal_plan_info; error: what happened. NULL: nobody is told. */
     void (*device_lost)(void *context, const char *device, const char *error);
+    int64_t
+        strict; /* 1: a picture of which something would have to be taken for granted, see sal_picture_notes, fails */
 } sal_explain_options;
 #define SAL_EXPLAIN_OPTIONS_INIT SAL_INIT_WITH(sal_explain_options, .alpha = SAL_DEFAULT)
 
@@ -747,6 +797,8 @@ typedef struct sal_explain_result {
     double milliseconds;                /* computing time of the batch divided by its pictures */
     size_t map_count;                   /* 0 on failure; 1, or `top` */
     const sal_explain_map *const *maps; /* in the order of their ranks */
+    int64_t notes;                      /* what was taken for granted of it, bits of sal_note, */
+    const char *note;                   /* and as text, a line for each; NULL: nothing */
 } sal_explain_result;
 
 /* Called once per picture, in the order given, on the thread that called
@@ -875,6 +927,9 @@ typedef struct sal_sweep_options {
     /* Called for each picture that failed; may be NULL. */
     void (*picture_failed)(void *context, const char *path, const char *error);
     void *context; /* of the call-backs */
+    /* Called for each picture of which something was taken for granted: notes, bits of sal_note, and a line of text for
+     * each. May be NULL. */
+    void (*picture_noted)(void *context, const char *path, int64_t notes, const char *text);
 } sal_sweep_options;
 #define SAL_SWEEP_OPTIONS_INIT SAL_INIT_WITH(sal_sweep_options, .max_failures = SAL_UNLIMITED)
 
@@ -929,7 +984,7 @@ SAL_API sal_status sal_sweep_export(const char *run, const char *path,
 
 /* ---- What jobs draw and write, in memory ---------------------------------- */
 
-/* `salmap explain` in memory, with the same bytes: sal_picture_decode, sal_preprocess_apply, sal_engine_gradients,
+/* `salmap explain` in memory, with the same bytes: sal_picture_decode_for, sal_preprocess_apply, sal_engine_gradients,
  * sal_map_of (sigma 0 for attributions of a layer, where none is asked for), then what is here.
  * The arrays of maps have the sides of their placement, net_height x net_width. */
 
@@ -940,13 +995,16 @@ typedef struct sal_overlay_options {
     int64_t longest;         /* pixels of the overlay's longer side at most, as sweeps make them; 0: any */
     sal_colormap colormap;   /* values beyond its ends are clipped */
     sal_normalize normalize; /* how the map was normalised: the colours span 0..1, its own range (NONE), or -1..1 */
+    const sal_preprocess
+        *preprocess; /* what the input was made with: its alpha and depth are shown; NULL: the defaults */
 } sal_overlay_options;
 #define SAL_OVERLAY_OPTIONS_INIT SAL_INIT_WITH(sal_overlay_options, .alpha = SAL_DEFAULT)
 
 /* <stem>.overlay.png of a picture and its map, or <stem>.saliency.png, the colours alone, where picture is NULL: 8-bit
- * RGB, as large as the picture of the placement. Gray and deeper pictures are shown as 8-bit RGB, alpha over white,
- * float samples by their range. On success the samples belong to *out. options may be NULL. Errors: ARGUMENT (also:
- * picture and placement contradict each other), NUMERIC (a value of the map is NaN or infinite), LIMIT, MEMORY. */
+ * RGB, as large as the picture of the placement. Gray and deeper pictures are shown as 8-bit RGB, alpha and depth
+ * as options->preprocess says, float samples without a depth by their range. On success the samples belong to *out.
+ * options may be NULL. Errors: ARGUMENT (also: picture and placement contradict each other), NUMERIC (a value of the
+ * map is NaN or infinite), LIMIT, MEMORY. */
 SAL_API sal_status sal_overlay_make(sal_picture *out, const sal_picture *picture, const float *map,
                                     const sal_placement *placement, const sal_overlay_options *options);
 
@@ -1007,7 +1065,7 @@ SAL_API sal_status sal_npy_encode(void **bytes, size_t *size, const float *value
 #define SAL_WORDS_ANTIALIAS "on|off"                                                   /* sal_antialias */
 #define SAL_WORDS_ROUND "none|passes|once"                                             /* sal_rounding */
 #define SAL_WORDS_GRID "half-pixel|align-corners|asymmetric"                           /* sal_grid */
-#define SAL_WORDS_EXIF "apply|ignore"                                                  /* sal_exif */
+#define SAL_WORDS_EXIF "auto|apply|ignore"                                             /* sal_exif */
 #define SAL_WORDS_MAPS "npy|none|npz|png16"                                            /* sal_map_format */
 #define SAL_WORDS_OVERLAY_FORMAT "jpeg|png"                                            /* sal_overlay_format */
 

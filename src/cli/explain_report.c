@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_NAME_WIDTH = 48 };
@@ -91,6 +92,25 @@ static void print_map_json(cli_json *j, const sal_explain_map *m)
     cli_json_end(j);
 }
 
+static void print_notes_json(cli_json *j, const sal_explain_result *result)
+{
+    const char *text = result->note;
+    char line[SAL_NOTE_SIZE_MAX];
+    cli_json_begin(j, "notes", '[');
+    for (int bit = 0; text && bit < CLI_NOTE_KINDS; bit++) {
+        if (!(result->notes >> bit & 1))
+            continue;
+        const size_t length = strcspn(text, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)length, text);
+        cli_json_begin(j, NULL, '{');
+        cli_json_text(j, "kind", cli_notes_word(bit));
+        cli_json_text(j, "text", line);
+        cli_json_end(j);
+        text += length + (text[length] == '\n');
+    }
+    cli_json_end(j);
+}
+
 static void print_json(const sal_explain_result *result)
 {
     cli_json j = {0};
@@ -108,6 +128,8 @@ static void print_json(const sal_explain_result *result)
         for (size_t i = 0; i < result->map_count; i++)
             print_map_json(&j, result->maps[i]);
         cli_json_end(&j);
+        if (result->notes)
+            print_notes_json(&j, result);
     }
     cli_json_print(&j);
 }
@@ -116,13 +138,17 @@ static void print_json(const sal_explain_result *result)
 
 int explain_report_picture(void *context, const sal_explain_result *result)
 {
-    const explain_report *r = context;
+    explain_report *r = context;
+    char *note = result->status == SAL_OK ? cli_notes_add(&r->notes, result->notes, result->note) : NULL;
     if (result->status != SAL_OK && !r->json)
         cli_fail(&cli_explain_command, 0, "%s", result->error);
     if (r->json)
         print_json(result);
     else if (!r->quiet && result->status == SAL_OK)
         print_line(r, result);
+    if (note && !r->json && !r->quiet)
+        cli_notes_tell(&cli_explain_command, result->path, note);
+    free(note);
     /* One at a time, so that a long run can be followed through a pipe. */
     return cli_flush();
 }
@@ -132,6 +158,7 @@ void explain_report_end(const explain_report *r, size_t count, size_t failed)
     struct timespec now;
     if (r->json || r->quiet)
         return;
+    cli_notes_end(&r->notes, &cli_explain_command);
     clock_gettime(CLOCK_MONOTONIC, &now);
     double seconds = (double)(now.tv_sec - r->begin.tv_sec) + (double)(now.tv_nsec - r->begin.tv_nsec) * 1e-9;
     printf("%zu of %zu picture%s in %.2f s (%.1f per second) -> %s\n", count - failed, count, count == 1 ? "" : "s",

@@ -2,7 +2,7 @@
 #ifndef SAL_CLI_EXPLAIN_REPORT_H
 #define SAL_CLI_EXPLAIN_REPORT_H
 
-#include "cli/cli.h"
+#include "cli/notes.h"
 
 #include <time.h>
 
@@ -15,6 +15,7 @@ typedef struct explain_report {
     const char *out_dir;
     int is_gradient; /* 1: the plain method */
     int name_width;
+    cli_notes notes;
     struct timespec begin;
 } explain_report;
 

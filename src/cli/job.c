@@ -90,8 +90,18 @@ static void note_default(const cli_command *self, const sal_model_info *m)
 int cli_job_preprocess(sal_preprocess *p, const cli_command *self, const cli_job *s, const sal_model *model)
 {
     const preprocess_option given[] = {
-        {"preset", s->preset}, {"fit", s->fit}, {"order", s->order}, {"scale", s->scale},
-        {"mean", s->mean},     {"std", s->std}, {"fill", s->fill},   {"crop-resize", s->crop_resize},
+        {"preset", s->preset},
+        {"fit", s->fit},
+        {"order", s->order},
+        {"scale", s->scale},
+        {"mean", s->mean},
+        {"std", s->std},
+        {"fill", s->fill},
+        {"crop-resize", s->crop_resize},
+        {"alpha-over", s->alpha_over},
+        {"exif", s->exif},
+        {"pages", s->pages},
+        {"depth", s->depth},
     };
     int found = 0;
     sal_model_info info = SAL_MODEL_INFO_INIT;
@@ -143,6 +153,7 @@ int cli_job_options(cli_run_options *run, const cli_command *self, const cli_job
         return cli_fail(self, CLI_USAGE, "--signed: such maps are normalised to -1..1; leave --normalize out");
     set_map(&run->map, s);
     o->raw_map = s->raw_map;
+    o->strict = s->strict;
     const int is_signed = run->map.normalize == SAL_NORMALIZE_SIGNED;
     o->colormap = (sal_colormap)given_or(s->colormap, is_signed ? SAL_COLORMAP_COOLWARM : SAL_COLORMAP_VIRIDIS);
     o->alpha = s->alpha;

@@ -30,6 +30,11 @@ typedef struct cli_job {
     const char *scale;
     const char *fill;
     const char *crop_resize;
+    const char *alpha_over;
+    const char *exif;
+    const char *pages;
+    const char *depth;
+    int strict;
     int save_preprocess;
     const char *device;
     int precision;
@@ -69,6 +74,14 @@ typedef struct cli_job {
         CLI_OPTION(CLI_TEXT, 0, "scale", "NUMBER", job.scale, "what samples of 0..255 are multiplied by first"),       \
         CLI_OPTION(CLI_TEXT, 0, "fill", "NUMBER", job.fill, "letterbox padding, 0..255"),                              \
         CLI_OPTION(CLI_TEXT, 0, "crop-resize", "PIXELS", job.crop_resize, "shorter side before center-crop cuts"),     \
+        CLI_OPTION(CLI_TEXT, 0, "alpha-over", "WHAT", job.alpha_over,                                                  \
+                   "lay alpha over white (default), black or #rrggbb; drop: leave it out"),                            \
+        CLI_OPTION(CLI_TEXT, 0, "exif", "WHAT", job.exif, "turn pictures as they declare: apply (default) or ignore"), \
+        CLI_OPTION(CLI_TEXT, 0, "pages", "WHICH", job.pages,                                                           \
+                   "of a file with several: first, N, channels or max (default: refused)"),                            \
+        CLI_OPTION(CLI_TEXT, 0, "depth", "BITS", job.depth,                                                            \
+                   "of samples, 1 to 16; unit: of floats 1 is white; auto (default: as stored)"),                      \
+        CLI_OPTION(CLI_FLAG, 0, "strict", NULL, job.strict, "take nothing for granted: such pictures fail"),           \
         CLI_OPTION(CLI_FLAG, 0, "save-preprocess", NULL, job.save_preprocess,                                          \
                    "write these to MODEL.salmap for the next time"),                                                   \
         CLI_HEAD("Computing"),                                                                                         \

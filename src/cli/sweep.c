@@ -104,6 +104,11 @@ static void on_failure(void *context, const char *path, const char *error)
     sweep_report_failure(context, path, error);
 }
 
+static void on_note(void *context, const char *path, int64_t notes, const char *text)
+{
+    sweep_report_note(context, path, notes, text);
+}
+
 static void on_lost_device(void *context, const char *device, const char *error)
 {
     sweep_report_clear(context);
@@ -169,6 +174,7 @@ static int set_options(sal_sweep_options *o, cli_run_options *how, const setting
     o->retry_failed = s->retry_failed;
     o->progress = on_progress;
     o->picture_failed = on_failure;
+    o->picture_noted = on_note;
     return code;
 }
 

@@ -2,6 +2,7 @@
 
 #include "cli/json.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -195,6 +196,30 @@ void sweep_report_failure(sweep_report *r, const char *path, const char *error)
         cli_note(&cli_sweep_command, "further failures are not printed; the results have them all");
 }
 
+void sweep_report_note(sweep_report *r, const char *path, int64_t notes, const char *text)
+{
+    char *fresh = cli_notes_add(&r->notes, notes, text);
+    if (fresh && r->json) {
+        cli_json j = begin_event("note");
+        cli_json_text(&j, "path", path);
+        cli_json_text(&j, "text", fresh);
+        end_event(&j);
+    } else if (fresh && !r->quiet) {
+        sweep_report_clear(r);
+        cli_notes_tell(&cli_sweep_command, path, fresh);
+    }
+    free(fresh);
+}
+
+static void put_notes(cli_json *j, const cli_notes *n)
+{
+    cli_json_begin(j, "notes", '{');
+    for (int bit = 0; bit < CLI_NOTE_KINDS; bit++)
+        if (n->count[bit])
+            cli_json_count(j, cli_notes_word(bit), n->count[bit]);
+    cli_json_end(j);
+}
+
 static void print_stages(const sal_sweep_progress *p)
 {
     printf("\n  stage     threads  ms/picture   busy\n");
@@ -210,12 +235,14 @@ void sweep_report_end(sweep_report *r, const sal_sweep_progress *p, const char *
         cli_json j = begin_event("end");
         cli_json_text(&j, "outcome", outcome);
         put_progress(&j, p);
+        put_notes(&j, &r->notes);
         end_event(&j);
         return;
     }
     sweep_report_clear(r);
     if (r->quiet)
         return;
+    cli_notes_end(&r->notes, &cli_sweep_command);
     if (p->done_now == 0 && p->done == p->pictures) {
         printf("all %zu pictures are done already, %zu of them failed -> %s\n", p->pictures, p->failed, r->folder);
         return;

@@ -2,6 +2,7 @@
 #ifndef SAL_CLI_SWEEP_REPORT_H
 #define SAL_CLI_SWEEP_REPORT_H
 
+#include "cli/notes.h"
 #include "cli/shard.h"
 
 typedef struct sweep_report {
@@ -13,12 +14,15 @@ typedef struct sweep_report {
     double told;     /* progress->seconds of what was told last */
     int told_last;   /* 1: that it was the last picture */
     size_t failures; /* told one by one so far */
+    cli_notes notes;
 } sweep_report;
 
 void sweep_report_begin(sweep_report *r, const sal_model_info *info, const char *device, size_t pictures,
                         const cli_shard *shard);
 void sweep_report_progress(sweep_report *r, const sal_sweep_progress *p);
 void sweep_report_failure(sweep_report *r, const char *path, const char *error);
+/* What was taken for granted of a picture: notes, bits of sal_note, and a line of text for each. */
+void sweep_report_note(sweep_report *r, const char *path, int64_t notes, const char *text);
 /* outcome: "complete", "stopped" or "failed". */
 void sweep_report_end(sweep_report *r, const sal_sweep_progress *p, const char *outcome);
 /* Takes the bar away, for a message. */

@@ -24,8 +24,71 @@ sal_picture_kind sal_picture_kind_of(const sal_image_source *source)
     return SAL_KIND_NONE;
 }
 
+/* Formats that people have pictures in, by what is in their files at a place, and what makes pictures of them that are
+ * read. */
+typedef struct foreign {
+    size_t at;
+    const char *magic;
+    size_t length;
+    const char *name;
+    const char *advice;
+} foreign;
+
+#define MAGIC_CONVERT "convert it with ImageMagick: magick FILE picture.png"
+#define MAGIC_BIOFORMATS "convert it with Bio-Formats: bfconvert FILE picture.tif"
+#define MAGIC_NUMPY "read it with Python and save the array: numpy.save(\"picture.npy\", array)"
+static const foreign foreigners[] = {
+    {0, "BM", 2, "a BMP", MAGIC_CONVERT},
+    {8, "WEBP", 4, "a WebP", "convert it with libwebp: dwebp FILE -o picture.png"},
+    {4, "jP  \r\n\x87\n", 8, "a JPEG 2000", "convert it with OpenJPEG: opj_decompress -i FILE -o picture.png"},
+    {0, "\xff\x4f\xff\x51", 4, "a JPEG 2000", "convert it with OpenJPEG: opj_decompress -i FILE -o picture.png"},
+    {0, "GIF8", 4, "a GIF", "convert one of its frames with ImageMagick: magick 'FILE[0]' picture.png"},
+    {4, "ftypavi", 7, "an AVIF", "convert it with libheif: heif-convert FILE picture.png"},
+    {4, "ftyphei", 7, "a HEIC", "convert it with libheif: heif-convert FILE picture.png"},
+    {4, "ftyphev", 7, "a HEIC", "convert it with libheif: heif-convert FILE picture.png"},
+    {4, "ftypmif1", 8, "a HEIC", "convert it with libheif: heif-convert FILE picture.png"},
+    {4, "JXL \r\n\x87\n", 8, "a JPEG XL", "convert it with libjxl: djxl FILE picture.png"},
+    {0, "\xff\x0a", 2, "a JPEG XL", "convert it with libjxl: djxl FILE picture.png"},
+    {128, "DICM", 4, "a DICOM", "read it with pydicom: numpy.save(\"picture.npy\", pydicom.dcmread(FILE).pixel_array)"},
+    {0, "ZISRAWFILE", 10, "a CZI", MAGIC_BIOFORMATS},
+    {0, "\xda\xce\xbe\x0a", 4, "an ND2", MAGIC_BIOFORMATS},
+    {0, "\x70\0\0\0", 4, "a LIF", MAGIC_BIOFORMATS},
+    {0, "\xd0\xcf\x11\xe0", 4, "an OIB or ZVI", MAGIC_BIOFORMATS},
+    {0, "\x76\x2f\x31\x01", 4, "an OpenEXR", MAGIC_NUMPY},
+    {0, "\x89HDF", 4, "an HDF5", MAGIC_NUMPY},
+    {0, "SIMPLE  =", 9, "a FITS", MAGIC_NUMPY},
+    {344, "n+1", 4, "a NIfTI", MAGIC_NUMPY},
+    {0, "PK\3\4", 4, "a zip (.npz)", MAGIC_NUMPY},
+    {0, "\x1f\x8b", 2, "a gzip", "unpack it: gunzip FILE"},
+    {0, "8BPS", 4, "a Photoshop", "convert it with ImageMagick: magick 'FILE[0]' picture.png"},
+    {0, "%PDF", 4, "a PDF", "convert it with poppler: pdftoppm -png FILE picture"},
+    {0, "\0\0\1\0", 4, "an ICO", MAGIC_CONVERT},
+};
+
+static const foreign *find_foreign(const sal_image_source *source)
+{
+    for (size_t i = 0; i < sizeof foreigners / sizeof *foreigners; i++) {
+        const foreign *f = &foreigners[i];
+        if (source->size >= f->at + f->length && memcmp(source->bytes + f->at, f->magic, f->length) == 0)
+            return f;
+    }
+    return NULL;
+}
+
+/* PNM: P1 to P6 and a blank. */
+static int is_netpbm(const sal_image_source *source)
+{
+    return source->size > 2 && source->bytes[0] == 'P' && source->bytes[1] >= '1' && source->bytes[1] <= '7' &&
+           (source->bytes[2] == '\n' || source->bytes[2] == ' ');
+}
+
 sal_status sal_picture_refuse_kind(const sal_image_source *source)
 {
+    static const foreign netpbm = {.name = "a Netpbm", .advice = MAGIC_CONVERT};
+    const foreign *f = is_netpbm(source) ? &netpbm : find_foreign(source);
+    if (f)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "%s: is %s file, and salmap reads PNG, JPEG, TIFF and .npy: %s",
+                        source->path, f->name, f->advice);
     return sal_fail(SAL_ERROR_FORMAT, "%s: not a PNG, JPEG, TIFF or .npy file", source->path);
 }
 

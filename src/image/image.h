@@ -19,12 +19,14 @@ typedef struct sal_image_source {
     uint64_t max_memory; /* 0: any */
     int pixels_given;    /* 1: max_pixels is no default */
     const sal_image_gate *gate;
+    const sal_preprocess *how; /* which pages, and whether turned; NULL: the defaults */
+    int64_t channels;          /* of the network that it is for; 0: any */
 } sal_image_source;
 
-/* sal_picture_read, and how many bytes the file has: 0 where it cannot be read. gate: somebody who decides when there
- * is memory, or NULL. */
-sal_status sal_picture_read_through(sal_picture *out, size_t *size, const char *path, const sal_limits *limits,
-                                    const sal_image_gate *gate);
+/* sal_picture_read_for, and how many bytes the file has: 0 where it cannot be read. gate: somebody who decides when
+ * there is memory, or NULL. */
+sal_status sal_picture_read_through(sal_picture *out, size_t *size, const char *path, const sal_preprocess *how,
+                                    int64_t channels, const sal_limits *limits, const sal_image_gate *gate);
 /* The default of sal_limits.max_memory, now. */
 uint64_t sal_picture_default_memory(void);
 
@@ -46,7 +48,7 @@ sal_status sal_npy_decode(sal_picture *out, const sal_image_source *source);
 /* Refuses empty sizes (FORMAT) and those over the limit (LIMIT): height * width may
  * reach max_pixels, and more than four channels no more samples than RGBA would have. */
 sal_status sal_picture_check_size(int64_t height, int64_t width, int64_t channels, const sal_image_source *source);
-/* Samples for a picture whose size, channels and type are set and checked, as sal_picture_new does. beside: what its
+/* Samples for a picture whose other fields are set and checked, as sal_picture_new does. beside: what its
  * decoder has for a time beside them and the file. Errors: LIMIT (more than max_memory), MEMORY, those of the gate. */
 sal_status sal_picture_begin(sal_picture *out, const sal_image_source *source, uint64_t beside);
 /* Bytes of all samples, UINT64_MAX if there is no such number. */
@@ -56,12 +58,15 @@ sal_status sal_picture_new(sal_picture *out, int64_t height, int64_t width, int6
 size_t sal_sample_size(sal_sample_type type);
 
 /* Any picture as 8-bit RGB, to look at: base/shade.h says how. On success the samples belong to *out. */
-sal_status sal_picture_to_rgb8(sal_picture *out, const sal_picture *in);
+sal_status sal_picture_to_rgb8(sal_picture *out, const sal_picture *in, const sal_preprocess *preprocess);
 
 /* Orientation 1..8 as EXIF and TIFF number them; 1 where an APP1 segment has none. */
 int sal_exif_orientation(const unsigned char *segment, size_t size);
-/* Turns or mirrors a picture so that it is upright; values outside 2..8 leave it as it is. */
-sal_status sal_picture_orient(sal_picture *picture, int orientation);
+/* Notes what a file declares, and turns or mirrors the picture so that it is upright, unless that is to be ignored;
+ * values outside 2..8 leave it as it is. */
+sal_status sal_picture_orient(sal_picture *picture, int orientation, const sal_image_source *source);
+/* Whether that would make a copy of it. */
+int sal_picture_is_turned(int orientation, const sal_image_source *source);
 
 /* Values (height, width) within 0 and 1 as 16-bit gray, to the nearest level. Error: MEMORY. */
 sal_status sal_gray16_make(sal_picture *out, const float *values, int64_t height, int64_t width);

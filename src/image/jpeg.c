@@ -118,7 +118,7 @@ static uint64_t memory_beside(const sal_picture *picture, jpeg_context *x)
 {
     const uint64_t samples = (uint64_t)picture->height * (uint64_t)picture->width * (uint64_t)x->jpeg.num_components;
     const uint64_t coefficients = jpeg_has_multiple_scans(&x->jpeg) ? 2 * samples : 0;
-    return coefficients > samples || x->orientation < 2 ? coefficients : samples;
+    return coefficients > samples || !sal_picture_is_turned(x->orientation, x->source) ? coefficients : samples;
 }
 
 static int channels_of(const struct jpeg_decompress_struct *jpeg)
@@ -132,6 +132,7 @@ static sal_status begin_picture(sal_picture *out, jpeg_context *x)
     struct jpeg_decompress_struct *jpeg = &x->jpeg;
     jpeg_calc_output_dimensions(jpeg);
     *out = (sal_picture){.height = jpeg->output_height, .width = jpeg->output_width, .channels = channels_of(jpeg)};
+    out->meaning = out->channels == 1 ? SAL_CHANNELS_GRAY : SAL_CHANNELS_RGB;
     return sal_picture_begin(out, x->source, memory_beside(out, x));
 }
 
@@ -158,7 +159,7 @@ static int orientation_of(const jpeg_context *x)
     for (jpeg_saved_marker_ptr m = x->jpeg.marker_list; m; m = m->next)
         if (m->marker == JPEG_APP0 + 1 && m->data_length >= 6 && memcmp(m->data, "Exif\0\0", 6) == 0)
             return sal_exif_orientation(m->data + 6, m->data_length - 6);
-    return 1;
+    return 0;
 }
 
 static sal_status read_picture(sal_picture *out, jpeg_context *x)
@@ -187,7 +188,7 @@ static sal_status read_picture(sal_picture *out, jpeg_context *x)
 sal_status sal_jpeg_decode(sal_picture *out, const sal_image_source *source)
 {
     sal_status st = SAL_OK;
-    jpeg_context x = {.source = source, .orientation = 1};
+    jpeg_context x = {.source = source};
     x.jpeg.err = jpeg_std_error(&x.errors);
     x.jpeg.client_data = &x;
     x.errors.error_exit = fail_with_message;
@@ -195,7 +196,7 @@ sal_status sal_jpeg_decode(sal_picture *out, const sal_image_source *source)
     x.errors.output_message = on_output;
     x.progress.progress_monitor = on_progress;
     TRY(read_picture(out, &x));
-    TRY(sal_picture_orient(out, x.orientation));
+    TRY(sal_picture_orient(out, x.orientation, source));
 done:
     jpeg_destroy_decompress(&x.jpeg);
     sal_free(x.row);

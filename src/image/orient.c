@@ -90,9 +90,15 @@ static inline void copy_turned(unsigned char *to, const unsigned char *from, con
         }
 }
 
-sal_status sal_picture_orient(sal_picture *picture, int orientation)
+int sal_picture_is_turned(int orientation, const sal_image_source *source)
 {
-    if (orientation < 2 || orientation > 8)
+    return orientation >= 2 && orientation <= 8 && !(source->how && source->how->exif == SAL_EXIF_IGNORE);
+}
+
+sal_status sal_picture_orient(sal_picture *picture, int orientation, const sal_image_source *source)
+{
+    picture->orientation = orientation >= 1 && orientation <= 8 ? orientation : 0;
+    if (!sal_picture_is_turned(orientation, source))
         return SAL_OK;
     turn t = turn_of(orientation, picture->height, picture->width);
     sal_picture upright;
@@ -105,6 +111,8 @@ sal_status sal_picture_orient(sal_picture *picture, int orientation)
     case 3: copy_turned(upright.samples, picture->samples, &t, 3); break;
     default: copy_turned(upright.samples, picture->samples, &t, pixel); break;
     }
+    upright.meaning = picture->meaning;
+    upright.orientation = picture->orientation;
     sal_picture_clear(picture);
     *picture = upright;
     return SAL_OK;

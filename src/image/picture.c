@@ -73,12 +73,12 @@ sal_status sal_source_decode(sal_picture *out, const sal_image_source *source)
     return st;
 }
 
-sal_status sal_picture_to_rgb8(sal_picture *out, const sal_picture *in)
+sal_status sal_picture_to_rgb8(sal_picture *out, const sal_picture *in, const sal_preprocess *preprocess)
 {
     sal_status st = sal_picture_new(out, in->height, in->width, 3, SAL_SAMPLE_U8);
     if (st != SAL_OK)
         return st;
-    const sal_shade shade = sal_shade_of(in);
+    const sal_shade shade = sal_shade_of(in, preprocess);
     for (int64_t y = 0; y < in->height; y++)
         sal_shade_row((uint8_t *)out->samples + 3 * y * in->width, in, &shade, y);
     return SAL_OK;

@@ -106,6 +106,7 @@ static sal_status read_picture(sal_picture *out, png_context *x)
                          .width = png_get_image_width(x->png, x->info),
                          .channels = png_get_channels(x->png, x->info),
                          .type = type};
+    out->meaning = (sal_channels)out->channels; /* those of PNG are numbered so */
     x->status = sal_picture_begin(out, x->source, 0);
     if (x->status != SAL_OK)
         return x->status;

@@ -3,7 +3,8 @@
 
 #include "base/memory.h"
 #include "base/placement.h"
-#include "image/image.h"
+#include "base/samples.h"
+#include "image/channels.h"
 #include "image/resize.h"
 
 #include <math.h>
@@ -107,63 +108,6 @@ static void describe(sal_placement *out, const axis *y, const axis *x)
     out->offset_x = -(double)x->offset * out->scale_x;
 }
 
-/* ---- Channels ----------------------------------------------------------- */
-
-typedef enum mixing { MIX_NONE, MIX_RGB, MIX_BGR, MIX_GRAY } mixing;
-
-static sal_status channel_mismatch(const sal_picture *picture, int64_t channels, const char *advice)
-{
-    return sal_fail(SAL_ERROR_ARGUMENT, "the picture has %lld channels, the network takes %lld; %s",
-                    (long long)picture->channels, (long long)channels, advice);
-}
-
-static sal_status choose_mixing(mixing *out, const sal_picture *picture, sal_channel_order order, int64_t channels)
-{
-    const char *stack = "give a picture with as many channels: a TIFF with one page per channel or a .npy array, "
-                        "or use order gray";
-    *out = MIX_NONE;
-    switch (order) {
-    case SAL_ORDER_AUTO:
-        if (channels == 1)
-            *out = MIX_GRAY;
-        else if (channels == 3)
-            *out = MIX_RGB;
-        break;
-    case SAL_ORDER_RGB: *out = MIX_RGB; break;
-    case SAL_ORDER_BGR: *out = MIX_BGR; break;
-    case SAL_ORDER_GRAY: *out = MIX_GRAY; break;
-    case SAL_ORDER_ASIS: break;
-    default: return sal_fail(SAL_ERROR_ARGUMENT, "order %d is unknown", (int)order);
-    }
-    if (*out == MIX_NONE)
-        return picture->channels == channels ? SAL_OK : channel_mismatch(picture, channels, stack);
-    if (*out != MIX_GRAY && channels != 3)
-        return channel_mismatch(picture, channels, "orders rgb and bgr are for 3; use order gray or asis");
-    if (picture->channels > 4)
-        return channel_mismatch(picture, channels, "only pictures of 1 to 4 channels can be made gray or RGB");
-    if (picture->type == SAL_SAMPLE_F32 && (picture->channels == 2 || picture->channels == 4))
-        return channel_mismatch(picture, channels,
-                                "float pictures have no defined alpha: leave it out, or use order asis");
-    return SAL_OK;
-}
-
-/* A row without its alpha: over white, which is `full`. */
-static void flatten_row(float *out, const sal_picture *picture, const void *row, size_t n)
-{
-    size_t colours = (size_t)picture->channels - 1;
-    const unsigned char *u8 = row;
-    const uint16_t *u16 = row;
-    float full = picture->type == SAL_SAMPLE_U8 ? 255.0F : 65535.0F;
-    for (size_t i = 0; i < n; i++)
-        for (size_t c = 0; c < colours; c++) {
-            size_t at = i * (colours + 1) + c;
-            size_t alpha_at = i * (colours + 1) + colours;
-            float value = picture->type == SAL_SAMPLE_U8 ? (float)u8[at] : (float)u16[at];
-            float alpha = picture->type == SAL_SAMPLE_U8 ? (float)u8[alpha_at] : (float)u16[alpha_at];
-            out[i * colours + c] = full + (value - full) * (alpha / full);
-        }
-}
-
 /* ---- Values ------------------------------------------------------------- */
 
 /* x = sample * gain + bias for one channel of the network. */
@@ -182,8 +126,25 @@ static double std_of(const sal_preprocess *p, int64_t channel)
     return p->value_count ? (double)p->std[p->value_count > 1 ? channel : 0] : 1.0;
 }
 
+sal_status sal_preprocess_check_samples(const sal_preprocess *p)
+{
+    for (int c = 0; c < 3; c++)
+        if (!(p->alpha_colour[c] >= 0.0F && p->alpha_colour[c] <= 255.0F))
+            return sal_fail(SAL_ERROR_ARGUMENT, "alpha_colour %g: must be from 0 to 255", (double)p->alpha_colour[c]);
+    if ((unsigned)p->alpha > SAL_ALPHA_DROP || (unsigned)p->exif > SAL_EXIF_IGNORE ||
+        (unsigned)p->pages > SAL_PAGES_MAX)
+        return sal_fail(SAL_ERROR_ARGUMENT, "alpha %d, exif %d or pages %d is unknown", (int)p->alpha, (int)p->exif,
+                        (int)p->pages);
+    if (p->page < 0 || p->depth < SAL_DEPTH_UNIT || p->depth > 16)
+        return sal_fail(SAL_ERROR_ARGUMENT, "page %d or depth %d is out of range", (int)p->page, (int)p->depth);
+    return SAL_OK;
+}
+
 sal_status sal_preprocess_check(const sal_preprocess *p, int64_t channels)
 {
+    const sal_status st = sal_preprocess_check_samples(p);
+    if (st != SAL_OK)
+        return st;
     if (!isfinite(p->scale) || !isfinite(p->fill))
         return sal_fail(SAL_ERROR_ARGUMENT, "scale and fill must be finite numbers");
     if (p->value_count < 0 || (p->value_count > 1 && p->value_count != channels) || p->value_count > SAL_MAX_CHANNELS)
@@ -213,8 +174,7 @@ static void make_scaling(scaling *out, const sal_preprocess *p, int64_t channels
 
 typedef struct job {
     const sal_picture *picture;
-    mixing mix;
-    int flatten;      /* 1: alpha is composited first */
+    sal_mix mix;
     int64_t channels; /* of the network */
     axis y;
     axis x;
@@ -245,11 +205,10 @@ static sal_status job_prepare(job *j, const sal_preprocess *p)
 {
     sal_status st = SAL_OK;
     size_t n;
-    TRY(choose_mixing(&j->mix, j->picture, p->order, j->channels));
-    j->flatten = j->mix != MIX_NONE && (j->picture->channels == 2 || j->picture->channels == 4);
-    j->row_channels = (size_t)(j->picture->channels - j->flatten);
-    TRY(sal_alloc(&j->scale, (size_t)j->channels, sizeof *j->scale, "channel scales"));
     TRY(sal_preprocess_check(p, j->channels));
+    TRY(sal_mix_choose(&j->mix, j->picture, p, j->channels));
+    j->row_channels = (size_t)j->mix.channels;
+    TRY(sal_alloc(&j->scale, (size_t)j->channels, sizeof *j->scale, "channel scales"));
     make_scaling(j->scale, p, j->channels);
     TRY(place(&j->y, &j->x, p));
     j->show_y = visible(&j->y);
@@ -260,7 +219,7 @@ static sal_status job_prepare(job *j, const sal_preprocess *p)
     j->column = j->taps_x.first[0];
     j->columns = j->taps_x.first[last] + j->taps_x.length[last] - j->column;
     TRY(sal_size_mul(&n, (size_t)j->columns, j->row_channels, "a row of a picture"));
-    TRY(sal_alloc(&j->flat, j->flatten ? n : 0, sizeof *j->flat, "a row of a picture"));
+    TRY(sal_alloc(&j->flat, j->mix.flatten ? n : 0, sizeof *j->flat, "a row of a picture"));
     TRY(sal_alloc(&j->sum, n, sizeof *j->sum, "a row of a picture"));
     TRY(sal_size_mul(&n, (size_t)j->show_x.count, j->row_channels, "a row of a picture"));
     TRY(sal_alloc(&j->resized, n, sizeof *j->resized, "a row of a picture"));
@@ -280,8 +239,8 @@ static void resize_one_row(job *j, int64_t row)
         (const char *)picture->samples + (size_t)(j->taps_y.first[row] * picture->width + j->column) * pixel;
     memset(j->sum, 0, n * sizeof *j->sum);
     for (int64_t i = 0; i < j->taps_y.length[row]; i++, from += (size_t)picture->width * pixel) {
-        if (j->flatten) {
-            flatten_row(j->flat, picture, from, (size_t)j->columns);
+        if (j->mix.flatten) {
+            sal_mix_flatten(j->flat, picture, from, (size_t)j->columns, &j->mix);
             sal_resize_add(j->sum, j->flat, SAL_SAMPLE_F32, weights[i], n);
         } else {
             sal_resize_add(j->sum, from, picture->type, weights[i], n);
@@ -298,18 +257,18 @@ static float luma(const float *pixel, size_t channels)
 
 static float mixed(const job *j, const float *pixel, int64_t c)
 {
-    switch (j->mix) {
-    case MIX_NONE: return pixel[c];
-    case MIX_RGB: return pixel[j->row_channels == 1 ? 0 : c];
-    case MIX_BGR: return pixel[j->row_channels == 1 ? 0 : 2 - c];
-    case MIX_GRAY: break;
+    switch (j->mix.how) {
+    case SAL_MIX_NONE: return pixel[c];
+    case SAL_MIX_RGB: return pixel[j->row_channels == 1 ? 0 : c];
+    case SAL_MIX_BGR: return pixel[j->row_channels == 1 ? 0 : 2 - c];
+    case SAL_MIX_GRAY: break;
     }
     return luma(pixel, j->row_channels);
 }
 
 static sal_status store_row(float *out, const job *j, int64_t row)
 {
-    float unit = j->picture->type == SAL_SAMPLE_U16 ? 255.0F / 65535.0F : 1.0F;
+    const float unit = j->mix.unit;
     for (int64_t c = 0; c < j->channels; c++) {
         float *to = out + (size_t)((c * j->y.net + j->show_y.begin + row) * j->x.net + j->show_x.begin);
         scaling s = j->scale[c];
@@ -344,6 +303,9 @@ static sal_status check(const sal_picture *picture, int64_t channels, int64_t he
         return sal_fail(SAL_ERROR_ARGUMENT, "the picture is empty");
     if (sal_sample_size(picture->type) == 0)
         return sal_fail(SAL_ERROR_ARGUMENT, "the picture has samples of the unknown type %d", (int)picture->type);
+    if (!sal_picture_is_sound(picture))
+        return sal_fail(SAL_ERROR_ARGUMENT, "the picture has %lld channels of the meaning %d, which does not fit",
+                        (long long)picture->channels, (int)picture->meaning);
     return SAL_OK;
 }
 

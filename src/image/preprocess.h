@@ -6,7 +6,9 @@
 
 #include <stdio.h>
 
-/* Whether mean, std, scale and fill suit a network of so many channels. Error: ARGUMENT. */
+/* Whether what is said of the samples of a file is of any meaning. Error: ARGUMENT. */
+sal_status sal_preprocess_check_samples(const sal_preprocess *p);
+/* The same, and whether mean, std, scale and fill suit a network of so many channels. Error: ARGUMENT. */
 sal_status sal_preprocess_check(const sal_preprocess *p, int64_t channels);
 /* One "key value" line per field, as sal_preprocess_set takes them; the calling thread's numbers have points. */
 void sal_preprocess_print(FILE *to, const sal_preprocess *p);

@@ -6,6 +6,7 @@
 #include "base/plain_locale.h"
 #include "base/words.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
@@ -190,6 +191,80 @@ done:
     return st;
 }
 
+static int hex_of(char digit)
+{
+    const char *digits = "0123456789abcdef", *at = digit ? strchr(digits, digit | 0x20) : NULL;
+    return digit && isxdigit((unsigned char)digit) && at ? (int)(at - digits) : -1;
+}
+
+/* auto, white, black, drop, or a colour as #rrggbb. */
+static sal_status set_alpha(sal_preprocess *p, const char *key, const char *value)
+{
+    static const char *const words[] = {"auto", "white", "black", NULL, "drop"};
+    float colour[3] = {0};
+    for (int i = 0; i < (int)(sizeof words / sizeof *words); i++)
+        if (words[i] && strcmp(value, words[i]) == 0) {
+            p->alpha = (sal_alpha)i;
+            memset(p->alpha_colour, 0, sizeof p->alpha_colour);
+            return SAL_OK;
+        }
+    int ok = value[0] == '#' && strlen(value) == 7;
+    for (int c = 0; ok && c < 3; c++) {
+        const int high = hex_of(value[1 + 2 * c]), low = hex_of(value[2 + 2 * c]);
+        ok = high >= 0 && low >= 0;
+        colour[c] = (float)(16 * high + low);
+    }
+    if (!ok)
+        return bad_value(key, value, "white, black, a colour as #ff8000, drop or auto");
+    p->alpha = SAL_ALPHA_COLOUR;
+    memcpy(p->alpha_colour, colour, sizeof colour);
+    return SAL_OK;
+}
+
+/* A whole number from 1 on; 0: it is none. */
+static int32_t whole_of(const char *value, long most)
+{
+    char *end;
+    errno = 0;
+    const long number = strtol(value, &end, 10);
+    return value[0] >= '0' && value[0] <= '9' && !*end && !errno && number >= 1 && number <= most ? (int32_t)number : 0;
+}
+
+static sal_status set_pages(sal_preprocess *p, const char *key, const char *value)
+{
+    const int32_t number = strcmp(value, "first") == 0 ? 1 : whole_of(value, INT32_MAX);
+    p->page = 0;
+    if (number) {
+        p->pages = SAL_PAGES_NUMBER;
+        p->page = number - 1;
+    } else if (strcmp(value, "channels") == 0) {
+        p->pages = SAL_PAGES_CHANNELS;
+    } else if (strcmp(value, "max") == 0) {
+        p->pages = SAL_PAGES_MAX;
+    } else if (strcmp(value, "auto") == 0) {
+        p->pages = SAL_PAGES_AUTO;
+    } else {
+        return bad_value(key, value, "first, the number of a page from 1, channels, max or auto");
+    }
+    return SAL_OK;
+}
+
+static sal_status set_depth(sal_preprocess *p, const char *key, const char *value)
+{
+    const int32_t bits = whole_of(value, 16);
+    if (bits)
+        p->depth = bits;
+    else if (strcmp(value, "auto") == 0)
+        p->depth = SAL_DEPTH_AUTO;
+    else if (strcmp(value, "unit") == 0)
+        p->depth = SAL_DEPTH_UNIT;
+    else if (strcmp(value, "stored") == 0)
+        p->depth = 0;
+    else
+        return bad_value(key, value, "a number of bits from 1 to 16, unit, auto or stored");
+    return SAL_OK;
+}
+
 static sal_status set_option(sal_preprocess *p, const char *key, const char *value)
 {
     int word = 0;
@@ -216,9 +291,20 @@ static sal_status set_option(sal_preprocess *p, const char *key, const char *val
         return set_list(p, p->std, key, value);
     if (strcmp(key, "preset") == 0)
         return set_preset(p, value);
+    if (strcmp(key, "alpha-over") == 0)
+        return set_alpha(p, key, value);
+    if (strcmp(key, "exif") == 0) {
+        if ((st = set_word(&word, SAL_WORDS_EXIF, key, value)) == SAL_OK)
+            p->exif = (sal_exif)word;
+        return st;
+    }
+    if (strcmp(key, "pages") == 0)
+        return set_pages(p, key, value);
+    if (strcmp(key, "depth") == 0)
+        return set_depth(p, key, value);
     return sal_fail(SAL_ERROR_ARGUMENT,
                     "preprocessing option \"%s\" (value \"%s\") is unknown; known are fit, order, crop-resize, fill, "
-                    "scale, mean, std, preset",
+                    "scale, mean, std, preset, alpha-over, exif, pages, depth",
                     key, value);
 }
 
@@ -330,6 +416,30 @@ static void print_word(FILE *to, const char *key, const char *words, int value)
     fprintf(to, "%s %s\n", key, found ? found : "?");
 }
 
+/* What the samples of a file are, as far as it is not the default. */
+static void print_samples(FILE *to, const sal_preprocess *p)
+{
+    static const char *const over[] = {NULL, "white", "black", NULL, "drop"};
+    if (p->alpha == SAL_ALPHA_COLOUR)
+        fprintf(to, "alpha-over #%02x%02x%02x\n", (unsigned)(p->alpha_colour[0] + 0.5F),
+                (unsigned)(p->alpha_colour[1] + 0.5F), (unsigned)(p->alpha_colour[2] + 0.5F));
+    else if ((unsigned)p->alpha <= SAL_ALPHA_DROP && over[p->alpha])
+        fprintf(to, "alpha-over %s\n", over[p->alpha]);
+    if (p->exif != SAL_EXIF_AUTO)
+        print_word(to, "exif", SAL_WORDS_EXIF, (int)p->exif);
+    if (p->pages == SAL_PAGES_NUMBER && p->page > 0)
+        fprintf(to, "pages %lld\n", (long long)p->page + 1);
+    else if (p->pages != SAL_PAGES_AUTO)
+        fprintf(to, "pages %s\n",
+                p->pages == SAL_PAGES_NUMBER     ? "first"
+                : p->pages == SAL_PAGES_CHANNELS ? "channels"
+                                                 : "max");
+    if (p->depth > 0)
+        fprintf(to, "depth %d\n", (int)p->depth);
+    else if (p->depth < 0)
+        fprintf(to, "depth %s\n", p->depth == SAL_DEPTH_AUTO ? "auto" : "unit");
+}
+
 void sal_preprocess_print(FILE *to, const sal_preprocess *p)
 {
     print_word(to, "fit", SAL_WORDS_FIT, (int)p->fit);
@@ -341,6 +451,7 @@ void sal_preprocess_print(FILE *to, const sal_preprocess *p)
         write_list(to, "mean", p->mean, p->value_count);
         write_list(to, "std", p->std, p->value_count);
     }
+    print_samples(to, p);
 }
 
 /* What cannot be read back is not written. */
@@ -351,7 +462,8 @@ static sal_status check_writable(const sal_preprocess *p)
              p->value_count >= 0 && p->value_count <= SAL_MAX_CHANNELS;
     for (int i = 0; ok && i < p->value_count; i++)
         ok = isfinite(p->mean[i]) && isfinite(p->std[i]) && p->std[i] > 0.0F;
-    return ok ? SAL_OK : sal_fail(SAL_ERROR_ARGUMENT, "the preprocessing options are out of range");
+    return ok ? sal_preprocess_check_samples(p)
+              : sal_fail(SAL_ERROR_ARGUMENT, "the preprocessing options are out of range");
 }
 
 sal_status sal_preprocess_save(const char *model_path, const sal_preprocess *p)

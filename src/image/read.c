@@ -5,6 +5,7 @@
 #include "base/free_memory.h"
 #include "base/memory.h"
 #include "base/struct.h"
+#include "image/preprocess.h"
 
 #include <errno.h>
 #include <string.h>
@@ -64,7 +65,10 @@ sal_status sal_picture_begin(sal_picture *out, const sal_image_source *source, u
                         source->path, (long long)out->width, (long long)out->height, (long long)out->channels,
                         mebibytes(most), (unsigned long long)(source->max_memory >> 20));
     TRY(take(source, most));
+    const sal_picture declared = *out;
     TRY(sal_picture_new(out, out->height, out->width, out->channels, out->type));
+    out->meaning = declared.meaning;
+    out->orientation = declared.orientation;
 done:
     return st;
 }
@@ -107,7 +111,8 @@ uint64_t sal_picture_default_memory(void)
 }
 
 /* What is to be decoded, without its bytes. */
-static sal_image_source source_of(const char *path, const sal_limits *limits, const sal_image_gate *gate)
+static sal_image_source source_of(const char *path, const sal_preprocess *how, int64_t channels,
+                                  const sal_limits *limits, const sal_image_gate *gate)
 {
     static const sal_limits defaults = {0};
     const sal_limits *l = limits ? limits : &defaults;
@@ -115,7 +120,9 @@ static sal_image_source source_of(const char *path, const sal_limits *limits, co
                               .max_pixels = l->max_pixels ? l->max_pixels : default_max_pixels,
                               .max_memory = l->max_memory ? l->max_memory : sal_picture_default_memory(),
                               .pixels_given = l->max_pixels != 0,
-                              .gate = gate};
+                              .gate = gate,
+                              .how = how,
+                              .channels = channels};
 }
 
 static sal_status decode(sal_picture *out, sal_image_source *source, const unsigned char *bytes, size_t size)
@@ -126,12 +133,12 @@ static sal_status decode(sal_picture *out, sal_image_source *source, const unsig
     return sal_fail_memory_if(sal_source_decode(out, source), source->path);
 }
 
-sal_status sal_picture_read_through(sal_picture *out, size_t *size, const char *path, const sal_limits *limits,
-                                    const sal_image_gate *gate)
+sal_status sal_picture_read_through(sal_picture *out, size_t *size, const char *path, const sal_preprocess *how,
+                                    int64_t channels, const sal_limits *limits, const sal_image_gate *gate)
 {
     sal_status st = SAL_OK;
     unsigned char *bytes = NULL;
-    sal_image_source source = source_of(path, limits, gate);
+    sal_image_source source = source_of(path, how, channels, limits, gate);
     const sal_file_judge first = {judge, &source};
     memset(out, 0, sizeof *out);
     *size = 0;
@@ -142,15 +149,25 @@ done:
     return st;
 }
 
-sal_status sal_picture_decode(sal_picture *out, const void *bytes, size_t size, const sal_limits *limits)
+static sal_status check_how(const sal_preprocess *how, int64_t channels)
+{
+    if (channels < 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "a network of %lld channels: give 0 for any", (long long)channels);
+    return how ? sal_preprocess_check_samples(how) : SAL_OK;
+}
+
+/* caller: the public function, for messages. */
+static sal_status decode_bytes(sal_picture *out, const void *bytes, size_t size, const sal_preprocess *how,
+                               int64_t channels, const sal_limits *limits, const char *caller)
 {
     sal_status st = SAL_OK;
     sal_limits full = SAL_LIMITS_INIT;
-    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(out, "out", caller));
     memset(out, 0, sizeof *out);
-    TRY(sal_require(bytes, "bytes", __func__));
+    TRY(sal_require(bytes, "bytes", caller));
+    TRY(check_how(how, channels));
     TRY(sal_struct_read(&full, sizeof full, limits, "sal_limits"));
-    sal_image_source source = source_of("picture in memory", &full, NULL);
+    sal_image_source source = source_of("picture in memory", how, channels, &full, NULL);
     TRY(sal_file_check_size(size, max_file_bytes(source.max_pixels), source.path));
     TRY(judge(&source, bytes, size < SAL_FILE_HEAD ? size : SAL_FILE_HEAD, size));
     TRY(decode(out, &source, bytes, size));
@@ -158,16 +175,40 @@ done:
     return st;
 }
 
-sal_status sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits)
+static sal_status read_file(sal_picture *out, const char *path, const sal_preprocess *how, int64_t channels,
+                            const sal_limits *limits, const char *caller)
 {
     sal_status st = SAL_OK;
     sal_limits full = SAL_LIMITS_INIT;
     size_t size;
-    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(out, "out", caller));
     memset(out, 0, sizeof *out);
-    TRY(sal_require(path, "path", __func__));
+    TRY(sal_require(path, "path", caller));
+    TRY(check_how(how, channels));
     TRY(sal_struct_read(&full, sizeof full, limits, "sal_limits"));
-    st = sal_picture_read_through(out, &size, path, &full, NULL);
+    st = sal_picture_read_through(out, &size, path, how, channels, &full, NULL);
 done:
     return st;
+}
+
+sal_status sal_picture_decode(sal_picture *out, const void *bytes, size_t size, const sal_limits *limits)
+{
+    return decode_bytes(out, bytes, size, NULL, 0, limits, __func__);
+}
+
+sal_status sal_picture_decode_for(sal_picture *out, const void *bytes, size_t size, const sal_preprocess *preprocess,
+                                  int64_t channels, const sal_limits *limits)
+{
+    return decode_bytes(out, bytes, size, preprocess, channels, limits, __func__);
+}
+
+sal_status sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits)
+{
+    return read_file(out, path, NULL, 0, limits, __func__);
+}
+
+sal_status sal_picture_read_for(sal_picture *out, const char *path, const sal_preprocess *preprocess, int64_t channels,
+                                const sal_limits *limits)
+{
+    return read_file(out, path, preprocess, channels, limits, __func__);
 }

@@ -1,119 +1,15 @@
-/* TIFF through libtiff: pages of one size become channels, page by page. Strips and
- * tiles are read here rather than by libtiff's RGBA reader, which knows 8 bits only. */
-#include "image/image.h"
-#include "image/tiff_samples.h"
+/* TIFF through libtiff, page by page. Strips and tiles are read here rather than by
+ * libtiff's RGBA reader, which knows 8 bits only. */
+#include "image/tiff_file.h"
+#include "image/tiff_pages.h"
 
 #include "base/memory.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include <tiffio.h>
 
-typedef struct tiff_context {
-    TIFF *tiff;
-    const sal_image_source *source;
-    uint64_t position;
-    char message[256]; /* libtiff's first complaint */
-} tiff_context;
-
-/* ---- libtiff's view of the file ----------------------------------------- */
-
-static tmsize_t read_bytes(thandle_t handle, void *to, tmsize_t size)
-{
-    tiff_context *x = handle;
-    if (x->position >= x->source->size || size <= 0)
-        return 0;
-    size_t left = x->source->size - (size_t)x->position;
-    size_t n = (size_t)size < left ? (size_t)size : left;
-    memcpy(to, x->source->bytes + x->position, n);
-    x->position += n;
-    return (tmsize_t)n;
-}
-
-static tmsize_t write_bytes(thandle_t handle, void *from, tmsize_t size)
-{
-    (void)handle;
-    (void)from;
-    (void)size;
-    return -1;
-}
-
-static toff_t seek_to(thandle_t handle, toff_t offset, int whence)
-{
-    tiff_context *x = handle;
-    uint64_t base = whence == SEEK_CUR ? x->position : whence == SEEK_END ? x->source->size : 0;
-    x->position = base + offset;
-    return x->position;
-}
-
-static int close_file(thandle_t handle)
-{
-    (void)handle;
-    return 0;
-}
-
-static toff_t file_size(thandle_t handle)
-{
-    return ((tiff_context *)handle)->source->size;
-}
-
-#if TIFFLIB_VERSION >= 20221213 /* 4.5.0: handlers per file */
-
-static int on_error(TIFF *tiff, void *user, const char *module, const char *format, va_list args)
-    __attribute__((format(printf, 4, 0)));
-static int on_error(TIFF *tiff, void *user, const char *module, const char *format, va_list args)
-{
-    tiff_context *x = user;
-    (void)tiff;
-    (void)module;
-    if (!x->message[0]) {
-        /* Some of its texts begin with the file's name, which ours have already. */
-        char text[8192];
-        const size_t length = strlen(x->source->path);
-        vsnprintf(text, sizeof text, format, args);
-        const int named = strncmp(text, x->source->path, length) == 0 && strncmp(text + length, ": ", 2) == 0;
-        snprintf(x->message, sizeof x->message, "%.255s", named ? text + length + 2 : text);
-    }
-    return 1; /* handled: the global handlers, which print, are not called */
-}
-
-static int on_warning(TIFF *tiff, void *user, const char *module, const char *format, va_list args)
-{
-    (void)tiff;
-    (void)user;
-    (void)module;
-    (void)format;
-    (void)args;
-    return 1;
-}
-
-static TIFF *open_tiff(tiff_context *x)
-{
-    TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
-    if (!options)
-        return NULL;
-    TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, x);
-    TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, x);
-    TIFF *tiff = TIFFClientOpenExt(x->source->path, "rm", x, read_bytes, write_bytes, seek_to, close_file, file_size,
-                                   NULL, NULL, options);
-    TIFFOpenOptionsFree(options);
-    return tiff;
-}
-
-#else /* handlers are the process's: silenced, since a library does not print */
-
-static TIFF *open_tiff(tiff_context *x)
-{
-    TIFFSetErrorHandler(NULL);
-    TIFFSetWarningHandler(NULL);
-    return TIFFClientOpen(x->source->path, "rm", x, read_bytes, write_bytes, seek_to, close_file, file_size, NULL,
-                          NULL);
-}
-
-#endif
-
-static sal_status fail_page(const tiff_context *x, const char *what)
+static sal_status fail_page(const sal_tiff_file *x, const char *what)
 {
     return sal_fail(SAL_ERROR_FORMAT, "%s: TIFF page %u: %s%s%s", x->source->path,
                     (unsigned)TIFFCurrentDirectory(x->tiff) + 1, what, x->message[0] ? ": " : "", x->message);
@@ -121,13 +17,19 @@ static sal_status fail_page(const tiff_context *x, const char *what)
 
 /* ---- Pages -------------------------------------------------------------- */
 
-static sal_status unsupported(const tiff_context *x, const char *what, int value)
+static sal_status unsupported(const sal_tiff_file *x, const char *what, int value)
 {
     return sal_fail(SAL_ERROR_UNSUPPORTED, "%s: TIFF page %u: %s %d is not supported", x->source->path,
                     (unsigned)TIFFCurrentDirectory(x->tiff) + 1, what, value);
 }
 
-static sal_status read_sample_type(sal_tiff_page *page, const tiff_context *x)
+static sal_status fail_samples(const sal_tiff_file *x, const char *what)
+{
+    return sal_fail(SAL_ERROR_UNSUPPORTED, "%s: TIFF page %u: %s", x->source->path,
+                    (unsigned)TIFFCurrentDirectory(x->tiff) + 1, what);
+}
+
+static sal_status read_sample_type(sal_tiff_page *page, const sal_tiff_file *x)
 {
     uint16_t bits = 1;
     uint16_t format = SAMPLEFORMAT_UINT;
@@ -148,7 +50,7 @@ static sal_status read_sample_type(sal_tiff_page *page, const tiff_context *x)
 }
 
 /* Decides how samples become channels. */
-static sal_status read_colours(sal_tiff_page *page, const tiff_context *x)
+static sal_status read_colours(sal_tiff_page *page, const sal_tiff_file *x)
 {
     uint16_t photometric = PHOTOMETRIC_MINISBLACK;
     uint16_t compression = COMPRESSION_NONE;
@@ -188,14 +90,46 @@ static sal_status read_colours(sal_tiff_page *page, const tiff_context *x)
     return SAL_OK;
 }
 
-/* Colours that were multiplied by their alpha when stored are divided again. */
-static void read_alpha(sal_tiff_page *page, const tiff_context *x)
+/* How many of the samples are colours; 0: the file does not say. */
+static int colours_of(const sal_tiff_page *page, uint16_t photometric)
 {
-    uint16_t count = 0;
+    const int is_gray = photometric == PHOTOMETRIC_MINISBLACK || photometric == PHOTOMETRIC_MINISWHITE;
+    if (is_gray)
+        return page->samples <= 2 ? 1 : 0;
+    return page->samples >= 3 ? 3 : 0;
+}
+
+/* What the channels are. Colours that were multiplied by their alpha when stored are divided again; floats are not,
+ * since nothing says which alpha is 1. */
+static sal_status read_meaning(sal_tiff_page *page, const sal_tiff_file *x)
+{
+    uint16_t photometric = PHOTOMETRIC_MINISBLACK, count = 0;
     uint16_t *kinds = NULL;
+    TIFFGetField(x->tiff, TIFFTAG_PHOTOMETRIC, &photometric);
     TIFFGetFieldDefaulted(x->tiff, TIFFTAG_EXTRASAMPLES, &count, &kinds);
-    page->premultiplied = count == 1 && kinds[0] == EXTRASAMPLE_ASSOCALPHA && page->type != SAL_SAMPLE_F32 &&
-                          page->kind == SAL_TIFF_DIRECT && (page->samples == 2 || page->samples == 4);
+    if (page->kind == SAL_TIFF_PALETTE || page->kind == SAL_TIFF_CMYK) {
+        page->meaning = SAL_CHANNELS_RGB;
+        if (page->kind == SAL_TIFF_CMYK && page->samples > 4 &&
+            !(x->source->how && x->source->how->alpha == SAL_ALPHA_DROP))
+            return fail_samples(x, "behind the four inks are more samples, which --alpha-over drop leaves out");
+        return SAL_OK;
+    }
+    const int colours = colours_of(page, photometric);
+    const int kind = count && kinds && page->samples - count == colours ? kinds[0] : EXTRASAMPLE_UNSPECIFIED;
+    const int is_multiplied = kind == EXTRASAMPLE_ASSOCALPHA,
+              has_alpha = is_multiplied || kind == EXTRASAMPLE_UNASSALPHA;
+    if (colours == 0) /* three grays are as good as RGB: programs that do not care write them so */
+        page->meaning = page->samples == 3 ? SAL_CHANNELS_UNSAID : SAL_CHANNELS_PLANES;
+    else
+        page->meaning = (sal_channels)(colours + has_alpha);
+    if (!is_multiplied || colours == 0)
+        return SAL_OK;
+    if (page->kind == SAL_TIFF_INVERTED)
+        return fail_samples(x, "alpha that is multiplied into a gray whose 0 is white");
+    page->premultiplied = page->type != SAL_SAMPLE_F32;
+    if (!page->premultiplied)
+        page->meaning = SAL_CHANNELS_PLANES;
+    return SAL_OK;
 }
 
 /* What no compression can exceed; 0 where there is no such bound (fax: a bit a row). */
@@ -214,7 +148,7 @@ static uint64_t max_ratio(uint16_t compression)
 /* A small file that declares a large picture is refused before memory is asked for; so is one that is out of all
  * proportion. Deflate and LZW reach some thousandfold where a page is of one colour, fax codes a bit a row: blank scans
  * pass, files made to fill the memory do not. Beyond 256 Mpixel it has to be meant. */
-static sal_status check_plausible(const sal_tiff_page *page, const tiff_context *x)
+static sal_status check_plausible(const sal_tiff_page *page, const sal_tiff_file *x)
 {
     static const uint64_t large_bytes = (uint64_t)64 << 20, large_pixels = (uint64_t)1 << 28;
     static const uint64_t most_times = 2000, most_times_of_large = 500;
@@ -240,7 +174,7 @@ static sal_status check_plausible(const sal_tiff_page *page, const tiff_context 
                     x->source->size, (unsigned long long)pixels);
 }
 
-static sal_status read_page(sal_tiff_page *page, tiff_context *x)
+static sal_status read_page(sal_tiff_page *page, sal_tiff_file *x)
 {
     sal_status st = SAL_OK;
     uint32_t width = 0;
@@ -261,19 +195,11 @@ static sal_status read_page(sal_tiff_page *page, tiff_context *x)
     page->orientation = orientation;
     TRY(read_sample_type(page, x));
     TRY(read_colours(page, x));
-    read_alpha(page, x);
+    TRY(read_meaning(page, x));
     TRY(sal_picture_check_size(page->height, page->width, page->channels, x->source));
     st = check_plausible(page, x);
 done:
     return st;
-}
-
-/* Thumbnails, pyramid levels and masks accompany a picture; they are no part of it. */
-static int is_companion(TIFF *tiff)
-{
-    uint32_t kind = 0;
-    TIFFGetFieldDefaulted(tiff, TIFFTAG_SUBFILETYPE, &kind);
-    return (kind & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK)) != 0;
 }
 
 /* ---- Samples ------------------------------------------------------------ */
@@ -285,7 +211,7 @@ static void store_block(sal_picture *out, const sal_tiff_page *page, const sal_t
         sal_tiff_store_row(out, page, block, row);
 }
 
-static sal_status read_strips(sal_picture *out, const sal_tiff_page *page, tiff_context *x)
+static sal_status read_strips(sal_picture *out, const sal_tiff_page *page, sal_tiff_file *x)
 {
     sal_status st = SAL_OK;
     unsigned char *buffer = NULL;
@@ -314,7 +240,7 @@ done:
     return st;
 }
 
-static sal_status read_tiles(sal_picture *out, const sal_tiff_page *page, tiff_context *x)
+static sal_status read_tiles(sal_picture *out, const sal_tiff_page *page, sal_tiff_file *x)
 {
     /* Tiles may be larger than their page, but no sane one is by this much. */
     enum { MAX_TILE_BYTES = 1 << 26 };
@@ -350,82 +276,177 @@ done:
 
 /* ---- The file ----------------------------------------------------------- */
 
-/* Adds up the channels of all pages; *first tells the size that they share. */
-static sal_status count_channels(int64_t *channels, sal_tiff_page *first, tiff_context *x)
+static int is_page(const sal_tiff_file *x, const sal_tiff_selection *s)
 {
-    sal_status st = SAL_OK;
-    *channels = 0;
-    do {
-        sal_tiff_page page;
-        if (*channels && is_companion(x->tiff))
-            continue;
-        TRY(read_page(&page, x));
-        if (!*channels)
-            *first = page;
-        if (page.width != first->width || page.height != first->height || page.type != first->type ||
-            page.orientation != first->orientation) {
-            st = sal_fail(SAL_ERROR_UNSUPPORTED,
-                          "%s: TIFF page %u differs from page 1 in size, sample type or orientation; pages of one kind "
-                          "become channels",
-                          x->source->path, (unsigned)TIFFCurrentDirectory(x->tiff) + 1);
-            goto done;
-        }
-        *channels += page.channels;
-        TRY(sal_picture_check_size(page.height, page.width, *channels, x->source));
-    } while (TIFFReadDirectory(x->tiff));
+    return s->any ? TIFFCurrentDirectory(x->tiff) == 0 : !sal_tiff_is_companion(x->tiff);
+}
+
+/* To page `number`: from the one before it, or from the beginning. */
+static sal_status go_to(sal_tiff_file *x, const sal_tiff_selection *s, int64_t number, int is_next)
+{
+    int64_t left = is_next || s->is_raw ? 1 : number + 1;
+    if (is_next && s->is_raw)
+        return SAL_OK;
+    if (!is_next) {
+        if (!TIFFSetDirectory(x->tiff, 0))
+            return fail_page(x, "cannot go back to the first page");
+        left -= is_page(x, s);
+    }
+    while (left > 0) {
+        if (!TIFFReadDirectory(x->tiff))
+            return fail_page(x, "the pages changed while they were read");
+        left -= is_page(x, s);
+    }
+    return SAL_OK;
+}
+
+/* Counts the pages. */
+static sal_status look_through(sal_tiff_selection *s, sal_tiff_file *x)
+{
+    do
+        s->there += !sal_tiff_is_companion(x->tiff);
+    while (TIFFReadDirectory(x->tiff));
     /* A chain of pages that breaks off ends like one that is complete, but for the message. */
     if (x->message[0])
-        st = fail_page(x, "the pages are corrupt");
+        return fail_page(x, "the pages are corrupt");
+    s->any = s->there == 0;
+    s->there += s->any;
+    return SAL_OK;
+}
+
+/* A page that describes more than itself. */
+static sal_status look_for_stack(sal_tiff_selection *s, sal_tiff_file *x)
+{
+    sal_status st = SAL_OK;
+    const sal_preprocess *how = x->source->how;
+    sal_tiff_page page;
+    if (s->there != 1 || (how && how->pages == SAL_PAGES_NUMBER && how->page == 0))
+        return SAL_OK;
+    TRY(go_to(x, s, 0, 0));
+    TRY(read_page(&page, x));
+    const int64_t images = sal_tiff_images_said(x->tiff, &page);
+    if (images > 1) {
+        s->there = images;
+        st = sal_tiff_find_stack(s, x->tiff, &page, x->source);
+    }
 done:
     return st;
 }
 
-/* A strip or tile, which may be all of a page; turned pictures are copied. */
-static uint64_t memory_beside(const sal_picture *picture, const sal_tiff_page *first, const tiff_context *x)
+static sal_status check_alike(const sal_tiff_page *page, const sal_tiff_page *first, const sal_tiff_selection *s,
+                              const sal_tiff_file *x)
 {
-    const uint64_t block = TIFFIsTiled(x->tiff) ? TIFFTileSize64(x->tiff) : TIFFStripSize64(x->tiff);
-    const uint64_t copy = first->orientation > 1 ? sal_picture_bytes(picture) : 0;
-    return block > copy ? block : copy;
+    const int is_max = s->pages == SAL_PAGES_MAX;
+    if (page->width != first->width || page->height != first->height || page->type != first->type ||
+        page->orientation != first->orientation ||
+        (is_max && (page->channels != first->channels || page->meaning != first->meaning)))
+        return sal_fail(SAL_ERROR_UNSUPPORTED,
+                        "%s: TIFF page %u differs from the first in size, sample type%s or orientation: --pages first, "
+                        "or a number, takes one of them",
+                        x->source->path, (unsigned)TIFFCurrentDirectory(x->tiff) + 1, is_max ? ", channels" : "");
+    if (is_max && page->meaning != SAL_CHANNELS_GRAY && page->meaning != SAL_CHANNELS_RGB)
+        return fail_samples(x, "--pages max is for pages that are gray or RGB");
+    return SAL_OK;
 }
 
-static sal_status read_file(sal_picture *out, tiff_context *x)
+/* Adds up the channels of the pages; *first tells what they share. */
+static sal_status count_channels(int64_t *channels, sal_tiff_page *first, const sal_tiff_selection *s, sal_tiff_file *x)
 {
     sal_status st = SAL_OK;
-    int64_t channels = 0;
-    sal_tiff_page first = {0};
-    TRY(count_channels(&channels, &first, x));
-    *out = (sal_picture){.height = first.height, .width = first.width, .channels = channels, .type = first.type};
-    TRY(sal_picture_begin(out, x->source, memory_beside(out, &first, x)));
-    if (!TIFFSetDirectory(x->tiff, 0)) {
-        st = fail_page(x, "cannot go back to the first page");
-        goto done;
-    }
-    int64_t channel = 0;
-    do {
+    *channels = 0;
+    for (int64_t i = 0; i < s->count; i++) {
         sal_tiff_page page;
-        if (channel && is_companion(x->tiff))
-            continue;
+        TRY(go_to(x, s, s->first + i, i > 0));
         TRY(read_page(&page, x));
-        page.first_channel = channel;
-        channel += page.channels;
-        if (channel > channels) {
+        if (i == 0)
+            *first = page;
+        if (s->count > 1)
+            TRY(check_alike(&page, first, s, x));
+        *channels = s->pages == SAL_PAGES_MAX ? page.channels : *channels + page.channels;
+        TRY(sal_picture_check_size(page.height, page.width, *channels, x->source));
+    }
+done:
+    return st;
+}
+
+/* A strip or tile, which may be all of a page; turned pictures are copied, and of maxima there is one page more. */
+static uint64_t memory_beside(const sal_picture *picture, const sal_tiff_page *first, const sal_tiff_selection *s,
+                              const sal_tiff_file *x)
+{
+    const uint64_t block = TIFFIsTiled(x->tiff) ? TIFFTileSize64(x->tiff) : TIFFStripSize64(x->tiff);
+    const uint64_t samples = sal_picture_bytes(picture);
+    const uint64_t copy = sal_picture_is_turned(first->orientation, x->source) ? samples : 0;
+    const uint64_t other = s->pages == SAL_PAGES_MAX && s->count > 1 ? samples : 0;
+    const uint64_t while_read = block > UINT64_MAX - other ? UINT64_MAX : block + other;
+    return while_read > copy ? while_read : copy;
+}
+
+static sal_status read_samples(sal_picture *out, const sal_tiff_page *page, const sal_tiff_selection *s, int64_t number,
+                               sal_tiff_file *x)
+{
+    sal_status st = SAL_OK;
+    if (s->is_raw)
+        TRY(sal_tiff_read_raw(out, page, s, number, x->tiff, x->source));
+    else
+        TRY(TIFFIsTiled(x->tiff) ? read_tiles(out, page, x) : read_strips(out, page, x));
+    if (page->premultiplied)
+        sal_tiff_divide_alpha(out, page);
+done:
+    return st;
+}
+
+/* other: room for a page, where the largest samples are wanted. */
+static sal_status read_pages(sal_picture *out, sal_picture *other, const sal_tiff_selection *s, sal_tiff_file *x)
+{
+    sal_status st = SAL_OK;
+    int64_t channel = 0;
+    const int is_max = s->pages == SAL_PAGES_MAX;
+    for (int64_t i = 0; i < s->count; i++) {
+        sal_tiff_page page;
+        sal_picture *to = is_max && i > 0 ? other : out;
+        TRY(go_to(x, s, s->first + i, i > 0));
+        TRY(read_page(&page, x));
+        page.first_channel = is_max ? 0 : channel;
+        channel = page.first_channel + page.channels;
+        if (channel > out->channels) {
             st = fail_page(x, "the pages changed while they were read");
             goto done;
         }
-        TRY(TIFFIsTiled(x->tiff) ? read_tiles(out, &page, x) : read_strips(out, &page, x));
-        if (page.premultiplied)
-            sal_tiff_divide_alpha(out, &page);
-    } while (channel < channels && TIFFReadDirectory(x->tiff));
-    st = sal_picture_orient(out, first.orientation);
+        TRY(read_samples(to, &page, s, s->first + i, x));
+        if (to == other)
+            sal_tiff_keep_largest(out, other);
+    }
 done:
+    return st;
+}
+
+static sal_status read_file(sal_picture *out, sal_tiff_file *x)
+{
+    sal_status st = SAL_OK;
+    sal_tiff_page first = {0};
+    sal_tiff_selection s = {.there = 0};
+    sal_picture other = {0};
+    int64_t channels = 0;
+    TRY(look_through(&s, x));
+    TRY(look_for_stack(&s, x));
+    TRY(sal_tiff_select(&s, x->source));
+    TRY(count_channels(&channels, &first, &s, x));
+    *out = (sal_picture){.height = first.height, .width = first.width, .channels = channels, .type = first.type};
+    out->meaning = s.pages == SAL_PAGES_CHANNELS && s.count > 1 ? SAL_CHANNELS_PLANES : first.meaning;
+    TRY(sal_picture_begin(out, x->source, memory_beside(out, &first, &s, x)));
+    if (s.pages == SAL_PAGES_MAX && s.count > 1)
+        TRY(sal_picture_new(&other, out->height, out->width, channels, out->type));
+    TRY(read_pages(out, &other, &s, x));
+    st = sal_picture_orient(out, first.orientation, x->source);
+done:
+    sal_picture_clear(&other);
     return st;
 }
 
 sal_status sal_tiff_decode(sal_picture *out, const sal_image_source *source)
 {
-    tiff_context x = {.source = source};
-    x.tiff = open_tiff(&x);
-    if (!x.tiff)
+    sal_tiff_file x = {.source = source};
+    if (!sal_tiff_open(&x))
         return sal_fail(SAL_ERROR_FORMAT, "%s: TIFF: %s", source->path,
                         x.message[0] ? x.message : "the file is corrupt");
     sal_status st = read_file(out, &x);

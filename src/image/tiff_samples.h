@@ -17,6 +17,7 @@ typedef struct sal_tiff_page {
     int orientation;
     int premultiplied; /* 1: colours were multiplied by the alpha, the last sample */
     sal_sample_type type;
+    sal_channels meaning; /* of this page alone */
     sal_tiff_kind kind;
     uint16_t *palette[3]; /* borrowed from libtiff for the time of the page */
 } sal_tiff_page;

@@ -43,7 +43,7 @@ sal_status sal_overlay_open(sal_overlay **out, const sal_picture *picture, const
     TRY(sal_upsampler_open(&o->upsampler, map, placement));
     o->picture = picture;
     if (picture)
-        o->shade = sal_shade_of(picture);
+        o->shade = sal_shade_of(picture, NULL);
     o->table = sal_colormap_table(style->colormap);
     o->weight = sal_blend_weight(style->alpha);
     o->width = placement->source_width;
@@ -95,7 +95,11 @@ sal_status sal_overlay_draw(sal_picture *out, const sal_picture *picture, const 
     TRY(sal_alloc(&rgb, (size_t)placement->source_height, row_bytes, "overlay"));
     for (int64_t y = 0; y < placement->source_height; y++)
         sal_overlay_row(rgb + (size_t)y * row_bytes, o, y);
-    *out = (sal_picture){placement->source_height, placement->source_width, 3, SAL_SAMPLE_U8, rgb};
+    *out = (sal_picture){.height = placement->source_height,
+                         .width = placement->source_width,
+                         .channels = 3,
+                         .type = SAL_SAMPLE_U8,
+                         .samples = rgb};
     rgb = NULL;
 done:
     sal_free(rgb);

@@ -159,7 +159,8 @@ static sal_status canvas_make(sal_picture *canvas, const figure_layout *l)
     if (st != SAL_OK)
         return st;
     memset(rgb, 255, (size_t)l->height * row_bytes);
-    *canvas = (sal_picture){l->height, l->width, 3, SAL_SAMPLE_U8, rgb};
+    *canvas =
+        (sal_picture){.height = l->height, .width = l->width, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb};
     return SAL_OK;
 }
 

@@ -108,7 +108,7 @@ sal_status sal_map_colorize(sal_picture *out, const float *map, int64_t height, 
     TRY(sal_size_mul(&row_bytes, (size_t)width, 3, "coloured map"));
     TRY(sal_alloc(&rgb, (size_t)height, row_bytes, "coloured map"));
     sal_color_row(rgb, map, height * width, table);
-    *out = (sal_picture){height, width, 3, SAL_SAMPLE_U8, rgb};
+    *out = (sal_picture){.height = height, .width = width, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb};
     rgb = NULL;
 done:
     sal_free(rgb);

@@ -163,13 +163,13 @@ sal_status sal_resize_rgb(sal_picture *out, const sal_picture *picture, int64_t 
     TRY(sal_size_mul(&row_length, (size_t)width, 3, "resized picture"));
     TRY(resizing_open(&r, picture, height, width));
     TRY(sal_alloc(&rgb, (size_t)height, row_length, "resized picture"));
-    const sal_shade shade = sal_shade_of(picture);
+    const sal_shade shade = sal_shade_of(picture, NULL);
     for (int64_t y = 0; y < picture->height; y++) {
         if (r.shaded)
             sal_shade_row(r.shaded, picture, &shade, y);
         resize_row(rgb, &r, r.shaded ? r.shaded : (const uint8_t *)picture->samples + y * r.row_length, y);
     }
-    *out = (sal_picture){height, width, 3, SAL_SAMPLE_U8, rgb};
+    *out = (sal_picture){.height = height, .width = width, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb};
     rgb = NULL;
 done:
     sal_free(rgb);

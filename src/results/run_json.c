@@ -140,7 +140,7 @@ static sal_status put_setting(void *context, const char *name, const char *value
 /* Options without a value, which are "yes" or "no". */
 static int is_flag(const char *name)
 {
-    return strcmp(name, "exact") == 0 || strcmp(name, "raw-map") == 0;
+    return strcmp(name, "exact") == 0 || strcmp(name, "raw-map") == 0 || strcmp(name, "strict") == 0;
 }
 
 static sal_status put_option(void *context, const char *name, const char *value)

@@ -23,6 +23,14 @@ sal_status sal_settings_each(const char *settings,
 
 const char *sal_settings_unsaid(const char *name)
 {
+    static const char *const automatic[] = {"alpha-over", "exif", "pages"};
+    for (size_t i = 0; i < sizeof automatic / sizeof *automatic; i++)
+        if (strcmp(name, automatic[i]) == 0)
+            return "auto";
+    if (strcmp(name, "depth") == 0)
+        return "stored";
+    if (strcmp(name, "strict") == 0)
+        return "no";
     if (strcmp(name, "overlay-size") == 0)
         return "full";
     if (strcmp(name, SAL_SETTINGS_ARITHMETIC) == 0)

@@ -142,7 +142,7 @@ sal_status sal_baseline_read(float *out, const char *path, const sal_preprocess 
     sal_status st = SAL_OK;
     sal_picture picture = {0};
     sal_placement placement;
-    TRY(sal_picture_read(&picture, path, limits));
+    TRY(sal_picture_read_for(&picture, path, preprocess, info->channels, limits));
     st = sal_preprocess_apply(out, &placement, &picture, preprocess, info->channels, info->height, info->width);
     if (st != SAL_OK)
         st = sal_fail_in(st, "%s", path);

@@ -53,7 +53,8 @@ static sal_status check_preprocess(const sal_model_info *info, const sal_preproc
     unsigned char samples[SAL_MAX_CHANNELS] = {0};
     int converted =
         options->order == SAL_ORDER_GRAY || options->order == SAL_ORDER_RGB || options->order == SAL_ORDER_BGR;
-    const sal_picture probe = {1, 1, converted ? 1 : info->channels, SAL_SAMPLE_U8, samples};
+    const sal_picture probe = {
+        .height = 1, .width = 1, .channels = converted ? 1 : info->channels, .type = SAL_SAMPLE_U8, .samples = samples};
     sal_placement placement;
     TRY(sal_size_mul(&size, (size_t)info->height * (size_t)info->width, (size_t)info->channels, "an input"));
     TRY(sal_alloc(&input, size, sizeof *input, "an input"));

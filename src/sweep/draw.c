@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/plain_locale.h"
+#include "base/samples.h"
 #include "image/image.h"
 
 #include <math.h>
@@ -45,14 +46,21 @@ sal_placement sal_placement_within(const sal_placement *p, int64_t longest)
     return sal_placement_resized(p, height < 1 ? 1 : height, width < 1 ? 1 : width);
 }
 
-sal_status sal_shown_make(sal_picture *out, const sal_picture *picture, const sal_placement *placement)
+/* Whether it is 8-bit RGB of all 8 bits. */
+static int is_shown_as_it_is(const sal_picture *picture, const sal_preprocess *preprocess)
+{
+    return picture->type == SAL_SAMPLE_U8 && picture->channels == 3 && sal_white_of(picture, preprocess) == 255.0;
+}
+
+sal_status sal_shown_make(sal_picture *out, const sal_picture *picture, const sal_placement *placement,
+                          const sal_preprocess *preprocess)
 {
     sal_status st = SAL_OK;
     sal_picture rgb = {0};
     const sal_picture *shown = picture;
     memset(out, 0, sizeof *out);
-    if (picture->type != SAL_SAMPLE_U8 || picture->channels != 3) {
-        TRY(sal_picture_to_rgb8(&rgb, picture));
+    if (!is_shown_as_it_is(picture, preprocess)) {
+        TRY(sal_picture_to_rgb8(&rgb, picture, preprocess));
         shown = &rgb;
     }
     if (shown->height != placement->source_height || shown->width != placement->source_width) {

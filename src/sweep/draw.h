@@ -22,9 +22,11 @@ void sal_display_clear(sal_display *display); /* fine on a zeroed struct */
 /* The same placement on a picture whose longer side has at most `longest` pixels; 0: any. */
 sal_placement sal_placement_within(const sal_placement *placement, int64_t longest);
 
-/* What is drawn on: the picture as 8-bit RGB, of the size that its placement says. Where the picture is that already,
+/* What is drawn on: the picture as 8-bit RGB, of the size that its placement says, with the alpha and the depth that
+ * preprocess says; it may be NULL. Where the picture is that already,
  * *out stays empty: draw on the picture itself. Errors: LIMIT, MEMORY. */
-sal_status sal_shown_make(sal_picture *out, const sal_picture *picture, const sal_placement *placement);
+sal_status sal_shown_make(sal_picture *out, const sal_picture *picture, const sal_placement *placement,
+                          const sal_preprocess *preprocess);
 
 #define SAL_DEFAULT_ALPHA 0.5 /* of overlays */
 

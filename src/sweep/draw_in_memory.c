@@ -3,8 +3,9 @@
 #include "sweep/draw.h"
 
 #include "base/memory.h"
+#include "base/samples.h"
 #include "base/struct.h"
-#include "image/image.h"
+#include "image/preprocess.h"
 
 #include <math.h>
 #include <string.h>
@@ -33,6 +34,8 @@ static sal_status read_options(drawing *d, const sal_overlay_options *given)
     TRY(sal_struct_read(o, sizeof *o, given, "sal_overlay_options"));
     if ((unsigned)o->normalize > SAL_NORMALIZE_SIGNED)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown normalisation %d", (int)o->normalize);
+    if (o->preprocess)
+        TRY(sal_preprocess_check_samples(o->preprocess));
     if (o->longest < 0)
         return sal_fail(SAL_ERROR_ARGUMENT, "an overlay of at most %lld pixels: give 0 for any size",
                         (long long)o->longest);
@@ -65,6 +68,9 @@ static sal_status check_picture(const sal_picture *picture, const sal_placement 
                         (long long)p->source_height);
     if (picture->height < 1 || picture->width < 1 || picture->channels < 1 || !picture->samples)
         return sal_fail(SAL_ERROR_ARGUMENT, "the picture is empty");
+    if (!sal_picture_is_sound(picture))
+        return sal_fail(SAL_ERROR_ARGUMENT, "the picture has %lld channels of the meaning %d, which does not fit",
+                        (long long)picture->channels, (int)picture->meaning);
     if (sal_sample_size(picture->type) == 0)
         return sal_fail(SAL_ERROR_ARGUMENT, "the picture has samples of the unknown type %d", (int)picture->type);
     return SAL_OK;
@@ -83,7 +89,7 @@ static sal_status prepare(drawing *d, const sal_picture *picture, const float *m
     TRY(sal_display_make(&d->display, map, pixels, d->options.normalize));
     d->placement = sal_placement_within(placement, d->options.longest);
     if (picture) {
-        TRY(sal_shown_make(&d->owned, picture, &d->placement));
+        TRY(sal_shown_make(&d->owned, picture, &d->placement, d->options.preprocess));
         d->shown = d->owned.samples ? &d->owned : picture;
     }
 done:

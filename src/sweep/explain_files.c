@@ -23,7 +23,9 @@ static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
                                  .path = d->paths[picture],
                                  .status = slot->status,
                                  .milliseconds = slot->milliseconds,
-                                 .maps = d->maps};
+                                 .maps = d->maps,
+                                 .notes = slot->notes,
+                                 .note = slot->notes ? slot->note : NULL};
     if (slot->status != SAL_OK) {
         d->failed++;
         result.error = slot->error;

@@ -61,7 +61,11 @@ static sal_status write_colours(const char *path, uint8_t **made, const sal_pict
     sal_picture colours = {0};
     if (*made) {
         const sal_placement *p = job->placement;
-        const sal_picture ready = {p->source_height, p->source_width, 3, SAL_SAMPLE_U8, *made};
+        const sal_picture ready = {.height = p->source_height,
+                                   .width = p->source_width,
+                                   .channels = 3,
+                                   .type = SAL_SAMPLE_U8,
+                                   .samples = *made};
         st = write_picture(path, &ready);
         sal_free(*made);
         *made = NULL;

@@ -121,6 +121,7 @@ void sal_slot_reset(sal_slot *slot, int64_t maps)
         sal_output_clear(&slot->outputs[i]);
     sal_picture_clear(&slot->shown);
     slot->state = SAL_SLOT_EMPTY;
+    slot->notes = 0;
     slot->status = SAL_OK;
     slot->error[0] = '\0';
     slot->waited = slot->milliseconds = slot->decode_ms = slot->encode_ms = 0.0;

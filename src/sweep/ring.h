@@ -40,8 +40,10 @@ typedef struct sal_slot {
     double waited;               /* seconds, for memory */
     double decode_ms;
     double encode_ms;
-    int unwritten;       /* 1: it failed because a file could not be written */
-    sal_output *outputs; /* one per map */
+    int64_t notes;                /* what was taken for granted of it, bits of sal_note, */
+    char note[SAL_NOTE_SIZE_MAX]; /* and as text */
+    int unwritten;                /* 1: it failed because a file could not be written */
+    sal_output *outputs;          /* one per map */
 } sal_slot;
 
 typedef struct sal_ring {

@@ -158,6 +158,8 @@ static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *en
     fprintf(to, "top-k %lld\n", (long long)o->predictions);
     print_number(to, "tolerance", o->tolerance);
     sal_preprocess_print(to, &o->explain->preprocess);
+    if (o->explain->strict)
+        print_word(to, "strict", "yes", bad);
     print_arithmetic(to, engine);
 }
 

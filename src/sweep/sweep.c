@@ -222,6 +222,8 @@ static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
         sal_top_scores_add(&s->top, s->maps[0].score);
     s->progress.done++;
     s->progress.done_now++;
+    if (slot->notes && s->options.picture_noted)
+        s->options.picture_noted(s->options.context, sal_dataset_path(s->dataset, row), slot->notes, slot->note);
 done:
     return st;
 }

@@ -26,11 +26,11 @@ void sal_pipeline_announce_thread(void)
 }
 
 /* What is drawn on, no larger than asked for. An 8-bit RGB picture of that size is shown as it is, without a copy. */
-static sal_status keep_shown(sal_slot *slot, sal_picture *picture, int64_t longest)
+static sal_status keep_shown(sal_slot *slot, sal_picture *picture, const sal_preprocess *preprocess, int64_t longest)
 {
     sal_status st = SAL_OK;
     slot->drawn = sal_placement_within(&slot->drawn, longest);
-    TRY(sal_shown_make(&slot->shown, picture, &slot->drawn));
+    TRY(sal_shown_make(&slot->shown, picture, &slot->drawn, preprocess));
     if (!slot->shown.samples) {
         slot->shown = *picture;
         memset(picture, 0, sizeof *picture);
@@ -55,6 +55,21 @@ static sal_status wait_for_memory(void *context, uint64_t bytes)
     return going ? SAL_OK : sal_fail(SAL_ERROR_CANCELLED, "the run was stopped");
 }
 
+/* What would have to be taken for granted of the picture. */
+static sal_status take_notes(sal_slot *slot, const sal_picture *picture, const sal_preprocess *how, int64_t channels,
+                             int is_strict)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_picture_notes(&slot->notes, slot->note, sizeof slot->note, picture, how, channels));
+    if (is_strict && slot->notes) {
+        for (char *end = slot->note; (end = strchr(end, '\n')) != NULL;)
+            *end = ';';
+        st = sal_fail(SAL_ERROR_ARGUMENT, "%s (--strict)", slot->note);
+    }
+done:
+    return st;
+}
+
 static sal_status decode(sal_pipeline *p, sal_slot *slot, size_t number)
 {
     sal_status st = SAL_OK;
@@ -63,15 +78,17 @@ static sal_status decode(sal_pipeline *p, sal_slot *slot, size_t number)
     applicant who = {&p->ring, number};
     const sal_image_gate gate = {wait_for_memory, &who};
     const sal_model_info *m = &p->model;
+    const sal_preprocess *how = &p->options->preprocess;
     size_t size;
     slot->bytes = 0;
-    TRY(sal_picture_read_through(&picture, &size, path, &p->limits, &gate));
+    TRY(sal_picture_read_through(&picture, &size, path, how, m->channels, &p->limits, &gate));
     slot->file_bytes = (int64_t)size;
-    st = sal_preprocess_apply(slot->input, &slot->placement, &picture, &p->options->preprocess, m->channels, m->height,
-                              m->width);
+    st = sal_preprocess_apply(slot->input, &slot->placement, &picture, how, m->channels, m->height, m->width);
+    if (st == SAL_OK)
+        st = take_notes(slot, &picture, how, m->channels, p->options->strict != 0);
     slot->drawn = sal_placement_of_map(&slot->placement, p->map_height, p->map_width);
     if (st == SAL_OK && (p->job->layout.files & (SAL_FILES_OVERLAY | SAL_FILE_BIT(SAL_FILE_FIGURE))))
-        st = keep_shown(slot, &picture, p->job->longest);
+        st = keep_shown(slot, &picture, how, p->job->longest);
     /* What a device draws is as large, and there until it is encoded. */
     if (st == SAL_OK && p->device_maps)
         slot->bytes *= 1 + 2 * (size_t)p->ring.maps;

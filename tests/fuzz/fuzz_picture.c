@@ -20,31 +20,60 @@ static void check_samples(const sal_picture *p, const sal_image_source *source)
     free(copy);
 }
 
-static void apply(const sal_picture *p)
+static void apply(const sal_picture *p, const sal_preprocess *given)
 {
     float input[CHANNELS * SIDE * SIDE];
     for (int fit = SAL_FIT_STRETCH; fit <= SAL_FIT_CENTER_CROP; fit++) {
         sal_placement placement;
-        const sal_preprocess how = {.fit = (sal_fit)fit};
+        sal_preprocess how = *given;
+        how.fit = (sal_fit)fit;
         if (fuzz_is_ok(sal_preprocess_apply(input, &placement, p, &how, CHANNELS, SIDE, SIDE)))
             FUZZ_REQUIRE(placement.scale_y > 0 && placement.scale_x > 0);
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+/* What a file may be read as: pages, turns, alpha and depths. */
+typedef struct reading {
+    sal_preprocess how;
+    int64_t channels;
+} reading;
+
+static const reading readings[] = {
+    {{.pages = SAL_PAGES_CHANNELS}, 0},
+    {{.alpha = SAL_ALPHA_DROP, .depth = SAL_DEPTH_AUTO}, 9},
+    {{.pages = SAL_PAGES_NUMBER, .page = 1, .exif = SAL_EXIF_IGNORE, .alpha = SAL_ALPHA_BLACK, .depth = 12}, 3},
+    {{.pages = SAL_PAGES_MAX, .alpha = SAL_ALPHA_COLOUR, .alpha_colour = {9, 99, 199}, .depth = SAL_DEPTH_UNIT}, 1},
+};
+
+static void read_as(const reading *r, const uint8_t *bytes, size_t size)
 {
     sal_picture picture, seen;
-    const sal_image_source source = {.bytes = bytes, .size = size, .path = "fuzz/picture", .max_pixels = 1 << 18};
+    char text[SAL_NOTE_SIZE_MAX];
+    int64_t notes;
+    const sal_image_source source = {.bytes = bytes,
+                                     .size = size,
+                                     .path = "fuzz/picture",
+                                     .max_pixels = 1 << 18,
+                                     .how = &r->how,
+                                     .channels = r->channels};
     if (!fuzz_is_ok(sal_source_decode(&picture, &source))) {
         FUZZ_REQUIRE(!picture.samples);
-        return 0;
+        return;
     }
     check_samples(&picture, &source);
-    if (fuzz_is_ok(sal_picture_to_rgb8(&seen, &picture))) {
+    if (fuzz_is_ok(sal_picture_to_rgb8(&seen, &picture, &r->how))) {
         FUZZ_REQUIRE(seen.height == picture.height && seen.width == picture.width && seen.channels == 3);
         sal_picture_clear(&seen);
     }
-    apply(&picture);
+    if (fuzz_is_ok(sal_picture_notes(&notes, text, sizeof text, &picture, &r->how, CHANNELS)))
+        FUZZ_REQUIRE((notes & ~(int64_t)SAL_NOTES) == 0 && (notes != 0) == (text[0] != '\0'));
+    apply(&picture, &r->how);
     sal_picture_clear(&picture);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < sizeof readings / sizeof *readings; i++)
+        read_as(&readings[i], bytes, size);
     return 0;
 }

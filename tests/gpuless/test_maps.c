@@ -232,7 +232,7 @@ static sal_picture random_picture(int64_t height, int64_t width)
     uint8_t *samples = zeros((size_t)(height * width), 3);
     for (int64_t i = 0; i < 3 * height * width; i++)
         samples[i] = (uint8_t)(127.5f + 127.5f * noise(&state));
-    return (sal_picture){height, width, 3, SAL_SAMPLE_U8, samples};
+    return (sal_picture){.height = height, .width = width, .channels = 3, .type = SAL_SAMPLE_U8, .samples = samples};
 }
 
 static sal_placement place_on(const fixture *f, int64_t height, int64_t width, double margin)

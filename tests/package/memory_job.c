@@ -248,7 +248,7 @@ static blob encode(sal_picture *picture)
     return b;
 }
 
-static void draw(blob files[FILES], work *w, const task *t)
+static void draw(blob files[FILES], work *w, const task *t, const sal_preprocess *preprocess)
 {
     const int64_t shape[3] = {w->shape.channels, w->shape.height, w->shape.width};
     const char *slash = strrchr(t->picture, '/');
@@ -258,6 +258,7 @@ static void draw(blob files[FILES], work *w, const task *t)
     char note[256];
     overlay.colormap = t->colormap;
     overlay.normalize = t->normalize;
+    overlay.preprocess = preprocess;
     must(sal_overlay_make(&drawn, NULL, w->map, &w->placement, &overlay), "the colours");
     files[0] = encode(&drawn);
     must(sal_overlay_make(&drawn, &w->picture, w->map, &w->placement, &overlay), "the overlay");
@@ -279,12 +280,12 @@ static void explain_in_memory(blob files[FILES], const task *t, const sal_prepro
 {
     work w = {.info = SAL_MODEL_INFO_INIT, .shape = SAL_ATTRIBUTION_INFO_INIT, .facts = SAL_FIGURE_FACTS_INIT};
     blob file = read_file(picture_path);
-    must(sal_picture_decode(&w.picture, file.bytes, file.size, NULL), "the picture's bytes");
+    must(sal_picture_decode_for(&w.picture, file.bytes, file.size, preprocess, 3, NULL), "the picture's bytes");
     free(file.bytes);
     open_model(&w, t, model_path);
     attribute(&w, t, preprocess);
     make_map(&w, t);
-    draw(files, &w, t);
+    draw(files, &w, t, preprocess);
     free(w.map);
     free(w.attribution);
     sal_picture_clear(&w.picture);

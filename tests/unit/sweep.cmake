@@ -5,7 +5,7 @@ sal_unit_test(test_sweep_bytes LABELS sweep results LIBRARIES salmap_internal Pk
 sal_unit_test(test_picture_program LABELS sweep MODULES base)
 target_sources(test_picture_program PRIVATE ${PROJECT_SOURCE_DIR}/src/sweep/suspect_task.c)
 add_dependencies(test_picture_program salmap-picture)
-set(wraps open sal_helper_start unlinkat sal_pipeline_now sal_picture_read sal_own_memory sal_confine_memory)
+set(wraps open sal_helper_start unlinkat sal_pipeline_now sal_picture_read_for sal_own_memory sal_confine_memory)
 list(TRANSFORM wraps PREPEND "-Wl,--wrap=")
 sal_unit_test(test_suspects LABELS sweep LIBRARIES salmap_internal ${wraps})
 # One at a time: where children of several tests die together, Criterion itself leaks a few bytes.

@@ -48,6 +48,9 @@ static const sal_picture pixel = {.height = 1, .width = 1, .channels = 3, .sampl
 static const sal_picture no_samples = {.height = 1, .width = 1, .channels = 3};
 static const sal_picture odd_picture = {
     .height = 1, .width = 1, .channels = 3, .type = (sal_sample_type)7, .samples = samples};
+static const sal_picture odd_meaning = {
+    .height = 1, .width = 1, .channels = 3, .samples = samples, .meaning = SAL_CHANNELS_RGBA};
+static const sal_preprocess odd_depth = {.depth = 17};
 static const sal_placement placement = {1, 1, 1, 1, 1.0, 0.0, 1.0, 0.0};
 static const sal_preprocess two_values = {.value_count = 2};
 static const sal_overlay_options sizeless_overlay;
@@ -72,6 +75,7 @@ static sal_pass_info pass_info = SAL_PASS_INFO_INIT;
 static sal_gpu_plan_info gpu_info = SAL_GPU_PLAN_INFO_INIT;
 static sal_gpu_step_info gpu_step = SAL_GPU_STEP_INFO_INIT;
 static sal_picture picture;
+static int64_t index64;
 static sal_placement no_placement;
 static void *bytes;
 static size_t byte_count;
@@ -159,6 +163,20 @@ static sal_status baseline_of(float *baseline, const float *input, const sal_pla
     X(sal_picture_read, path, sal_picture_read(&picture, NULL, NULL))                                                  \
     X(sal_picture_decode, out, sal_picture_decode(NULL, "x", 1, NULL))                                                 \
     X(sal_picture_decode, bytes, sal_picture_decode(&picture, NULL, 1, NULL))                                          \
+    X(sal_picture_read_for, out, sal_picture_read_for(NULL, picture_path, NULL, 3, NULL))                              \
+    X(sal_picture_read_for, path, sal_picture_read_for(&picture, NULL, NULL, 3, NULL))                                 \
+    X(sal_picture_read_for, channels, sal_picture_read_for(&picture, picture_path, NULL, -1, NULL))                    \
+    X(sal_picture_read_for, preprocess, sal_picture_read_for(&picture, picture_path, &odd_depth, 3, NULL))             \
+    X(sal_picture_decode_for, out, sal_picture_decode_for(NULL, "x", 1, NULL, 3, NULL))                                \
+    X(sal_picture_decode_for, bytes, sal_picture_decode_for(&picture, NULL, 1, NULL, 3, NULL))                         \
+    X(sal_picture_decode_for, preprocess, sal_picture_decode_for(&picture, "x", 1, &odd_depth, 3, NULL))               \
+    X(sal_picture_notes, notes, sal_picture_notes(NULL, NULL, 0, &pixel, &preprocess, 3))                              \
+    X(sal_picture_notes, picture, sal_picture_notes(&index64, NULL, 0, NULL, &preprocess, 3))                          \
+    X(sal_picture_notes, preprocess, sal_picture_notes(&index64, NULL, 0, &pixel, NULL, 3))                            \
+    X(sal_picture_notes, pixels, sal_picture_notes(&index64, NULL, 0, &empty_picture, &preprocess, 3))                 \
+    X(sal_picture_notes, meaning, sal_picture_notes(&index64, NULL, 0, &odd_meaning, &preprocess, 3))                  \
+    X(sal_preprocess_apply, meaning, sal_preprocess_apply(inputs, NULL, &odd_meaning, &preprocess, 3, SIDE, SIDE))     \
+    X(sal_preprocess_apply, depth, sal_preprocess_apply(inputs, NULL, &pixel, &odd_depth, 3, SIDE, SIDE))              \
     X(sal_picture_encode, bytes, sal_picture_encode(NULL, &byte_count, &pixel, SAL_PICTURE_PNG))                       \
     X(sal_picture_encode, size, sal_picture_encode(&bytes, NULL, &pixel, SAL_PICTURE_PNG))                             \
     X(sal_picture_encode, picture, sal_picture_encode(&bytes, &byte_count, NULL, SAL_PICTURE_PNG))                     \

@@ -50,6 +50,14 @@ static sal_status read_picture(const void *given)
     return st;
 }
 
+static sal_status read_picture_for(const void *given)
+{
+    sal_picture picture;
+    const sal_status st = sal_picture_read_for(&picture, paths[0], NULL, 3, given);
+    sal_picture_clear(&picture);
+    return st;
+}
+
 static sal_status open_model_bytes(const void *given)
 {
     static unsigned char bytes[1 << 21];
@@ -72,6 +80,19 @@ static sal_status decode_picture(const void *given)
     cr_assert(f && size < sizeof bytes);
     fclose(f);
     const sal_status st = sal_picture_decode(&picture, bytes, size, given);
+    sal_picture_clear(&picture);
+    return st;
+}
+
+static sal_status decode_picture_for(const void *given)
+{
+    static unsigned char bytes[1 << 16];
+    FILE *f = fopen(paths[0], "rb");
+    const size_t size = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+    sal_picture picture;
+    cr_assert(f && size < sizeof bytes);
+    fclose(f);
+    const sal_status st = sal_picture_decode_for(&picture, bytes, size, NULL, 3, given);
     sal_picture_clear(&picture);
     return st;
 }
@@ -222,8 +243,10 @@ static const reading readings[] = {
     READING("sal_model_open_with", sal_model_options, model_options, open_model),
     READING("sal_model_open_with", sal_limits, limits, open_model_with_limits),
     READING("sal_picture_read", sal_limits, limits, read_picture),
+    READING("sal_picture_read_for", sal_limits, limits, read_picture_for),
     READING("sal_model_open_bytes", sal_model_options, model_options, open_model_bytes),
     READING("sal_picture_decode", sal_limits, limits, decode_picture),
+    READING("sal_picture_decode_for", sal_limits, limits, decode_picture_for),
     READING("sal_engine_open", sal_engine_options, engine_options, open_engine),
     READING("sal_engine_open", sal_method_options, method_options, open_engine_with_method),
     READING("sal_engine_gradients", sal_gradient_job, job, compute),
@@ -491,15 +514,15 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_attribution_info, width);
     EXPECT_FULL(sal_gradient_job, gaps);
     EXPECT_FULL(sal_map_options, sigma);
-    EXPECT_FULL(sal_explain_options, device_lost);
+    EXPECT_FULL(sal_explain_options, strict);
     EXPECT_FULL(sal_explain_map, gradient_path);
-    EXPECT_FULL(sal_explain_result, maps);
+    EXPECT_FULL(sal_explain_result, note);
     EXPECT_FULL(sal_dataset_options, root);
     EXPECT_FULL(sal_sweep_progress, bound);
-    EXPECT_FULL(sal_sweep_options, context);
+    EXPECT_FULL(sal_sweep_options, picture_noted);
     EXPECT_FULL(sal_merge_info, failed);
     EXPECT_FULL(sal_export_options, timings);
-    EXPECT_FULL(sal_overlay_options, normalize);
+    EXPECT_FULL(sal_overlay_options, preprocess);
     EXPECT_FULL(sal_figure_options, note);
     EXPECT_FULL(sal_figure_facts, stats);
     EXPECT_FULL(sal_plan_info, steps);

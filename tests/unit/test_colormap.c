@@ -71,7 +71,7 @@ Test(colorize, of_a_row_writes_three_bytes_a_value)
 Test(colorize, refuses_unknown_colour_maps_and_empty_maps)
 {
     float map[1] = {0};
-    sal_picture picture = {1, 1, 3, SAL_SAMPLE_U8, map};
+    sal_picture picture = {.height = 1, .width = 1, .channels = 3, .type = SAL_SAMPLE_U8, .samples = map};
     cr_assert_eq(sal_map_colorize(&picture, map, 1, 1, (sal_colormap)17), SAL_ERROR_ARGUMENT);
     cr_assert(!picture.samples && picture.height == 0);
     cr_assert_eq(sal_map_colorize(&picture, map, 0, 1, SAL_COLORMAP_GRAY), SAL_ERROR_ARGUMENT);

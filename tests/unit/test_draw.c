@@ -69,7 +69,7 @@ Test(draw, half_of_the_colours_unless_told_otherwise)
     none.alpha = 0.0;
     all.alpha = 1.0;
     expect_same(overlay(&picture, map, NULL), overlay(&picture, map, &half), 1);
-    cr_assert_eq(sal_picture_to_rgb8(&copy, &picture), SAL_OK);
+    cr_assert_eq(sal_picture_to_rgb8(&copy, &picture, NULL), SAL_OK);
     expect_same(overlay(&picture, map, &none), copy, 1);
     expect_same(overlay(&picture, map, &all), overlay(NULL, map, NULL), 1);
 }
@@ -160,9 +160,9 @@ Test(draw, pictures_of_any_kind_are_shown_as_explain_shows_them)
     cr_assert_eq(sal_picture_new(&deep, HEIGHT, WIDTH, 2, SAL_SAMPLE_U16), SAL_OK);
     for (int i = 0; i < HEIGHT * WIDTH * 2; i++)
         ((uint16_t *)deep.samples)[i] = (uint16_t)(i * 977);
-    cr_assert_eq(sal_picture_to_rgb8(&rgb, &deep), SAL_OK);
+    cr_assert_eq(sal_picture_to_rgb8(&rgb, &deep, NULL), SAL_OK);
     expect_same(overlay(&deep, map, NULL), overlay(&rgb, map, NULL), 1);
-    cr_assert_eq(sal_shown_make(&shown, &rgb, &placement), SAL_OK);
+    cr_assert_eq(sal_shown_make(&shown, &rgb, &placement, NULL), SAL_OK);
     cr_expect_null(shown.samples, "8-bit RGB is drawn on as it is");
     sal_picture_clear(&rgb);
     sal_picture_clear(&deep);

@@ -20,7 +20,7 @@ static sal_picture figure_of(int64_t height, int64_t width, sal_figure_style opt
     cr_assert_not_null(rgb);
     for (size_t i = 0; i < count; i++)
         memcpy(rgb + 3 * i, (uint8_t[]){200, 40, 90}, 3);
-    sal_picture picture = {height, width, 3, SAL_SAMPLE_U8, rgb}, out;
+    sal_picture picture = {.height = height, .width = width, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb}, out;
     sal_placement p = stretch(8, 8, height, width);
     float map[64];
     for (int i = 0; i < 64; i++)
@@ -101,7 +101,11 @@ static void centred(sal_picture *f, int64_t x, int64_t y, int64_t room, const ch
 
 static sal_picture drawn_by_hand(const measures *m, const sal_picture *panels, const uint8_t (*table)[3])
 {
-    sal_picture f = {m->height, m->width, 3, SAL_SAMPLE_U8, malloc((size_t)(m->height * m->width) * 3)};
+    sal_picture f = {.height = m->height,
+                     .width = m->width,
+                     .channels = 3,
+                     .type = SAL_SAMPLE_U8,
+                     .samples = malloc((size_t)(m->height * m->width) * 3)};
     cr_assert_not_null(f.samples);
     memset(f.samples, 255, (size_t)(m->height * m->width) * 3);
     for (int k = 0; k < 3; k++) {
@@ -128,7 +132,8 @@ static void check_figure(int64_t height, int64_t width, sal_figure_style options
 {
     uint8_t *rgb = hashed_levels(77, (size_t)(height * width * 3));
     float *map = uniform_floats(78, 12);
-    sal_picture picture = {height, width, 3, SAL_SAMPLE_U8, rgb}, panels[3], out;
+    sal_picture picture = {.height = height, .width = width, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb},
+                panels[3], out;
     /* The network saw three quarters of the picture. */
     sal_placement p = {
         height, width, 3, 4, (double)height / 4.0, (double)height / 8.0, (double)width / 5.0, (double)width / 10.0};
@@ -328,13 +333,14 @@ Test(figure, refuses_pictures_of_another_size_and_wrong_styles)
 {
     uint8_t rgb[12] = {0};
     float map[1] = {0};
-    sal_picture picture = {2, 2, 3, SAL_SAMPLE_U8, rgb}, out = picture;
+    sal_picture picture = {.height = 2, .width = 2, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb},
+                out = picture;
     sal_placement p = stretch(1, 1, 2, 2), other = stretch(1, 1, 3, 2), third = stretch(1, 1, 2, 3);
     sal_figure_style options = {.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}};
     cr_assert_eq(sal_figure_draw(&out, &picture, map, &third, &options), SAL_ERROR_ARGUMENT);
     cr_assert_str_eq(sal_last_error(), "picture of 2 x 2 pixels, but its placement says 3 x 2");
     for (int k = 0; k < 2; k++) {
-        const sal_picture none = {k, !k, 3, SAL_SAMPLE_U8, rgb};
+        const sal_picture none = {.height = k, .width = !k, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb};
         const sal_placement nowhere = {k, !k, 1, 1, 1.0, 0.0, 1.0, 0.0};
         cr_assert_eq(sal_figure_draw(&out, &none, map, &nowhere, &options), SAL_ERROR_ARGUMENT);
         cr_assert_not_null(strstr(sal_last_error(), "picture of"), "%s", sal_last_error());

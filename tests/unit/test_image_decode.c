@@ -15,7 +15,9 @@ static void check_cases(const char *prefix, size_t count)
     for (size_t i = 0; i < n; i++) {
         if (strncmp(cases[i].file, prefix, strlen(prefix)) != 0)
             continue;
-        sal_picture found = read_golden(cases[i].file);
+        /* Those of several pages as stacks of channels. */
+        const sal_preprocess stack = {.pages = SAL_PAGES_CHANNELS};
+        sal_picture found = read_golden_for(cases[i].file, &stack, 0);
         sal_picture wanted = read_golden(cases[i].reference);
         double d = picture_difference(&found, &wanted);
         cr_expect(d <= cases[i].tolerance,
@@ -132,7 +134,9 @@ Test(refusal, every_format_obeys_the_pixel_limit)
 Test(refusal, many_channels_count_against_the_limit)
 {
     const sal_limits below = {.size = sizeof(sal_limits), .max_pixels = 13 * 19};
-    expect_refused(GOLDEN "tiff-pages-rgb.tif", &below, SAL_ERROR_LIMIT);
+    const sal_preprocess stack = {.pages = SAL_PAGES_CHANNELS};
+    sal_picture p;
+    cr_expect_eq(sal_picture_read_for(&p, GOLDEN "tiff-pages-rgb.tif", &stack, 0, &below), SAL_ERROR_LIMIT);
     expect_refused(GOLDEN "tiff-channels9.tif", &below, SAL_ERROR_LIMIT);
 }
 

@@ -32,6 +32,7 @@ static unsigned char *load_golden(size_t *size, const char *name)
 static int is_same(const sal_picture *a, const sal_picture *b)
 {
     return a->height == b->height && a->width == b->width && a->channels == b->channels && a->type == b->type &&
+           a->meaning == b->meaning && a->orientation == b->orientation &&
            memcmp(a->samples, b->samples, sample_count(a) * sal_sample_size(a->type)) == 0;
 }
 
@@ -41,8 +42,10 @@ Test(decode, gives_the_picture_of_the_file_for_every_format)
     for (size_t i = 0; i < n; i++) {
         size_t size;
         unsigned char *bytes = load_golden(&size, cases[i].file);
-        sal_picture file = read_golden(cases[i].file), memory;
-        cr_assert_eq(sal_picture_decode(&memory, bytes, size, NULL), SAL_OK, "%s: %s", cases[i].file, sal_last_error());
+        const sal_preprocess stack = {.pages = SAL_PAGES_CHANNELS};
+        sal_picture file = read_golden_for(cases[i].file, &stack, 0), memory;
+        cr_assert_eq(sal_picture_decode_for(&memory, bytes, size, &stack, 0, NULL), SAL_OK, "%s: %s", cases[i].file,
+                     sal_last_error());
         cr_expect(is_same(&memory, &file), "%s is another picture in memory", cases[i].file);
         sal_picture_clear(&memory);
         sal_picture_clear(&file);

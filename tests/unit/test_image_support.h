@@ -43,6 +43,16 @@ static inline sal_picture read_golden(const char *name)
     return p;
 }
 
+static inline sal_picture read_golden_for(const char *name, const sal_preprocess *how, int64_t channels)
+{
+    char path[512];
+    sal_picture p;
+    snprintf(path, sizeof path, "%s%.200s", GOLDEN, name);
+    sal_status st = sal_picture_read_for(&p, path, how, channels, NULL);
+    cr_assert_eq(st, SAL_OK, "%s: %s", name, sal_last_error());
+    return p;
+}
+
 static inline double sample_at(const sal_picture *p, size_t index)
 {
     switch (p->type) {

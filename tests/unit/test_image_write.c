@@ -128,7 +128,10 @@ Test(orient, shows_row_0_and_column_0_where_exif_says)
             cr_assert_eq(sal_picture_new(&p, 3, 2, channels, SAL_SAMPLE_U8), SAL_OK);
             for (size_t i = 0; i < sample_count(&p); i++)
                 ((char *)p.samples)[i] = (char)('a' + i / (size_t)channels);
-            cr_assert_eq(sal_picture_orient(&p, orientation), SAL_OK);
+            p.meaning = (sal_channels)channels;
+            cr_assert_eq(sal_picture_orient(&p, orientation, &(sal_image_source){0}), SAL_OK);
+            cr_expect_eq(p.meaning, (sal_channels)channels);
+            cr_expect_eq(p.orientation, orientation);
             cr_expect_eq(p.height, orientation < 5 ? 3 : 2);
             cr_expect_eq(p.width, orientation < 5 ? 2 : 3);
             for (size_t i = 0; i < sample_count(&p); i++)
@@ -143,7 +146,7 @@ Test(orient, shows_row_0_and_column_0_where_exif_says)
 static void expect_rgb(sal_picture *p, const unsigned char *wanted)
 {
     sal_picture q;
-    cr_assert_eq(sal_picture_to_rgb8(&q, p), SAL_OK);
+    cr_assert_eq(sal_picture_to_rgb8(&q, p, NULL), SAL_OK);
     cr_expect_eq(q.height, p->height);
     cr_expect_eq(q.width, p->width);
     cr_expect_eq(q.channels, 3);
@@ -152,6 +155,18 @@ static void expect_rgb(sal_picture *p, const unsigned char *wanted)
         cr_expect_eq(((unsigned char *)q.samples)[i], wanted[i], "sample %zu: %d, wanted %d", i,
                      ((unsigned char *)q.samples)[i], wanted[i]);
     sal_picture_clear(&q);
+}
+
+Test(orient, leaves_a_picture_as_it_is_where_that_is_asked_for)
+{
+    const sal_preprocess ignore = {.exif = SAL_EXIF_IGNORE};
+    const sal_image_source source = {.how = &ignore};
+    sal_picture p;
+    cr_assert_eq(sal_picture_new(&p, 3, 2, 1, SAL_SAMPLE_U8), SAL_OK);
+    const void *samples = p.samples;
+    cr_assert_eq(sal_picture_orient(&p, 6, &source), SAL_OK);
+    cr_expect(p.height == 3 && p.width == 2 && p.samples == samples && p.orientation == 6);
+    sal_picture_clear(&p);
 }
 
 Test(to_rgb8, repeats_gray_and_takes_the_first_three_of_many)
@@ -169,10 +184,20 @@ Test(to_rgb8, repeats_gray_and_takes_the_first_three_of_many)
 Test(to_rgb8, composites_alpha_over_white)
 {
     unsigned char gray[] = {100, 0, 100, 255, 0, 51};
-    sal_picture p = {.height = 1, .width = 3, .channels = 2, .type = SAL_SAMPLE_U8, .samples = gray};
+    sal_picture p = {.height = 1,
+                     .width = 3,
+                     .channels = 2,
+                     .type = SAL_SAMPLE_U8,
+                     .samples = gray,
+                     .meaning = SAL_CHANNELS_GRAY_ALPHA};
     expect_rgb(&p, (unsigned char[]){255, 255, 255, 100, 100, 100, 204, 204, 204});
     uint16_t colour[] = {0, 65535, 32896, 13107};
-    sal_picture q = {.height = 1, .width = 1, .channels = 4, .type = SAL_SAMPLE_U16, .samples = colour};
+    sal_picture q = {.height = 1,
+                     .width = 1,
+                     .channels = 4,
+                     .type = SAL_SAMPLE_U16,
+                     .samples = colour,
+                     .meaning = SAL_CHANNELS_RGBA};
     expect_rgb(&q, (unsigned char[]){204, 255, 230});
 }
 
@@ -191,7 +216,7 @@ Test(to_rgb8, stretches_floats_and_survives_nan_infinity_and_constants)
     float extremes[] = {-FLT_MAX, FLT_MAX};
     sal_picture q = {.height = 1, .width = 2, .channels = 1, .type = SAL_SAMPLE_F32, .samples = extremes};
     sal_picture r;
-    cr_assert_eq(sal_picture_to_rgb8(&r, &q), SAL_OK);
+    cr_assert_eq(sal_picture_to_rgb8(&r, &q, NULL), SAL_OK);
     cr_expect_eq(((unsigned char *)r.samples)[0], 0);
     cr_expect_eq(((unsigned char *)r.samples)[3], 255);
     sal_picture_clear(&r);
@@ -207,8 +232,8 @@ Test(to_rgb8, is_the_row_rule_of_overlays_for_every_type_and_channel_count)
         for (int64_t channels = 1; channels <= MOST; channels++) {
             sal_picture p = make(H, W, channels, (sal_sample_type)type), q;
             unsigned char rgb[3 * W];
-            cr_assert_eq(sal_picture_to_rgb8(&q, &p), SAL_OK);
-            const sal_shade shade = sal_shade_of(&p);
+            cr_assert_eq(sal_picture_to_rgb8(&q, &p, NULL), SAL_OK);
+            const sal_shade shade = sal_shade_of(&p, NULL);
             for (int64_t y = 0; y < H; y++) {
                 sal_shade_row(rgb, &p, &shade, y);
                 cr_expect_arr_eq((unsigned char *)q.samples + 3 * W * y, rgb, 3 * W, "type %d, %ld channels, row %ld",

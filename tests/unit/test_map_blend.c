@@ -34,7 +34,7 @@ Test(overlay, is_upsample_then_colour_then_blend)
 {
     enum { H = 21, W = 34 };
     uint8_t *rgb = hashed_levels(2, H * W * 3);
-    sal_picture picture = {H, W, 3, SAL_SAMPLE_U8, rgb}, out;
+    sal_picture picture = {.height = H, .width = W, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb}, out;
     sal_placement p = {H, W, 5, 6, 3.0, 2.5, 3.0, 8.0};
     sal_overlay_style style = {.colormap = SAL_COLORMAP_JET, .alpha = 0.3};
     float *map = uniform_floats(4, 30), values[H * W];
@@ -55,7 +55,7 @@ Test(overlay, alpha_0_is_the_picture_and_no_picture_is_the_colours)
 {
     enum { N = 16 };
     uint8_t *rgb = hashed_levels(3, N * N * 3);
-    sal_picture picture = {N, N, 3, SAL_SAMPLE_U8, rgb}, out, colors;
+    sal_picture picture = {.height = N, .width = N, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb}, out, colors;
     sal_placement p = stretch(N, N, N, N);
     float *map = uniform_floats(5, N * N);
     cr_assert_eq(
@@ -78,7 +78,8 @@ Test(overlay, refuses_pictures_of_another_size_and_wrong_styles)
 {
     uint8_t rgb[12] = {0};
     float map[1] = {0};
-    sal_picture picture = {2, 2, 3, SAL_SAMPLE_U8, rgb}, out = picture;
+    sal_picture picture = {.height = 2, .width = 2, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb},
+                out = picture;
     sal_placement p = stretch(1, 1, 2, 2), other = stretch(1, 1, 2, 3);
     sal_overlay_style style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5};
     cr_assert_eq(sal_overlay_draw(&out, &picture, map, &other, &style), SAL_ERROR_ARGUMENT);
@@ -106,14 +107,30 @@ Test(overlay, looks_at_every_field_of_picture_and_style)
 {
     float samples[4 * 2 * 3] = {0};
     const sal_placement p = stretch(1, 1, 2, 3);
-    check_overlay(SAL_OK, (sal_picture){2, 3, 1, SAL_SAMPLE_F32, samples}, p, 1.0);
-    check_overlay(SAL_OK, (sal_picture){2, 3, 4, SAL_SAMPLE_U8, samples}, p, 0.0);
-    check_overlay(SAL_ERROR_ARGUMENT, (sal_picture){2, 3, 1, SAL_SAMPLE_F32, samples}, p, 1.005);
-    check_overlay(SAL_ERROR_ARGUMENT, (sal_picture){2, 3, 1, SAL_SAMPLE_F32, samples}, p, -0.005);
-    check_overlay(SAL_ERROR_ARGUMENT, (sal_picture){2, 2, 1, SAL_SAMPLE_F32, samples}, p, 0.5);
-    check_overlay(SAL_ERROR_ARGUMENT, (sal_picture){1, 3, 1, SAL_SAMPLE_F32, samples}, p, 0.5);
-    check_overlay(SAL_ERROR_ARGUMENT, (sal_picture){2, 3, 0, SAL_SAMPLE_F32, samples}, p, 0.5);
-    check_overlay(SAL_ERROR_ARGUMENT, (sal_picture){2, 3, 1, (sal_sample_type)3, samples}, p, 0.5);
+    check_overlay(SAL_OK,
+                  (sal_picture){.height = 2, .width = 3, .channels = 1, .type = SAL_SAMPLE_F32, .samples = samples}, p,
+                  1.0);
+    check_overlay(SAL_OK,
+                  (sal_picture){.height = 2, .width = 3, .channels = 4, .type = SAL_SAMPLE_U8, .samples = samples}, p,
+                  0.0);
+    check_overlay(SAL_ERROR_ARGUMENT,
+                  (sal_picture){.height = 2, .width = 3, .channels = 1, .type = SAL_SAMPLE_F32, .samples = samples}, p,
+                  1.005);
+    check_overlay(SAL_ERROR_ARGUMENT,
+                  (sal_picture){.height = 2, .width = 3, .channels = 1, .type = SAL_SAMPLE_F32, .samples = samples}, p,
+                  -0.005);
+    check_overlay(SAL_ERROR_ARGUMENT,
+                  (sal_picture){.height = 2, .width = 2, .channels = 1, .type = SAL_SAMPLE_F32, .samples = samples}, p,
+                  0.5);
+    check_overlay(SAL_ERROR_ARGUMENT,
+                  (sal_picture){.height = 1, .width = 3, .channels = 1, .type = SAL_SAMPLE_F32, .samples = samples}, p,
+                  0.5);
+    check_overlay(SAL_ERROR_ARGUMENT,
+                  (sal_picture){.height = 2, .width = 3, .channels = 0, .type = SAL_SAMPLE_F32, .samples = samples}, p,
+                  0.5);
+    check_overlay(SAL_ERROR_ARGUMENT,
+                  (sal_picture){.height = 2, .width = 3, .channels = 1, .type = (sal_sample_type)3, .samples = samples},
+                  p, 0.5);
     cr_expect_str_eq(sal_last_error(), "picture with 1 channels of sample type 3");
 }
 
@@ -129,10 +146,13 @@ Test(overlay, shows_any_picture_by_the_one_rule)
     for (int type = SAL_SAMPLE_U8; type <= SAL_SAMPLE_F32; type++)
         for (int64_t channels = 1; channels <= MOST; channels++) {
             uint8_t *bytes = hashed_levels((uint32_t)channels, H * W * MOST * sizes[type]), rgb[3 * W];
-            sal_picture picture = {H, W, channels, (sal_sample_type)type,
-                                   type == SAL_SAMPLE_F32 ? (void *)floats : bytes};
+            sal_picture picture = {.height = H,
+                                   .width = W,
+                                   .channels = channels,
+                                   .type = (sal_sample_type)type,
+                                   .samples = type == SAL_SAMPLE_F32 ? (void *)floats : bytes};
             sal_picture overlay, resized;
-            const sal_shade shade = sal_shade_of(&picture);
+            const sal_shade shade = sal_shade_of(&picture, NULL);
             cr_assert_eq(sal_overlay_draw(&overlay, &picture, map, &p, &unseen), SAL_OK);
             cr_assert_eq(sal_resize_rgb(&resized, &picture, H, W), SAL_OK);
             for (int64_t y = 0; y < H; y++) {

@@ -196,7 +196,10 @@ Test(placement, maps_net_pixels_to_the_source_they_show)
 static void expect_pixel(const void *samples, int64_t channels, sal_sample_type type, const sal_preprocess *p,
                          int64_t net_channels, const double *wanted)
 {
-    sal_picture picture = {.height = 1, .width = 1, .channels = channels, .type = type};
+    const sal_channels meaning = channels == 2   ? SAL_CHANNELS_GRAY_ALPHA
+                                 : channels == 4 ? SAL_CHANNELS_RGBA
+                                                 : SAL_CHANNELS_UNSAID;
+    sal_picture picture = {.height = 1, .width = 1, .channels = channels, .type = type, .meaning = meaning};
     memcpy(&picture.samples, &samples, sizeof samples);
     float *out = apply(NULL, &picture, p, net_channels, 1, 1);
     for (int64_t c = 0; c < net_channels; c++)
@@ -260,8 +263,8 @@ Test(channels, luma_equals_pillow_within_a_level)
 
 Test(channels, nine_pages_feed_nine_channels)
 {
-    sal_picture pages = read_golden("tiff-pages-rgb.tif");
-    sal_preprocess p = {0};
+    sal_preprocess p = {.pages = SAL_PAGES_CHANNELS};
+    sal_picture pages = read_golden_for("tiff-pages-rgb.tif", &p, 9);
     float *found = apply(NULL, &pages, &p, 9, pages.height, pages.width);
     cr_expect_eq(planes_difference(found, &pages), 0.0);
     free(found);
@@ -297,6 +300,10 @@ Test(channels, that_do_not_fit_are_refused_with_both_counts)
     expect_mismatch(3, SAL_SAMPLE_U8, SAL_ORDER_BGR, 4);
     expect_mismatch(5, SAL_SAMPLE_U8, SAL_ORDER_GRAY, 1);
     expect_mismatch(4, SAL_SAMPLE_F32, SAL_ORDER_AUTO, 3);
+    expect_mismatch(4, SAL_SAMPLE_U8, SAL_ORDER_AUTO, 3);
+    expect_mismatch(4, SAL_SAMPLE_U16, SAL_ORDER_GRAY, 1);
+    expect_mismatch(2, SAL_SAMPLE_U8, SAL_ORDER_AUTO, 1);
+    expect_mismatch(2, SAL_SAMPLE_U16, SAL_ORDER_BGR, 3);
 }
 
 Test(values, are_scaled_shifted_and_divided_per_network_channel)

@@ -11,7 +11,8 @@ Test(resize, is_within_one_level_of_pillow)
     int cases = 0;
     while (fscanf(f, "%ld %ld %ld %ld %u", &height, &width, &h, &w, &seed) == 5) {
         uint8_t *rgb = hashed_levels(seed, (size_t)(height * width * 3));
-        sal_picture picture = {height, width, 3, SAL_SAMPLE_U8, rgb}, out;
+        sal_picture picture = {.height = height, .width = width, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb},
+                    out;
         cr_assert_eq(sal_resize_rgb(&out, &picture, h, w), SAL_OK);
         cr_assert(out.height == h && out.width == w && out.channels == 3);
         cr_assert_eq(fscanf(f, "%ld", &samples), 1);
@@ -60,7 +61,8 @@ Test(resize, is_the_nearest_level_to_the_definition_at_every_pixel)
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         int64_t height = shapes[s][0], width = shapes[s][1], h = shapes[s][2], w = shapes[s][3];
         uint8_t *rgb = hashed_levels((uint32_t)s + 60, (size_t)(height * width * 3));
-        sal_picture picture = {height, width, 3, SAL_SAMPLE_U8, rgb}, out;
+        sal_picture picture = {.height = height, .width = width, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb},
+                    out;
         cr_assert_eq(sal_resize_rgb(&out, &picture, h, w), SAL_OK);
         for (int64_t i = 0; i < h * w * 3; i++) {
             double expected = naive_resize(rgb, height, width, h, w, i), got = ((uint8_t *)out.samples)[i];
@@ -75,7 +77,7 @@ Test(resize, is_the_nearest_level_to_the_definition_at_every_pixel)
 Test(resize, keeps_black_and_white_and_shades_what_is_no_8_bit_rgb)
 {
     uint16_t words[6] = {0, 65535, 65535, 0, 65535, 65535};
-    sal_picture picture = {2, 3, 1, SAL_SAMPLE_U16, words}, out;
+    sal_picture picture = {.height = 2, .width = 3, .channels = 1, .type = SAL_SAMPLE_U16, .samples = words}, out;
     cr_assert_eq(sal_resize_rgb(&out, &picture, 4, 9), SAL_OK);
     for (int y = 0; y < 4; y++) {
         const uint8_t *row = (const uint8_t *)out.samples + 27 * y;
@@ -88,7 +90,8 @@ Test(resize, keeps_black_and_white_and_shades_what_is_no_8_bit_rgb)
 Test(resize, refuses_pictures_without_pixels)
 {
     uint8_t rgb[3] = {0};
-    sal_picture good = {1, 1, 3, SAL_SAMPLE_U8, rgb}, picture = good, out = good;
+    sal_picture good = {.height = 1, .width = 1, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb}, picture = good,
+                out = good;
     cr_assert_eq(sal_resize_rgb(&out, &good, 0, 1), SAL_ERROR_ARGUMENT);
     cr_assert_not_null(strstr(sal_last_error(), "picture of 1 x 1 pixels cannot become 1 x 0"), "%s", sal_last_error());
     cr_assert_eq(sal_resize_rgb(&out, &good, 1, 0), SAL_ERROR_ARGUMENT);

@@ -72,8 +72,15 @@ Test(shade, of_any_row_follows_its_words_for_every_type_and_channel_count)
             naive_range(&low, &high, values, H * W, channels);
             cr_assert(kind < 2 || (low == lows[kind] && high == tops[kind]));
             void *samples[] = {bytes, words, floats, floats, floats, floats};
-            sal_picture picture = {H, W, channels, kind < 2 ? (sal_sample_type)kind : SAL_SAMPLE_F32, samples[kind]};
-            sal_shade shade = sal_shade_of(&picture);
+            sal_picture picture = {.height = H,
+                                   .width = W,
+                                   .channels = channels,
+                                   .type = kind < 2 ? (sal_sample_type)kind : SAL_SAMPLE_F32,
+                                   .samples = samples[kind],
+                                   .meaning = channels == 2   ? SAL_CHANNELS_GRAY_ALPHA
+                                              : channels == 4 ? SAL_CHANNELS_RGBA
+                                                              : SAL_CHANNELS_UNSAID};
+            sal_shade shade = sal_shade_of(&picture, NULL);
             double scale = 255.0 / (tops[kind] - lows[kind]), full = kind < 2 ? tops[kind] : 0.0;
             cr_expect(shade.low == (float)lows[kind] && shade.scale == (float)scale, "kind %d, %ld channels: %g %g",
                       kind, (long)channels, (double)shade.low, (double)shade.scale);
@@ -95,8 +102,8 @@ Test(shade, of_16_bits_is_the_nearest_of_8)
     static uint8_t rgb[3 * 65536];
     for (int i = 0; i < 65536; i++)
         all[i] = (uint16_t)i;
-    sal_picture picture = {1, 65536, 1, SAL_SAMPLE_U16, all};
-    sal_shade shade = sal_shade_of(&picture);
+    sal_picture picture = {.height = 1, .width = 65536, .channels = 1, .type = SAL_SAMPLE_U16, .samples = all};
+    sal_shade shade = sal_shade_of(&picture, NULL);
     sal_shade_row(rgb, &picture, &shade, 0);
     for (int i = 0; i < 65536; i++)
         cr_assert_eq(rgb[3 * i], (i + 128) / 257, "%d becomes %d", i, rgb[3 * i]);
@@ -125,7 +132,9 @@ Test(shade, of_floats_is_what_their_range_says)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int turned = 0; turned < 2; turned++) {
             float samples[4] = {cases[i].samples[turned], NAN, INFINITY, cases[i].samples[!turned]};
-            sal_shade shade = sal_shade_of(&(sal_picture){2, 2, 1, SAL_SAMPLE_F32, samples});
+            sal_shade shade = sal_shade_of(
+                &(sal_picture){.height = 2, .width = 2, .channels = 1, .type = SAL_SAMPLE_F32, .samples = samples},
+                NULL);
             cr_expect(shade.low == (float)cases[i].low &&
                           fabs((double)shade.scale - cases[i].scale) <= 2e-7 * cases[i].scale,
                       "case %zu: %g %g", i, (double)shade.low, (double)shade.scale);
@@ -135,7 +144,7 @@ Test(shade, of_floats_is_what_their_range_says)
 static void check_shade(sal_picture picture, const uint8_t *expected)
 {
     uint8_t rgb[3 * 8];
-    sal_shade shade = sal_shade_of(&picture);
+    sal_shade shade = sal_shade_of(&picture, NULL);
     sal_shade_row(rgb, &picture, &shade, 0);
     for (int64_t i = 0; i < 3 * picture.width; i++)
         cr_assert_eq(rgb[i], expected[i], "%ld channels, type %d, index %ld: %u, expected %u", (long)picture.channels,
@@ -145,34 +154,97 @@ static void check_shade(sal_picture picture, const uint8_t *expected)
 Test(shade, keeps_colour_and_repeats_gray)
 {
     uint8_t s[] = {1, 2, 3, 4, 5, 6, 7, 8};
-    check_shade((sal_picture){1, 2, 1, SAL_SAMPLE_U8, s}, (uint8_t[]){1, 1, 1, 2, 2, 2});
-    check_shade((sal_picture){1, 2, 3, SAL_SAMPLE_U8, s}, (uint8_t[]){1, 2, 3, 4, 5, 6});
-    check_shade((sal_picture){1, 1, 7, SAL_SAMPLE_U8, s}, (uint8_t[]){1, 2, 3});
+    check_shade((sal_picture){.height = 1, .width = 2, .channels = 1, .type = SAL_SAMPLE_U8, .samples = s},
+                (uint8_t[]){1, 1, 1, 2, 2, 2});
+    check_shade((sal_picture){.height = 1, .width = 2, .channels = 3, .type = SAL_SAMPLE_U8, .samples = s},
+                (uint8_t[]){1, 2, 3, 4, 5, 6});
+    check_shade((sal_picture){.height = 1, .width = 1, .channels = 7, .type = SAL_SAMPLE_U8, .samples = s},
+                (uint8_t[]){1, 2, 3});
+}
+
+static sal_picture picture_of(void *samples, int64_t width, sal_channels meaning, int64_t channels,
+                              sal_sample_type type)
+{
+    return (sal_picture){
+        .height = 1, .width = width, .channels = channels, .type = type, .samples = samples, .meaning = meaning};
 }
 
 Test(shade, lays_alpha_over_white)
 {
     uint8_t gray[] = {100, 255, 100, 0, 100, 51}, color[] = {10, 20, 30, 255, 10, 20, 30, 102};
-    check_shade((sal_picture){1, 3, 2, SAL_SAMPLE_U8, gray}, (uint8_t[]){100, 100, 100, 255, 255, 255, 224, 224, 224});
-    check_shade((sal_picture){1, 2, 4, SAL_SAMPLE_U8, color}, (uint8_t[]){10, 20, 30, 157, 161, 165});
+    check_shade(picture_of(gray, 3, SAL_CHANNELS_GRAY_ALPHA, 2, SAL_SAMPLE_U8),
+                (uint8_t[]){100, 100, 100, 255, 255, 255, 224, 224, 224});
+    check_shade(picture_of(color, 2, SAL_CHANNELS_RGBA, 4, SAL_SAMPLE_U8), (uint8_t[]){10, 20, 30, 157, 161, 165});
     uint16_t words[] = {0, 0, 0, 32768, 65535, 0, 0, 65535};
-    check_shade((sal_picture){1, 2, 4, SAL_SAMPLE_U16, words}, (uint8_t[]){127, 127, 127, 255, 0, 0});
+    check_shade(picture_of(words, 2, SAL_CHANNELS_RGBA, 4, SAL_SAMPLE_U16), (uint8_t[]){127, 127, 127, 255, 0, 0});
     float floats[] = {0.0f, 0.2f, 1.0f, 0.5f};
-    check_shade((sal_picture){1, 1, 4, SAL_SAMPLE_F32, floats}, (uint8_t[]){0, 51, 255});
-    check_shade((sal_picture){1, 2, 2, SAL_SAMPLE_F32, floats}, (uint8_t[]){0, 0, 0, 255, 255, 255});
+    check_shade(picture_of(floats, 1, SAL_CHANNELS_RGBA, 4, SAL_SAMPLE_F32), (uint8_t[]){0, 51, 255});
+    check_shade(picture_of(floats, 2, SAL_CHANNELS_GRAY_ALPHA, 2, SAL_SAMPLE_F32), (uint8_t[]){0, 0, 0, 255, 255, 255});
+}
+
+/* A second or fourth channel is alpha only where somebody says so. */
+Test(shade, knows_no_alpha_that_is_not_said)
+{
+    uint8_t two[] = {100, 0, 200, 51}, four[] = {10, 20, 30, 0, 10, 20, 30, 102};
+    static const sal_channels meanings[] = {SAL_CHANNELS_UNSAID, SAL_CHANNELS_PLANES};
+    for (int i = 0; i < 2; i++) {
+        check_shade(picture_of(two, 2, meanings[i], 2, SAL_SAMPLE_U8), (uint8_t[]){100, 100, 100, 200, 200, 200});
+        check_shade(picture_of(four, 2, meanings[i], 4, SAL_SAMPLE_U8), (uint8_t[]){10, 20, 30, 10, 20, 30});
+    }
+    check_shade(picture_of(two, 2, SAL_CHANNELS_GRAY, 2, SAL_SAMPLE_U8), (uint8_t[]){100, 100, 100, 200, 200, 200});
+    check_shade(picture_of(four, 2, SAL_CHANNELS_RGB, 4, SAL_SAMPLE_U8), (uint8_t[]){10, 20, 30, 10, 20, 30});
+}
+
+static void check_shade_of(sal_picture picture, const sal_preprocess *how, const uint8_t *expected)
+{
+    uint8_t rgb[3 * 8];
+    const sal_shade shade = sal_shade_of(&picture, how);
+    sal_shade_row(rgb, &picture, &shade, 0);
+    for (int64_t i = 0; i < 3 * picture.width; i++)
+        cr_expect_eq(rgb[i], expected[i], "index %ld: %u, expected %u", (long)i, rgb[i], expected[i]);
+}
+
+Test(shade, has_the_alpha_and_the_depth_of_the_preprocessing)
+{
+    uint8_t color[] = {10, 20, 30, 102};
+    const sal_picture rgba = picture_of(color, 1, SAL_CHANNELS_RGBA, 4, SAL_SAMPLE_U8);
+    check_shade_of(rgba, &(sal_preprocess){.alpha = SAL_ALPHA_BLACK}, (uint8_t[]){4, 8, 12});
+    check_shade_of(rgba, &(sal_preprocess){.alpha = SAL_ALPHA_DROP}, (uint8_t[]){10, 20, 30});
+    check_shade_of(rgba, &(sal_preprocess){.alpha = SAL_ALPHA_COLOUR, .alpha_colour = {255, 0, 10}},
+                   (uint8_t[]){157, 8, 18});
+    uint16_t words[] = {0, 4095, 2047, 65535};
+    const sal_picture gray = picture_of(words, 4, SAL_CHANNELS_GRAY, 1, SAL_SAMPLE_U16);
+    check_shade_of(gray, &(sal_preprocess){.depth = 12},
+                   (uint8_t[]){0, 0, 0, 255, 255, 255, 127, 127, 127, 255, 255, 255});
+    words[3] = 1;
+    check_shade_of(gray, &(sal_preprocess){.depth = SAL_DEPTH_AUTO},
+                   (uint8_t[]){0, 0, 0, 255, 255, 255, 127, 127, 127, 0, 0, 0});
+    float floats[] = {0.25f, 0.5f, -1.0f, 2.0f};
+    check_shade_of(picture_of(floats, 4, SAL_CHANNELS_GRAY, 1, SAL_SAMPLE_F32),
+                   &(sal_preprocess){.depth = SAL_DEPTH_UNIT},
+                   (uint8_t[]){64, 64, 64, 128, 128, 128, 0, 0, 0, 255, 255, 255});
+    uint8_t mask[] = {0, 1, 2, 3};
+    check_shade_of(picture_of(mask, 4, SAL_CHANNELS_GRAY, 1, SAL_SAMPLE_U8), &(sal_preprocess){.depth = 2},
+                   (uint8_t[]){0, 0, 0, 85, 85, 85, 170, 170, 170, 255, 255, 255});
 }
 
 Test(shade, brings_16_bit_and_float_samples_to_8_bit)
 {
     uint16_t words[] = {0, 65535, 128, 129, 32896};
-    check_shade((sal_picture){1, 5, 1, SAL_SAMPLE_U16, words},
+    check_shade((sal_picture){.height = 1, .width = 5, .channels = 1, .type = SAL_SAMPLE_U16, .samples = words},
                 (uint8_t[]){0, 0, 0, 255, 255, 255, 0, 0, 0, 1, 1, 1, 128, 128, 128});
     float unit[] = {0.0f, 0.5f, 1.0f}, bytes[] = {0.0f, 100.4f, 254.6f}, wide[] = {-10.0f, 0.0f, 30.0f};
-    check_shade((sal_picture){1, 1, 3, SAL_SAMPLE_F32, unit}, (uint8_t[]){0, 128, 255});
-    check_shade((sal_picture){1, 1, 3, SAL_SAMPLE_F32, bytes}, (uint8_t[]){0, 101, 255});
-    check_shade((sal_picture){1, 1, 3, SAL_SAMPLE_F32, wide}, (uint8_t[]){0, 64, 255});
+    check_shade((sal_picture){.height = 1, .width = 1, .channels = 3, .type = SAL_SAMPLE_F32, .samples = unit},
+                (uint8_t[]){0, 128, 255});
+    check_shade((sal_picture){.height = 1, .width = 1, .channels = 3, .type = SAL_SAMPLE_F32, .samples = bytes},
+                (uint8_t[]){0, 101, 255});
+    check_shade((sal_picture){.height = 1, .width = 1, .channels = 3, .type = SAL_SAMPLE_F32, .samples = wide},
+                (uint8_t[]){0, 64, 255});
     float odd[] = {NAN, INFINITY, -INFINITY, 2.0f, 4.0f, 3.0f}, one[] = {-3.0f, -3.0f, -3.0f};
-    check_shade((sal_picture){1, 2, 3, SAL_SAMPLE_F32, odd}, (uint8_t[]){0, 255, 0, 0, 255, 128});
-    check_shade((sal_picture){1, 1, 3, SAL_SAMPLE_F32, odd}, (uint8_t[]){0, 0, 0});
-    check_shade((sal_picture){1, 1, 3, SAL_SAMPLE_F32, one}, (uint8_t[]){0, 0, 0});
+    check_shade((sal_picture){.height = 1, .width = 2, .channels = 3, .type = SAL_SAMPLE_F32, .samples = odd},
+                (uint8_t[]){0, 255, 0, 0, 255, 128});
+    check_shade((sal_picture){.height = 1, .width = 1, .channels = 3, .type = SAL_SAMPLE_F32, .samples = odd},
+                (uint8_t[]){0, 0, 0});
+    check_shade((sal_picture){.height = 1, .width = 1, .channels = 3, .type = SAL_SAMPLE_F32, .samples = one},
+                (uint8_t[]){0, 0, 0});
 }

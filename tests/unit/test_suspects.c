@@ -113,11 +113,15 @@ sal_status __wrap_sal_helper_start(sal_helper_process *out, const sal_helper *he
     return SAL_OK;
 }
 
-sal_status __wrap_sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits);
-sal_status __real_sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits);
-sal_status __wrap_sal_picture_read(sal_picture *out, const char *path, const sal_limits *limits)
+sal_status __wrap_sal_picture_read_for(sal_picture *out, const char *path, const sal_preprocess *how, int64_t channels,
+                                       const sal_limits *limits);
+sal_status __real_sal_picture_read_for(sal_picture *out, const char *path, const sal_preprocess *how, int64_t channels,
+                                       const sal_limits *limits);
+sal_status __wrap_sal_picture_read_for(sal_picture *out, const char *path, const sal_preprocess *how, int64_t channels,
+                                       const sal_limits *limits)
 {
-    return world.no_memory ? sal_fail(SAL_ERROR_MEMORY, "none left") : __real_sal_picture_read(out, path, limits);
+    return world.no_memory ? sal_fail(SAL_ERROR_MEMORY, "none left")
+                           : __real_sal_picture_read_for(out, path, how, channels, limits);
 }
 
 static const uint64_t own_memory = (uint64_t)1 << 42;

@@ -7,7 +7,7 @@ Test(text, is_clipped_at_every_border)
 {
     uint8_t rgb[10 * 8 * 3] = {0};
     static const uint8_t white[3] = {255, 255, 255};
-    sal_picture canvas = {8, 10, 3, SAL_SAMPLE_U8, rgb};
+    sal_picture canvas = {.height = 8, .width = 10, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb};
     for (int64_t y = -20; y < 12; y += 3)
         for (int64_t x = -40; x < 14; x += 3)
             sal_text_draw(&canvas, x, y, "Wgj@", 2, white);
@@ -19,7 +19,7 @@ Test(text, every_letter_has_its_own_shape)
     uint8_t cells[95][9 * 5 * 3] = {{0}};
     static const uint8_t white[3] = {255, 255, 255};
     for (int i = 0; i < 95; i++) {
-        sal_picture canvas = {9, 5, 3, SAL_SAMPLE_U8, cells[i]};
+        sal_picture canvas = {.height = 9, .width = 5, .channels = 3, .type = SAL_SAMPLE_U8, .samples = cells[i]};
         sal_text_draw(&canvas, 0, 0, (char[]){(char)(' ' + i), '\0'}, 1, white);
         for (int j = 0; j < i; j++)
             cr_assert_neq(memcmp(cells[i], cells[j], sizeof cells[i]), 0, "'%c' looks like '%c'", ' ' + i, ' ' + j);
@@ -38,7 +38,7 @@ Test(text, width_counts_characters_not_bytes)
 static void dots_of(int dots[11][7], char letter)
 {
     uint8_t rgb[9 * 5 * 3] = {0};
-    sal_picture canvas = {9, 5, 3, SAL_SAMPLE_U8, rgb};
+    sal_picture canvas = {.height = 9, .width = 5, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb};
     sal_text_draw(&canvas, 0, 0, (char[]){letter, '\0'}, 1, (uint8_t[]){255, 255, 255});
     memset(dots, 0, 11 * sizeof *dots);
     for (int i = 0; i < 45; i++)
@@ -76,7 +76,7 @@ Test(text, enlarged_letters_have_half_ink_at_their_slants)
             enum { SIDE = 9 * 5 };
             uint8_t rgb[SIDE * SIDE * 3];
             int dots[11][7];
-            sal_picture canvas = {SIDE, SIDE, 3, SAL_SAMPLE_U8, rgb};
+            sal_picture canvas = {.height = SIDE, .width = SIDE, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb};
             memset(rgb, 100, sizeof rgb);
             dots_of(dots, (char)letter);
             sal_text_draw(&canvas, 0, 0, (char[]){(char)letter, '\0'}, magnify, (uint8_t[]){20, 20, 20});
@@ -101,7 +101,12 @@ Test(text, letters_follow_each_other_and_borders_only_cut)
         for (int64_t y = -3; y <= 3; y++)
             for (int64_t x = -5; x <= 5; x++) {
                 uint8_t whole[H * W * 3] = {0}, part[SMALL_H * SMALL_W * 3] = {0};
-                sal_picture large = {H, W, 3, SAL_SAMPLE_U8, whole}, small = {SMALL_H, SMALL_W, 3, SAL_SAMPLE_U8, part};
+                sal_picture large = {.height = H, .width = W, .channels = 3, .type = SAL_SAMPLE_U8, .samples = whole},
+                            small = {.height = SMALL_H,
+                                     .width = SMALL_W,
+                                     .channels = 3,
+                                     .type = SAL_SAMPLE_U8,
+                                     .samples = part};
                 const char *text = "g\xc3\xa9j";
                 sal_text_draw(&small, x, y, text, magnify, color);
                 for (int64_t k = 0; k < 3; k++)

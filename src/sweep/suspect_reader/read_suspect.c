@@ -17,9 +17,9 @@ static sal_status read_picture(const sal_suspect_task *t, const char *path, size
     float *input = NULL;
     unsigned char *drawn = NULL;
     TRY(sal_alloc(&input, input_bytes, 1, "an input"));
-    TRY(sal_picture_read(&picture, path, &t->limits));
+    TRY(sal_picture_read_for(&picture, path, &t->preprocess, t->channels, &t->limits));
     TRY(sal_preprocess_apply(input, &placement, &picture, &t->preprocess, t->channels, t->height, t->width));
-    TRY(sal_picture_to_rgb8(&shown, &picture));
+    TRY(sal_picture_to_rgb8(&shown, &picture, &t->preprocess));
     sal_picture_clear(&picture);
     TRY(sal_alloc(&drawn, (size_t)sal_picture_bytes(&shown), 1, "an overlay"));
 done:
