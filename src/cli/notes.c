@@ -46,5 +46,5 @@ void cli_notes_end(const cli_notes *n, const cli_command *self)
 {
     for (int bit = 0; bit < CLI_NOTE_KINDS; bit++)
         if (n->count[bit] > 1)
-            cli_note(self, "%zu pictures have this note: %s", n->count[bit], cli_notes_word(bit));
+            cli_note(self, "%s: %zu pictures in all", cli_notes_word(bit), n->count[bit]);
 }
