@@ -41,6 +41,10 @@ _salmap()
         --preset) words="imagenet unit caffe tf raw" ;;
         --fit) words="stretch letterbox center-crop" ;;
         --order) words="auto rgb bgr gray asis" ;;
+        --alpha-over) words="white black drop" ;;
+        --exif) words="apply ignore" ;;
+        --pages) words="first channels max" ;;
+        --depth) words="auto unit stored 8 10 12 14 16" ;;
         --device) words="auto cpu cuda:0 cuda:all" ;;
         --gpu)
             compopt -o filenames 2>/dev/null
@@ -69,7 +73,7 @@ _salmap()
                 words="--out --figure --save-gradient --json --quiet --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --signed --raw-map --colormap --alpha --preset --fit --order --mean --std --scale --fill
-                    --crop-resize --save-preprocess --output --layer --input-size --device --precision --batch --threads
+                    --crop-resize --alpha-over --exif --pages --depth --strict --save-preprocess --output --layer --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;
             sweep)
@@ -77,7 +81,7 @@ _salmap()
                     --shard --max-failures --restart --retry-failed --dry-run --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --signed --raw-map --colormap --alpha --preset --fit --order --mean --std --scale --fill
-                    --crop-resize --save-preprocess --output --layer --input-size --device --precision --batch --threads
+                    --crop-resize --alpha-over --exif --pages --depth --strict --save-preprocess --output --layer --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;
             merge) words="--out --quiet --help" ;;

@@ -391,9 +391,9 @@ typedef struct sal_preprocess {
     sal_grid grid;
     sal_alpha alpha;       /* the rest: what the samples of a file are */
     float alpha_colour[3]; /* of SAL_ALPHA_COLOUR: red, green, blue, 0..255 */
-    sal_exif exif;
-    sal_pages pages;
-    int32_t page;  /* of SAL_PAGES_NUMBER, from 0 */
+    sal_exif exif;         /* whether it is turned as it declares */
+    sal_pages pages;       /* which of several is the picture, or what they are */
+    int32_t page;          /* of SAL_PAGES_NUMBER, from 0 */
     int32_t depth; /* bits of a sample, 1 to 16: 2^bits - 1 is white, and more is refused (of 8-bit samples 8 and above
                       change nothing); 0: as many as the file stores, of floats 8; SAL_DEPTH_AUTO or SAL_DEPTH_UNIT */
 } sal_preprocess;

@@ -41,6 +41,8 @@ static sal_status refuse_planes(const sal_picture *picture, int64_t channels)
         return mismatch(picture, channels,
                         "nothing says whether the last is alpha: --alpha-over drop leaves it out, and a PNG says that "
                         "it is");
+    if (n > 4)
+        return mismatch(picture, channels, "only pictures of 1 to 4 channels can be made gray or RGB");
     return mismatch(picture, channels,
                     "nothing says which of them are colours: give a picture that is gray or RGB, or one of its pages");
 }

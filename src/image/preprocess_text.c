@@ -233,19 +233,17 @@ static int32_t whole_of(const char *value, long most)
 static sal_status set_pages(sal_preprocess *p, const char *key, const char *value)
 {
     const int32_t number = strcmp(value, "first") == 0 ? 1 : whole_of(value, INT32_MAX);
-    p->page = 0;
-    if (number) {
+    if (number)
         p->pages = SAL_PAGES_NUMBER;
-        p->page = number - 1;
-    } else if (strcmp(value, "channels") == 0) {
+    else if (strcmp(value, "channels") == 0)
         p->pages = SAL_PAGES_CHANNELS;
-    } else if (strcmp(value, "max") == 0) {
+    else if (strcmp(value, "max") == 0)
         p->pages = SAL_PAGES_MAX;
-    } else if (strcmp(value, "auto") == 0) {
+    else if (strcmp(value, "auto") == 0)
         p->pages = SAL_PAGES_AUTO;
-    } else {
+    else
         return bad_value(key, value, "first, the number of a page from 1, channels, max or auto");
-    }
+    p->page = number ? number - 1 : 0;
     return SAL_OK;
 }
 

@@ -220,6 +220,66 @@ Test(sidecar, is_the_same_where_the_decimal_point_is_a_comma)
     round_trip(&p);
 }
 
+/* What is not said is not written, so that files and runs of before mean what they meant. */
+Test(sidecar, has_what_samples_are_as_far_as_it_is_said)
+{
+    static const struct {
+        const char *key, *value, *line;
+    } cases[] = {
+        {"alpha-over", "auto", NULL},
+        {"alpha-over", "white", "alpha-over white\n"},
+        {"alpha-over", "black", "alpha-over black\n"},
+        {"alpha-over", "drop", "alpha-over drop\n"},
+        {"alpha-over", "#Fe8001", "alpha-over #fe8001\n"},
+        {"exif", "auto", NULL},
+        {"exif", "apply", "exif apply\n"},
+        {"exif", "ignore", "exif ignore\n"},
+        {"pages", "auto", NULL},
+        {"pages", "1", "pages first\n"},
+        {"pages", "first", "pages first\n"},
+        {"pages", "2147483647", "pages 2147483647\n"},
+        {"pages", "channels", "pages channels\n"},
+        {"pages", "max", "pages max\n"},
+        {"depth", "stored", NULL},
+        {"depth", "1", "depth 1\n"},
+        {"depth", "16", "depth 16\n"},
+        {"depth", "auto", "depth auto\n"},
+        {"depth", "unit", "depth unit\n"},
+    };
+    const char *path = scratch_path("test_samples.onnx");
+    char sidecar[600], text[1024];
+    snprintf(sidecar, sizeof sidecar, "%s.salmap", path);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sal_preprocess p, back;
+        int found;
+        cr_assert_eq(sal_preprocess_preset(&p, "unit"), SAL_OK);
+        expect_set(&p, cases[i].key, cases[i].value);
+        cr_assert_eq(sal_preprocess_save(path, &p), SAL_OK, "%s", sal_last_error());
+        FILE *f = fopen(sidecar, "r");
+        text[fread(text, 1, sizeof text - 1, f)] = '\0';
+        fclose(f);
+        cr_expect(cases[i].line ? strstr(text, cases[i].line) != NULL : strstr(text, cases[i].key) == NULL, "%s %s: %s",
+                  cases[i].key, cases[i].value, text);
+        cr_assert_eq(sal_preprocess_load(&back, &found, path), SAL_OK, "%s", sal_last_error());
+        cr_expect_eq(memcmp(&p, &back, sizeof p), 0, "%s %s came back as another", cases[i].key, cases[i].value);
+    }
+    unlink(sidecar);
+}
+
+Test(set, refuses_what_samples_cannot_be)
+{
+    static const char *const alphas[] = {"", "White", "red", "#", "#12345", "#1234567", "#12345g", "#-12345", "12ff00"};
+    static const char *const pages[] = {"", "0", "-1", "+1", "1.5", "2147483648", "last", "1 "};
+    static const char *const depths[] = {"", "0", "-1", "17", "12.0", "12bit", "AUTO"};
+    for (size_t i = 0; i < sizeof alphas / sizeof *alphas; i++)
+        expect_refused("alpha-over", alphas[i]);
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
+        expect_refused("pages", pages[i]);
+    for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
+        expect_refused("depth", depths[i]);
+    expect_refused("exif", "yes");
+}
+
 Test(sidecar, is_not_found_without_being_an_error)
 {
     sal_preprocess p = {.fill = 3.0F};
