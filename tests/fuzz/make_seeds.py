@@ -133,6 +133,14 @@ def picture():
     yield "turned.jpg", encoded(colour, "JPEG", exif=exif)
     yield "turned.tif", encoded(colour, "TIFF", tiffinfo={0x0112: 8})
     yield "jpeg_in.tif", encoded(colour, "TIFF", compression="jpeg")
+    pages = [modes["L"], modes["L"].rotate(180), modes["L"]]
+    yield "pages.tif", encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    yield "pages_of_two_kinds.tif", encoded(colour, "TIFF", save_all=True, append_images=pages[1:])
+    yield "copy.tif", encoded(colour, "TIFF", tiffinfo={254: 1})
+    # As ImageJ writes large stacks: one page, and the samples of the others behind it.
+    described = encoded(modes["I;16"], "TIFF", tiffinfo={270: "ImageJ=1.53t\nimages=2\nslices=2\n"})
+    yield "imagej.tif", described + modes["I;16"].tobytes()
+    yield "shaped.tif", encoded(modes["L"], "TIFF", tiffinfo={270: '{"shape": [1, 7, 5]}'}) + b"more"
     yield "group4.tif", encoded(modes["1"], "TIFF", compression="group4")
     for kind in ("u1", "<u2", ">u2", "<f4", ">f4", "<f8"):
         for name, array in (("flat", shades[..., 0]), ("deep", shades), ("fortran", numpy.asfortranarray(shades[..., :3]))):
