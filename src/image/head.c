@@ -34,7 +34,7 @@ typedef struct foreign {
     const char *advice;
 } foreign;
 
-#define MAGIC_CONVERT "convert it with ImageMagick: magick FILE picture.png"
+#define MAGIC_CONVERT "convert it with ImageMagick: convert FILE picture.png"
 #define MAGIC_BIOFORMATS "convert it with Bio-Formats: bfconvert FILE picture.tif"
 #define MAGIC_NUMPY "read it with Python and save the array: numpy.save(\"picture.npy\", array)"
 static const foreign foreigners[] = {
@@ -42,7 +42,7 @@ static const foreign foreigners[] = {
     {8, "WEBP", 4, "a WebP", "convert it with libwebp: dwebp FILE -o picture.png"},
     {4, "jP  \r\n\x87\n", 8, "a JPEG 2000", "convert it with OpenJPEG: opj_decompress -i FILE -o picture.png"},
     {0, "\xff\x4f\xff\x51", 4, "a JPEG 2000", "convert it with OpenJPEG: opj_decompress -i FILE -o picture.png"},
-    {0, "GIF8", 4, "a GIF", "convert one of its frames with ImageMagick: magick 'FILE[0]' picture.png"},
+    {0, "GIF8", 4, "a GIF", "convert one of its frames with ImageMagick: convert 'FILE[0]' picture.png"},
     {4, "ftypavi", 7, "an AVIF", "convert it with libheif: heif-convert FILE picture.png"},
     {4, "ftyphei", 7, "a HEIC", "convert it with libheif: heif-convert FILE picture.png"},
     {4, "ftyphev", 7, "a HEIC", "convert it with libheif: heif-convert FILE picture.png"},
@@ -60,7 +60,7 @@ static const foreign foreigners[] = {
     {344, "n+1", 4, "a NIfTI", MAGIC_NUMPY},
     {0, "PK\3\4", 4, "a zip (.npz)", MAGIC_NUMPY},
     {0, "\x1f\x8b", 2, "a gzip", "unpack it: gunzip FILE"},
-    {0, "8BPS", 4, "a Photoshop", "convert it with ImageMagick: magick 'FILE[0]' picture.png"},
+    {0, "8BPS", 4, "a Photoshop", "convert it with ImageMagick: convert 'FILE[0]' picture.png"},
     {0, "%PDF", 4, "a PDF", "convert it with poppler: pdftoppm -png FILE picture"},
     {0, "\0\0\1\0", 4, "an ICO", MAGIC_CONVERT},
 };

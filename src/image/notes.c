@@ -18,16 +18,16 @@ typedef struct notes {
 __attribute__((format(printf, 3, 4))) static void note(notes *n, sal_note kind, const char *format, ...)
 {
     va_list args;
-    int length = 0;
     if (n->text && n->kinds && n->used + 1 < n->size)
         n->text[n->used++] = '\n';
     n->kinds |= kind;
+    if (!n->text)
+        return;
     va_start(args, format);
-    if (n->text && n->used < n->size)
-        length = vsnprintf(n->text + n->used, n->size - n->used, format, args);
+    const int length = vsnprintf(n->text + n->used, n->size - n->used, format, args);
     va_end(args);
     n->used += length > 0 ? (size_t)length : 0;
-    n->used = n->used < n->size ? n->used : n->size ? n->size - 1 : 0;
+    n->used = n->used < n->size ? n->used : n->size - 1;
 }
 
 /* Samples that fill a quarter of their range at most are probably of fewer bits; a mask of a few values is 8-bit. */
@@ -68,8 +68,8 @@ static int is_transparent(const sal_picture *picture, int64_t channel, const sal
     const int64_t pixels = picture->height * picture->width;
     for (int64_t i = 0; i < pixels; i++) {
         const int64_t at = i * picture->channels + channel;
-        const float alpha = picture->type == SAL_SAMPLE_U8    ? ((const uint8_t *)picture->samples)[at]
-                            : picture->type == SAL_SAMPLE_U16 ? ((const uint16_t *)picture->samples)[at]
+        const float alpha = picture->type == SAL_SAMPLE_U8    ? (float)((const uint8_t *)picture->samples)[at]
+                            : picture->type == SAL_SAMPLE_U16 ? (float)((const uint16_t *)picture->samples)[at]
                                                               : ((const float *)picture->samples)[at];
         if (alpha < mix->white)
             return 1;

@@ -36,10 +36,10 @@ uint64_t sal_picture_bytes(const sal_picture *p)
 
 /* The most at any time: file and samples while it is decoded, samples and what is shown of them, that and what is drawn
  * over it. */
-static uint64_t most_memory(const sal_picture *p, uint64_t file, uint64_t beside)
+static uint64_t most_memory(const sal_picture *p, const sal_preprocess *how, uint64_t file, uint64_t beside)
 {
     const uint64_t samples = sal_picture_bytes(p), shown = times(times((uint64_t)p->height, (uint64_t)p->width), 3);
-    const int is_shown = p->type == SAL_SAMPLE_U8 && p->channels == 3;
+    const int is_shown = p->type == SAL_SAMPLE_U8 && p->channels == 3 && !(how && how->depth != 0);
     const uint64_t later = is_shown ? samples : plus(samples, shown);
     return largest(plus(plus(file, samples), beside), largest(later, times(shown, 2)));
 }
@@ -57,7 +57,7 @@ static unsigned long long mebibytes(uint64_t bytes)
 sal_status sal_picture_begin(sal_picture *out, const sal_image_source *source, uint64_t beside)
 {
     sal_status st = SAL_OK;
-    const uint64_t most = most_memory(out, source->size, beside);
+    const uint64_t most = most_memory(out, source->how, source->size, beside);
     if (source->max_memory && most > source->max_memory)
         return sal_fail(SAL_ERROR_LIMIT,
                         "%s: %lld x %lld pixels of %lld channels take %llu MiB of memory, the limit is %llu MiB: "

@@ -576,7 +576,7 @@ class Foreign(Pictures):
             out = io.BytesIO()
             rgb.save(out, kind)
             made[kind] = out.getvalue()
-        expected = {"BMP": "magick", "GIF": "FILE[0]", "WEBP": "dwebp", "JPEG2000": "opj_decompress", "PPM": "magick", "ICO": "magick"}
+        expected = {"BMP": "ImageMagick: convert FILE", "GIF": "FILE[0]", "WEBP": "dwebp", "JPEG2000": "opj_decompress", "PPM": "ImageMagick: convert FILE", "ICO": "ImageMagick: convert FILE"}
         for kind, text in expected.items():
             self.refuse("a.png", made[kind], text, "PNG, JPEG, TIFF and .npy")
         for data, text in (
@@ -592,7 +592,7 @@ class Foreign(Pictures):
             self.refuse("a.tif", data, text)
         self.refuse("a.jpg", b"hello, world" * 20, "not a PNG")
         # Large files are refused by their first bytes.
-        self.refuse("a.bmp", made["BMP"] + b"\0" * (1 << 21), "magick")
+        self.refuse("a.bmp", made["BMP"] + b"\0" * (1 << 21), "ImageMagick: convert FILE")
 
 
 if __name__ == "__main__":
