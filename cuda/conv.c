@@ -121,7 +121,8 @@ static sal_status prepare_forward(void **plan, sal_needs *needs, sal_device *d, 
     cudnn_graph_problem problem = {.kind = CUDNN_GRAPH_FORWARD,
                                    .bias = n->bias != NULL,
                                    .add = step->input_count > 1,
-                                   .activation = n->activation};
+                                   .activation = n->activation,
+                                   .ties = step->ties};
     TRY(prepare_plan(p, needs, d, &values[step->inputs[0]], &values[step->output], &problem));
     TRY(cuda_weights_use(&p->bias, needs, d, n, p->way == CONV_FUSED ? CUDA_WEIGHT_MAP_BIAS : CUDA_WEIGHT_BIAS,
                          p->conv.out.channels));

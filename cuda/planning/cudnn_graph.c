@@ -65,7 +65,8 @@ static sal_status set(descriptor d, cudnnBackendAttributeName_t name, cudnnBacke
     return CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(d, name, type, 1, value));
 }
 
-/* Results that change from run to run never; sums in less than float never; strict float32 multiplies float32. */
+/* Results that change from run to run never; sums in less than float never; strict float32 multiplies float32; where
+ * ties matter, nothing that rounds by the place in a tile. */
 static int is_refused(const cudnn_graph_problem *p, cudnnBackendNumericalNote_t note)
 {
     switch (note) {
@@ -73,6 +74,11 @@ static int is_refused(const cudnn_graph_problem *p, cudnnBackendNumericalNote_t 
     case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION: return 1;
     case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS: return p->type == CUDA_TYPE_FLOAT;
     case CUDNN_NUMERICAL_NOTE_TENSOR_CORE: return p->type == CUDA_TYPE_FLOAT && !p->tf32;
+    case CUDNN_NUMERICAL_NOTE_FFT:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13: return p->ties;
     default: return 0;
     }
 }
@@ -363,6 +369,7 @@ const char *cudnn_graph_text(char *text, size_t size, const cudnn_graph_problem 
         append(text, size, " +leaky relu %.9g", (double)a->alpha);
     else if (a->kind != SAL_ACT_NONE)
         append(text, size, " +%s", sal_activation_name(a->kind));
+    append(text, size, "%s", p->ties ? " ties" : "");
     return text;
 }
 

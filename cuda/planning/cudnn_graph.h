@@ -27,6 +27,7 @@ typedef struct cudnn_graph_problem {
     int bias;                  /* forward */
     int add;                   /* forward: residual; backward: addend */
     sal_activation activation; /* forward: none, relu, clip, leaky relu; backward: none, relu */
+    int ties;                  /* forward: no engine that rounds by the place in a tile: see sal_step */
 } cudnn_graph_problem;
 
 typedef struct cudnn_graph cudnn_graph;

@@ -176,6 +176,28 @@ unsigned sal_engine_method_has(const sal_engine *e)
     return e->attribution.method->has;
 }
 
+/* Of 3 x 3 and stride 1, with as many channels as Winograd's algorithm is used from, or fewer where a device rounds
+ * them up. */
+static int is_for_winograd(const sal_program *p, const sal_step *s)
+{
+    enum { LEAST_CHANNELS = 64, MOST_ROUNDED_UP = 15 };
+    const sal_window *w = &s->node->window;
+    const int64_t in = p->values[s->inputs[0]].shape.dim[1], out = s->node->shape.dim[1];
+    int fits = (in < out ? in : out) + MOST_ROUNDED_UP >= LEAST_CHANNELS;
+    for (int k = 0; k < 2; k++)
+        fits &= w->kernel[k] == 3 && w->stride[k] == 1 && w->dilation[k] == 1;
+    return fits;
+}
+
+int sal_engine_has_ties(const sal_engine *e)
+{
+    const sal_program *p = e->program;
+    for (size_t s = 0; s < p->forward_count; s++)
+        if (p->steps[s].ties && is_for_winograd(p, &p->steps[s]))
+            return 1;
+    return 0;
+}
+
 /* ---- The plan ----------------------------------------------------------- */
 
 static uint64_t value_bytes(const sal_program *p, int value)

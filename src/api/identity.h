@@ -18,5 +18,8 @@ const sal_engine_options *sal_engine_get_options(const sal_engine *engine);
 const sal_method_options *sal_engine_get_method(const sal_engine *engine);
 /* SAL_METHOD_SAMPLES and so on. */
 unsigned sal_engine_method_has(const sal_engine *engine);
+/* 1 where Winograd's algorithm would serve a convolution before a max pool, if ties did not matter there: versions that
+ * did not know that gave such networks other bits. By the network alone, on any device. */
+int sal_engine_has_ties(const sal_engine *engine);
 
 #endif

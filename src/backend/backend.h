@@ -101,6 +101,9 @@ typedef struct sal_step {
     int kept;              /* second output: mask or indices; -1: none */
     int addend;            /* value added to a gradient; also the last of inputs; -1: none */
     int activated;         /* CONV_BACKWARD: output of the ReLU before it, whose derivative it takes along; -1: none */
+    int ties;              /* CONV: a max pool is behind it, which takes the first of equals: where the input is the
+                              same around two places, their outputs must be the same bits, as Winograd's and Fourier's
+                              algorithms do not have them */
     int operand;           /* MUL_BACKWARD: whose gradient */
     int64_t first_channel; /* CONCAT_BACKWARD: where the part begins */
     int64_t batch;         /* pictures of one run of this step */

@@ -74,6 +74,7 @@ static sal_status tape_open(sal_tape *t, size_t count)
     TRY(sal_alloc(&t->wanted, count, 1, "the tape"));
     TRY(sal_alloc(&t->required, count, 1, "the tape"));
     TRY(sal_alloc(&t->repeatable, count, 1, "the tape"));
+    TRY(sal_alloc(&t->ties, count, 1, "the tape"));
     TRY(sal_alloc(&t->program->backward_start, count, sizeof *t->program->backward_start, "the tape"));
     for (size_t i = 0; i < count; i++)
         t->kept[i] = t->gradients[i] = t->again[i] = -1;
@@ -91,6 +92,7 @@ static void tape_close(sal_tape *t)
     sal_free(t->wanted);
     sal_free(t->required);
     sal_free(t->repeatable);
+    sal_free(t->ties);
 }
 
 /* A picture that only ungrouped convolutions read can stay in rows of pixels: they
@@ -118,6 +120,7 @@ sal_status sal_program_differentiate(sal_program *program, const sal_program_opt
     sal_tape t = {.program = program, .graph = &program->graph, .rule = options->rule};
     TRY(tape_open(&t, program->graph.count));
     sal_tape_choose_kept(&t);
+    sal_tape_find_ties(&t);
     TRY(sal_tape_forward(&t));
     program->seed = program->gradient = program->layer = -1;
     if (options->end == SAL_PASS_TO_LAYER)

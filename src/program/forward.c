@@ -3,10 +3,22 @@
 
 #include <stdlib.h>
 
+/* A max pool passes its gradient to the first of equals. Where a picture is flat, the elements of its windows are equal
+ * in exact arithmetic, and everybody's gradient depends on their being so in floats. That is asked of all passes alike,
+ * also of those that do not come by the pool on their way back, so that a picture's scores are the same in all. */
+void sal_tape_find_ties(sal_tape *t)
+{
+    for (int i = (int)t->graph->count - 1; i >= 0; i--) {
+        const sal_node *n = &t->graph->nodes[i];
+        for (int k = 0; k < n->input_count; k++)
+            t->ties[n->inputs[k]] |= (char)(t->ties[i] || n->op == SAL_OP_MAX_POOL);
+    }
+}
+
 static sal_status forward_step(sal_tape *t, int i)
 {
     const sal_node *n = &t->graph->nodes[i];
-    sal_step *s;
+    sal_step *s = NULL;
     int *inputs = calloc((size_t)n->input_count, sizeof *inputs);
     if (!inputs)
         return sal_fail_memory((size_t)n->input_count * sizeof *inputs, "a step");
@@ -14,6 +26,8 @@ static sal_status forward_step(sal_tape *t, int i)
         inputs[k] = t->values[n->inputs[k]];
     sal_status st = sal_tape_step(&s, t, sal_derivative_get(n->op)->forward, n, inputs, n->input_count, t->values[i]);
     t->forward[i] = (int)t->program->step_count - 1;
+    if (s)
+        s->ties = n->op == SAL_OP_CONV && t->ties[i];
     free(inputs);
     return st;
 }

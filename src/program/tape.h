@@ -19,6 +19,7 @@ typedef struct sal_tape {
     char *wanted;     /* per node: depends on where the backward pass ends, or is it */
     char *required;   /* per node: its output is read by the backward pass */
     char *repeatable; /* per node: cheap to make again from what is kept */
+    char *ties;       /* per node: a max pool is behind it, through whatever layers */
 } sal_tape;
 
 /* How an op is run and differentiated: one row of one table, so that what can be run and what can be differentiated are
@@ -39,8 +40,9 @@ sal_status sal_tape_step(sal_step **out, sal_tape *tape, sal_step_kind kind, con
                          int input_count, int output);
 
 sal_status sal_tape_forward(sal_tape *tape);
-/* Before forward: which outputs the backward pass reads. */
+/* Before forward: which outputs the backward pass reads; which convolutions must not break ties. */
 void sal_tape_choose_kept(sal_tape *tape);
+void sal_tape_find_ties(sal_tape *tape);
 /* The mask or the indices of node i: from now on its forward step writes them. */
 sal_status sal_tape_kept(int *out, sal_tape *tape, int i);
 /* The value of node i for the backward pass: kept, or made again just before it is needed. */

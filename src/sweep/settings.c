@@ -121,8 +121,13 @@ static void print_method(FILE *to, const sal_engine *engine, const char *baselin
 /* The last line: of several differences, one in an option tells more. */
 static void print_arithmetic(FILE *to, const sal_engine *engine)
 {
-    const int many = (sal_engine_method_has(engine) & SAL_METHOD_MANY_PASSES) != 0;
-    const int arithmetic = many && !sal_engine_get_options(engine)->exact ? SAL_ARITHMETIC_MANY_PASSES : SAL_ARITHMETIC;
+    int arithmetic = SAL_ARITHMETIC;
+    if (!sal_engine_get_options(engine)->exact) {
+        if (sal_engine_method_has(engine) & SAL_METHOD_MANY_PASSES)
+            arithmetic = SAL_ARITHMETIC_MANY_PASSES;
+        if (sal_engine_has_ties(engine))
+            arithmetic = SAL_ARITHMETIC_TIES;
+    }
     if (arithmetic > 1)
         fprintf(to, SAL_SETTINGS_ARITHMETIC " %d\n", arithmetic);
 }

@@ -95,6 +95,7 @@ const char *problem_text(char *text, size_t size, const problem *p)
     put(&w, "%s%s%s%s%s%s%s", p->seed ? " seed" : "", p->kept ? " +kept" : "", p->addend ? " +addend" : "",
         p->activated ? " +activated" : "", p->in_place ? " in place" : "", p->picture ? " picture" : "",
         p->grid ? " grid" : "");
+    put(&w, "%s", p->ties == TIES_FLAT ? " flat" : p->ties == TIES_STRIPED ? " striped" : "");
     put(&w, "%s", rules[p->rule]);
     if (p->operand)
         put(&w, " operand%d", p->operand);

@@ -1,6 +1,6 @@
 /* Problems: which values and steps each needs, and its answer. */
 #include "conformance/reference.h"
-#include "conformance/trial.h"
+#include "conformance/ties.h"
 
 #include "base/memory.h"
 
@@ -17,6 +17,7 @@ static sal_step new_step(const trial *t, sal_step_kind kind, int *inputs, int co
                       .kept = -1,
                       .addend = -1,
                       .activated = -1,
+                      .ties = t->p->ties != TIES_NONE,
                       .operand = t->p->operand,
                       .batch = t->p->batch,
                       .rule = t->p->rule};
@@ -77,7 +78,9 @@ static sal_status add_inputs(trial *t, int *inputs)
 {
     sal_status st = SAL_OK;
     double spread = t->p->op == SAL_OP_ACTIVATION ? 6.0 : 2.0;
-    for (int k = 0; k < t->p->input_count; k++)
+    for (int k = 0; k < t->p->input_count && t->p->ties; k++)
+        TRY(ties_add_input(&inputs[k], t, k));
+    for (int k = 0; k < t->p->input_count && !t->p->ties; k++)
         TRY(trial_add_random(&inputs[k], t, &t->p->inputs[k], t->p->picture && k == 0, spread));
 done:
     return st;
@@ -100,7 +103,9 @@ static sal_status try_forward(trial *t, const int *inputs, answers *a)
         TRY(add_kept(&step.kept, t));
     if (t->p->in_place)
         trial_share(t, output, given[t->p->op == SAL_OP_CONV ? 1 : 0]);
-    TRY(trial_execute(t, &step, t->s->bench && !t->p->in_place));
+    TRY(trial_execute(t, &step, t->s->bench && !t->p->in_place && !t->p->ties));
+    if (t->p->ties)
+        return ties_check(t, output);
     TRY(answers_open(a, trial_elements(t, output) * (size_t)t->p->batch));
     answer_forward(a, t, inputs);
     TRY(trial_compare(t, output, a->value, a->tolerance));
@@ -285,7 +290,7 @@ static void report(const trial *t, sal_status st, const char *text)
     }
 }
 
-void suite_try(suite *s, const problem *p)
+static void try_one(suite *s, const problem *p)
 {
     char text[TEXT];
     problem_text(text, sizeof text, p);
@@ -303,4 +308,12 @@ void suite_try(suite *s, const problem *p)
     report(&t, st, text);
     answers_close(&a);
     trial_close(&t);
+}
+
+void suite_try(suite *s, const problem *p)
+{
+    problem again = *p;
+    try_one(s, p);
+    for (again.ties = TIES_FLAT; again.ties <= TIES_STRIPED && ties_can_be(p); again.ties++)
+        try_one(s, &again);
 }

@@ -11,6 +11,7 @@
 
 enum { SUITE_MAX_INPUTS = 6 };
 
+typedef enum problem_ties { TIES_NONE, TIES_FLAT, TIES_STRIPED } problem_ties;
 typedef enum problem_bias { BIAS_NONE, BIAS_CHANNELS, BIAS_SCALAR } problem_bias;
 
 /* One step: an op with its inputs, and which of its steps is tried. */
@@ -36,10 +37,11 @@ typedef struct problem {
     int in_place;      /* the output takes the memory of residual, addend, first operand or dy */
     int picture;       /* the input is read by convolutions only */
     int rule;
-    int operand; /* backward of ops with several inputs: whose gradient */
-    int seed;    /* dense backward: dy is the gradient of the scores */
-    int grid;    /* inputs are multiples of 1/4: ties, zeros and the edges of activations */
-    int large;   /* only with --bench */
+    int operand;       /* backward of ops with several inputs: whose gradient */
+    int seed;          /* dense backward: dy is the gradient of the scores */
+    int grid;          /* inputs are multiples of 1/4: ties, zeros and the edges of activations */
+    int large;         /* only with --bench */
+    problem_ties ties; /* inputs repeat themselves, and so must the output, bit by bit; nothing else is looked at */
 } problem;
 
 typedef struct suite {

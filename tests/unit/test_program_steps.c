@@ -226,6 +226,51 @@ Test(program_steps, only_convolutions_take_a_relu_along)
           "back mean s6", "back activation s7 k1", "back conv s8");
 }
 
+/* ---- Ties of max pools ----------------------------------------------------- */
+
+/* Numbers of the steps behind which there is a max pool, as " 0 2". */
+static void expect_ties(const sal_program_options *options, const char *expected)
+{
+    char found[100] = "";
+    sal_program *p = net_open(&graph, options);
+    for (int s = 0; s < (int)p->step_count; s++)
+        if (p->steps[s].ties)
+            snprintf(found + strlen(found), sizeof found - strlen(found), " %d", s);
+    cr_expect_str_eq(found, expected, "ties matter in%s, expected%s", found, expected);
+    sal_program_close(p);
+}
+
+static int pool(int x)
+{
+    return build_pool(&graph, SAL_OP_MAX_POOL, x, 2, 2, 0);
+}
+
+Test(program_steps, ties_matter_before_a_max_pool_through_any_layers)
+{
+    int x = conv(input()), a = conv(act(build_affine(&graph, x, 1), SAL_ACT_SILU)), q = conv(x); /* steps 0, 3, 4 */
+    q = build_two(&graph, SAL_OP_MUL, q, conv(build_mean(&graph, x, 2)));                        /* 6 */
+    a = build_two(&graph, SAL_OP_ADD, a, q);
+    x = build_two(&graph, SAL_OP_CONCAT, a, conv(x)); /* 9 */
+    x = build_transpose(&graph, build_pad(&graph, x, 2, 1, 1, 0.5f), "0132");
+    x = build_pool(&graph, SAL_OP_AVG_POOL, x, 3, 1, 1);
+    head(conv(pool(x))); /* behind the pool */
+    expect_ties(&(sal_program_options){.batch = 1}, " 0 3 4 6 9");
+    expect_ties(&(sal_program_options){.batch = 1, .end = SAL_PASS_NOWHERE}, " 0 3 4 6 9");
+}
+
+Test(program_steps, ties_matter_on_the_side_of_the_pool_only)
+{
+    int x = input(), beside = build_conv(&graph, x, 3, 3, 2, 1, 1);
+    head(conv(build_two(&graph, SAL_OP_ADD, beside, pool(conv(conv(x))))));
+    expect_ties(&(sal_program_options){.batch = 1}, " 1 2");
+    sal_graph_clear(&graph);
+    head(conv(pool(input())));
+    expect_ties(&(sal_program_options){.batch = 1}, "");
+    sal_graph_clear(&graph);
+    head(build_pool(&graph, SAL_OP_AVG_POOL, conv(input()), 2, 2, 0));
+    expect_ties(&(sal_program_options){.batch = 1}, "");
+}
+
 /* ---- Several readers ----------------------------------------------------- */
 
 Test(program_steps, a_fused_residual_gets_the_gradient_behind_the_activation)

@@ -119,10 +119,10 @@ static dnn_conv_shape shape_of(const sal_device *d, const sal_step *s, const gro
  * the working memory costs more than the time is worth. */
 enum { WINOGRAD_MIN_SIDE = 28, WINOGRAD_MIN_CHANNELS = 64 };
 
-static int library_winograd_fits(const sal_device *d, const dnn_conv_shape *c)
+static int library_winograd_fits(const dnn_conv_shape *c)
 {
-    int fits = !d->exact && !c->backward_data && c->groups == 1 && !c->source_plain &&
-               c->in_channels >= WINOGRAD_MIN_CHANNELS && c->out_channels >= WINOGRAD_MIN_CHANNELS;
+    int fits = !c->backward_data && c->groups == 1 && !c->source_plain && c->in_channels >= WINOGRAD_MIN_CHANNELS &&
+               c->out_channels >= WINOGRAD_MIN_CHANNELS;
     for (int k = 0; k < 2; k++)
         fits &= c->kernel[k] == 3 && c->stride[k] == 1 && c->dilation[k] == 1 && c->out[k] >= WINOGRAD_MIN_SIDE;
     return fits;
@@ -142,14 +142,15 @@ static void choose_runs(conv_plan *p, const sal_device *d, dnn_conv_shape *c, co
     c->batch /= p->runs;
 }
 
-/* Winograd where it fits and the library has it; our own where weights may take the memory; direct elsewhere. oneDNN
- * cuts a batch into tiles for Winograd in a way that depends on its size, and with it the last bits; a picture at a
- * time does not, and needs less working memory. */
+/* Winograd where it fits and the library has it; our own where weights may take the memory; direct elsewhere, and where
+ * ties matter: Winograd rounds by the place in its tile. oneDNN cuts a batch into tiles for Winograd in a way that
+ * depends on its size, and with it the last bits; a picture at a time does not, and needs less working memory. */
 static sal_status create(conv_plan *p, sal_device *d, dnn_conv_shape *c, const float *weights, const sal_value *to,
                          const sal_value *from)
 {
     const int64_t batch = c->batch;
-    if (library_winograd_fits(d, c)) {
+    const int direct = d->exact || p->step->ties;
+    if (!direct && library_winograd_fits(c)) {
         dnn_conv_shape single = *c;
         single.winograd = 1;
         single.batch = 1;
@@ -159,7 +160,7 @@ static sal_status create(conv_plan *p, sal_device *d, dnn_conv_shape *c, const f
         if (st != SAL_ERROR_UNSUPPORTED)
             return st;
     }
-    if (!d->exact && d->many_passes && winograd_fits(d, c))
+    if (!direct && d->many_passes && winograd_fits(d, c))
         return winograd_create(&p->winograd, &p->winograd_weights, &p->winograd_scratch, d, c, weights, p->bias, to,
                                from);
     choose_runs(p, d, c, from, to);
