@@ -127,6 +127,24 @@ class Regression(Network):
         return self.last(x.mean((2, 3)))
 
 
+class Wide(Network):
+    """As wide as Winograd's algorithm is used from, with max pools: in the first, windows of one tile; in the second,
+    windows across tiles."""
+
+    size = (3, 40, 40)
+
+    def __init__(self, seed=5, channels=64):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, channels, 3, padding=1), nn.Conv2d(channels, channels, 3, padding=1)
+        self.third, self.last = nn.Conv2d(channels, channels, 3, padding=1), nn.Linear(channels, 5)
+        self.prepare(seed)
+
+    def logits(self, x):
+        x = F.max_pool2d(F.relu(self.second(F.relu(self.first(x)))), 2)
+        x = F.max_pool2d(F.relu(self.third(x)), 3, 2, 1)
+        return self.last(x.mean((2, 3)))
+
+
 NETWORKS = (Plain, Residual, Regression)
 
 
@@ -195,7 +213,9 @@ def as_batch(x):
 def moves(x):
     """A direction in input space, and its opposite, to move points along. Where rounding could turn a ReLU or change the
     choice of a max pool, one of the two does, and the attribution changes visibly."""
-    direction = np.random.RandomState(0).standard_normal(x.shape)
+    # Flat pictures stay flat: that a max pool takes the first of equals is part of the definition.
+    shape = (len(x), 1, 1) if x.min() == x.max() else x.shape
+    direction = np.broadcast_to(np.random.RandomState(0).standard_normal(shape), x.shape)
     return direction, -direction
 
 

@@ -20,7 +20,8 @@ typedef struct stub {
     int64_t engine; /* of engines, configurations and plans */
 } stub;
 
-static int alive; /* descriptors */
+static int alive;              /* descriptors */
+static int notes[ENGINES + 1]; /* by engine: a cudnnBackendNumericalNote_t, or -1 */
 
 static cudnnStatus_t create(cudnnBackendDescriptorType_t type, cudnnBackendDescriptor_t *out)
 {
@@ -71,6 +72,10 @@ static cudnnStatus_t get(cudnnBackendDescriptor_t descriptor, cudnnBackendAttrib
     case CUDNN_ATTR_ENGINE_GLOBAL_INDEX:
         *(int64_t *)values = s->engine;
         *count = 1;
+        break;
+    case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
+        if (notes[s->engine] >= 0)
+            ((cudnnBackendNumericalNote_t *)values)[(*count)++] = (cudnnBackendNumericalNote_t)notes[s->engine];
         break;
     case CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE: *(int64_t *)values = 4096; break;
     case CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION:
@@ -157,6 +162,8 @@ static void set_up(void)
     cr_assert_eq(plan_cache_open(&cache, "test"), SAL_OK);
     cr_assert_not_null(cache.folder);
     memset(&trials, 0, sizeof trials);
+    for (int k = 0; k <= ENGINES; k++)
+        notes[k] = -1;
     trials.failure = SAL_ERROR_DEVICE;
 }
 
@@ -169,14 +176,19 @@ static void tear_down(void)
     cr_expect_eq(system(command), 0);
 }
 
-/* The engine that plans the problem; 0: none does. */
-static int64_t plan(sal_status *st, int *replaced)
+/* The engine that plans a problem; 0: none does. */
+static int64_t plan_of(sal_status *st, int *replaced, const cudnn_graph_problem *wanted)
 {
     cudnn_graph *graph;
-    *st = plan_cache_graph(&graph, replaced, &cache, &target, &problem, LIMIT);
+    *st = plan_cache_graph(&graph, replaced, &cache, &target, wanted, LIMIT);
     const int64_t engine = graph ? cudnn_graph_engine(graph) : 0;
     cudnn_graph_close(graph);
     return engine;
+}
+
+static int64_t plan(sal_status *st, int *replaced)
+{
+    return plan_of(st, replaced, &problem);
 }
 
 static void expect_plan(int64_t engine, int replaced, int trials_wanted)
@@ -236,4 +248,47 @@ Test(plans, that_there_is_no_memory_for_end_the_search)
     cr_expect_eq(plan(&st, &replaced), 0);
     cr_expect_eq(st, SAL_ERROR_MEMORY);
     cr_expect_eq(trials.count, 1);
+}
+
+/* A plan of the same convolution that was kept where ties do not matter is another one's. */
+Test(plans, that_round_by_the_place_in_a_tile_are_not_taken_where_ties_matter)
+{
+    static const cudnnBackendNumericalNote_t tiled[] = {
+        CUDNN_NUMERICAL_NOTE_FFT, CUDNN_NUMERICAL_NOTE_WINOGRAD, CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4,
+        CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6, CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13};
+    cudnn_graph_problem ties = problem;
+    ties.ties = 1;
+    for (size_t k = 0; k < sizeof tiled / sizeof *tiled; k++) {
+        sal_status st;
+        int replaced;
+        notes[1] = (int)tiled[k];
+        notes[2] = CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+        expect_plan(1, 0, 1);
+        for (int again = 0; again < 2; again++) {
+            cr_expect_eq(plan_of(&st, &replaced, &ties), 2, "engines of note %d are taken", notes[1]);
+            cr_expect_eq(st, SAL_OK, "%s", sal_last_error());
+            cr_expect_eq(replaced, 0);
+        }
+        expect_plan(1, 0, 1);
+        ties.conv.in.height = ++ties.conv.out.height; /* of which nothing is kept yet */
+    }
+    notes[2] = notes[3] = notes[1];
+    sal_status st;
+    int replaced;
+    cr_expect_eq(plan_of(&st, &replaced, &ties), 0);
+    cr_expect_eq(st, SAL_ERROR_UNSUPPORTED);
+}
+
+Test(plans, without_an_engine_of_that_arithmetic_are_none)
+{
+    sal_status st;
+    int replaced;
+    notes[1] = CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
+    expect_plan(2, 0, 1);
+    notes[2] = CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION;
+    notes[3] = CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
+    cudnn_graph_problem taller = problem;
+    taller.conv.in.height = ++taller.conv.out.height;
+    cr_expect_eq(plan_of(&st, &replaced, &taller), 0);
+    cr_expect_eq(st, SAL_ERROR_UNSUPPORTED);
 }
