@@ -4,12 +4,14 @@
  *
  *   test_planning GPU SHAPES.csv UNFUSED.csv   exit code 0, 1, or 77 (skipped)
  *   test_planning GPU SHAPES.csv --write       prints the GPU's rows of the table
+ *   test_planning GPU SHAPES.csv --ties        whether engines round by the place in a tile, where ties of max pools
+ *                                              matter and where they do not
  *
  * A row of the table is GPU, problem and what became of it in fp32, tf32, bf16 and fp16: F one plan for all of it, U
  * the convolution alone is planned, D it is not either, - not tried: graphs that cuDNN compiles at run time take up to
  * seconds each, so those are sampled. What comes out better than the table says is told, and passes. */
 #include "api/gpu_profile.h"
-#include "planning/cudnn_graph.h"
+#include "planning/cudnn_describe.h"
 #include "planning/driver_stand_in.h"
 
 #include <stdio.h>
@@ -271,6 +273,91 @@ static int run(const device *d, const shape *shapes, int count, table *t)
     return bad > 0 || planned == 0;
 }
 
+/* ---- Ties ------------------------------------------------------------------------ */
+
+/* Whether an engine that cuDNN has for the problem is Winograd's or Fourier's. */
+static sal_status ask_tiled(int *tiled, const device *d, const cudnn_graph_problem *problem, int64_t index)
+{
+    sal_status st = SAL_OK;
+    cudnn_descriptors owned = {0};
+    cudnnBackendDescriptor_t operations, engine;
+    cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
+    int64_t count = 0;
+    *tiled = 0;
+    TRY(cudnn_describe_problem(&operations, &owned, problem, NULL));
+    TRY(cudnn_descriptor_new(&engine, &owned, CUDNN_BACKEND_ENGINE_DESCRIPTOR));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH,
+                                                    CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &operations)));
+    TRY(CUDNN_CHECK(
+        nvidia.cudnnBackendSetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &index)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendSetAttribute(engine, CUDNN_ATTR_ENGINE_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                                    1, &d->target.properties)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendFinalize(engine)));
+    TRY(CUDNN_CHECK(nvidia.cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                                                    CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, notes)));
+    for (int64_t k = 0; k < count; k++)
+        *tiled |= notes[k] == CUDNN_NUMERICAL_NOTE_FFT ||
+                  (notes[k] >= CUDNN_NUMERICAL_NOTE_WINOGRAD && notes[k] <= CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13);
+done:
+    cudnn_descriptors_clear(&owned);
+    return st;
+}
+
+/* Of the engine that is planned; -1: none is, or something failed. */
+static int is_tiled(const device *d, const cudnn_graph_problem *problem)
+{
+    cudnn_graph *graph;
+    int tiled = -1;
+    sal_status st = cudnn_graph_open(&graph, &d->target, problem, workspace_limit);
+    if (st == SAL_OK)
+        st = ask_tiled(&tiled, d, problem, cudnn_graph_engine(graph));
+    cudnn_graph_close(graph);
+    if (st != SAL_OK && st != SAL_ERROR_UNSUPPORTED)
+        printf("FAILED: %s\n", sal_last_error());
+    return st == SAL_OK ? tiled : -1;
+}
+
+/* A convolution alone, and with what is fused into it. */
+static int count_ties(int *tiled, const device *d, cudnn_graph_problem p)
+{
+    int bad = 0;
+    for (int fused = 0; fused < 2; fused++) {
+        char text[MAX_LINE];
+        p.bias = fused;
+        p.activation.kind = fused ? SAL_ACT_RELU : SAL_ACT_NONE;
+        p.ties = 0;
+        *tiled += is_tiled(d, &p) == 1;
+        p.ties = 1;
+        const int still = is_tiled(d, &p);
+        bad += still != 0;
+        if (still != 0)
+            printf("FAILED %s: %s\n", cudnn_graph_text(text, sizeof text, &p),
+                   still < 0 ? "no engine" : "rounds by the place in a tile");
+    }
+    return bad;
+}
+
+/* Of stride 1 and more than a pixel: the ground of these algorithms. */
+static int run_ties(const device *d, const shape *shapes, int count)
+{
+    static const cuda_type types[PRECISIONS] = {CUDA_TYPE_FLOAT, CUDA_TYPE_FLOAT, CUDA_TYPE_BFLOAT16, CUDA_TYPE_HALF};
+    int planned = 0, tiled = 0, bad = 0;
+    for (int i = 0; i < count; i++)
+        for (int k = 0; k < PRECISIONS; k++) {
+            const sal_window *w = &shapes[i].conv.window;
+            const cudnn_graph_problem p = {
+                .conv = shapes[i].conv, .type = types[k], .bias_type = types[k], .tf32 = k == 1};
+            if (w->stride[0] != 1 || w->kernel[0] == 1 || w->groups != 1 ||
+                d->profile.flops[SAL_PRECISION_FP32 + k] == 0)
+                continue;
+            planned += 2;
+            bad += count_ties(&tiled, d, p);
+        }
+    printf("%s: %d convolutions planned, %d in tiles where ties do not matter, %d wrong where they do\n", d->name,
+           planned, tiled, bad);
+    return bad > 0 || planned == 0;
+}
+
 static int open_device(device *d, const char *name)
 {
     d->name = name;
@@ -288,8 +375,9 @@ int main(int argc, char **argv)
     device d = {0};
     if (argc != 4)
         return 2;
-    const int count = read_shapes(shapes, argv[2]), write = strcmp(argv[3], "--write") == 0;
-    if (count == 0 || (!write && !read_table(&expected, argv[1], argv[3]))) {
+    const int count = read_shapes(shapes, argv[2]), ties = strcmp(argv[3], "--ties") == 0;
+    const int write = strcmp(argv[3], "--write") == 0;
+    if (count == 0 || (!write && !ties && !read_table(&expected, argv[1], argv[3]))) {
         printf("FAILED: %s has no shapes, or %s is no table\n", argv[2], argv[3]);
         return 1;
     }
@@ -305,7 +393,8 @@ int main(int argc, char **argv)
         printf("skipped: the driver's stand-in cannot be loaded here\n");
         return SKIPPED;
     }
-    const int code = !open_device(&d, argv[1]) || run(&d, shapes, count, write ? NULL : &expected);
+    const int code = !open_device(&d, argv[1]) ||
+                     (ties ? run_ties(&d, shapes, count) : run(&d, shapes, count, write ? NULL : &expected));
     if (d.target.properties)
         (void)nvidia.cudnnBackendDestroyDescriptor(d.target.properties);
     sal_gpu_profile_clear(&d.profile);

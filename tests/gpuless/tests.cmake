@@ -21,6 +21,8 @@ if(NOT SAL_SANITIZE)
     sal_test(planning_${gpu} COMMAND test_planning ${gpu} ${CMAKE_CURRENT_SOURCE_DIR}/conv_shapes.csv
                                      ${CMAKE_CURRENT_SOURCE_DIR}/unfused.csv
              LABELS gpu cuda slow MAY_SKIP)
+    sal_test(planning_ties_${gpu} COMMAND test_planning ${gpu} ${CMAKE_CURRENT_SOURCE_DIR}/conv_shapes.csv --ties
+             LABELS gpu cuda slow MAY_SKIP)
   endforeach()
   sal_test(planning_program COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/test_plan_gpu.py $<TARGET_FILE:salmap>
                                     ${PROJECT_SOURCE_DIR}
