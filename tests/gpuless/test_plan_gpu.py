@@ -54,6 +54,16 @@ class Plans(Case):
                 self.assertGreaterEqual(step["engine"], 0, step)
                 self.assertGreater(step["seconds"], 0, step)
 
+    def test_ties_matter_forward_and_before_max_pools_alone(self):
+        """Names of plans say it. The first convolution of this network comes before its max pool, the other behind it."""
+        self.plan("t4", "--precision", "fp32", "--batch", "3", model=self.write("m.onnx", models.small_classifier()))
+        names = [name for _, _, names in os.walk(self.cache) for name in names if name.startswith("n3")]
+        ties = {name.split("r3")[0] for name in names if "_ties" in name}
+        self.assertEqual(ties, {"n3c3h16w16k8"}, names)
+        self.assertTrue(all("_forward" in name for name in names if "_ties" in name), names)
+        self.assertTrue(any("_backward" in name for name in names), names)
+        self.assertTrue(any(name.startswith("n3c8h8w8k8") and "_forward" in name for name in names), names)
+
     def test_faster_arithmetic_and_fewer_bytes_take_less_time(self):
         full, half = self.plan("t4", "--precision", "fp32"), self.plan("t4", "--precision", "fp16")
         self.assertLess(half["bytes"], 0.6 * full["bytes"])
