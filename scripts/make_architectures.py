@@ -14,6 +14,9 @@ OUT/NAME/ holds
     scores.npy           (2, 1000) float64             smooth_scores.npy
     gradients.npy        (2, 3, H, W) float64: of      smooth_gradients.npy
                          the largest score
+    flat_inputs.npy      of networks with max pools: (5, 3, H, W) float32, pictures
+                         that are flat in places, where a window's elements are
+                         equal; with flat_scores.npy and flat_gradients.npy
     meta.txt             "key value" lines: how far PyTorch's own float32 result
                          is from the double one
 
@@ -66,6 +69,7 @@ TOLERABLE = 5e-3  # one that moves by more is not taken; the tests allow for twi
 MOVE = 3e-6  # of a picture, relative: some times what float32 rounds
 DRAWS = 2  # of noise by which a picture moves
 APART = 1e-3  # of the largest score: what the two largest differ by, at least
+FLAT_DRAWS = 3  # flat pictures of each kind that are tried, until one is steady
 NO_AUXILIARY = {"aux_logits": False, "init_weights": False}
 ARCHITECTURES = {
     "alexnet": Architecture(size=(128, 128), smooth=F.softplus),
@@ -128,6 +132,20 @@ def pictures(rng, count, height, width):
     x -= x.mean((2, 3), keepdims=True)
     x /= x.std((2, 3), keepdims=True)
     return torch.from_numpy(x.astype(np.float32))
+
+
+def flat_pictures(rng, height, width):
+    """One of each kind, of 8 bits, as users have them: a thing on white, within a black rim, between bars; squares; a
+    ramp. Mean and spread are about those of pictures()."""
+    y, x = np.mgrid[:height, :width]
+    thing = np.clip(128 + 50 * pictures(rng, 1, height, width)[0].numpy().astype(np.float64), 0, 255).round()
+    low, high = rng.integers(0, 80, 3)[:, None, None], rng.integers(150, 256, 3)[:, None, None]
+    radius = np.hypot(y - height / 2, x - width / 2) / min(height, width)
+    squares = (x // 8 + y // 8) % 2
+    found = [np.where(radius < rng.uniform(0.25, 0.4), thing, 255), np.where(radius < rng.uniform(0.35, 0.45), thing, 0),
+             np.where(abs(y - height / 2) < height * rng.uniform(0.2, 0.35), thing, low),
+             np.where(squares, high, low), low + (high - low) * (x * 255 // (width - 1)) // 255]
+    return torch.from_numpy(((np.stack(np.broadcast_arrays(*found)) / 255 - 0.5) / 0.25).astype(np.float32))
 
 
 def build(name, architecture):
@@ -238,6 +256,33 @@ def steadiest(single, candidates):
     return candidates[list(chosen)], max(moved)
 
 
+def flat_movement(single, double, picture):
+    """How far PyTorch's single precision is from the double, and how far the gradient moves at all, where the channels
+    get brighter: that keeps equals equal, while noise would have each pool choose."""
+    scores, gradient, target = gradients(double, picture.double())
+    off = float(l2(gradients(single, picture, target)[1], gradient))
+    brighter = 1 + MOVE * torch.tensor([1.0, -0.5, 0.7], dtype=torch.float64)[:, None, None]
+    moved = float(l2(gradients(double, picture * brighter, target)[1], gradient))
+    return off, math.inf if margins(scores) < APART else max(off, moved)
+
+
+def steadiest_flat(single, seed, size):
+    """The first steady picture of each kind, or the steadiest, and PyTorch's own distances."""
+    double, rng = copy.deepcopy(single).double(), np.random.default_rng(seed)
+    draws = [flat_pictures(rng, *size) for _ in range(FLAT_DRAWS)]
+    chosen, distances = [], []
+    for kind in range(len(draws[0])):
+        best = (math.inf, math.inf, draws[0][kind])
+        for draw in draws:
+            off, moved = flat_movement(single, double, draw[kind][None])
+            best = min(best, (moved, off, draw[kind]), key=lambda b: b[0])
+            if best[0] < STEADY:
+                break
+        chosen.append(best[2])
+        distances.append(best[1])
+    return torch.stack(chosen), distances
+
+
 def export(model, inputs, path, opset, training):
     # Later releases have another exporter as well, and would take that one.
     old = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
@@ -274,6 +319,13 @@ def write(out, name):
         raise RuntimeError(f"{name}: the gradients of all pictures but one move by {moved:.1e} or more: --survey finds a better seed")
     np.save(folder / "inputs.npy", inputs.numpy())
 
+    def write_flat(model):
+        flat, distances = steadiest_flat(model, network.architecture.seed, network.architecture.size)
+        scores, gradient, _ = gradients(copy.deepcopy(model).double(), flat.double())
+        for key, values in (("inputs", flat), ("scores", scores), ("gradients", gradient)):
+            np.save(folder / f"flat_{key}.npy", values.numpy())
+        return [f"flat_gradient_{k} {distance:.3e}\n" for k, distance in enumerate(distances)]
+
     def variant(prefix, model, opset, training):
         export(model, inputs, folder / ("smooth.onnx" if prefix else "model.onnx"), opset, training)
         scores, gradient, errors = evaluate(model, inputs)
@@ -283,6 +335,8 @@ def write(out, name):
 
     lines = [f"name {name}\n", f"seed {ARCHITECTURES[name].seed}\n", f"pytorch {torch.__version__}\n",
              f"moved {moved:.3e}\n"]
+    if any(isinstance(module, torch.nn.MaxPool2d) for module in kinked.modules()):
+        lines += write_flat(kinked)
     # PRESERVE keeps the batch norms of a model in eval mode; EVAL folds them.
     lines += variant("", kinked, 13, mode.PRESERVE)
     with smoothed(network.architecture.smooth):

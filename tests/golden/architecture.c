@@ -65,7 +65,8 @@ double architecture_meta(const char *name, const char *prefix, const char *key)
 int reference_read(reference *out, const char *name, const char *prefix)
 {
     memset(out, 0, sizeof *out);
-    if (!npy_file_read(&out->inputs, architecture_path(name, "", "inputs.npy")) ||
+    const char *inputs = strcmp(prefix, "flat_") == 0 ? prefix : "";
+    if (!npy_file_read(&out->inputs, architecture_path(name, inputs, "inputs.npy")) ||
         !npy_file_read(&out->scores, architecture_path(name, prefix, "scores.npy")) ||
         !npy_file_read(&out->gradients, architecture_path(name, prefix, "gradients.npy")))
         return 0;

@@ -33,7 +33,8 @@ typedef struct reference {
     size_t elements; /* of one input */
 } reference;
 
-/* prefix: "" for the network itself, "smooth_" for its smooth twin. 1: read. */
+/* prefix: "" for the network itself, "smooth_" for its smooth twin, "flat_" for the network itself with other inputs,
+ * pictures that are flat in places. 1: read. */
 int reference_read(reference *out, const char *name, const char *prefix);
 void reference_clear(reference *r);
 

@@ -23,6 +23,9 @@ static const double default_tolerance = 1e-4;
 static const double kinked_tolerance = 1e-2;
 static const double cosine_tolerance = 1e-4;
 static const double level_tolerance = 2;
+/* Pictures that are flat in places: kinks as above, and each as often as the picture repeats itself. Where PyTorch's
+ * float32 is nearer than this to the double result, so is ours to the tolerances above. */
+static const double flat_steady = 1e-3;
 
 typedef struct distance {
     double l2;     /* of the gradients */
@@ -30,9 +33,12 @@ typedef struct distance {
     double levels; /* of the smoothed, normalised map, in steps of 1/255 */
 } distance;
 
+enum { PICTURES_MOST = 8 };
+
 typedef struct outcome {
     double score;   /* relative to the largest score */
     distance worst; /* of the pictures */
+    distance each[PICTURES_MOST];
 } outcome;
 
 #define must(call)                                                                                                     \
@@ -64,12 +70,14 @@ static double compare_maps(const reference *r, const float *gradient, const doub
 static void compare(outcome *out, const reference *r, const float *gradients, const float *scores)
 {
     memset(out, 0, sizeof *out);
+    cr_assert(r->count <= PICTURES_MOST);
     out->score = relative_max(scores, r->scores.values, r->scores.count);
     for (int64_t i = 0; i < r->count; i++) {
         const float *got = gradients + (size_t)i * r->elements;
         const double *want = r->gradients.values + (size_t)i * r->elements;
         const distance d = {relative_l2(got, want, r->elements), cosine_distance(got, want, r->elements),
                             compare_maps(r, got, want)};
+        out->each[i] = d;
         out->worst = (distance){worse(out->worst.l2, d.l2), worse(out->worst.cosine, d.cosine),
                                 worse(out->worst.levels, d.levels)};
     }
@@ -216,6 +224,56 @@ ParameterizedTest(architecture *a, architectures, agree_with_double_precision)
         cr_expect(within(worst->levels, level_tolerance), "%s (%s): a map's pixel is off by %g levels", a->name, how,
                   worst->levels);
     }
+}
+
+/* ---- Flat pictures ---------------------------------------------------------- */
+
+/* Max pools take the first of equals, as PyTorch's do; one that takes another is off by 0.1 to 1. How many pictures
+ * count.
+ */
+static int expect_flat(const char *name, const reference *r, way how)
+{
+    outcome flat;
+    int steady = 0;
+    explain(&flat, r, architecture_path(name, "", "model.onnx"), how);
+    for (int64_t i = 0; i < r->count; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "gradient_%d", (int)i);
+        const double torch = architecture_meta(name, "flat_", key);
+        cr_assert(torch >= 0, "%s: meta.txt has no flat_%s", name, key);
+        printf("%s flat picture %d, way %d: %.1e and %.1f levels (PyTorch's float32: %.1e)\n", name, (int)i, (int)how,
+               flat.each[i].l2, flat.each[i].levels, torch);
+        if (torch > flat_steady)
+            continue;
+        steady++;
+        cr_expect(within(flat.each[i].l2, kinked_tolerance), "%s: flat picture %d (way %d): gradients are off by %g",
+                  name, (int)i, (int)how, flat.each[i].l2);
+        cr_expect(within(flat.each[i].levels, level_tolerance),
+                  "%s: flat picture %d (way %d): a map's pixel is off by %g levels", name, (int)i, (int)how,
+                  flat.each[i].levels);
+    }
+    return steady;
+}
+
+ParameterizedTestParameters(architectures, agree_where_pictures_are_flat)
+{
+    static architecture list[ARCHITECTURES_MOST];
+    return cr_make_param_array(architecture, list, architecture_list(list, ARCHITECTURES_MOST));
+}
+
+/* Of networks with max pools. On the emulated device, whose loops are plain, it would show nothing. */
+ParameterizedTest(architecture *a, architectures, agree_where_pictures_are_flat)
+{
+    reference r;
+    if (!a->name[0])
+        cr_skip_test("SAL_ARCHITECTURES names no folder of scripts/make_architectures.py");
+    if (!is_cpu() || !(architecture_meta(a->name, "flat_", "gradient_0") >= 0))
+        return;
+    cr_assert(reference_read(&r, a->name, "flat_"), "%s: the references cannot be read", a->name);
+    cr_expect(expect_flat(a->name, &r, STANDARD) >= 3, "%s: fewer than three pictures are steady", a->name);
+    if (is_wide(a->name))
+        expect_flat(a->name, &r, MANY_PASSES);
+    reference_clear(&r);
 }
 
 Test(architectures, folder_is_not_empty)
