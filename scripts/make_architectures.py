@@ -257,13 +257,20 @@ def steadiest(single, candidates):
 
 
 def flat_movement(single, double, picture):
-    """How far PyTorch's single precision is from the double, and how far the gradient moves at all, where the channels
-    get brighter: that keeps equals equal, while noise would have each pool choose."""
+    """PyTorch's own distance from double precision, and how far the gradient moves in single precision or when the
+    picture does. Equal pixels of a channel move alike: what is flat stays flat, or each pool would choose anew."""
     scores, gradient, target = gradients(double, picture.double())
     off = float(l2(gradients(single, picture, target)[1], gradient))
-    brighter = 1 + MOVE * torch.tensor([1.0, -0.5, 0.7], dtype=torch.float64)[:, None, None]
-    moved = float(l2(gradients(double, picture * brighter, target)[1], gradient))
-    return off, math.inf if margins(scores) < APART else max(off, moved)
+    if margins(scores) < APART:
+        return off, math.inf
+    generator, moved = torch.Generator().manual_seed(0), off
+    for _ in range(DRAWS):
+        moves = torch.empty(picture.shape, dtype=torch.float64)
+        for plane, move in zip(picture[0], moves[0]):
+            values, which = plane.unique(return_inverse=True)
+            move.copy_(torch.randn(len(values), generator=generator, dtype=torch.float64)[which])
+        moved = max(moved, float(l2(gradients(double, picture * (1 + MOVE * moves), target)[1], gradient)))
+    return off, moved
 
 
 def steadiest_flat(single, seed, size):
