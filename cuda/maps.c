@@ -207,7 +207,7 @@ done:
 static sal_status check_options(double *sigma, int64_t height, int64_t width, const sal_map_options *o)
 {
     *sigma = o->sigma == SAL_DEFAULT ? sal_map_default_sigma(height, width) : o->sigma;
-    if ((unsigned)o->normalize > SAL_NORMALIZE_SIGNED)
+    if ((unsigned)o->normalize > SAL_NORMALIZE_KERAS_VIS)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown normalisation %d", (int)o->normalize);
     if ((unsigned)o->modifier > SAL_MODIFIER_NONE)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown gradient modifier %d", (int)o->modifier);
@@ -241,8 +241,7 @@ static sal_status run_kernels(cuda_maps *m, int64_t pictures, int64_t height, in
         cuda_smooth(m->map, m->work, m->weights, sal_gauss_radius(sigma), pictures, height, width, compute)));
     TRY(CUDA_CHECK(cuda_measure(m->stats, m->partial, m->map, pictures, height * width, compute)));
     if (m->normalized != SAL_NORMALIZE_NONE)
-        TRY(CUDA_CHECK(cuda_normalize(m->map, m->stats, pictures, height * width, m->normalized == SAL_NORMALIZE_SIGNED,
-                                      compute)));
+        TRY(CUDA_CHECK(cuda_normalize(m->map, m->stats, pictures, height * width, m->normalized, compute)));
 done:
     return st;
 }
@@ -256,8 +255,10 @@ static sal_status take_stats(sal_map_stats *stats, const cuda_maps *m, int64_t p
                             "picture %lld of the batch: its gradient, or a sum of it, is NaN or infinite: "
                             "no map can be made of it",
                             (long long)n);
-        stats[n] = (sal_map_stats){
-            .peak = s->high, .mean = (float)(s->sum / (double)pixels), .low = s->low, .flat = s->low == s->high};
+        stats[n] = (sal_map_stats){.peak = s->high,
+                                   .mean = (float)(s->sum / (double)pixels),
+                                   .low = s->low,
+                                   .flat = sal_is_flat(s->low, s->high, m->normalized)};
     }
     return SAL_OK;
 }

@@ -36,9 +36,9 @@ cudaError_t cuda_smooth(float *map, float *work, const double *weights, int64_t 
 enum { CUDA_MEASURE_BLOCKS = 32 };
 cudaError_t cuda_measure(cuda_map_stats *stats, cuda_map_stats *partial, const float *map, int64_t pictures,
                          int64_t pixels, cudaStream_t stream);
-/* normalize.cu: in place, by stats; a constant map becomes zeros. Twins: sal_map_normalize, sal_map_normalize_signed.
+/* normalize.cu: in place, by stats; a constant map becomes zeros; how: not SAL_NORMALIZE_NONE. Twin: sal_map_normalize.
  */
-cudaError_t cuda_normalize(float *map, const cuda_map_stats *stats, int64_t pictures, int64_t pixels, int is_signed,
+cudaError_t cuda_normalize(float *map, const cuda_map_stats *stats, int64_t pictures, int64_t pixels, sal_normalize how,
                            cudaStream_t stream);
 
 /* overlay.cu: enlarge, colour, blend a band of rows in one pass. Twin: sal_overlay_row. */

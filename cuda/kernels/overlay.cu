@@ -41,8 +41,8 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     const int64_t total = o.rows * o.width, step = (int64_t)gridDim.x * blockDim.x * PIXELS;
     if (v.stats) {
         v.low = v.stats->low;
-        v.flat = v.stats->low == v.stats->high;
-        v.scale = sal_normalize_scale(v.stats->low, v.stats->high);
+        v.flat = sal_is_flat(v.stats->low, v.stats->high, SAL_NORMALIZE_MINMAX);
+        v.scale = sal_normalize_scale(v.stats->low, v.stats->high, SAL_NORMALIZE_MINMAX);
     }
     for (int64_t first = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * PIXELS; first < total; first += step) {
         const int whole = first + PIXELS <= total;

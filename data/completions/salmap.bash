@@ -36,7 +36,7 @@ _salmap()
         --rule) words="gradient guided deconvnet rectified" ;;
         --modifier) words="abs relu negate none" ;;
         --reduce) words="max mean sum l2" ;;
-        --normalize) words="minmax none signed" ;;
+        --normalize) words="minmax none signed keras-vis" ;;
         --colormap) words="viridis inferno turbo jet gray coolwarm" ;;
         --preset) words="imagenet unit caffe tf raw" ;;
         --fit) words="stretch letterbox center-crop" ;;

@@ -698,9 +698,11 @@ typedef enum sal_reduce { SAL_REDUCE_MAX = 0, SAL_REDUCE_MEAN = 1, SAL_REDUCE_SU
 
 /* What the values of a map are brought to. */
 typedef enum sal_normalize {
-    SAL_NORMALIZE_MINMAX = 0, /* to 0..1 */
+    SAL_NORMALIZE_MINMAX = 0, /* to 0..1: (m - min) / (max - min), whatever the unit of the output */
     SAL_NORMALIZE_NONE = 1,
-    SAL_NORMALIZE_SIGNED = 2 /* to -1..1 by the largest modulus: 0 stays 0, and is the middle of the colours */
+    SAL_NORMALIZE_SIGNED = 2,   /* to -1..1 by the largest modulus: 0 stays 0, and is the middle of the colours */
+    SAL_NORMALIZE_KERAS_VIS = 3 /* (m - min) / (max - min + 1e-7), as keras-vis and tf-keras-vis have it: maps of small
+                                   gradients become dark */
 } sal_normalize;
 
 /* Colour tables, of 256 colours each. */
@@ -729,8 +731,13 @@ typedef struct sal_map_stats {
     float peak; /* of the smoothed map before normalising */
     float mean; /* likewise */
     float low;  /* likewise, the least value */
-    int flat;   /* 1: the map is constant; it was set to zeros */
+    int flat;   /* 1: the map is constant, but for eight units of the last place; it was set to zeros, unless it stays
+                   as it is. With keras-vis: all values are the same */
 } sal_map_stats;
+
+/* 1: the map's largest modulus is not 0, but below 2^-100, 7.9e-31: float32 has no normal numbers left for its smaller
+ * values, and what computed them may have taken those for 0. 0 where stats is NULL. */
+SAL_API int sal_map_is_faint(const sal_map_stats *stats);
 
 /* map (H,W) from gradient (C,H,W): modify, reduce over channels, smooth, normalise.
  * stats and options may be NULL. Errors: MEMORY, NUMERIC (NaN or infinite gradient), ARGUMENT. */
@@ -1057,7 +1064,7 @@ SAL_API sal_status sal_npy_encode(void **bytes, size_t *size, const float *value
 #define SAL_WORDS_BASELINE "zero|black|white|mean|blur"              /* sal_baseline, but SAL_BASELINE_FILE */
 #define SAL_WORDS_MODIFIER "abs|relu|negate|none"                    /* sal_modifier */
 #define SAL_WORDS_REDUCE "max|mean|sum|l2"                           /* sal_reduce */
-#define SAL_WORDS_NORMALIZE "minmax|none|signed"                     /* sal_normalize */
+#define SAL_WORDS_NORMALIZE "minmax|none|signed|keras-vis"           /* sal_normalize */
 #define SAL_WORDS_COLORMAP "viridis|inferno|turbo|jet|gray|coolwarm" /* sal_colormap */
 #define SAL_WORDS_FIT "stretch|letterbox|center-crop"                /* sal_fit */
 #define SAL_WORDS_ORDER "auto|rgb|bgr|gray|asis"                     /* sal_channel_order */

@@ -47,6 +47,25 @@ static void print_explained(const explain_report *r, const sal_explain_result *r
     }
 }
 
+/* Maps that show nothing, or show it badly. */
+static void print_weak(const explain_report *r, const sal_explain_result *result)
+{
+    const char *what = r->is_gradient ? "gradient" : "attribution";
+    for (size_t i = 0; i < result->map_count; i++) {
+        const sal_explain_map *m = result->maps[i];
+        if (m->stats.flat && m->stats.peak == 0.0f && r->target.score == SAL_SCORE_PROBABILITY)
+            printf("  flat: the probability of output %" PRId64 " is so sure that its %s is 0 in float32: explain the "
+                   "logit (--score logit)",
+                   m->target, what);
+        else if (m->stats.flat)
+            printf("  flat: the %s of output %" PRId64 " is the same everywhere", what, m->target);
+        if (sal_map_is_faint(&m->stats))
+            printf("  faint: the %s of output %" PRId64 " is at most %.2g, where float32 has few digits left%s", what,
+                   m->target, (double)m->stats.peak,
+                   r->target.score == SAL_SCORE_PROBABILITY ? ": explain the logit (--score logit)" : "");
+    }
+}
+
 static void print_line(const explain_report *r, const sal_explain_result *result)
 {
     text_print(stdout, "%-*s", r->name_width, base_name(result->path));
@@ -62,10 +81,7 @@ static void print_line(const explain_report *r, const sal_explain_result *result
     for (size_t i = 0; i < result->map_count; i++)
         if (!isnan(result->maps[i]->gap))
             printf("  gap %.2g", result->maps[i]->gap);
-    for (size_t i = 0; i < result->map_count; i++)
-        if (result->maps[i]->stats.flat)
-            printf("  flat: the %s of output %" PRId64 " is the same everywhere",
-                   r->is_gradient ? "gradient" : "attribution", result->maps[i]->target);
+    print_weak(r, result);
     putchar('\n');
 }
 
@@ -80,6 +96,7 @@ static void print_map_json(cli_json *j, const sal_explain_map *m)
     cli_json_real(j, "peak", (double)m->stats.peak);
     cli_json_real(j, "mean", (double)m->stats.mean);
     cli_json_boolean(j, "flat", m->stats.flat);
+    cli_json_boolean(j, "faint", sal_map_is_faint(&m->stats));
     if (!isnan(m->gap))
         cli_json_real(j, "completeness_gap", m->gap);
     cli_json_text(j, "saliency", m->map_path);

@@ -58,7 +58,7 @@ typedef struct cli_job {
         CLI_NUMBER(CLI_REAL, 0, "sigma", "PIXELS", job.sigma,                                                          \
                    "Gaussian, input pixels (default: 2 % of the shorter side; of a CAM none)", 0, 10000),              \
         CLI_OPTION(CLI_CHOICE, 0, "normalize", SAL_WORDS_NORMALIZE, job.normalize,                                     \
-                   "to 0..1, as they are, or to -1..1 (default: minmax)"),                                             \
+                   "to 0..1, as they are, to -1..1, or as tf-keras-vis (default: minmax)"),                            \
         CLI_OPTION(CLI_FLAG, 0, "signed", NULL, job.is_signed,                                                         \
                    "maps with both signs: --modifier none --reduce sum --normalize signed --colormap coolwarm"),       \
         CLI_OPTION(CLI_FLAG, 0, "raw-map", NULL, job.raw_map, "of a CAM: as large as the layer, not as the input"),    \

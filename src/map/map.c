@@ -71,16 +71,11 @@ sal_status sal_map_of(float *map, sal_map_stats *stats, int64_t map_height, int6
     if (!map || !attribution)
         return sal_fail(SAL_ERROR_ARGUMENT, "a map and what it is made of must be given");
     TRY(sal_struct_read(&full, sizeof full, options, "sal_map_options"));
-    if ((unsigned)o->normalize > SAL_NORMALIZE_SIGNED)
+    if ((unsigned)o->normalize > SAL_NORMALIZE_KERAS_VIS)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown normalisation %d", (int)o->normalize);
     TRY(reduce(map, map_height, map_width, attribution, channels, height, width, o));
     TRY(sal_map_smooth(map, map_height, map_width, sal_map_sigma(o, map_height, map_width)));
-    if (o->normalize == SAL_NORMALIZE_MINMAX)
-        sal_map_normalize(map, &measured, map_height * map_width);
-    else if (o->normalize == SAL_NORMALIZE_SIGNED)
-        sal_map_normalize_signed(map, &measured, map_height * map_width);
-    else
-        sal_map_measure(&measured, map, map_height * map_width);
+    sal_map_normalize(map, &measured, map_height * map_width, o->normalize);
     if (stats)
         *stats = measured;
 done:

@@ -33,15 +33,13 @@ void sal_map_options_resolve(sal_map_options *options, const sal_attribution_inf
 sal_status sal_map_smooth(float *map, int64_t height, int64_t width, double sigma);
 
 /* Peak, mean, least value and flatness of the map as it is; the mean is summed in double.
- * Nothing here looks for NaN: sal_map_reduce did. */
-void sal_map_measure(sal_map_stats *stats, const float *map, int64_t pixels);
+ * how: SAL_NORMALIZE_KERAS_VIS has another idea of a flat map. Nothing here looks for NaN: sal_map_reduce did. */
+void sal_map_measure(sal_map_stats *stats, const float *map, int64_t pixels, sal_normalize how);
 
-/* (m - min) / (max - min + 1e-7) in place, in double, rounded to float once; a
- * constant map becomes zeros. *stats describes the map before. */
-void sal_map_normalize(float *map, sal_map_stats *stats, int64_t pixels);
-
-/* The same to -1..1, for SAL_NORMALIZE_SIGNED. */
-void sal_map_normalize_signed(float *map, sal_map_stats *stats, int64_t pixels);
+/* In place, in double, rounded to float once: (m - min) / (max - min), or with keras-vis (m - min) / (max - min +
+ * 1e-7), or m / (the largest modulus), or as it is. A constant map becomes zeros, unless it stays as it is. A map that
+ * is scaled by a power of two becomes the same, bit by bit, but with keras-vis. *stats describes the map before. */
+void sal_map_normalize(float *map, sal_map_stats *stats, int64_t pixels, sal_normalize how);
 
 /* Where a map lies and how even it is, whatever its magnitude: of the map as it stands, which normalising brought to
  * 0..1. All in double. */

@@ -63,11 +63,36 @@ SAL_MATH float sal_modify(float g, sal_modifier modifier)
     return g;
 }
 
-/* What a map is multiplied by after its minimum is taken off. In double: the
- * range of a float map may exceed a float. */
-SAL_MATH double sal_normalize_scale(float low, float high)
+/* A map is constant where its values differ by no more than this share of the largest modulus: eight units of the last
+ * place, what enlarging a constant map makes of it. A share, so that the unit of the map does not matter. */
+#define SAL_FLAT_SHARE 0x1p-20
+
+/* What keras-vis adds to a map's range, in whatever unit that is. */
+#define SAL_KERAS_VIS_EPSILON 1e-7
+
+/* A map whose largest modulus is below this has values that are no normal numbers, or lost digits to those. */
+#define SAL_FAINT_PEAK 0x1p-100f
+
+/* The larger modulus of two numbers. */
+SAL_MATH double sal_larger_modulus(float low, float high)
 {
-    return 1.0 / ((double)high - (double)low + 1e-7);
+    const double a = fabs((double)low), b = fabs((double)high);
+    return a > b ? a : b;
+}
+
+/* Whether a map from low to high is constant; keras-vis: only where both are the same number. */
+SAL_MATH int sal_is_flat(float low, float high, sal_normalize how)
+{
+    const double share = how == SAL_NORMALIZE_KERAS_VIS ? 0.0 : SAL_FLAT_SHARE;
+    return (double)high - (double)low <= share * sal_larger_modulus(low, high);
+}
+
+/* What a map that is not constant is multiplied by after its minimum is taken off. In double: the range of a float map
+ * may exceed a float. */
+SAL_MATH double sal_normalize_scale(float low, float high, sal_normalize how)
+{
+    const double range = (double)high - (double)low;
+    return 1.0 / (how == SAL_NORMALIZE_KERAS_VIS ? range + SAL_KERAS_VIS_EPSILON : range);
 }
 
 SAL_MATH float sal_normalize_value(float m, float low, double scale)
@@ -78,8 +103,7 @@ SAL_MATH float sal_normalize_value(float m, float low, double scale)
 /* The same of a signed map: to -1..1, 0 stays 0. */
 SAL_MATH double sal_signed_scale(float low, float high)
 {
-    const double a = fabs((double)low), b = fabs((double)high);
-    return 1.0 / (a > b ? a : b);
+    return 1.0 / sal_larger_modulus(low, high);
 }
 
 SAL_MATH float sal_signed_value(float m, double scale)

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-void sal_map_measure(sal_map_stats *stats, const float *map, int64_t pixels)
+void sal_map_measure(sal_map_stats *stats, const float *map, int64_t pixels, sal_normalize how)
 {
     float least = map[0], most = map[0];
     double sum = 0.0;
@@ -13,27 +13,39 @@ void sal_map_measure(sal_map_stats *stats, const float *map, int64_t pixels)
         most = map[i] > most ? map[i] : most;
         sum += (double)map[i];
     }
-    *stats = (sal_map_stats){.peak = most, .mean = (float)(sum / (double)pixels), .low = least, .flat = least == most};
+    *stats = (sal_map_stats){
+        .peak = most, .mean = (float)(sum / (double)pixels), .low = least, .flat = sal_is_flat(least, most, how)};
 }
 
-void sal_map_normalize(float *map, sal_map_stats *stats, int64_t pixels)
+static void normalize_signed(float *map, const sal_map_stats *stats, int64_t pixels)
 {
-    sal_map_measure(stats, map, pixels);
+    const double scale = sal_signed_scale(stats->low, stats->peak);
+    for (int64_t i = 0; i < pixels; i++)
+        map[i] = sal_signed_value(map[i], scale);
+}
+
+void sal_map_normalize(float *map, sal_map_stats *stats, int64_t pixels, sal_normalize how)
+{
+    sal_map_measure(stats, map, pixels, how);
+    if (how == SAL_NORMALIZE_NONE)
+        return;
     if (stats->flat) {
         memset(map, 0, (size_t)pixels * sizeof *map);
         return;
     }
-    double scale = sal_normalize_scale(stats->low, stats->peak);
+    if (how == SAL_NORMALIZE_SIGNED) {
+        normalize_signed(map, stats, pixels);
+        return;
+    }
+    const double scale = sal_normalize_scale(stats->low, stats->peak, how);
     for (int64_t i = 0; i < pixels; i++)
         map[i] = sal_normalize_value(map[i], stats->low, scale);
 }
 
-void sal_map_normalize_signed(float *map, sal_map_stats *stats, int64_t pixels)
+int sal_map_is_faint(const sal_map_stats *stats)
 {
-    sal_map_measure(stats, map, pixels);
-    const double scale = sal_signed_scale(stats->low, stats->peak);
-    for (int64_t i = 0; i < pixels; i++)
-        map[i] = stats->flat ? 0.0f : sal_signed_value(map[i], scale);
+    const float most = stats ? fmaxf(fabsf(stats->peak), fabsf(stats->low)) : 0.0f;
+    return most > 0.0f && most < SAL_FAINT_PEAK;
 }
 
 void sal_map_summarize(sal_map_summary *out, const float *map, int64_t height, int64_t width)

@@ -146,8 +146,7 @@ static int is_flag(const char *name)
 static sal_status put_option(void *context, const char *name, const char *value)
 {
     FILE *to = context;
-    if (strcmp(name, SAL_SETTINGS_BASELINE_SHA256) == 0 || strcmp(name, SAL_SETTINGS_ARITHMETIC) == 0 ||
-        (is_flag(name) && strcmp(value, "no") == 0))
+    if (sal_settings_is_no_option(name) || (is_flag(name) && strcmp(value, "no") == 0))
         return SAL_OK;
     fprintf(to, " --%s", name);
     if (!is_flag(name)) {

@@ -301,6 +301,12 @@ static sal_status fail_other(const sal_sql *sql, const char *name, const char *t
                         "%s: the run was begun by a version whose maps differ in last digits (arithmetic %s, now %s): "
                         "finish it with that version, or choose another run folder",
                         sql->path, then ? then : sal_settings_unsaid(own), now);
+    if (strcmp(own, SAL_SETTINGS_MAP_ARITHMETIC) == 0)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "%s: the run was begun by a version that normalised maps otherwise (map-arithmetic %s, now "
+                        "%s): with --normalize minmax, the default, --normalize keras-vis goes on with it; else finish "
+                        "it with that version, or choose another run folder",
+                        sql->path, then ? then : sal_settings_unsaid(own), now);
     if (strcmp(own, SAL_SETTINGS_BASELINE_SHA256) == 0)
         return sal_fail(SAL_ERROR_ARGUMENT,
                         "%s: the picture of --baseline has changed since the run was begun: put it back, or choose "
@@ -359,7 +365,8 @@ static sal_status check_missing(sal_sql *sql, const char *settings)
     int row;
     TRY(sal_sql_prepare(&select, sql, /* what tells most first: the method, on which options depend */
                         "SELECT substr(key, 8), value FROM run WHERE key GLOB 'option.*' "
-                        "ORDER BY key = 'option." SAL_SETTINGS_ARITHMETIC "', key <> 'option.method', key"));
+                        "ORDER BY key IN ('option." SAL_SETTINGS_ARITHMETIC "', 'option." SAL_SETTINGS_MAP_ARITHMETIC
+                        "'), key <> 'option.method', key"));
     for (;;) {
         TRY(sal_sql_step(&row, sql, select));
         if (!row)

@@ -1,5 +1,7 @@
+#define _GNU_SOURCE /* asprintf */
 #include "results/settings_lines.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +23,32 @@ sal_status sal_settings_each(const char *settings,
     return st;
 }
 
+int sal_settings_is_no_option(const char *name)
+{
+    return strcmp(name, SAL_SETTINGS_BASELINE_SHA256) == 0 || strcmp(name, SAL_SETTINGS_ARITHMETIC) == 0 ||
+           strcmp(name, SAL_SETTINGS_MAP_ARITHMETIC) == 0;
+}
+
+static const char before[] = "\nnormalize minmax\n", now[] = "\nnormalize keras-vis\n";
+
+int sal_settings_mean_keras_vis(const char *settings)
+{
+    return strstr(settings, before) && !strstr(settings, "\n" SAL_SETTINGS_MAP_ARITHMETIC " ");
+}
+
+sal_status sal_settings_as_before(char **out, const char *settings)
+{
+    const char *line = strstr(settings, now);
+    *out = NULL;
+    if (!line)
+        return SAL_OK;
+    if (asprintf(out, "%.*s%s%s", (int)(line - settings), settings, before, line + sizeof now - 1) < 0) {
+        *out = NULL;
+        return sal_fail_memory(strlen(settings), "settings");
+    }
+    return SAL_OK;
+}
+
 const char *sal_settings_unsaid(const char *name)
 {
     static const char *const automatic[] = {"alpha-over", "exif", "pages"};
@@ -33,7 +61,7 @@ const char *sal_settings_unsaid(const char *name)
         return "no";
     if (strcmp(name, "overlay-size") == 0)
         return "full";
-    if (strcmp(name, SAL_SETTINGS_ARITHMETIC) == 0)
+    if (strcmp(name, SAL_SETTINGS_ARITHMETIC) == 0 || strcmp(name, SAL_SETTINGS_MAP_ARITHMETIC) == 0)
         return "1";
     return strcmp(name, "method") == 0 ? "gradient" : "none";
 }

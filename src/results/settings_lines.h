@@ -20,6 +20,20 @@ enum {
     SAL_ARITHMETIC_TIES = 3         /* of networks of which sal_engine_has_ties, whatever the method */
 };
 
+/* Another: how maps are normalised. 1, which has no line, is with keras-vis's 1e-7; SAL_MAP_ARITHMETIC is by the map's
+ * own range. */
+#define SAL_SETTINGS_MAP_ARITHMETIC "map-arithmetic"
+enum { SAL_MAP_ARITHMETIC = 2 };
+
+/* 1: a line that is no option of the command. */
+int sal_settings_is_no_option(const char *name);
+
+/* Runs of before 0.3 say "normalize minmax" of what is keras-vis now. */
+int sal_settings_mean_keras_vis(const char *settings);
+/* *out: settings with "normalize keras-vis" as such a run says it; NULL where they have another. The caller's: free.
+ * Errors: MEMORY. */
+sal_status sal_settings_as_before(char **out, const char *settings);
+
 /* What an option meant where a run has no line of it: the word that says so, or "none". Runs of before have fewer. */
 const char *sal_settings_unsaid(const char *name);
 

@@ -321,6 +321,30 @@ done:
     return st;
 }
 
+/* A run of before has another word for keras-vis: what it is of is said as it says it. */
+static sal_status take_words(sal_sweep_state *s)
+{
+    sal_status st = SAL_OK;
+    sal_run_folder folder = {.fd = -1};
+    sal_run_description then = {.sign = SAL_RUN_UNSIGNED};
+    char *as_before = NULL;
+    TRY(sal_settings_as_before(&as_before, s->settings));
+    if (!as_before)
+        goto done;
+    TRY(sal_run_folder_open(&folder, s->folder));
+    TRY(sal_run_description_read(&then, &folder));
+    if (then.sign == SAL_RUN_SIGNED && sal_settings_mean_keras_vis(then.settings)) {
+        char *const settings = s->settings;
+        s->settings = as_before;
+        as_before = settings;
+    }
+done:
+    free(as_before);
+    sal_run_description_clear(&then);
+    sal_run_folder_close(&folder);
+    return st;
+}
+
 /* Everything that may refuse it in this folder, before anything is changed there. */
 static sal_status check_folder(sal_sweep_state *s, const sal_model *model)
 {
@@ -334,8 +358,10 @@ static sal_status check_folder(sal_sweep_state *s, const sal_model *model)
         TRY(sal_run_refuse_table(s->folder));
     if (!s->options.restart || s->options.shards > 1)
         TRY(check_kind(s));
-    if (!s->options.restart)
+    if (!s->options.restart) {
         TRY(reconcile_list(s));
+        TRY(take_words(s));
+    }
     s->run = (sal_run){.model = s->info.path,
                        .model_sha256 = s->model_sha256,
                        .manifest_sha256 = s->manifest_sha256,

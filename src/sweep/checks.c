@@ -37,7 +37,7 @@ static sal_status check_map_options(const sal_explain_options *o, const sal_engi
     if (m->sigma != SAL_DEFAULT && !(m->sigma >= 0.0 && m->sigma <= SAL_SIGMA_MAX))
         return sal_fail(SAL_ERROR_ARGUMENT, "sigma %g: must be from 0 to %g", m->sigma, SAL_SIGMA_MAX);
     if ((unsigned)m->modifier > SAL_MODIFIER_NONE || (unsigned)m->reduce > SAL_REDUCE_L2 ||
-        (unsigned)m->normalize > SAL_NORMALIZE_SIGNED)
+        (unsigned)m->normalize > SAL_NORMALIZE_KERAS_VIS)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown modifier %d, reduction %d or normalisation %d", (int)m->modifier,
                         (int)m->reduce, (int)m->normalize);
     return SAL_OK;

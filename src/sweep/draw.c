@@ -21,7 +21,7 @@ sal_status sal_display_make(sal_display *d, const float *map, size_t pixels, sal
         return SAL_OK;
     TRY(sal_alloc(&d->owned, pixels, sizeof(float), "a map"));
     memcpy(d->owned, map, pixels * sizeof(float));
-    sal_map_normalize(d->owned, &stats, (int64_t)pixels);
+    sal_map_normalize(d->owned, &stats, (int64_t)pixels, SAL_NORMALIZE_MINMAX);
     d->values = d->owned;
     d->low = (double)stats.low;
     d->high = (double)stats.peak;
@@ -120,7 +120,8 @@ static void write_note(line *l, const sal_figure_facts *f, int64_t outputs, cons
     if (f->stats.flat)
         add(l, "   flat map");
     else
-        add(l, "   peak %s %.3g", strcmp(method, "gradient") == 0 ? "gradient" : method, (double)f->stats.peak);
+        add(l, "   %speak %s %.3g", sal_map_is_faint(&f->stats) ? "faint " : "",
+            strcmp(method, "gradient") == 0 ? "gradient" : method, (double)f->stats.peak);
 }
 
 sal_status sal_note_write(char *note, size_t size, const sal_figure_facts *facts, int64_t outputs, const char *method)

@@ -32,7 +32,7 @@ static sal_status read_options(drawing *d, const sal_overlay_options *given)
     sal_overlay_options *o = &d->options;
     *o = (sal_overlay_options)SAL_OVERLAY_OPTIONS_INIT;
     TRY(sal_struct_read(o, sizeof *o, given, "sal_overlay_options"));
-    if ((unsigned)o->normalize > SAL_NORMALIZE_SIGNED)
+    if ((unsigned)o->normalize > SAL_NORMALIZE_KERAS_VIS)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown normalisation %d", (int)o->normalize);
     if (o->preprocess)
         TRY(sal_preprocess_check_samples(o->preprocess));

@@ -118,10 +118,12 @@ static void print_method(FILE *to, const sal_engine *engine, const char *baselin
         print_word(to, "cam-layer", info.layer, bad);
 }
 
-/* The last line: of several differences, one in an option tells more. */
-static void print_arithmetic(FILE *to, const sal_engine *engine)
+/* The last lines: of several differences, one in an option tells more. */
+static void print_arithmetic(FILE *to, const sal_engine *engine, sal_normalize normalize)
 {
     int arithmetic = SAL_ARITHMETIC;
+    if (normalize != SAL_NORMALIZE_KERAS_VIS)
+        fprintf(to, SAL_SETTINGS_MAP_ARITHMETIC " %d\n", SAL_MAP_ARITHMETIC);
     if (!sal_engine_get_options(engine)->exact) {
         if (sal_engine_method_has(engine) & SAL_METHOD_MANY_PASSES)
             arithmetic = SAL_ARITHMETIC_MANY_PASSES;
@@ -165,7 +167,7 @@ static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *en
     sal_preprocess_print(to, &o->explain->preprocess);
     if (o->explain->strict)
         print_word(to, "strict", "yes", bad);
-    print_arithmetic(to, engine);
+    print_arithmetic(to, engine, m->normalize);
 }
 
 /* A name that the file or the user chose; settings have a line for each. */

@@ -56,7 +56,7 @@ static sal_status check_options(sal_sweep_state *s)
         return sal_fail(SAL_ERROR_ARGUMENT, "figures and gradients are not for sweeps; use explain");
     if (o->maps == SAL_MAPS_PNG16 && o->explain->map->normalize == SAL_NORMALIZE_SIGNED)
         return sal_fail(SAL_ERROR_ARGUMENT, "maps as png16 hold 0 to 1, and signed maps -1 to 1; use npy or npz");
-    if (o->maps == SAL_MAPS_PNG16 && o->explain->map->normalize != SAL_NORMALIZE_MINMAX)
+    if (o->maps == SAL_MAPS_PNG16 && o->explain->map->normalize == SAL_NORMALIZE_NONE)
         return sal_fail(SAL_ERROR_ARGUMENT, "maps as png16 hold 0 to 1, and maps that are not normalised are not "
                                             "bounded; use npy or npz");
     if (o->overlays == SAL_OVERLAYS_TOP && o->overlay_count < 1)

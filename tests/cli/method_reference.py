@@ -294,8 +294,8 @@ def off(found, expected):
 
 
 def normalised(m):
-    """To 0..1, with the divisor of tf-keras-vis."""
-    return (m - m.min()) / (m.max() - m.min() + 1e-7)
+    """To 0..1."""
+    return (m - m.min()) / (m.max() - m.min())
 
 
 def enlarged(attribution, height, width):

@@ -11,7 +11,7 @@ from harness import SCALES, SOURCE, Case, main
 
 REFERENCES = os.path.join(SOURCE, "tests/golden/keras_vis")
 MODELS = os.path.join(SOURCE, "data/models")
-CLASSIC = ("--modifier", "abs", "--reduce", "max", "--sigma", "0")
+CLASSIC = ("--modifier", "abs", "--reduce", "max", "--sigma", "0", "--normalize", "keras-vis")
 RANGE = 1e-5  # of 0..1: what float32 leaves of a difference
 
 

@@ -151,6 +151,7 @@ ParameterizedTestParameters(maps, are_the_hosts)
         {2, 3, 31, 29, 2, SAL_MODIFIER_NONE, SAL_REDUCE_L2, SAL_NORMALIZE_NONE, SAL_PRECISION_BF16},
         {3, 3, 33, 20, 1, SAL_MODIFIER_NONE, SAL_REDUCE_SUM, SAL_NORMALIZE_SIGNED, SAL_PRECISION_FP32},
         {2, 3, 31, 29, 2, SAL_MODIFIER_NEGATE, SAL_REDUCE_MEAN, SAL_NORMALIZE_SIGNED, SAL_PRECISION_FP16},
+        {2, 3, 31, 29, 2, SAL_MODIFIER_ABS, SAL_REDUCE_MAX, SAL_NORMALIZE_KERAS_VIS, SAL_PRECISION_FP32},
     };
     return cr_make_param_array(trial, (void *)trials, sizeof trials / sizeof *trials);
 }
@@ -188,6 +189,35 @@ Test(maps, a_constant_gradient_is_flat)
         cr_assert(f.maps[i] == 0.0f);
     cr_assert(f.stats[0].flat && f.stats[1].flat && f.stats[0].peak == 0.1f);
     fixture_close(&f);
+}
+
+/* All that a device does to a map is free of a unit: scaled by a power of two it is the same, to the last bit. */
+Test(maps, do_not_depend_on_the_unit)
+{
+    static const float units[] = {0x1p-90f, 0x1p-60f, 0x1p-20f, 0x1p20f, 0x1p100f};
+    const sal_normalize ways[] = {SAL_NORMALIZE_MINMAX, SAL_NORMALIZE_SIGNED};
+    const sal_reduce reduces[] = {SAL_REDUCE_MAX, SAL_REDUCE_L2};
+    for (size_t w = 0; w < 2; w++) {
+        const trial t = {2, 3, 40, 31, 3, SAL_MODIFIER_NONE, reduces[w], ways[w], SAL_PRECISION_FP32};
+        fixture f;
+        fixture_open(&f, &t);
+        make(&f);
+        const size_t floats = 2 * f.pixels, count = 2 * f.elements;
+        float *first = zeros(floats, sizeof *first), *gradient = zeros(count, sizeof *gradient);
+        memcpy(first, f.maps, floats * sizeof *first);
+        memcpy(gradient, f.gradient, count * sizeof *gradient);
+        for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
+            for (size_t i = 0; i < count; i++)
+                f.gradient[i] = gradient[i] * units[u];
+            upload(&f);
+            make(&f);
+            cr_expect_arr_eq(f.maps, first, floats * sizeof *first, "unit %g", (double)units[u]);
+            cr_expect(!f.stats[0].flat && !sal_map_is_faint(&f.stats[0]));
+        }
+        free(first);
+        free(gradient);
+        fixture_close(&f);
+    }
 }
 
 Test(maps, gradients_that_are_no_numbers_are_refused)
@@ -259,7 +289,7 @@ static void check_overlay(fixture *f, const sal_picture *picture, const sal_plac
     memcpy(map, f->maps + f->pixels * (size_t)picture_number, f->pixels * sizeof *map);
     if (f->options.normalize == SAL_NORMALIZE_NONE) {
         sal_map_stats stats;
-        sal_map_normalize(map, &stats, (int64_t)f->pixels);
+        sal_map_normalize(map, &stats, (int64_t)f->pixels, SAL_NORMALIZE_MINMAX);
     }
     must(sal_backend_cuda.maps->overlay(rgb, f->device, picture_number, shown ? picture : NULL, where, style));
     must(sal_backend_cuda.maps->finish(f->device));

@@ -138,8 +138,8 @@ Test(draw, contradictions_are_refused)
     o.colormap = (sal_colormap)6;
     expect_refused(SAL_ERROR_ARGUMENT, "colour map 6", &picture, &placement, &o);
     o = defaults();
-    o.normalize = (sal_normalize)3;
-    expect_refused(SAL_ERROR_ARGUMENT, "normalisation 3", &picture, &placement, &o);
+    o.normalize = (sal_normalize)4;
+    expect_refused(SAL_ERROR_ARGUMENT, "normalisation 4", &picture, &placement, &o);
     o = defaults();
     o.longest = -2;
     expect_refused(SAL_ERROR_ARGUMENT, "-2 pixels", &picture, &placement, &o);

@@ -118,11 +118,11 @@ Test(normalize, follows_its_formula_and_keeps_peak_and_mean)
 {
     float map[4] = {-1.0f, 0.0f, 1.0f, 4.0f};
     sal_map_stats stats;
-    sal_map_normalize(map, &stats, 4);
+    sal_map_normalize(map, &stats, 4, SAL_NORMALIZE_MINMAX);
     cr_assert(stats.peak == 4.0f && stats.mean == 1.0f && stats.low == -1.0f && stats.flat == 0);
     for (int i = 0; i < 4; i++) {
         static const double values[] = {-1, 0, 1, 4};
-        cr_assert(is_near((double)map[i], (values[i] + 1.0) / (5.0 + 1e-7), 6e-8), "%d: %.9g", i, (double)map[i]);
+        cr_assert(is_near((double)map[i], (values[i] + 1.0) / 5.0, 3e-8), "%d: %.9g", i, (double)map[i]);
     }
 }
 
@@ -130,17 +130,64 @@ Test(normalize, makes_a_constant_map_zeros_and_says_flat)
 {
     float map[3] = {2.5f, 2.5f, 2.5f};
     sal_map_stats stats;
-    sal_map_normalize(map, &stats, 3);
+    sal_map_normalize(map, &stats, 3, SAL_NORMALIZE_MINMAX);
     cr_assert(stats.flat == 1 && stats.peak == 2.5f && stats.mean == 2.5f);
     for (int i = 0; i < 3; i++)
         cr_assert(map[i] == 0.0f);
+}
+
+/* What enlarging makes of one value is rounding, not a map. */
+Test(normalize, takes_rounding_for_a_constant_whatever_the_unit)
+{
+    static const float units[] = {1e-30f, 1e-7f, 1.0f, 1e30f};
+    const sal_normalize ways[] = {SAL_NORMALIZE_MINMAX, SAL_NORMALIZE_SIGNED};
+    for (size_t u = 0; u < 4; u++)
+        for (size_t w = 0; w < 2; w++) {
+            const float one = 0.3f * units[u];
+            float map[3] = {one, nextafterf(nextafterf(one, 0.0f), 0.0f), nextafterf(one, INFINITY)};
+            sal_map_stats stats;
+            sal_map_normalize(map, &stats, 3, ways[w]);
+            cr_expect(stats.flat && map[0] == 0.0f && map[1] == 0.0f && map[2] == 0.0f, "%g", (double)units[u]);
+            float two[3] = {one, one * 1.00001f, -one};
+            sal_map_normalize(two, &stats, 2, ways[w]);
+            cr_expect(!stats.flat && two[1] == 1.0f, "%g", (double)units[u]);
+        }
+    float kept[2] = {1.0f, nextafterf(1.0f, 2.0f)};
+    sal_map_stats stats;
+    sal_map_normalize(kept, &stats, 2, SAL_NORMALIZE_NONE);
+    cr_expect(stats.flat && kept[0] == 1.0f && kept[1] > 1.0f);
+    sal_map_normalize(kept, &stats, 2, SAL_NORMALIZE_KERAS_VIS);
+    cr_expect(!stats.flat);
+}
+
+Test(normalize, keras_vis_adds_its_number_to_the_range)
+{
+    float map[3] = {0.0f, 1e-7f, 2e-7f};
+    sal_map_stats stats;
+    sal_map_normalize(map, &stats, 3, SAL_NORMALIZE_KERAS_VIS);
+    cr_expect(!stats.flat && map[0] == 0.0f);
+    cr_expect(is_near((double)map[1], 1.0 / 3.0, 1e-7) && is_near((double)map[2], 2.0 / 3.0, 1e-7));
+}
+
+Test(normalize, says_where_float_has_few_digits_left)
+{
+    const struct {
+        float low, peak;
+        int faint;
+    } cases[] = {{0, 0, 0},         {0, 1e-45f, 1},     {0, 0x1p-101f, 1},     {-0x1p-101f, 0, 1},
+                 {0, 0x1p-100f, 0}, {-0x1p-100f, 0, 0}, {-1.0f, 0x1p-120f, 0}, {0, FLT_MIN, 1}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const sal_map_stats stats = {.low = cases[k].low, .peak = cases[k].peak};
+        cr_expect_eq(sal_map_is_faint(&stats), cases[k].faint, "case %zu", k);
+    }
+    cr_expect_eq(sal_map_is_faint(NULL), 0);
 }
 
 Test(normalize, survives_the_whole_range_of_float)
 {
     float map[3] = {-FLT_MAX, 0.0f, FLT_MAX};
     sal_map_stats stats;
-    sal_map_normalize(map, &stats, 3);
+    sal_map_normalize(map, &stats, 3, SAL_NORMALIZE_MINMAX);
     cr_assert(map[0] == 0.0f && is_near((double)map[1], 0.5, 1e-7) && map[2] == 1.0f);
 }
 
@@ -153,7 +200,7 @@ Test(map_make, is_reduce_then_smooth_then_normalise)
     cr_assert_eq(sal_map_make(map, &stats, g, C, H, W, &options), SAL_OK);
     cr_assert_eq(sal_map_reduce(expected, g, C, H * W, SAL_MODIFIER_ABS, SAL_REDUCE_L2), SAL_OK);
     cr_assert_eq(sal_map_smooth(expected, H, W, 2.0), SAL_OK);
-    sal_map_normalize(expected, &wanted, H * W);
+    sal_map_normalize(expected, &wanted, H * W, SAL_NORMALIZE_MINMAX);
     cr_assert_eq(memcmp(map, expected, H * W * sizeof *map), 0);
     cr_assert(stats.peak == wanted.peak && stats.mean == wanted.mean && stats.flat == 0);
     free(g);
@@ -229,8 +276,9 @@ Test(map_make, needs_both_arrays_and_sides_of_at_least_1)
     cr_assert_eq(sal_map_make(map, NULL, g, 1, -1, -1, NULL), SAL_ERROR_ARGUMENT);
     cr_assert_eq(sal_map_make(map, NULL, g, 2, INT64_MAX / 4, 4, NULL), SAL_ERROR_ARGUMENT);
     cr_assert_not_null(strstr(sal_last_error(), "gradient of 2 x"), "%s", sal_last_error());
-    sal_map_options unknown = {
-        .size = sizeof(sal_map_options), .sigma = SAL_DEFAULT, .normalize = (sal_normalize)(SAL_NORMALIZE_SIGNED + 1)};
+    sal_map_options unknown = {.size = sizeof(sal_map_options),
+                               .sigma = SAL_DEFAULT,
+                               .normalize = (sal_normalize)(SAL_NORMALIZE_KERAS_VIS + 1)};
     cr_assert_eq(sal_map_make(map, NULL, g, 1, 1, 2, &unknown), SAL_ERROR_ARGUMENT);
     cr_assert_eq(sal_map_make(map, NULL, g, 1, 1, 1, NULL), SAL_OK);
 }
@@ -342,16 +390,16 @@ Test(normalize, signed_maps_are_divided_by_the_largest_modulus)
         memcpy(map, cases[k], sizeof map);
         for (int i = 0; i < 4; i++)
             most = fmaxf(most, fabsf(map[i]));
-        sal_map_normalize_signed(map, &stats, 4);
+        sal_map_normalize(map, &stats, 4, SAL_NORMALIZE_SIGNED);
         for (int i = 0; i < 4; i++)
             cr_expect_eq(map[i], cases[k][i] / most, "case %zu: %g", k, (double)map[i]);
         cr_expect(!stats.flat && stats.low == fminf(cases[k][0], 0.0F));
     }
     float flat[3] = {-2, -2, -2}, zero[3] = {0, 0, 0};
     sal_map_stats stats;
-    sal_map_normalize_signed(flat, &stats, 3);
+    sal_map_normalize(flat, &stats, 3, SAL_NORMALIZE_SIGNED);
     cr_expect(stats.flat && stats.peak == -2.0F && flat[0] == 0.0F && flat[2] == 0.0F);
-    sal_map_normalize_signed(zero, &stats, 3);
+    sal_map_normalize(zero, &stats, 3, SAL_NORMALIZE_SIGNED);
     cr_expect(stats.flat && zero[1] == 0.0F);
 }
 
@@ -371,6 +419,55 @@ Test(map_make, signed_maps_keep_their_signs)
     cr_expect(stats.peak == 2.0F && stats.low == -4.0F && stats.mean == -1.0F);
 }
 
+Test(map_make, does_not_depend_on_the_unit)
+{
+    enum { C = 3, H = 40, W = 33, SMALL = 7 };
+    static const float units[] = {0x1p-96f, 0x1p-60f, 0x1p-20f, 0x1p-1f, 0x1p3f, 0x1p20f, 0x1p100f};
+    static const sal_normalize ways[] = {SAL_NORMALIZE_MINMAX, SAL_NORMALIZE_SIGNED};
+    float *g = gradient_of(11, C * H * W), *scaled = new_floats(C * H * W);
+    float *map = new_floats(H * W), *expected = new_floats(H * W);
+    for (int kind = 0; kind < 32; kind++) {
+        const sal_map_options o = {.size = sizeof(sal_map_options),
+                                   .sigma = kind & 16 ? 2.5 : SAL_DEFAULT,
+                                   .modifier = (sal_modifier)(kind % 4),
+                                   .reduce = (sal_reduce)(kind / 4 % 4),
+                                   .normalize = ways[kind % 2]};
+        const int64_t h = kind % 3 ? H : SMALL, w = kind % 3 ? W : SMALL;
+        sal_map_stats stats, first;
+        cr_assert_eq(sal_map_of(expected, &first, H, W, g, C, h, w, &o), SAL_OK);
+        for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
+            for (int i = 0; i < C * H * W; i++)
+                scaled[i] = g[i] * units[u];
+            cr_assert_eq(sal_map_of(map, &stats, H, W, scaled, C, h, w, &o), SAL_OK);
+            cr_expect_arr_eq(map, expected, H * W * sizeof *map, "kind %d, unit %g", kind, (double)units[u]);
+            cr_expect(stats.peak == first.peak * units[u] && stats.flat == first.flat && !sal_map_is_faint(&stats));
+        }
+    }
+    free(g);
+    free(scaled);
+    free(map);
+    free(expected);
+}
+
+/* A layer that answers alike everywhere is no map, though enlarging it rounds. */
+Test(map_of, one_value_enlarged_and_smoothed_is_flat)
+{
+    enum { SMALL = 7, N = 224 };
+    float a[SMALL * SMALL], *map = new_floats(N * N);
+    const double sigmas[] = {0.0, 4.48};
+    for (int k = 0; k < 40; k++) {
+        const sal_map_options o = {.size = sizeof(sal_map_options), .sigma = sigmas[k % 2]};
+        sal_map_stats stats;
+        for (int i = 0; i < SMALL * SMALL; i++)
+            a[i] = 0.1f * uniform_at(77, (size_t)k) + 0.01f;
+        cr_assert_eq(sal_map_of(map, &stats, N, N, a, 1, SMALL, SMALL, &o), SAL_OK);
+        cr_expect(stats.flat, "%d: from %.9g to %.9g", k, (double)stats.low, (double)stats.peak);
+        for (int i = 0; i < N * N; i++)
+            cr_assert(map[i] == 0.0f);
+    }
+    free(map);
+}
+
 /* ---- Attributions of another size than the map -------------------------------- */
 
 Test(map_of, attributions_of_a_layer_are_enlarged_before_they_are_smoothed)
@@ -388,7 +485,7 @@ Test(map_of, attributions_of_a_layer_are_enlarged_before_they_are_smoothed)
     cr_assert_eq(sal_map_reduce(small, a, 2, SMALL_H * SMALL_W, SAL_MODIFIER_ABS, SAL_REDUCE_MAX), SAL_OK);
     cr_assert_eq(sal_map_upsample(expected, small, &placement), SAL_OK);
     cr_assert_eq(sal_map_smooth(expected, H, W, 0.8), SAL_OK);
-    sal_map_normalize(expected, &expected_stats, H * W);
+    sal_map_normalize(expected, &expected_stats, H * W, SAL_NORMALIZE_MINMAX);
     cr_assert_eq(sal_map_of(map, &stats, H, W, a, 2, SMALL_H, SMALL_W, &options), SAL_OK, "%s", sal_last_error());
     cr_expect_arr_eq(map, expected, sizeof map);
     cr_expect_arr_eq(&stats, &expected_stats, sizeof stats);
