@@ -73,7 +73,7 @@ _salmap()
                 words="--out --figure --save-gradient --json --quiet --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --signed --raw-map --colormap --alpha --preset --fit --order --mean --std --scale --fill
-                    --crop-resize --alpha-over --exif --pages --depth --strict --save-preprocess --output --layer --input-size --device --precision --batch --threads
+                    --crop-resize --alpha-over --exif --pages --depth --strict --save-preprocess --force --output --layer --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;
             sweep)
@@ -81,7 +81,7 @@ _salmap()
                     --shard --max-failures --restart --retry-failed --dry-run --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --signed --raw-map --colormap --alpha --preset --fit --order --mean --std --scale --fill
-                    --crop-resize --alpha-over --exif --pages --depth --strict --save-preprocess --output --layer --input-size --device --precision --batch --threads
+                    --crop-resize --alpha-over --exif --pages --depth --strict --save-preprocess --force --output --layer --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;
             merge) words="--out --quiet --help" ;;

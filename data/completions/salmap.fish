@@ -75,6 +75,7 @@ complete -c salmap -n $explaining -l pages -x -a 'first channels max' -d 'Of a f
 complete -c salmap -n $explaining -l depth -x -a 'auto unit 8 10 12 14 16' -d 'Bits of a sample'
 complete -c salmap -n $explaining -l strict -d 'Take nothing for granted'
 complete -c salmap -n $explaining -l save-preprocess -d 'Write MODEL.salmap'
+complete -c salmap -n $explaining -l force -d 'Replace MODEL.salmap'
 
 complete -c salmap -n $sweep -l maps -x -a 'npy none npz png16' -d 'Maps as numbers'
 complete -c salmap -n $sweep -l overlays -x -a 'all none wrong top:' -d 'Of which pictures'

@@ -165,6 +165,8 @@ typedef struct sal_model_info {
     const char *dropped;       /* layers that do nothing when a network is used ("2 Dropout, RandomFlip"), or NULL */
     const char *preset;        /* preprocessing that the layers suggest ("caffe"), or NULL: never applied unasked */
     const char *preset_reason; /* "the layers match VGG of keras.applications"; why no preset is suggested; or NULL */
+    const char *rescales; /* layer that certainly brings 0..255 to what the others want: pictures go in as they are,
+                             preset "raw"; or NULL */
 } sal_model_info;
 #define SAL_MODEL_INFO_INIT SAL_INIT(sal_model_info)
 
@@ -381,7 +383,7 @@ typedef struct sal_preprocess {
     sal_channel_order order;      /* of the input's channels */
     int64_t crop_resize;          /* SAL_FIT_CENTER_CROP: shorter side before the crop; 0: no extra margin */
     float fill;                   /* letterbox padding, as a sample in 0..255 */
-    float scale;                  /* 0 selects 1 */
+    float scale;                  /* not 0: nothing is guessed, a struct of zeros is refused */
     int value_count;              /* channels given in mean and std: 0 (mean 0, std 1), 1 (for all) or one each */
     float mean[SAL_MAX_CHANNELS]; /* of samples times scale */
     float std[SAL_MAX_CHANNELS];  /* likewise; above 0 */
@@ -403,13 +405,18 @@ typedef struct sal_preprocess {
  * Error: ARGUMENT for another name, listing these. */
 SAL_API sal_status sal_preprocess_preset(sal_preprocess *out, const char *name);
 /* Sets one field from text: key is fit, order, crop-resize, fill, scale, mean, std, preset, alpha-over, exif, pages or
- * depth; lists are comma separated. Errors: ARGUMENT names key and value. */
+ * depth; lists are comma separated. Where scale is still 0, mean and std make it 1/255, of which they usually are.
+ * Errors: ARGUMENT names key and value. */
 SAL_API sal_status sal_preprocess_set(sal_preprocess *p, const char *key, const char *value);
 /* Reads the sidecar file "<model path>.salmap": one "key value" line per field, so that nobody has to repeat the
  * options. Where there is no such file, this gives SAL_OK and *found = 0. Errors: IO, FORMAT, MEMORY. */
 SAL_API sal_status sal_preprocess_load(sal_preprocess *out, int *found, const char *model_path);
 /* Writes that file, whole or not at all. Errors: IO, ARGUMENT, MEMORY. */
 SAL_API sal_status sal_preprocess_save(const char *model_path, const sal_preprocess *p);
+/* What that file would say, in one line: "fit stretch, order auto, ..., scale 0.00392156886". At most `size` bytes with
+ * the final NUL, cut where it does not fit (512 are enough for networks of up to 9 channels). Numbers have points,
+ * whatever the locale. Errors: ARGUMENT, MEMORY. */
+SAL_API sal_status sal_preprocess_describe(char *text, size_t size, const sal_preprocess *p);
 
 /* Where a network's input lies on the picture it was made from, one affine per axis, in continuous coordinates where
  * the centre of pixel i is i + 0.5: the point (y, x) of the input lies at (scale_y * y + offset_y, scale_x * x +
@@ -772,8 +779,9 @@ typedef struct sal_explain_options {
     /* Called, as the callback and with its context, when a device failed and the others go on with its pictures.
      * device: as in sal_plan_info; error: what happened. NULL: nobody is told. */
     void (*device_lost)(void *context, const char *device, const char *error);
-    int64_t
-        strict; /* 1: a picture of which something would have to be taken for granted, see sal_picture_notes, fails */
+    int64_t strict; /* 1: a picture fails if anything of it has to be taken for granted, see sal_picture_notes */
+    const char *preprocess_origin; /* where `preprocess` comes from, for figures and run.json: "age.onnx.salmap"; may be
+                                      NULL */
 } sal_explain_options;
 #define SAL_EXPLAIN_OPTIONS_INIT SAL_INIT_WITH(sal_explain_options, .alpha = SAL_DEFAULT)
 
@@ -1038,6 +1046,7 @@ typedef struct sal_figure_facts {
     float score;         /* its `chosen_scores` */
     float probability;   /* of `target`, see sal_model_probabilities; NaN: there is none */
     sal_map_stats stats; /* of the map */
+    const char *input;   /* where the preprocessing comes from, see sal_explain_options; NULL: it is not said */
 } sal_figure_facts;
 #define SAL_FIGURE_FACTS_INIT SAL_INIT(sal_figure_facts)
 

@@ -299,6 +299,7 @@ sal_status sal_model_get_info(sal_model_info *out, const sal_model *m)
     info.dropped = m->info.dropped[0] ? m->info.dropped : NULL;
     info.preset = m->info.preset;
     info.preset_reason = m->info.preset_reason[0] ? m->info.preset_reason : NULL;
+    info.rescales = m->info.rescales[0] ? m->info.rescales : NULL;
     info.channels = in->dim[1];
     info.height = in->dim[2];
     info.width = in->dim[3];

@@ -69,21 +69,21 @@ static int explain(const settings *s, const sal_explain_options *o, sal_model *m
     return code;
 }
 
-static int open_and_explain(const settings *s, sal_explain_options *o, const char *model_path, const char *const *paths,
+static int open_and_explain(const settings *s, cli_run_options *run, const char *model_path, const char *const *paths,
                             size_t count)
 {
     sal_model *model = NULL;
-    int code = cli_network_open(&model, self, &s->job.network, model_path, o->limits);
+    int code = cli_network_open(&model, self, &s->job.network, model_path, &run->limits);
     if (code == CLI_OK)
-        code = cli_job_preprocess(&o->preprocess, self, &s->job, model);
+        code = cli_job_preprocess(run, self, &s->job, model, count ? paths[0] : NULL);
     if (code == CLI_OK)
-        code = explain(s, o, model, paths, count);
+        code = explain(s, &run->explain, model, paths, count);
     sal_model_close(model);
     return code;
 }
 
 /* Operands are files as they are, and folders for what is in them. */
-static int explain_operands(const settings *s, sal_explain_options *o, const char *model_path, char *const *operands,
+static int explain_operands(const settings *s, cli_run_options *run, const char *model_path, char *const *operands,
                             size_t count)
 {
     static const sal_dataset_options as_named = {.size = sizeof as_named, .as_named = 1};
@@ -96,7 +96,7 @@ static int explain_operands(const settings *s, sal_explain_options *o, const cha
     for (size_t i = 0; i < n && paths; i++)
         paths[i] = sal_dataset_file(pictures, i);
     if (code == CLI_OK)
-        code = open_and_explain(s, o, model_path, paths, n);
+        code = open_and_explain(s, run, model_path, paths, n);
     free(paths);
     sal_dataset_close(pictures);
     return code;
@@ -120,6 +120,6 @@ int cli_explain(int argc, char **argv)
     o->save_gradient = s.save_gradient;
     o->device_lost = tell_lost_device;
     if (code == CLI_OK)
-        code = explain_operands(&s, o, argv[first], argv + first + 1, (size_t)(argc - first - 1));
+        code = explain_operands(&s, &run, argv[first], argv + first + 1, (size_t)(argc - first - 1));
     return cli_finish(self, code);
 }

@@ -24,6 +24,9 @@ void explain_report_begin(explain_report *r, const sal_model_info *info, const s
     r->target = o->target;
     r->top = o->top;
     r->out_dir = o->out_dir;
+    r->origin = o->preprocess_origin;
+    if (sal_preprocess_describe(r->preprocess, sizeof r->preprocess, &o->preprocess) != SAL_OK)
+        r->preprocess[0] = '\0';
     for (size_t i = 0; i < count; i++) {
         size_t length = strlen(base_name(paths[i]));
         if (length > (size_t)r->name_width)
@@ -128,7 +131,7 @@ static void print_notes_json(cli_json *j, const sal_explain_result *result)
     cli_json_end(j);
 }
 
-static void print_json(const sal_explain_result *result)
+static void print_json(const explain_report *r, const sal_explain_result *result)
 {
     cli_json j = {0};
     cli_json_begin(&j, NULL, '{');
@@ -141,6 +144,8 @@ static void print_json(const sal_explain_result *result)
         cli_json_real(&j, "score", (double)result->predicted_score);
         cli_json_real(&j, "probability", (double)result->predicted_probability);
         cli_json_real(&j, "milliseconds", result->milliseconds);
+        cli_json_text(&j, "preprocess", r->preprocess);
+        cli_json_text(&j, "preprocess_origin", r->origin);
         cli_json_begin(&j, "maps", '[');
         for (size_t i = 0; i < result->map_count; i++)
             print_map_json(&j, result->maps[i]);
@@ -160,7 +165,7 @@ int explain_report_picture(void *context, const sal_explain_result *result)
     if (result->status != SAL_OK && !r->json)
         cli_fail(&cli_explain_command, 0, "%s", result->error);
     if (r->json)
-        print_json(result);
+        print_json(r, result);
     else if (!r->quiet && result->status == SAL_OK)
         print_line(r, result);
     if (note && !r->json && !r->quiet)

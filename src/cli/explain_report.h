@@ -13,7 +13,9 @@ typedef struct explain_report {
     sal_target target;
     int64_t top;
     const char *out_dir;
-    int is_gradient; /* 1: the plain method */
+    int is_gradient;       /* 1: the plain method */
+    const char *origin;    /* of the preprocessing, */
+    char preprocess[1024]; /* and what it is */
     int name_width;
     cli_notes notes;
     struct timespec begin;

@@ -49,6 +49,9 @@ static void print_header(const sal_model_info *m, int sidecar)
     text_print(stdout, "  forward        %sFLOP per picture\n", text_count(b, sizeof b, m->flops));
     if (sidecar)
         text_print(stdout, "  preprocessing  %s.salmap\n", m->path);
+    else if (m->rescales)
+        text_print(stdout, "  preprocessing  raw, since layer %s takes samples of 0..255; %s.salmap is not there\n",
+                   m->rescales, m->path);
     else if (m->preset)
         text_print(stdout, "  preprocessing  %s.salmap is not there; suggested: --preset %s --save-preprocess (%s)\n",
                    m->path, m->preset, m->preset_reason);
@@ -98,6 +101,7 @@ static int print_json(const sal_model *model, const sal_model_info *m, int sidec
     cli_json_text(&j, "dropped", m->dropped);
     cli_json_text(&j, "preset", m->preset);
     cli_json_text(&j, "preset_reason", m->preset_reason);
+    cli_json_text(&j, "rescales", m->rescales);
     cli_json_count(&j, "parameters", m->parameters);
     cli_json_count(&j, "flops", m->flops);
     cli_json_boolean(&j, "preprocessing_found", sidecar);

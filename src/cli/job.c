@@ -67,62 +67,6 @@ static int set_limits(sal_limits *limits, const cli_command *self, const cli_job
     return CLI_OK;
 }
 
-typedef struct preprocess_option {
-    const char *key;
-    const char *value;
-} preprocess_option;
-
-/* The preset that the layers suggest is said, not taken: the network's file does not say how it was trained. */
-static void note_default(const cli_command *self, const sal_model_info *m)
-{
-    if (m->preset)
-        cli_note(self,
-                 "no preprocessing is given and %s.salmap is not there: pictures become 0..1 (preset unit); suggested: "
-                 "--preset %s (%s)",
-                 m->path, m->preset, m->preset_reason);
-    else
-        cli_note(self,
-                 "no preprocessing is given and %s.salmap is not there: pictures become 0..1 (preset unit)%s%s; "
-                 "choose with --preset",
-                 m->path, m->preset_reason ? "; " : "", m->preset_reason ? m->preset_reason : "");
-}
-
-int cli_job_preprocess(sal_preprocess *p, const cli_command *self, const cli_job *s, const sal_model *model)
-{
-    const preprocess_option given[] = {
-        {"preset", s->preset},
-        {"fit", s->fit},
-        {"order", s->order},
-        {"scale", s->scale},
-        {"mean", s->mean},
-        {"std", s->std},
-        {"fill", s->fill},
-        {"crop-resize", s->crop_resize},
-        {"alpha-over", s->alpha_over},
-        {"exif", s->exif},
-        {"pages", s->pages},
-        {"depth", s->depth},
-    };
-    int found = 0;
-    sal_model_info info = SAL_MODEL_INFO_INIT;
-    if (sal_model_get_info(&info, model) != SAL_OK)
-        return cli_fail_library(self);
-    if (!s->preset) {
-        if (sal_preprocess_load(p, &found, info.path) != SAL_OK)
-            return cli_fail_library(self);
-        if (!found && sal_preprocess_preset(p, "unit") != SAL_OK)
-            return cli_fail_library(self);
-        if (!found && !s->mean && !s->std && !s->scale)
-            note_default(self, &info);
-    }
-    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++)
-        if (given[i].value && sal_preprocess_set(p, given[i].key, given[i].value) != SAL_OK)
-            return cli_fail(self, CLI_USAGE, "--%s: %s", given[i].key, sal_last_error());
-    if (s->save_preprocess && sal_preprocess_save(info.path, p) != SAL_OK)
-        return cli_fail_library(self);
-    return CLI_OK;
-}
-
 static int given_or(int given, int otherwise)
 {
     return given >= 0 ? given : otherwise;
@@ -140,7 +84,7 @@ static void set_map(sal_map_options *o, const cli_job *s)
 int cli_job_options(cli_run_options *run, const cli_command *self, const cli_job *s)
 {
     sal_explain_options *o = &run->explain;
-    *run = (cli_run_options){SAL_EXPLAIN_OPTIONS_INIT, SAL_MAP_OPTIONS_INIT, SAL_LIMITS_INIT};
+    *run = (cli_run_options){SAL_EXPLAIN_OPTIONS_INIT, SAL_MAP_OPTIONS_INIT, SAL_LIMITS_INIT, ""};
     o->map = &run->map;
     o->limits = &run->limits;
     int code = set_target(o, self, s->target);

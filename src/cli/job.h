@@ -36,6 +36,7 @@ typedef struct cli_job {
     const char *depth;
     int strict;
     int save_preprocess;
+    int force;
     const char *device;
     int precision;
     int64_t batch;
@@ -65,7 +66,7 @@ typedef struct cli_job {
         CLI_OPTION(CLI_CHOICE, 0, "colormap", SAL_WORDS_COLORMAP, job.colormap, "(default: viridis)"),                 \
         CLI_NUMBER(CLI_REAL, 0, "alpha", "WEIGHT", job.alpha, "of the colours in overlays, 0 to 1 (default: 0.5)", 0,  \
                    1),                                                                                                 \
-        CLI_HEAD("Preprocessing (default: MODEL.salmap, where it is there)"),                                          \
+        CLI_HEAD("Preprocessing (where MODEL.salmap is not there: a preset, --scale, or --mean and --std)"),           \
         CLI_OPTION(CLI_TEXT, 0, "preset", "NAME", job.preset, "imagenet, unit, caffe, tf or raw"),                     \
         CLI_OPTION(CLI_TEXT, 0, "fit", "FIT", job.fit, "stretch, letterbox or center-crop"),                           \
         CLI_OPTION(CLI_TEXT, 0, "order", "ORDER", job.order, "auto, rgb, bgr, gray or asis"),                          \
@@ -84,6 +85,7 @@ typedef struct cli_job {
         CLI_OPTION(CLI_FLAG, 0, "strict", NULL, job.strict, "take nothing for granted: such pictures fail"),           \
         CLI_OPTION(CLI_FLAG, 0, "save-preprocess", NULL, job.save_preprocess,                                          \
                    "write these to MODEL.salmap for the next time"),                                                   \
+        CLI_OPTION(CLI_FLAG, 0, "force", NULL, job.force, "of --save-preprocess: replace one that says otherwise"),    \
         CLI_HEAD("Computing"),                                                                                         \
         CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", job.device,                                                        \
                    "auto (default), cpu, cuda:0, several as cuda:0,cuda:1, or cuda:all"),                              \
@@ -106,12 +108,15 @@ typedef struct cli_run_options {
     sal_explain_options explain;
     sal_map_options map;
     sal_limits limits;
+    char origin[512]; /* of the preprocessing */
 } cli_run_options;
 
 /* All but files and preprocessing. Returns an exit code, after a message. */
 int cli_job_options(cli_run_options *out, const cli_command *command, const cli_job *job);
-/* Preset (or sidecar, or 'unit'), then what is given beside it; saved where that is asked for. Likewise. */
-int cli_job_preprocess(sal_preprocess *out, const cli_command *command, const cli_job *job, const sal_model *model);
+/* Preset or sidecar, or what the network certainly wants, then what is given beside it: into run->explain, with its
+ * origin; saved where that is asked for. Nothing is guessed. picture: one of them, or NULL. Likewise. */
+int cli_job_preprocess(cli_run_options *run, const cli_command *command, const cli_job *job, const sal_model *model,
+                       const char *picture);
 /* Engines for so many pictures: a batch larger than that would compute padding. Likewise. */
 int cli_job_engines(cli_engines *out, const cli_command *command, const cli_job *job, sal_model *model,
                     size_t pictures);

@@ -224,7 +224,7 @@ static int sweep(const settings *s, sal_sweep_options *o, sal_model *model, cons
         code = cli_fail_library(self);
     if (code == CLI_OK) {
         o->context = &report;
-        sweep_report_begin(&report, &info, plan.device, sal_dataset_count(pictures), shard);
+        sweep_report_begin(&report, &info, o->explain, plan.device, sal_dataset_count(pictures), shard);
         const sal_status st = sal_sweep(&last, engines.list, engines.count, pictures, o);
         code = code_of(st, &last);
         sweep_report_clear(&report);
@@ -240,13 +240,14 @@ static int sweep(const settings *s, sal_sweep_options *o, sal_model *model, cons
     return code;
 }
 
-static int open_and_sweep(const settings *s, sal_sweep_options *o, sal_explain_options *how, const char *model_path,
+static int open_and_sweep(const settings *s, sal_sweep_options *o, cli_run_options *how, const char *model_path,
                           const sal_dataset *pictures, const cli_shard *shard)
 {
     sal_model *model = NULL;
-    int code = cli_network_open(&model, self, &s->job.network, model_path, how->limits);
+    int code = cli_network_open(&model, self, &s->job.network, model_path, &how->limits);
     if (code == CLI_OK)
-        code = cli_job_preprocess(&how->preprocess, self, &s->job, model);
+        code = cli_job_preprocess(how, self, &s->job, model,
+                                  sal_dataset_count(pictures) ? sal_dataset_file(pictures, 0) : NULL);
     if (code == CLI_OK)
         code = sweep(s, o, model, pictures, shard);
     sal_model_close(model);
@@ -270,8 +271,7 @@ static int run(const settings *s, char *const *operands, int count)
         return cli_fail_status(self, st);
     o.inputs = (const char *const *)operands + 1;
     o.input_count = (size_t)count - 1;
-    code = s->dry_run ? tell_plan(s, pictures, &shard)
-                      : open_and_sweep(s, &o, &how.explain, operands[0], pictures, &shard);
+    code = s->dry_run ? tell_plan(s, pictures, &shard) : open_and_sweep(s, &o, &how, operands[0], pictures, &shard);
     sal_dataset_close(pictures);
     return code;
 }

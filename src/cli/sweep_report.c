@@ -141,8 +141,8 @@ static void end_event(cli_json *j)
 
 /* ---- The run ------------------------------------------------------------- */
 
-void sweep_report_begin(sweep_report *r, const sal_model_info *info, const char *device, size_t pictures,
-                        const cli_shard *shard)
+void sweep_report_begin(sweep_report *r, const sal_model_info *info, const sal_explain_options *how, const char *device,
+                        size_t pictures, const cli_shard *shard)
 {
     r->terminal = isatty(STDERR_FILENO) && !r->json && !r->quiet;
     if (r->json) {
@@ -150,6 +150,11 @@ void sweep_report_begin(sweep_report *r, const sal_model_info *info, const char 
         cli_json_text(&j, "model", info->path);
         cli_json_text(&j, "device", device);
         cli_json_text(&j, "out", r->folder);
+        char preprocess[1024];
+        if (sal_preprocess_describe(preprocess, sizeof preprocess, &how->preprocess) != SAL_OK)
+            preprocess[0] = '\0';
+        cli_json_text(&j, "preprocess", preprocess);
+        cli_json_text(&j, "preprocess_origin", how->preprocess_origin);
         cli_json_count(&j, "listed", pictures);
         cli_json_integer(&j, "shard", shard->index);
         cli_json_integer(&j, "shards", shard->count);

@@ -17,8 +17,8 @@ typedef struct sweep_report {
     cli_notes notes;
 } sweep_report;
 
-void sweep_report_begin(sweep_report *r, const sal_model_info *info, const char *device, size_t pictures,
-                        const cli_shard *shard);
+void sweep_report_begin(sweep_report *r, const sal_model_info *info, const sal_explain_options *how, const char *device,
+                        size_t pictures, const cli_shard *shard);
 void sweep_report_progress(sweep_report *r, const sal_sweep_progress *p);
 void sweep_report_failure(sweep_report *r, const char *path, const char *error);
 /* What was taken for granted of a picture: notes, bits of sal_note, and a line of text for each. */

@@ -145,6 +145,9 @@ sal_status sal_preprocess_check(const sal_preprocess *p, int64_t channels)
     const sal_status st = sal_preprocess_check_samples(p);
     if (st != SAL_OK)
         return st;
+    if (p->scale == 0.0F)
+        return sal_fail(SAL_ERROR_ARGUMENT, "scale is 0, so nobody said how pictures become input: begin with "
+                                            "sal_preprocess_preset, or set scale (1 leaves 0..255 as they are)");
     if (!isfinite(p->scale) || !isfinite(p->fill))
         return sal_fail(SAL_ERROR_ARGUMENT, "scale and fill must be finite numbers");
     if (p->value_count < 0 || (p->value_count > 1 && p->value_count != channels) || p->value_count > SAL_MAX_CHANNELS)
@@ -163,9 +166,8 @@ sal_status sal_preprocess_check(const sal_preprocess *p, int64_t channels)
 
 static void make_scaling(scaling *out, const sal_preprocess *p, int64_t channels)
 {
-    const float scale = p->scale == 0.0F ? 1.0F : p->scale;
     for (int64_t c = 0; c < channels; c++) {
-        out[c].gain = (float)((double)scale / std_of(p, c));
+        out[c].gain = (float)((double)p->scale / std_of(p, c));
         out[c].bias = (float)(-mean_of(p, c) / std_of(p, c));
     }
 }

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/plain_locale.h"
+#include "base/text.h"
 #include "base/words.h"
 
 #include <ctype.h>
@@ -107,6 +108,8 @@ static sal_status set_list(sal_preprocess *p, float *list, const char *key, cons
     for (int i = 0; i < other_count; i++)
         list[i] = fresh[count == 1 ? 0 : i];
     p->value_count = other_count;
+    if (p->scale == 0.0F)
+        p->scale = 1.0F / 255.0F; /* torchvision's ToTensor before its Normalize */
     return SAL_OK;
 }
 
@@ -372,7 +375,7 @@ sal_status sal_preprocess_load(sal_preprocess *out, int *found, const char *mode
     unsigned char *bytes = NULL;
     char *text = NULL;
     size_t size;
-    sal_preprocess p = {0};
+    sal_preprocess p = {.scale = 1.0F}; /* what a file without such a line means */
     TRY(sal_require(out, "out", __func__));
     TRY(sal_require(found, "found", __func__));
     TRY(sal_require(model_path, "model_path", __func__));
@@ -444,7 +447,7 @@ void sal_preprocess_print(FILE *to, const sal_preprocess *p)
     print_word(to, "order", SAL_WORDS_ORDER, (int)p->order);
     fprintf(to, "crop-resize %lld\n", (long long)p->crop_resize);
     fprintf(to, "fill %.9g\n", (double)p->fill);
-    fprintf(to, "scale %.9g\n", p->scale == 0.0F ? 1.0 : (double)p->scale);
+    fprintf(to, "scale %.9g\n", (double)p->scale);
     if (p->value_count) {
         write_list(to, "mean", p->mean, p->value_count);
         write_list(to, "std", p->std, p->value_count);
@@ -457,7 +460,7 @@ static sal_status check_writable(const sal_preprocess *p)
 {
     int ok = (unsigned)p->fit <= SAL_FIT_CENTER_CROP && (unsigned)p->order <= SAL_ORDER_ASIS && p->crop_resize >= 0 &&
              p->crop_resize <= INT32_MAX && p->fill >= 0.0F && p->fill <= 255.0F && isfinite(p->scale) &&
-             p->value_count >= 0 && p->value_count <= SAL_MAX_CHANNELS;
+             p->scale != 0.0F && p->value_count >= 0 && p->value_count <= SAL_MAX_CHANNELS;
     for (int i = 0; ok && i < p->value_count; i++)
         ok = isfinite(p->mean[i]) && isfinite(p->std[i]) && p->std[i] > 0.0F;
     return ok ? sal_preprocess_check_samples(p)
@@ -483,5 +486,31 @@ sal_status sal_preprocess_save(const char *model_path, const sal_preprocess *p)
 done:
     sal_file_discard(&file);
     free(path);
+    return st;
+}
+
+sal_status sal_preprocess_describe(char *text, size_t size, const sal_preprocess *p)
+{
+    sal_status st = SAL_OK;
+    sal_plain_locale plain = {0};
+    sal_text lines;
+    char *all = NULL;
+    TRY(sal_require(text, "text", __func__));
+    TRY(sal_require(p, "p", __func__));
+    if (size == 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%s: there is no room for a text", __func__);
+    text[0] = '\0';
+    TRY(sal_text_open(&lines));
+    st = sal_plain_locale_enter(&plain);
+    if (st == SAL_OK) {
+        sal_preprocess_print(lines.stream, p);
+        sal_plain_locale_leave(&plain);
+    }
+    TRY(sal_text_close(&all, NULL, &lines, st, "preprocessing"));
+    size_t used = 0;
+    for (char *line = all, *end; (end = strchr(line, '\n')) != NULL && used < size; line = end + 1)
+        used += (size_t)snprintf(text + used, size - used, "%s%.*s", used ? ", " : "", (int)(end - line), line);
+done:
+    free(all);
     return st;
 }

@@ -15,6 +15,7 @@ typedef struct sal_import_info {
     char dropped[SAL_IMPORT_TEXT]; /* layers that do nothing when a network is used: "2 Dropout, RandomFlip" */
     const char *preset;            /* preprocessing that the layers suggest, or NULL; static */
     char preset_reason[SAL_IMPORT_TEXT];
+    char rescales[SAL_IMPORT_TEXT]; /* layer that certainly takes 0..255 */
 } sal_import_info;
 
 /* Reads a model file into a graph of core ops (not yet through the passes). info and options may be NULL. */

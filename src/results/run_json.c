@@ -249,6 +249,8 @@ sal_status sal_run_description_write(int *made, const sal_run_folder *folder, co
     sal_json_begin(&j, "settings", '{');
     TRY(sal_settings_each(run->settings, put_setting, &j));
     sal_json_end(&j, '}');
+    if (run->preprocess_origin)
+        sal_json_text(&j, "preprocess_origin", run->preprocess_origin);
     sal_json_text(&j, "fingerprint", mark);
     sal_json_text(&j, "again", command);
     sal_json_end(&j, '}');

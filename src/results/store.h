@@ -21,7 +21,8 @@ typedef struct sal_run {
     const char *manifest_sha256;
     const char *settings; /* "name value" lines: options that results depend on, but for the device and its batch */
     int64_t shard;
-    int64_t shards; /* 1: not sharded */
+    int64_t shards;                /* 1: not sharded */
+    const char *preprocess_origin; /* where its preprocessing comes from, for people; or NULL */
 } sal_run;
 
 typedef struct sal_store sal_store;

@@ -12,7 +12,7 @@ static float level_of(const sal_preprocess *p, int64_t channel, double sample)
 {
     const int64_t k = p->value_count > 1 ? channel : 0;
     const double mean = p->value_count ? (double)p->mean[k] : 0.0, std = p->value_count ? (double)p->std[k] : 1.0;
-    const double scale = p->scale != 0.0f ? (double)p->scale : 1.0;
+    const double scale = (double)p->scale;
     return (float)((sample * scale - mean) / std);
 }
 

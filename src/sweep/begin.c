@@ -367,7 +367,8 @@ static sal_status check_folder(sal_sweep_state *s, const sal_model *model)
                        .manifest_sha256 = s->manifest_sha256,
                        .settings = s->settings,
                        .shard = s->options.shard,
-                       .shards = s->options.shards};
+                       .shards = s->options.shards,
+                       .preprocess_origin = s->how.explain.preprocess_origin};
 done:
     return st;
 }

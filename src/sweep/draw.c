@@ -122,6 +122,8 @@ static void write_note(line *l, const sal_figure_facts *f, int64_t outputs, cons
     else
         add(l, "   %speak %s %.3g", sal_map_is_faint(&f->stats) ? "faint " : "",
             strcmp(method, "gradient") == 0 ? "gradient" : method, (double)f->stats.peak);
+    if (f->input)
+        add(l, "   input as %s", f->input);
 }
 
 sal_status sal_note_write(char *note, size_t size, const sal_figure_facts *facts, int64_t outputs, const char *method)

@@ -175,7 +175,7 @@ class Targets(Case):
         self.check_gradient(m["gradient"], [v * (1 - v) / 5 for v in p])
 
     def test_scores_that_make_no_sense_are_refused(self):
-        base = ["explain", self.models["Softmax"], self.picture, "-o", self.out, "--score", "probability"]
+        base = ["explain", self.models["Softmax"], self.picture, "-o", self.out, "--score", "probability", "--preset", "unit"]
         self.check([*base, "--target", "mean"], 2, "explain: target mean with score probability: the mean of all softmax "
                    "outputs is constant, its gradient would be rounding noise; use the logit\n")
         self.check([*base, "--target", "index:5"], 2, "explain: target index 5: the model has 5 outputs, so 0 to 4\n")
@@ -251,7 +251,7 @@ class Inspect(Case):
                     out = self.check(command, 0).out
                     self.assertNotRegex(out, "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\udc80-\\udcff]")
                     json.loads(out)
-                self.check(["explain", model, os.path.join(self.folder, "nowhere\x1b[1m.png"), "-o", self.out], 3, "nowhere?[1m.png: ")
+                self.check(["explain", model, os.path.join(self.folder, "nowhere\x1b[1m.png"), "-o", self.out, "--preset", "unit"], 3, "nowhere?[1m.png: ")
 
     def test_json_is_utf8_whatever_names_hold(self):
         """A surrogate, an overlong form and what is beyond Unicode look like UTF-8, and are none."""

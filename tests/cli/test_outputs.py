@@ -68,7 +68,7 @@ class Outputs(Case):
         os.mkdir(self.out)
         data = self.read(MODEL)
         model = self.write("out/scale_02.npy", data)
-        results = self.explain(SCALE, model=model)
+        results = self.explain(SCALE, "--preset", "unit", model=model)
         self.assertEqual(os.path.basename(results[0]["maps"][0]["npy"]), "scale_02-2.npy")
         self.assertEqual(self.read(model), data)
 
@@ -108,13 +108,18 @@ class Outputs(Case):
         done = self.check(["explain", MODEL, SCALE, "-o", self.out, "--quiet"], 0)
         self.assertEqual(done.out + done.err, "")
 
-    def test_missing_preprocessing_is_said_once(self):
+    def test_missing_preprocessing_is_refused(self):
         model = os.path.join(self.folder, "m.onnx")
         shutil.copy(MODEL, model)
-        done = self.check(["explain", model, SCALE, SCALE, "-o", self.out], 0)
-        self.assertEqual(done.err, "salmap: explain: note: no preprocessing is given and %s.salmap is not there: pictures become "
-                         "0..1 (preset unit); choose with --preset\n" % model)
-        self.check(["explain", model, SCALE, "-o", self.out, "--preset", "tf"], 0, absent=["note:"])
+        for given in ([], ["--fit", "letterbox"], ["--mean", "0.5"], ["--std", "0.5"], ["--save-preprocess"]):
+            done = self.check(["explain", model, SCALE, SCALE, "-o", self.out, *given], 2)
+            self.assertEqual(done.err, "salmap: explain: %s: nobody says how its pictures become input, and %s.salmap is not "
+                             "there. Give --preset imagenet, unit, caffe, tf or raw, or --scale, or --mean and --std, as in "
+                             "training; --save-preprocess writes it down for the next time. Earlier versions took --preset unit, "
+                             "0..1\n" % (model, model))
+            self.assertFalse(os.path.exists(self.out) or os.path.exists(model + ".salmap"))
+        for given in (["--preset", "tf"], ["--scale", "1/255"], ["--mean", "0.5", "--std", "0.5"]):
+            self.check(["explain", model, SCALE, "-o", self.out, *given], 0, absent=["note:"])
 
     def test_saved_preprocessing_is_used_the_next_time(self):
         model = os.path.join(self.folder, "m.onnx")

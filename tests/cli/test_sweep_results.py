@@ -342,6 +342,11 @@ class Results(SweepCase):
                 self.assertEqual(words[0], "salmap")
                 self.check([again if word == "AGAIN" else word for word in words[1:]], 0)
                 mine, theirs = self.snapshot(), self.snapshot(again)
+                # Where the preprocessing comes from is another place: the command has it all.
+                described = [json.loads(files_of_run.pop("run.json")) for files_of_run in (mine, theirs)]
+                origins = [run.pop("preprocess_origin") for run in described]
+                self.assertEqual(described[0], described[1])
+                self.assertRegex(origins[1], "[.]salmap, --fit [a-z]+, --order rgb, --scale ")
                 self.assert_same_files(mine, theirs)
                 shutil.rmtree(self.result), shutil.rmtree(again)
 

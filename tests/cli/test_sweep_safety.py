@@ -121,7 +121,7 @@ class Safety(SweepCase):
         self.sweep(self.draw_many(1))
         model = os.path.join(self.result, "maps/000/mine.npy")
         shutil.copy(MODEL, model)
-        self.sweep(os.path.join(self.folder, "in"), "--restart", model=model, code=2,
+        self.sweep(os.path.join(self.folder, "in"), "--restart", "--preset", "unit", model=model, code=2,
                    texts=["RUN/maps/000/mine.npy: lies where results go: choose another run folder\n"])
         self.assertEqual(self.read(model), self.read(MODEL))
 

@@ -39,10 +39,21 @@ typedef struct reading {
 } reading;
 
 static const reading readings[] = {
-    {{.pages = SAL_PAGES_CHANNELS}, 0},
-    {{.alpha = SAL_ALPHA_DROP, .depth = SAL_DEPTH_AUTO}, 9},
-    {{.pages = SAL_PAGES_NUMBER, .page = 1, .exif = SAL_EXIF_IGNORE, .alpha = SAL_ALPHA_BLACK, .depth = 12}, 3},
-    {{.pages = SAL_PAGES_MAX, .alpha = SAL_ALPHA_COLOUR, .alpha_colour = {9, 99, 199}, .depth = SAL_DEPTH_UNIT}, 1},
+    {{.scale = 1.0F, .pages = SAL_PAGES_CHANNELS}, 0},
+    {{.scale = 1.0F, .alpha = SAL_ALPHA_DROP, .depth = SAL_DEPTH_AUTO}, 9},
+    {{.scale = 1.0F,
+      .pages = SAL_PAGES_NUMBER,
+      .page = 1,
+      .exif = SAL_EXIF_IGNORE,
+      .alpha = SAL_ALPHA_BLACK,
+      .depth = 12},
+     3},
+    {{.scale = 1.0F,
+      .pages = SAL_PAGES_MAX,
+      .alpha = SAL_ALPHA_COLOUR,
+      .alpha_colour = {9, 99, 199},
+      .depth = SAL_DEPTH_UNIT},
+     1},
 };
 
 static void read_as(const reading *r, const uint8_t *bytes, size_t size)

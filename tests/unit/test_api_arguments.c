@@ -23,7 +23,7 @@ static const sal_target target;
 static const char *const paths[] = {picture_path};
 static const char *const no_paths[] = {picture_path, NULL};
 static const sal_explain_options explain = {
-    .size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = folder};
+    .size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .preprocess = {.scale = 1.0F}, .out_dir = folder};
 static const sal_explain_options explain_nowhere = SAL_EXPLAIN_OPTIONS_INIT;
 static const sal_sweep_options sweep = {
     .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &explain};
@@ -52,7 +52,7 @@ static const sal_picture odd_meaning = {
     .height = 1, .width = 1, .channels = 3, .samples = samples, .meaning = SAL_CHANNELS_RGBA};
 static const sal_preprocess odd_depth = {.depth = 17};
 static const sal_placement placement = {1, 1, 1, 1, 1.0, 0.0, 1.0, 0.0};
-static const sal_preprocess two_values = {.value_count = 2};
+static const sal_preprocess two_values = {.scale = 1.0F, .value_count = 2};
 static const sal_overlay_options sizeless_overlay;
 static const sal_figure_options sizeless_figure;
 static const sal_figure_options figure_of_sizeless = {.size = sizeof figure_of_sizeless, .overlay = &sizeless_overlay};
@@ -81,7 +81,8 @@ static void *bytes;
 static size_t byte_count;
 static char note[8];
 static sal_preprocess preprocess;
-static const sal_preprocess many_values = {.value_count = SAL_MAX_CHANNELS + 1}, no_std = {.value_count = 1};
+static const sal_preprocess many_values = {.scale = 1.0F, .value_count = SAL_MAX_CHANNELS + 1},
+                            no_std = {.scale = 1.0F, .value_count = 1}, no_scale;
 static sal_merge_info merge_info = SAL_MERGE_INFO_INIT;
 static sal_check check_row;
 static float number;
@@ -195,6 +196,10 @@ static sal_status baseline_of(float *baseline, const float *input, const sal_pla
     X(sal_preprocess_load, path, sal_preprocess_load(&preprocess, &found, NULL))                                       \
     X(sal_preprocess_save, path, sal_preprocess_save(NULL, &preprocess))                                               \
     X(sal_preprocess_save, p, sal_preprocess_save("none.onnx", NULL))                                                  \
+    X(sal_preprocess_save, scale, sal_preprocess_save("none.onnx", &no_scale))                                         \
+    X(sal_preprocess_describe, text, sal_preprocess_describe(NULL, 8, &preprocess))                                    \
+    X(sal_preprocess_describe, room, sal_preprocess_describe(note, 0, &preprocess))                                    \
+    X(sal_preprocess_describe, p, sal_preprocess_describe(note, sizeof note, NULL))                                    \
     X(sal_preprocess_apply, input, sal_preprocess_apply(NULL, NULL, &pixel, &preprocess, 3, SIDE, SIDE))               \
     X(sal_preprocess_apply, picture, sal_preprocess_apply(inputs, NULL, NULL, &preprocess, 3, SIDE, SIDE))             \
     X(sal_preprocess_apply, pixels, sal_preprocess_apply(inputs, NULL, &empty_picture, &preprocess, 3, SIDE, SIDE))    \
@@ -433,7 +438,7 @@ static int is_tried(const char *function, size_t length)
         "sal_bytes_free",   "sal_device_count",   "sal_engine_close",     "sal_engine_model",  "sal_method_count",
         "sal_system_check", "sal_gpu_plan_close", "sal_dataset_close",    "sal_dataset_count", "sal_dataset_path",
         "sal_dataset_file", "sal_dataset_label",  "sal_dataset_in_shard", "sal_method_count",  "sal_word_value",
-        "sal_words_list"};
+        "sal_words_list",   "sal_map_is_faint"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strlen(others[i]) == length && strncmp(others[i], function, length) == 0)
             return 1;

@@ -153,8 +153,10 @@ Test(engine, of_the_forward_pass_alone_has_scores_and_nothing_else)
     const sal_engine_options options = {.size = sizeof(sal_engine_options), .batch = BATCH, .forward_only = 1};
     const sal_target targets[BATCH] = {{0}};
     const char *const paths[] = {SAL_TEST_SOURCE_DIR "/data/scales/scale_00.png"};
-    const sal_explain_options explain = {
-        .size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = "never-made"};
+    const sal_explain_options explain = {.size = sizeof(sal_explain_options),
+                                         .alpha = SAL_DEFAULT,
+                                         .preprocess = {.scale = 1.0F},
+                                         .out_dir = "never-made"};
     sal_plan_info both = SAL_PLAN_INFO_INIT, plan = SAL_PLAN_INFO_INIT;
     sal_engine *forward;
     float scores[2][BATCH], gradient;

@@ -134,14 +134,20 @@ static sal_status explain(const void *given)
 
 static sal_status explain_with_limits(const void *given)
 {
-    return explain(&(sal_explain_options){
-        .size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = folder, .limits = given});
+    return explain(&(sal_explain_options){.size = sizeof(sal_explain_options),
+                                          .alpha = SAL_DEFAULT,
+                                          .preprocess = {.scale = 1.0F},
+                                          .out_dir = folder,
+                                          .limits = given});
 }
 
 static sal_status explain_with_map(const void *given)
 {
-    return explain(&(sal_explain_options){
-        .size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = folder, .map = given});
+    return explain(&(sal_explain_options){.size = sizeof(sal_explain_options),
+                                          .alpha = SAL_DEFAULT,
+                                          .preprocess = {.scale = 1.0F},
+                                          .out_dir = folder,
+                                          .map = given});
 }
 
 static sal_status sweep(const void *given)
@@ -215,7 +221,7 @@ static const sal_method_options method_options = SAL_METHOD_OPTIONS_INIT;
 static const sal_map_options map_options = SAL_MAP_OPTIONS_INIT;
 static sal_gradient_job job = SAL_GRADIENT_JOB_INIT;
 static const sal_explain_options explain_options = {
-    .size = sizeof explain_options, .alpha = SAL_DEFAULT, .out_dir = folder};
+    .size = sizeof explain_options, .alpha = SAL_DEFAULT, .preprocess = {.scale = 1.0F}, .out_dir = folder};
 static const sal_sweep_options sweep_options = {
     .size = sizeof sweep_options, .max_failures = SAL_UNLIMITED, .explain = &explain_options, .restart = 1};
 static const sal_dataset_options dataset_options = SAL_DATASET_OPTIONS_INIT;
@@ -504,7 +510,7 @@ ParameterizedTest(const size_t *number, sizes, of_what_is_filled)
 Test(structs, end_without_padding)
 {
     EXPECT_FULL(sal_limits, max_memory);
-    EXPECT_FULL(sal_model_info, preset_reason);
+    EXPECT_FULL(sal_model_info, rescales);
     EXPECT_FULL(sal_model_options, limits);
     EXPECT_FULL(sal_layer_info, problem);
     EXPECT_FULL(sal_method_options, layer);
@@ -514,7 +520,7 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_attribution_info, width);
     EXPECT_FULL(sal_gradient_job, gaps);
     EXPECT_FULL(sal_map_options, sigma);
-    EXPECT_FULL(sal_explain_options, strict);
+    EXPECT_FULL(sal_explain_options, preprocess_origin);
     EXPECT_FULL(sal_explain_map, gradient_path);
     EXPECT_FULL(sal_explain_result, note);
     EXPECT_FULL(sal_dataset_options, root);
@@ -524,7 +530,7 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_export_options, timings);
     EXPECT_FULL(sal_overlay_options, preprocess);
     EXPECT_FULL(sal_figure_options, note);
-    EXPECT_FULL(sal_figure_facts, stats);
+    EXPECT_FULL(sal_figure_facts, input);
     EXPECT_FULL(sal_plan_info, steps);
     EXPECT_FULL(sal_step_info, note);
     EXPECT_FULL(sal_pass_info, note);

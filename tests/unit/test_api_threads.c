@@ -15,8 +15,10 @@ static const char *const pictures[] = {SAL_TEST_SOURCE_DIR "/data/scales/scale_0
 static const char folder[] = SAL_TEST_BINARY_DIR "/test_api_threads_out";
 static const char stack_folder[] = SAL_TEST_BINARY_DIR "/test_api_threads_stack";
 static char refused_folder[] = SAL_TEST_BINARY_DIR "/refused-XXXXXX"; /* is not there */
-static const sal_explain_options refused = {
-    .size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = refused_folder};
+static const sal_explain_options refused = {.size = sizeof(sal_explain_options),
+                                            .alpha = SAL_DEFAULT,
+                                            .preprocess = {.scale = 1.0F},
+                                            .out_dir = refused_folder};
 enum { SIDE = 192, ELEMENTS = 3 * SIDE * SIDE, THREADS = 2, CALLS = 15 };
 /* What the header promises to be enough; the address sanitizer's frames are larger. */
 #ifdef __SANITIZE_ADDRESS__
@@ -113,8 +115,10 @@ Test(threads, engines_of_a_run_attribute_alike)
         {.size = sizeof *others, .batch = 1, .rule = SAL_RULE_GUIDED},
         {.size = sizeof *others, .batch = 1, .exact = 1},
     };
-    const sal_explain_options options = {
-        .size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = refused_folder};
+    const sal_explain_options options = {.size = sizeof(sal_explain_options),
+                                         .alpha = SAL_DEFAULT,
+                                         .preprocess = {.scale = 1.0F},
+                                         .out_dir = refused_folder};
     sal_engine *pair[2] = {engine, NULL};
     for (size_t k = 0; k < sizeof others / sizeof *others; k++) {
         cr_assert_eq(sal_engine_open(&pair[1], model, &others[k]), SAL_OK, "%s", sal_last_error());
@@ -133,7 +137,8 @@ Test(threads, engines_of_a_run_attribute_alike)
 
 Test(threads, an_engine_in_use_refuses_others_until_the_run_is_over)
 {
-    const sal_explain_options options = {.size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = folder};
+    const sal_explain_options options = {
+        .size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .preprocess = {.scale = 1.0F}, .out_dir = folder};
     float *inputs = make_inputs(3);
     int told = 0;
     cr_assert_eq(sal_explain_files(NULL, engine, pictures, 2, &options, use_engine, &told), SAL_OK, "%s",
@@ -146,7 +151,8 @@ Test(threads, an_engine_in_use_refuses_others_until_the_run_is_over)
 Test(threads, an_engine_is_free_again_after_a_refused_call)
 {
     float *inputs = make_inputs(3);
-    const sal_explain_options options = {.size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .out_dir = folder};
+    const sal_explain_options options = {
+        .size = sizeof(sal_explain_options), .alpha = SAL_DEFAULT, .preprocess = {.scale = 1.0F}, .out_dir = folder};
     sal_engine *const twice[] = {engine, engine}, *const none[] = {engine, NULL};
     cr_expect_eq(sal_engine_forward(engine, NULL, inputs, 2), SAL_ERROR_ARGUMENT);
     cr_expect_eq(sal_engine_gradient(engine, NULL, NULL, NULL, inputs, NULL, 1), SAL_ERROR_ARGUMENT);
@@ -295,7 +301,8 @@ Test(threads, any_number_of_threads_open_engines_of_one_model)
 
 static void *do_all(void *context)
 {
-    const sal_explain_options how = {.size = sizeof how, .alpha = SAL_DEFAULT, .out_dir = stack_folder};
+    const sal_explain_options how = {
+        .size = sizeof how, .alpha = SAL_DEFAULT, .preprocess = {.scale = 1.0F}, .out_dir = stack_folder};
     const sal_sweep_options options = {
         .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &how, .restart = 1};
     const sal_engine_options engine_options = {.size = sizeof(sal_engine_options), .batch = 1};

@@ -244,7 +244,7 @@ static const sal_placement boxed = {.source_height = 4,
 
 Test(draw, baselines_change_what_the_picture_covers)
 {
-    const sal_preprocess p = {.value_count = 1, .mean = {10.0f}, .std = {2.0f}};
+    const sal_preprocess p = {.scale = 1.0F, .value_count = 1, .mean = {10.0f}, .std = {2.0f}};
     const struct {
         sal_baseline kind;
         float inside;

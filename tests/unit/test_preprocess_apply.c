@@ -69,7 +69,7 @@ static void for_each_resize(void (*check)(const resize_case *, const sal_picture
 
 static sal_preprocess options_of(const resize_case *c)
 {
-    sal_preprocess p = {0};
+    sal_preprocess p = {.scale = 1.0F};
     cr_assert_eq(sal_preprocess_set(&p, "fit", c->fit), SAL_OK);
     cr_assert_eq(sal_preprocess_set(&p, "crop-resize", c->crop_resize), SAL_OK);
     return p;
@@ -121,7 +121,7 @@ Test(resize, of_one_pixel_repeats_it)
     sal_picture p = {.height = 1, .width = 1, .channels = 1, .type = SAL_SAMPLE_U8, .samples = &sample};
     static const char *const fits[] = {"stretch", "letterbox", "center-crop"};
     for (int i = 0; i < 3; i++) {
-        sal_preprocess options = {0};
+        sal_preprocess options = {.scale = 1.0F};
         cr_assert_eq(sal_preprocess_set(&options, "fit", fits[i]), SAL_OK);
         float *out = apply(NULL, &p, &options, 3, 5, 5);
         for (int k = 0; k < 75; k++)
@@ -148,12 +148,12 @@ Test(placement, maps_net_pixels_to_the_source_they_show)
             ((float *)ramp.samples)[(y * 140 + x) * 2 + 1] = (float)x + 0.5F;
         }
     static const sal_preprocess options[] = {
-        {.fit = SAL_FIT_STRETCH, .fill = -1.0F},
-        {.fit = SAL_FIT_LETTERBOX, .fill = -1.0F},
-        {.fit = SAL_FIT_CENTER_CROP, .fill = -1.0F},
-        {.fit = SAL_FIT_CENTER_CROP, .crop_resize = 41, .fill = -1.0F},
-        {.fit = SAL_FIT_CENTER_CROP, .crop_resize = 20, .fill = -1.0F},
-        {.fit = SAL_FIT_CENTER_CROP, .crop_resize = 201, .fill = -1.0F},
+        {.fit = SAL_FIT_STRETCH, .fill = -1.0F, .scale = 1.0F},
+        {.fit = SAL_FIT_LETTERBOX, .fill = -1.0F, .scale = 1.0F},
+        {.fit = SAL_FIT_CENTER_CROP, .fill = -1.0F, .scale = 1.0F},
+        {.fit = SAL_FIT_CENTER_CROP, .crop_resize = 41, .fill = -1.0F, .scale = 1.0F},
+        {.fit = SAL_FIT_CENTER_CROP, .crop_resize = 20, .fill = -1.0F, .scale = 1.0F},
+        {.fit = SAL_FIT_CENTER_CROP, .crop_resize = 201, .fill = -1.0F, .scale = 1.0F},
     };
     static const int sizes[][2] = {{32, 32}, {33, 47}, {60, 21}, {180, 180}};
     for (size_t o = 0; o < sizeof options / sizeof *options; o++)
@@ -215,7 +215,7 @@ Test(channels, follow_the_order)
     static const unsigned char rgb[] = {10, 200, 30};
     static const unsigned char gray[] = {90};
     const double luma = 0.299 * 10 + 0.587 * 200 + 0.114 * 30;
-    sal_preprocess p = {.order = SAL_ORDER_AUTO};
+    sal_preprocess p = {.scale = 1.0F, .order = SAL_ORDER_AUTO};
     expect_pixel(rgb, 3, SAL_SAMPLE_U8, &p, 3, D(10, 200, 30));
     expect_pixel(rgb, 3, SAL_SAMPLE_U8, &p, 1, D(luma));
     expect_pixel(gray, 1, SAL_SAMPLE_U8, &p, 3, D(90, 90, 90));
@@ -237,7 +237,7 @@ Test(channels, alpha_is_composited_over_white_but_kept_asis)
     static const unsigned char rgba[] = {0, 100, 255, 51};
     static const unsigned char gray_alpha[] = {100, 0};
     static const uint16_t rgba16[] = {0, 257 * 100, 65535, 257 * 51};
-    sal_preprocess p = {.order = SAL_ORDER_AUTO};
+    sal_preprocess p = {.scale = 1.0F, .order = SAL_ORDER_AUTO};
     expect_pixel(rgba, 4, SAL_SAMPLE_U8, &p, 3, D(204, 224, 255));
     expect_pixel(rgba16, 4, SAL_SAMPLE_U16, &p, 3, D(204, 224, 255));
     expect_pixel(gray_alpha, 2, SAL_SAMPLE_U8, &p, 3, D(255, 255, 255));
@@ -253,7 +253,7 @@ Test(channels, luma_equals_pillow_within_a_level)
 {
     sal_picture source = read_golden("resize-source.npy");
     sal_picture wanted = read_golden("resize-luma.npy");
-    sal_preprocess p = {.order = SAL_ORDER_GRAY};
+    sal_preprocess p = {.scale = 1.0F, .order = SAL_ORDER_GRAY};
     float *found = apply(NULL, &source, &p, 1, source.height, source.width);
     cr_expect(planes_difference(found, &wanted) <= 0.51);
     free(found);
@@ -263,7 +263,7 @@ Test(channels, luma_equals_pillow_within_a_level)
 
 Test(channels, nine_pages_feed_nine_channels)
 {
-    sal_preprocess p = {.pages = SAL_PAGES_CHANNELS};
+    sal_preprocess p = {.pages = SAL_PAGES_CHANNELS, .scale = 1.0F};
     sal_picture pages = read_golden_for("tiff-pages-rgb.tif", &p, 9);
     float *found = apply(NULL, &pages, &p, 9, pages.height, pages.width);
     cr_expect_eq(planes_difference(found, &pages), 0.0);
@@ -279,7 +279,7 @@ static void expect_mismatch(int64_t picture_channels, sal_sample_type type, sal_
     sal_picture picture;
     char counts[64];
     cr_assert_eq(sal_picture_new(&picture, 1, 1, picture_channels, type), SAL_OK);
-    sal_preprocess p = {.order = order};
+    sal_preprocess p = {.scale = 1.0F, .order = order};
     sal_status st = sal_preprocess_apply(out, &at, &picture, &p, net_channels, 1, 1);
     cr_expect_eq(st, SAL_ERROR_ARGUMENT, "%lld to %lld by order %d", (long long)picture_channels,
                  (long long)net_channels, order);
@@ -313,7 +313,7 @@ Test(values, are_scaled_shifted_and_divided_per_network_channel)
     static const float gray32[] = {-7.5F};
     sal_preprocess p = {.order = SAL_ORDER_BGR, .scale = 2.0F, .value_count = 3, .mean = {1, 2, 3}, .std = {2, 4, 5}};
     expect_pixel(rgb, 3, SAL_SAMPLE_U8, &p, 3, D((60 - 1) / 2.0, (40 - 2) / 4.0, (20 - 3) / 5.0));
-    p = (sal_preprocess){.value_count = 1, .mean = {5}, .std = {10}};
+    p = (sal_preprocess){.scale = 1.0F, .value_count = 1, .mean = {5}, .std = {10}};
     expect_pixel(rgb, 3, SAL_SAMPLE_U8, &p, 3, D(0.5, 1.5, 2.5));
     expect_pixel(gray16, 1, SAL_SAMPLE_U16, &p, 1, D(25));
     expect_pixel(gray32, 1, SAL_SAMPLE_F32, &p, 1, D(-1.25));
@@ -324,7 +324,7 @@ Test(values, of_the_padding_are_those_of_fill_in_every_channel)
     static unsigned char row[] = {1, 2, 3, 4, 5, 6};
     sal_picture picture = {.height = 1, .width = 2, .channels = 3, .type = SAL_SAMPLE_U8, .samples = row};
     sal_preprocess p = {
-        .fit = SAL_FIT_LETTERBOX, .fill = 100, .value_count = 3, .mean = {0, 50, 100}, .std = {1, 2, 4}};
+        .fit = SAL_FIT_LETTERBOX, .scale = 1.0F, .fill = 100, .value_count = 3, .mean = {0, 50, 100}, .std = {1, 2, 4}};
     float *out = apply(NULL, &picture, &p, 3, 3, 2);
     for (int c = 0; c < 3; c++) {
         double fill = (100 - p.mean[c]) / p.std[c];
@@ -346,12 +346,23 @@ static sal_status try_options(const sal_preprocess *p)
     return sal_preprocess_apply(out, &at, &picture, p, 3, 1, 1);
 }
 
+Test(values, are_not_guessed)
+{
+    sal_preprocess p = {0};
+    cr_expect_eq(try_options(&p), SAL_ERROR_ARGUMENT);
+    cr_expect_not_null(strstr(sal_last_error(), "scale is 0"), "%s", sal_last_error());
+    p = (sal_preprocess){.value_count = 1, .mean = {0.5F}, .std = {0.5F}};
+    cr_expect_eq(try_options(&p), SAL_ERROR_ARGUMENT);
+    p.scale = -1.0F;
+    cr_expect_eq(try_options(&p), SAL_OK);
+}
+
 Test(values, that_are_no_numbers_are_refused)
 {
     float samples[] = {1.0F, NAN, 3.0F, 4.0F};
     float out[4];
     sal_placement at;
-    sal_preprocess p = {0};
+    sal_preprocess p = {.scale = 1.0F};
     sal_picture picture = {.height = 2, .width = 2, .channels = 1, .type = SAL_SAMPLE_F32, .samples = samples};
     cr_expect_eq(sal_preprocess_apply(out, &at, &picture, &p, 1, 2, 2), SAL_ERROR_NUMERIC);
     samples[1] = INFINITY;
@@ -360,20 +371,20 @@ Test(values, that_are_no_numbers_are_refused)
 
 Test(options, out_of_range_are_refused)
 {
-    sal_preprocess p = {.value_count = 2, .std = {1, 1}};
+    sal_preprocess p = {.scale = 1.0F, .value_count = 2, .std = {1, 1}};
     cr_expect_eq(try_options(&p), SAL_ERROR_ARGUMENT);
-    p = (sal_preprocess){.value_count = 1, .std = {0}};
+    p = (sal_preprocess){.scale = 1.0F, .value_count = 1, .std = {0}};
     cr_expect_eq(try_options(&p), SAL_ERROR_ARGUMENT);
-    p = (sal_preprocess){.value_count = 1, .std = {NAN}};
+    p = (sal_preprocess){.scale = 1.0F, .value_count = 1, .std = {NAN}};
     cr_expect_eq(try_options(&p), SAL_ERROR_ARGUMENT);
-    p = (sal_preprocess){.value_count = -1};
+    p = (sal_preprocess){.scale = 1.0F, .value_count = -1};
     cr_expect_eq(try_options(&p), SAL_ERROR_ARGUMENT);
     p = (sal_preprocess){.scale = INFINITY};
     cr_expect_eq(try_options(&p), SAL_ERROR_ARGUMENT);
-    p = (sal_preprocess){.crop_resize = -3};
+    p = (sal_preprocess){.scale = 1.0F, .crop_resize = -3};
     cr_expect_eq(try_options(&p), SAL_ERROR_ARGUMENT);
-    p = (sal_preprocess){.fit = (sal_fit)7};
+    p = (sal_preprocess){.scale = 1.0F, .fit = (sal_fit)7};
     cr_expect_eq(try_options(&p), SAL_ERROR_ARGUMENT);
-    p = (sal_preprocess){.order = (sal_channel_order)7};
+    p = (sal_preprocess){.scale = 1.0F, .order = (sal_channel_order)7};
     cr_expect_eq(try_options(&p), SAL_ERROR_ARGUMENT);
 }

@@ -314,6 +314,44 @@ Test(sidecar, written_by_hand_may_have_comments_blanks_and_a_preset)
     unlink(sidecar());
 }
 
+Test(sidecar, without_a_scale_means_1_as_ever)
+{
+    static const char *const texts[] = {"fit letterbox\n", "mean 0.5\nstd 0.5\n"};
+    for (size_t k = 0; k < 2; k++) {
+        sal_preprocess p;
+        int found;
+        write_file(sidecar(), texts[k], strlen(texts[k]));
+        cr_assert_eq(sal_preprocess_load(&p, &found, model_path()), SAL_OK, "%s", sal_last_error());
+        cr_expect(found && p.scale == 1.0F);
+        unlink(sidecar());
+    }
+}
+
+Test(set, mean_and_std_without_a_scale_are_of_0_to_1)
+{
+    sal_preprocess p = {0};
+    expect_set(&p, "mean", "0.5");
+    cr_expect_eq(p.scale, 1.0F / 255.0F);
+    p = (sal_preprocess){.scale = 2.0F};
+    expect_set(&p, "std", "0.5");
+    cr_expect_eq(p.scale, 2.0F);
+    p = (sal_preprocess){0};
+    expect_set(&p, "fit", "letterbox");
+    cr_expect_eq(p.scale, 0.0F);
+}
+
+Test(describe, is_the_sidecar_in_one_line)
+{
+    sal_preprocess p;
+    char text[512], few[9];
+    cr_assert_eq(sal_preprocess_preset(&p, "tf"), SAL_OK);
+    cr_assert_eq(sal_preprocess_describe(text, sizeof text, &p), SAL_OK, "%s", sal_last_error());
+    static const char begin[] = "fit stretch, order auto, crop-resize 0, fill 0, scale 0.00784313772, mean 1, std 1";
+    cr_expect_eq(strncmp(text, begin, sizeof begin - 1), 0, "%s", text);
+    cr_assert_eq(sal_preprocess_describe(few, sizeof few, &p), SAL_OK);
+    cr_expect_str_eq(few, "fit stre");
+}
+
 Test(sidecar, with_a_mistake_is_refused_with_its_line)
 {
     static const char unknown[] = "fit stretch\ncolour red\n";
@@ -326,9 +364,11 @@ Test(sidecar, with_a_mistake_is_refused_with_its_line)
 
 Test(sidecar, is_not_written_with_values_that_cannot_be_read)
 {
-    sal_preprocess p = {.value_count = 1, .std = {0.0F}};
+    sal_preprocess p = {.scale = 1.0F, .value_count = 1, .std = {0.0F}};
     cr_expect_eq(sal_preprocess_save(model_path(), &p), SAL_ERROR_ARGUMENT);
-    p = (sal_preprocess){.fill = NAN};
+    p = (sal_preprocess){.scale = 1.0F, .fill = NAN};
+    cr_expect_eq(sal_preprocess_save(model_path(), &p), SAL_ERROR_ARGUMENT);
+    p = (sal_preprocess){0};
     cr_expect_eq(sal_preprocess_save(model_path(), &p), SAL_ERROR_ARGUMENT);
     cr_expect_neq(access(sidecar(), F_OK), 0);
 }

@@ -32,7 +32,8 @@ static sal_status sweep(const char *folder, sal_sweep_progress *last)
     sal_model *model = NULL;
     sal_engine *engine = NULL;
     sal_dataset *list = NULL;
-    const sal_explain_options how = {.size = sizeof how, .alpha = SAL_DEFAULT, .out_dir = folder};
+    const sal_explain_options how = {
+        .size = sizeof how, .alpha = SAL_DEFAULT, .preprocess = {.scale = 1.0F}, .out_dir = folder};
     const sal_sweep_options options = {
         .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &how, .maps = SAL_MAPS_NPY};
     cr_assert_eq(sal_model_open(&model, SAL_TEST_SOURCE_DIR "/data/models/scale_age_honest.onnx", NULL), SAL_OK);

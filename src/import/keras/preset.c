@@ -54,24 +54,54 @@ static int computes(const char *class_name)
     return 0;
 }
 
-/* Whether a call has a number that only pictures in 0..255 are divided by, or have as their mean. */
-static int has_pixel_value(const json_t *call, int depth)
+/* A number that only pictures in 0..255 are divided by, or have as their mean. */
+static int is_pixel_value(double number)
 {
     static const double least = 64.0, most = 256.0;
+    return fabs(number) >= least && fabs(number) <= most;
+}
+
+/* One that nothing but samples of 0..255 is divided by. */
+static int is_full(double number)
+{
+    return number == 255.0 || number == 256.0 || number == 127.5 || number == 128.0;
+}
+
+/* Whether a call has such a number. */
+static int has_number(const json_t *call, int depth, int (*is_one)(double))
+{
     const char *key;
     json_t *value;
     size_t i;
     if (json_is_number(call))
-        return fabs(json_number_value(call)) >= least && fabs(json_number_value(call)) <= most;
+        return is_one(json_number_value(call));
     if (depth > KERAS_MAX_NESTING)
         return 0;
-    json_array_foreach(call, i, value) if (has_pixel_value(value, depth + 1)) return 1;
+    json_array_foreach(call, i, value) if (has_number(value, depth + 1, is_one)) return 1;
     json_object_foreach((json_t *)(uintptr_t)call, key, value)
     {
-        if (strcmp(key, "shape") != 0 && strcmp(key, "keras_history") != 0 && has_pixel_value(value, depth + 1))
+        if (strcmp(key, "shape") != 0 && strcmp(key, "keras_history") != 0 && has_number(value, depth + 1, is_one))
             return 1;
     }
     return 0;
+}
+
+/* Rescaling(1/255), Rescaling(1/127.5, offset=-1), x / 255: whatever else the network does, it is given 0..255. */
+static int divides_pixels(const keras_layer *layer, const json_t *arguments, double scale)
+{
+    static const double near = 1e-6;
+    static const double fulls[] = {255.0, 256.0, 127.5, 128.0};
+    const char *function = json_string_value(json_object_get(layer->config, "function"));
+    if (layer->foreign)
+        return 0;
+    if (strcmp(layer->class_name, "Rescaling") == 0)
+        for (size_t i = 0; i < sizeof fulls / sizeof fulls[0]; i++)
+            if (fabs(scale * fulls[i] - 1.0) < near)
+                return 1;
+    if (strcmp(layer->class_name, "TrueDivide") == 0 || strcmp(layer->class_name, "Divide") == 0)
+        return has_number(arguments, 0, is_full);
+    return strcmp(layer->class_name, "TFOpLambda") == 0 && function && strstr(function, "truediv") != NULL &&
+           has_number(arguments, 0, is_full);
 }
 
 sal_status keras_note_layer(keras_findings *findings, const keras_layer *layer, const json_t *arguments)
@@ -89,13 +119,15 @@ sal_status keras_note_layer(keras_findings *findings, const keras_layer *layer, 
         findings->convolved = 1;
     if (!findings->convolved && computes(layer->class_name)) {
         findings->prepares = layer->name;
-        rescales = rescales || has_pixel_value(arguments, 0);
+        rescales = rescales || has_number(arguments, 0, is_pixel_value);
     }
     /* ConvNeXt's and RegNet's own. */
     if (strstr(layer->name, "prestem") || (begins_with(layer->name, "regnet") && strstr(layer->name, "_preprocessing")))
         rescales = 1;
     if (rescales && !findings->rescales)
         findings->rescales = layer->name;
+    if (!findings->convolved && !findings->divides && divides_pixels(layer, arguments, scale))
+        findings->divides = layer->name;
     for (int i = 0; i < FAMILIES; i++)
         if (begins_with(layer->name, families[i].layer) && (findings->family == 0 || i + 1 < findings->family))
             findings->family = i + 1;
@@ -108,6 +140,8 @@ void keras_describe(sal_import_info *info, const keras_findings *findings)
     const char *name;
     json_t *count;
     size_t used = 0;
+    if (findings->divides)
+        snprintf(info->rescales, sizeof info->rescales, "%s", findings->divides);
     if (findings->rescales) {
         info->preset = "raw";
         snprintf(info->preset_reason, sizeof info->preset_reason, "layer %.80s prepares pictures of 0 to 255",
