@@ -86,7 +86,10 @@ _salmap()
                 ;;
             merge) words="--out --quiet --help" ;;
             export) words="--csv --json --out --timings --help" ;;
-            inspect) words="--output --layer --input-size --json --help" ;;
+            inspect)
+                words="--output --layer --input-size --json --picture --out --preset --fit --order --mean --std --scale --fill
+                    --crop-resize --alpha-over --exif --pages --depth --save-preprocess --force --help"
+                ;;
             doctor) words="--json --help" ;;
             methods) words="--json --help" ;;
             plan)

@@ -1,19 +1,24 @@
 /* salmap inspect: what is in a model file. */
+#include "cli/inspect_picture.h"
 #include "cli/json.h"
-#include "cli/network.h"
 #include "cli/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 typedef struct settings {
-    cli_network network;
+    cli_job job;
+    const char *picture;
+    const char *out;
     int json;
 } settings;
 
 static const cli_option options[] = {
-    CLI_NETWORK_OPTIONS(network),
+    CLI_NETWORK_OPTIONS(job.network),
     CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print one JSON object"),
+    CLI_OPTION(CLI_TEXT, 0, "picture", "FILE", picture, "its range as input, and what the presets would make of it"),
+    CLI_OPTION(CLI_TEXT, 'o', "out", "PNG", out, "of --picture: the input as a picture"),
+    CLI_PREPROCESS_OPTIONS,
 };
 
 const cli_command cli_inspect_command = {
@@ -83,7 +88,7 @@ static int print_layers(const sal_model *model, const sal_model_info *m)
     return CLI_OK;
 }
 
-static int print_json(const sal_model *model, const sal_model_info *m, int sidecar)
+static int print_json(const sal_model *model, const sal_model_info *m, const inspected_picture *picture, int sidecar)
 {
     cli_json j = {0};
     cli_json_begin(&j, NULL, '{');
@@ -106,6 +111,8 @@ static int print_json(const sal_model *model, const sal_model_info *m, int sidec
     cli_json_count(&j, "flops", m->flops);
     cli_json_boolean(&j, "preprocessing_found", sidecar);
     cli_json_boolean(&j, "supported", m->supported);
+    if (picture)
+        inspect_picture_json(&j, picture);
     cli_json_begin(&j, "layers", '[');
     for (size_t i = 0; i < m->layers; i++) {
         sal_layer_info l = SAL_LAYER_INFO_INIT;
@@ -131,28 +138,43 @@ static int print_json(const sal_model *model, const sal_model_info *m, int sidec
     return CLI_OK;
 }
 
+static int inspect(const settings *s, sal_model *model, const char *path)
+{
+    sal_model_info info = SAL_MODEL_INFO_INIT;
+    sal_preprocess preprocess;
+    inspected_picture picture;
+    int sidecar = 0, code = CLI_OK;
+    if (sal_model_get_info(&info, model) != SAL_OK || sal_preprocess_load(&preprocess, &sidecar, path) != SAL_OK)
+        return cli_fail_library(self);
+    if (s->picture)
+        code = inspect_picture(&picture, self, &s->job, model, s->picture, s->out);
+    if (code != CLI_OK)
+        return code;
+    if (s->json)
+        return print_json(model, &info, s->picture ? &picture : NULL, sidecar);
+    print_header(&info, sidecar);
+    if (s->picture)
+        inspect_picture_print(&picture, &info);
+    return print_layers(model, &info);
+}
+
 int cli_inspect(int argc, char **argv)
 {
-    int first, sidecar = 0, code;
+    int first;
     settings s = {0};
+    cli_job_defaults(&s.job);
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
         return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+    const cli_job *j = &s.job;
+    if (!s.picture && (s.out || j->preset || j->fit || j->order || j->mean || j->std || j->scale || j->fill ||
+                       j->crop_resize || j->save_preprocess || j->force))
+        return cli_fail(self, CLI_USAGE, "--out and options of preprocessing are for --picture FILE: give that, too");
     sal_model *model;
-    sal_model_info info = SAL_MODEL_INFO_INIT;
-    sal_preprocess preprocess;
-    code = cli_network_open(&model, self, &s.network, argv[first], NULL);
+    int code = cli_network_open(&model, self, &s.job.network, argv[first], NULL);
     if (code != CLI_OK)
         return code;
-    if (sal_model_get_info(&info, model) != SAL_OK ||
-        sal_preprocess_load(&preprocess, &sidecar, argv[first]) != SAL_OK) {
-        code = cli_fail_library(self);
-    } else if (s.json) {
-        code = print_json(model, &info, sidecar);
-    } else {
-        print_header(&info, sidecar);
-        code = print_layers(model, &info);
-    }
+    code = inspect(&s, model, argv[first]);
     sal_model_close(model);
     return cli_finish(self, code);
 }

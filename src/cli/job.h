@@ -47,8 +47,8 @@ typedef struct cli_job {
     const char *max_memory;
 } cli_job;
 
-/* Rows of an option table. targets: the words that --target takes. */
-#define CLI_JOB_OPTIONS(targets)                                                                                       \
+/* Rows of an option table, in three parts. targets: the words that --target takes. */
+#define CLI_EXPLAINED_OPTIONS(targets)                                                                                 \
     CLI_HEAD("What is explained"), CLI_OPTION(CLI_TEXT, 't', "target", "TARGET", job.target, targets),                 \
         CLI_OPTION(CLI_CHOICE, 0, "score", SAL_WORDS_SCORE, job.score,                                                 \
                    "before or after the final softmax or sigmoid"),                                                    \
@@ -65,8 +65,10 @@ typedef struct cli_job {
         CLI_OPTION(CLI_FLAG, 0, "raw-map", NULL, job.raw_map, "of a CAM: as large as the layer, not as the input"),    \
         CLI_OPTION(CLI_CHOICE, 0, "colormap", SAL_WORDS_COLORMAP, job.colormap, "(default: viridis)"),                 \
         CLI_NUMBER(CLI_REAL, 0, "alpha", "WEIGHT", job.alpha, "of the colours in overlays, 0 to 1 (default: 0.5)", 0,  \
-                   1),                                                                                                 \
-        CLI_HEAD("Preprocessing (where MODEL.salmap is not there: a preset, --scale, or --mean and --std)"),           \
+                   1)
+
+#define CLI_PREPROCESS_OPTIONS                                                                                         \
+    CLI_HEAD("Preprocessing (where MODEL.salmap is not there: a preset, --scale, or --mean and --std)"),               \
         CLI_OPTION(CLI_TEXT, 0, "preset", "NAME", job.preset, "imagenet, unit, caffe, tf or raw"),                     \
         CLI_OPTION(CLI_TEXT, 0, "fit", "FIT", job.fit, "stretch, letterbox or center-crop"),                           \
         CLI_OPTION(CLI_TEXT, 0, "order", "ORDER", job.order, "auto, rgb, bgr, gray or asis"),                          \
@@ -82,11 +84,12 @@ typedef struct cli_job {
                    "of a file with several: first, N, channels or max (default: refused)"),                            \
         CLI_OPTION(CLI_TEXT, 0, "depth", "BITS", job.depth,                                                            \
                    "of samples, 1 to 16; unit: of floats 1 is white; auto (default: as stored)"),                      \
-        CLI_OPTION(CLI_FLAG, 0, "strict", NULL, job.strict, "take nothing for granted: such pictures fail"),           \
         CLI_OPTION(CLI_FLAG, 0, "save-preprocess", NULL, job.save_preprocess,                                          \
                    "write these to MODEL.salmap for the next time"),                                                   \
-        CLI_OPTION(CLI_FLAG, 0, "force", NULL, job.force, "of --save-preprocess: replace one that says otherwise"),    \
-        CLI_HEAD("Computing"),                                                                                         \
+        CLI_OPTION(CLI_FLAG, 0, "force", NULL, job.force, "of --save-preprocess: replace one that says otherwise")
+
+#define CLI_COMPUTING_OPTIONS                                                                                          \
+    CLI_HEAD("Computing"),                                                                                             \
         CLI_OPTION(CLI_TEXT, 0, "device", "DEVICE", job.device,                                                        \
                    "auto (default), cpu, cuda:0, several as cuda:0,cuda:1, or cuda:all"),                              \
         CLI_OPTION(CLI_CHOICE, 0, "precision", SAL_WORDS_PRECISION, job.precision,                                     \
@@ -96,11 +99,15 @@ typedef struct cli_job {
         CLI_NUMBER(CLI_INTEGER, 0, "threads", "N", job.threads, "CPU threads (default: one per core)", 1, 4096),       \
         CLI_OPTION(CLI_FLAG, 0, "exact", NULL, job.exact, "direct convolutions only (no Winograd)"),                   \
         CLI_OPTION(CLI_FLAG, 0, "lean", NULL, job.lean, "of a GPU: the least memory, more passes over it"),            \
-        CLI_HEAD("Limits of one picture"),                                                                             \
+        CLI_HEAD("Of one picture"),                                                                                    \
         CLI_NUMBER(CLI_INTEGER, 0, "max-pixels", "N", job.max_pixels, "height times width (default: 1073741824)", 1,   \
                    1e15),                                                                                              \
         CLI_OPTION(CLI_TEXT, 0, "max-memory", "SIZE", job.max_memory,                                                  \
-                   "to read it, as 900M or 4G (default: half of what is free)")
+                   "to read it, as 900M or 4G (default: half of what is free)"),                                       \
+        CLI_OPTION(CLI_FLAG, 0, "strict", NULL, job.strict,                                                            \
+                   "fail it where anything of it has to be taken for granted")
+
+#define CLI_JOB_OPTIONS(targets) CLI_EXPLAINED_OPTIONS(targets), CLI_PREPROCESS_OPTIONS, CLI_COMPUTING_OPTIONS
 
 void cli_job_defaults(cli_job *job);
 /* The library's options and what they point to: it stays where it is. */
@@ -117,6 +124,11 @@ int cli_job_options(cli_run_options *out, const cli_command *command, const cli_
  * origin; saved where that is asked for. Nothing is guessed. picture: one of them, or NULL. Likewise. */
 int cli_job_preprocess(cli_run_options *run, const cli_command *command, const cli_job *job, const sal_model *model,
                        const char *picture);
+/* The part of the options that says what the samples of a file are: its pages, alpha, depth and turn. Likewise. */
+int cli_job_samples(sal_preprocess *out, const cli_command *command, const cli_job *job);
+/* 1: somebody says how pictures become input, so that cli_job_preprocess has something to begin with: an option, a
+ * sidecar (readable or not), or the network. */
+int cli_job_is_prepared(const cli_job *job, const sal_model_info *model);
 /* Engines for so many pictures: a batch larger than that would compute padding. Likewise. */
 int cli_job_engines(cli_engines *out, const cli_command *command, const cli_job *job, sal_model *model,
                     size_t pictures);

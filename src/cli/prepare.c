@@ -13,7 +13,7 @@ typedef struct given_option {
     const char *value;
 } given_option;
 
-enum { GIVEN = 12 };
+enum { OF_VALUES = 8, GIVEN = 12 }; /* the rest: what the samples of a file are */
 
 static void list_given(given_option given[GIVEN], const cli_job *s)
 {
@@ -208,6 +208,28 @@ static int begin(sal_preprocess *p, char *origin, size_t size, const cli_command
     return CLI_OK;
 }
 
+int cli_job_is_prepared(const cli_job *s, const sal_model_info *m)
+{
+    sal_preprocess kept;
+    int found = 0;
+    return is_said(s) || m->rescales || sal_preprocess_load(&kept, &found, m->path) != SAL_OK || found;
+}
+
+static int set_given(sal_preprocess *p, const cli_command *self, const given_option *given, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (given[i].value && sal_preprocess_set(p, given[i].key, given[i].value) != SAL_OK)
+            return cli_fail(self, CLI_USAGE, "--%s: %s", given[i].key, sal_last_error());
+    return CLI_OK;
+}
+
+int cli_job_samples(sal_preprocess *p, const cli_command *self, const cli_job *s)
+{
+    given_option given[GIVEN];
+    list_given(given, s);
+    return set_given(p, self, given + OF_VALUES, GIVEN - OF_VALUES);
+}
+
 int cli_job_preprocess(cli_run_options *run, const cli_command *self, const cli_job *s, const sal_model *model,
                        const char *picture)
 {
@@ -222,9 +244,9 @@ int cli_job_preprocess(cli_run_options *run, const cli_command *self, const cli_
     if (code != CLI_OK)
         return code;
     list_given(given, s);
-    for (int i = 0; i < GIVEN; i++)
-        if (given[i].value && sal_preprocess_set(p, given[i].key, given[i].value) != SAL_OK)
-            return cli_fail(self, CLI_USAGE, "--%s: %s", given[i].key, sal_last_error());
+    code = set_given(p, self, given, GIVEN);
+    if (code != CLI_OK)
+        return code;
     describe_origin(run->origin, sizeof run->origin, given);
     o->preprocess_origin = run->origin;
     code = check_values(self, s, p, info.channels, picture, o->limits);

@@ -8,7 +8,7 @@ import zipfile
 
 import files
 from harness import MODEL, SCALE, SOURCE, Case, main
-from sweep_case import SweepCase
+from sweep_case import SweepCase, read_rgb8
 from test_models import small_weights
 
 IMAGENET = ["--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225"]
@@ -139,6 +139,80 @@ class Preparation(Case):
             drawn.append((self.read(m["figure"]), self.read(m["npy"]), self.read(m["overlay"])))
         self.assertNotEqual(drawn[0][0], drawn[1][0])
         self.assertEqual(drawn[0][1:], drawn[1][1:])
+
+
+class InspectedPictures(Case):
+    """salmap inspect --picture: the input as a picture, its range, and what the presets would make of it."""
+
+    def setUp(self):
+        super().setUp()
+        self.levels = [bytes((3 * x + 5 * y + 40 * c) % 200 + 20 for x in range(192) for c in range(3)) for y in range(192)]
+        self.picture = self.write("p.png", files.png(192, 192, self.levels))
+        self.model = shutil.copy(MODEL, os.path.join(self.folder, "m.onnx"))
+        self.png = os.path.join(self.folder, "input.png")
+
+    def rows(self, *options, model=None):
+        done = self.check(["inspect", model or self.model, "--picture", self.picture, "--json", *options], 0)
+        return json.loads(done.out)["preparations"]
+
+    def test_ranges_and_predictions_are_those_of_a_run(self):
+        samples = b"".join(self.levels)
+        rows = {row["origin"]: row for row in self.rows()}
+        self.assertEqual(list(rows), ["--preset " + name for name in ("imagenet", "unit", "caffe", "tf", "raw")])
+        for name, scale, mean in (("unit", 1 / 255, 0), ("tf", 1 / 127.5, 1), ("raw", 1, 0)):
+            row, values = rows["--preset " + name], [v * scale - mean for v in samples]
+            average = sum(values) / len(values)
+            spread = (sum((v - average) ** 2 for v in values) / len(values)) ** 0.5
+            found = [row[key] for key in ("least", "greatest", "mean", "std")]
+            self.assert_all_within(found, [min(values), max(values), average, spread], 2e-4 * 255 * scale)
+            result = self.explain(self.picture, "--preset", name, model=self.model)[0]
+            self.assertEqual(row["preprocess"], result["preprocess"])
+            self.assertAlmostEqual(row["score"], result["score"], delta=1e-3 * max(1, abs(result["score"])))
+            self.assertFalse(row["own"])
+
+    def test_the_input_is_drawn_as_it_goes_in(self):
+        for options, turn in ((["--preset", "unit"], lambda row: row), (["--preset", "raw", "--order", "bgr"], lambda row: bytes(row[i - i % 3 + 2 - i % 3] for i in range(len(row))))):  # fmt: skip
+            first = self.rows(*options, "-o", self.png)[0]
+            self.assertTrue(first["own"])
+            self.assertEqual(first["origin"], "--preset unit" if "unit" in options else "--preset raw, --order bgr")
+            width, height, drawn = read_rgb8(self.png)
+            self.assertEqual((width, height), (192, 192))
+            low, high = min(map(min, self.levels)), max(map(max, self.levels))
+            expected = [(v - low) / (high - low) * 255 for row in self.levels for v in turn(row)]
+            self.assert_all_within(list(drawn), expected, 0.51)
+
+    def test_a_table_for_people(self):
+        done = self.check(["inspect", MODEL, "--picture", self.picture], 0)
+        self.assertIn("\n> ", done.out)
+        self.assertIn("salmap   ", done.out)
+        self.assertRegex(done.out, "\n  --preset raw  +20 +219 +[0-9.]+ +[0-9.]+  value ")
+        self.assertNotIn("Nobody says", done.out)
+        done = self.check(["inspect", self.model, "--picture", self.picture], 0)
+        self.assertNotIn("\n> ", done.out)
+        self.assertIn("Nobody says yet which of them is right", done.out)
+
+    def test_a_preset_of_three_channels_and_a_gray_network(self):
+        weights = small_weights()
+        gray = weights[0][: 4 * 9]
+        tensors = [files.onnx_tensor("w", (4, 1, 3, 3), gray), files.onnx_tensor("d", (4, 2), [float(i) for i in range(8)])]
+        nodes = [files.onnx_node("Conv", ["x", "w"], "c", [files.onnx_ints("kernel_shape", [3, 3]), files.onnx_ints("pads", [1] * 4)]),
+                 files.onnx_node("GlobalAveragePool", ["c"], "p"), files.onnx_node("Flatten", ["p"], "f"),
+                 files.onnx_node("MatMul", ["f", "d"], "y")]  # fmt: skip
+        graph = b"".join(files.put(1, n) for n in nodes) + files.put(2, "gray") + b"".join(files.put(5, t) for t in tensors)
+        graph += files.put(11, files.onnx_value("x", (1, 1, 16, 16))) + files.put(12, files.onnx_value("y", (1, 2)))
+        model = self.write("gray.onnx", files.put(1, 7) + files.put(7, graph) + files.put(8, files.put(1, "") + files.put(2, 13)))
+        rows = {row["origin"]: row for row in self.rows("--preset", "unit", "-o", self.png, model=model)}
+        self.assertIn("1 channels", rows["--preset imagenet"]["problem"])
+        self.assertIsNone(rows["--preset raw"]["problem"])
+        self.assertEqual(files.png_size(self.png), (16, 16))
+
+    def test_what_cannot_be_looked_at(self):
+        self.check(["inspect", self.model, "--picture", self.picture, "-o", self.png], 2, "nobody says how its pictures become input")
+        self.check(["inspect", self.model, "--preset", "unit"], 2, "are for --picture FILE")
+        self.check(["inspect", self.model, "-o", self.png], 2, "are for --picture FILE")
+        self.check(["inspect", self.model, "--picture", self.write("bad.png", b"?")], 1, "bad.png: ")
+        self.check(["inspect", self.model, "--picture", self.picture, "--preset", "unit", "-o", "/proc/x.png"], 1, "/proc/")
+        self.assertFalse(os.path.exists(self.png))
 
 
 class PreparedRuns(SweepCase):
