@@ -15,7 +15,8 @@
  *   sal_model_get_*, _check_target,               any threads at once                   any threads at once
  *     _probabilities; sal_engine_model, _get_*;
  *     sal_figure_note;
- *     sal_dataset_* but _open and _close;
+ *     sal_dataset_*, sal_classes_* but _open
+ *     and _close;
  *     sal_gpu_plan_get_*
  *   sal_engine_open, sal_gpu_plan_open,           of one model: any threads at once     any threads at once
  *     sal_model_drop_weights, _randomize
@@ -843,13 +844,30 @@ typedef struct sal_dataset_options {
     int as_named;     /* 1: as `salmap explain` takes pictures: no manifests, no sub-folders, and files may be given
                          twice or not be there */
     const char *root; /* of a manifest: the folder that relative paths start from; NULL: the manifest's own */
+    const char *path_column;    /* of a manifest: the column of paths; NULL: "path" */
+    const char *label_column;   /* of a manifest: the column of labels; NULL: "label", where there is one */
+    const char *const *include; /* patterns: only pictures that one of them matches; paths are those below a folder, and
+                                   else as they are listed */
+    const char *const *exclude; /* likewise: none that one of these matches, even if it is included */
+    size_t include_count;
+    size_t exclude_count;
+    int64_t labels_from_folders; /* 1: of one folder: the label of a picture is the name of the sub-folder that it lies
+                                    in (at any depth), "" where that is the folder itself */
 } sal_dataset_options;
 #define SAL_DATASET_OPTIONS_INIT SAL_INIT(sal_dataset_options)
 
-/* Inputs: one manifest (.csv or .tsv with a header: the column path is required, label is known, others are kept), or
- * any number of folders (with sub-folders; their pictures sorted by name), patterns (as "scans/[ab]*.png") and files.
- * Paths of a single folder and of a manifest are relative to it. On success *out is the caller's.
- * Errors: IO (names what cannot be read), FORMAT (names file and line), ARGUMENT (a picture given twice), MEMORY. */
+/* Inputs: one manifest (.csv or .tsv with a header: a column of paths is required, one of labels is known, others are
+ * kept; fields have commas, semicolons or tabs between them, whichever the first line has most of; UTF-8, or UTF-16
+ * with its mark), or any number of folders (with sub-folders; their pictures sorted by name), patterns (as
+ * "scans/[ab]*.png") and files. Paths of a single folder and of a manifest are relative to it. A sub-folder that cannot
+ * be read, or a link that leads nowhere and is no picture by its name, is an error. On success *out is the caller's.
+ *
+ * Patterns of include and exclude: "*" and "?" stand for what is in one name, "[ab]" for one of these characters, "**"
+ * for any number of folders. A pattern without a slash is compared with the names of the file and of each folder above
+ * it, one with a slash with the path of the file or of a folder above it; one that ends with a slash means folders.
+ *
+ * Errors: IO (names what cannot be read), FORMAT (names file and line), ARGUMENT (a picture given twice, a pattern that
+ * is empty, no picture is left), MEMORY. */
 SAL_API sal_status sal_dataset_open(sal_dataset **out, const char *const *inputs, size_t count,
                                     const sal_dataset_options *options);
 SAL_API void sal_dataset_close(sal_dataset *dataset); /* NULL is fine */
@@ -859,8 +877,48 @@ SAL_API size_t sal_dataset_count(const sal_dataset *dataset);
 SAL_API const char *sal_dataset_path(const sal_dataset *dataset, size_t row);  /* as it was listed */
 SAL_API const char *sal_dataset_file(const sal_dataset *dataset, size_t row);  /* what is opened */
 SAL_API const char *sal_dataset_label(const sal_dataset *dataset, size_t row); /* NULL: no such column */
+/* What a data set is. */
+typedef struct sal_dataset_info {
+    size_t size;             /* SAL_DATASET_INFO_INIT */
+    size_t pictures;         /* rows */
+    size_t left_out;         /* pictures that include and exclude leave out, */
+    size_t folders_left_out; /* and folders, whose pictures are not counted */
+    size_t folders;          /* sub-folders of a single input folder: perhaps one for each class */
+    int64_t labelled;        /* 1: it has a column of labels */
+} sal_dataset_info;
+#define SAL_DATASET_INFO_INIT SAL_INIT(sal_dataset_info)
+
+/* Errors: ARGUMENT. */
+SAL_API sal_status sal_dataset_get_info(sal_dataset_info *out, const sal_dataset *dataset);
 /* Whether a row belongs to part `index` of `count`: by a hash of its path, whatever else is in the list. */
 SAL_API int sal_dataset_in_shard(const sal_dataset *dataset, size_t row, int64_t index, int64_t count);
+
+/* ---- Names of classes ---------------------------------------------------- */
+
+/* Names of a network's outputs, from 0. Two outputs may have one name. */
+typedef struct sal_classes sal_classes;
+
+/* Copies names, which are UTF-8 without control characters. On success *out is the caller's. Errors: ARGUMENT (names
+ * the one that is empty, or no such text), MEMORY. */
+SAL_API sal_status sal_classes_make(sal_classes **out, const char *const *names, size_t count);
+/* Reads a file: a name a line; or JSON: a list of names, an object of them by output ({"0": "age_0"}, what id2label of
+ * a config.json is, or {"0": ["n01440764", "tench"]}), or an object of outputs by name ({"age_0": 0}, as Keras's
+ * class_indices). On success *out is the caller's. Errors: IO, LIMIT, MEMORY, FORMAT (says what is wrong). */
+SAL_API sal_status sal_classes_open(sal_classes **out, const char *path);
+/* The names that the file of a model has for its outputs: an ONNX file's metadata "names", "id2label", "classes",
+ * "class_names" or "labels". *out NULL: there are none, or not as many as outputs; else it is the caller's. Errors:
+ * ARGUMENT, MEMORY. */
+SAL_API sal_status sal_classes_of_model(sal_classes **out, const sal_model *model);
+/* The sub-folders of a data set of one folder, sorted by their bytes, as Keras's image_dataset_from_directory and
+ * torchvision's ImageFolder number them: age_10 comes before age_2. On success *out is the caller's. Errors: ARGUMENT
+ * (there is no sub-folder, or its name is no such text as sal_classes_make takes), MEMORY. */
+SAL_API sal_status sal_classes_of_folders(sal_classes **out, const sal_dataset *dataset);
+SAL_API void sal_classes_close(sal_classes *classes); /* NULL is fine */
+SAL_API size_t sal_classes_count(const sal_classes *classes);
+/* NULL: there is no such output. Borrowed; lives as long as the names. */
+SAL_API const char *sal_classes_name(const sal_classes *classes, int64_t output);
+/* The output of a name. -1: none or several have it. */
+SAL_API int64_t sal_classes_find(const sal_classes *classes, const char *name);
 
 /* ---- Sweeps: a data set, its results in a folder ------------------------- */
 
@@ -916,6 +974,29 @@ typedef struct sal_sweep_progress {
 
 #define SAL_UNLIMITED (-1) /* any number */
 
+/* How labels are read where outputs have names. */
+typedef enum sal_label_as {
+    SAL_LABEL_AS_AUTO = 0, /* all of them as names, or else all of them as outputs; refused where both could be meant */
+    SAL_LABEL_AS_NAME = 1, /* of classes */
+    SAL_LABEL_AS_OUTPUT = 2 /* numbers, from 0 */
+} sal_label_as;
+
+/* What the labels of a data set are to a network. */
+typedef struct sal_label_counts {
+    size_t size;      /* as far as the library filled it */
+    size_t pictures;  /* rows */
+    size_t good;      /* an output, or of a regression a number: only these can be right or wrong */
+    size_t missing;   /* empty, or NA, NaN or null */
+    size_t words;     /* neither a number nor the name of a class */
+    size_t outside;   /* a number, and no output of the network */
+    const char *word; /* the first of the words, NULL: there is none; borrowed, as all pointers here, for the time of
+                         the callback */
+    const char *word_path; /* its picture */
+    const char *number;    /* the first label that is no output, or NULL */
+    const char *number_path;
+    int64_t by_name; /* 1: labels are names of classes */
+} sal_label_counts;
+
 /* What a sweep explains, keeps and reports. */
 typedef struct sal_sweep_options {
     size_t size;                        /* SAL_SWEEP_OPTIONS_INIT */
@@ -945,6 +1026,15 @@ typedef struct sal_sweep_options {
     /* Called for each picture of which something was taken for granted: notes, bits of sal_note, and a line of text for
      * each. May be NULL. */
     void (*picture_noted)(void *context, const char *path, int64_t notes, const char *text);
+    const sal_classes *classes; /* names of the network's outputs, as many as it has (two of a single yes or no):
+                                   results have them, and labels may be names; NULL: none */
+    const char *classes_from;   /* where they come from, for run.json: the file's path; NULL: the model or folders */
+    sal_label_as label_as;      /* how labels are read, where there are names */
+    int dry_run;                /* 1: checks all that can be checked, tells how far the run is, and writes nothing */
+    int extend; /* 1: a run may get more pictures than it was begun with: rows of its list stay as they are, and new
+                   ones go behind them */
+    /* Called once, before the first picture, where the data set has labels; may be NULL. */
+    void (*labels_read)(void *context, const sal_label_counts *counts);
 } sal_sweep_options;
 #define SAL_SWEEP_OPTIONS_INIT SAL_INIT_WITH(sal_sweep_options, .max_failures = SAL_UNLIMITED)
 
@@ -1084,6 +1174,7 @@ SAL_API sal_status sal_npy_encode(void **bytes, size_t *size, const float *value
 #define SAL_WORDS_EXIF "auto|apply|ignore"                                             /* sal_exif */
 #define SAL_WORDS_MAPS "npy|none|npz|png16"                                            /* sal_map_format */
 #define SAL_WORDS_OVERLAY_FORMAT "jpeg|png"                                            /* sal_overlay_format */
+#define SAL_WORDS_LABEL_AS "auto|name|output"                                          /* sal_label_as */
 
 /* The value of a word. -1: it is none of these words, or an argument is NULL. */
 SAL_API int sal_word_value(const char *words, const char *word);

@@ -12,6 +12,8 @@ sal_status sal_model_hash(char sha256[SAL_DIGEST_SIZE], const sal_model *model);
 const char *sal_model_file_path(const sal_model *model, size_t index);
 /* Borrowed; how the model was opened. */
 const sal_model_options *sal_model_get_options(const sal_model *model);
+/* What the model's file has of its outputs' names, a list or an object as text, or NULL. Borrowed. */
+const char *sal_model_class_names(const sal_model *model);
 /* Borrowed. Its device is not to be looked at. */
 const sal_engine_options *sal_engine_get_options(const sal_engine *engine);
 /* Borrowed; the numbers that the method works with, its own where none were given. Without texts. */

@@ -245,6 +245,11 @@ const char *sal_model_file_path(const sal_model *m, size_t index)
     return index < m->files.count ? m->files.list[index].path : NULL;
 }
 
+const char *sal_model_class_names(const sal_model *m)
+{
+    return m->graph.class_names;
+}
+
 const sal_model_options *sal_model_get_options(const sal_model *m)
 {
     return &m->options;

@@ -121,6 +121,16 @@ static int set_number(void *field, const cli_command *c, const cli_option *o, co
     return refuse(c, o, value, wanted);
 }
 
+static int add_text(cli_list *field, const cli_command *c, const cli_option *o, const char *value)
+{
+    if (field->count == CLI_LIST_ROOM) {
+        cli_fail(c, 0, "--%s: is given more than %d times", o->name, CLI_LIST_ROOM);
+        return 0;
+    }
+    field->texts[field->count++] = value;
+    return 1;
+}
+
 static int set_value(void *settings, const cli_command *c, const cli_option *o, const char *value)
 {
     void *field = (char *)settings + o->offset;
@@ -130,6 +140,7 @@ static int set_value(void *settings, const cli_command *c, const cli_option *o, 
     case CLI_CHOICE: return set_choice(field, c, o, value);
     case CLI_INTEGER:
     case CLI_REAL: return set_number(field, c, o, value);
+    case CLI_LIST: return add_text(field, c, o, value);
     case CLI_HEADING: break;
     }
     return 0;

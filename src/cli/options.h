@@ -10,8 +10,16 @@ typedef enum cli_kind {
     CLI_TEXT,    /* const char * */
     CLI_CHOICE,  /* int: position in `value`, "minmax|none" */
     CLI_INTEGER, /* int64_t, low to high */
-    CLI_REAL     /* double, low to high */
+    CLI_REAL,    /* double, low to high */
+    CLI_LIST     /* cli_list: the option may be given several times */
 } cli_kind;
+
+enum { CLI_LIST_ROOM = 256 };
+
+typedef struct cli_list {
+    const char *texts[CLI_LIST_ROOM];
+    size_t count;
+} cli_list;
 
 typedef struct cli_option {
     cli_kind kind;

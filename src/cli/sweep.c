@@ -1,5 +1,6 @@
 /* salmap sweep: a data set, its results in a folder. */
 #include "cli/job.h"
+#include "cli/sweep_list.h"
 #include "cli/sweep_report.h"
 #include "salmap/plan.h"
 
@@ -19,11 +20,12 @@ typedef struct settings {
     const char *overlay_size;
     int64_t top_k;
     double tolerance;
-    const char *root;
+    sweep_list list;
     const char *shard;
     int64_t max_failures;
     int restart;
     int retry_failed;
+    int extend;
     int dry_run;
     int json;
     int quiet;
@@ -44,13 +46,14 @@ static const cli_option options[] = {
                "regression: a value further from its label is wrong (default: 0.5)", 1e-30, 1e30),
     CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print events, one JSON object a line"),
     CLI_OPTION(CLI_FLAG, 'q', "quiet", NULL, quiet, "print errors only"),
+    SWEEP_LIST_OPTIONS,
     CLI_HEAD("The run"),
-    CLI_OPTION(CLI_TEXT, 0, "root", "DIR", root, "where a manifest's paths start from (default: its folder)"),
     CLI_OPTION(CLI_TEXT, 0, "shard", "I/N", shard, "do one part of N (from 0); auto, auto/N: from the launcher"),
     CLI_NUMBER(CLI_INTEGER, 0, "max-failures", "N", max_failures, "stop when more pictures have failed", 0, 1e15),
     CLI_OPTION(CLI_FLAG, 0, "restart", NULL, restart, "throw away what is there of an earlier run"),
     CLI_OPTION(CLI_FLAG, 0, "retry-failed", NULL, retry_failed, "try again whatever failed before"),
-    CLI_OPTION(CLI_FLAG, 0, "dry-run", NULL, dry_run, "say what would be done"),
+    CLI_OPTION(CLI_FLAG, 0, "extend", NULL, extend, "add pictures to a run: its own stay as they are"),
+    CLI_OPTION(CLI_FLAG, 0, "dry-run", NULL, dry_run, "check everything, say what would be done, write nothing"),
     CLI_JOB_OPTIONS("predicted (default), label, index:N, top:K (K maps), margin or mean"),
 };
 
@@ -115,6 +118,11 @@ static void on_lost_device(void *context, const char *device, const char *error)
     cli_note(self, "lost a device, its pictures go to the others: %s: %s", device, error);
 }
 
+static void on_labels(void *context, const sal_label_counts *counts)
+{
+    sweep_report_labels(context, counts);
+}
+
 /* ---- From settings to the library's options ------------------------------ */
 
 enum { MOST_PIXELS = 65500 }; /* of a side of a JPEG */
@@ -172,6 +180,11 @@ static int set_options(sal_sweep_options *o, cli_run_options *how, const setting
     o->max_failures = s->max_failures;
     o->restart = s->restart;
     o->retry_failed = s->retry_failed;
+    o->extend = s->extend;
+    o->dry_run = s->dry_run;
+    o->label_as = (sal_label_as)s->list.label_as;
+    o->classes_from = s->list.classes;
+    o->labels_read = on_labels;
     o->progress = on_progress;
     o->picture_failed = on_failure;
     o->picture_noted = on_note;
@@ -188,16 +201,6 @@ static size_t count_shard(const sal_dataset *pictures, const cli_shard *shard)
     return count;
 }
 
-static int tell_plan(const settings *s, const sal_dataset *pictures, const cli_shard *shard)
-{
-    printf("pictures  %zu\n", sal_dataset_count(pictures));
-    if (shard->source[0])
-        printf("shard     %lld/%lld, from %s: %zu pictures\n", (long long)shard->index, (long long)shard->count,
-               shard->source, count_shard(pictures, shard));
-    printf("results   %s\n", s->out_dir);
-    return CLI_OK;
-}
-
 static int code_of(sal_status st, const sal_sweep_progress *last)
 {
     if (st == SAL_OK)
@@ -207,35 +210,45 @@ static int code_of(sal_status st, const sal_sweep_progress *last)
     return st == SAL_ERROR_ARGUMENT ? CLI_USAGE : CLI_FAILED;
 }
 
+static const char *outcome_of(sal_status st)
+{
+    return st == SAL_OK ? "complete" : st == SAL_ERROR_CANCELLED ? "stopped" : "failed";
+}
+
+/* With engines that are open. */
+static int sweep_with(const settings *s, sal_sweep_options *o, const cli_engines *engines, const sal_model_info *info,
+                      const sal_dataset *pictures, const cli_shard *shard)
+{
+    sal_plan_info plan = SAL_PLAN_INFO_INIT;
+    sal_sweep_progress last = SAL_SWEEP_PROGRESS_INIT;
+    sweep_report report = {
+        .json = s->json, .quiet = s->quiet, .dry_run = s->dry_run, .folder = s->out_dir, .classes = o->classes};
+    if (sal_engine_get_plan(&plan, engines->list[0]) != SAL_OK)
+        return cli_fail_library(self);
+    o->context = &report;
+    sweep_report_begin(&report, info, o->explain, plan.device, sal_dataset_count(pictures), shard);
+    const sal_status st = sal_sweep(&last, engines->list, engines->count, pictures, o);
+    sweep_report_clear(&report);
+    if (st != SAL_OK)
+        cli_fail(self, 0, "%s", sal_last_error());
+    if (s->dry_run && st == SAL_OK)
+        sweep_report_plan(&report, info, &plan, pictures, shard, &last);
+    else if (st == SAL_OK || (st == SAL_ERROR_CANCELLED && last.pictures > 0) || s->json)
+        sweep_report_end(&report, &last, outcome_of(st));
+    return s->dry_run && st == SAL_OK ? CLI_OK : code_of(st, &last);
+}
+
 static int sweep(const settings *s, sal_sweep_options *o, sal_model *model, const sal_dataset *pictures,
                  const cli_shard *shard)
 {
     cli_engines engines = {.count = 0};
     sal_model_info info = SAL_MODEL_INFO_INIT;
-    sal_plan_info plan = SAL_PLAN_INFO_INIT;
-    sal_sweep_progress last = SAL_SWEEP_PROGRESS_INIT;
-    sweep_report report = {.json = s->json, .quiet = s->quiet, .folder = s->out_dir};
     if (sal_model_get_info(&info, model) != SAL_OK)
         return cli_fail_library(self);
     int code = cli_job_engines(&engines, self, &s->job, model, count_shard(pictures, shard));
     if (code != CLI_OK)
         return code;
-    if (sal_engine_get_plan(&plan, engines.list[0]) != SAL_OK)
-        code = cli_fail_library(self);
-    if (code == CLI_OK) {
-        o->context = &report;
-        sweep_report_begin(&report, &info, o->explain, plan.device, sal_dataset_count(pictures), shard);
-        const sal_status st = sal_sweep(&last, engines.list, engines.count, pictures, o);
-        code = code_of(st, &last);
-        sweep_report_clear(&report);
-        if (st != SAL_OK)
-            cli_fail(self, 0, "%s", sal_last_error());
-        if (st == SAL_OK || (st == SAL_ERROR_CANCELLED && last.pictures > 0) || s->json)
-            sweep_report_end(&report, &last,
-                             st == SAL_OK                ? "complete"
-                             : st == SAL_ERROR_CANCELLED ? "stopped"
-                                                         : "failed");
-    }
+    code = sweep_with(s, o, &engines, &info, pictures, shard);
     cli_engines_close(&engines);
     return code;
 }
@@ -244,12 +257,17 @@ static int open_and_sweep(const settings *s, sal_sweep_options *o, cli_run_optio
                           const sal_dataset *pictures, const cli_shard *shard)
 {
     sal_model *model = NULL;
+    sal_classes *classes = NULL;
     int code = cli_network_open(&model, self, &s->job.network, model_path, &how->limits);
     if (code == CLI_OK)
         code = cli_job_preprocess(how, self, &s->job, model,
                                   sal_dataset_count(pictures) ? sal_dataset_file(pictures, 0) : NULL);
     if (code == CLI_OK)
+        code = sweep_list_classes(&classes, &s->list, pictures, model, s->json || s->quiet);
+    o->classes = classes;
+    if (code == CLI_OK)
         code = sweep(s, o, model, pictures, shard);
+    sal_classes_close(classes);
     sal_model_close(model);
     return code;
 }
@@ -260,18 +278,16 @@ static int run(const settings *s, char *const *operands, int count)
     cli_run_options how;
     sal_dataset *pictures = NULL;
     cli_shard shard;
-    const sal_dataset_options listing = {.size = sizeof listing, .root = s->root};
     int code = cli_shard_find(&shard, self, s->shard);
     if (code == CLI_OK)
         code = set_options(&o, &how, s, &shard);
     if (code != CLI_OK)
         return code;
-    const sal_status st = sal_dataset_open(&pictures, (const char *const *)operands + 1, (size_t)count - 1, &listing);
-    if (st != SAL_OK)
-        return cli_fail_status(self, st);
     o.inputs = (const char *const *)operands + 1;
     o.input_count = (size_t)count - 1;
-    code = s->dry_run ? tell_plan(s, pictures, &shard) : open_and_sweep(s, &o, &how, operands[0], pictures, &shard);
+    code = sweep_list_open(&pictures, &s->list, o.inputs, o.input_count, s->json || s->quiet);
+    if (code == CLI_OK)
+        code = open_and_sweep(s, &o, &how, operands[0], pictures, &shard);
     sal_dataset_close(pictures);
     return code;
 }

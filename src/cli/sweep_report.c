@@ -1,6 +1,8 @@
 #include "cli/sweep_report.h"
 
 #include "cli/json.h"
+#include "cli/sweep_list.h"
+#include "cli/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -139,6 +141,16 @@ static void end_event(cli_json *j)
     (void)cli_flush();
 }
 
+static void put_classes(cli_json *j, const sal_classes *classes)
+{
+    if (!classes)
+        return;
+    cli_json_begin(j, "classes", '[');
+    for (size_t i = 0; i < sal_classes_count(classes); i++)
+        cli_json_text(j, NULL, sal_classes_name(classes, (int64_t)i));
+    cli_json_end(j);
+}
+
 /* ---- The run ------------------------------------------------------------- */
 
 void sweep_report_begin(sweep_report *r, const sal_model_info *info, const sal_explain_options *how, const char *device,
@@ -159,8 +171,9 @@ void sweep_report_begin(sweep_report *r, const sal_model_info *info, const sal_e
         cli_json_integer(&j, "shard", shard->index);
         cli_json_integer(&j, "shards", shard->count);
         cli_json_text(&j, "shard_from", shard->source[0] ? shard->source : NULL);
+        put_classes(&j, r->classes);
         end_event(&j);
-    } else if (!r->quiet && shard->source[0]) {
+    } else if (!r->quiet && !r->dry_run && shard->source[0]) {
         fprintf(stderr, "shard %lld/%lld, from %s\n", (long long)shard->index, (long long)shard->count, shard->source);
     }
 }
@@ -181,6 +194,25 @@ void sweep_report_progress(sweep_report *r, const sal_sweep_progress *p)
         draw_bar(r, p);
     } else if (p->seconds >= line_seconds) {
         print_line(p);
+    }
+}
+
+void sweep_report_labels(sweep_report *r, const sal_label_counts *c)
+{
+    (void)sweep_list_labels(r->labels, sizeof r->labels, c);
+    if (r->json) {
+        cli_json j = begin_event("labels");
+        cli_json_count(&j, "pictures", c->pictures);
+        cli_json_count(&j, "good", c->good);
+        cli_json_count(&j, "missing", c->missing);
+        cli_json_count(&j, "no_number", c->words);
+        cli_json_count(&j, "no_output", c->outside);
+        cli_json_boolean(&j, "by_name", c->by_name != 0);
+        cli_json_text(&j, "first_no_number", c->word_path);
+        cli_json_text(&j, "first_no_output", c->number_path);
+        end_event(&j);
+    } else if (!r->quiet && !r->dry_run && c->good < c->pictures) {
+        cli_note(&cli_sweep_command, "labels: %s", r->labels);
     }
 }
 
@@ -256,4 +288,52 @@ void sweep_report_end(sweep_report *r, const sal_sweep_progress *p, const char *
            p->pictures, p->failed, p->done_now, p->seconds, rate_of(p), r->folder);
     if (p->done_now > 0)
         print_stages(p);
+}
+
+/* ---- A dry run ------------------------------------------------------------- */
+
+static int ends_in_journal(const char *folder)
+{
+    char path[4096];
+    const int n = snprintf(path, sizeof path, "%s/results.sqlite-wal", folder);
+    return n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0;
+}
+
+static void print_state(const sweep_report *r, const sal_sweep_progress *p)
+{
+    if (p->done > 0)
+        printf("results   %s: goes on, %zu of %zu pictures are done, %zu of them failed\n", r->folder, p->done,
+               p->pictures, p->failed);
+    else if (ends_in_journal(r->folder))
+        printf("results   %s: goes on where it was killed, or is running\n", r->folder);
+    else
+        printf("results   %s\n", r->folder);
+}
+
+void sweep_report_plan(sweep_report *r, const sal_model_info *info, const sal_plan_info *plan,
+                       const sal_dataset *pictures, const cli_shard *shard, const sal_sweep_progress *p)
+{
+    char text[2048];
+    if (r->json) {
+        cli_json j = begin_event("plan");
+        cli_json_count(&j, "pictures", p->pictures);
+        cli_json_count(&j, "done", p->done);
+        cli_json_count(&j, "failed", p->failed);
+        cli_json_integer(&j, "batch", plan->batch);
+        end_event(&j);
+        return;
+    }
+    text_print(stdout, "model     %s: %lld x %lld x %lld, %lld output%s\n", info->path, (long long)info->channels,
+               (long long)info->height, (long long)info->width, (long long)info->outputs,
+               info->outputs == 1 ? "" : "s");
+    printf("device    %s, %lld at a time\n", plan->device, (long long)plan->batch);
+    printf("pictures  %zu\n", sal_dataset_count(pictures));
+    if (r->labels[0])
+        text_print(stdout, "labels    %s\n", r->labels);
+    if (r->classes)
+        text_print(stdout, "classes   %s\n", cli_classes_text(text, sizeof text, r->classes));
+    if (shard->source[0])
+        printf("shard     %lld/%lld, from %s: %zu pictures\n", (long long)shard->index, (long long)shard->count,
+               shard->source, p->pictures);
+    print_state(r, p);
 }

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -94,9 +95,17 @@ static char *trim(char *name)
     return name;
 }
 
+static sal_status fail_column(const sal_dataset *d, const reader *r, const char *name)
+{
+    char names[512];
+    return sal_fail(SAL_ERROR_FORMAT, "%s: there is no column named '%s'; the columns are: %s", r->name, name,
+                    sal_dataset_columns(names, sizeof names, d));
+}
+
 static sal_status read_header(sal_dataset *d, reader *r)
 {
     sal_status st = SAL_OK;
+    const char *path = d->path_name ? d->path_name : "path";
     char *field;
     int last = 0;
     d->path_column = d->label_column = -1;
@@ -113,20 +122,19 @@ static sal_status read_header(sal_dataset *d, reader *r)
             if (strcasecmp(d->columns[k], field) == 0)
                 return sal_fail(SAL_ERROR_FORMAT, "%s: two columns are named '%s' and '%s'", r->name, d->columns[k],
                                 field);
-        if (strcasecmp(field, "path") == 0)
+        if (strcasecmp(field, path) == 0)
             d->path_column = d->column_count;
-        if (strcasecmp(field, "label") == 0)
+        if (strcasecmp(field, d->label_name ? d->label_name : "label") == 0)
             d->label_column = d->column_count;
         d->columns[d->column_count++] = field;
     }
     if (d->column_count == 1 && d->columns[0][0] == '\0')
-        return sal_fail(SAL_ERROR_FORMAT, "%s: the first line is empty; it must name the columns, one of them 'path'",
-                        r->name);
-    if (d->path_column < 0) {
-        char names[512];
-        st = sal_fail(SAL_ERROR_FORMAT, "%s: there is no column named 'path'; the columns are: %s", r->name,
-                      sal_dataset_columns(names, sizeof names, d));
-    }
+        return sal_fail(SAL_ERROR_FORMAT, "%s: the first line is empty; it must name the columns, one of them '%s'",
+                        r->name, path);
+    if (d->path_column < 0)
+        TRY(fail_column(d, r, path));
+    if (d->label_name && d->label_column < 0)
+        TRY(fail_column(d, r, d->label_name));
 done:
     return st;
 }
@@ -163,8 +171,79 @@ done:
 
 sal_status sal_csv_fail_null(const char *name)
 {
-    return sal_fail(SAL_ERROR_FORMAT, "%s: holds null bytes: it is UTF-16 or no text; save it as UTF-8", name);
+    return sal_fail(SAL_ERROR_FORMAT,
+                    "%s: holds null bytes: it is no text, or UTF-16 without its mark; save it as UTF-8", name);
 }
+
+/* ---- UTF-16, as spreadsheets call "Unicode text" -------------------------- */
+
+int sal_csv_is_utf16(const void *bytes, size_t size)
+{
+    const unsigned char *b = bytes;
+    return size >= 2 && ((b[0] == 0xFF && b[1] == 0xFE) || (b[0] == 0xFE && b[1] == 0xFF));
+}
+
+typedef struct utf16 {
+    const unsigned char *bytes;
+    size_t units;
+    int low; /* where the lower byte of a unit is: 0 or 1 */
+} utf16;
+
+static uint32_t unit(const utf16 *t, size_t i)
+{
+    return (uint32_t)t->bytes[2 * i + (size_t)t->low] | (uint32_t)t->bytes[2 * i + (size_t)!t->low] << 8;
+}
+
+/* The character at unit *i, which moves to the next one; 0: it is half of one. */
+static uint32_t next_character(const utf16 *t, size_t *i)
+{
+    const uint32_t first = unit(t, (*i)++);
+    if (first < 0xD800 || first > 0xDFFF)
+        return first;
+    const uint32_t second = first < 0xDC00 && *i < t->units ? unit(t, *i) : 0;
+    if (second < 0xDC00 || second > 0xDFFF)
+        return 0;
+    (*i)++;
+    return 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+}
+
+static size_t put_utf8(char *to, uint32_t c)
+{
+    static const unsigned char leads[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    const size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t k = n; k-- > 1; c >>= 6)
+        to[k] = (char)(0x80 | (c & 0x3F));
+    to[0] = (char)(leads[n] | c);
+    return n;
+}
+
+sal_status sal_csv_from_utf16(char **out, size_t *length, const void *bytes, size_t size, const char *name)
+{
+    const utf16 text = {(const unsigned char *)bytes + 2, size / 2 - 1, *(const unsigned char *)bytes == 0xFE};
+    size_t line = 1, used = 0;
+    *out = NULL;
+    if (size % 2 != 0)
+        return sal_fail(SAL_ERROR_FORMAT, "%s: is UTF-16 and ends within a character: it is cut off", name);
+    char *to = malloc(3 * text.units + 1); /* a unit takes three bytes at most */
+    if (!to)
+        return sal_fail_memory(3 * text.units + 1, "the manifest");
+    for (size_t i = 0; i < text.units;) {
+        const int is_zero = unit(&text, i) == 0;
+        const uint32_t c = next_character(&text, &i);
+        if (c == 0) {
+            free(to);
+            return is_zero ? sal_csv_fail_null(name)
+                           : sal_fail(SAL_ERROR_FORMAT, "%s: line %zu: is no UTF-16: half a character", name, line);
+        }
+        line += c == '\n';
+        used += put_utf8(to + used, c);
+    }
+    *out = to;
+    *length = used;
+    return SAL_OK;
+}
+
+/* ---- All of it ------------------------------------------------------------- */
 
 sal_status sal_csv_parse(sal_dataset *d, char *text, size_t size, const char *name)
 {
@@ -174,7 +253,7 @@ sal_status sal_csv_parse(sal_dataset *d, char *text, size_t size, const char *na
     reader r = {.name = name, .at = text, .end = text + size, .line = 1};
     if (begins_with_mark(text, size))
         r.at += sizeof byte_order_mark - 1;
-    r.separator = find_separator(r.at, r.end);
+    r.separator = d->separator = find_separator(r.at, r.end);
     r.out = text;
     TRY(read_header(d, &r));
     d->text = text;

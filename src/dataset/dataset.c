@@ -17,15 +17,24 @@ static const uint64_t max_manifest_bytes = (uint64_t)1 << 32;
 
 /* ---- Rows ---------------------------------------------------------------- */
 
-sal_status sal_dataset_add_path(sal_dataset *d, const char *path)
+sal_status sal_dataset_add_path(sal_dataset *d, const char *path, const char *below)
 {
     sal_status st = SAL_OK;
-    const size_t size = strlen(path) + 1;
+    const size_t size = strlen(path) + 1, folder = strcspn(below, "/");
+    const size_t label = !d->labels_by_folder ? 0 : below[folder] ? folder + 1 : 1;
+    if (!sal_patterns_take(&d->patterns, below)) {
+        d->left_out++;
+        return SAL_OK;
+    }
     TRY(sal_grow(&d->rows, &d->row_room, d->count + 1, sizeof *d->rows, "the list of pictures"));
-    TRY(sal_grow(&d->text, &d->room, d->used + size, 1, "the list of pictures"));
+    TRY(sal_grow(&d->text, &d->room, d->used + size + label, 1, "the list of pictures"));
     memcpy(d->text + d->used, path, size);
+    if (label > 0) {
+        memcpy(d->text + d->used + size, below, label - 1);
+        d->text[d->used + size + label - 1] = '\0';
+    }
     d->rows[d->count++] = d->used;
-    d->used += size;
+    d->used += size + label;
 done:
     return st;
 }
@@ -58,6 +67,22 @@ const char *sal_dataset_label(const sal_dataset *d, size_t row)
     return row < sal_dataset_count(d) && d->label_column >= 0 ? sal_dataset_field(d, row, d->label_column) : NULL;
 }
 
+sal_status sal_dataset_get_info(sal_dataset_info *out, const sal_dataset *d)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_require(out, "out", __func__));
+    TRY(sal_require(d, "dataset", __func__));
+    const sal_dataset_info info = {.size = sizeof info,
+                                   .pictures = d->count,
+                                   .left_out = d->left_out,
+                                   .folders_left_out = d->folders_left_out,
+                                   .folders = d->folder_count,
+                                   .labelled = d->label_column >= 0};
+    TRY(sal_struct_write(out, &info, sizeof info, "sal_dataset_info"));
+done:
+    return st;
+}
+
 static uint64_t hash(const char *s)
 {
     uint64_t h = 1469598103934665603u; /* FNV-1a */
@@ -86,88 +111,6 @@ const char *sal_dataset_columns(char *text, size_t size, const sal_dataset *d)
     for (int k = 0; k < d->column_count && used < size; k++)
         used += (size_t)snprintf(text + used, size - used, "%s%s", k ? ", " : "", d->columns[k]);
     return text;
-}
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static sal_status sort_paths(const char ***out, const sal_dataset *d)
-{
-    sal_status st = sal_alloc(out, d->count, sizeof **out, "the list of pictures");
-    for (size_t i = 0; st == SAL_OK && i < d->count; i++)
-        (*out)[i] = sal_dataset_path(d, i);
-    if (st == SAL_OK)
-        qsort(*out, d->count, sizeof **out, by_text);
-    return st;
-}
-
-sal_status sal_dataset_added(size_t *count, const char **first, const sal_dataset *now, const sal_dataset *then)
-{
-    sal_status st = SAL_OK;
-    const char **ours = NULL, **theirs = NULL;
-    size_t at = 0;
-    *count = 0;
-    *first = NULL;
-    TRY(sort_paths(&ours, now));
-    TRY(sort_paths(&theirs, then));
-    for (size_t i = 0; i < now->count; i++) {
-        while (at < then->count && strcmp(theirs[at], ours[i]) < 0)
-            at++;
-        if (at < then->count && strcmp(theirs[at], ours[i]) == 0)
-            continue;
-        if ((*count)++ == 0)
-            *first = ours[i];
-    }
-done:
-    sal_free(ours);
-    sal_free(theirs);
-    return st;
-}
-
-/* A relative path that does not lead out of where it begins. */
-static int is_below(const char *path)
-{
-    if (path[0] == '/')
-        return 0;
-    for (const char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
-        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
-            return 0;
-    return 1;
-}
-
-/* In a folder that was named; one that leads out of it again is not. */
-static int is_in_folder(const sal_dataset *d, const char *path)
-{
-    if (d->manifest)
-        return 0;
-    if (d->root[0])
-        return is_below(path);
-    for (size_t i = 0; i < d->named_count; i++) {
-        const size_t length = strlen(d->named[i]);
-        if (strncmp(path, d->named[i], length) == 0 && is_below(path + length))
-            return 1;
-    }
-    return 0;
-}
-
-sal_status sal_dataset_unnamed(const char **file, const sal_dataset *then, const sal_dataset *now)
-{
-    sal_status st = SAL_OK;
-    const char **named = NULL;
-    *file = NULL;
-    TRY(sort_paths(&named, now));
-    for (size_t i = 0; i < then->count && !*file; i++) {
-        const char *path = sal_dataset_path(then, i);
-        if (is_in_folder(now, path))
-            continue;
-        if (!bsearch(&path, named, now->count, sizeof *named, by_text) && access(sal_dataset_file(then, i), F_OK) == 0)
-            *file = sal_dataset_file(then, i);
-    }
-done:
-    sal_free(named);
-    return st;
 }
 
 sal_status sal_dataset_text(char **out, size_t *size, const sal_dataset *d)
@@ -216,16 +159,21 @@ static int is_manifest(const char *path, input_kind kind)
     return dot && (strcasecmp(dot, ".csv") == 0 || strcasecmp(dot, ".tsv") == 0) && kind != INPUT_FOLDER;
 }
 
-/* One column, path. */
+/* One column, path, or another for labels. */
 static sal_status begin_list(sal_dataset *d, const char *root)
 {
+    static const char names[] = "path\0label";
     sal_status st = SAL_OK;
     TRY(sal_strdup(&d->root, root));
-    TRY(sal_strdup(&d->header, "path"));
+    d->header = malloc(sizeof names);
+    if (!d->header)
+        return sal_fail_memory(sizeof names, "the list of pictures");
+    memcpy(d->header, names, sizeof names);
     d->columns[0] = d->header;
-    d->column_count = 1;
+    d->columns[1] = d->header + strlen(names) + 1;
+    d->column_count = 1 + d->labels_by_folder;
     d->path_column = 0;
-    d->label_column = -1;
+    d->label_column = d->labels_by_folder ? 1 : -1;
 done:
     return st;
 }
@@ -265,7 +213,8 @@ static sal_status add_glob(sal_dataset *d, const char *pattern)
          */
         if (sal_folder_is_of_run(found.gl_pathv[i]))
             continue;
-        TRY(kind == INPUT_FOLDER ? add_folder(d, found.gl_pathv[i], 1, 1) : sal_dataset_add_path(d, found.gl_pathv[i]));
+        TRY(kind == INPUT_FOLDER ? add_folder(d, found.gl_pathv[i], 1, 1)
+                                 : sal_dataset_add_path(d, found.gl_pathv[i], found.gl_pathv[i]));
     }
     if (d->count == before)
         st = sal_fail(SAL_ERROR_IO, "%s: no picture matches", pattern);
@@ -279,26 +228,57 @@ static sal_status add_input(sal_dataset *d, const char *input, input_kind kind, 
     if (kind == INPUT_FOLDER)
         return add_folder(d, input, !as_named, 0);
     if (as_named || kind == INPUT_FILE)
-        return sal_dataset_add_path(d, input);
+        return sal_dataset_add_path(d, input, input);
     if (strpbrk(input, "*?["))
         return add_glob(d, input);
     return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", input, strerror(ENOENT));
 }
 
-static sal_status take_manifest(sal_dataset *d, const void *bytes, size_t size, const char *path, const char *root)
+/* Every field is followed by a zero in place: the last one needs room for its own. */
+static sal_status copy_text(char **text, size_t *length, const void *bytes, size_t size, const char *path)
+{
+    if (sal_csv_is_utf16(bytes, size))
+        return sal_csv_from_utf16(text, length, bytes, size, path);
+    *text = malloc(size + 1);
+    if (!*text)
+        return sal_fail_memory(size + 1, "the manifest");
+    if (size)
+        memcpy(*text, bytes, size);
+    *length = size;
+    return SAL_OK;
+}
+
+/* Rows that the patterns leave out. */
+static void filter_rows(sal_dataset *d)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        if (!sal_patterns_take(&d->patterns, sal_dataset_path(d, i)))
+            continue;
+        d->rows[kept] = d->rows[i];
+        d->lines[kept++] = d->lines[i];
+    }
+    d->left_out += d->count - kept;
+    d->count = kept;
+}
+
+static sal_status take_manifest(sal_dataset *d, const void *bytes, size_t size, const char *path,
+                                const sal_dataset_options *o)
 {
     sal_status st = SAL_OK;
-    /* Every field is followed by a zero in place: the last one needs room for its own. */
-    char *text = malloc(size + 1);
-    if (!text)
-        return sal_fail_memory(size + 1, "the manifest");
+    char *text = NULL;
+    size_t length;
     d->manifest = 1;
-    if (size)
-        memcpy(text, bytes, size);
-    TRY(sal_csv_parse(d, text, size, path));
+    TRY(copy_text(&text, &length, bytes, size, path));
+    if (o->path_column)
+        TRY(sal_strdup(&d->path_name, o->path_column));
+    if (o->label_column)
+        TRY(sal_strdup(&d->label_name, o->label_column));
+    TRY(sal_csv_parse(d, text, length, path));
     text = NULL; /* the data set's */
-    if (root) {
-        TRY(sal_strdup(&d->root, root));
+    filter_rows(d);
+    if (o->root) {
+        TRY(sal_strdup(&d->root, o->root));
     } else {
         const char *slash = strrchr(path, '/');
         TRY(sal_strdup(&d->root, slash ? path : ""));
@@ -313,17 +293,17 @@ done:
 sal_status sal_dataset_judge_list(void *path, const unsigned char *head, size_t head_size, uint64_t file_size)
 {
     (void)file_size;
-    return memchr(head, '\0', head_size) ? sal_csv_fail_null(path) : SAL_OK;
+    return memchr(head, '\0', head_size) && !sal_csv_is_utf16(head, head_size) ? sal_csv_fail_null(path) : SAL_OK;
 }
 
-static sal_status read_manifest(sal_dataset *d, const char *path, const char *root)
+static sal_status read_manifest(sal_dataset *d, const char *path, const sal_dataset_options *o)
 {
     sal_status st = SAL_OK;
     unsigned char *bytes = NULL;
     size_t size;
     const sal_file_judge judge = {sal_dataset_judge_list, (void *)(uintptr_t)path};
     TRY(sal_file_read_judged(&bytes, &size, path, max_manifest_bytes, &judge));
-    TRY(take_manifest(d, bytes, size, path, root));
+    TRY(take_manifest(d, bytes, size, path, o));
 done:
     sal_free(bytes);
     return st;
@@ -361,7 +341,7 @@ done:
     return st;
 }
 
-static sal_status make_files(sal_dataset *d)
+sal_status sal_dataset_make_files(sal_dataset *d)
 {
     sal_status st = SAL_OK;
     const size_t length = strlen(d->root);
@@ -386,16 +366,33 @@ done:
 
 /* ---- Opening ------------------------------------------------------------- */
 
+/* What goes with one kind of input alone. */
+static sal_status check_kind(const char *input, int manifest, int one_folder, const sal_dataset_options *o)
+{
+    const char *column = o->path_column ? o->path_column : o->label_column;
+    if (o->root && !manifest)
+        return sal_fail(SAL_ERROR_ARGUMENT, "a root (%s) goes with a manifest, and %s is none", o->root, input);
+    if (column && !manifest)
+        return sal_fail(SAL_ERROR_ARGUMENT, "a column (%s) is one of a manifest, and %s is none", column, input);
+    if (o->labels_from_folders && !one_folder)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "labels from folders: give one folder that has a sub-folder for each class, in place of %s",
+                        input);
+    return SAL_OK;
+}
+
 static sal_status fill(sal_dataset *d, const char *const *inputs, size_t count, const sal_dataset_options *o)
 {
     sal_status st = SAL_OK;
     input_kind kind;
     TRY(look_at(&kind, inputs[0]));
-    if (!o->as_named && count == 1 && is_manifest(inputs[0], kind))
-        return read_manifest(d, inputs[0], o->root);
-    if (o->root)
-        return sal_fail(SAL_ERROR_ARGUMENT, "a root (%s) goes with a manifest, and %s is none", o->root, inputs[0]);
-    if (!o->as_named && count == 1 && kind == INPUT_FOLDER) {
+    const int manifest = !o->as_named && count == 1 && is_manifest(inputs[0], kind);
+    const int one_folder = !o->as_named && count == 1 && kind == INPUT_FOLDER;
+    TRY(check_kind(inputs[0], manifest, one_folder, o));
+    d->labels_by_folder = o->labels_from_folders != 0;
+    if (manifest)
+        return read_manifest(d, inputs[0], o);
+    if (one_folder) {
         TRY(begin_list(d, inputs[0]));
         TRY(sal_folder_list(d, inputs[0], "", 1, 0));
         return SAL_OK;
@@ -426,10 +423,16 @@ sal_status sal_dataset_open(sal_dataset **out, const char *const *inputs, size_t
         TRY(sal_require(inputs[i], "an input", __func__));
     TRY(sal_struct_read(&full, sizeof full, options, "sal_dataset_options"));
     TRY(sal_alloc(&d, 1, sizeof *d, "the list of pictures"));
+    TRY(sal_patterns_make(&d->patterns, o->include, o->include_count, o->exclude, o->exclude_count));
     TRY(fill(d, inputs, count, o));
+    if (d->count == 0)
+        TRY(sal_fail(SAL_ERROR_ARGUMENT,
+                     "%s: include and exclude leave no picture: %zu pictures and %zu folders are "
+                     "left out",
+                     inputs[0], d->left_out, d->folders_left_out));
     if (!o->as_named)
         TRY(check_twice(d, inputs[0]));
-    TRY(make_files(d));
+    TRY(sal_dataset_make_files(d));
     *out = d;
     d = NULL;
 done:
@@ -438,15 +441,15 @@ done:
 }
 
 sal_status sal_dataset_from_manifest(sal_dataset **out, const void *bytes, size_t size, const char *path,
-                                     const char *root)
+                                     const sal_dataset_options *options)
 {
     sal_status st = SAL_OK;
     sal_dataset *d = NULL;
     *out = NULL;
     TRY(sal_alloc(&d, 1, sizeof *d, "the list of pictures"));
-    TRY(take_manifest(d, bytes, size, path, root));
+    TRY(take_manifest(d, bytes, size, path, options));
     TRY(check_twice(d, path));
-    TRY(make_files(d));
+    TRY(sal_dataset_make_files(d));
     *out = d;
     d = NULL;
 done:
@@ -465,6 +468,12 @@ void sal_dataset_close(sal_dataset *d)
     for (size_t i = 0; i < d->named_count; i++)
         sal_free(d->named[i]);
     sal_free(d->named);
+    for (size_t i = 0; i < d->folder_count; i++)
+        free(d->folders[i]);
+    free(d->folders);
+    sal_patterns_clear(&d->patterns);
+    free(d->path_name);
+    free(d->label_name);
     free(d->root);
     free(d->header);
     /* The analyzer takes a file's own path for the text that other paths lie in. */

@@ -3,7 +3,7 @@
 #ifndef SAL_DATASET_DATASET_H
 #define SAL_DATASET_DATASET_H
 
-#include "base/error.h"
+#include "dataset/patterns.h"
 
 #include <stdio.h>
 
@@ -30,10 +30,25 @@ struct sal_dataset {
     char **named;     /* folders among several inputs, each with a slash at its end */
     size_t named_count;
     size_t named_room;
+    char separator;        /* of a manifest's fields */
+    char *path_name;       /* the columns that the caller chose, or NULL: "path", */
+    char *label_name;      /* and "label" where there is one */
+    int labels_by_folder;  /* 1: a picture's label is the sub-folder of the input that it lies in */
+    sal_patterns patterns; /* which pictures are taken */
+    size_t left_out;       /* pictures that the patterns leave out, */
+    size_t folders_left_out;
+    char **folders; /* names of the sub-folders of one input folder, sorted by their bytes */
+    size_t folder_count;
+    size_t folder_room;
 };
 
-/* Appends a row of one column. Errors: MEMORY. */
-sal_status sal_dataset_add_path(sal_dataset *d, const char *path);
+/* Appends a row of one column, or of two where labels are folders: the first part of what is below the input, "" where
+ * it lies in no sub-folder. below: the end of `path`. Pictures that the patterns leave out are only counted.
+ * Errors: MEMORY. */
+sal_status sal_dataset_add_path(sal_dataset *d, const char *path, const char *below);
+
+/* What each row opens. Errors: MEMORY. */
+sal_status sal_dataset_make_files(sal_dataset *d);
 
 /* ---- csv.c --------------------------------------------------------------- */
 
@@ -43,6 +58,10 @@ sal_status sal_dataset_add_path(sal_dataset *d, const char *path);
 sal_status sal_csv_parse(sal_dataset *d, char *text, size_t size, const char *name);
 /* FORMAT: it holds null bytes. */
 sal_status sal_csv_fail_null(const char *name);
+/* Whether a text begins as UTF-16 that has a byte order mark. */
+int sal_csv_is_utf16(const void *bytes, size_t size);
+/* That text as UTF-8, without its mark. *out: free with free(). Errors: FORMAT (half a character), LIMIT, MEMORY. */
+sal_status sal_csv_from_utf16(char **out, size_t *length, const void *bytes, size_t size, const char *name);
 /* One field, quoted where it must be. */
 void sal_csv_print(FILE *to, const char *field);
 
@@ -62,10 +81,10 @@ int sal_folder_is_of_run(const char *path);
 const char *sal_dataset_field(const sal_dataset *d, size_t row, int column);
 /* A sal_file_judge of manifests, whose context is the path: gigabytes may be all hole. Errors: FORMAT. */
 sal_status sal_dataset_judge_list(void *path, const unsigned char *head, size_t head_size, uint64_t file_size);
-/* As sal_dataset_open of a manifest that was read already; path stands for it in messages. root: or NULL, the
- * manifest's folder. Errors: FORMAT (names the line), LIMIT, MEMORY. */
+/* As sal_dataset_open of a manifest that was read already; path stands for it in messages. Of the options, root and
+ * the names of columns count. Errors: FORMAT (names the line), LIMIT, MEMORY. */
 sal_status sal_dataset_from_manifest(sal_dataset **out, const void *bytes, size_t size, const char *path,
-                                     const char *root);
+                                     const sal_dataset_options *options);
 /* The manifest in its plainest form: commas, quotes where they must be, "\n". *out: free with free().
  * Equal data sets give equal bytes. Errors: MEMORY. */
 sal_status sal_dataset_text(char **out, size_t *size, const sal_dataset *d);
@@ -73,10 +92,39 @@ sal_status sal_dataset_text(char **out, size_t *size, const sal_dataset *d);
 int64_t sal_dataset_shard(const sal_dataset *d, size_t row, int64_t count);
 /* The columns' names with commas between them, cut to size; returns text. */
 const char *sal_dataset_columns(char *text, size_t size, const sal_dataset *d);
+/* The options that the list was made with, as those of `salmap sweep`: calls visit for each, until one fails. Errors:
+ * those of visit. */
+sal_status sal_dataset_options_each(const sal_dataset *d,
+                                    sal_status (*visit)(void *context, const char *name, const char *value),
+                                    void *context);
 /* How many rows of `now` have a path that `then` does not have; *first: one of those paths. Errors: MEMORY. */
 sal_status sal_dataset_added(size_t *count, const char **first, const sal_dataset *now, const sal_dataset *then);
 /* *file: one that a row of `then` opens, which is there, and neither has `now` its path, nor does it lie in a folder
  * that `now` is of; NULL: there is none. Borrowed. Errors: MEMORY. */
 sal_status sal_dataset_unnamed(const char **file, const sal_dataset *then, const sal_dataset *now);
+
+/* ---- extend.c -------------------------------------------------------------- */
+
+/* The rows of `then`, and behind them those of `now` that it does not have; both have paths from one folder on. *added:
+ * how many; *out is the caller's. Errors: ARGUMENT (other columns, or a row of `then` that is not in `now` as it was:
+ * names it), LIMIT, MEMORY. */
+sal_status sal_dataset_extend(sal_dataset **out, size_t *added, const sal_dataset *now, const sal_dataset *then);
+
+/* ---- labels.c -------------------------------------------------------------- */
+
+/* What a field of labels is. */
+typedef enum sal_label_text {
+    SAL_LABEL_EMPTY,  /* nothing, or what tools write for nothing: NA, NaN, null */
+    SAL_LABEL_NUMBER, /* with a decimal point or comma, and blanks around it */
+    SAL_LABEL_WORD /* anything else; also 1,234 among fields with commas between them: a thousand, or one and a bit? */
+} sal_label_text;
+
+/* *number: of a number. A row that is not there, or a list without labels: EMPTY. */
+sal_label_text sal_dataset_read_label(double *number, const sal_dataset *d, size_t row);
+/* Without the blanks around it. *length: of what is left. Borrowed. */
+const char *sal_label_trim(size_t *length, const char *label);
+/* Do some numbers have a decimal comma and others a point? Then one of them is a thousand. Errors: FORMAT (names both).
+ */
+sal_status sal_dataset_check_points(const sal_dataset *d);
 
 #endif

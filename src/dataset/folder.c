@@ -100,33 +100,87 @@ int sal_folder_is_of_run(const char *path)
     return 0;
 }
 
-static sal_status visit(sal_dataset *d, FTS *tree, FTSENT *e, const char *folder, const char *prefix, int deep)
+/* A walk through a folder. */
+typedef struct walk {
+    sal_dataset *d;
+    FTS *tree;
+    const char *folder; /* where it begins */
+    const char *prefix; /* of what is listed */
+    int deep;
+    int alone; /* 1: the only input, whose sub-folders may be classes */
+} walk;
+
+static const char *below(const walk *w, const FTSENT *e)
+{
+    const char *path = e->fts_path + strlen(w->folder);
+    return path + strspn(path, "/");
+}
+
+static sal_status enter_folder(walk *w, FTSENT *e)
+{
+    sal_status st = SAL_OK;
+    sal_dataset *d = w->d;
+    if (e->fts_level == 0)
+        return SAL_OK;
+    int skipped = !w->deep || e->fts_name[0] == '.' || is_run(e->fts_accpath) || sal_folder_is_of_run(e->fts_path);
+    if (!skipped && sal_patterns_skip_folder(&d->patterns, below(w, e))) {
+        d->folders_left_out++;
+        skipped = 1;
+    }
+    if (skipped) {
+        (void)fts_set(w->tree, e, FTS_SKIP);
+    } else if (w->alone && e->fts_level == 1) {
+        TRY(sal_grow(&d->folders, &d->folder_room, d->folder_count + 1, sizeof *d->folders, "folders"));
+        TRY(sal_strdup(&d->folders[d->folder_count], e->fts_name));
+        d->folder_count++;
+    }
+done:
+    return st;
+}
+
+static sal_status add_file(walk *w, const FTSENT *e)
 {
     sal_status st = SAL_OK;
     char *path = NULL;
-    const size_t length = strlen(folder);
-    switch (e->fts_info) {
-    case FTS_D:
-        if (e->fts_level > 0 &&
-            (!deep || e->fts_name[0] == '.' || is_run(e->fts_accpath) || sal_folder_is_of_run(e->fts_path)))
-            (void)fts_set(tree, e, FTS_SKIP);
+    const size_t size = strlen(w->prefix) + strlen(below(w, e)) + 1;
+    TRY(sal_alloc(&path, size, 1, "the list of pictures"));
+    snprintf(path, size, "%s%s", w->prefix, below(w, e));
+    TRY(sal_dataset_add_path(w->d, path, path + strlen(w->prefix)));
+done:
+    sal_free(path);
+    return st;
+}
+
+/* What cannot be looked at may be a folder full of pictures, on a disk that is not there. Of a picture its own failure
+ * tells. */
+static sal_status refuse_lost(const walk *w, const FTSENT *e)
+{
+    const int is_link = e->fts_info == FTS_SLNONE;
+    if (!w->deep || is_picture(e->fts_name) || sal_patterns_skip_folder(&w->d->patterns, below(w, e)))
         return SAL_OK;
+    return sal_fail(SAL_ERROR_IO, "%s: %s%s: mend or remove it, or leave it out with --exclude", e->fts_path,
+                    is_link ? "is a link that leads nowhere, perhaps to a folder of pictures" : "cannot look at it: ",
+                    is_link ? "" : strerror(e->fts_errno));
+}
+
+static sal_status visit(walk *w, FTSENT *e)
+{
+    sal_status st = SAL_OK;
+    switch (e->fts_info) {
+    case FTS_D: return enter_folder(w, e);
     case FTS_DNR:
     case FTS_ERR: return sal_fail(SAL_ERROR_IO, "%s: cannot read the folder: %s", e->fts_path, strerror(e->fts_errno));
     case FTS_DP:
     case FTS_DC: return SAL_OK;
     default: break;
     }
-    if (e->fts_name[0] == '.' || !is_picture(e->fts_name) || is_output(e->fts_accpath))
+    if (e->fts_name[0] == '.')
         return SAL_OK;
-    const char *below = e->fts_path + length;
-    below += strspn(below, "/");
-    size_t size = strlen(prefix) + strlen(below) + 1;
-    TRY(sal_alloc(&path, size, 1, "the list of pictures"));
-    snprintf(path, size, "%s%s", prefix, below);
-    TRY(sal_dataset_add_path(d, path));
+    if (e->fts_info == FTS_NS || e->fts_info == FTS_SLNONE)
+        TRY(refuse_lost(w, e));
+    if (is_picture(e->fts_name) && !is_output(e->fts_accpath))
+        TRY(add_file(w, e));
 done:
-    sal_free(path);
     return st;
 }
 
@@ -138,6 +192,11 @@ typedef struct sorted {
 static int by_path(const void *a, const void *b)
 {
     return strcmp(((const sorted *)a)->text, ((const sorted *)b)->text);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 /* Rows from `from` on. */
@@ -160,7 +219,7 @@ done:
 sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefix, int deep, int may_be_empty)
 {
     sal_status st = SAL_OK;
-    const size_t before = d->count;
+    const size_t before = d->count, left_out = d->left_out + d->folders_left_out;
     char *name = NULL;
     FTS *tree = NULL;
     TRY(sal_strdup(&name, folder));
@@ -170,18 +229,22 @@ sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefi
         st = sal_fail(SAL_ERROR_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
         goto done;
     }
+    /* A prefix is told where there are several inputs. */
+    walk w = {.d = d, .tree = tree, .folder = folder, .prefix = prefix, .deep = deep, .alone = deep && !prefix[0]};
     errno = 0;
     for (FTSENT *e; (e = fts_read(tree)) != NULL; errno = 0)
-        TRY(visit(d, tree, e, folder, prefix, deep));
+        TRY(visit(&w, e));
     if (errno) {
         st = sal_fail(SAL_ERROR_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
         goto done;
     }
-    if (d->count == before && !may_be_empty) {
+    if (d->count == before && d->left_out + d->folders_left_out == left_out && !may_be_empty) {
         st = sal_fail(SAL_ERROR_IO, "%s: no pictures (.png, .jpg, .jpeg, .tif, .tiff, .npy) in this folder", folder);
         goto done;
     }
     TRY(sort_rows(d, before));
+    if (d->folder_count > 0)
+        qsort(d->folders, d->folder_count, sizeof *d->folders, by_name);
 done:
     if (tree)
         fts_close(tree);

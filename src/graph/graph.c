@@ -50,6 +50,7 @@ void sal_graph_clear(sal_graph *graph)
         node_clear(&graph->nodes[i]);
     free(graph->nodes);
     free(graph->detached_name);
+    free(graph->class_names);
     for (size_t i = 0; i < graph->data_file_count; i++)
         free(graph->data_files[i].path);
     free(graph->data_files);
@@ -294,6 +295,8 @@ sal_status sal_graph_copy(sal_graph *out, const sal_graph *graph)
     copy.detached = graph->detached;
     if (graph->detached_name)
         TRY(sal_strdup(&copy.detached_name, graph->detached_name));
+    if (graph->class_names)
+        TRY(sal_strdup(&copy.class_names, graph->class_names));
     *out = copy;
     sal_graph_init(&copy);
 done:

@@ -136,6 +136,7 @@ typedef struct sal_graph {
     int channels_last; /* the file's input was (N, H, W, C); nodes are channels first all the same */
     sal_op detached;   /* SAL_OP_SOFTMAX or SAL_OP_ACTIVATION (a sigmoid) left off after the head; else SAL_OP_COUNT */
     char *detached_name;       /* its name in the file, or NULL */
+    char *class_names;         /* what the file has of the outputs' names, a list or an object as text, or NULL */
     sal_data_file *data_files; /* what was read beside the model file; copies of the graph have none */
     size_t data_file_count;
     size_t data_file_capacity;

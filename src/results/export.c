@@ -34,11 +34,11 @@ static const char *const timing_names[] = {"decode_ms", "compute_ms", "encode_ms
 static sal_status find_path_column(export *e)
 {
     for (int k = 1; k < sqlite3_column_count(e->manifest); k++)
-        if (strcasecmp(sqlite3_column_name(e->manifest, k), "path") == 0)
+        if (strcasecmp(sqlite3_column_name(e->manifest, k), e->path_name) == 0)
             e->path_column = k;
-    return e->path_column > 0
-               ? SAL_OK
-               : sal_fail(SAL_ERROR_FORMAT, "%s: is damaged: table manifest has no column path", e->sql->path);
+    return e->path_column > 0 ? SAL_OK
+                              : sal_fail(SAL_ERROR_FORMAT, "%s: is damaged: table manifest has no column %s",
+                                         e->sql->path, e->path_name);
 }
 
 static sal_status open_all(export *e, const sal_export_options *o)
@@ -52,6 +52,7 @@ static sal_status open_all(export *e, const sal_export_options *o)
     TRY(sal_sql_prepare(&e->predictions, e->sql, "SELECT * FROM predictions ORDER BY picture, rank"));
     if (o->timings)
         TRY(sal_sql_prepare(&e->timings, e->sql, "SELECT * FROM timings ORDER BY picture"));
+    TRY(export_open_names(e));
     TRY(find_path_column(e));
     TRY(sal_store_has_gaps(&row, e->sql, "main"));
     e->map_columns = row ? MAP_GAP + 1 : MAP_COLUMNS;
@@ -74,6 +75,7 @@ static void close_all(export *e)
     sqlite3_finalize(e->maps);
     sqlite3_finalize(e->predictions);
     sqlite3_finalize(e->timings);
+    export_close_names(e);
 }
 
 /* ---- CSV ----------------------------------------------------------------- */
@@ -97,19 +99,22 @@ static void print_columns(FILE *to, sqlite3_stmt *s, int first, int end)
     }
 }
 
-static int is_own_name(const char *name, int64_t kept)
+static int is_own_name(const export *e, const char *name)
 {
     const struct {
         const char *const *names;
         size_t count;
     } all[] = {{picture_names, sizeof picture_names / sizeof *picture_names},
                {map_names, sizeof map_names / sizeof *map_names},
-               {timing_names, 3}};
-    for (size_t i = 0; i < 3; i++)
+               {timing_names, 3},
+               {export_class_columns, e->classes ? 2 : 0}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         for (size_t k = 0; k < all[i].count; k++)
             if (strcmp(all[i].names[k], name) == 0)
                 return 1;
-    return kept > 0 && strncmp(name, "top", 3) == 0 && name[3] >= '0' && name[3] <= '9';
+    if (strcmp(name, "path") == 0)
+        return 1;
+    return e->predictions_kept > 0 && strncmp(name, "top", 3) == 0 && name[3] >= '0' && name[3] <= '9';
 }
 
 static int has_column(const export *e, const char *name)
@@ -132,7 +137,7 @@ static sal_status print_column_name(const export *e, const char *name)
         return sal_fail_memory(most + name_size, "an export");
     char *own = room + most;
     memcpy(own, name, name_size);
-    while (own > room && (is_own_name(own, e->predictions_kept) || (own != room + most && has_column(e, own)))) {
+    while (own > room && (is_own_name(e, own) || (own != room + most && has_column(e, own)))) {
         own -= length;
         memcpy(own, prefix, length);
     }
@@ -161,6 +166,8 @@ static sal_status print_header(export *e)
         fprintf(to, ",top%lld,top%lld_score,top%lld_probability", (long long)k, (long long)k, (long long)k);
     for (int k = 0; e->timings && k < 3; k++)
         fprintf(to, ",%s", timing_names[k]);
+    for (int k = 0; e->classes && k < 2; k++)
+        fprintf(to, ",%s", export_class_columns[k]);
     fputc('\n', to);
 done:
     return st;
@@ -221,6 +228,7 @@ static sal_status print_csv(export *e, int64_t id)
         fputs(predictions, e->to);
         if (e->timings)
             print_columns(e->to, e->timings, 1, 4);
+        export_print_classes(e, export_class_of(e, e->pictures, PREDICTED), own);
         fputc('\n', e->to);
         if (own)
             TRY(sal_sql_step(&e->map_row, e->sql, e->maps));
@@ -273,12 +281,16 @@ static sal_status print_json(export *e, int64_t id)
     sal_json_end(&j, '}');
     for (int k = STATUS; k <= CORRECT; k++)
         put_value(&j, picture_names[k - STATUS], e->pictures, k);
+    if (e->classes)
+        sal_json_text(&j, export_class_columns[0], export_class_of(e, e->pictures, PREDICTED));
     sal_json_begin(&j, "predictions", '[');
     for (; e->prediction_row && sqlite3_column_int64(e->predictions, 0) == id; predictions++) {
         TRY(export_check_rank(e, "predictions", e->predictions, predictions));
         sal_json_begin(&j, NULL, '{');
         for (int k = 2; k < 5; k++)
             put_value(&j, sqlite3_column_name(e->predictions, k), e->predictions, k);
+        if (e->classes)
+            sal_json_text(&j, "class", export_class_of(e, e->predictions, 2));
         sal_json_end(&j, '}');
         TRY(sal_sql_step(&e->prediction_row, e->sql, e->predictions));
     }
@@ -290,6 +302,8 @@ static sal_status print_json(export *e, int64_t id)
         sal_json_begin(&j, NULL, '{');
         for (int k = MAP_RANK; k < e->map_columns; k++)
             put_value(&j, map_names[k - MAP_RANK], e->maps, k);
+        if (e->classes)
+            sal_json_text(&j, export_class_columns[1], export_class_of(e, e->maps, MAP_TARGET));
         sal_json_end(&j, '}');
         TRY(sal_sql_step(&e->map_row, e->sql, e->maps));
     }

@@ -2,6 +2,7 @@
 #ifndef SAL_RESULTS_EXPORT_INTERNAL_H
 #define SAL_RESULTS_EXPORT_INTERNAL_H
 
+#include "dataset/classes.h"
 #include "results/run_names.h"
 #include "results/sql.h"
 
@@ -20,9 +21,11 @@ typedef struct export
     int map_row;           /* 1: maps stands on a row */
     int prediction_row;
     int64_t predictions_kept;
-    int map_columns; /* MAP_COLUMNS, and one more where there are gaps */
-    int path_column; /* of the manifest */
-    int64_t picture; /* the last one; -1 at first */
+    int map_columns;      /* MAP_COLUMNS, and one more where there are gaps */
+    int path_column;      /* of the manifest */
+    char *path_name;      /* what the list calls it */
+    sal_classes *classes; /* names of the outputs, or NULL */
+    int64_t picture;      /* the last one; -1 at first */
     FILE *to;
 }
 export;
@@ -42,6 +45,18 @@ enum {
     MAP_COLUMNS = 15, /* without the gap of methods that have one */
     MAP_GAP = MAP_COLUMNS
 };
+
+/* ---- export_classes.c ------------------------------------------------------- */
+
+/* What the run says of its list and of its classes. Errors: FORMAT, MEMORY, IO. */
+sal_status export_open_names(export *e);
+void export_close_names(export *e);
+/* Columns of names, behind all others, where the run has names. */
+extern const char *const export_class_columns[2];
+/* The name of the output in a column of a statement; NULL: there is none. Borrowed. */
+const char *export_class_of(const export *e, sqlite3_stmt *s, int column);
+/* Prints both; has_map: e->maps stands on the map. */
+void export_print_classes(const export *e, const char *predicted, int has_map);
 
 /* Rows that cannot be, of the picture that e->pictures stands on. All: FORMAT, naming table and picture. */
 

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE /* syncfs */
 #include "results/run.h"
+#include "results/settings_lines.h"
 
 #include "base/memory.h"
 
@@ -195,13 +196,66 @@ done:
     return st;
 }
 
+/* *differs: run.json is of another list, and of the same model and options. */
+static sal_status is_of_other_list(int *differs, const sal_run_folder *f, const sal_run *run)
+{
+    sal_status st = SAL_OK;
+    sal_run_description d = {.sign = SAL_RUN_UNSIGNED};
+    char mark[SAL_DIGEST_SIZE];
+    TRY(sal_run_description_read(&d, f));
+    *differs = d.sign == SAL_RUN_SIGNED && strcmp(d.manifest_sha256, run->manifest_sha256) != 0;
+    if (!*differs)
+        goto done;
+    TRY(sal_run_fingerprint(mark, run->model_sha256, d.manifest_sha256, run->settings));
+    *differs = strcmp(mark, d.fingerprint) == 0;
+done:
+    sal_run_description_clear(&d);
+    return st;
+}
+
+sal_status sal_run_extend(const char *folder, const sal_run *run, const sal_dataset *dataset, const char *const *inputs,
+                          size_t input_count)
+{
+    sal_status st = SAL_OK;
+    sal_run_folder f = {.fd = -1};
+    int differs;
+    TRY(sal_run_folder_open(&f, folder));
+    TRY(is_of_other_list(&differs, &f, run));
+    if (!differs) /* it is what it shall be, or sal_run_check says what it is */
+        goto done;
+    TRY(write_manifest(&f, dataset));
+    TRY(sal_run_sync(folder));
+    TRY(sal_run_description_write(NULL, &f, run, dataset, inputs, input_count));
+    TRY(sal_run_sync(folder));
+done:
+    sal_run_folder_close(&f);
+    return st;
+}
+
+/* The names of columns that the settings have. */
+typedef struct columns {
+    char *path;
+    char *label;
+} columns;
+
+static sal_status take_column(void *context, const char *name, const char *value)
+{
+    columns *c = context;
+    if (strcmp(name, SAL_SETTINGS_PATH_COLUMN) == 0 && !c->path)
+        return sal_strdup(&c->path, value);
+    if (strcmp(name, SAL_SETTINGS_LABEL_COLUMN) == 0 && !c->label)
+        return sal_strdup(&c->label, value);
+    return SAL_OK;
+}
+
 sal_status sal_run_list_open(sal_dataset **out, char sha256[SAL_DIGEST_SIZE], const sal_run_folder *folder,
-                             const char *root)
+                             const char *root, const char *settings)
 {
     static const uint64_t max_bytes = (uint64_t)1 << 32;
     sal_status st = SAL_OK;
     unsigned char *bytes = NULL;
     char *path = NULL;
+    columns names = {NULL, NULL};
     size_t size;
     *out = NULL;
     TRY(sal_run_path(&path, folder->path, SAL_RUN_MANIFEST));
@@ -210,8 +264,13 @@ sal_status sal_run_list_open(sal_dataset **out, char sha256[SAL_DIGEST_SIZE], co
     if (!bytes)
         goto done;
     TRY(sal_run_hash(sha256, (const char *)bytes, size));
-    st = sal_dataset_from_manifest(out, bytes, size, path, root);
+    TRY(sal_settings_each(settings, take_column, &names));
+    const sal_dataset_options options = {
+        .size = sizeof options, .root = root, .path_column = names.path, .label_column = names.label};
+    st = sal_dataset_from_manifest(out, bytes, size, path, &options);
 done:
+    free(names.path);
+    free(names.label);
     sal_free(bytes);
     free(path);
     return st;

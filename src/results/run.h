@@ -30,10 +30,17 @@ sal_status sal_run_check(const char *folder, const sal_run *run);
 sal_status sal_run_describe(const char *folder, const sal_run *run, const sal_dataset *dataset,
                             const char *const *inputs, size_t input_count, int anew);
 
+/* Makes a folder that is a run of the first rows of the list one of all of it: manifest.csv, then run.json, where they
+ * are not that yet. Cut off between the two, the same call goes on. Errors: ARGUMENT (another model or option), IO,
+ * MEMORY. */
+sal_status sal_run_extend(const char *folder, const sal_run *run, const sal_dataset *dataset, const char *const *inputs,
+                          size_t input_count);
+
 /* A run's list, its manifest.csv, which must be no link; *out NULL: there is none. sha256: of its bytes. root: where
- * its relative paths start from; NULL: the run folder. Errors: ARGUMENT (a link), IO, FORMAT, LIMIT, MEMORY. */
+ * its relative paths start from; NULL: the run folder. settings: the run's, which say what its columns are. Errors:
+ * ARGUMENT (a link), IO, FORMAT, LIMIT, MEMORY. */
 sal_status sal_run_list_open(sal_dataset **out, char sha256[SAL_DIGEST_SIZE], const sal_run_folder *folder,
-                             const char *root);
+                             const char *root, const char *settings);
 
 /* Are results ("main", or what was attached as "part") of the model, the list and the options that run.json tells of?
  * Errors: FORMAT (names what differs), IO, MEMORY. */

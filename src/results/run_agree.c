@@ -103,7 +103,7 @@ static sal_status open_list(sal_run_facts *f, const sal_run_folder *folder)
 {
     sal_status st = SAL_OK;
     char sha256[SAL_DIGEST_SIZE];
-    TRY(sal_run_list_open(&f->list, sha256, folder, NULL));
+    TRY(sal_run_list_open(&f->list, sha256, folder, NULL, f->description.settings));
     if (f->list && strcmp(sha256, f->description.manifest_sha256) != 0)
         st = sal_fail(SAL_ERROR_FORMAT, "%s/" SAL_RUN_MANIFEST ": is not the list that the run was begun with",
                       folder->path);

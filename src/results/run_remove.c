@@ -46,7 +46,7 @@ done:
 static sal_status open_list(removal *r)
 {
     char sha256[SAL_DIGEST_SIZE];
-    sal_status st = sal_run_list_open(&r->list, sha256, &r->folder, NULL);
+    sal_status st = sal_run_list_open(&r->list, sha256, &r->folder, NULL, r->description.settings);
     if (st == SAL_OK && !r->list)
         return SAL_OK;
     if (st == SAL_ERROR_FORMAT || (st == SAL_OK && strcmp(sha256, r->description.manifest_sha256) != 0))

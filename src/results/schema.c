@@ -292,6 +292,8 @@ done:
 
 /* ---- Comparing ----------------------------------------------------------- */
 
+#define SAL_LIST "list of pictures (by its SHA-256)"
+
 /* Another version's bits would make a mixture of it; anything else is for the caller to choose. */
 static sal_status fail_other(const sal_sql *sql, const char *name, const char *then, const char *now)
 {
@@ -313,9 +315,10 @@ static sal_status fail_other(const sal_sql *sql, const char *name, const char *t
                         "another run folder",
                         sql->path);
     return sal_fail(SAL_ERROR_ARGUMENT,
-                    "%s: the run was begun with another %s: %s, now %s; --restart throws its results away, or choose "
+                    "%s: the run was begun with another %s: %s, now %s;%s --restart throws its results away, or choose "
                     "another run folder",
-                    sql->path, name, then ? then : sal_settings_unsaid(own), now);
+                    sql->path, name, then ? then : sal_settings_unsaid(own), now,
+                    strcmp(name, SAL_LIST) == 0 ? " --extend adds pictures to it," : "");
 }
 
 /* What it was begun with against what is asked for now. */
@@ -395,7 +398,8 @@ sal_status sal_store_check_run(sal_sql *sql, const sal_run *run)
     snprintf(shards, sizeof shards, "%lld", (long long)run->shards);
     TRY(sal_sql_prepare(&find, sql, "SELECT value FROM run WHERE key = ?1"));
     TRY(compare(sql, find, "model_sha256", "model (by its SHA-256)", run->model_sha256));
-    TRY(compare(sql, find, "manifest_sha256", "list of pictures (by its SHA-256)", run->manifest_sha256));
+    if (!run->extend)
+        TRY(compare(sql, find, "manifest_sha256", SAL_LIST, run->manifest_sha256));
     TRY(compare(sql, find, "shards", "number of shards", shards));
     TRY(compare(sql, find, "shard", "shard", shard));
     comparison c = {sql, find};

@@ -34,6 +34,15 @@ int sal_settings_mean_keras_vis(const char *settings);
  * Errors: MEMORY. */
 sal_status sal_settings_as_before(char **out, const char *settings);
 
+/* Which columns of the list are meant, where they are not called path and label. */
+#define SAL_SETTINGS_PATH_COLUMN "path-column"
+#define SAL_SETTINGS_LABEL_COLUMN "label-column"
+
+/* The file that the names of outputs are from. */
+#define SAL_SETTINGS_CLASSES "classes"
+/* A line that is no option: the names of the network's outputs, a JSON list. */
+#define SAL_SETTINGS_CLASS_NAMES "class-names"
+
 /* What an option meant where a run has no line of it: the word that says so, or "none". Runs of before have fewer. */
 const char *sal_settings_unsaid(const char *name);
 

@@ -75,6 +75,8 @@ static sal_status make_or_check(sal_store *s, const sal_run *run)
     if (there) {
         TRY(sal_store_check_tables(&s->sql, "main"));
         TRY(sal_store_check_run(&s->sql, run));
+        if (run->extend)
+            TRY(sal_store_check_list(&s->sql, s->dataset));
     } else {
         TRY(sal_store_make_tables(&s->sql, s->dataset));
         if (strstr(run->settings, "method integrated-gradients\n"))
@@ -176,6 +178,26 @@ sal_status sal_store_open(sal_store **out, const char *path, const char *folder,
 done:
     if (s)
         release(s);
+    return st;
+}
+
+sal_status sal_store_extend(sal_store *s, const sal_run *run)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *update = NULL;
+    char count[32];
+    snprintf(count, sizeof count, "%zu", s->dataset->count);
+    const char *const values[][2] = {{"manifest_sha256", run->manifest_sha256}, {"pictures", count}};
+    TRY(sal_sql_prepare(&update, &s->sql, "UPDATE run SET value = ?2 WHERE key = ?1 AND value <> ?2"));
+    TRY(sal_sql_run(&s->sql, "BEGIN IMMEDIATE"));
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        TRY(sal_sql_bind_text(&s->sql, update, 1, values[i][0]));
+        TRY(sal_sql_bind_text(&s->sql, update, 2, values[i][1]));
+        TRY(sal_sql_step_done(&s->sql, update));
+    }
+    TRY(sal_sql_run(&s->sql, "COMMIT"));
+done:
+    sqlite3_finalize(update);
     return st;
 }
 

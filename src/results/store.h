@@ -23,6 +23,7 @@ typedef struct sal_run {
     int64_t shard;
     int64_t shards;                /* 1: not sharded */
     const char *preprocess_origin; /* where its preprocessing comes from, for people; or NULL */
+    int extend;                    /* 1: results of a shorter list are those of the first rows of this one */
 } sal_run;
 
 typedef struct sal_store sal_store;
@@ -35,6 +36,10 @@ sal_status sal_store_open(sal_store **out, const char *path, const char *folder,
 /* Ends the session: commits what was added unless the store failed, and leaves one file. outcome: "complete",
  * "stopped", or what went wrong. The first error of all, or SAL_OK. NULL is fine. */
 sal_status sal_store_close(sal_store *store, const char *outcome);
+
+/* Of a store that was opened with run->extend: from now on, it is of the run's list. Its rows are compared with those
+ * of the list when it is opened. Errors: IO, MEMORY. */
+sal_status sal_store_extend(sal_store *store, const sal_run *run);
 
 typedef enum sal_known { SAL_KNOWN_NOT, SAL_KNOWN_DONE, SAL_KNOWN_FAILED, SAL_KNOWN_TRY_AGAIN } sal_known;
 
@@ -74,8 +79,11 @@ sal_status sal_store_check_tables(sal_sql *sql, const char *schema);
 sal_status sal_store_refuse_foreign(sal_sql *sql);
 /* The rows of table run. */
 sal_status sal_store_write_run(sal_sql *sql, const sal_run *run, size_t pictures);
-/* Is what is asked for now what the results were begun with? Errors: ARGUMENT (names the first difference). */
+/* Is what is asked for now what the results were begun with, but for a list that is extended? Errors: ARGUMENT (names
+ * the first difference). */
 sal_status sal_store_check_run(sal_sql *sql, const sal_run *run);
+/* Are the rows of the list that results have those of this one? Errors: ARGUMENT (names the first that is not). */
+sal_status sal_store_check_list(sal_sql *sql, const sal_dataset *dataset);
 /* Statement: clears overlay_file of all but the n (its parameter 1) highest scores. */
 extern const char sal_store_keep_top_sql[];
 

@@ -17,98 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- The list, now and then ---------------------------------------------- */
-
-static sal_status hash_list(char sha256[SAL_DIGEST_SIZE], const sal_dataset *d)
-{
-    char *text = NULL;
-    size_t size;
-    sal_status st = sal_dataset_text(&text, &size, d);
-    if (st == SAL_OK)
-        st = sal_run_hash(sha256, text, size);
-    free(text);
-    return st;
-}
-
-/* Pictures of the run's list that are not among those named now are gone. One that is there was never named: the list
- * may come from anywhere, and salmap reads what it is told to. */
-static sal_status check_gone(const sal_sweep_state *s, const sal_dataset *then)
-{
-    sal_status st = SAL_OK;
-    const char *file;
-    TRY(sal_dataset_unnamed(&file, then, s->dataset));
-    if (file)
-        st =
-            sal_fail(SAL_ERROR_ARGUMENT,
-                     "%s/" SAL_RUN_MANIFEST
-                     ": lists %s, which is there and is none of the pictures that are named: choose another run folder",
-                     s->folder, file);
-done:
-    return st;
-}
-
-/* The list of a run that was begun stays its list: pictures that went missing from a folder since are failures, new
- * ones are another run. A manifest is compared as a whole. */
-static sal_status reconcile_list(sal_sweep_state *s)
-{
-    sal_status st = SAL_OK;
-    sal_run_folder folder = {.fd = -1};
-    sal_dataset *then = NULL;
-    char sha256[SAL_DIGEST_SIZE];
-    const char *first;
-    size_t added;
-    TRY(sal_run_folder_open(&folder, s->folder));
-    TRY(sal_run_list_open(&then, sha256, &folder, s->dataset->root));
-    if (!then)
-        goto done;
-    TRY(hash_list(sha256, then));
-    if (strcmp(sha256, s->manifest_sha256) == 0)
-        goto done;
-    TRY(sal_dataset_added(&added, &first, s->dataset, then));
-    if (s->dataset->manifest || added > 0) {
-        char what[256] = "other columns, labels or order";
-        if (added > 0)
-            snprintf(what, sizeof what, "%zu new, such as %.180s", added, first);
-        else if (s->dataset->count != then->count)
-            snprintf(what, sizeof what, "%zu gone", then->count - s->dataset->count);
-        st = sal_fail(SAL_ERROR_ARGUMENT,
-                      "%s/" SAL_RUN_MANIFEST
-                      ": the list of pictures has changed since the run began: %zu then, %zu now (%s); --restart "
-                      "throws its results away, or choose another run folder",
-                      s->folder, then->count, s->dataset->count, what);
-        goto done;
-    }
-    TRY(check_gone(s, then));
-    s->frozen = then;
-    s->dataset = then;
-    then = NULL;
-    memcpy(s->manifest_sha256, sha256, sizeof sha256);
-done:
-    sal_dataset_close(then);
-    sal_run_folder_close(&folder);
-    return st;
-}
-
-/* ---- Labels -------------------------------------------------------------- */
-
-/* What `wrong` compares with must be a number, or nothing; what `label` explains must be an output. */
-static sal_status check_labels(const sal_sweep_state *s)
-{
-    double number;
-    for (size_t i = 0; i < s->dataset->count; i++) {
-        const char *path = sal_dataset_path(s->dataset, i), *label = sal_dataset_label(s->dataset, i);
-        if (s->how.explain.target.kind == SAL_TARGET_LABEL && s->info.outputs > 1 && sal_sweep_output_of(s, i) < 0)
-            return sal_fail(SAL_ERROR_ARGUMENT,
-                            "%s: its label '%s' names no output: with target label, labels are numbers from 0 to %lld",
-                            path, label, (long long)s->info.outputs - 1);
-        if (s->options.overlays == SAL_OVERLAYS_WRONG && label && *label && !sal_plain_number(&number, label))
-            return sal_fail(SAL_ERROR_ARGUMENT,
-                            "%s: its label '%s' is no number: with overlays wrong, labels are outputs or values", path,
-                            label);
-    }
-    return SAL_OK;
-}
-
 /* ---- The run folder ------------------------------------------------------ */
 
 typedef struct shard_search {
@@ -304,18 +212,19 @@ static sal_status take_baseline(void *context, const char *name, const char *val
     return SAL_OK;
 }
 
-/* What the command says by itself: no other process changes that, however long it takes. */
-static sal_status read_command(sal_sweep_state *s, sal_engine *engine)
+sal_status sal_sweep_read_command(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
-    TRY(check_labels(s));
+    TRY(sal_sweep_read_labels(s));
     TRY(sal_model_hash(s->model_sha256, s->model));
     s->baseline = sal_engine_get_options(engine)->method->baseline_file;
+    TRY(sal_sweep_choose_classes(s));
     TRY(sal_settings_make(&s->settings, &s->options, engine));
+    TRY(sal_sweep_list_settings(s));
     TRY(sal_settings_each(s->settings, take_baseline, s));
     TRY(sal_run_layout(&s->layout, s->settings));
     s->layout.out_dir = s->folder;
-    TRY(hash_list(s->manifest_sha256, s->dataset));
+    TRY(sal_sweep_hash_list(s->manifest_sha256, s->dataset));
     TRY(sal_run_store_path(&s->store_path, s->folder, s->options.shard, s->options.shards));
 done:
     return st;
@@ -345,8 +254,7 @@ done:
     return st;
 }
 
-/* Everything that may refuse it in this folder, before anything is changed there. */
-static sal_status check_folder(sal_sweep_state *s, const sal_model *model)
+sal_status sal_sweep_check_folder(sal_sweep_state *s, const sal_model *model)
 {
     sal_status st = SAL_OK;
     int in_shards;
@@ -359,7 +267,7 @@ static sal_status check_folder(sal_sweep_state *s, const sal_model *model)
     if (!s->options.restart || s->options.shards > 1)
         TRY(check_kind(s));
     if (!s->options.restart) {
-        TRY(reconcile_list(s));
+        TRY(sal_sweep_reconcile_list(s));
         TRY(take_words(s));
     }
     s->run = (sal_run){.model = s->info.path,
@@ -368,7 +276,8 @@ static sal_status check_folder(sal_sweep_state *s, const sal_model *model)
                        .settings = s->settings,
                        .shard = s->options.shard,
                        .shards = s->options.shards,
-                       .preprocess_origin = s->how.explain.preprocess_origin};
+                       .preprocess_origin = s->how.explain.preprocess_origin,
+                       .extend = s->options.extend};
 done:
     return st;
 }
@@ -403,15 +312,22 @@ static sal_status open_run(sal_sweep_state *s, sal_engine *engine)
     char name[SAL_RUN_STORE_NAME];
     int was_run, known;
     sal_run_store_name(name, s->options.shard, s->options.shards);
-    TRY(check_folder(s, sal_engine_model(engine)));
+    TRY(sal_sweep_check_folder(s, sal_engine_model(engine)));
     TRY(sal_run_is_one(&was_run, s->folder));
     if (s->options.restart)
         TRY(s->options.shards > 1 ? sal_run_remove_shard(s->folder, &s->run) : sal_run_remove(s->folder));
     /* Results that are there say best what differs; before there are any, the folder is to be a run. */
     TRY(sal_run_exists(&known, s->folder, name));
+    const int extends = s->options.extend && was_run;
+    if (!known && extends)
+        TRY(sal_run_extend(s->folder, &s->run, s->dataset, s->options.inputs, s->options.input_count));
     if (!known)
         TRY(describe(s, s->options.restart));
     TRY(open_store(s, engine));
+    if (extends) {
+        TRY(sal_run_extend(s->folder, &s->run, s->dataset, s->options.inputs, s->options.input_count));
+        TRY(sal_store_extend(s->store, &s->run));
+    }
     TRY(describe(s, 0));
     if (s->options.shards == 1 && was_run)
         TRY(sal_run_remove_own_temporaries(s->folder));
@@ -459,8 +375,11 @@ sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
     int lock = -1;
-    TRY(sal_output_folder(s->folder, SAL_RUN_JSON));
-    TRY(read_command(s, engine));
+    if (!s->options.dry_run)
+        TRY(sal_output_folder(s->folder, SAL_RUN_JSON));
+    TRY(sal_sweep_read_command(s, engine));
+    if (s->options.dry_run)
+        return sal_sweep_look_at_run(s);
     count_pictures(s);
     st = sal_sweep_lock(&lock, s);
     if (st != SAL_OK) {

@@ -10,16 +10,6 @@
  * computed again, from ALONE on it has no others beside it then. */
 enum { HARMLESS = 0, SUSPECT = 2, ALONE = 3, MOST_DEATHS = 127 };
 
-int64_t sal_sweep_output_of(const sal_sweep_state *s, size_t row)
-{
-    const char *label = sal_dataset_label(s->dataset, row);
-    char *end;
-    if (!label || !*label)
-        return -1;
-    const long long output = strtoll(label, &end, 10);
-    return *end || output < 0 || output >= s->info.outputs ? -1 : (int64_t)output;
-}
-
 static void add(sal_sweep_state *s, size_t row)
 {
     if (s->targets)

@@ -32,6 +32,15 @@ static sal_status check_options(sal_sweep_state *s)
         o->tolerance = 0.5;
     if (o->shards > SAL_MAX_SHARDS)
         return sal_fail(SAL_ERROR_ARGUMENT, "%lld shards: %d at most", (long long)o->shards, SAL_MAX_SHARDS);
+    if (o->extend && o->shards > 1)
+        return sal_fail(SAL_ERROR_ARGUMENT, "a run in shards cannot be extended: 'salmap merge RUN -o WHOLE' makes a "
+                                            "whole of it, which can");
+    if (o->extend && o->restart)
+        return sal_fail(SAL_ERROR_ARGUMENT, "restart throws away what extend would add to: leave one of them out");
+    if ((unsigned)o->label_as > SAL_LABEL_AS_OUTPUT)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown reading %d of labels", (int)o->label_as);
+    if (o->label_as == SAL_LABEL_AS_NAME && !o->classes)
+        return sal_fail(SAL_ERROR_ARGUMENT, "labels as names need the names of the classes: give --classes FILE");
     if (o->shard < 0 || o->shard >= o->shards)
         return sal_fail(SAL_ERROR_ARGUMENT, "shard %lld/%lld: shards are numbered from 0 to %lld", (long long)o->shard,
                         (long long)o->shards, (long long)o->shards - 1);
@@ -76,11 +85,9 @@ static sal_status check_options(sal_sweep_state *s)
 /* Whether the prediction is the label: -1 where that cannot be said. */
 static int is_correct(const sal_sweep_state *s, size_t row, const sal_prediction *best)
 {
-    const char *label = sal_dataset_label(s->dataset, row);
     double number;
-    if (!label || !*label)
-        return -1;
-    if (!sal_plain_number(&number, label))
+    const sal_label_meaning meaning = sal_sweep_label(&number, &s->labels, row);
+    if (meaning == SAL_LABEL_MISSING || meaning == SAL_LABEL_UNKNOWN)
         return -1;
     if (s->info.outputs > 1)
         return number == (double)best->output;
@@ -449,7 +456,8 @@ static sal_status sweep(sal_sweep_state *s, sal_engine *const *engines, size_t e
 {
     sal_status st = SAL_OK;
     TRY(prepare(s, engines, engine_count));
-    TRY(run(s, engines, engine_count));
+    if (!s->options.dry_run)
+        TRY(run(s, engines, engine_count));
 done:
     if (s->store) {
         /* What was found out before the error is kept, if it can be. */

@@ -11,6 +11,23 @@
 
 #include <sys/stat.h>
 
+/* How labels are read. */
+typedef struct sal_labels {
+    const sal_dataset *dataset;
+    const sal_classes *classes; /* or NULL */
+    int64_t outputs;
+    int yes_or_no; /* 1: the network has one output, and a sigmoid follows */
+    int by_name;   /* 1: labels are names of classes */
+    int asked;     /* 1: the names are the user's own choice */
+} sal_labels;
+
+typedef enum sal_label_meaning {
+    SAL_LABEL_GOOD,    /* an output, or the value of a regression */
+    SAL_LABEL_MISSING, /* there is none */
+    SAL_LABEL_UNKNOWN, /* neither a number nor the name of a class */
+    SAL_LABEL_OUTSIDE  /* a number, and no output */
+} sal_label_meaning;
+
 typedef struct sal_sweep_state {
     sal_sweep_options options; /* with defaults filled in; explain points to how, */
     sal_run_options how;       /* which is complete */
@@ -18,7 +35,9 @@ typedef struct sal_sweep_state {
     const sal_model *model;
     sal_model_info info;
     const sal_dataset *dataset;
-    sal_dataset *frozen;                   /* the list as it was when the run began, where that is another one; owned */
+    sal_labels labels;
+    sal_dataset *frozen; /* the list as it was when the run began, or with what is new, where that is another one; owned
+                          */
     const char *baseline;                  /* file of the method's, or NULL; borrowed */
     char baseline_sha256[SAL_DIGEST_SIZE]; /* as the settings say */
     char *settings;
@@ -55,10 +74,41 @@ typedef struct sal_sweep_state {
  * folder, model and info are set. Errors: those of sal_sweep before the first picture. */
 sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine);
 
-/* ---- pending.c ------------------------------------------------------------ */
+/* What the command says by itself: no other process changes that, however long it takes. */
+sal_status sal_sweep_read_command(sal_sweep_state *s, sal_engine *engine);
+/* Everything that may refuse it in this folder, before anything is changed there. */
+sal_status sal_sweep_check_folder(sal_sweep_state *s, const sal_model *model);
 
+/* ---- dry_run.c ------------------------------------------------------------ */
+
+/* Checks the run folder, which need not be there, and counts what is done of the run; changes nothing. Where a process
+ * that was killed left a journal beside the results, they are not opened, and nothing is counted as done. Errors: those
+ * of sal_sweep before the first picture. */
+sal_status sal_sweep_look_at_run(sal_sweep_state *s);
+
+/* ---- labels.c ------------------------------------------------------------- */
+
+/* Decides how labels are read, tells the caller what they are, and refuses those that the options cannot do with. The
+ * options and the network's info are there. Errors: ARGUMENT, FORMAT (decimal points and commas). */
+sal_status sal_sweep_read_labels(sal_sweep_state *s);
+/* *value: of a good one, and of a number that is no output. */
+sal_label_meaning sal_sweep_label(double *value, const sal_labels *labels, size_t row);
 /* The output that a picture's label names, where there are several; -1: none. */
 int64_t sal_sweep_output_of(const sal_sweep_state *s, size_t row);
+
+/* ---- list.c --------------------------------------------------------------- */
+
+sal_status sal_sweep_hash_list(char sha256[SAL_DIGEST_SIZE], const sal_dataset *d);
+/* Takes the list of the run that is there in place of that of now, or refuses it. Errors: ARGUMENT, those of results.
+ */
+sal_status sal_sweep_reconcile_list(sal_sweep_state *s);
+/* Leaves the names of a model's file out of a run that was begun without. Errors: those of results. */
+sal_status sal_sweep_choose_classes(sal_sweep_state *s);
+/* Adds to the settings how the list is read. Errors: ARGUMENT (a name with a line break), MEMORY. */
+sal_status sal_sweep_list_settings(sal_sweep_state *s);
+
+/* ---- pending.c ------------------------------------------------------------ */
+
 /* Which pictures are left to do, suspects last; opens s->in_flight. Errors: IO, FORMAT, MEMORY. */
 sal_status sal_sweep_list_pending(sal_sweep_state *s);
 

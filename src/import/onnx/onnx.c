@@ -197,10 +197,23 @@ static void describe(sal_import_info *info, const onnx_importer *im)
     onnx_list_outputs(info->others, sizeof info->others, m->graph[0], info->output);
 }
 
+/* What exporters call the names of the outputs: ultralytics, Hugging Face, and people themselves. The first of these
+ * keys that is there counts. */
+static sal_status take_class_names(sal_graph *graph, const SalOnnx__Model *m)
+{
+    static const char *const keys[] = {"names", "id2label", "classes", "class_names", "labels"};
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+        for (size_t i = 0; i < m->n_metadata_props; i++)
+            if (strcmp(m->metadata_props[i]->key, keys[k]) == 0)
+                return sal_strdup(&graph->class_names, m->metadata_props[i]->value);
+    return SAL_OK;
+}
+
 /* All stages after unpacking. */
 static sal_status build(onnx_importer *im)
 {
     sal_status st = SAL_OK;
+    TRY(take_class_names(im->graph, im->model));
     TRY(onnx_flatten(im));
     TRY(onnx_order(im));
     TRY(check_supported(im));
