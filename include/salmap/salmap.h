@@ -763,6 +763,9 @@ SAL_API sal_status sal_map_colorize(sal_picture *out, const float *map, int64_t 
 
 /* ---- The whole job: files in, files out --------------------------------- */
 
+/* Names of a network's outputs, from 0; two outputs may have one name. See sal_classes_open. */
+typedef struct sal_classes sal_classes;
+
 /* What is explained of pictures, and which files are written. */
 typedef struct sal_explain_options {
     size_t size;               /* SAL_EXPLAIN_OPTIONS_INIT */
@@ -783,6 +786,7 @@ typedef struct sal_explain_options {
     int64_t strict; /* 1: a picture fails if anything of it has to be taken for granted, see sal_picture_notes */
     const char *preprocess_origin; /* where `preprocess` comes from, for figures and run.json: "age.onnx.salmap"; may be
                                       NULL */
+    const sal_classes *classes;    /* names of the network's outputs, for figures; NULL: none */
 } sal_explain_options;
 #define SAL_EXPLAIN_OPTIONS_INIT SAL_INIT_WITH(sal_explain_options, .alpha = SAL_DEFAULT)
 
@@ -894,9 +898,6 @@ SAL_API sal_status sal_dataset_get_info(sal_dataset_info *out, const sal_dataset
 SAL_API int sal_dataset_in_shard(const sal_dataset *dataset, size_t row, int64_t index, int64_t count);
 
 /* ---- Names of classes ---------------------------------------------------- */
-
-/* Names of a network's outputs, from 0. Two outputs may have one name. */
-typedef struct sal_classes sal_classes;
 
 /* Copies names, which are UTF-8 without control characters. On success *out is the caller's. Errors: ARGUMENT (names
  * the one that is empty, or no such text), MEMORY. */
@@ -1130,13 +1131,14 @@ SAL_API sal_status sal_figure_make(sal_picture *out, const sal_picture *picture,
 
 /* What the line below a figure says of a map. */
 typedef struct sal_figure_facts {
-    size_t size;         /* SAL_FIGURE_FACTS_INIT */
-    sal_target asked;    /* as the job had it; explain's `top` asks for SAL_TARGET_TOP of each rank */
-    int64_t target;      /* output that was explained, -1 for the mean: `chosen` of the job */
-    float score;         /* its `chosen_scores` */
-    float probability;   /* of `target`, see sal_model_probabilities; NaN: there is none */
-    sal_map_stats stats; /* of the map */
-    const char *input;   /* where the preprocessing comes from, see sal_explain_options; NULL: it is not said */
+    size_t size;            /* SAL_FIGURE_FACTS_INIT */
+    sal_target asked;       /* as the job had it; explain's `top` asks for SAL_TARGET_TOP of each rank */
+    int64_t target;         /* output that was explained, -1 for the mean: `chosen` of the job */
+    float score;            /* its `chosen_scores` */
+    float probability;      /* of `target`, see sal_model_probabilities; NaN: there is none */
+    sal_map_stats stats;    /* of the map */
+    const char *input;      /* where the preprocessing comes from, see sal_explain_options; NULL: it is not said */
+    const char *class_name; /* of the output that was explained, where there are several; NULL: it has none */
 } sal_figure_facts;
 #define SAL_FIGURE_FACTS_INIT SAL_INIT(sal_figure_facts)
 

@@ -1,4 +1,5 @@
 /* salmap explain: maps of pictures. */
+#include "cli/classes.h"
 #include "cli/explain_report.h"
 #include "cli/job.h"
 
@@ -9,6 +10,7 @@ typedef struct settings {
     const char *out_dir;
     int figure;
     int save_gradient;
+    const char *classes;
     int json;
     int quiet;
     cli_job job;
@@ -20,6 +22,8 @@ static const cli_option options[] = {
     CLI_OPTION(CLI_FLAG, 0, "figure", NULL, figure, "also a figure: picture, map with colour bar, overlay"),
     CLI_OPTION(CLI_FLAG, 0, "save-gradient", NULL, save_gradient,
                "also the gradient, or what the method makes of it, (C,H,W) as .npy"),
+    CLI_OPTION(CLI_TEXT, 0, "classes", "FILE", classes,
+               "names of the outputs: one a line, or JSON (default: those in the model's file)"),
     CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print one JSON object per picture and line"),
     CLI_OPTION(CLI_FLAG, 'q', "quiet", NULL, quiet, "print errors only"),
     CLI_JOB_OPTIONS("predicted (default), index:N, top:K (K maps), margin or mean"),
@@ -73,11 +77,16 @@ static int open_and_explain(const settings *s, cli_run_options *run, const char 
                             size_t count)
 {
     sal_model *model = NULL;
+    sal_classes *classes = NULL;
     int code = cli_network_open(&model, self, &s->job.network, model_path, &run->limits);
     if (code == CLI_OK)
         code = cli_job_preprocess(run, self, &s->job, model, count ? paths[0] : NULL);
     if (code == CLI_OK)
+        code = cli_classes_open(&classes, self, s->classes, model);
+    run->explain.classes = classes;
+    if (code == CLI_OK)
         code = explain(s, &run->explain, model, paths, count);
+    sal_classes_close(classes);
     sal_model_close(model);
     return code;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_NAME_WIDTH = 48 };
+enum { MAX_NAME_WIDTH = 48, LINE_SIZE = 128 };
 
 static const char *base_name(const char *path)
 {
@@ -27,6 +27,7 @@ void explain_report_begin(explain_report *r, const sal_model_info *info, const s
     r->origin = o->preprocess_origin;
     if (sal_preprocess_describe(r->preprocess, sizeof r->preprocess, &o->preprocess) != SAL_OK)
         r->preprocess[0] = '\0';
+    r->classes = info->outputs > 1 ? o->classes : NULL;
     for (size_t i = 0; i < count; i++) {
         size_t length = strlen(base_name(paths[i]));
         if (length > (size_t)r->name_width)
@@ -35,7 +36,27 @@ void explain_report_begin(explain_report *r, const sal_model_info *info, const s
     clock_gettime(CLOCK_MONOTONIC, &r->begin);
 }
 
+/* "age_6 (output 6)", or "output 6 "; returns text. */
+static const char *output_text(char text[LINE_SIZE], const explain_report *r, int64_t output)
+{
+    const char *name = sal_classes_name(r->classes, output);
+    if (name)
+        snprintf(text, LINE_SIZE, "%.80s (output %" PRId64 ")", name, output);
+    else
+        snprintf(text, LINE_SIZE, "output %-4" PRId64, output);
+    return text;
+}
+
 /* ---- Lines -------------------------------------------------------------- */
+
+static void print_target(const explain_report *r, const sal_explain_map *m, size_t i)
+{
+    const char *name = sal_classes_name(r->classes, m->target);
+    if (name)
+        text_print(stdout, "%s %.80s (%.5g)", i ? "," : "", name, (double)m->score);
+    else
+        printf("%s %" PRId64 " (%.5g)", i ? "," : "", m->target, (double)m->score);
+}
 
 static void print_explained(const explain_report *r, const sal_explain_result *result)
 {
@@ -46,7 +67,7 @@ static void print_explained(const explain_report *r, const sal_explain_result *r
     } else if (r->top > 0 || (r->outputs > 1 && result->maps[0]->target != result->predicted)) {
         printf("  explained:");
         for (size_t i = 0; i < result->map_count; i++)
-            printf("%s %" PRId64 " (%.5g)", i ? "," : "", result->maps[i]->target, (double)result->maps[i]->score);
+            print_target(r, result->maps[i], i);
     }
 }
 
@@ -71,11 +92,13 @@ static void print_weak(const explain_report *r, const sal_explain_result *result
 
 static void print_line(const explain_report *r, const sal_explain_result *result)
 {
+    char text[LINE_SIZE];
     text_print(stdout, "%-*s", r->name_width, base_name(result->path));
     if (r->outputs == 1) {
         printf("  value %-9.5g", (double)result->predicted_score);
     } else {
-        printf("  output %-4" PRId64 "  logit %-8.5g", result->predicted, (double)result->predicted_score);
+        text_print(stdout, "  %s  logit %-8.5g", output_text(text, r, result->predicted),
+                   (double)result->predicted_score);
     }
     if (isfinite(result->predicted_probability))
         printf("  probability %-7.4f", (double)result->predicted_probability);
@@ -90,10 +113,12 @@ static void print_line(const explain_report *r, const sal_explain_result *result
 
 /* ---- JSON --------------------------------------------------------------- */
 
-static void print_map_json(cli_json *j, const sal_explain_map *m)
+static void print_map_json(cli_json *j, const explain_report *r, const sal_explain_map *m)
 {
     cli_json_begin(j, NULL, '{');
     cli_json_integer(j, "target", m->target);
+    if (r->classes)
+        cli_json_text(j, "target_class", sal_classes_name(r->classes, m->target));
     cli_json_real(j, "score", (double)m->score);
     cli_json_real(j, "probability", (double)m->probability);
     cli_json_real(j, "peak", (double)m->stats.peak);
@@ -141,6 +166,8 @@ static void print_json(const explain_report *r, const sal_explain_result *result
         cli_json_text(&j, "error", result->error);
     } else {
         cli_json_integer(&j, "predicted", result->predicted);
+        if (r->classes)
+            cli_json_text(&j, "predicted_class", sal_classes_name(r->classes, result->predicted));
         cli_json_real(&j, "score", (double)result->predicted_score);
         cli_json_real(&j, "probability", (double)result->predicted_probability);
         cli_json_real(&j, "milliseconds", result->milliseconds);
@@ -148,7 +175,7 @@ static void print_json(const explain_report *r, const sal_explain_result *result
         cli_json_text(&j, "preprocess_origin", r->origin);
         cli_json_begin(&j, "maps", '[');
         for (size_t i = 0; i < result->map_count; i++)
-            print_map_json(&j, result->maps[i]);
+            print_map_json(&j, r, result->maps[i]);
         cli_json_end(&j);
         if (result->notes)
             print_notes_json(&j, result);

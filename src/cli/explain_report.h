@@ -13,9 +13,10 @@ typedef struct explain_report {
     sal_target target;
     int64_t top;
     const char *out_dir;
-    int is_gradient;       /* 1: the plain method */
-    const char *origin;    /* of the preprocessing, */
-    char preprocess[1024]; /* and what it is */
+    const sal_classes *classes; /* names of several outputs, or NULL */
+    int is_gradient;            /* 1: the plain method */
+    const char *origin;         /* of the preprocessing, */
+    char preprocess[1024];      /* and what it is */
     int name_width;
     cli_notes notes;
     struct timespec begin;

@@ -280,6 +280,12 @@ void sweep_report_end(sweep_report *r, const sal_sweep_progress *p, const char *
     if (r->quiet)
         return;
     cli_notes_end(&r->notes, &cli_sweep_command);
+    if (p->failed > p->failed_now)
+        cli_note(&cli_sweep_command,
+                 "%zu picture%s failed before and %s not tried again as long as %s unchanged: --retry-failed does so",
+                 p->failed - p->failed_now, p->failed - p->failed_now == 1 ? "" : "s",
+                 p->failed - p->failed_now == 1 ? "is" : "are",
+                 p->failed - p->failed_now == 1 ? "its file is" : "their files are");
     if (p->done_now == 0 && p->done == p->pictures) {
         printf("all %zu pictures are done already, %zu of them failed -> %s\n", p->pictures, p->failed, r->folder);
         return;

@@ -26,8 +26,10 @@ typedef struct sal_result {
     size_t picture;    /* row of the data set */
     sal_status status; /* SAL_OK, or why there is nothing more than this */
     const char *error;
-    int64_t bytes; /* of the picture's file */
-    int64_t width; /* of the picture */
+    int64_t bytes;        /* of the picture's file */
+    int64_t failed_bytes; /* likewise, of one that failed, */
+    int64_t changed;      /* and when that was changed last, in nanoseconds since 1970; 0: it is not known */
+    int64_t width;        /* of the picture */
     int64_t height;
     int correct; /* 1 or 0; -1: there is no label to say */
     const sal_prediction *predictions;

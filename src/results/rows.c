@@ -36,6 +36,7 @@ void sal_rows_close(sal_rows *s)
 {
     for (int k = 0; k < SAL_ROWS_TABLES; k++)
         sqlite3_finalize(s->insert[k]);
+    sqlite3_finalize(s->insert_failed);
     memset(s, 0, sizeof *s);
 }
 
@@ -43,6 +44,24 @@ void sal_rows_reset(sal_rows *s)
 {
     for (int k = 0; k < SAL_ROWS_TABLES; k++)
         (void)sqlite3_reset(s->insert[k]);
+    (void)sqlite3_reset(s->insert_failed);
+}
+
+/* What a picture's file was when it failed: one that is another by now is worth another look. */
+static sal_status put_failed(sal_rows *s, const sal_result *r)
+{
+    sal_status st = SAL_OK;
+    sal_sql *q = s->sql;
+    if (!s->insert_failed) {
+        TRY(sal_sql_run(q, sal_store_failed_table));
+        TRY(sal_sql_prepare(&s->insert_failed, q, "INSERT OR REPLACE INTO failed_files VALUES(?1,?2,?3)"));
+    }
+    TRY(sal_sql_bind_integer(q, s->insert_failed, 1, (int64_t)r->picture));
+    TRY(sal_sql_bind_integer(q, s->insert_failed, 2, r->failed_bytes));
+    TRY(sal_sql_bind_integer(q, s->insert_failed, 3, r->changed));
+    TRY(sal_sql_step_done(q, s->insert_failed));
+done:
+    return st;
 }
 
 static sal_status put_picture(sal_rows *s, const sal_result *r)
@@ -144,6 +163,8 @@ sal_status sal_rows_put(sal_rows *s, const sal_result *r)
     for (size_t k = 0; k < r->map_count; k++)
         TRY(put_map(s, r, k));
     TRY(put_timing(s, r));
+    if (r->status != SAL_OK && r->changed != 0)
+        TRY(put_failed(s, r));
 done:
     return st;
 }

@@ -20,7 +20,8 @@ typedef struct sal_rows {
     sal_sql *sql;
     const sal_dataset *dataset;
     sqlite3_stmt *insert[SAL_ROWS_TABLES];
-    int gaps; /* 1: maps have them */
+    sqlite3_stmt *insert_failed; /* NULL: nothing failed yet */
+    int gaps;                    /* 1: maps have them */
 } sal_rows;
 
 sal_status sal_rows_open(sal_rows *out, sal_sql *sql, const sal_dataset *dataset);

@@ -24,6 +24,9 @@ static const char tables[] =
     "CREATE TABLE sessions(id INTEGER PRIMARY KEY, started TEXT, ended TEXT, outcome TEXT, version TEXT, host TEXT,"
     "  device TEXT, shard INTEGER, shards INTEGER, pictures INTEGER);";
 
+const char sal_store_failed_table[] =
+    "CREATE TABLE IF NOT EXISTS failed_files(picture INTEGER PRIMARY KEY, bytes INTEGER, changed INTEGER)";
+
 const char sal_store_keep_top_sql[] =
     "UPDATE maps SET overlay_file = NULL WHERE overlay_file IS NOT NULL AND picture NOT IN"
     " (SELECT picture FROM maps WHERE rank = 1 ORDER BY score DESC, picture LIMIT ?1)";
@@ -90,7 +93,7 @@ done:
     return st;
 }
 
-#define OWN_TABLES "'pictures', 'manifest', 'maps', 'predictions', 'timings', 'run', 'sessions'"
+#define OWN_TABLES "'pictures', 'manifest', 'maps', 'predictions', 'timings', 'run', 'sessions', 'failed_files'"
 
 /* ---- Are they salmap's? ---------------------------------------------------- */
 
@@ -199,9 +202,23 @@ done:
     return st;
 }
 
+static sal_status has_failed_files(int *has, sal_sql *sql, const char *schema)
+{
+    sal_status st = SAL_OK;
+    sqlite3_stmt *find = NULL;
+    char text[128];
+    snprintf(text, sizeof text, "SELECT 1 FROM %s.sqlite_master WHERE name = 'failed_files'", schema);
+    TRY(sal_sql_prepare(&find, sql, text));
+    TRY(sal_sql_step(has, sql, find));
+done:
+    sqlite3_finalize(find);
+    return st;
+}
+
 sal_status sal_store_check_tables(sal_sql *sql, const char *schema)
 {
     static const char *const names[] = {"pictures", "manifest", "maps", "predictions", "timings", "run", "sessions"};
+    int has_failed = 0;
     sal_status st = SAL_OK;
     sal_sql plain = {0};
     TRY(sal_sql_open(&plain, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
@@ -210,6 +227,12 @@ sal_status sal_store_check_tables(sal_sql *sql, const char *schema)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         TRY(check_table(sql, schema, names[i]));
         TRY(check_columns(sql, schema, names[i], &plain));
+    }
+    TRY(has_failed_files(&has_failed, sql, schema));
+    if (has_failed) {
+        TRY(sal_sql_run(&plain, sal_store_failed_table));
+        TRY(check_table(sql, schema, "failed_files"));
+        TRY(check_columns(sql, schema, "failed_files", &plain));
     }
     /* Rows are read only now: what is in the schema can make that take for ever. */
     TRY(check_additions(sql, schema));

@@ -26,7 +26,8 @@ sal_status sal_settings_each(const char *settings,
 int sal_settings_is_no_option(const char *name)
 {
     return strcmp(name, SAL_SETTINGS_BASELINE_SHA256) == 0 || strcmp(name, SAL_SETTINGS_ARITHMETIC) == 0 ||
-           strcmp(name, SAL_SETTINGS_MAP_ARITHMETIC) == 0 || strcmp(name, SAL_SETTINGS_CLASS_NAMES) == 0;
+           strcmp(name, SAL_SETTINGS_MAP_ARITHMETIC) == 0 || strcmp(name, SAL_SETTINGS_CLASS_NAMES) == 0 ||
+           strcmp(name, SAL_SETTINGS_LABEL_NAMES) == 0;
 }
 
 static const char before[] = "\nnormalize minmax\n", now[] = "\nnormalize keras-vis\n";

@@ -42,6 +42,8 @@ sal_status sal_settings_as_before(char **out, const char *settings);
 #define SAL_SETTINGS_CLASSES "classes"
 /* A line that is no option: the names of the network's outputs, a JSON list. */
 #define SAL_SETTINGS_CLASS_NAMES "class-names"
+/* The same of a network of one output that says yes or no: names of its labels, 0 and 1. */
+#define SAL_SETTINGS_LABEL_NAMES "label-names"
 
 /* What an option meant where a run has no line of it: the word that says so, or "none". Runs of before have fewer. */
 const char *sal_settings_unsaid(const char *name);

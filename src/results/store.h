@@ -46,6 +46,11 @@ typedef enum sal_known { SAL_KNOWN_NOT, SAL_KNOWN_DONE, SAL_KNOWN_FAILED, SAL_KN
 /* known[row] of the data set for every picture that is in the results; others are left as they are. TRY_AGAIN: it
  * failed of something that may have passed (a file that could not be read, memory). */
 sal_status sal_store_known(unsigned char *known, sal_store *store);
+/* Notes what the file of a picture that failed is, for sal_store_mended. */
+void sal_result_note_file(sal_result *result, const char *file);
+/* Sets mended[row] for pictures that failed and whose files have another size or time than they had then; others are
+ * left as they are. Before the session's first result. Errors: IO, FORMAT, MEMORY. */
+sal_status sal_store_mended(unsigned char *mended, sal_store *store, const sal_dataset *dataset);
 /* Are the pictures those that the results are of? Looks at the sizes of up to a hundred files of pictures that are
  * done. Errors: ARGUMENT (one has another size). */
 sal_status sal_store_check_files(sal_store *store);
@@ -79,6 +84,8 @@ sal_status sal_store_check_tables(sal_sql *sql, const char *schema);
 sal_status sal_store_refuse_foreign(sal_sql *sql);
 /* The rows of table run. */
 sal_status sal_store_write_run(sal_sql *sql, const sal_run *run, size_t pictures);
+/* Statement: the table of files that failed, which only some results have. */
+extern const char sal_store_failed_table[];
 /* Is what is asked for now what the results were begun with, but for a list that is extended? Errors: ARGUMENT (names
  * the first difference). */
 sal_status sal_store_check_run(sal_sql *sql, const sal_run *run);

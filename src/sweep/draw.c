@@ -102,6 +102,15 @@ __attribute__((format(printf, 2, 3))) static void add(line *l, const char *forma
     l->used = l->used < l->size ? l->used : l->size - 1;
 }
 
+/* "output 6", or "age_6 (output 6)". */
+static void add_output(line *l, const sal_figure_facts *f)
+{
+    if (f->class_name)
+        add(l, "%.80s (output %lld)", f->class_name, (long long)f->target);
+    else
+        add(l, "output %lld", (long long)f->target);
+}
+
 static void write_note(line *l, const sal_figure_facts *f, int64_t outputs, const char *method)
 {
     const int has_probability = isfinite(f->probability);
@@ -109,11 +118,10 @@ static void write_note(line *l, const sal_figure_facts *f, int64_t outputs, cons
     const double score = (double)f->score;
     if (f->target < 0)
         add(l, "mean of %lld outputs  %.5g", (long long)outputs, score);
-    else if (f->asked.kind == SAL_TARGET_MARGIN)
-        add(l, "output %lld ahead by   %s %.5g", (long long)f->target, unit, score);
-    else if (outputs > 1)
-        add(l, "output %lld   %s %.5g", (long long)f->target, unit, score);
-    else
+    else if (outputs > 1 || f->asked.kind == SAL_TARGET_MARGIN) {
+        add_output(l, f);
+        add(l, "%s   %s %.5g", f->asked.kind == SAL_TARGET_MARGIN ? " ahead by" : "", unit, score);
+    } else
         add(l, "%s %.5g", has_probability ? unit : "value", score);
     if (has_probability && f->asked.score == SAL_SCORE_LOGIT)
         add(l, "   probability %.3g", (double)f->probability);

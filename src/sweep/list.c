@@ -116,7 +116,7 @@ static sal_status print_lines(FILE *to, const sal_sweep_state *s)
     if (o->classes_from)
         fprintf(to, SAL_SETTINGS_CLASSES " %s\n", o->classes_from);
     TRY(sal_classes_text(&names, o->classes));
-    fprintf(to, SAL_SETTINGS_CLASS_NAMES " %s\n", names);
+    fprintf(to, "%s %s\n", s->labels.yes_or_no ? SAL_SETTINGS_LABEL_NAMES : SAL_SETTINGS_CLASS_NAMES, names);
 done:
     free(names);
     return st;
@@ -153,7 +153,7 @@ static sal_status find_names(void *context, const char *name, const char *value)
 {
     int *found = context;
     (void)value;
-    *found |= strcmp(name, SAL_SETTINGS_CLASS_NAMES) == 0;
+    *found |= strcmp(name, SAL_SETTINGS_CLASS_NAMES) == 0 || strcmp(name, SAL_SETTINGS_LABEL_NAMES) == 0;
     return SAL_OK;
 }
 

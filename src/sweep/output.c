@@ -27,7 +27,8 @@ static sal_status write_figure(const char *path, const sal_explain_map *m, const
                                     .score = m->score,
                                     .probability = m->probability,
                                     .stats = m->stats,
-                                    .input = job->options->preprocess_origin};
+                                    .input = job->options->preprocess_origin,
+                                    .class_name = sal_classes_name(job->options->classes, m->target)};
     TRY(sal_note_write(note, sizeof note, &facts, job->outputs, job->attribution->method));
     TRY(sal_figure_of(&figure, job->shown, d, job->placement, style, sal_names_base(job->picture_path), note));
     TRY(sal_picture_write_png(path, &figure));

@@ -23,6 +23,7 @@ static void add(sal_sweep_state *s, size_t row)
 /* What is known of each picture of the list. */
 typedef struct knowledge {
     unsigned char *known;
+    unsigned char *mended;           /* 1: it failed, and its file is another one by now */
     int *limited;                    /* SAL_ERROR_LIMIT, SAL_ERROR_MEMORY or 0 */
     int limits_raised;               /* 1: what failed by a limit is tried again */
     int suspicions[MOST_DEATHS + 1]; /* 1: there are such */
@@ -32,7 +33,7 @@ static int is_pending(const sal_sweep_state *s, const knowledge *k, size_t row)
 {
     if (k->known[row] == SAL_KNOWN_DONE)
         return 0;
-    return k->known[row] != SAL_KNOWN_FAILED || s->options.retry_failed ||
+    return k->known[row] != SAL_KNOWN_FAILED || s->options.retry_failed || k->mended[row] ||
            (k->limits_raised && k->limited[row] == SAL_ERROR_LIMIT);
 }
 
@@ -80,7 +81,9 @@ sal_status sal_sweep_list_pending(sal_sweep_state *s)
     s->progress.pictures = 0;
     TRY(sal_alloc(&k.known, all, 1, "the list of pictures"));
     TRY(sal_alloc(&k.limited, all, sizeof *k.limited, "the list of pictures"));
+    TRY(sal_alloc(&k.mended, all, 1, "the list of pictures"));
     TRY(sal_store_known(k.known, s->store));
+    TRY(sal_store_mended(k.mended, s->store, s->dataset));
     TRY(sal_store_limited(k.limited, s->store, all));
     TRY(sal_store_limits_raised(&k.limits_raised, s->store, &s->how.limits));
     sal_run_store_name(store, s->options.shard, s->options.shards);
@@ -98,6 +101,7 @@ sal_status sal_sweep_list_pending(sal_sweep_state *s)
         s->alone += list(s, &k, deaths);
 done:
     sal_free(k.known);
+    sal_free(k.mended);
     sal_free(k.limited);
     return st;
 }

@@ -68,6 +68,11 @@ typedef struct sal_sweep_state {
     sal_top_scores top; /* with SAL_OVERLAYS_TOP */
 } sal_sweep_state;
 
+/* ---- sweep_options.c ------------------------------------------------------ */
+
+/* Fills in defaults. The options are complete, and the data set is there. Errors: ARGUMENT. */
+sal_status sal_sweep_check_options(sal_sweep_state *s);
+
 /* ---- begin.c -------------------------------------------------------------- */
 
 /* Opens the run folder, or makes it, and reads what is known: which pictures are left to do. The options are checked,
