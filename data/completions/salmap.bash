@@ -52,12 +52,14 @@ _salmap()
             return
             ;;
         --precision) words="default fp32 tf32 bf16 fp16" ;;
+        --label-from) words="column folder" ;;
+        --label-as) words="auto name output" ;;
         --out | -o | --root)
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             return
             ;;
-        --output | --layer | --input-size | --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --batch | -b | --threads | --top-k | --tolerance | --max-failures | --samples | --noise | --seed | --steps | --cam-layer | --max-pixels | --max-memory)
+        --output | --layer | --input-size | --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --batch | -b | --threads | --top-k | --tolerance | --max-failures | --samples | --noise | --seed | --steps | --cam-layer | --max-pixels | --max-memory | --path-column | --label-column | --include | --exclude)
             return
             ;;
     esac
@@ -70,7 +72,7 @@ _salmap()
     if [[ $cur == -* ]]; then
         case $command in
             explain)
-                words="--out --figure --save-gradient --json --quiet --target --method --samples --noise --seed
+                words="--out --figure --save-gradient --classes --json --quiet --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --signed --raw-map --colormap --alpha --preset --fit --order --mean --std --scale --fill
                     --crop-resize --alpha-over --exif --pages --depth --strict --save-preprocess --force --output --layer --input-size --device --precision --batch --threads
@@ -78,7 +80,8 @@ _salmap()
                 ;;
             sweep)
                 words="--out --maps --overlays --overlay-format --overlay-size --top-k --tolerance --json --quiet --root
-                    --shard --max-failures --restart --retry-failed --dry-run --target --method --samples --noise --seed
+                    --path-column --label-column --label-from --label-as --classes --include --exclude
+                    --shard --max-failures --restart --retry-failed --extend --dry-run --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --signed --raw-map --colormap --alpha --preset --fit --order --mean --std --scale --fill
                     --crop-resize --alpha-over --exif --pages --depth --strict --save-preprocess --force --output --layer --input-size --device --precision --batch --threads

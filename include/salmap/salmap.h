@@ -850,8 +850,7 @@ typedef struct sal_dataset_options {
     const char *root; /* of a manifest: the folder that relative paths start from; NULL: the manifest's own */
     const char *path_column;    /* of a manifest: the column of paths; NULL: "path" */
     const char *label_column;   /* of a manifest: the column of labels; NULL: "label", where there is one */
-    const char *const *include; /* patterns: only pictures that one of them matches; paths are those below a folder, and
-                                   else as they are listed */
+    const char *const *include; /* patterns: only pictures that one of them matches */
     const char *const *exclude; /* likewise: none that one of these matches, even if it is included */
     size_t include_count;
     size_t exclude_count;
@@ -869,6 +868,8 @@ typedef struct sal_dataset_options {
  * Patterns of include and exclude: "*" and "?" stand for what is in one name, "[ab]" for one of these characters, "**"
  * for any number of folders. A pattern without a slash is compared with the names of the file and of each folder above
  * it, one with a slash with the path of the file or of a folder above it; one that ends with a slash means folders.
+ * Paths begin below a single input folder, at the name of a folder among several inputs, and elsewhere as they are
+ * listed.
  *
  * Errors: IO (names what cannot be read), FORMAT (names file and line), ARGUMENT (a picture given twice, a pattern that
  * is empty, no picture is left), MEMORY. */

@@ -106,24 +106,48 @@ typedef struct walk {
     FTS *tree;
     const char *folder; /* where it begins */
     const char *prefix; /* of what is listed */
+    size_t named;       /* where patterns begin to look at a path that is listed: at the folder's own name, or below it
+                           where it is the only input */
     int deep;
-    int alone; /* 1: the only input, whose sub-folders may be classes */
+    int alone;  /* 1: the only input, whose sub-folders may be classes */
+    char *path; /* the entry's, as it is listed; free with free() */
+    size_t room;
 } walk;
 
-static const char *below(const walk *w, const FTSENT *e)
+/* Where the last name of a folder's path begins. */
+static size_t name_of(const char *prefix)
 {
-    const char *path = e->fts_path + strlen(w->folder);
-    return path + strspn(path, "/");
+    size_t at = strlen(prefix);
+    while (at > 0 && prefix[at - 1] == '/')
+        at--;
+    while (at > 0 && prefix[at - 1] != '/')
+        at--;
+    return at;
+}
+
+static sal_status list_entry(walk *w, const FTSENT *e)
+{
+    const char *below = e->fts_path + strlen(w->folder);
+    below += strspn(below, "/");
+    const size_t size = strlen(w->prefix) + strlen(below) + 1;
+    const sal_status st = sal_grow(&w->path, &w->room, size, 1, "the list of pictures");
+    if (st == SAL_OK)
+        snprintf(w->path, size, "%s%s", w->prefix, below);
+    return st;
+}
+
+static int is_left_out(const walk *w)
+{
+    return w->path[w->named] && sal_patterns_skip_folder(&w->d->patterns, w->path + w->named);
 }
 
 static sal_status enter_folder(walk *w, FTSENT *e)
 {
     sal_status st = SAL_OK;
     sal_dataset *d = w->d;
-    if (e->fts_level == 0)
-        return SAL_OK;
-    int skipped = !w->deep || e->fts_name[0] == '.' || is_run(e->fts_accpath) || sal_folder_is_of_run(e->fts_path);
-    if (!skipped && sal_patterns_skip_folder(&d->patterns, below(w, e))) {
+    int skipped = e->fts_level > 0 && (!w->deep || e->fts_name[0] == '.' || is_run(e->fts_accpath) ||
+                                       sal_folder_is_of_run(e->fts_path));
+    if (!skipped && is_left_out(w)) {
         d->folders_left_out++;
         skipped = 1;
     }
@@ -138,25 +162,12 @@ done:
     return st;
 }
 
-static sal_status add_file(walk *w, const FTSENT *e)
-{
-    sal_status st = SAL_OK;
-    char *path = NULL;
-    const size_t size = strlen(w->prefix) + strlen(below(w, e)) + 1;
-    TRY(sal_alloc(&path, size, 1, "the list of pictures"));
-    snprintf(path, size, "%s%s", w->prefix, below(w, e));
-    TRY(sal_dataset_add_path(w->d, path, path + strlen(w->prefix)));
-done:
-    sal_free(path);
-    return st;
-}
-
 /* What cannot be looked at may be a folder full of pictures, on a disk that is not there. Of a picture its own failure
  * tells. */
 static sal_status refuse_lost(const walk *w, const FTSENT *e)
 {
     const int is_link = e->fts_info == FTS_SLNONE;
-    if (!w->deep || is_picture(e->fts_name) || sal_patterns_skip_folder(&w->d->patterns, below(w, e)))
+    if (!w->deep || is_picture(e->fts_name) || is_left_out(w))
         return SAL_OK;
     return sal_fail(SAL_ERROR_IO, "%s: %s%s: mend or remove it, or leave it out with --exclude", e->fts_path,
                     is_link ? "is a link that leads nowhere, perhaps to a folder of pictures" : "cannot look at it: ",
@@ -166,6 +177,7 @@ static sal_status refuse_lost(const walk *w, const FTSENT *e)
 static sal_status visit(walk *w, FTSENT *e)
 {
     sal_status st = SAL_OK;
+    TRY(list_entry(w, e));
     switch (e->fts_info) {
     case FTS_D: return enter_folder(w, e);
     case FTS_DNR:
@@ -179,7 +191,7 @@ static sal_status visit(walk *w, FTSENT *e)
     if (e->fts_info == FTS_NS || e->fts_info == FTS_SLNONE)
         TRY(refuse_lost(w, e));
     if (is_picture(e->fts_name) && !is_output(e->fts_accpath))
-        TRY(add_file(w, e));
+        TRY(sal_dataset_add_path(w->d, w->path, w->path + w->named));
 done:
     return st;
 }
@@ -222,6 +234,7 @@ sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefi
     const size_t before = d->count, left_out = d->left_out + d->folders_left_out;
     char *name = NULL;
     FTS *tree = NULL;
+    walk w = {.path = NULL};
     TRY(sal_strdup(&name, folder));
     char *roots[] = {name, NULL};
     tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, NULL);
@@ -229,8 +242,14 @@ sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefi
         st = sal_fail(SAL_ERROR_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
         goto done;
     }
-    /* A prefix is told where there are several inputs. */
-    walk w = {.d = d, .tree = tree, .folder = folder, .prefix = prefix, .deep = deep, .alone = deep && !prefix[0]};
+    /* A prefix is given where there are several inputs. */
+    w = (walk){.d = d,
+               .tree = tree,
+               .folder = folder,
+               .prefix = prefix,
+               .named = name_of(prefix),
+               .deep = deep,
+               .alone = deep && !prefix[0]};
     errno = 0;
     for (FTSENT *e; (e = fts_read(tree)) != NULL; errno = 0)
         TRY(visit(&w, e));
@@ -248,6 +267,7 @@ sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefi
 done:
     if (tree)
         fts_close(tree);
+    free(w.path);
     free(name);
     return st;
 }

@@ -188,7 +188,10 @@ static sal_status make_command(char **out, const sal_run *run, const sal_dataset
         print_quoted(to, dataset->root[0] ? dataset->root : ".");
     }
     fputs(" -o AGAIN", to);
-    st = sal_dataset_options_each(dataset, put_option, to);
+    if (run->classes)
+        st = put_option(to, "classes", run->classes);
+    if (st == SAL_OK)
+        st = sal_dataset_options_each(dataset, put_option, to);
     if (st == SAL_OK)
         st = sal_settings_each(run->settings, put_option, to);
     /* No longer the default. */

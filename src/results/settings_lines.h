@@ -38,8 +38,6 @@ sal_status sal_settings_as_before(char **out, const char *settings);
 #define SAL_SETTINGS_PATH_COLUMN "path-column"
 #define SAL_SETTINGS_LABEL_COLUMN "label-column"
 
-/* The file that the names of outputs are from. */
-#define SAL_SETTINGS_CLASSES "classes"
 /* A line that is no option: the names of the network's outputs, a JSON list. */
 #define SAL_SETTINGS_CLASS_NAMES "class-names"
 /* The same of a network of one output that says yes or no: names of its labels, 0 and 1. */

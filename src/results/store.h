@@ -23,6 +23,7 @@ typedef struct sal_run {
     int64_t shard;
     int64_t shards;                /* 1: not sharded */
     const char *preprocess_origin; /* where its preprocessing comes from, for people; or NULL */
+    const char *classes;           /* file of names of classes, for the command that makes the run again; or NULL */
     int extend;                    /* 1: results of a shorter list are those of the first rows of this one */
 } sal_run;
 

@@ -277,6 +277,7 @@ sal_status sal_sweep_check_folder(sal_sweep_state *s, const sal_model *model)
                        .shard = s->options.shard,
                        .shards = s->options.shards,
                        .preprocess_origin = s->how.explain.preprocess_origin,
+                       .classes = s->options.classes_from,
                        .extend = s->options.extend};
 done:
     return st;

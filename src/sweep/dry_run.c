@@ -9,27 +9,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The folder that the run folder would be made in, as far as it is there. */
+/* The nearest folder above it that is there must be one that may be written to. */
 static sal_status check_parent(const char *folder)
 {
     sal_status st = SAL_OK;
     char *path = NULL;
+    const char *parent = ".";
     struct stat info;
     TRY(sal_strdup(&path, folder));
-    for (char *slash; (slash = strrchr(path, '/')) != NULL && slash != path;) {
+    for (char *slash; (slash = strrchr(path, '/')) != NULL;) {
+        parent = slash == path ? "/" : path;
         *slash = '\0';
-        if (slash[1] && stat(path, &info) == 0)
+        if (slash == path || stat(path, &info) == 0)
             break;
+        parent = ".";
     }
-    const char *parent = strchr(path, '/') ? path : ".";
-    if (path[0] == '/' && stat(path, &info) != 0)
-        parent = "/";
-    else if (stat(path, &info) == 0)
-        parent = path;
-    if (stat(parent, &info) == 0 && !S_ISDIR(info.st_mode))
-        st = sal_fail(SAL_ERROR_IO, "%s: the run folder cannot be made: %s is a file", folder, parent);
-    else if (access(parent, W_OK | X_OK) != 0)
-        st = sal_fail(SAL_ERROR_IO, "%s: the run folder cannot be made: %s: %s", folder, parent, strerror(errno));
+    if (stat(parent, &info) != 0 || !S_ISDIR(info.st_mode) || access(parent, W_OK | X_OK) != 0)
+        st = sal_fail(SAL_ERROR_IO, "%s: the run folder cannot be made: %s: %s", folder, parent,
+                      S_ISDIR(info.st_mode) ? strerror(errno) : "is a file");
 done:
     free(path);
     return st;
@@ -88,7 +85,7 @@ sal_status sal_sweep_look_at_run(sal_sweep_state *s)
 {
     sal_status st = SAL_OK;
     struct stat info;
-    if (stat(s->folder, &info) != 0 && errno == ENOENT) {
+    if (stat(s->folder, &info) != 0) {
         TRY(check_parent(s->folder));
     } else {
         if (access(s->folder, W_OK | X_OK) != 0 || !S_ISDIR(info.st_mode))

@@ -113,8 +113,6 @@ static sal_status print_lines(FILE *to, const sal_sweep_state *s)
         return SAL_OK;
     if (o->label_as == SAL_LABEL_AS_NAME || o->label_as == SAL_LABEL_AS_OUTPUT)
         fprintf(to, "label-as %s\n", o->label_as == SAL_LABEL_AS_NAME ? "name" : "output");
-    if (o->classes_from)
-        fprintf(to, SAL_SETTINGS_CLASSES " %s\n", o->classes_from);
     TRY(sal_classes_text(&names, o->classes));
     fprintf(to, "%s %s\n", s->labels.yes_or_no ? SAL_SETTINGS_LABEL_NAMES : SAL_SETTINGS_CLASS_NAMES, names);
 done:
@@ -136,7 +134,6 @@ sal_status sal_sweep_list_settings(sal_sweep_state *s)
     char *all = NULL;
     TRY(check_line("a column", s->dataset->path_name));
     TRY(check_line("a column", s->dataset->label_name));
-    TRY(check_line("the file of classes", s->options.classes_from));
     TRY(sal_text_open(&text));
     fputs(s->settings, text.stream);
     st = print_lines(text.stream, s);

@@ -38,6 +38,7 @@ static const sal_sweep_options sweep_in_pieces = {.size = sizeof(sal_sweep_optio
                                                   .shards = ((int64_t)1 << 20) + 1};
 static const sal_export_options odd_export = {.size = sizeof(sal_export_options), .format = (sal_export_format)2};
 static const char *const nameless[] = {""};
+static const sal_dataset_options no_patterns = {.size = sizeof no_patterns, .include_count = 1};
 static const sal_sweep_options sweep_no_inputs = {
     .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &explain, .input_count = 1};
 static const sal_gpu_plan_options gpu_options = {.size = sizeof(sal_gpu_plan_options), .gpu = "h100"},
@@ -63,7 +64,9 @@ static const int64_t one_value[] = {1, 1, 1, 1, 1, 1};
 static sal_model *no_model;
 static sal_engine *no_engine;
 static sal_dataset *no_dataset;
+static sal_classes *no_classes;
 static sal_gpu_plan *no_plan;
+static sal_dataset_info dataset_info = SAL_DATASET_INFO_INIT;
 static sal_model_info model_info = SAL_MODEL_INFO_INIT;
 static sal_layer_info layer_info = SAL_LAYER_INFO_INIT;
 static sal_plan_info plan_info = SAL_PLAN_INFO_INIT;
@@ -322,6 +325,21 @@ static sal_status baseline_of(float *baseline, const float *input, const sal_pla
     X(sal_dataset_open, inputs, sal_dataset_open(&no_dataset, NULL, 1, NULL))                                          \
     X(sal_dataset_open, input, sal_dataset_open(&no_dataset, no_paths, 2, NULL))                                       \
     X(sal_dataset_open, count, sal_dataset_open(&no_dataset, paths, 0, NULL))                                          \
+    X(sal_dataset_open, patterns, sal_dataset_open(&no_dataset, paths, 1, &no_patterns))                               \
+    X(sal_dataset_get_info, out, sal_dataset_get_info(NULL, dataset))                                                  \
+    X(sal_dataset_get_info, dataset, sal_dataset_get_info(&dataset_info, NULL))                                        \
+    X(sal_classes_make, out, sal_classes_make(NULL, paths, 1))                                                         \
+    X(sal_classes_make, names, sal_classes_make(&no_classes, NULL, 1))                                                 \
+    X(sal_classes_make, a_name, sal_classes_make(&no_classes, no_paths, 2))                                            \
+    X(sal_classes_make, empty, sal_classes_make(&no_classes, nameless, 1))                                             \
+    X(sal_classes_make, count, sal_classes_make(&no_classes, paths, 0))                                                \
+    X(sal_classes_open, out, sal_classes_open(NULL, picture_path))                                                     \
+    X(sal_classes_open, path, sal_classes_open(&no_classes, NULL))                                                     \
+    X(sal_classes_of_model, out, sal_classes_of_model(NULL, model))                                                    \
+    X(sal_classes_of_model, model, sal_classes_of_model(&no_classes, NULL))                                            \
+    X(sal_classes_of_folders, out, sal_classes_of_folders(NULL, dataset))                                              \
+    X(sal_classes_of_folders, dataset, sal_classes_of_folders(&no_classes, NULL))                                      \
+    X(sal_classes_of_folders, folders, sal_classes_of_folders(&no_classes, dataset))                                   \
     X(sal_sweep, engines, sal_sweep(NULL, NULL, 1, dataset, &sweep))                                                   \
     X(sal_sweep, engine, sal_sweep(NULL, with_none(), 2, dataset, &sweep))                                             \
     X(sal_sweep, count, sal_sweep(NULL, one(), 0, dataset, &sweep))                                                    \
@@ -373,7 +391,7 @@ ParameterizedTest(size_t *number, arguments, that_are_missing_are_refused)
                  sal_status_name(st));
     cr_expect(sal_last_error()[0] != '\0', "%s without its %s says nothing", calls[*number].function,
               calls[*number].missing);
-    cr_expect(!no_model && !no_engine && !no_dataset && !no_plan && !bytes && !picture.samples);
+    cr_expect(!no_model && !no_engine && !no_dataset && !no_classes && !no_plan && !bytes && !picture.samples);
 }
 
 Test(arguments, without_a_status_to_return_nothing_is_returned)
@@ -385,6 +403,9 @@ Test(arguments, without_a_status_to_return_nothing_is_returned)
     cr_expect_null(sal_dataset_file(NULL, 0));
     cr_expect_null(sal_dataset_label(NULL, 0));
     cr_expect_eq(sal_dataset_in_shard(NULL, 0, 0, 1), 0);
+    cr_expect_eq(sal_classes_count(NULL), 0);
+    cr_expect_null(sal_classes_name(NULL, 0));
+    cr_expect_eq(sal_classes_find(NULL, "a"), -1);
     cr_expect_eq(sal_device_count(NULL), 0);
     cr_expect_eq(sal_system_check(NULL, 64), 0);
     cr_expect_eq(sal_system_check(&check_row, 0), 0);
@@ -400,6 +421,7 @@ Test(arguments, without_a_status_to_return_nothing_is_returned)
     sal_engine_close(NULL);
     sal_gpu_plan_close(NULL);
     sal_dataset_close(NULL);
+    sal_classes_close(NULL);
     sal_picture_clear(NULL);
     sal_bytes_free(NULL);
 }
@@ -438,7 +460,8 @@ static int is_tried(const char *function, size_t length)
         "sal_bytes_free",   "sal_device_count",   "sal_engine_close",     "sal_engine_model",  "sal_method_count",
         "sal_system_check", "sal_gpu_plan_close", "sal_dataset_close",    "sal_dataset_count", "sal_dataset_path",
         "sal_dataset_file", "sal_dataset_label",  "sal_dataset_in_shard", "sal_method_count",  "sal_word_value",
-        "sal_words_list",   "sal_map_is_faint"};
+        "sal_words_list",   "sal_map_is_faint",   "sal_classes_close",    "sal_classes_count", "sal_classes_name",
+        "sal_classes_find"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strlen(others[i]) == length && strncmp(others[i], function, length) == 0)
             return 1;

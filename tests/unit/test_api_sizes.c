@@ -279,6 +279,11 @@ static sal_status get_model(void *out)
     return sal_model_get_info(out, model);
 }
 
+static sal_status get_dataset(void *out)
+{
+    return sal_dataset_get_info(out, dataset);
+}
+
 static sal_status get_layer(void *out)
 {
     return sal_model_get_layer(out, model, 0);
@@ -348,6 +353,7 @@ typedef struct filling {
 
 static const filling fillings[] = {
     {"sal_model_get_info", "sal_model_info", sizeof(sal_model_info), get_model, 0},
+    {"sal_dataset_get_info", "sal_dataset_info", sizeof(sal_dataset_info), get_dataset, 0},
     {"sal_model_get_layer", "sal_layer_info", sizeof(sal_layer_info), get_layer, 0},
     {"sal_method_get_info", "sal_method_info", sizeof(sal_method_info), get_method, 0},
     {"sal_method_get_option", "sal_method_option_info", sizeof(sal_method_option_info), get_option, 0},
@@ -520,17 +526,19 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_attribution_info, width);
     EXPECT_FULL(sal_gradient_job, gaps);
     EXPECT_FULL(sal_map_options, sigma);
-    EXPECT_FULL(sal_explain_options, preprocess_origin);
+    EXPECT_FULL(sal_explain_options, classes);
     EXPECT_FULL(sal_explain_map, gradient_path);
     EXPECT_FULL(sal_explain_result, note);
-    EXPECT_FULL(sal_dataset_options, root);
+    EXPECT_FULL(sal_dataset_options, labels_from_folders);
+    EXPECT_FULL(sal_dataset_info, labelled);
+    EXPECT_FULL(sal_label_counts, by_name);
     EXPECT_FULL(sal_sweep_progress, bound);
-    EXPECT_FULL(sal_sweep_options, picture_noted);
+    EXPECT_FULL(sal_sweep_options, labels_read);
     EXPECT_FULL(sal_merge_info, failed);
     EXPECT_FULL(sal_export_options, timings);
     EXPECT_FULL(sal_overlay_options, preprocess);
     EXPECT_FULL(sal_figure_options, note);
-    EXPECT_FULL(sal_figure_facts, input);
+    EXPECT_FULL(sal_figure_facts, class_name);
     EXPECT_FULL(sal_plan_info, steps);
     EXPECT_FULL(sal_step_info, note);
     EXPECT_FULL(sal_pass_info, note);

@@ -142,7 +142,7 @@ Test(run_rows, tell_the_first_difference)
     run.manifest_sha256 = "2223";
     expect_error(check(&run), SAL_ERROR_ARGUMENT,
                  "{}/results.sqlite: the run was begun with another list of pictures (by its SHA-256): 2222, now "
-                 "2223" ADVICE);
+                 "2223; --extend adds pictures to it, --restart throws its results away, or choose another run folder");
     run.model_sha256 = "111";
     expect_error(check(&run), SAL_ERROR_ARGUMENT,
                  "{}/results.sqlite: the run was begun with another model (by its SHA-256): 1111, now 111" ADVICE);

@@ -19,6 +19,7 @@
     X(sal_map_options, SAL_MAP_OPTIONS_INIT)                                                                           \
     X(sal_explain_options, SAL_EXPLAIN_OPTIONS_INIT)                                                                   \
     X(sal_dataset_options, SAL_DATASET_OPTIONS_INIT)                                                                   \
+    X(sal_dataset_info, SAL_DATASET_INFO_INIT)                                                                         \
     X(sal_sweep_progress, SAL_SWEEP_PROGRESS_INIT)                                                                     \
     X(sal_sweep_options, SAL_SWEEP_OPTIONS_INIT)                                                                       \
     X(sal_merge_info, SAL_MERGE_INFO_INIT)                                                                             \
