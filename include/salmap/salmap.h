@@ -848,12 +848,12 @@ typedef struct sal_dataset_options {
     int as_named;     /* 1: as `salmap explain` takes pictures: no manifests, no sub-folders, and files may be given
                          twice or not be there */
     const char *root; /* of a manifest: the folder that relative paths start from; NULL: the manifest's own */
-    const char *path_column;    /* of a manifest: the column of paths; NULL: "path" */
-    const char *label_column;   /* of a manifest: the column of labels; NULL: "label", where there is one */
-    const char *const *include; /* patterns: only pictures that one of them matches */
-    const char *const *exclude; /* likewise: none that one of these matches, even if it is included */
-    size_t include_count;
-    size_t exclude_count;
+    const char *path_column;     /* of a manifest: the column of paths; NULL: "path" */
+    const char *label_column;    /* of a manifest: the column of labels; NULL: "label", where there is one */
+    const char *const *include;  /* patterns: only pictures that one of them matches */
+    const char *const *exclude;  /* likewise: none that one of these matches, even if it is included */
+    size_t include_count;        /* of include */
+    size_t exclude_count;        /* of exclude */
     int64_t labels_from_folders; /* 1: of one folder: the label of a picture is the name of the sub-folder that it lies
                                     in (at any depth), "" where that is the folder itself */
 } sal_dataset_options;
@@ -916,6 +916,7 @@ SAL_API sal_status sal_classes_of_model(sal_classes **out, const sal_model *mode
  * (there is no sub-folder, or its name is no such text as sal_classes_make takes), MEMORY. */
 SAL_API sal_status sal_classes_of_folders(sal_classes **out, const sal_dataset *dataset);
 SAL_API void sal_classes_close(sal_classes *classes); /* NULL is fine */
+/* How many outputs have a name. */
 SAL_API size_t sal_classes_count(const sal_classes *classes);
 /* NULL: there is no such output. Borrowed; lives as long as the names. */
 SAL_API const char *sal_classes_name(const sal_classes *classes, int64_t output);
@@ -993,10 +994,10 @@ typedef struct sal_label_counts {
     size_t outside;   /* a number, and no output of the network */
     const char *word; /* the first of the words, NULL: there is none; borrowed, as all pointers here, for the time of
                          the callback */
-    const char *word_path; /* its picture */
-    const char *number;    /* the first label that is no output, or NULL */
-    const char *number_path;
-    int64_t by_name; /* 1: labels are names of classes */
+    const char *word_path;   /* its picture */
+    const char *number;      /* the first label that is no output, or NULL */
+    const char *number_path; /* its picture */
+    int64_t by_name;         /* 1: labels are names of classes */
 } sal_label_counts;
 
 /* What a sweep explains, keeps and reports. */

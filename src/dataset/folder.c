@@ -145,8 +145,8 @@ static sal_status enter_folder(walk *w, FTSENT *e)
 {
     sal_status st = SAL_OK;
     sal_dataset *d = w->d;
-    int skipped = e->fts_level > 0 && (!w->deep || e->fts_name[0] == '.' || is_run(e->fts_accpath) ||
-                                       sal_folder_is_of_run(e->fts_path));
+    int skipped = e->fts_level > 0 &&
+                  (!w->deep || e->fts_name[0] == '.' || is_run(e->fts_accpath) || sal_folder_is_of_run(e->fts_path));
     if (!skipped && is_left_out(w)) {
         d->folders_left_out++;
         skipped = 1;

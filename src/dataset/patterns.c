@@ -59,8 +59,8 @@ static int path_matches(const char *pattern, size_t pattern_length, const char *
             again_pattern_length = pattern_length -= behind(p, pattern_length);
             again_path = path;
             again_length = length;
-            if (pattern_length == 0)
-                return 1;
+            if (pattern_length == 0) /* all that a folder holds, and not the folder itself */
+                return length > 0;
             continue;
         }
         if (pattern_length == 0 && length == 0)

@@ -9,10 +9,9 @@ import sqlite3
 import subprocess
 import sys
 import time
-import unittest
 
 import files
-from harness import MODEL, main
+from harness import MODEL, SALMAP, main
 from sweep_case import SweepCase
 from test_models import small_weights
 
@@ -439,6 +438,35 @@ class Chosen(ListCase):
         # What lies above the inputs is no part of their paths.
         self.sweep(top, "--exclude", "in", run="above")
 
+    def test_patterns_mean_what_they_mean_in_a_gitignore(self):
+        """Random ones, against git itself."""
+        if not shutil.which("git"):
+            self.skipTest("git is not installed")
+        lottery, names = random.Random(5), ["a", "b", "ab", "b.png", "a.b"]
+        paths = {"/".join(lottery.choice(names[:3]) for _ in range(lottery.randrange(4))) for _ in range(30)}
+        pictures = sorted({os.path.join(path, name + ".png") for path in paths for name in ("x", "ab", "a.b")})
+        top = self.draw(*pictures, side=SIDE)
+        subprocess.run(["git", "init", "-q"], cwd=top, check=True)
+        parts = ["a", "b", "ab", "*", "**", "a*", "?", "*.png", "[ab]", "[!a]*", "x.png", "a.b.png"]
+        for _ in range(60):
+            pattern = "/".join(lottery.choice(parts) for _ in range(lottery.randrange(1, 4)))
+            pattern = lottery.choice(["", "", "/"]) + pattern + lottery.choice(["", "", "/"])
+            with self.subTest(pattern=pattern):
+                told = subprocess.run(["git", "-c", "core.excludesFile=/dev/null", "check-ignore", "--no-index", "--stdin"],
+                                      cwd=top, input="\n".join(pictures), text=True, stdout=subprocess.PIPE)
+                self.assertEqual(told.stdout, "")
+                with open(os.path.join(top, ".git/info/exclude"), "w") as f:
+                    f.write(pattern + "\n")
+                told = subprocess.run(["git", "-c", "core.excludesFile=/dev/null", "check-ignore", "--no-index", "--stdin"],
+                                      cwd=top, input="\n".join(pictures), text=True, stdout=subprocess.PIPE)
+                with open(os.path.join(top, ".git/info/exclude"), "w") as f:
+                    f.write("")
+                left = sorted(set(pictures) - set(told.stdout.splitlines()))
+                shutil.rmtree(self.result, ignore_errors=True)
+                self.sweep(top, "--exclude", pattern, "--maps", "none", "--overlays", "none", code=0 if left else 2)
+                if left:
+                    self.assertEqual(self.listed(top), left)
+
     def test_what_cannot_be_looked_at_is_an_error(self):
         top = self.draw("a.png", "sub/b.png", side=SIDE)
         os.symlink("/nowhere/disk", os.path.join(top, "more"))
@@ -452,18 +480,33 @@ class Chosen(ListCase):
         os.rename(os.path.join(top, "more"), os.path.join(top, ".#more"))
         self.sweep(top, run="hidden")
 
-    @unittest.skipIf(os.geteuid() == 0, "root may read any folder")
-    def test_a_folder_that_may_not_be_read(self):
-        self.refuse_folder()
+    def sweep_as_anybody(self, *arguments):
+        """Root may read any folder."""
+        others = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        try:
+            return subprocess.run([SALMAP, *self.command(*arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  cwd=self.folder, timeout=300, text=True, **others)
+        except PermissionError as error:
+            self.skipTest("nobody but root may run salmap here: %s" % error)
 
-    def refuse_folder(self):
-        top = self.draw("a.png", "sub/b.png", side=SIDE)
-        for mode in (0o000, 0o444):
-            os.chmod(os.path.join(top, "sub"), mode)
-            try:
-                self.sweep(top, code=1 if mode == 0 else 3, texts=["Permission denied"], run="run%o" % mode)
-            finally:
-                os.chmod(os.path.join(top, "sub"), 0o755)
+    def test_a_folder_that_may_not_be_read(self):
+        """Of one that may be listed and not entered it cannot be told which of its names are folders."""
+        top = self.draw("a.png", "sub/b.png", "sub/deeper/c.png", side=SIDE)
+        os.chmod(self.folder, 0o777)
+        for mode, name in ((0o000, "sub"), (0o444, "sub/deeper")):
+            with self.subTest(mode=mode):
+                os.chmod(os.path.join(top, "sub"), mode)
+                try:
+                    done = self.sweep_as_anybody(top)
+                    excluded = self.sweep_as_anybody(top, "--exclude", "sub")
+                finally:
+                    os.chmod(os.path.join(top, "sub"), 0o755)
+                self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+                self.assertIn(os.path.join(top, name) + ": cannot ", done.stderr)
+                self.assertIn("Permission denied", done.stderr)
+                self.assertEqual(excluded.returncode, 0, excluded.stderr)
+                self.assertEqual(self.listed(top), ["a.png"])
+                shutil.rmtree(self.result)
 
 
 class DryRuns(ListCase):

@@ -1,4 +1,5 @@
 /* Manifests and shards. Folders, globs and what users see of errors are tested through the program. */
+#include "dataset/classes.h"
 #include "dataset/dataset.h"
 
 #include <criterion/criterion.h>
@@ -79,6 +80,172 @@ Test(csv, prints_what_it_reads_back)
         cr_expect_str_eq(parse(text), wanted);
         free(text);
     }
+}
+
+/* ---- Labels ---------------------------------------------------------------- */
+
+/* A list of one label, with these bytes between fields. */
+static sal_label_text read_label(double *number, const char *label, char separator)
+{
+    sal_dataset d = {.separator = separator, .label_column = 0, .count = 1};
+    size_t row = 0;
+    d.text = (char *)(uintptr_t)label;
+    d.rows = &row;
+    return sal_dataset_read_label(number, &d, 0);
+}
+
+Test(labels, are_numbers_with_a_point_or_a_comma)
+{
+    static const struct {
+        const char *label;
+        double number;
+    } numbers[] = {{"3.5", 3.5},
+                   {"3,5", 3.5},
+                   {" 3 \t", 3.0},
+                   {"-0,25", -0.25},
+                   {"+1,0", 1.0},
+                   {"1e3", 1e3},
+                   {"1,5e2", 150.0},
+                   {"\xC2\xA0"
+                    "7\xC2\xA0",
+                    7.0},
+                   {"0,125", 0.125},
+                   {"1234,567", 1234.567}};
+    static const char *const words[] = {"three", "3 5", "3,5,1", "1.234,5", "1,234.5", ",5",
+                                        "5,",    "3;5", "inf",   "0x",      "--1",     "3a"};
+    double number;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        for (const char *separator = ",;\t"; *separator; separator++) {
+            cr_expect_eq(read_label(&number, numbers[i].label, *separator), SAL_LABEL_NUMBER, "%s", numbers[i].label);
+            cr_expect_eq(number, numbers[i].number, "%s: %g", numbers[i].label, number);
+        }
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        cr_expect_eq(read_label(&number, words[i], ';'), SAL_LABEL_WORD, "%s", words[i]);
+}
+
+Test(labels, may_be_missing_and_may_be_thousands)
+{
+    static const char *const missing[] = {"", "  ", "NA", "nan", "N/A", " null\t", "\xC2\xA0"};
+    double number;
+    char long_one[200];
+    for (size_t i = 0; i < sizeof missing / sizeof *missing; i++)
+        cr_expect_eq(read_label(&number, missing[i], ','), SAL_LABEL_EMPTY, "'%s'", missing[i]);
+    cr_expect_eq(read_label(&number, "1,234", ','), SAL_LABEL_WORD);
+    cr_expect_eq(read_label(&number, "-12,345", ','), SAL_LABEL_WORD);
+    cr_expect_eq(read_label(&number, "1,234", ';'), SAL_LABEL_NUMBER);
+    cr_expect_eq(number, 1.234);
+    memset(long_one, '1', sizeof long_one - 1);
+    long_one[sizeof long_one - 1] = '\0';
+    cr_expect_eq(read_label(&number, long_one, ','), SAL_LABEL_WORD);
+}
+
+/* ---- Patterns ---------------------------------------------------------------- */
+
+/* Against git's by test_sweep_lists.py; here what git would not say. */
+Test(patterns, match_files_and_folders)
+{
+    cr_expect(sal_pattern_matches("masks/", "masks", 1));
+    cr_expect_not(sal_pattern_matches("masks/", "masks", 0));
+    cr_expect(sal_pattern_matches("masks/", "a/masks/b.png", 0));
+    cr_expect_not(sal_pattern_matches("masks/**", "masks", 1));
+    cr_expect(sal_pattern_matches("**", "a", 0));
+    cr_expect(sal_pattern_matches("**/b", "a/c/b", 0));
+    cr_expect(sal_pattern_matches("a/**/b", "a/b", 0));
+    cr_expect(sal_pattern_matches("a/**/c/**/e", "a/c/b/c/d/e", 0));
+    cr_expect_not(sal_pattern_matches("a/**/c/**/e", "a/b/d/e", 0));
+    cr_expect_not(sal_pattern_matches("a", "A", 0));
+    /* Many of them, and nothing that fits: not for ever. */
+    cr_expect_not(
+        sal_pattern_matches("**/a/**/a/**/a/**/a/**/a/**/a/**/b", "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a", 0));
+}
+
+/* ---- Classes ----------------------------------------------------------------- */
+
+static const char *parsed(const char *text)
+{
+    static char out[512];
+    sal_classes *c;
+    size_t used = 0;
+    out[0] = '\0';
+    if (sal_classes_parse(&c, text, strlen(text), "f") != SAL_OK) {
+        cr_assert_null(c);
+        snprintf(out, sizeof out, "%s", sal_last_error());
+        return out;
+    }
+    for (size_t i = 0; i < sal_classes_count(c); i++)
+        used += (size_t)snprintf(out + used, sizeof out - used, "[%s]", sal_classes_name(c, (int64_t)i));
+    char *again;
+    cr_assert_eq(sal_classes_text(&again, c), SAL_OK);
+    sal_classes *copy;
+    cr_assert_eq(sal_classes_parse(&copy, again, strlen(again), "f"), SAL_OK, "%s: %s", again, sal_last_error());
+    cr_expect_eq(sal_classes_count(copy), sal_classes_count(c));
+    for (size_t i = 0; i < sal_classes_count(c); i++)
+        cr_expect_str_eq(sal_classes_name(copy, (int64_t)i), sal_classes_name(c, (int64_t)i));
+    free(again);
+    sal_classes_close(copy);
+    sal_classes_close(c);
+    return out;
+}
+
+Test(classes, are_read_from_lines_lists_and_objects)
+{
+    cr_expect_str_eq(parsed("a\n b \nc d"), "[a][b][c d]");
+    cr_expect_str_eq(parsed("[\"a\", 'b',]"), "[a][b]");
+    cr_expect_str_eq(parsed(" {0: 'it\\'s', 1: \"b\", }"), "[it's][b]");
+    cr_expect_str_eq(parsed("{\"b\": 1, \"a\": 0}"), "[a][b]");
+    cr_expect_str_eq(parsed("{\"0\": [\"n1\", \"tench\"]}"), "[tench]");
+    cr_expect_str_eq(parsed("[\"\\u00e4 \\ud83d\\udc1f \\/ \\\\ \\\"\"]"), "[\xC3\xA4 \xF0\x9F\x90\x9F / \\ \"]");
+    cr_expect_str_eq(parsed("{\"x\": {\"id2label\": 1}, \"id2label\": {\"0\": \"a\"}, \"y\""), "[a]");
+}
+
+Test(classes, that_cannot_be_read_are_refused)
+{
+    static const char *const bad[] = {"",
+                                      "\n\n",
+                                      "[]",
+                                      "{}",
+                                      "[",
+                                      "{",
+                                      "[\"a",
+                                      "[\"a\\",
+                                      "[\"a\\q\"]",
+                                      "[\"\\ud83d\"]",
+                                      "[\"\\u0000\"]",
+                                      "[a]",
+                                      "{\"0\"}",
+                                      "{\"0\": }",
+                                      "{\"0\": \"a\" \"1\": \"b\"}",
+                                      "{\"-1\": \"a\"}",
+                                      "{\"a\": -1}",
+                                      "{\"a\": 1.5}",
+                                      "[\"\"]",
+                                      "[\"a\\n\"]",
+                                      "{\"0\": [\"a\"]}",
+                                      "{\"0\": [\"a\", \"b\", \"c\"]}",
+                                      "a\x01",
+                                      "\xC3",
+                                      "\xED\xA0\x80"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect(strncmp(parsed(bad[i]), "f: ", 3) == 0, "%zu: %s", i, parsed(bad[i]));
+    static char deep[1000] = "{\"x\": ";
+    memset(deep + strlen(deep), '[', sizeof deep - 1 - strlen(deep));
+    cr_expect(strstr(parsed(deep), "too many brackets"));
+}
+
+Test(classes, are_found_by_their_names)
+{
+    static const char *const names[] = {"b", "a", "crane", "c", "crane"};
+    sal_classes *c;
+    cr_assert_eq(sal_classes_make(&c, names, 5), SAL_OK);
+    cr_expect_eq(sal_classes_find(c, "a"), 1);
+    cr_expect_eq(sal_classes_find(c, "b"), 0);
+    cr_expect_eq(sal_classes_find(c, "c"), 3);
+    cr_expect_eq(sal_classes_find(c, "crane"), -1); /* which of the two? */
+    cr_expect_eq(sal_classes_find(c, "d"), -1);
+    cr_expect_eq(sal_classes_find(c, ""), -1);
+    cr_expect_null(sal_classes_name(c, 5));
+    cr_expect_null(sal_classes_name(c, -1));
+    sal_classes_close(c);
 }
 
 static sal_dataset *open_list(const char *const *paths, size_t count)
