@@ -39,10 +39,18 @@ _salmap()
         --normalize) words="minmax none signed keras-vis" ;;
         --colormap) words="viridis inferno turbo jet gray coolwarm" ;;
         --preset) words="imagenet unit caffe tf raw" ;;
-        --fit) words="stretch letterbox center-crop" ;;
+        --recipe)
+            words="keras-load-img keras-image-dataset tf-image torchvision timm opencv keras-applications:" ;;
+        --fit) words="stretch letterbox center-crop crop-aspect stretch-crop" ;;
+        --crop-round) words="even down" ;;
+        --resample) words="bilinear nearest bicubic cubic75 lanczos area box hamming" ;;
+        --antialias) words="on off" ;;
+        --round) words="none passes once opencv torch pillow13" ;;
+        --grid) words="half-pixel align-corners asymmetric" ;;
         --order) words="auto rgb bgr gray asis" ;;
         --alpha-over) words="white black drop" ;;
         --exif) words="apply ignore" ;;
+        --jpeg-dct) words="accurate fast" ;;
         --pages) words="first channels max" ;;
         --depth) words="auto unit stored 8 10 12 14 16" ;;
         --device) words="auto cpu cuda:0 cuda:all" ;;
@@ -59,7 +67,7 @@ _salmap()
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             return
             ;;
-        --output | --layer | --input-size | --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --batch | -b | --threads | --top-k | --tolerance | --max-failures | --samples | --noise | --seed | --steps | --cam-layer | --max-pixels | --max-memory | --path-column | --label-column | --include | --exclude)
+        --output | --layer | --input-size | --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --crop-share | --batch | -b | --threads | --top-k | --tolerance | --max-failures | --samples | --noise | --seed | --steps | --cam-layer | --max-pixels | --max-memory | --path-column | --label-column | --include | --exclude)
             return
             ;;
     esac
@@ -74,8 +82,8 @@ _salmap()
             explain)
                 words="--out --figure --save-gradient --classes --json --quiet --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
-                    --sigma --normalize --signed --raw-map --colormap --alpha --preset --fit --order --mean --std --scale --fill
-                    --crop-resize --alpha-over --exif --pages --depth --strict --save-preprocess --force --output --layer --input-size --device --precision --batch --threads
+                    --sigma --normalize --signed --raw-map --colormap --alpha --recipe --preset --fit --order --mean --std --scale --fill
+                    --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --strict --save-preprocess --force --output --layer --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;
             sweep)
@@ -83,15 +91,15 @@ _salmap()
                     --path-column --label-column --label-from --label-as --classes --include --exclude
                     --shard --max-failures --restart --retry-failed --extend --dry-run --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
-                    --sigma --normalize --signed --raw-map --colormap --alpha --preset --fit --order --mean --std --scale --fill
-                    --crop-resize --alpha-over --exif --pages --depth --strict --save-preprocess --force --output --layer --input-size --device --precision --batch --threads
+                    --sigma --normalize --signed --raw-map --colormap --alpha --recipe --preset --fit --order --mean --std --scale --fill
+                    --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --strict --save-preprocess --force --output --layer --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;
             merge) words="--out --quiet --help" ;;
             export) words="--csv --json --out --timings --help" ;;
             inspect)
-                words="--output --layer --input-size --json --picture --out --preset --fit --order --mean --std --scale --fill
-                    --crop-resize --alpha-over --exif --pages --depth --save-preprocess --force --help"
+                words="--output --layer --input-size --json --picture --out --recipe --preset --fit --order --mean --std --scale --fill
+                    --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --save-preprocess --force --help"
                 ;;
             doctor) words="--json --help" ;;
             methods) words="--json --help" ;;

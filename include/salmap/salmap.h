@@ -298,9 +298,12 @@ SAL_API void sal_bytes_free(void *bytes);
 
 /* How a picture is brought to the sides of the network's input. */
 typedef enum sal_fit {
-    SAL_FIT_STRETCH = 0,    /* resize both sides to the network's input */
-    SAL_FIT_LETTERBOX = 1,  /* keep the aspect ratio, pad with `fill` */
-    SAL_FIT_CENTER_CROP = 2 /* shorter side to crop_resize, then the centre */
+    SAL_FIT_STRETCH = 0,     /* resize both sides to the network's input */
+    SAL_FIT_LETTERBOX = 1,   /* keep the aspect ratio, pad with `fill` */
+    SAL_FIT_CENTER_CROP = 2, /* shorter side to crop_resize, then the centre */
+    SAL_FIT_CROP_ASPECT = 3, /* the largest middle part with the input's aspect ratio, then resize: Keras'
+                                crop_to_aspect_ratio, smart_resize and load_img's keep_aspect_ratio */
+    SAL_FIT_STRETCH_CROP = 4 /* both sides to crop_resize, then the centre */
 } sal_fit;
 
 /* What the channels of the network's input are. */
@@ -315,13 +318,13 @@ typedef enum sal_channel_order {
 /* How pixels are weighed when a picture is resized. */
 typedef enum sal_resample {
     SAL_RESAMPLE_BILINEAR = 0, /* triangle */
-    SAL_RESAMPLE_NEAREST = 1,  /* the pixel whose area has the point */
+    SAL_RESAMPLE_NEAREST = 1,  /* the pixel whose area has the point; sal_antialias has no meaning */
     SAL_RESAMPLE_BICUBIC = 2,  /* Keys 1981, a = -0.5: Pillow, tf.image, torch with antialias */
-    SAL_RESAMPLE_CUBIC75 = 3,  /* the same with a = -0.75: OpenCV, torch without antialias */
+    SAL_RESAMPLE_CUBIC75 = 3,  /* the same with a = -0.75: OpenCV, torch without antialias; SAL_ANTIALIAS_OFF alone */
     SAL_RESAMPLE_LANCZOS = 4,  /* of three lobes */
-    SAL_RESAMPLE_AREA = 5,     /* what each pixel covers: OpenCV's INTER_AREA, tf.image */
-    SAL_RESAMPLE_BOX = 6,      /* pixels whose centre is covered: Pillow's BOX */
-    SAL_RESAMPLE_HAMMING = 7   /* Pillow's HAMMING */
+    SAL_RESAMPLE_AREA = 5,     /* what each pixel covers: OpenCV's INTER_AREA, tf.image; sal_antialias has no meaning */
+    SAL_RESAMPLE_BOX = 6,      /* pixels whose centre is covered: Pillow's BOX; SAL_ANTIALIAS_ON alone */
+    SAL_RESAMPLE_HAMMING = 7   /* Pillow's HAMMING; SAL_ANTIALIAS_ON alone */
 } sal_resample;
 
 /* Whether the weights widen when a picture is made smaller. */
@@ -330,19 +333,33 @@ typedef enum sal_antialias {
     SAL_ANTIALIAS_OFF = 1 /* tf.image.resize, keras.layers.Resizing, OpenCV */
 } sal_antialias;
 
-/* What becomes of fractions when a picture is resized. */
+/* What becomes of fractions when a picture is resized. All but NONE are for 8 bits, as those tools are: of 16 bits the
+ * upper 8 are taken first, colours become gray before, and pictures of floats are refused. */
 typedef enum sal_rounding {
-    SAL_ROUND_NONE = 0,   /* they are kept */
-    SAL_ROUND_PASSES = 1, /* to 8 bits after each direction, columns first: Pillow */
-    SAL_ROUND_ONCE = 2    /* to 8 bits after both: OpenCV, torchvision's tensors */
+    SAL_ROUND_NONE = 0,   /* they are kept: tf.image, torch's tensors of floats */
+    SAL_ROUND_PASSES = 1, /* to 8 bits after each direction, columns first: Pillow to version 12, bit by bit. Not with
+                             SAL_RESAMPLE_AREA, as TORCH and PILLOW13 */
+    SAL_ROUND_ONCE = 2,   /* to 8 bits after both: keras.layers.Resizing of 8 bits, torchvision's 8-bit tensors before
+                             version 0.16 and in transforms v1 */
+    SAL_ROUND_OPENCV = 3, /* likewise, in OpenCV's arithmetic: bit by bit where it is in whole numbers */
+    SAL_ROUND_TORCH = 4,  /* as PASSES, with torch's weights of 16 bits: torchvision's 8-bit tensors in transforms v2 */
+    SAL_ROUND_PILLOW13 = 5 /* as PASSES, but rows first where the height shrinks, and by more than twice as many pixels
+                              as the width: Pillow 13 */
 } sal_rounding;
 
-/* Which points of a picture the pixels of the resized one are. */
+/* Which points of a picture the pixels of the resized one are. All but the first are for SAL_RESAMPLE_NEAREST, and
+ * without antialias for SAL_RESAMPLE_BILINEAR and SAL_RESAMPLE_CUBIC75. */
 typedef enum sal_grid {
     SAL_GRID_HALF_PIXEL = 0,    /* centres are at i + 0.5 */
     SAL_GRID_ALIGN_CORNERS = 1, /* the first and the last pixel stay where they are */
-    SAL_GRID_ASYMMETRIC = 2     /* i times the ratio: cv2.INTER_NEAREST, torch "nearest" */
+    SAL_GRID_ASYMMETRIC = 2     /* i times the ratio: cv2.INTER_NEAREST, torch "nearest", TensorFlow 1 */
 } sal_grid;
+
+/* Which pixel is the first that a crop keeps, where the number to cut is odd. */
+typedef enum sal_crop_round {
+    SAL_CROP_ROUND_EVEN = 0, /* half of it, to the even number: torchvision */
+    SAL_CROP_ROUND_DOWN = 1  /* half of it, cut: Hugging Face, Keras, x[(h - n) // 2:] */
+} sal_crop_round;
 
 /* What becomes of what is behind the colours where a network takes gray or RGB. */
 typedef enum sal_alpha {
@@ -360,6 +377,12 @@ typedef enum sal_exif {
     SAL_EXIF_APPLY = 1, /* the picture is turned */
     SAL_EXIF_IGNORE = 2 /* as it is stored: Keras, torchvision, PIL.Image.open */
 } sal_exif;
+
+/* How a JPEG file is decoded. */
+typedef enum sal_jpeg_dct {
+    SAL_JPEG_DCT_ACCURATE = 0, /* Pillow, OpenCV, torchvision */
+    SAL_JPEG_DCT_FAST = 1      /* TensorFlow, unless dct_method is given: up to ten levels off in sharp pictures */
+} sal_jpeg_dct;
 
 /* What the pages of a file are. Masks and reduced copies, which say that they are, do not count, unless there is
  * nothing else. */
@@ -382,33 +405,69 @@ typedef enum sal_pages {
 typedef struct sal_preprocess {
     sal_fit fit;                  /* onto the input's sides */
     sal_channel_order order;      /* of the input's channels */
-    int64_t crop_resize;          /* SAL_FIT_CENTER_CROP: shorter side before the crop; 0: no extra margin */
+    int64_t crop_resize;          /* SAL_FIT_CENTER_CROP, SAL_FIT_STRETCH_CROP: (shorter) side before the crop; 0: as
+                                     crop_share says */
     float fill;                   /* letterbox padding, as a sample in 0..255 */
     float scale;                  /* not 0: nothing is guessed, a struct of zeros is refused */
     int value_count;              /* channels given in mean and std: 0 (mean 0, std 1), 1 (for all) or one each */
     float mean[SAL_MAX_CHANNELS]; /* of samples times scale */
     float std[SAL_MAX_CHANNELS];  /* likewise; above 0 */
-    sal_resample resample;        /* these four: how it is resized */
-    sal_antialias antialias;
-    sal_rounding rounding;
-    sal_grid grid;
-    sal_alpha alpha;       /* the rest: what the samples of a file are */
+    sal_resample resample;        /* how pixels are weighed when a picture is resized, */
+    sal_antialias antialias;      /* whether over all that becomes one pixel, */
+    sal_rounding rounding;        /* what becomes of fractions, */
+    sal_grid grid;                /* and which points are taken */
+    sal_crop_round crop_round;    /* SAL_FIT_CENTER_CROP, SAL_FIT_STRETCH_CROP, as the next */
+    float crop_share; /* the crop's share of the side before it, as 0.875 is 224 of 256 (timm's crop_pct): that side is
+                         the input's divided by it, cut to a whole number. For square inputs; 0: no extra margin */
+    sal_alpha alpha;  /* the rest: what the samples of a file are */
     float alpha_colour[3]; /* of SAL_ALPHA_COLOUR: red, green, blue, 0..255 */
     sal_exif exif;         /* whether it is turned as it declares */
     sal_pages pages;       /* which of several is the picture, or what they are */
     int32_t page;          /* of SAL_PAGES_NUMBER, from 0 */
     int32_t depth; /* bits of a sample, 1 to 16: 2^bits - 1 is white, and more is refused (of 8-bit samples 8 and above
                       change nothing); 0: as many as the file stores, of floats 8; SAL_DEPTH_AUTO or SAL_DEPTH_UNIT */
+    sal_jpeg_dct jpeg_dct; /* of the file, where it is JPEG */
 } sal_preprocess;
 
 /* Presets: "imagenet" (0..1, ImageNet mean and std), "unit" (0..1), "caffe"
  * (BGR, ImageNet mean in 0..255), "tf" (-1..1), "raw" (0..255).
  * Error: ARGUMENT for another name, listing these. */
 SAL_API sal_status sal_preprocess_preset(sal_preprocess *out, const char *name);
-/* Sets one field from text: key is fit, order, crop-resize, fill, scale, mean, std, preset, alpha-over, exif, pages or
- * depth; lists are comma separated. Where scale is still 0, mean and std make it 1/255, of which they usually are.
- * Errors: ARGUMENT names key and value. */
+/* Sets one field from text: key is fit, order, crop-resize, crop-share, crop-round, fill, scale, mean, std, resample,
+ * antialias, round, grid, alpha-over, exif, jpeg-dct, pages or depth; or several: preset, recipe. Lists are comma
+ * separated. Where scale is still 0, mean and std make it 1/255, of which they usually are. Errors: ARGUMENT names key
+ * and value. */
 SAL_API sal_status sal_preprocess_set(sal_preprocess *p, const char *key, const char *value);
+/* Recipes name whole pipelines, as the loaders of other libraries prepare pictures: how they are read, fitted and
+ * resized, and for most recipes also order, scale, mean and std. */
+typedef struct sal_recipe_info {
+    size_t size;      /* SAL_RECIPE_INFO_INIT */
+    const char *name; /* "keras-image-dataset"; a star at its end stands for any letters: "keras-applications:vgg*" */
+    const char *summary; /* what it stands for */
+    int64_t says_values; /* 0: order and values are left as they are, since the loader leaves them to its caller */
+} sal_recipe_info;
+#define SAL_RECIPE_INFO_INIT SAL_INIT(sal_recipe_info)
+/* How many recipes there are. */
+SAL_API size_t sal_recipe_count(void);
+/* What a recipe is, by its number. Strings are static. Error: ARGUMENT (no such number). */
+SAL_API sal_status sal_recipe_get_info(sal_recipe_info *out, size_t index);
+/* Sets what a recipe says; the rest stays as it is. said_values, which may be NULL: whether order, scale, mean and std
+ * are of it. Error: ARGUMENT for another name, listing all. */
+SAL_API sal_status sal_preprocess_recipe(sal_preprocess *p, int *said_values, const char *name);
+
+/* What a file of a recipe says beside it. */
+typedef struct sal_recipe_file {
+    size_t size;       /* SAL_RECIPE_FILE_INIT */
+    int64_t height;    /* of the input that it makes, in pixels; 0: it does not say */
+    int64_t width;     /* likewise */
+    char ignored[176]; /* names that change nothing of a picture, with commas between them, as far as they fit */
+} sal_recipe_file;
+#define SAL_RECIPE_FILE_INIT SAL_INIT(sal_recipe_file)
+/* Reads a recipe that came with a network: Hugging Face's preprocessor_config.json, timm's config.json, or
+ * torchvision's transforms printed as text. All of *p is set. out may be NULL. Errors: FORMAT (none of these),
+ * UNSUPPORTED (names what it asks for that salmap cannot do), IO, LIMIT, MEMORY. */
+SAL_API sal_status sal_preprocess_read_recipe(sal_preprocess *p, sal_recipe_file *out, const char *path);
+
 /* Reads the sidecar file "<model path>.salmap": one "key value" line per field, so that nobody has to repeat the
  * options. Where there is no such file, this gives SAL_OK and *found = 0. Errors: IO, FORMAT, MEMORY. */
 SAL_API sal_status sal_preprocess_load(sal_preprocess *out, int *found, const char *model_path);
@@ -435,10 +494,10 @@ typedef struct sal_placement {
 } sal_placement;
 
 /* Fits a picture into a network's input: input, (channels, height, width) floats as sal_model_info has them, is filled,
- * and *placement, which may be NULL, says where the picture came to lie. Resizing is antialiased bilinear, as in
- * Pillow; fits and crops are those of torchvision's Resize and CenterCrop; nothing is rounded on the way. Errors:
- * ARGUMENT (the channels do not fit, an option contradicts the network), NUMERIC (a float picture has NaN or infinity
- * where it is used), MEMORY. */
+ * and *placement, which may be NULL, says where the picture came to lie. Resizing is antialiased bilinear
+ * and nothing is rounded on the way, unless the options say otherwise; fits and crops are those of torchvision's Resize
+ * and CenterCrop. Errors: ARGUMENT (the channels do not fit, an option contradicts the network or another, samples of
+ * floats are to be rounded), NUMERIC (a float picture has NaN or infinity where it is used), MEMORY. */
 SAL_API sal_status sal_preprocess_apply(float *input, sal_placement *placement, const sal_picture *picture,
                                         const sal_preprocess *preprocess, int64_t channels, int64_t height,
                                         int64_t width);
@@ -1160,20 +1219,22 @@ SAL_API sal_status sal_npy_encode(void **bytes, size_t *size, const float *value
 /* ---- Words: what options, sidecar files and runs call the values of enumerations ---- */
 
 /* The words of each enumeration, in the order of its values, with "|" between them. */
-#define SAL_WORDS_SCORE "logit|probability"                          /* sal_score */
-#define SAL_WORDS_RULE "gradient|guided|deconvnet|rectified"         /* sal_rule */
-#define SAL_WORDS_PRECISION "default|fp32|tf32|bf16|fp16"            /* sal_precision */
-#define SAL_WORDS_QUADRATURE "gauss-legendre|trapezoid"              /* sal_quadrature */
-#define SAL_WORDS_BASELINE "zero|black|white|mean|blur"              /* sal_baseline, but SAL_BASELINE_FILE */
-#define SAL_WORDS_MODIFIER "abs|relu|negate|none"                    /* sal_modifier */
-#define SAL_WORDS_REDUCE "max|mean|sum|l2"                           /* sal_reduce */
-#define SAL_WORDS_NORMALIZE "minmax|none|signed|keras-vis"           /* sal_normalize */
-#define SAL_WORDS_COLORMAP "viridis|inferno|turbo|jet|gray|coolwarm" /* sal_colormap */
-#define SAL_WORDS_FIT "stretch|letterbox|center-crop"                /* sal_fit */
-#define SAL_WORDS_ORDER "auto|rgb|bgr|gray|asis"                     /* sal_channel_order */
+#define SAL_WORDS_SCORE "logit|probability"                                    /* sal_score */
+#define SAL_WORDS_RULE "gradient|guided|deconvnet|rectified"                   /* sal_rule */
+#define SAL_WORDS_PRECISION "default|fp32|tf32|bf16|fp16"                      /* sal_precision */
+#define SAL_WORDS_QUADRATURE "gauss-legendre|trapezoid"                        /* sal_quadrature */
+#define SAL_WORDS_BASELINE "zero|black|white|mean|blur"                        /* sal_baseline, but SAL_BASELINE_FILE */
+#define SAL_WORDS_MODIFIER "abs|relu|negate|none"                              /* sal_modifier */
+#define SAL_WORDS_REDUCE "max|mean|sum|l2"                                     /* sal_reduce */
+#define SAL_WORDS_NORMALIZE "minmax|none|signed|keras-vis"                     /* sal_normalize */
+#define SAL_WORDS_COLORMAP "viridis|inferno|turbo|jet|gray|coolwarm"           /* sal_colormap */
+#define SAL_WORDS_FIT "stretch|letterbox|center-crop|crop-aspect|stretch-crop" /* sal_fit */
+#define SAL_WORDS_ORDER "auto|rgb|bgr|gray|asis"                               /* sal_channel_order */
+#define SAL_WORDS_CROP_ROUND "even|down"                                       /* sal_crop_round */
+#define SAL_WORDS_JPEG_DCT "accurate|fast"                                     /* sal_jpeg_dct */
 #define SAL_WORDS_RESAMPLE "bilinear|nearest|bicubic|cubic75|lanczos|area|box|hamming" /* sal_resample */
 #define SAL_WORDS_ANTIALIAS "on|off"                                                   /* sal_antialias */
-#define SAL_WORDS_ROUND "none|passes|once"                                             /* sal_rounding */
+#define SAL_WORDS_ROUND "none|passes|once|opencv|torch|pillow13"                       /* sal_rounding */
 #define SAL_WORDS_GRID "half-pixel|align-corners|asymmetric"                           /* sal_grid */
 #define SAL_WORDS_EXIF "auto|apply|ignore"                                             /* sal_exif */
 #define SAL_WORDS_MAPS "npy|none|npz|png16"                                            /* sal_map_format */

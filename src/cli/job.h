@@ -22,6 +22,7 @@ typedef struct cli_job {
     double sigma; /* NaN: not given */
     int colormap;
     double alpha;
+    const char *recipe;
     const char *preset;
     const char *fit;
     const char *order;
@@ -30,8 +31,15 @@ typedef struct cli_job {
     const char *scale;
     const char *fill;
     const char *crop_resize;
+    const char *crop_share;
+    const char *crop_round;
+    const char *resample;
+    const char *antialias;
+    const char *round;
+    const char *grid;
     const char *alpha_over;
     const char *exif;
+    const char *jpeg_dct;
     const char *pages;
     const char *depth;
     int strict;
@@ -68,18 +76,33 @@ typedef struct cli_job {
                    1)
 
 #define CLI_PREPROCESS_OPTIONS                                                                                         \
-    CLI_HEAD("Preprocessing (where MODEL.salmap is not there: a preset, --scale, or --mean and --std)"),               \
+    CLI_HEAD("Preprocessing (where MODEL.salmap is not there: a recipe, a preset, --scale, or --mean and --std)"),     \
+        CLI_OPTION(CLI_TEXT, 0, "recipe", "NAME", job.recipe,                                                          \
+                   "of a loader: keras-load-img, keras-image-dataset, tf-image, torchvision, timm, opencv, "           \
+                   "keras-applications:NETWORK; or a file, as preprocessor_config.json"),                              \
         CLI_OPTION(CLI_TEXT, 0, "preset", "NAME", job.preset, "imagenet, unit, caffe, tf or raw"),                     \
-        CLI_OPTION(CLI_TEXT, 0, "fit", "FIT", job.fit, "stretch, letterbox or center-crop"),                           \
+        CLI_OPTION(CLI_TEXT, 0, "fit", "FIT", job.fit,                                                                 \
+                   "stretch, letterbox, center-crop, crop-aspect or stretch-crop"),                                    \
         CLI_OPTION(CLI_TEXT, 0, "order", "ORDER", job.order, "auto, rgb, bgr, gray or asis"),                          \
         CLI_OPTION(CLI_TEXT, 0, "mean", "LIST", job.mean, "one number, or one per channel"),                           \
         CLI_OPTION(CLI_TEXT, 0, "std", "LIST", job.std, "one number, or one per channel"),                             \
         CLI_OPTION(CLI_TEXT, 0, "scale", "NUMBER", job.scale, "what samples of 0..255 are multiplied by first"),       \
         CLI_OPTION(CLI_TEXT, 0, "fill", "NUMBER", job.fill, "letterbox padding, 0..255"),                              \
         CLI_OPTION(CLI_TEXT, 0, "crop-resize", "PIXELS", job.crop_resize, "shorter side before center-crop cuts"),     \
+        CLI_OPTION(CLI_TEXT, 0, "crop-share", "SHARE", job.crop_share,                                                 \
+                   "of the side before center-crop: 0.875 is 224 of 256"),                                             \
+        CLI_OPTION(CLI_TEXT, 0, "crop-round", "HOW", job.crop_round, "half an odd pixel: even or down"),               \
+        CLI_OPTION(CLI_TEXT, 0, "resample", "KERNEL", job.resample,                                                    \
+                   "bilinear, nearest, bicubic, cubic75, lanczos, area, box or hamming"),                              \
+        CLI_OPTION(CLI_TEXT, 0, "antialias", "SWITCH", job.antialias, "on or off"),                                    \
+        CLI_OPTION(CLI_TEXT, 0, "round", "HOW", job.round,                                                             \
+                   "to 8 bits as they do: none, passes (Pillow), once, opencv, torch or pillow13"),                    \
+        CLI_OPTION(CLI_TEXT, 0, "grid", "GRID", job.grid, "half-pixel, align-corners or asymmetric"),                  \
         CLI_OPTION(CLI_TEXT, 0, "alpha-over", "WHAT", job.alpha_over,                                                  \
                    "lay alpha over white (default), black or #rrggbb; drop: leave it out"),                            \
         CLI_OPTION(CLI_TEXT, 0, "exif", "WHAT", job.exif, "turn pictures as they declare: apply (default) or ignore"), \
+        CLI_OPTION(CLI_TEXT, 0, "jpeg-dct", "HOW", job.jpeg_dct,                                                       \
+                   "decode JPEG files accurate (default) or fast (TensorFlow)"),                                       \
         CLI_OPTION(CLI_TEXT, 0, "pages", "WHICH", job.pages,                                                           \
                    "of a file with several: first, N, channels or max (default: refused)"),                            \
         CLI_OPTION(CLI_TEXT, 0, "depth", "BITS", job.depth,                                                            \
@@ -120,8 +143,8 @@ typedef struct cli_run_options {
 
 /* All but files and preprocessing. Returns an exit code, after a message. */
 int cli_job_options(cli_run_options *out, const cli_command *command, const cli_job *job);
-/* Preset or sidecar, or what the network certainly wants, then what is given beside it: into run->explain, with its
- * origin; saved where that is asked for. Nothing is guessed. picture: one of them, or NULL. Likewise. */
+/* Recipe, preset or sidecar, or what the network certainly wants, then what is given beside it: into run->explain, with
+ * its origin; saved where that is asked for. Nothing is guessed. picture: one of them, or NULL. Likewise. */
 int cli_job_preprocess(cli_run_options *run, const cli_command *command, const cli_job *job, const sal_model *model,
                        const char *picture);
 /* The part of the options that says what the samples of a file are: its pages, alpha, depth and turn. Likewise. */

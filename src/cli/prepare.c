@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LINE = 1024 };
 
@@ -13,11 +14,13 @@ typedef struct given_option {
     const char *value;
 } given_option;
 
-enum { OF_VALUES = 8, GIVEN = 12 }; /* the rest: what the samples of a file are */
+/* In the order in which they count. */
+enum { RECIPE, PRESET, VALUES, SAMPLES = 15, GIVEN = 20 }; /* SAMPLES: what the samples of a file are */
 
 static void list_given(given_option given[GIVEN], const cli_job *s)
 {
     const given_option all[GIVEN] = {
+        {"recipe", s->recipe},
         {"preset", s->preset},
         {"fit", s->fit},
         {"order", s->order},
@@ -26,8 +29,15 @@ static void list_given(given_option given[GIVEN], const cli_job *s)
         {"std", s->std},
         {"fill", s->fill},
         {"crop-resize", s->crop_resize},
+        {"crop-share", s->crop_share},
+        {"crop-round", s->crop_round},
+        {"resample", s->resample},
+        {"antialias", s->antialias},
+        {"round", s->round},
+        {"grid", s->grid},
         {"alpha-over", s->alpha_over},
         {"exif", s->exif},
+        {"jpeg-dct", s->jpeg_dct},
         {"pages", s->pages},
         {"depth", s->depth},
     };
@@ -42,11 +52,12 @@ static int refuse_to_guess(const cli_command *self, const sal_model_info *m)
         snprintf(suggested, sizeof suggested, "; suggested: --preset %s (%.300s)", m->preset, m->preset_reason);
     else if (m->preset_reason)
         snprintf(suggested, sizeof suggested, "; %.300s", m->preset_reason);
-    return cli_fail(self, CLI_USAGE,
-                    "%s: nobody says how its pictures become input, and %s.salmap is not there%s. Give --preset "
-                    "imagenet, unit, caffe, tf or raw, or --scale, or --mean and --std, as in training; "
-                    "--save-preprocess writes it down for the next time. Earlier versions took --preset unit, 0..1",
-                    m->path, m->path, suggested);
+    return cli_fail(
+        self, CLI_USAGE,
+        "%s: nobody says how its pictures become input, and %s.salmap is not there%s. Give --recipe with "
+        "the loader of the training, or --preset imagenet, unit, caffe, tf or raw, or --scale, or --mean "
+        "and --std; --save-preprocess writes it down for the next time. Earlier versions took --preset unit, 0..1",
+        m->path, m->path, suggested);
 }
 
 /* --scale says how samples go in, and so do --mean and --std together, which are of 0..1 then; one of those two does
@@ -172,17 +183,38 @@ static int meet_sidecar(const cli_command *self, const cli_job *s, const sal_mod
         return cli_fail(self, CLI_USAGE,
                         "--save-preprocess: %s.salmap is there and says otherwise (%s); --force replaces it", m->path,
                         readable ? there : "it cannot be read");
-    if (s->preset && !s->save_preprocess)
-        cli_note(self, "--preset %s counts, though %s.salmap says otherwise (%s)", s->preset, m->path,
-                 readable ? there : "it cannot be read");
+    if ((s->preset || s->recipe) && !s->save_preprocess)
+        cli_note(self, "--%s %s counts, though %s.salmap says otherwise (%s)", s->preset ? "preset" : "recipe",
+                 s->preset ? s->preset : s->recipe, m->path, readable ? there : "it cannot be read");
     return CLI_OK;
 }
 
 /* ---- All of it ------------------------------------------------------------------ */
 
-/* What to begin with: the sidecar, what options say alone, or what the network certainly wants. */
-static int begin(sal_preprocess *p, char *origin, size_t size, const cli_command *self, const cli_job *s,
-                 const sal_model_info *m)
+/* A name, or else a file that came with the network. *says_values 1: nothing else need be said. */
+static int read_recipe(sal_preprocess *p, int *says_values, const cli_command *self, const char *recipe,
+                       const sal_model_info *m)
+{
+    sal_recipe_file file = SAL_RECIPE_FILE_INIT;
+    if (sal_preprocess_recipe(p, says_values, recipe) == SAL_OK)
+        return CLI_OK;
+    if (access(recipe, F_OK) != 0)
+        return cli_fail(self, CLI_USAGE, "--recipe: %s, and there is no file of that name", sal_last_error());
+    if (sal_preprocess_read_recipe(p, &file, recipe) != SAL_OK)
+        return cli_fail_library(self);
+    *says_values = 1;
+    if (file.height && (file.height != m->height || file.width != m->width))
+        return cli_fail(self, CLI_USAGE, "--recipe: %s makes inputs of %lld x %lld pixels, and %s takes %lld x %lld",
+                        recipe, (long long)file.width, (long long)file.height, m->path, (long long)m->width,
+                        (long long)m->height);
+    if (file.ignored[0])
+        cli_note(self, "%s: without meaning for a picture: %s", recipe, file.ignored);
+    return CLI_OK;
+}
+
+/* Where no recipe says it: the sidecar, what options say alone, or what the network certainly wants. */
+static int begin_values(sal_preprocess *p, char *origin, size_t size, const cli_command *self, const cli_job *s,
+                        const sal_model_info *m)
 {
     int found = 0;
     memset(p, 0, sizeof *p);
@@ -208,11 +240,37 @@ static int begin(sal_preprocess *p, char *origin, size_t size, const cli_command
     return CLI_OK;
 }
 
+/* Recipe, then preset; a recipe that leaves the values open lies over what else says them. */
+static int begin(sal_preprocess *p, char *origin, size_t size, const cli_command *self, const cli_job *s,
+                 const sal_model_info *m)
+{
+    sal_preprocess recipe = {0};
+    int says_values = 0, code = CLI_OK;
+    if (s->recipe)
+        code = read_recipe(&recipe, &says_values, self, s->recipe, m);
+    if (code == CLI_OK && !says_values)
+        code = begin_values(p, origin, size, self, s, m);
+    if (code != CLI_OK)
+        return code;
+    if (says_values)
+        *p = recipe;
+    else if (s->recipe && sal_preprocess_recipe(p, NULL, s->recipe) != SAL_OK)
+        return cli_fail_library(self);
+    if (s->preset && sal_preprocess_set(p, "preset", s->preset) != SAL_OK)
+        return cli_fail(self, CLI_USAGE, "--preset: %s", sal_last_error());
+    if (s->recipe && !says_values && p->order == SAL_ORDER_AUTO) /* opencv's, which no preset knows */
+        p->order = recipe.order;
+    return CLI_OK;
+}
+
 int cli_job_is_prepared(const cli_job *s, const sal_model_info *m)
 {
-    sal_preprocess kept;
+    sal_preprocess kept = {0};
     int found = 0;
-    return is_said(s) || m->rescales || sal_preprocess_load(&kept, &found, m->path) != SAL_OK || found;
+    int says_values = s->recipe != NULL; /* a file does */
+    if (s->recipe && sal_preprocess_recipe(&kept, &says_values, s->recipe) != SAL_OK)
+        says_values = 1;
+    return says_values || is_said(s) || m->rescales || sal_preprocess_load(&kept, &found, m->path) != SAL_OK || found;
 }
 
 static int set_given(sal_preprocess *p, const cli_command *self, const given_option *given, int count)
@@ -227,7 +285,7 @@ int cli_job_samples(sal_preprocess *p, const cli_command *self, const cli_job *s
 {
     given_option given[GIVEN];
     list_given(given, s);
-    return set_given(p, self, given + OF_VALUES, GIVEN - OF_VALUES);
+    return set_given(p, self, given + SAMPLES, GIVEN - SAMPLES);
 }
 
 int cli_job_preprocess(cli_run_options *run, const cli_command *self, const cli_job *s, const sal_model *model,
@@ -244,7 +302,7 @@ int cli_job_preprocess(cli_run_options *run, const cli_command *self, const cli_
     if (code != CLI_OK)
         return code;
     list_given(given, s);
-    code = set_given(p, self, given, GIVEN);
+    code = set_given(p, self, given + VALUES, GIVEN - VALUES);
     if (code != CLI_OK)
         return code;
     describe_origin(run->origin, sizeof run->origin, given);
@@ -254,9 +312,9 @@ int cli_job_preprocess(cli_run_options *run, const cli_command *self, const cli_
         code = meet_sidecar(self, s, &info, p);
     if (code != CLI_OK)
         return code;
-    if (info.rescales && s->preset && (p->scale != 1.0F || p->value_count > 0))
-        cli_note(self, "%s: its layer %s takes samples of 0..255, and --preset %s changes them before it", info.path,
-                 info.rescales, s->preset);
+    if (info.rescales && (s->preset || s->recipe) && (p->scale != 1.0F || p->value_count > 0))
+        cli_note(self, "%s: its layer %s takes samples of 0..255, and --%s %s changes them before it", info.path,
+                 info.rescales, s->preset ? "preset" : "recipe", s->preset ? s->preset : s->recipe);
     if (s->save_preprocess && sal_preprocess_save(info.path, p) != SAL_OK)
         return cli_fail_library(self);
     return CLI_OK;

@@ -178,6 +178,7 @@ static sal_status read_picture(sal_picture *out, jpeg_context *x)
     x->orientation = orientation_of(x);
     if ((x->status = begin_picture(out, x)) != SAL_OK)
         return x->status;
+    jpeg->dct_method = x->source->how && x->source->how->jpeg_dct == SAL_JPEG_DCT_FAST ? JDCT_IFAST : JDCT_ISLOW;
     jpeg_start_decompress(jpeg);
     if ((x->status = read_rows(out, x)) != SAL_OK)
         return x->status;

@@ -10,104 +10,6 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- Geometry ----------------------------------------------------------- */
-
-/* The picture resized to `target` pixels starts at net pixel `offset`: negative where
- * a crop cuts it off, positive where padding goes before it. */
-typedef struct axis {
-    int64_t source;
-    int64_t net;
-    int64_t target;
-    int64_t offset;
-} axis;
-
-/* Half of the difference. A cut rounds halves to even, padding puts the odd pixel
- * behind, as torchvision's CenterCrop does. */
-static int64_t center(int64_t net, int64_t target)
-{
-    int64_t cut = target - net;
-    if (cut <= 0)
-        return -cut / 2;
-    return -(cut / 2 + (cut & 1 & (cut / 2)));
-}
-
-static int64_t at_least_1(double size)
-{
-    return size < 1.0 ? 1 : (int64_t)size;
-}
-
-static void fit_letterbox(axis *y, axis *x)
-{
-    double scale_y = (double)y->net / (double)y->source;
-    double scale_x = (double)x->net / (double)x->source;
-    y->target = scale_y <= scale_x ? y->net : at_least_1(floor((double)y->source * scale_x + 0.5));
-    x->target = scale_y <= scale_x ? at_least_1(floor((double)x->source * scale_y + 0.5)) : x->net;
-}
-
-static void fit_center_crop(axis *y, axis *x, int64_t crop_resize)
-{
-    axis *shorter = y->source <= x->source ? y : x;
-    axis *longer = shorter == y ? x : y;
-    if (crop_resize == 0) {
-        /* Cover the input exactly: the side that needs the larger ratio decides. */
-        int by_y = (double)y->net * (double)x->source >= (double)x->net * (double)y->source;
-        axis *exact = by_y ? y : x;
-        axis *other = by_y ? x : y;
-        exact->target = exact->net;
-        /* Cut, not rounded, as torchvision's Resize does. */
-        double length = (double)exact->net * (double)other->source / (double)exact->source;
-        other->target = (int64_t)fmax(length, (double)other->net);
-        return;
-    }
-    shorter->target = crop_resize;
-    longer->target = (int64_t)((double)crop_resize * (double)longer->source / (double)shorter->source);
-}
-
-static sal_status place(axis *y, axis *x, const sal_preprocess *p)
-{
-    y->target = y->net;
-    x->target = x->net;
-    if (p->crop_resize < 0 || p->crop_resize > INT32_MAX)
-        return sal_fail(SAL_ERROR_ARGUMENT, "crop-resize %lld is out of range", (long long)p->crop_resize);
-    switch (p->fit) {
-    case SAL_FIT_STRETCH: break;
-    case SAL_FIT_LETTERBOX: fit_letterbox(y, x); break;
-    case SAL_FIT_CENTER_CROP: fit_center_crop(y, x, p->crop_resize); break;
-    default: return sal_fail(SAL_ERROR_ARGUMENT, "fit %d is unknown", (int)p->fit);
-    }
-    y->offset = center(y->net, y->target);
-    x->offset = center(x->net, x->target);
-    return SAL_OK;
-}
-
-/* The part of an axis that shows the picture: `count` net pixels from `begin` on,
- * which are pixels begin - offset and on of the resized picture. */
-typedef struct window {
-    int64_t begin;
-    int64_t count;
-} window;
-
-static window visible(const axis *a)
-{
-    int64_t begin = a->offset > 0 ? a->offset : 0;
-    int64_t end = a->offset + a->target < a->net ? a->offset + a->target : a->net;
-    return (window){begin, end - begin};
-}
-
-static void describe(sal_placement *out, const axis *y, const axis *x)
-{
-    if (!out)
-        return;
-    out->source_height = y->source;
-    out->source_width = x->source;
-    out->net_height = y->net;
-    out->net_width = x->net;
-    out->scale_y = (double)y->source / (double)y->target;
-    out->scale_x = (double)x->source / (double)x->target;
-    out->offset_y = -(double)y->offset * out->scale_y;
-    out->offset_x = -(double)x->offset * out->scale_x;
-}
-
 /* ---- Values ------------------------------------------------------------- */
 
 /* x = sample * gain + bias for one channel of the network. */
@@ -132,9 +34,9 @@ sal_status sal_preprocess_check_samples(const sal_preprocess *p)
         if (!(p->alpha_colour[c] >= 0.0F && p->alpha_colour[c] <= 255.0F))
             return sal_fail(SAL_ERROR_ARGUMENT, "alpha_colour %g: must be from 0 to 255", (double)p->alpha_colour[c]);
     if ((unsigned)p->alpha > SAL_ALPHA_DROP || (unsigned)p->exif > SAL_EXIF_IGNORE ||
-        (unsigned)p->pages > SAL_PAGES_MAX)
-        return sal_fail(SAL_ERROR_ARGUMENT, "alpha %d, exif %d or pages %d is unknown", (int)p->alpha, (int)p->exif,
-                        (int)p->pages);
+        (unsigned)p->pages > SAL_PAGES_MAX || (unsigned)p->jpeg_dct > SAL_JPEG_DCT_FAST)
+        return sal_fail(SAL_ERROR_ARGUMENT, "alpha %d, exif %d, jpeg_dct %d or pages %d is unknown", (int)p->alpha,
+                        (int)p->exif, (int)p->jpeg_dct, (int)p->pages);
     if (p->page < 0 || p->depth < SAL_DEPTH_UNIT || p->depth > 16)
         return sal_fail(SAL_ERROR_ARGUMENT, "page %d or depth %d is out of range", (int)p->page, (int)p->depth);
     return SAL_OK;
@@ -161,7 +63,7 @@ sal_status sal_preprocess_check(const sal_preprocess *p, int64_t channels)
             return sal_fail(SAL_ERROR_ARGUMENT, "mean %g and std %g of channel %lld: std must be positive, both finite",
                             mean, std, (long long)c);
     }
-    return SAL_OK;
+    return sal_resize_check(p);
 }
 
 static void make_scaling(scaling *out, const sal_preprocess *p, int64_t channels)
@@ -178,16 +80,20 @@ typedef struct job {
     const sal_picture *picture;
     sal_mix mix;
     int64_t channels; /* of the network */
-    axis y;
-    axis x;
-    window show_y;
-    window show_x;
+    sal_rounding rounding;
+    sal_axis y;
+    sal_axis x;
+    sal_window show_y;
+    sal_window show_x;
     sal_taps taps_y;
     sal_taps taps_x;
+    sal_resize8 eight;   /* where resizing is done in whole numbers */
     int64_t column;      /* first source column that is read ... */
     int64_t columns;     /* ... and how many */
-    size_t row_channels; /* of the two rows below, alpha gone */
+    size_t row_channels; /* of the rows below, alpha gone, and in 8 bits already gray where the network is */
     float *flat;         /* a source row without alpha */
+    unsigned char *row;  /* a source row in 8 bits ... */
+    unsigned char *rgb;  /* ... and before it became gray */
     float *sum;          /* source rows added up by the vertical taps */
     float *resized;      /* a row of the network's width */
     scaling *scale;      /* per network channel, from samples of the picture */
@@ -197,58 +103,155 @@ static void job_clear(job *j)
 {
     sal_taps_clear(&j->taps_y);
     sal_taps_clear(&j->taps_x);
+    sal_resize8_clear(&j->eight);
     sal_free(j->flat);
+    sal_free(j->row);
+    sal_free(j->rgb);
     sal_free(j->sum);
     sal_free(j->resized);
     sal_free(j->scale);
 }
 
-static sal_status job_prepare(job *j, const sal_preprocess *p)
+static int is_8_bits(const job *j)
+{
+    return j->rounding != SAL_ROUND_NONE;
+}
+
+static sal_status job_allocate(job *j)
 {
     sal_status st = SAL_OK;
     size_t n;
+    const size_t colours = (size_t)j->mix.channels;
+    TRY(sal_size_mul(&n, (size_t)j->columns, colours, "a row of a picture"));
+    TRY(sal_alloc(&j->flat, j->mix.flatten ? n : 0, sizeof *j->flat, "a row of a picture"));
+    TRY(sal_alloc(&j->row, is_8_bits(j) ? n : 0, sizeof *j->row, "a row of a picture"));
+    TRY(sal_alloc(&j->rgb, is_8_bits(j) ? n : 0, sizeof *j->rgb, "a row of a picture"));
+    TRY(sal_alloc(&j->sum, n, sizeof *j->sum, "a row of a picture"));
+    TRY(sal_size_mul(&n, (size_t)j->show_x.count, colours, "a row of a picture"));
+    TRY(sal_alloc(&j->resized, n, sizeof *j->resized, "a row of a picture"));
+done:
+    return st;
+}
+
+static sal_passes passes_of(const job *j)
+{
+    const int64_t shorter = j->y.source - j->y.target, narrower = j->x.source - j->x.target;
+    if (j->rounding == SAL_ROUND_OPENCV)
+        return SAL_PASSES_OPENCV;
+    return j->rounding == SAL_ROUND_PILLOW13 && shorter > 0 && shorter > 2 * narrower ? SAL_PASSES_ROWS_FIRST
+                                                                                      : SAL_PASSES_COLUMNS_FIRST;
+}
+
+static sal_status job_prepare(job *j, const sal_preprocess *p)
+{
+    sal_status st = SAL_OK;
     TRY(sal_preprocess_check(p, j->channels));
     TRY(sal_mix_choose(&j->mix, j->picture, p, j->channels));
     j->row_channels = (size_t)j->mix.channels;
     TRY(sal_alloc(&j->scale, (size_t)j->channels, sizeof *j->scale, "channel scales"));
     make_scaling(j->scale, p, j->channels);
-    TRY(place(&j->y, &j->x, p));
-    j->show_y = visible(&j->y);
-    j->show_x = visible(&j->x);
-    TRY(sal_taps_make(&j->taps_y, j->y.source, j->y.target, j->show_y.begin - j->y.offset, j->show_y.count));
-    TRY(sal_taps_make(&j->taps_x, j->x.source, j->x.target, j->show_x.begin - j->x.offset, j->show_x.count));
+    j->rounding = p->rounding;
+    if (is_8_bits(j) && j->picture->type == SAL_SAMPLE_F32)
+        return sal_fail(SAL_ERROR_ARGUMENT, "the picture has samples of floats, which are not rounded to 8 bits: say "
+                                            "round none");
+    if (is_8_bits(j) && j->mix.how == SAL_MIX_GRAY)
+        j->row_channels = 1;
+    TRY(sal_fit_place(&j->y, &j->x, p));
+    j->show_y = sal_fit_visible(&j->y);
+    j->show_x = sal_fit_visible(&j->x);
+    TRY(sal_taps_make(&j->taps_y, &j->y, &j->x, 1, p));
+    TRY(sal_taps_make(&j->taps_x, &j->y, &j->x, 0, p));
     int64_t last = j->taps_x.count - 1;
     j->column = j->taps_x.first[0];
     j->columns = j->taps_x.first[last] + j->taps_x.length[last] - j->column;
-    TRY(sal_size_mul(&n, (size_t)j->columns, j->row_channels, "a row of a picture"));
-    TRY(sal_alloc(&j->flat, j->mix.flatten ? n : 0, sizeof *j->flat, "a row of a picture"));
-    TRY(sal_alloc(&j->sum, n, sizeof *j->sum, "a row of a picture"));
-    TRY(sal_size_mul(&n, (size_t)j->show_x.count, j->row_channels, "a row of a picture"));
-    TRY(sal_alloc(&j->resized, n, sizeof *j->resized, "a row of a picture"));
+    TRY(job_allocate(j));
+    if (j->taps_x.fixed)
+        TRY(sal_resize8_begin(&j->eight, &j->taps_y, &j->taps_x, j->row_channels, passes_of(j)));
 done:
     return st;
+}
+
+static const void *samples_at(const job *j, int64_t y)
+{
+    const sal_picture *picture = j->picture;
+    size_t pixel = (size_t)picture->channels * sal_sample_size(picture->type);
+    return (const char *)picture->samples + (size_t)(y * picture->width + j->column) * pixel;
+}
+
+/* Of more than 8 bits the upper 8, as Pillow, OpenCV and TensorFlow read them. */
+static unsigned char to_8_bits(const job *j, float sample)
+{
+    const float white = j->mix.white;
+    const float value = white > 255.0F ? floorf(rintf(sample) * 256.0F / (white + 1.0F)) : rintf(sample * j->mix.unit);
+    return (unsigned char)(value > 255.0F ? 255.0F : value);
+}
+
+static void cut_row(unsigned char *out, const job *j, const void *samples, size_t n)
+{
+    const unsigned char *u8 = samples;
+    const uint16_t *u16 = samples;
+    if (j->mix.flatten)
+        for (size_t i = 0; i < n; i++)
+            out[i] = to_8_bits(j, j->flat[i]);
+    else if (j->picture->type == SAL_SAMPLE_U16)
+        for (size_t i = 0; i < n; i++)
+            out[i] = j->mix.white == 65535.0F ? (unsigned char)(u16[i] >> 8) : to_8_bits(j, (float)u16[i]);
+    else if (j->mix.white == 255.0F)
+        memcpy(out, samples, n);
+    else
+        for (size_t i = 0; i < n; i++)
+            out[i] = to_8_bits(j, (float)u8[i]);
+}
+
+/* A sal_rows8. Gray is Pillow's: ITU-R 601 in 16 bits behind the point. */
+static void get_row(unsigned char *out, void *context, int64_t y)
+{
+    const job *j = context;
+    const size_t colours = (size_t)j->mix.channels;
+    const int to_gray = colours == 3 && j->row_channels == 1;
+    const void *samples = samples_at(j, y);
+    unsigned char *row = to_gray ? j->rgb : out;
+    if (j->mix.flatten)
+        sal_mix_flatten(j->flat, j->picture, samples, (size_t)j->columns, &j->mix);
+    cut_row(row, j, samples, (size_t)j->columns * colours);
+    for (size_t i = 0; to_gray && i < (size_t)j->columns; i++, row += 3)
+        out[i] = (unsigned char)((19595U * row[0] + 38470U * row[1] + 7471U * row[2] + 0x8000U) >> 16);
+}
+
+static void round_row(float *row, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float value = rintf(row[i]);
+        row[i] = value > 0.0F ? value < 255.0F ? value : 255.0F : 0.0F;
+    }
 }
 
 /* Vertical first: the long rows of the source are then read in order and added up
  * whole, which is what vectorises; the two directions commute. */
 static void resize_one_row(job *j, int64_t row)
 {
-    const sal_picture *picture = j->picture;
     size_t n = (size_t)j->columns * j->row_channels;
     const float *weights = j->taps_y.weights + (size_t)row * j->taps_y.stride;
-    size_t pixel = (size_t)picture->channels * sal_sample_size(picture->type);
-    const char *from =
-        (const char *)picture->samples + (size_t)(j->taps_y.first[row] * picture->width + j->column) * pixel;
+    if (j->taps_x.fixed) {
+        sal_resize8_row(j->resized, &j->eight, row, &(sal_rows8){get_row, j});
+        return;
+    }
     memset(j->sum, 0, n * sizeof *j->sum);
-    for (int64_t i = 0; i < j->taps_y.length[row]; i++, from += (size_t)picture->width * pixel) {
-        if (j->mix.flatten) {
-            sal_mix_flatten(j->flat, picture, from, (size_t)j->columns, &j->mix);
+    for (int64_t i = 0; i < j->taps_y.length[row]; i++) {
+        const void *from = samples_at(j, j->taps_y.first[row] + i);
+        if (is_8_bits(j)) {
+            get_row(j->row, j, j->taps_y.first[row] + i);
+            sal_resize_add(j->sum, j->row, SAL_SAMPLE_U8, weights[i], n);
+        } else if (j->mix.flatten) {
+            sal_mix_flatten(j->flat, j->picture, from, (size_t)j->columns, &j->mix);
             sal_resize_add(j->sum, j->flat, SAL_SAMPLE_F32, weights[i], n);
         } else {
-            sal_resize_add(j->sum, from, picture->type, weights[i], n);
+            sal_resize_add(j->sum, from, j->picture->type, weights[i], n);
         }
     }
     sal_resize_row(j->resized, j->sum, &j->taps_x, j->column, j->row_channels);
+    if (is_8_bits(j))
+        round_row(j->resized, (size_t)j->show_x.count * j->row_channels);
 }
 
 /* Luma of a pixel of 1 or 3 channels: ITU-R BT.601-7, 2.5.1. */
@@ -270,7 +273,7 @@ static float mixed(const job *j, const float *pixel, int64_t c)
 
 static sal_status store_row(float *out, const job *j, int64_t row)
 {
-    const float unit = j->mix.unit;
+    const float unit = is_8_bits(j) ? 1.0F : j->mix.unit;
     for (int64_t c = 0; c < j->channels; c++) {
         float *to = out + (size_t)((c * j->y.net + j->show_y.begin + row) * j->x.net + j->show_x.begin);
         scaling s = j->scale[c];
@@ -320,15 +323,15 @@ sal_status sal_preprocess_apply(float *out, sal_placement *placement, const sal_
     TRY(sal_require(picture, "picture", __func__));
     TRY(sal_require(p, "preprocess", __func__));
     TRY(check(picture, channels, height, width));
-    j.y = (axis){.source = picture->height, .net = height};
-    j.x = (axis){.source = picture->width, .net = width};
+    j.y = (sal_axis){.source = picture->height, .net = height};
+    j.x = (sal_axis){.source = picture->width, .net = width};
     TRY(job_prepare(&j, p));
     store_fill(out, &j, p->fill);
     for (int64_t row = 0; row < j.show_y.count; row++) {
         resize_one_row(&j, row);
         TRY(store_row(out, &j, row));
     }
-    describe(placement, &j.y, &j.x);
+    sal_fit_describe(placement, &j.y, &j.x, p->grid);
 done:
     job_clear(&j);
     return st;

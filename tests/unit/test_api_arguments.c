@@ -71,6 +71,7 @@ static sal_model_info model_info = SAL_MODEL_INFO_INIT;
 static sal_layer_info layer_info = SAL_LAYER_INFO_INIT;
 static sal_plan_info plan_info = SAL_PLAN_INFO_INIT;
 static sal_attribution_info attribution_info = SAL_ATTRIBUTION_INFO_INIT;
+static sal_recipe_info recipe_info = SAL_RECIPE_INFO_INIT;
 static sal_method_info method_info = SAL_METHOD_INFO_INIT;
 static sal_method_option_info option_info = SAL_METHOD_OPTION_INFO_INIT;
 static sal_step_info step_info = SAL_STEP_INFO_INIT;
@@ -194,6 +195,12 @@ static sal_status baseline_of(float *baseline, const float *input, const sal_pla
     X(sal_preprocess_set, p, sal_preprocess_set(NULL, "fill", "0"))                                                    \
     X(sal_preprocess_set, key, sal_preprocess_set(&preprocess, NULL, "0"))                                             \
     X(sal_preprocess_set, value, sal_preprocess_set(&preprocess, "fill", NULL))                                        \
+    X(sal_preprocess_recipe, p, sal_preprocess_recipe(NULL, NULL, "timm"))                                             \
+    X(sal_preprocess_recipe, name, sal_preprocess_recipe(&preprocess, NULL, NULL))                                     \
+    X(sal_preprocess_read_recipe, p, sal_preprocess_read_recipe(NULL, NULL, model_path))                               \
+    X(sal_preprocess_read_recipe, path, sal_preprocess_read_recipe(&preprocess, NULL, NULL))                           \
+    X(sal_recipe_get_info, out, sal_recipe_get_info(NULL, 0))                                                          \
+    X(sal_recipe_get_info, index, sal_recipe_get_info(&recipe_info, sal_recipe_count()))                               \
     X(sal_preprocess_load, out, sal_preprocess_load(NULL, &found, model_path))                                         \
     X(sal_preprocess_load, found, sal_preprocess_load(&preprocess, NULL, model_path))                                  \
     X(sal_preprocess_load, path, sal_preprocess_load(&preprocess, &found, NULL))                                       \
@@ -459,7 +466,7 @@ static int is_tried(const char *function, size_t length)
         "sal_last_error",   "sal_status_name",    "sal_version",          "sal_model_close",   "sal_picture_clear",
         "sal_bytes_free",   "sal_device_count",   "sal_engine_close",     "sal_engine_model",  "sal_method_count",
         "sal_system_check", "sal_gpu_plan_close", "sal_dataset_close",    "sal_dataset_count", "sal_dataset_path",
-        "sal_dataset_file", "sal_dataset_label",  "sal_dataset_in_shard", "sal_method_count",  "sal_word_value",
+        "sal_dataset_file", "sal_dataset_label",  "sal_dataset_in_shard", "sal_recipe_count",  "sal_word_value",
         "sal_words_list",   "sal_map_is_faint",   "sal_classes_close",    "sal_classes_count", "sal_classes_name",
         "sal_classes_find"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)

@@ -299,6 +299,24 @@ static sal_status get_option(void *out)
     return sal_method_get_option(out, 0, 0);
 }
 
+static sal_status get_recipe(void *out)
+{
+    return sal_recipe_get_info(out, 0);
+}
+
+static sal_status read_recipe(void *out)
+{
+    static const char path[] = "/tmp/salmap-sizes-recipe.txt";
+    sal_preprocess p;
+    FILE *f = fopen(path, "w");
+    cr_assert_not_null(f);
+    fputs("Compose(Resize(size=(8, 8)) ToTensor())", f);
+    fclose(f);
+    const sal_status st = sal_preprocess_read_recipe(&p, out, path);
+    remove(path);
+    return st;
+}
+
 static sal_status get_attribution(void *out)
 {
     return sal_engine_get_attribution(out, engine);
@@ -357,6 +375,8 @@ static const filling fillings[] = {
     {"sal_model_get_layer", "sal_layer_info", sizeof(sal_layer_info), get_layer, 0},
     {"sal_method_get_info", "sal_method_info", sizeof(sal_method_info), get_method, 0},
     {"sal_method_get_option", "sal_method_option_info", sizeof(sal_method_option_info), get_option, 0},
+    {"sal_recipe_get_info", "sal_recipe_info", sizeof(sal_recipe_info), get_recipe, 0},
+    {"sal_preprocess_read_recipe", "sal_recipe_file", sizeof(sal_recipe_file), read_recipe, 0},
     {"sal_engine_get_attribution", "sal_attribution_info", sizeof(sal_attribution_info), get_attribution, 0},
     {"sal_engine_get_plan", "sal_plan_info", sizeof(sal_plan_info), get_plan, 0},
     {"sal_engine_get_step", "sal_step_info", sizeof(sal_step_info), get_step, 0},
@@ -522,6 +542,8 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_method_options, layer);
     EXPECT_FULL(sal_method_info, option_count);
     EXPECT_FULL(sal_method_option_info, help);
+    EXPECT_FULL(sal_recipe_info, says_values);
+    EXPECT_FULL(sal_recipe_file, ignored);
     EXPECT_FULL(sal_engine_options, take_weights);
     EXPECT_FULL(sal_attribution_info, width);
     EXPECT_FULL(sal_gradient_job, gaps);

@@ -11,6 +11,8 @@
     X(sal_model_options, SAL_MODEL_OPTIONS_INIT)                                                                       \
     X(sal_layer_info, SAL_LAYER_INFO_INIT)                                                                             \
     X(sal_method_options, SAL_METHOD_OPTIONS_INIT)                                                                     \
+    X(sal_recipe_info, SAL_RECIPE_INFO_INIT)                                                                           \
+    X(sal_recipe_file, SAL_RECIPE_FILE_INIT)                                                                           \
     X(sal_method_info, SAL_METHOD_INFO_INIT)                                                                           \
     X(sal_method_option_info, SAL_METHOD_OPTION_INFO_INIT)                                                             \
     X(sal_engine_options, SAL_ENGINE_OPTIONS_INIT)                                                                     \
