@@ -36,14 +36,14 @@ void explain_report_begin(explain_report *r, const sal_model_info *info, const s
     clock_gettime(CLOCK_MONOTONIC, &r->begin);
 }
 
-/* "age_6 (output 6)", or "output 6 "; returns text. */
-static const char *output_text(char text[LINE_SIZE], const explain_report *r, int64_t output)
+/* "age_6 (output 6)", or "output 6" with so many digits or blanks; returns text. */
+static const char *output_text(char text[LINE_SIZE], const explain_report *r, int64_t output, int width)
 {
     const char *name = sal_classes_name(r->classes, output);
     if (name)
         snprintf(text, LINE_SIZE, "%.80s (output %" PRId64 ")", name, output);
     else
-        snprintf(text, LINE_SIZE, "output %-4" PRId64, output);
+        snprintf(text, LINE_SIZE, "output %-*" PRId64, width, output);
     return text;
 }
 
@@ -77,16 +77,19 @@ static void print_weak(const explain_report *r, const sal_explain_result *result
     const char *what = r->is_gradient ? "gradient" : "attribution";
     for (size_t i = 0; i < result->map_count; i++) {
         const sal_explain_map *m = result->maps[i];
+        char output[LINE_SIZE];
+        (void)output_text(output, r, m->target, 0);
         if (m->stats.flat && m->stats.peak == 0.0f && r->target.score == SAL_SCORE_PROBABILITY)
-            printf("  flat: the probability of output %" PRId64 " is so sure that its %s is 0 in float32: explain the "
-                   "logit (--score logit)",
-                   m->target, what);
+            text_print(stdout,
+                       "  flat: the probability of %s is so sure that its %s is 0 in float32: explain the "
+                       "logit (--score logit)",
+                       output, what);
         else if (m->stats.flat)
-            printf("  flat: the %s of output %" PRId64 " is the same everywhere", what, m->target);
+            text_print(stdout, "  flat: the %s of %s is the same everywhere", what, output);
         if (sal_map_is_faint(&m->stats))
-            printf("  faint: the %s of output %" PRId64 " is at most %.2g, where float32 has few digits left%s", what,
-                   m->target, (double)m->stats.peak,
-                   r->target.score == SAL_SCORE_PROBABILITY ? ": explain the logit (--score logit)" : "");
+            text_print(stdout, "  faint: the %s of %s is at most %.2g, where float32 has few digits left%s", what,
+                       output, (double)m->stats.peak,
+                       r->target.score == SAL_SCORE_PROBABILITY ? ": explain the logit (--score logit)" : "");
     }
 }
 
@@ -97,7 +100,7 @@ static void print_line(const explain_report *r, const sal_explain_result *result
     if (r->outputs == 1) {
         printf("  value %-9.5g", (double)result->predicted_score);
     } else {
-        text_print(stdout, "  %s  logit %-8.5g", output_text(text, r, result->predicted),
+        text_print(stdout, "  %s  logit %-8.5g", output_text(text, r, result->predicted, 4),
                    (double)result->predicted_score);
     }
     if (isfinite(result->predicted_probability))
