@@ -266,9 +266,6 @@ Test(program_steps, ties_matter_on_the_side_of_the_pool_only)
     sal_graph_clear(&graph);
     head(conv(pool(input())));
     expect_ties(&(sal_program_options){.batch = 1}, "");
-    sal_graph_clear(&graph);
-    head(build_pool(&graph, SAL_OP_AVG_POOL, conv(input()), 2, 2, 0));
-    expect_ties(&(sal_program_options){.batch = 1}, "");
 }
 
 /* ---- Several readers ----------------------------------------------------- */
