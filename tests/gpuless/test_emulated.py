@@ -502,7 +502,7 @@ class Devices(Emulated):
         opened = []
         for devices in ("cuda:0", "cuda:0,cuda:1"):
             with Opened(model) as count:
-                self.results("out-" + devices[-1], "--device", devices, model=model, DEVICES=2)
+                self.results("out-" + devices[-1], "--device", devices, "--preset", "unit", model=model, DEVICES=2)
             opened.append(count())
         self.assertGreater(opened[0], 0)
         self.assertEqual(*opened)

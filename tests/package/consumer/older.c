@@ -140,6 +140,7 @@ static void sweep(sal_engine *engine, const char *const *pictures, const char *o
     GUARDED(sal_export_options, export, SAL_EXPORT_OPTIONS_INIT);
     listing.its.as_named = 1;
     REQUIRE(sal_dataset_open(&dataset, pictures, 2, &listing.its) == SAL_OK);
+    REQUIRE(sal_preprocess_preset(&how.its.preprocess, "unit") == SAL_OK);
     how.its.out_dir = run;
     options.its.explain = &how.its;
     options.its.progress = look_at_progress;
