@@ -97,7 +97,7 @@ class KerasModels(Case):
         self.assertIsNone(self.inspect(self.unpack("stack_valid"))["preset"])
         self.assertIn("--preset caffe", self.run_salmap("inspect", named).out)
         self.check(["explain", named, SCALE, "-o", self.out, "--sigma", "0"], 2, "suggested: --preset caffe (the layers match VGG of "
-                   "keras.applications). Give --preset ")
+                   "keras.applications). Give --recipe ")
         self.assertFalse(os.path.exists(self.out))
         self.check(["explain", named, SCALE, "-o", self.out, "--sigma", "0", "--preset", "unit"], 0, absent=["note"])
         # Whether pictures go through Normalization as they are is not certain: a division of samples by 255 would be.

@@ -114,8 +114,8 @@ class Outputs(Case):
         for given in ([], ["--fit", "letterbox"], ["--mean", "0.5"], ["--std", "0.5"], ["--save-preprocess"]):
             done = self.check(["explain", model, SCALE, SCALE, "-o", self.out, *given], 2)
             self.assertEqual(done.err, "salmap: explain: %s: nobody says how its pictures become input, and %s.salmap is not "
-                             "there. Give --preset imagenet, unit, caffe, tf or raw, or --scale, or --mean and --std, as in "
-                             "training; --save-preprocess writes it down for the next time. Earlier versions took --preset unit, "
+                             "there. Give --recipe with the loader of the training, or --preset imagenet, unit, caffe, tf or "
+                             "raw, or --scale, or --mean and --std; --save-preprocess writes it down for the next time. Earlier versions took --preset unit, "
                              "0..1\n" % (model, model))
             self.assertFalse(os.path.exists(self.out) or os.path.exists(model + ".salmap"))
         for given in (["--preset", "tf"], ["--scale", "1/255"], ["--mean", "0.5", "--std", "0.5"]):

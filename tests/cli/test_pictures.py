@@ -545,7 +545,7 @@ class Told(Pictures):
         run = os.path.join(self.folder, "run")
         self.check(["sweep", model, folder, "-o", run], 0)
         self.check(["sweep", model, folder, "-o", run, "--depth", "auto"], 2, "depth")
-        self.check(["explain", model, folder, "-o", self.out, "--depth", "stored", "--save-preprocess"], 0, "12 bit?")
+        self.check(["explain", model, folder, "-o", self.out, "--depth", "stored", "--save-preprocess", "--force"], 0, "12 bit?")
         with open(model + ".salmap") as file:
             self.assertNotIn("depth", file.read())
 
@@ -563,7 +563,7 @@ class Told(Pictures):
             ("--depth", "17"),
             ("--depth", "12bit"),
         ):
-            self.check(["explain", model, folder, "-o", self.out, option, value], 2, option, value)
+            self.check(["explain", model, folder, "-o", self.out, "--preset", "raw", option, value], 2, option, value)
 
 
 class Foreign(Pictures):

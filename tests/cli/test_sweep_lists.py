@@ -195,7 +195,7 @@ class Classes(ListCase):
         ):
             with self.subTest(text=text):
                 self.names(text)
-                for command in (["explain", self.model, top, "-o", "out"], self.command(top)):
+                for command in (["explain", self.model, top, "-o", "out", "--preset", "unit"], self.command(top)):
                     done = self.run_salmap(*command, "--classes", "names.txt")
                     self.assertIn(done.returncode, (1, 2))
                     self.assertIn(said, done.err)
