@@ -5,6 +5,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 
 typedef struct settings {
     cli_job job;
@@ -55,8 +58,11 @@ static void print_header(const sal_model_info *m, int sidecar)
     if (sidecar)
         text_print(stdout, "  preprocessing  %s.salmap\n", m->path);
     else if (m->rescales)
-        text_print(stdout, "  preprocessing  raw, since layer %s takes samples of 0..255; %s.salmap is not there\n",
-                   m->rescales, m->path);
+        text_print(
+            stdout,
+            "  preprocessing  raw, since layer %s rescales; how pictures were resized is not known: give explain a "
+            "--recipe, and --save-preprocess\n",
+            m->rescales);
     else if (m->preset)
         text_print(stdout, "  preprocessing  %s.salmap is not there; suggested: --preset %s --save-preprocess (%s)\n",
                    m->path, m->preset, m->preset_reason);
@@ -158,6 +164,19 @@ static int inspect(const settings *s, sal_model *model, const char *path)
     return print_layers(model, &info);
 }
 
+/* What is read is never overwritten, whatever path leads to it. */
+static int is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static int is_png_name(const char *path)
+{
+    const size_t length = strlen(path);
+    return length > 4 && strcasecmp(path + length - 4, ".png") == 0;
+}
+
 int cli_inspect(int argc, char **argv)
 {
     int first;
@@ -166,10 +185,10 @@ int cli_inspect(int argc, char **argv)
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
         return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
-    const cli_job *j = &s.job;
-    if (!s.picture && (s.out || j->preset || j->fit || j->order || j->mean || j->std || j->scale || j->fill ||
-                       j->crop_resize || j->save_preprocess || j->force))
+    if (!s.picture && (s.out || cli_job_says_input(&s.job)))
         return cli_fail(self, CLI_USAGE, "--out and options of preprocessing are for --picture FILE: give that, too");
+    if (s.out && (is_same_file(s.out, s.picture) || is_same_file(s.out, argv[first]) || !is_png_name(s.out)))
+        return cli_fail(self, CLI_USAGE, "-o %s: name a PNG that is neither the picture nor the model", s.out);
     sal_model *model;
     int code = cli_network_open(&model, self, &s.job.network, argv[first], NULL);
     if (code != CLI_OK)

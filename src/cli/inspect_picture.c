@@ -137,6 +137,35 @@ static int check_picture(const inspection *x, const cli_job *job)
     return code;
 }
 
+static int inspect_other(inspected_picture *out, const inspection *x, const cli_job *job, const sal_model *model,
+                         const char *key, const char *value)
+{
+    sal_preprocess p = {0};
+    if (sal_preprocess_set(&p, key, value) != SAL_OK)
+        return cli_fail_library(x->command);
+    int code = cli_job_samples(&p, x->command, job);
+    if (code != CLI_OK || out->count == INSPECTED_ROWS)
+        return code;
+    inspected_row *row = &out->rows[out->count++];
+    snprintf(row->name, sizeof row->name, "--%s %s", key, value);
+    fill_row(row, x, model, &p);
+    return CLI_OK;
+}
+
+/* Presets, and recipes that say the values, too, but for those of single networks. */
+static int inspect_others(inspected_picture *out, const inspection *x, const cli_job *job, const sal_model *model)
+{
+    int code = CLI_OK;
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0] && code == CLI_OK; i++)
+        code = inspect_other(out, x, job, model, "preset", presets[i]);
+    for (size_t i = 0; i < sal_recipe_count() && code == CLI_OK; i++) {
+        sal_recipe_info recipe = SAL_RECIPE_INFO_INIT;
+        if (sal_recipe_get_info(&recipe, i) == SAL_OK && recipe.says_values && !strchr(recipe.name, ':'))
+            code = inspect_other(out, x, job, model, "recipe", recipe.name);
+    }
+    return code;
+}
+
 int inspect_picture(inspected_picture *out, const cli_command *command, const cli_job *job, sal_model *model,
                     const char *path, const char *png)
 {
@@ -148,15 +177,8 @@ int inspect_picture(inspected_picture *out, const cli_command *command, const cl
         code = inspect_own(out, &x, job, model, png);
     if (code == CLI_OK && !out->own)
         code = check_picture(&x, job);
-    for (size_t i = 0; i < sizeof presets / sizeof presets[0] && code == CLI_OK; i++) {
-        sal_preprocess p;
-        inspected_row *row = &out->rows[out->count++];
-        snprintf(row->name, sizeof row->name, "--preset %s", presets[i]);
-        if (sal_preprocess_preset(&p, presets[i]) != SAL_OK)
-            code = cli_fail_library(command);
-        else if ((code = cli_job_samples(&p, command, job)) == CLI_OK)
-            fill_row(row, &x, model, &p);
-    }
+    if (code == CLI_OK)
+        code = inspect_others(out, &x, job, model);
     sal_engine_close(x.engine);
     free(x.input);
     free(x.scores);
@@ -188,7 +210,8 @@ void inspect_picture_print(const inspected_picture *picture, const sal_model_inf
         text_print(stdout, "\n");
     }
     if (!picture->own)
-        text_print(stdout, "Nobody says yet which of them is right: give explain what training did.\n");
+        text_print(stdout,
+                   "Nobody says yet which of them is right: give explain what training did, not what is surest.\n");
     text_print(stdout, "\n");
 }
 

@@ -1,15 +1,15 @@
-/* salmap inspect --picture: a picture as the network would get it, beside what other presets would make of it. */
+/* salmap inspect --picture: a picture as the network would get it, beside what presets and recipes would make of it. */
 #ifndef SAL_CLI_INSPECT_PICTURE_H
 #define SAL_CLI_INSPECT_PICTURE_H
 
 #include "cli/job.h"
 #include "cli/json.h"
 
-enum { INSPECTED_ROWS = 6 };
+enum { INSPECTED_ROWS = 16 };
 
 /* One way to prepare the picture, and what came of it. */
 typedef struct inspected_row {
-    char name[512];    /* where it comes from, or the preset */
+    char name[512];    /* where it comes from, or the preset or recipe */
     char how[1024];    /* sal_preprocess_describe */
     char problem[256]; /* why it does not suit, or empty */
     double low, high, mean, deviation;

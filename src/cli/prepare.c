@@ -52,12 +52,11 @@ static int refuse_to_guess(const cli_command *self, const sal_model_info *m)
         snprintf(suggested, sizeof suggested, "; suggested: --preset %s (%.300s)", m->preset, m->preset_reason);
     else if (m->preset_reason)
         snprintf(suggested, sizeof suggested, "; %.300s", m->preset_reason);
-    return cli_fail(
-        self, CLI_USAGE,
-        "%s: nobody says how its pictures become input, and %s.salmap is not there%s. Give --recipe with "
-        "the loader of the training, or --preset imagenet, unit, caffe, tf or raw, or --scale, or --mean "
-        "and --std; --save-preprocess writes it down for the next time. Earlier versions took --preset unit, 0..1",
-        m->path, m->path, suggested);
+    return cli_fail(self, CLI_USAGE,
+                    "%s: nobody says how its pictures become input, and %s.salmap is not there%s. Give --recipe with "
+                    "the loader of the training, or --preset imagenet, unit, caffe, tf or raw, or --scale, or --mean "
+                    "and --std; --save-preprocess writes it down for the next time",
+                    m->path, m->path, suggested);
 }
 
 /* --scale says how samples go in, and so do --mean and --std together, which are of 0..1 then; one of those two does
@@ -204,9 +203,13 @@ static int read_recipe(sal_preprocess *p, int *says_values, const cli_command *s
         return cli_fail_library(self);
     *says_values = 1;
     if (file.height && (file.height != m->height || file.width != m->width))
-        return cli_fail(self, CLI_USAGE, "--recipe: %s makes inputs of %lld x %lld pixels, and %s takes %lld x %lld",
-                        recipe, (long long)file.width, (long long)file.height, m->path, (long long)m->width,
-                        (long long)m->height);
+        return cli_fail(
+            self, CLI_USAGE, "--recipe: %s makes inputs of %lld x %lld (height, width), and %s takes %lld x %lld",
+            recipe, (long long)file.height, (long long)file.width, m->path, (long long)m->height, (long long)m->width);
+    if (p->value_count > 0 && lie_beyond(p, fabs(255.0 * (double)p->scale)))
+        cli_note(self,
+                 "%s: its mean or deviation lies beyond the samples, which it brings to 0..%.6g: are they of 0..255?",
+                 recipe, fabs(255.0 * (double)p->scale));
     if (file.ignored[0])
         cli_note(self, "%s: without meaning for a picture: %s", recipe, file.ignored);
     return CLI_OK;
@@ -235,8 +238,10 @@ static int begin_values(sal_preprocess *p, char *origin, size_t size, const cli_
     if (sal_preprocess_preset(p, "raw") != SAL_OK)
         return cli_fail_library(self);
     snprintf(origin, size, "preset raw, since layer %.100s takes 0..255", m->rescales);
-    cli_note(self, "%s: its layer %s takes samples of 0..255: pictures go in as they are (preset raw)", m->path,
-             m->rescales);
+    cli_note(self, "%s: its layer %s rescales, so samples go in as 0..255 (preset raw)%s", m->path, m->rescales,
+             s->recipe ? ""
+                       : "; how its pictures were resized is not known: --recipe keras-image-dataset, or that of your "
+                         "loader, makes them as in training");
     return CLI_OK;
 }
 
@@ -261,6 +266,16 @@ static int begin(sal_preprocess *p, char *origin, size_t size, const cli_command
     if (s->recipe && !says_values && p->order == SAL_ORDER_AUTO) /* opencv's, which no preset knows */
         p->order = recipe.order;
     return CLI_OK;
+}
+
+int cli_job_says_input(const cli_job *s)
+{
+    given_option given[GIVEN];
+    int some = s->save_preprocess || s->force;
+    list_given(given, s);
+    for (int i = 0; i < GIVEN; i++)
+        some |= given[i].value != NULL;
+    return some;
 }
 
 int cli_job_is_prepared(const cli_job *s, const sal_model_info *m)

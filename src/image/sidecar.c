@@ -81,7 +81,7 @@ sal_status sal_preprocess_load(sal_preprocess *out, int *found, const char *mode
         st = sal_fail(SAL_ERROR_FORMAT, "%s: is not a text file", path);
         goto done;
     }
-    TRY(read_lines(&p, text, path));
+    TRY(read_lines(&p, text + (strncmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0), path)); /* as Notepad begins files */
     *out = p;
     *found = 1;
 done:

@@ -115,8 +115,7 @@ class Outputs(Case):
             done = self.check(["explain", model, SCALE, SCALE, "-o", self.out, *given], 2)
             self.assertEqual(done.err, "salmap: explain: %s: nobody says how its pictures become input, and %s.salmap is not "
                              "there. Give --recipe with the loader of the training, or --preset imagenet, unit, caffe, tf or "
-                             "raw, or --scale, or --mean and --std; --save-preprocess writes it down for the next time. Earlier versions took --preset unit, "
-                             "0..1\n" % (model, model))
+                             "raw, or --scale, or --mean and --std; --save-preprocess writes it down for the next time\n" % (model, model))
             self.assertFalse(os.path.exists(self.out) or os.path.exists(model + ".salmap"))
         for given in (["--preset", "tf"], ["--scale", "1/255"], ["--mean", "0.5", "--std", "0.5"]):
             self.check(["explain", model, SCALE, "-o", self.out, *given], 0, absent=["note:"])

@@ -103,8 +103,8 @@ class Preparation(Case):
             model = self.keras(case, ending)
             described = json.loads(self.check(["inspect", model, "--json"], 0).out)
             self.assertIsNotNone(described["rescales"])
-            done = self.run_with(model, texts=["note: %s: its layer %s takes samples of 0..255: pictures go in as they are (preset raw)\n"
-                                               % (model, described["rescales"])])  # fmt: skip
+            done = self.run_with(model, texts=["note: %s: its layer %s rescales, so samples go in as 0..255 (preset raw); how its pictures were "
+                                               "resized is not known: --recipe " % (model, described["rescales"])])  # fmt: skip
             self.assertEqual(done.err.count("note"), 1)
             self.assertEqual(self.score(model), self.score(model, "--preset", "raw"))
             self.run_with(model, "--preset", "unit", texts=["takes samples of 0..255, and --preset unit changes them before it"])
@@ -158,7 +158,8 @@ class InspectedPictures(Case):
     def test_ranges_and_predictions_are_those_of_a_run(self):
         samples = b"".join(self.levels)
         rows = {row["origin"]: row for row in self.rows()}
-        self.assertEqual(list(rows), ["--preset " + name for name in ("imagenet", "unit", "caffe", "tf", "raw")])
+        self.assertEqual(list(rows), ["--preset " + name for name in ("imagenet", "unit", "caffe", "tf", "raw")]
+                         + ["--recipe " + name for name in ("keras-image-dataset", "torchvision", "timm")])
         for name, scale, mean in (("unit", 1 / 255, 0), ("tf", 1 / 127.5, 1), ("raw", 1, 0)):
             row, values = rows["--preset " + name], [v * scale - mean for v in samples]
             average = sum(values) / len(values)
@@ -213,6 +214,19 @@ class InspectedPictures(Case):
         self.check(["inspect", self.model, "--picture", self.write("bad.png", b"?")], 1, "bad.png: ")
         self.check(["inspect", self.model, "--picture", self.picture, "--preset", "unit", "-o", "/proc/x.png"], 1, "/proc/")
         self.assertFalse(os.path.exists(self.png))
+
+    def test_what_is_read_is_never_overwritten(self):
+        link, model = os.path.join(self.folder, "link.png"), os.path.join(self.folder, "m.png")
+        os.symlink(self.picture, link)
+        shutil.copy(self.model, model)
+        for network, out in ((self.model, self.picture), (self.model, link), (self.model, self.model), (model, model), (self.model, "in.txt")):
+            before = {name: open(os.path.join(self.folder, name), "rb").read() for name in os.listdir(self.folder)}
+            self.check(["inspect", network, "--picture", self.picture, "--preset", "unit", "-o", out], 2, "neither the picture nor the model")
+            self.assertEqual({name: open(os.path.join(self.folder, name), "rb").read() for name in os.listdir(self.folder)}, before)
+
+    def test_options_without_a_picture_are_refused(self):
+        for option in ("--recipe", "--resample", "--pages", "--depth"):
+            self.check(["inspect", self.model, option, "1"], 2, "are for --picture FILE")
 
 
 class PreparedRuns(SweepCase):
