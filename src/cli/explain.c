@@ -104,7 +104,7 @@ static int explain_operands(const settings *s, cli_run_options *run, const char 
     int code = paths ? CLI_OK : cli_fail(self, CLI_FAILED, "out of memory for the list of pictures");
     for (size_t i = 0; i < n && paths; i++)
         paths[i] = sal_dataset_file(pictures, i);
-    if (code == CLI_OK)
+    if (paths)
         code = open_and_explain(s, run, model_path, paths, n);
     free(paths);
     sal_dataset_close(pictures);

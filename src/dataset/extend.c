@@ -171,7 +171,7 @@ static sal_status copy_head(sal_dataset *out, const sal_dataset *d)
 {
     sal_status st = SAL_OK;
     const sal_patterns *p = &d->patterns;
-    size_t size = 0;
+    size_t size = 1; /* a folder has no columns */
     TRY(sal_strdup(&out->root, d->root));
     if (d->path_name)
         TRY(sal_strdup(&out->path_name, d->path_name));
