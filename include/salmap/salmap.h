@@ -444,7 +444,8 @@ typedef struct sal_recipe_info {
     size_t size;      /* SAL_RECIPE_INFO_INIT */
     const char *name; /* "keras-image-dataset"; a star at its end stands for any letters: "keras-applications:vgg*" */
     const char *summary; /* what it stands for */
-    int64_t says_values; /* 0: order and values are left as they are, since the loader leaves them to its caller */
+    int64_t says_values; /* 0: scale, mean and std are left as they are, since the loader leaves them to its caller; so
+                            is the order, but for OpenCV's, which is BGR */
 } sal_recipe_info;
 #define SAL_RECIPE_INFO_INIT SAL_INIT(sal_recipe_info)
 /* How many recipes there are. */

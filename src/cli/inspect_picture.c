@@ -96,7 +96,7 @@ static int inspect_own(inspected_picture *out, inspection *x, const cli_job *job
     cli_run_options run;
     int code = cli_job_options(&run, x->command, job);
     /* Where nobody says it, a picture can be looked at all the same, but not as what explain would do. */
-    if (code != CLI_OK || (!png && !cli_job_is_prepared(job, &x->info)))
+    if (code != CLI_OK || (!png && !cli_job_says_values(job) && !cli_job_is_prepared(job, &x->info)))
         return code;
     code = cli_job_preprocess(&run, x->command, job, model, out->path);
     if (code != CLI_OK)

@@ -151,6 +151,8 @@ int cli_job_preprocess(cli_run_options *run, const cli_command *command, const c
 int cli_job_samples(sal_preprocess *out, const cli_command *command, const cli_job *job);
 /* 1: some option is given that says how pictures become input. */
 int cli_job_says_input(const cli_job *job);
+/* 1: the same, and not only what the samples of a file are. */
+int cli_job_says_values(const cli_job *job);
 /* 1: somebody says how pictures become input, so that cli_job_preprocess has something to begin with: an option, a
  * sidecar (readable or not), or the network. */
 int cli_job_is_prepared(const cli_job *job, const sal_model_info *model);

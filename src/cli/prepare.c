@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LINE = 1024 };
+enum { LINE = 1024, WHOLE = 8192 }; /* WHOLE: of SAL_MAX_CHANNELS, too */
 
 typedef struct given_option {
     const char *key;
@@ -45,9 +45,14 @@ static void list_given(given_option given[GIVEN], const cli_job *s)
 }
 
 /* The layers' suggestion is said, not taken: the network's file does not say how it was trained. */
-static int refuse_to_guess(const cli_command *self, const sal_model_info *m)
+static int refuse_to_guess(const cli_command *self, const cli_job *s, const sal_model_info *m)
 {
     char suggested[512] = "";
+    if (s->recipe)
+        return cli_fail(self, CLI_USAGE,
+                        "--recipe %s leaves the values open, and %s.salmap is not there: add --preset imagenet, unit, "
+                        "caffe, tf or raw, or --scale, or --mean and --std",
+                        s->recipe, m->path);
     if (m->preset)
         snprintf(suggested, sizeof suggested, "; suggested: --preset %s (%.300s)", m->preset, m->preset_reason);
     else if (m->preset_reason)
@@ -87,10 +92,10 @@ static void describe_origin(char *origin, size_t size, const given_option given[
 
 /* ---- Values that cannot be meant --------------------------------------------- */
 
-static int is_float_picture(const char *path, const sal_limits *limits)
+static int is_float_picture(const char *path, const sal_preprocess *p, int64_t channels, const sal_limits *limits)
 {
     sal_picture picture;
-    if (!path || sal_picture_read(&picture, path, limits) != SAL_OK)
+    if (!path || sal_picture_read_for(&picture, path, p, channels, limits) != SAL_OK)
         return 0;
     const int is_float = picture.type == SAL_SAMPLE_F32;
     sal_picture_clear(&picture);
@@ -143,7 +148,7 @@ static int check_values(const cli_command *self, const cli_job *s, const sal_pre
     if (p->value_count == 0 || (p->value_count > 1 && p->value_count != channels) || !(s->mean || s->std || s->scale))
         return CLI_OK;
     const int beyond = lie_beyond(p, span), of_unit = are_of_unit(p, span);
-    if ((!beyond && !of_unit) || (s->scale && is_float_picture(picture, limits)))
+    if ((!beyond && !of_unit) || (s->scale && is_float_picture(picture, p, channels, limits)))
         return CLI_OK;
     sal_preprocess meant = *p;
     meant.scale = 1.0F;
@@ -167,7 +172,7 @@ static int check_values(const cli_command *self, const cli_job *s, const sal_pre
 /* A sidecar that says something else than this run does: worth a word, and never overwritten unasked. */
 static int meet_sidecar(const cli_command *self, const cli_job *s, const sal_model_info *m, const sal_preprocess *p)
 {
-    char there[LINE] = "", here[LINE] = "";
+    char there[WHOLE] = "", here[WHOLE] = "";
     sal_preprocess kept;
     int found = 0;
     const int readable = sal_preprocess_load(&kept, &found, m->path) == SAL_OK;
@@ -234,7 +239,7 @@ static int begin_values(sal_preprocess *p, char *origin, size_t size, const cli_
         return CLI_OK;
     }
     if (!m->rescales)
-        return refuse_to_guess(self, m);
+        return refuse_to_guess(self, s, m);
     if (sal_preprocess_preset(p, "raw") != SAL_OK)
         return cli_fail_library(self);
     snprintf(origin, size, "preset raw, since layer %.100s takes 0..255", m->rescales);
@@ -268,14 +273,24 @@ static int begin(sal_preprocess *p, char *origin, size_t size, const cli_command
     return CLI_OK;
 }
 
-int cli_job_says_input(const cli_job *s)
+static int is_any_given(const cli_job *s, int end)
 {
     given_option given[GIVEN];
     int some = s->save_preprocess || s->force;
     list_given(given, s);
-    for (int i = 0; i < GIVEN; i++)
+    for (int i = 0; i < end; i++)
         some |= given[i].value != NULL;
     return some;
+}
+
+int cli_job_says_input(const cli_job *s)
+{
+    return is_any_given(s, GIVEN);
+}
+
+int cli_job_says_values(const cli_job *s)
+{
+    return is_any_given(s, SAMPLES);
 }
 
 int cli_job_is_prepared(const cli_job *s, const sal_model_info *m)

@@ -192,6 +192,9 @@ static sal_status make_command(char **out, const sal_run *run, const sal_dataset
         st = put_option(to, "classes", run->classes);
     if (st == SAL_OK)
         st = sal_dataset_options_each(dataset, put_option, to);
+    /* How pictures become input begins without the sidecar, which may say what this run left at its default. */
+    if (strstr(run->settings, "\nscale "))
+        fputs(" --preset raw", to);
     if (st == SAL_OK)
         st = sal_settings_each(run->settings, put_option, to);
     /* No longer the default. */

@@ -52,17 +52,31 @@ sal_status sal_settings_as_before(char **out, const char *settings)
 
 const char *sal_settings_unsaid(const char *name)
 {
-    static const char *const automatic[] = {"alpha-over", "exif", "pages"};
-    for (size_t i = 0; i < sizeof automatic / sizeof *automatic; i++)
-        if (strcmp(name, automatic[i]) == 0)
-            return "auto";
-    if (strcmp(name, "depth") == 0)
-        return "stored";
-    if (strcmp(name, "strict") == 0)
-        return "no";
-    if (strcmp(name, "overlay-size") == 0)
-        return "full";
-    if (strcmp(name, SAL_SETTINGS_ARITHMETIC) == 0 || strcmp(name, SAL_SETTINGS_MAP_ARITHMETIC) == 0)
-        return "1";
-    return strcmp(name, "method") == 0 ? "gradient" : "none";
+    static const struct {
+        const char *name;
+        const char *unsaid;
+    } all[] = {
+        {"alpha-over", "auto"},
+        {"antialias", "on"},
+        {"crop-round", "even"},
+        {"crop-share", "0"},
+        {"depth", "stored"},
+        {"exif", "auto"},
+        {"grid", "half-pixel"},
+        {"jpeg-dct", "accurate"},
+        {"label-as", "auto"},
+        {"label-column", "label"},
+        {"method", "gradient"},
+        {"overlay-size", "full"},
+        {"pages", "auto"},
+        {"path-column", "path"},
+        {"resample", "bilinear"},
+        {"strict", "no"},
+        {SAL_SETTINGS_ARITHMETIC, "1"},
+        {SAL_SETTINGS_MAP_ARITHMETIC, "1"},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(name, all[i].name) == 0)
+            return all[i].unsaid;
+    return "none";
 }

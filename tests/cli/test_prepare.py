@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import sys
 import zipfile
@@ -247,6 +248,30 @@ class PreparedRuns(SweepCase):
         self.sweep(top, "--scale", "1/255", model=model)
         with open(os.path.join(self.result, "run.json")) as f:
             self.assertEqual(json.load(f), run)
+
+    def test_a_run_is_made_again_whatever_the_sidecar_says(self):
+        model = self.write("c.onnx", files.onnx_classifier(small_weights()))
+        top = self.draw_many(2)
+        self.sweep(top, "--preset", "unit", model=model)
+        self.write("c.onnx.salmap", b"preset raw\nmean 9\nstd 8\nresample nearest\nround passes\nalpha-over drop\n")
+        with open(os.path.join(self.result, "run.json")) as f:
+            words = shlex.split(json.load(f)["again"].replace("AGAIN", "again"))
+        self.check(words[1:], 0)
+        for name in ("results.csv", "manifest.csv"):
+            self.assertEqual(self.read(os.path.join(self.folder, "again", name)), self.read(os.path.join(self.result, name)))
+
+    def test_what_was_not_said_is_named_as_its_option_takes_it(self):
+        model = self.write("c.onnx", files.onnx_classifier(small_weights()))
+        top = self.draw_many(1)
+        self.sweep(top, "--preset", "unit", model=model)
+        for option, unsaid, other in (("resample", "bilinear", "area"), ("antialias", "on", "off"), ("round", "none", "once"),
+                                      ("grid", "half-pixel", "align-corners"), ("crop-share", "0", "0.5"),
+                                      ("crop-round", "even", "down"), ("jpeg-dct", "accurate", "fast"), ("exif", "auto", "apply"),
+                                      ("alpha-over", "auto", "black"), ("pages", "auto", "first"), ("depth", "stored", "12")):  # fmt: skip
+            more = ["--antialias", "off"] if option == "grid" else []
+            texts = ["another --%s: %s, now %s; " % (option, unsaid, other)] if not more else []
+            self.sweep(top, "--preset", "unit", "--" + option, other, *more, model=model, code=2, texts=texts)
+            self.sweep(top, "--preset", "unit", "--" + option, unsaid, model=model)
 
 
 if __name__ == "__main__":

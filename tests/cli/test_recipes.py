@@ -103,7 +103,7 @@ class Recipes(Case):
         padded = self.write("a.json", json.dumps({**VIT, "do_pad": True}).encode())
         self.check(["explain", MODEL, self.picture, "-o", self.out, "--recipe", padded], 1, "a.json: do_pad")
         other = self.write("b.txt", (PRINTED % (180, 180)).encode())
-        self.check(["explain", MODEL, self.picture, "-o", self.out, "--recipe", other], 2, "b.txt makes inputs of 180 x 180 pixels", "192 x 192")
+        self.check(["explain", MODEL, self.picture, "-o", self.out, "--recipe", other], 2, "b.txt makes inputs of 180 x 180 (height, width)", "192 x 192")
         self.assertFalse(os.path.exists(self.out))
 
     def test_contradictions_are_refused_before_anything_is_written(self):

@@ -346,7 +346,7 @@ class Results(SweepCase):
                 described = [json.loads(files_of_run.pop("run.json")) for files_of_run in (mine, theirs)]
                 origins = [run.pop("preprocess_origin") for run in described]
                 self.assertEqual(described[0], described[1])
-                self.assertRegex(origins[1], "[.]salmap, --fit [a-z]+, --order rgb, --scale ")
+                self.assertRegex(origins[1], "^--preset raw, --fit [a-z]+, --order rgb, --scale ")
                 self.assert_same_files(mine, theirs)
                 shutil.rmtree(self.result), shutil.rmtree(again)
 
