@@ -1032,6 +1032,10 @@ typedef struct sal_sweep_progress {
     sal_stage_info stages[SAL_MAX_STAGES]; /* by sal_stage; names are static, and NULL before the first picture */
     double processor;                      /* share of the CPU's cores that the process kept busy, 0 to 1 */
     const char *bound;                     /* what the speed hangs on: the busiest stage, or "processor" */
+    /* Of all that are done, and counted when sal_sweep() ends (complete, or stopped by progress); 0 before: */
+    size_t compared;            /* pictures that were compared with their labels */
+    size_t right;               /* of them; of a regression: no further from the label than tolerance */
+    double mean_absolute_error; /* of a regression: of those compared, in units of its output; else 0 */
 } sal_sweep_progress;
 #define SAL_SWEEP_PROGRESS_INIT SAL_INIT(sal_sweep_progress)
 

@@ -223,6 +223,8 @@ static int sweep_with(const settings *s, sal_sweep_options *o, const cli_engines
     sal_sweep_progress last = SAL_SWEEP_PROGRESS_INIT;
     sweep_report report = {
         .json = s->json, .quiet = s->quiet, .dry_run = s->dry_run, .folder = s->out_dir, .classes = o->classes};
+    report.tolerance = s->tolerance > 0.0 ? s->tolerance : 0.5; /* the library's */
+    report.regression = info->outputs == 1 && !info->detached;
     if (sal_engine_get_plan(&plan, engines->list[0]) != SAL_OK)
         return cli_fail_library(self);
     o->context = &report;

@@ -4,6 +4,7 @@
 #include "cli/sweep_list.h"
 #include "cli/text.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -266,12 +267,39 @@ static void print_stages(const sal_sweep_progress *p)
     printf("  all cores of the processor: %.0f %% busy; the speed hangs on: %s\n", 100.0 * p->processor, p->bound);
 }
 
+/* Nothing was counted where the run failed. */
+static void put_right(cli_json *j, const sweep_report *r, const sal_sweep_progress *p, const char *outcome)
+{
+    if (!r->labels[0] || strcmp(outcome, "failed") == 0)
+        return;
+    cli_json_count(j, "compared", p->compared);
+    cli_json_count(j, "right", p->right);
+    if (r->regression)
+        cli_json_real(j, "mean_absolute_error", p->compared ? p->mean_absolute_error : (double)NAN);
+}
+
+/* All are only 100 % where they are all. */
+static void print_right(const sweep_report *r, const sal_sweep_progress *p)
+{
+    if (!r->labels[0] || p->compared == 0)
+        return;
+    const double percent = 100.0 * (double)p->right / (double)p->compared;
+    const double shown = p->right < p->compared && percent > 99.0 ? 99.0 : percent;
+    printf("%zu compared with their labels: ", p->compared);
+    if (r->regression)
+        printf("mean absolute error %.4g, %zu within %.6g (%.0f %%)\n", p->mean_absolute_error, p->right, r->tolerance,
+               shown);
+    else
+        printf("%zu right (%.0f %%)\n", p->right, shown);
+}
+
 void sweep_report_end(sweep_report *r, const sal_sweep_progress *p, const char *outcome)
 {
     if (r->json) {
         cli_json j = begin_event("end");
         cli_json_text(&j, "outcome", outcome);
         put_progress(&j, p);
+        put_right(&j, r, p, outcome);
         put_notes(&j, &r->notes);
         end_event(&j);
         return;
@@ -288,10 +316,12 @@ void sweep_report_end(sweep_report *r, const sal_sweep_progress *p, const char *
                  p->failed - p->failed_now == 1 ? "its file is" : "their files are");
     if (p->done_now == 0 && p->done == p->pictures) {
         printf("all %zu pictures are done already, %zu of them failed -> %s\n", p->pictures, p->failed, r->folder);
+        print_right(r, p);
         return;
     }
     printf("%zu of %zu pictures done, %zu of them failed; %zu now, in %.2f s (%.1f per second) -> %s\n", p->done,
            p->pictures, p->failed, p->done_now, p->seconds, rate_of(p), r->folder);
+    print_right(r, p);
     if (p->done_now > 0)
         print_stages(p);
 }

@@ -12,7 +12,9 @@ typedef struct sweep_report {
     int dry_run;
     const char *folder;
     const sal_classes *classes; /* or NULL */
-    char labels[768];           /* what the labels are, for the plan */
+    double tolerance;           /* of a regression */
+    int regression;             /* 1: the network gives a value, not classes */
+    char labels[768];           /* what the labels are, for the plan; "": there are none */
     int terminal;               /* 1: stderr is one: a bar is drawn */
     int drawn;                  /* 1: the bar stands on the line */
     double told;                /* progress->seconds of what was told last */

@@ -55,6 +55,10 @@ sal_status sal_store_mended(unsigned char *mended, sal_store *store, const sal_d
 /* Are the pictures those that the results are of? Looks at the sizes of up to a hundred files of pictures that are
  * done. Errors: ARGUMENT (one has another size). */
 sal_status sal_store_check_files(sal_store *store);
+/* Hands over every picture that was compared with its label, and the score of what was predicted (NaN where it is
+ * none). Of a store that was flushed. Errors: IO, FORMAT. */
+sal_status sal_store_compared(sal_store *store, void (*take)(void *context, size_t picture, double score, int is_right),
+                              void *context);
 /* Hands the n highest scores of first maps to `take`. */
 sal_status sal_store_scores(sal_store *store, int64_t n, void (*take)(void *context, float score), void *context);
 /* Takes a copy, for the next commit. Waits where many are waiting. Errors: of an earlier commit. */

@@ -28,6 +28,25 @@ static int is_correct(const sal_sweep_state *s, size_t row, const sal_prediction
     return fabs((double)best->score - number) <= s->options.tolerance;
 }
 
+static void take_compared(void *context, size_t row, double score, int is_right)
+{
+    sal_sweep_state *s = context;
+    double number;
+    s->progress.compared++;
+    s->progress.right += (size_t)is_right;
+    if (s->info.outputs == 1 && !s->info.detached && sal_sweep_label(&number, &s->labels, row) == SAL_LABEL_GOOD)
+        s->progress.mean_absolute_error += fabs(score - number);
+}
+
+/* Over all pictures that are done, those of earlier calls included. */
+static sal_status count_right(sal_sweep_state *s)
+{
+    const sal_status st = sal_store_compared(s->store, take_compared, s);
+    if (s->progress.compared > 0)
+        s->progress.mean_absolute_error /= (double)s->progress.compared;
+    return st;
+}
+
 static sal_status begin_top(sal_sweep_state *s)
 {
     sal_status st = SAL_OK;
@@ -245,6 +264,7 @@ static sal_status finish(sal_sweep_state *s)
     int lock = -1;
     const char *outcome = "complete";
     TRY(sal_store_flush(s->store));
+    TRY(count_right(s));
     if (s->progress.done < s->progress.pictures) {
         st = sal_fail(SAL_ERROR_CANCELLED, "stopped: %zu of %zu pictures are done; the same command goes on",
                       s->progress.done, s->progress.pictures);
