@@ -1036,6 +1036,7 @@ typedef struct sal_sweep_progress {
     size_t compared;            /* pictures that were compared with their labels */
     size_t right;               /* of them; of a regression: no further from the label than tolerance */
     double mean_absolute_error; /* of a regression: of those compared, in units of its output; else 0 */
+    size_t missing;             /* with dry_run: files of the list that are not there; else 0 */
 } sal_sweep_progress;
 #define SAL_SWEEP_PROGRESS_INIT SAL_INIT(sal_sweep_progress)
 
@@ -1115,9 +1116,9 @@ typedef struct sal_sweep_options {
  * are tried again by the same call.
  *
  * Errors: CANCELLED (stopped by progress; all is saved, the same call goes on), ARGUMENT (also: the run was begun with
- * another model, list or option; the folder is of something else, or a link is in it), LIMIT (too many failures), IO
- * (the run folder, its disk, the folder of the pictures or salmap-picture is gone: the same call goes on), FORMAT
- * (results that are no results, or damaged), MEMORY, DEVICE. */
+ * another model, list or option; the folder is of something else, or a link is in it; pictures are left to do, and no
+ * file of the list is there), LIMIT (too many failures), IO (the run folder, its disk, the folder of the pictures or
+ * salmap-picture is gone: the same call goes on), FORMAT (results that are no results, or damaged), MEMORY, DEVICE. */
 SAL_API sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_t engine_count,
                              const sal_dataset *dataset, const sal_sweep_options *options);
 

@@ -45,6 +45,7 @@ typedef struct cli_job {
     int strict;
     int save_preprocess;
     int force;
+    int dry_run; /* 1: nothing is saved; no option of its own */
     const char *device;
     int precision;
     int64_t batch;
@@ -144,7 +145,8 @@ typedef struct cli_run_options {
 /* All but files and preprocessing. Returns an exit code, after a message. */
 int cli_job_options(cli_run_options *out, const cli_command *command, const cli_job *job);
 /* Recipe, preset or sidecar, or what the network certainly wants, then what is given beside it: into run->explain, with
- * its origin; saved where that is asked for. Nothing is guessed. picture: one of them, or NULL. Likewise. */
+ * its origin; saved where that is asked for, but for a dry run. Nothing is guessed. picture: one of them, or NULL.
+ * Likewise. */
 int cli_job_preprocess(cli_run_options *run, const cli_command *command, const cli_job *job, const sal_model *model,
                        const char *picture);
 /* The part of the options that says what the samples of a file are: its pages, alpha, depth and turn. Likewise. */

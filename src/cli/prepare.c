@@ -345,7 +345,7 @@ int cli_job_preprocess(cli_run_options *run, const cli_command *self, const cli_
     if (info.rescales && (s->preset || s->recipe) && (p->scale != 1.0F || p->value_count > 0))
         cli_note(self, "%s: its layer %s takes samples of 0..255, and --%s %s changes them before it", info.path,
                  info.rescales, s->preset ? "preset" : "recipe", s->preset ? s->preset : s->recipe);
-    if (s->save_preprocess && sal_preprocess_save(info.path, p) != SAL_OK)
+    if (s->save_preprocess && !s->dry_run && sal_preprocess_save(info.path, p) != SAL_OK)
         return cli_fail_library(self);
     return CLI_OK;
 }

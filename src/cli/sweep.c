@@ -224,6 +224,8 @@ static int sweep_with(const settings *s, sal_sweep_options *o, const cli_engines
     sweep_report report = {
         .json = s->json, .quiet = s->quiet, .dry_run = s->dry_run, .folder = s->out_dir, .classes = o->classes};
     report.tolerance = s->tolerance > 0.0 ? s->tolerance : 0.5; /* the library's */
+    report.pictures = pictures;
+    report.as_output = o->label_as == SAL_LABEL_AS_OUTPUT;
     report.regression = info->outputs == 1 && !info->detached;
     if (sal_engine_get_plan(&plan, engines->list[0]) != SAL_OK)
         return cli_fail_library(self);
@@ -304,6 +306,7 @@ int cli_sweep(int argc, char **argv)
         return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
     if (!s.out_dir)
         return cli_fail(self, CLI_USAGE, "no run folder: give -o RUN");
+    s.job.dry_run = s.dry_run;
     catch_signals();
     return cli_finish(self, run(&s, argv + first, argc - first));
 }

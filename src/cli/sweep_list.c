@@ -1,7 +1,9 @@
 #include "cli/sweep_list.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const cli_command *const self = &cli_sweep_command;
@@ -98,6 +100,27 @@ static void suggest_folders(const sal_dataset *pictures, const sal_model_info *m
              "there are as many sub-folders as the network has classes: --label-from folder takes them for labels");
 }
 
+/* Where names and folders are the same in another order: either may be the order of the training. */
+static void compare_folders(const sweep_list *l, const sal_classes *names, const sal_dataset *pictures)
+{
+    sal_dataset_info info = SAL_DATASET_INFO_INIT;
+    sal_classes *folders = NULL;
+    const size_t count = sal_classes_count(names);
+    size_t i = 0;
+    if (sal_dataset_get_info(&info, pictures) != SAL_OK || info.folders != count ||
+        sal_classes_of_folders(&folders, pictures) != SAL_OK)
+        return;
+    while (i < count && strcmp(sal_classes_name(names, (int64_t)i), sal_classes_name(folders, (int64_t)i)) == 0)
+        i++;
+    if (i < count && are_among(folders, names)) /* then at least two have another place */
+        cli_note(self,
+                 "%s numbers the classes otherwise than the folders sort (%s%.60s, %.60s%s), which is how Keras and "
+                 "ImageFolder number them: is that meant?",
+                 l->classes, i > 0 ? "..., " : "", sal_classes_name(folders, (int64_t)i),
+                 sal_classes_name(folders, (int64_t)i + 1), i + 2 < count ? ", ..." : "");
+    sal_classes_close(folders);
+}
+
 int sweep_list_classes(sal_classes **out, const sweep_list *l, const sal_dataset *pictures, const sal_model *model,
                        int is_quiet)
 {
@@ -110,6 +133,8 @@ int sweep_list_classes(sal_classes **out, const sweep_list *l, const sal_dataset
         code = take_folders(out, pictures, &info, is_quiet);
     else if (code == CLI_OK && !is_quiet)
         suggest_folders(pictures, &info);
+    if (code == CLI_OK && l->classes && !is_quiet)
+        compare_folders(l, *out, pictures);
     if (code != CLI_OK) {
         sal_classes_close(*out);
         *out = NULL;
@@ -156,4 +181,60 @@ const char *sweep_list_labels(char *text, size_t size, const sal_label_counts *c
     add_kind(&l, c->words, c->by_name ? "no class" : "no number", c->word_path, c->word);
     add_kind(&l, c->outside, "no output of the network", c->number_path, c->number);
     return text;
+}
+
+/* The smallest numbers among the labels, each once. */
+enum { NUMBERS = 8 };
+typedef struct numbers {
+    double list[NUMBERS + 1];
+    int count; /* one more than NUMBERS: there are more */
+} numbers;
+
+static void take_number(numbers *n, double value)
+{
+    int at = 0;
+    while (at < n->count && n->list[at] < value)
+        at++;
+    if ((at < n->count && n->list[at] == value) || at > NUMBERS)
+        return;
+    n->count += n->count <= NUMBERS;
+    for (int i = n->count - 1; i > at; i--)
+        n->list[i] = n->list[i - 1];
+    n->list[at] = value;
+}
+
+static numbers find_numbers(const sal_dataset *pictures)
+{
+    numbers n = {.count = 0};
+    for (size_t i = 0; i < sal_dataset_count(pictures); i++) {
+        const char *label = sal_dataset_label(pictures, i);
+        char *end = NULL;
+        const double value = label ? strtod(label, &end) : NAN;
+        if (label && end != label && end[strspn(end, " \t")] == '\0' && isfinite(value))
+            take_number(&n, value);
+    }
+    return n;
+}
+
+static int have_digits(const sal_classes *classes)
+{
+    for (size_t i = 0; i < sal_classes_count(classes); i++)
+        if (strpbrk(sal_classes_name(classes, (int64_t)i), "0123456789"))
+            return 1;
+    return 0;
+}
+
+void sweep_list_advise(char *text, size_t size, const sal_label_counts *c, const sal_dataset *pictures,
+                       const sal_classes *classes)
+{
+    line l = {text, size, strlen(text), 0};
+    const numbers n = find_numbers(pictures);
+    if (c->outside > 0 && n.count > 0 && (!classes || have_digits(classes))) {
+        add(&l, "; a number is the number of an output: if ");
+        for (int i = 0; i < n.count && i < NUMBERS; i++)
+            add(&l, "%s%.6g", i ? ", " : "", n.list[i]);
+        add(&l, "%s are names of classes, write them into --classes", n.count > NUMBERS ? ", ..." : "");
+    }
+    if (c->words > 0 && !classes)
+        add(&l, "; names of classes need --classes FILE");
 }

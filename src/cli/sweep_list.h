@@ -39,10 +39,14 @@ typedef struct sweep_list {
 /* Opens the inputs, and tells what include and exclude leave out. Returns an exit code, after a message. */
 int sweep_list_open(sal_dataset **out, const sweep_list *list, const char *const *inputs, size_t count, int is_quiet);
 /* The names of the network's outputs, or NULL, and whether they are those of the folders, whose order is told then. A
- * folder whose sub-folders may be classes is told, too. Likewise. */
+ * folder whose sub-folders may be classes is told, too, and names that --classes has in another order than the
+ * sub-folders sort. Likewise. */
 int sweep_list_classes(sal_classes **out, const sweep_list *list, const sal_dataset *pictures, const sal_model *model,
                        int is_quiet);
 /* "20 of 24 are outputs of the network; 3 are missing, 1 is no number (in/b.png: 'one')"; returns text. */
 const char *sweep_list_labels(char *text, size_t size, const sal_label_counts *counts);
+/* Appends what to do if labels of a classifier were meant as names. classes: NULL, none are known. */
+void sweep_list_advise(char *text, size_t size, const sal_label_counts *counts, const sal_dataset *pictures,
+                       const sal_classes *classes);
 
 #endif

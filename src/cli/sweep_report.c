@@ -201,6 +201,8 @@ void sweep_report_progress(sweep_report *r, const sal_sweep_progress *p)
 void sweep_report_labels(sweep_report *r, const sal_label_counts *c)
 {
     (void)sweep_list_labels(r->labels, sizeof r->labels, c);
+    if (!r->regression && !r->as_output)
+        sweep_list_advise(r->labels, sizeof r->labels, c, r->pictures, r->classes);
     if (r->json) {
         cli_json j = begin_event("labels");
         cli_json_count(&j, "pictures", c->pictures);
@@ -346,6 +348,19 @@ static void print_state(const sweep_report *r, const sal_sweep_progress *p)
         printf("results   %s\n", r->folder);
 }
 
+static void print_pictures(const sal_dataset *pictures, size_t missing)
+{
+    size_t first = 0;
+    printf("pictures  %zu", sal_dataset_count(pictures));
+    while (missing > 0 && first + 1 < sal_dataset_count(pictures) &&
+           access(sal_dataset_file(pictures, first), F_OK) == 0)
+        first++;
+    if (missing > 0)
+        text_print(stdout, "; %zu of them %s not there, such as %s", missing, missing == 1 ? "is" : "are",
+                   sal_dataset_path(pictures, first));
+    printf("\n");
+}
+
 void sweep_report_plan(sweep_report *r, const sal_model_info *info, const sal_plan_info *plan,
                        const sal_dataset *pictures, const cli_shard *shard, const sal_sweep_progress *p)
 {
@@ -355,6 +370,7 @@ void sweep_report_plan(sweep_report *r, const sal_model_info *info, const sal_pl
         cli_json_count(&j, "pictures", p->pictures);
         cli_json_count(&j, "done", p->done);
         cli_json_count(&j, "failed", p->failed);
+        cli_json_count(&j, "missing", p->missing);
         cli_json_integer(&j, "batch", plan->batch);
         end_event(&j);
         return;
@@ -363,7 +379,7 @@ void sweep_report_plan(sweep_report *r, const sal_model_info *info, const sal_pl
                (long long)info->height, (long long)info->width, (long long)info->outputs,
                info->outputs == 1 ? "" : "s");
     printf("device    %s, %lld at a time\n", plan->device, (long long)plan->batch);
-    printf("pictures  %zu\n", sal_dataset_count(pictures));
+    print_pictures(pictures, p->missing);
     if (r->labels[0])
         text_print(stdout, "labels    %s\n", r->labels);
     if (r->classes)

@@ -13,13 +13,15 @@ typedef struct sweep_report {
     const char *folder;
     const sal_classes *classes; /* or NULL */
     double tolerance;           /* of a regression */
-    int regression;             /* 1: the network gives a value, not classes */
-    char labels[768];           /* what the labels are, for the plan; "": there are none */
-    int terminal;               /* 1: stderr is one: a bar is drawn */
-    int drawn;                  /* 1: the bar stands on the line */
-    double told;                /* progress->seconds of what was told last */
-    int told_last;              /* 1: that it was the last picture */
-    size_t failures;            /* told one by one so far */
+    const sal_dataset *pictures;
+    int as_output;     /* 1: labels are numbers of outputs by the user's own word */
+    int regression;    /* 1: the network gives a value, not classes */
+    char labels[1024]; /* what the labels are, for the plan; "": there are none */
+    int terminal;      /* 1: stderr is one: a bar is drawn */
+    int drawn;         /* 1: the bar stands on the line */
+    double told;       /* progress->seconds of what was told last */
+    int told_last;     /* 1: that it was the last picture */
+    size_t failures;   /* told one by one so far */
     cli_notes notes;
 } sweep_report;
 

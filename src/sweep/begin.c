@@ -361,6 +361,8 @@ static sal_status look_around(sal_sweep_state *s)
     TRY(sal_run_remove_temporaries(s->folder, own, s->options.shards, &s->names));
     s->has_root = stat(s->dataset->root[0] ? s->dataset->root : ".", &s->root) == 0;
     TRY(or_anew(sal_sweep_list_pending(s)));
+    if (s->count > 0 && !sal_sweep_is_any_there(s->dataset))
+        TRY(sal_sweep_fail_missing(s));
 done:
     sal_free(own);
     return st;
@@ -372,10 +374,23 @@ static void count_pictures(sal_sweep_state *s)
         s->progress.pictures += (size_t)sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards);
 }
 
+/* Before anything is written. A run that is there may be done already: see look_around. */
+static sal_status check_files(const sal_sweep_state *s)
+{
+    int is_run;
+    if (sal_sweep_is_any_there(s->dataset))
+        return SAL_OK;
+    if (!s->options.restart && sal_run_is_one(&is_run, s->folder) == SAL_OK && is_run)
+        return SAL_OK;
+    return sal_sweep_fail_missing(s);
+}
+
 sal_status sal_sweep_begin(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
     int lock = -1;
+    if (!s->options.dry_run)
+        TRY(check_files(s));
     if (!s->options.dry_run)
         TRY(sal_output_folder(s->folder, SAL_RUN_JSON));
     TRY(sal_sweep_read_command(s, engine));

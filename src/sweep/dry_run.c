@@ -96,6 +96,9 @@ sal_status sal_sweep_look_at_run(sal_sweep_state *s)
     }
     for (size_t i = 0; i < s->dataset->count; i++)
         s->progress.pictures += (size_t)sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards);
+    sal_sweep_count_missing(s);
+    if (s->progress.missing == s->dataset->count && s->progress.done < s->progress.pictures)
+        TRY(sal_sweep_fail_missing(s));
 done:
     return st;
 }

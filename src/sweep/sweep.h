@@ -112,6 +112,15 @@ sal_status sal_sweep_choose_classes(sal_sweep_state *s);
 /* Adds to the settings how the list is read. Errors: ARGUMENT (a name with a line break), MEMORY. */
 sal_status sal_sweep_list_settings(sal_sweep_state *s);
 
+/* ---- missing.c ------------------------------------------------------------ */
+
+/* Whether a file of the list is there: looks no further than the first. */
+int sal_sweep_is_any_there(const sal_dataset *dataset);
+/* Looks for every file of the list: s->progress.missing. */
+void sal_sweep_count_missing(sal_sweep_state *s);
+/* ARGUMENT: no file is there; says where they were looked for. */
+sal_status sal_sweep_fail_missing(const sal_sweep_state *s);
+
 /* ---- pending.c ------------------------------------------------------------ */
 
 /* Which pictures are left to do, suspects last; opens s->in_flight. Errors: IO, FORMAT, MEMORY. */

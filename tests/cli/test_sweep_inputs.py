@@ -135,8 +135,8 @@ class Inputs(SweepCase):
         elsewhere = os.path.join(self.folder, "lists")
         os.mkdir(elsewhere)
         path = self.write("lists/list.csv", b"path\na.png\nsub/b.png\n")
-        self.sweep(path, code=3)
-        self.assertEqual([row["status"] for row in self.rows()], ["io", "io"])
+        self.sweep(path, code=2, texts=["none of the 2 files is there, such as a.png: paths start from the manifest's folder (--root DIR)\n"])
+        self.assertFalse(os.path.exists(self.result))
         self.sweep(path, "--root", top, run="rooted")
         self.assertEqual([row["status"] for row in self.rows(os.path.join(self.folder, "rooted"))], ["ok", "ok"])
 

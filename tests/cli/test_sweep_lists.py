@@ -148,7 +148,9 @@ class Labels(ListCase):
         path = self.list_of(["0", "4 ", "", "NA", "nan", "pike", "5", "1.5", "2.0"])
         done = self.sweep(path)
         self.assertIn("salmap: sweep: note: labels: 3 of 9 can be compared with predictions; 3 are missing, 1 is no number "
-                      "(p0005.png: 'pike'), 2 are no output of the network (p0006.png: '5')\n", done.err)
+                      "(p0005.png: 'pike'), 2 are no output of the network (p0006.png: '5'); a number is the number of an output: "
+                      "if 0, 1.5, 2, 4, 5 are names of classes, write them into --classes; names of classes need --classes FILE\n",
+                      done.err)
         self.assertEqual([value is None for value in self.correct()], [False, False, True, True, True, True, False, False, False])
         event = self.events(self.sweep(path, "--json", run="other"))["labels"]
         self.assertEqual(event, {"event": "labels", "pictures": 9, "good": 3, "missing": 3, "no_number": 1, "no_output": 2,

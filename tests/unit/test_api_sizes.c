@@ -554,7 +554,7 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_dataset_options, labels_from_folders);
     EXPECT_FULL(sal_dataset_info, labelled);
     EXPECT_FULL(sal_label_counts, by_name);
-    EXPECT_FULL(sal_sweep_progress, mean_absolute_error);
+    EXPECT_FULL(sal_sweep_progress, missing);
     EXPECT_FULL(sal_sweep_options, labels_read);
     EXPECT_FULL(sal_merge_info, failed);
     EXPECT_FULL(sal_export_options, timings);
