@@ -317,10 +317,24 @@ done:
 
 #define SAL_LIST "list of pictures (by its SHA-256)"
 
+/* Where an option of the preprocessing comes from that is not given by itself: a sidecar, a recipe or a preset. */
+static const char *tell_origin(char *text, size_t size, const sal_run *run, const char *option)
+{
+    char given[80];
+    text[0] = '\0';
+    snprintf(given, sizeof given, "%s ", option);
+    if (sal_settings_is_of_preprocess(option + strspn(option, "-")) && run->preprocess_origin &&
+        run->preprocess_origin[0] && !strstr(run->preprocess_origin, given))
+        snprintf(text, size, "; the preprocessing is now that of %s", run->preprocess_origin);
+    return text;
+}
+
 /* Another version's bits would make a mixture of it; anything else is for the caller to choose. */
-static sal_status fail_other(const sal_sql *sql, const char *name, const char *then, const char *now)
+static sal_status fail_other(const sal_sql *sql, const sal_run *run, const char *name, const char *then,
+                             const char *now)
 {
     const char *own = name + strspn(name, "-");
+    char origin[600];
     if (strcmp(own, SAL_SETTINGS_ARITHMETIC) == 0)
         return sal_fail(SAL_ERROR_ARGUMENT,
                         "%s: the run was begun by a version whose maps differ in last digits (arithmetic %s, now %s): "
@@ -338,32 +352,34 @@ static sal_status fail_other(const sal_sql *sql, const char *name, const char *t
                         "another run folder",
                         sql->path);
     return sal_fail(SAL_ERROR_ARGUMENT,
-                    "%s: the run was begun with another %s: %s, now %s;%s --restart throws its results away, or choose "
-                    "another run folder",
+                    "%s: the run was begun with another %s: %s, now %s%s;%s --restart throws its results away, or "
+                    "choose another run folder",
                     sql->path, name, then ? then : sal_settings_unsaid(own), now,
+                    tell_origin(origin, sizeof origin, run, name),
                     strcmp(name, SAL_LIST) == 0 ? " --extend adds pictures to it," : "");
-}
-
-/* What it was begun with against what is asked for now. */
-static sal_status compare(sal_sql *sql, sqlite3_stmt *find, const char *key, const char *name, const char *now)
-{
-    sal_status st = SAL_OK;
-    int row;
-    TRY(sal_sql_bind_text(sql, find, 1, key));
-    TRY(sal_sql_step(&row, sql, find));
-    const char *then = row ? sal_sql_text(find, 0) : NULL;
-    if (!then || strcmp(then, now) != 0)
-        st = fail_other(sql, name, then, now);
-    if (st == SAL_OK)
-        st = sal_sql_check(sql, sqlite3_reset(find));
-done:
-    return st;
 }
 
 typedef struct comparison {
     sal_sql *sql;
     sqlite3_stmt *find;
+    const sal_run *run;
 } comparison;
+
+/* What it was begun with against what is asked for now. */
+static sal_status compare(const comparison *c, const char *key, const char *name, const char *now)
+{
+    sal_status st = SAL_OK;
+    int row;
+    TRY(sal_sql_bind_text(c->sql, c->find, 1, key));
+    TRY(sal_sql_step(&row, c->sql, c->find));
+    const char *then = row ? sal_sql_text(c->find, 0) : NULL;
+    if (!then || strcmp(then, now) != 0)
+        st = fail_other(c->sql, c->run, name, then, now);
+    if (st == SAL_OK)
+        st = sal_sql_check(c->sql, sqlite3_reset(c->find));
+done:
+    return st;
+}
 
 static sal_status compare_setting(void *context, const char *name, const char *value)
 {
@@ -371,7 +387,7 @@ static sal_status compare_setting(void *context, const char *name, const char *v
     char key[128], option[128];
     snprintf(key, sizeof key, "option.%s", name);
     snprintf(option, sizeof option, "--%s", name);
-    return compare(c->sql, c->find, key, option, value);
+    return compare(c, key, option, value);
 }
 
 static sal_status find_setting(void *context, const char *name, const char *value)
@@ -384,7 +400,7 @@ static sal_status find_setting(void *context, const char *name, const char *valu
 }
 
 /* Options that it was begun with and that are not given now, where not to give them is a value of its own. */
-static sal_status check_missing(sal_sql *sql, const char *settings)
+static sal_status check_missing(sal_sql *sql, const sal_run *run)
 {
     sal_status st = SAL_OK;
     sqlite3_stmt *select = NULL;
@@ -399,11 +415,11 @@ static sal_status check_missing(sal_sql *sql, const char *settings)
             break;
         const char *name = sal_sql_text(select, 0), *then = sal_sql_text(select, 1);
         const char *missing = name;
-        TRY(sal_settings_each(settings, find_setting, &missing));
+        TRY(sal_settings_each(run->settings, find_setting, &missing));
         if (missing) {
             char option[128];
             snprintf(option, sizeof option, "--%s", name);
-            st = fail_other(sql, option, then ? then : "none", sal_settings_unsaid(name));
+            st = fail_other(sql, run, option, then ? then : "none", sal_settings_unsaid(name));
             goto done;
         }
     }
@@ -420,14 +436,14 @@ sal_status sal_store_check_run(sal_sql *sql, const sal_run *run)
     snprintf(shard, sizeof shard, "%lld", (long long)run->shard);
     snprintf(shards, sizeof shards, "%lld", (long long)run->shards);
     TRY(sal_sql_prepare(&find, sql, "SELECT value FROM run WHERE key = ?1"));
-    TRY(compare(sql, find, "model_sha256", "model (by its SHA-256)", run->model_sha256));
+    comparison c = {sql, find, run};
+    TRY(compare(&c, "model_sha256", "model (by its SHA-256)", run->model_sha256));
     if (!run->extend)
-        TRY(compare(sql, find, "manifest_sha256", SAL_LIST, run->manifest_sha256));
-    TRY(compare(sql, find, "shards", "number of shards", shards));
-    TRY(compare(sql, find, "shard", "shard", shard));
-    comparison c = {sql, find};
+        TRY(compare(&c, "manifest_sha256", SAL_LIST, run->manifest_sha256));
+    TRY(compare(&c, "shards", "number of shards", shards));
+    TRY(compare(&c, "shard", "shard", shard));
     TRY(sal_settings_each(run->settings, compare_setting, &c));
-    TRY(check_missing(sql, run->settings));
+    TRY(check_missing(sql, run));
 done:
     sqlite3_finalize(find);
     return st;

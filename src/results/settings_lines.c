@@ -30,6 +30,17 @@ int sal_settings_is_no_option(const char *name)
            strcmp(name, SAL_SETTINGS_LABEL_NAMES) == 0;
 }
 
+int sal_settings_is_of_preprocess(const char *name)
+{
+    static const char *const names[] = {"fit",         "order",      "scale",      "mean",     "std",       "fill",
+                                        "crop-resize", "crop-share", "crop-round", "resample", "antialias", "round",
+                                        "grid",        "alpha-over", "exif",       "jpeg-dct", "pages",     "depth"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return 1;
+    return 0;
+}
+
 static const char before[] = "\nnormalize minmax\n", now[] = "\nnormalize keras-vis\n";
 
 int sal_settings_mean_keras_vis(const char *settings)

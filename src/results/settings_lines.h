@@ -25,6 +25,9 @@ enum {
 #define SAL_SETTINGS_MAP_ARITHMETIC "map-arithmetic"
 enum { SAL_MAP_ARITHMETIC = 2 };
 
+/* 1: an option of how pictures become input, which a sidecar or a recipe may say as well. */
+int sal_settings_is_of_preprocess(const char *name);
+
 /* 1: a line that is no option of the command. */
 int sal_settings_is_no_option(const char *name);
 

@@ -226,10 +226,18 @@ class Refusals(SweepCase):
         shutil.copy(MODEL, model)
         shutil.copy(MODEL + ".salmap", model + ".salmap")
         self.sweep(top, model=model)
-        self.refused(BEGUN + "--order: rgb, now auto", top, "--preset", "tf", model=model)
+        origin = "; the preprocessing is now that of "
+        self.refused(BEGUN + "--order: rgb, now auto" + origin + "--preset tf", top, "--preset", "tf", model=model)
+        self.refused(BEGUN + "--antialias: none, now off", top, "--antialias", "off", model=model)
+        # Nobody gave an option: the sidecar is another one.
+        kept, origin = self.read(model + ".salmap"), origin + model + ".salmap"
         with open(model + ".salmap", "a") as f:
-            f.write("fit letterbox\n")
-        self.refused(BEGUN + "--fit: stretch, now letterbox", top, model=model)
+            f.write("antialias off\n")
+        self.refused(BEGUN + "--antialias: none, now off" + origin, top, model=model)
+        self.sweep(top, "--restart", model=model)
+        self.write(model + ".salmap", kept)
+        self.refused(BEGUN + "--antialias: off, now none" + origin, top, model=model)
+        self.refused(BEGUN + "--sigma: 3.84, now 9", top, "--antialias", "off", "--sigma", "9", model=model)
 
     def test_another_list(self):
         self.draw_many(5)
