@@ -60,7 +60,7 @@ int cli_doctor(int argc, char **argv)
     sal_check rows[MAX_ROWS];
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
-        return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+        return parsed == CLI_HELPED ? cli_finish(NULL, CLI_OK) : CLI_USAGE;
     const size_t count = sal_system_check(rows, MAX_ROWS);
     if (s.json)
         print_json(rows, count);

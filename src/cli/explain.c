@@ -35,6 +35,7 @@ const cli_command cli_explain_command = {
     .summary = "Maps of pictures: what drove the prediction, as pictures and as numbers.",
     .options = options,
     .option_count = sizeof options / sizeof options[0],
+    .works = 1,
     .min_operands = 2,
 };
 static const cli_command *const self = &cli_explain_command;
@@ -118,7 +119,7 @@ int cli_explain(int argc, char **argv)
     cli_job_defaults(&s.job);
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
-        return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+        return parsed == CLI_HELPED ? cli_finish(NULL, CLI_OK) : CLI_USAGE;
     if (!s.out_dir)
         return cli_fail(self, CLI_USAGE, "no output folder: give -o DIR");
     cli_run_options run;

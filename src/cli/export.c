@@ -23,6 +23,7 @@ const cli_command cli_export_command = {
     .summary = "The results of a sweep as CSV or JSON, in the order of its list.",
     .options = options,
     .option_count = sizeof options / sizeof options[0],
+    .works = 1,
     .min_operands = 1,
     .max_operands = 1,
 };
@@ -40,7 +41,7 @@ int cli_export(int argc, char **argv)
     settings s = {0};
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
-        return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+        return parsed == CLI_HELPED ? cli_finish(NULL, CLI_OK) : CLI_USAGE;
     if (s.csv && s.json)
         return cli_fail(self, CLI_USAGE, "--csv and --json exclude each other");
     const sal_export_options o = {

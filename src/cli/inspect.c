@@ -184,7 +184,7 @@ int cli_inspect(int argc, char **argv)
     cli_job_defaults(&s.job);
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
-        return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+        return parsed == CLI_HELPED ? cli_finish(NULL, CLI_OK) : CLI_USAGE;
     if (!s.picture && (s.out || cli_job_says_input(&s.job)))
         return cli_fail(self, CLI_USAGE, "--out and options of preprocessing are for --picture FILE: give that, too");
     if (s.out && (is_same_file(s.out, s.picture) || is_same_file(s.out, argv[first]) || !is_png_name(s.out)))

@@ -39,7 +39,8 @@ static int set_target(sal_explain_options *o, const cli_command *self, const cha
     } else if (strncmp(text, "top:", 4) == 0 && parse_whole(&number, text + 4) && number > 0) {
         o->top = number;
     } else {
-        return cli_fail(self, CLI_USAGE, "--target: '%s' is not predicted, %sindex:N, top:K, margin or mean", text,
+        return cli_fail(self, CLI_USAGE,
+                        "--target: '%s' is no target; targets are predicted, %sindex:N, top:K, margin or mean", text,
                         self == &cli_sweep_command ? "label, " : "");
     }
     return CLI_OK;

@@ -84,6 +84,8 @@ int cli_flush(void)
 int cli_finish(const cli_command *command, int code)
 {
     int reason = cli_flush();
+    if (reason == EPIPE && !(command && command->works)) /* as with "| head": the reader has what it wanted */
+        return CLI_FAILED;
     if (reason)
         return cli_fail(command, CLI_FAILED, "cannot write to standard output: %s", strerror(reason));
     return code;

@@ -19,6 +19,7 @@ const cli_command cli_merge_command = {
     .summary = "Makes one run of its shards, after checking that every picture is there once.",
     .options = options,
     .option_count = sizeof options / sizeof options[0],
+    .works = 1,
     .min_operands = 1,
 };
 static const cli_command *const self = &cli_merge_command;
@@ -30,7 +31,7 @@ int cli_merge(int argc, char **argv)
     sal_merge_info info = SAL_MERGE_INFO_INIT;
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
-        return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+        return parsed == CLI_HELPED ? cli_finish(NULL, CLI_OK) : CLI_USAGE;
     const char *const *runs = (const char *const *)argv + first;
     const sal_status st = sal_sweep_merge(&info, runs, (size_t)(argc - first), s.out);
     if (st != SAL_OK)

@@ -96,6 +96,6 @@ int cli_methods(int argc, char **argv)
     settings s = {0};
     const cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
-        return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+        return parsed == CLI_HELPED ? cli_finish(NULL, CLI_OK) : CLI_USAGE;
     return cli_finish(self, first < argc ? print_one(&s, argv[first]) : print_all(&s));
 }

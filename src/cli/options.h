@@ -54,6 +54,7 @@ typedef struct cli_command {
     size_t option_count;
     int min_operands;
     int max_operands; /* 0: any number */
+    int works; /* 1: what it prints is not all: a reader that left is told of, since work or results may be lost */
 } cli_command;
 
 typedef enum cli_parsed { CLI_GO, CLI_HELPED, CLI_REFUSED } cli_parsed;

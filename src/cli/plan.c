@@ -172,7 +172,7 @@ int cli_plan(int argc, char **argv)
     cli_method_defaults(&s.method);
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
-        return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+        return parsed == CLI_HELPED ? cli_finish(NULL, CLI_OK) : CLI_USAGE;
     if (s.gpu && (s.device || s.threads || s.exact || s.forward || s.method.name || s.method.layer))
         return cli_fail(
             self, CLI_USAGE,

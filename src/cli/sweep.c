@@ -63,6 +63,7 @@ const cli_command cli_sweep_command = {
     .summary = "Maps of a data set: a folder, a glob or a manifest; goes on after any interruption.",
     .options = options,
     .option_count = sizeof options / sizeof options[0],
+    .works = 1,
     .min_operands = 2,
 };
 static const cli_command *const self = &cli_sweep_command;
@@ -303,7 +304,7 @@ int cli_sweep(int argc, char **argv)
     cli_job_defaults(&s.job);
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
-        return parsed == CLI_HELPED ? cli_finish(self, CLI_OK) : CLI_USAGE;
+        return parsed == CLI_HELPED ? cli_finish(NULL, CLI_OK) : CLI_USAGE;
     if (!s.out_dir)
         return cli_fail(self, CLI_USAGE, "no run folder: give -o RUN");
     s.job.dry_run = s.dry_run;

@@ -228,6 +228,24 @@ done:
     return st;
 }
 
+static int has_below(const char *folder)
+{
+    sal_dataset *all = calloc(1, sizeof *all);
+    const int has = all && sal_folder_list(all, folder, "", 1, 0) == SAL_OK;
+    sal_dataset_close(all);
+    return has;
+}
+
+static sal_status fail_empty(const char *folder, int deep)
+{
+    if (!deep && has_below(folder))
+        return sal_fail(SAL_ERROR_IO,
+                        "%s: no pictures in this folder itself; there are some in its sub-folders: name one, or use "
+                        "salmap sweep",
+                        folder);
+    return sal_fail(SAL_ERROR_IO, "%s: no pictures (.png, .jpg, .jpeg, .tif, .tiff, .npy) in this folder", folder);
+}
+
 sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefix, int deep, int may_be_empty)
 {
     sal_status st = SAL_OK;
@@ -258,7 +276,7 @@ sal_status sal_folder_list(sal_dataset *d, const char *folder, const char *prefi
         goto done;
     }
     if (d->count == before && d->left_out + d->folders_left_out == left_out && !may_be_empty) {
-        st = sal_fail(SAL_ERROR_IO, "%s: no pictures (.png, .jpg, .jpeg, .tif, .tiff, .npy) in this folder", folder);
+        st = fail_empty(folder, deep);
         goto done;
     }
     TRY(sort_rows(d, before));

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import MODEL, SCALE, SOURCE, Case, main
+from harness import MODEL, SCALE, SCALES, SOURCE, Case, main
 
 
 COMMANDS = ("explain", "sweep", "merge", "export", "inspect", "methods", "plan", "doctor")
@@ -61,6 +61,29 @@ class Usage(Case):
         self.check([*base, "--mean", "1,2"], 2, "2 values", "3 channels")
         self.assertEqual(self.outputs(), [])
 
+    def test_words_that_are_no_targets(self):
+        known = "index:N, top:K, margin or mean\n"
+        for word in ("age_10", "index:", "label"):
+            said = "salmap: explain: --target: '%s' is no target; targets are predicted, " % word
+            self.check(["explain", MODEL, SCALE, "-o", self.out, "--target", word], 2, said + known)
+        said = "salmap: sweep: --target: 'age_10' is no target; targets are predicted, label, "
+        self.check(["sweep", MODEL, SCALES, "-o", self.out, "--target", "age_10"], 2, said + known)
+
+    def test_pictures_in_sub_folders(self):
+        top = os.path.join(self.folder, "in")
+        os.makedirs(os.path.join(top, "a/b"))
+        base = ["explain", MODEL, top, "-o", self.out]
+        self.check(base, 1, "salmap: explain: %s: no pictures (.png, .jpg, .jpeg, .tif, .tiff, .npy) in this folder\n" % top)
+        shutil.copy(SCALE, os.path.join(top, "a/b"))
+        said = "%s: no pictures in this folder itself; there are some in its sub-folders: name one, or use salmap sweep\n"
+        self.check(base, 1, "salmap: explain: " + said % top)
+        self.check([*base, SCALE], 1, said % top)
+        self.check(["explain", MODEL, os.path.join(top, "a/b"), "-o", self.out], 0)
+        # The results of a run are no pictures to explain.
+        os.remove(os.path.join(top, "a/b", os.path.basename(SCALE)))
+        self.check(["sweep", MODEL, SCALE, "-o", os.path.join(top, "run")], 0)
+        self.check(base, 1, absent=["sub-folders"])
+
     def test_devices_that_are_not_there(self):
         self.check(["plan", MODEL, "--device", "abacus"], 2, "salmap: plan: device 'abacus': choose auto", "cpu")
 
@@ -70,6 +93,20 @@ class Usage(Case):
                 done = self.run_salmap(*arguments, stdout=full)
                 self.assertEqual(done.returncode, 1)
                 self.assertRegex(done.err, r"\Asalmap: (\w+: )?cannot write to standard output: No space left on device\n\Z")
+
+    def test_a_reader_that_left_is_told_nothing(self):
+        """As with "| head": but for work that was not done because of that."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "wb") as left:
+            for arguments in (["--version"], ["--help"], ["help", "sweep"], ["explain", "--help"], ["export", "--help"],
+                              ["inspect", MODEL], ["methods"]):
+                done = self.run_salmap(*arguments, stdout=left)
+                self.assertEqual((done.returncode, done.err), (1, ""), arguments)
+            for form in ([], ["--json"]):
+                done = self.run_salmap("explain", MODEL, SCALE, "-o", self.out, *form, stdout=left)
+                self.assertEqual(done.returncode, 1)
+                self.assertEqual(done.err, "salmap: explain: cannot write to standard output: Broken pipe\n")
 
 
 class Documents(Case):
