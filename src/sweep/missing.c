@@ -34,7 +34,9 @@ sal_status sal_sweep_fail_missing(const sal_sweep_state *s)
     char from[512] = "";
     if (d->manifest && sal_dataset_path(d, 0)[0] != '/')
         snprintf(from, sizeof from, ": paths start from %.400s (--root DIR)",
-                 is_beside(s) ? "the manifest's folder" : d->root);
+                 is_beside(s) ? "the manifest's folder"
+                 : d->root[0] ? d->root
+                              : ".");
     return sal_fail(SAL_ERROR_ARGUMENT, "none of the %zu files is there, such as %s%s%s", d->count,
                     sal_dataset_path(d, 0), from, has_backslash(d) ? "; use / and not \\" : "");
 }

@@ -104,6 +104,7 @@ class Lists(ListCase):
         self.refuse("beside.csv", said="none of the 3 files is there, such as p0000.png: " + self.BESIDE)
         self.refuse(path, "--root", "nowhere",
                     said="none of the 3 files is there, such as p0000.png: paths start from nowhere (--root DIR)")
+        self.refuse(path, "--root", "", said="none of the 3 files is there, such as p0000.png: paths start from . (--root DIR)")
         self.sweep(path, "--root", "in/deep")
 
     def test_paths_of_another_system(self):
