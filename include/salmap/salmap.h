@@ -397,6 +397,11 @@ typedef enum sal_pages {
     (-1)                    /* the fewest of 1, 2, 4, 8, 10, 12, 14 and 16 bits that hold a picture's samples; floats  \
                                within 0..1 as SAL_DEPTH_UNIT */
 #define SAL_DEPTH_UNIT (-2) /* of float samples 1 is white; integer samples as they are stored */
+#define SAL_DEPTH_PILLOW                                                                                               \
+    (-3) /* 16-bit gray as Pillow has it: samples are levels of 0..255 and those above are 255; into a network of one  \
+            channel they go as they are, 0..65535. Else as 0; drawn as SAL_DEPTH_AUTO */
+#define SAL_DEPTH_PILLOW_NOTED                                                                                         \
+    (-4) /* the same, and sal_picture_notes tells where samples are above 255: what recipes of Pillow say */
 
 #define SAL_MAX_CHANNELS 64 /* of a network's input */
 
@@ -425,7 +430,7 @@ typedef struct sal_preprocess {
     sal_pages pages;       /* which of several is the picture, or what they are */
     int32_t page;          /* of SAL_PAGES_NUMBER, from 0 */
     int32_t depth; /* bits of a sample, 1 to 16: 2^bits - 1 is white, and more is refused (of 8-bit samples 8 and above
-                      change nothing); 0: as many as the file stores, of floats 8; SAL_DEPTH_AUTO or SAL_DEPTH_UNIT */
+                      change nothing); 0: as many as the file stores, of floats 8; or one of SAL_DEPTH_... */
     sal_jpeg_dct jpeg_dct; /* of the file, where it is JPEG */
 } sal_preprocess;
 
@@ -514,7 +519,7 @@ SAL_API sal_status sal_picture_decode_for(sal_picture *out, const void *bytes, s
 
 /* What was taken for granted of a picture, so that another reader may make another input of it: bits. */
 typedef enum sal_note {
-    SAL_NOTE_DEPTH = 1, /* the samples reach a part of their range: fewer bits in more */
+    SAL_NOTE_DEPTH = 1, /* the samples reach a part of their range, fewer bits in more; or Pillow cuts them off */
     SAL_NOTE_RANGE = 2, /* float samples that do not look like 0..255 */
     SAL_NOTE_ALPHA = 4, /* transparent pixels were laid over white */
     SAL_NOTE_EXIF = 8,  /* it was turned as its file declares */

@@ -101,11 +101,26 @@ static double white_found(const sal_picture *picture, const sal_preprocess *p)
     return bits == 0 || (is_float && bits < 8) ? white_stored(picture) : white_of_bits(bits);
 }
 
+int sal_is_pillow(const sal_preprocess *p)
+{
+    return p && (p->depth == SAL_DEPTH_PILLOW || p->depth == SAL_DEPTH_PILLOW_NOTED);
+}
+
+int sal_says_depth(const sal_preprocess *p)
+{
+    return p && p->depth != 0 && !sal_is_pillow(p);
+}
+
+int sal_is_gray_of_pillow(const sal_picture *picture, const sal_preprocess *p)
+{
+    return sal_is_pillow(p) && picture->type == SAL_SAMPLE_U16 && picture->channels == 1;
+}
+
 double sal_white_of(const sal_picture *picture, const sal_preprocess *p)
 {
     const int depth = p ? p->depth : 0;
     const int is_float = picture->type == SAL_SAMPLE_F32;
-    if (depth == SAL_DEPTH_AUTO)
+    if (depth == SAL_DEPTH_AUTO || sal_is_gray_of_pillow(picture, p))
         return white_found(picture, p);
     if (depth == SAL_DEPTH_UNIT)
         return is_float ? 1.0 : white_stored(picture);

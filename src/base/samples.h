@@ -25,7 +25,15 @@ typedef struct sal_range {
 } sal_range;
 sal_range sal_samples_range(const sal_picture *picture, int64_t channels, double enough);
 
-/* The sample that is white: 255 or 65535, of floats 255, or what the depth of preprocess says. */
+/* Whether preprocess, which may be NULL, says how deep samples are; Pillow's way says it of 16-bit gray alone. */
+int sal_says_depth(const sal_preprocess *preprocess);
+/* Whether preprocess, which may be NULL, takes 16-bit gray Pillow's way. */
+int sal_is_pillow(const sal_preprocess *preprocess);
+/* Whether it is 16-bit gray that is taken Pillow's way: a sample is a level, however many bits it has. */
+int sal_is_gray_of_pillow(const sal_picture *picture, const sal_preprocess *preprocess);
+
+/* The sample that is white: 255 or 65535, of floats 255, or what the depth of preprocess says. Of gray that is taken
+ * Pillow's way, what is white when it is drawn. */
 double sal_white_of(const sal_picture *picture, const sal_preprocess *preprocess);
 /* The fewest bits, of those that cameras and masks have, that hold a sample; 0: more than 16. */
 int sal_bits_for(double sample);

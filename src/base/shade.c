@@ -41,7 +41,7 @@ static void find_range(sal_shade *shade, const sal_picture *picture)
 
 sal_shade sal_shade_of(const sal_picture *picture, const sal_preprocess *p)
 {
-    const int is_measured = picture->type != SAL_SAMPLE_F32 || (p && p->depth != 0);
+    const int is_measured = picture->type != SAL_SAMPLE_F32 || sal_says_depth(p);
     sal_shade shade = {.has_alpha = is_measured && sal_layout_of(picture, p).has_alpha};
     float ground[3];
     sal_ground_of(ground, p);

@@ -107,7 +107,7 @@ typedef struct cli_job {
         CLI_OPTION(CLI_TEXT, 0, "pages", "WHICH", job.pages,                                                           \
                    "of a file with several: first, N, channels or max (default: refused)"),                            \
         CLI_OPTION(CLI_TEXT, 0, "depth", "BITS", job.depth,                                                            \
-                   "of samples, 1 to 16; unit: of floats 1 is white; auto (default: as stored)"),                      \
+                   "of samples, 1 to 16; unit: of floats 1 is white; auto; pillow (default: as stored)"),              \
         CLI_OPTION(CLI_FLAG, 0, "save-preprocess", NULL, job.save_preprocess,                                          \
                    "write these to MODEL.salmap for the next time"),                                                   \
         CLI_OPTION(CLI_FLAG, 0, "force", NULL, job.force, "of --save-preprocess: replace one that says otherwise")

@@ -59,7 +59,7 @@ static sal_status check_colours(const sal_picture *picture, const sal_preprocess
                               "infrared: --alpha-over drop leaves them out"
                             : "behind gray are samples that are no alpha: --alpha-over drop leaves them "
                               "out");
-    if (layout.has_alpha && picture->type == SAL_SAMPLE_F32 && p->depth == 0)
+    if (layout.has_alpha && picture->type == SAL_SAMPLE_F32 && !sal_says_depth(p))
         return mismatch(picture, channels,
                         "the alpha of float samples has no known range: say --depth unit where 1 is white, or "
                         "--alpha-over drop");
@@ -111,7 +111,11 @@ sal_status sal_mix_choose(sal_mix *mix, const sal_picture *picture, const sal_pr
         mix->has_alpha = layout.has_alpha;
         mix->flatten = layout.colours != picture->channels;
     }
-    const double white = sal_white_of(picture, p);
+    const int is_gray_of_pillow = sal_is_gray_of_pillow(picture, p);
+    const double white = is_gray_of_pillow ? 255.0 : sal_white_of(picture, p);
+    mix->is_deep = is_gray_of_pillow && channels == 1;
+    mix->is_cut = is_gray_of_pillow && channels != 1;
+    mix->flatten |= mix->is_cut;
     mix->white = (float)white;
     mix->unit = (float)(255.0 / white);
     sal_ground_of(mix->ground, p);
@@ -142,7 +146,8 @@ void sal_mix_flatten(float *out, const sal_picture *picture, const void *row, si
         const float part = mix->has_alpha ? sample_at(picture, row, i * from + colours) / mix->white : 1.0F;
         for (size_t c = 0; c < to; c++) {
             const float value = sample_at(picture, row, i * from + (colours == 1 ? 0 : c));
-            out[i * to + c] = mix->has_alpha ? mix->ground[c] + (value - mix->ground[c]) * part : value;
+            const float cut = mix->is_cut && value > mix->white ? mix->white : value;
+            out[i * to + c] = mix->has_alpha ? mix->ground[c] + (value - mix->ground[c]) * part : cut;
         }
     }
 }

@@ -15,6 +15,8 @@ typedef struct sal_mix {
     int has_alpha;    /* 1: flattening lays them over the ground */
     float white;      /* sample that is 255, */
     float unit;       /* and what samples are multiplied by for that */
+    int is_cut;       /* 1: flattening makes samples above white white */
+    int is_deep;      /* 1: samples go in as they are, of 16 bits */
     float ground[3];  /* in samples */
 } sal_mix;
 

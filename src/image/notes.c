@@ -43,6 +43,22 @@ static void note_integers(notes *n, const sal_picture *picture, int64_t channels
          range.high, full, bits, bits, full > 255.0 ? 16 : 8);
 }
 
+/* Gray that a recipe takes Pillow's way, which cuts off or keeps what is above 255. */
+static void note_gray_of_pillow(notes *n, const sal_picture *picture, const sal_mix *mix)
+{
+    const sal_range range = sal_samples_range(picture, 1, DBL_MAX);
+    static const char *const meant = "say --depth pillow, or --depth 16 if the pictures were prepared otherwise";
+    if (!(range.high > 255.0))
+        return;
+    if (mix->is_deep)
+        note(n, SAL_NOTE_DEPTH,
+             "16-bit gray goes in as it is stored (samples reach %.0f), as Keras's load_img leaves it: %s", range.high,
+             meant);
+    else
+        note(n, SAL_NOTE_DEPTH, "Pillow makes samples above 255 white (they reach %.0f), and so did training: %s",
+             range.high, meant);
+}
+
 static void note_floats(notes *n, const sal_picture *picture, int64_t channels)
 {
     static const char meant[] = "or --depth 8 where it is meant so";
@@ -102,9 +118,12 @@ sal_status sal_picture_notes(int64_t *kinds, char *text, size_t size, const sal_
     TRY(check(picture));
     TRY(sal_mix_choose(&mix, picture, p, channels));
     const int64_t seen = mix.colours ? mix.colours : picture->channels;
-    if (p->depth == 0 && picture->type == SAL_SAMPLE_F32)
+    const int is_said = p->depth != 0 && p->depth != SAL_DEPTH_PILLOW_NOTED;
+    if (!is_said && sal_is_gray_of_pillow(picture, p))
+        note_gray_of_pillow(&n, picture, &mix);
+    else if (!is_said && picture->type == SAL_SAMPLE_F32)
         note_floats(&n, picture, seen);
-    else if (p->depth == 0)
+    else if (!is_said)
         note_integers(&n, picture, seen);
     if (p->alpha == SAL_ALPHA_AUTO && mix.has_alpha && is_transparent(picture, mix.colours, &mix))
         note(&n, SAL_NOTE_ALPHA,

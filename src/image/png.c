@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/samples.h"
 
 #include <libdeflate.h>
 #include <png.h>
@@ -65,9 +66,15 @@ static void read_bytes(png_structp png, png_bytep to, size_t size)
 /* Asks for what a sal_picture holds: 8 or 16 bits, no palette, transparency as alpha. */
 static void set_transforms(png_context *x)
 {
-    png_set_expand(x->png);
+    const sal_preprocess *how = x->source->how;
+    const int is_deep = png_get_bit_depth(x->png, x->info) == 16;
+    /* Where alpha is left out anyway, gray of 16 bits stays one channel: Pillow's way is for it alone. */
+    const int is_opaque = is_deep && sal_is_pillow(how) && how->alpha == SAL_ALPHA_DROP &&
+                          png_get_color_type(x->png, x->info) == PNG_COLOR_TYPE_GRAY;
+    if (!is_opaque)
+        png_set_expand(x->png);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (png_get_bit_depth(x->png, x->info) == 16)
+    if (is_deep)
         png_set_swap(x->png);
 #endif
 }

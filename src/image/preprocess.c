@@ -37,7 +37,7 @@ sal_status sal_preprocess_check_samples(const sal_preprocess *p)
         (unsigned)p->pages > SAL_PAGES_MAX || (unsigned)p->jpeg_dct > SAL_JPEG_DCT_FAST)
         return sal_fail(SAL_ERROR_ARGUMENT, "alpha %d, exif %d, jpeg_dct %d or pages %d is unknown", (int)p->alpha,
                         (int)p->exif, (int)p->jpeg_dct, (int)p->pages);
-    if (p->page < 0 || p->depth < SAL_DEPTH_UNIT || p->depth > 16)
+    if (p->page < 0 || p->depth < SAL_DEPTH_PILLOW_NOTED || p->depth > 16)
         return sal_fail(SAL_ERROR_ARGUMENT, "page %d or depth %d is out of range", (int)p->page, (int)p->depth);
     return SAL_OK;
 }
@@ -81,6 +81,7 @@ typedef struct job {
     sal_mix mix;
     int64_t channels; /* of the network */
     sal_rounding rounding;
+    float top; /* of samples of 16 bits that are rounded; else 0 */
     sal_axis y;
     sal_axis x;
     sal_window show_y;
@@ -150,7 +151,9 @@ static sal_status job_prepare(job *j, const sal_preprocess *p)
     j->row_channels = (size_t)j->mix.channels;
     TRY(sal_alloc(&j->scale, (size_t)j->channels, sizeof *j->scale, "channel scales"));
     make_scaling(j->scale, p, j->channels);
-    j->rounding = p->rounding;
+    /* Pillow, too, has whole numbers of 16 bits only when all is resized. */
+    j->rounding = j->mix.is_deep ? SAL_ROUND_NONE : p->rounding;
+    j->top = j->mix.is_deep && p->rounding != SAL_ROUND_NONE ? 65535.0F : 0.0F;
     if (is_8_bits(j) && j->picture->type == SAL_SAMPLE_F32)
         return sal_fail(SAL_ERROR_ARGUMENT, "the picture has samples of floats, which are not rounded to 8 bits: say "
                                             "round none");
@@ -165,7 +168,7 @@ static sal_status job_prepare(job *j, const sal_preprocess *p)
     j->column = j->taps_x.first[0];
     j->columns = j->taps_x.first[last] + j->taps_x.length[last] - j->column;
     TRY(job_allocate(j));
-    if (j->taps_x.fixed)
+    if (j->taps_x.fixed && is_8_bits(j))
         TRY(sal_resize8_begin(&j->eight, &j->taps_y, &j->taps_x, j->row_channels, passes_of(j)));
 done:
     return st;
@@ -218,11 +221,11 @@ static void get_row(unsigned char *out, void *context, int64_t y)
         out[i] = (unsigned char)((19595U * row[0] + 38470U * row[1] + 7471U * row[2] + 0x8000U) >> 16);
 }
 
-static void round_row(float *row, size_t n)
+static void round_row(float *row, size_t n, float top)
 {
     for (size_t i = 0; i < n; i++) {
         const float value = rintf(row[i]);
-        row[i] = value > 0.0F ? value < 255.0F ? value : 255.0F : 0.0F;
+        row[i] = value > 0.0F ? value < top ? value : top : 0.0F;
     }
 }
 
@@ -232,7 +235,7 @@ static void resize_one_row(job *j, int64_t row)
 {
     size_t n = (size_t)j->columns * j->row_channels;
     const float *weights = j->taps_y.weights + (size_t)row * j->taps_y.stride;
-    if (j->taps_x.fixed) {
+    if (j->taps_x.fixed && is_8_bits(j)) {
         sal_resize8_row(j->resized, &j->eight, row, &(sal_rows8){get_row, j});
         return;
     }
@@ -250,8 +253,8 @@ static void resize_one_row(job *j, int64_t row)
         }
     }
     sal_resize_row(j->resized, j->sum, &j->taps_x, j->column, j->row_channels);
-    if (is_8_bits(j))
-        round_row(j->resized, (size_t)j->show_x.count * j->row_channels);
+    if (is_8_bits(j) || j->top > 0.0F)
+        round_row(j->resized, (size_t)j->show_x.count * j->row_channels, is_8_bits(j) ? 255.0F : j->top);
 }
 
 /* Luma of a pixel of 1 or 3 channels: ITU-R BT.601-7, 2.5.1. */

@@ -294,10 +294,14 @@ static sal_status set_depth(sal_preprocess *p, const char *key, const char *valu
         p->depth = SAL_DEPTH_AUTO;
     else if (strcmp(value, "unit") == 0)
         p->depth = SAL_DEPTH_UNIT;
+    else if (strcmp(value, "pillow") == 0)
+        p->depth = SAL_DEPTH_PILLOW;
+    else if (strcmp(value, "pillow-noted") == 0)
+        p->depth = SAL_DEPTH_PILLOW_NOTED;
     else if (strcmp(value, "stored") == 0)
         p->depth = 0;
     else
-        return bad_value(key, value, "a number of bits from 1 to 16, unit, auto or stored");
+        return bad_value(key, value, "a number of bits from 1 to 16, unit, auto, pillow, pillow-noted or stored");
     return SAL_OK;
 }
 

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/free_memory.h"
 #include "base/memory.h"
+#include "base/samples.h"
 #include "base/struct.h"
 #include "image/preprocess.h"
 
@@ -39,7 +40,7 @@ uint64_t sal_picture_bytes(const sal_picture *p)
 static uint64_t most_memory(const sal_picture *p, const sal_preprocess *how, uint64_t file, uint64_t beside)
 {
     const uint64_t samples = sal_picture_bytes(p), shown = times(times((uint64_t)p->height, (uint64_t)p->width), 3);
-    const int is_shown = p->type == SAL_SAMPLE_U8 && p->channels == 3 && !(how && how->depth != 0);
+    const int is_shown = p->type == SAL_SAMPLE_U8 && p->channels == 3 && !sal_says_depth(how);
     const uint64_t later = is_shown ? samples : plus(samples, shown);
     return largest(plus(plus(file, samples), beside), largest(later, times(shown, 2)));
 }

@@ -23,12 +23,14 @@ typedef struct recipe {
     float crop_share;
     sal_exif exif;
     sal_jpeg_dct jpeg_dct;
+    int32_t depth;
 } recipe;
 
 /* What differs from zero; all of them leave alpha out. */
-#define LOAD_IMG .resample = SAL_RESAMPLE_NEAREST, .rounding = SAL_ROUND_PASSES, .exif = SAL_EXIF_IGNORE
+#define OPENED_BY_PILLOW .rounding = SAL_ROUND_PASSES, .exif = SAL_EXIF_IGNORE, .depth = SAL_DEPTH_PILLOW_NOTED
+#define LOAD_IMG .resample = SAL_RESAMPLE_NEAREST, OPENED_BY_PILLOW
 #define TENSORFLOW .antialias = SAL_ANTIALIAS_OFF, .exif = SAL_EXIF_IGNORE, .jpeg_dct = SAL_JPEG_DCT_FAST
-#define PILLOW .fit = SAL_FIT_CENTER_CROP, .crop_share = 0.875F, .rounding = SAL_ROUND_PASSES, .exif = SAL_EXIF_IGNORE
+#define PILLOW .fit = SAL_FIT_CENTER_CROP, .crop_share = 0.875F, OPENED_BY_PILLOW
 #define NETWORK(name, mode)                                                                                            \
     {                                                                                                                  \
         "keras-applications:" name, "load_img as it comes, then the network's preprocess_input", mode, 0, LOAD_IMG     \
@@ -149,6 +151,8 @@ sal_status sal_preprocess_recipe(sal_preprocess *p, int *said_values, const char
     p->crop_share = r->crop_share;
     p->exif = r->exif;
     p->jpeg_dct = r->jpeg_dct;
+    if (p->depth == 0 || p->depth == SAL_DEPTH_PILLOW_NOTED) /* of what was said of the pictures nothing is lost */
+        p->depth = r->depth;
     if (r->preset)
         TRY(sal_preprocess_set(p, "preset", r->preset));
     if (r->is_bgr)
@@ -168,6 +172,7 @@ void sal_recipe_begin(sal_preprocess *p)
     p->scale = 1.0F;
     p->rounding = SAL_ROUND_PASSES;
     p->exif = SAL_EXIF_IGNORE;
+    p->depth = SAL_DEPTH_PILLOW_NOTED;
 }
 
 void sal_recipe_ignore(sal_recipe_file *out, const char *name)

@@ -128,6 +128,7 @@ static void print_resizing(FILE *to, const sal_preprocess *p)
 static void print_samples(FILE *to, const sal_preprocess *p)
 {
     static const char *const over[] = {NULL, "white", "black", NULL, "drop"};
+    static const char *const depths[] = {NULL, "auto", "unit", "pillow", "pillow-noted"};
     if (p->alpha == SAL_ALPHA_COLOUR)
         fprintf(to, "alpha-over #%02x%02x%02x\n", (unsigned)(p->alpha_colour[0] + 0.5F),
                 (unsigned)(p->alpha_colour[1] + 0.5F), (unsigned)(p->alpha_colour[2] + 0.5F));
@@ -146,8 +147,8 @@ static void print_samples(FILE *to, const sal_preprocess *p)
                                                  : "max");
     if (p->depth > 0)
         fprintf(to, "depth %d\n", (int)p->depth);
-    else if (p->depth < 0)
-        fprintf(to, "depth %s\n", p->depth == SAL_DEPTH_AUTO ? "auto" : "unit");
+    else if (p->depth >= SAL_DEPTH_PILLOW_NOTED && p->depth < 0)
+        fprintf(to, "depth %s\n", depths[-p->depth]);
 }
 
 void sal_preprocess_print(FILE *to, const sal_preprocess *p)

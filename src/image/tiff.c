@@ -4,6 +4,7 @@
 #include "image/tiff_pages.h"
 
 #include "base/memory.h"
+#include "base/samples.h"
 
 #include <string.h>
 
@@ -61,7 +62,10 @@ static sal_status read_colours(sal_tiff_page *page, const sal_tiff_file *x)
     case PHOTOMETRIC_MINISBLACK:
     case PHOTOMETRIC_RGB: page->kind = SAL_TIFF_DIRECT; break;
     case PHOTOMETRIC_MINISWHITE:
-        page->kind = SAL_TIFF_INVERTED;
+        /* Pillow leaves 16 bits as they are. */
+        page->kind = page->type == SAL_SAMPLE_U16 && page->samples == 1 && sal_is_pillow(x->source->how)
+                         ? SAL_TIFF_DIRECT
+                         : SAL_TIFF_INVERTED;
         if (page->type == SAL_SAMPLE_F32)
             return unsupported(x, "float samples in photometric", photometric);
         break;

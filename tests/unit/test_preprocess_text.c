@@ -245,6 +245,8 @@ Test(sidecar, has_what_samples_are_as_far_as_it_is_said)
         {"depth", "16", "depth 16\n"},
         {"depth", "auto", "depth auto\n"},
         {"depth", "unit", "depth unit\n"},
+        {"depth", "pillow", "depth pillow\n"},
+        {"depth", "pillow-noted", "depth pillow-noted\n"},
     };
     const char *path = scratch_path("test_samples.onnx");
     char sidecar[600], text[1024];

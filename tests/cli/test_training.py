@@ -1,0 +1,140 @@
+"""What the libraries of a training make of pictures that salmap would read otherwise: 16-bit gray through Pillow, orientation
+in PNG, gray of colours. Held against Pillow, as in test_pictures.py."""
+
+import io
+import json
+import os
+import struct
+import sys
+import zlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+import harness
+from test_pictures import RGB, SIDE, WHITE_IS_ZERO, Pictures, as_rgb, levels, npy, planes, tiff
+
+
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def deep_png(array, colour, before=b"", after=b""):
+    """16 bits a sample; before, after: chunks beside those of the pixels."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+    header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], 16, colour, 0, 0, 0)
+    out = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + before + png_chunk(b"IDAT", zlib.compress(rows))
+    return out + after + png_chunk(b"IEND", b"")
+
+
+def opened(data):
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+LOAD_IMG = ["--recipe", "keras-load-img"]
+
+
+class Deep(Pictures):
+    """Pillow takes 16-bit gray for levels, whatever their number."""
+
+    def kinds(self, array):
+        mark = png_chunk(b"tRNS", struct.pack(">H", int(array[3, 3])))
+        return {
+            "d.png": deep_png(array, 0),
+            "marked.png": deep_png(array, 0, mark),
+            "d.tif": tiff([{"array": array}]),
+            "big.tif": tiff([{"array": array}], True),
+            "white.tif": tiff([{"array": array, "photometric": WHITE_IS_ZERO}]),
+        }
+
+    def picture(self, top, height=SIDE, width=SIDE):
+        array = levels(height, width, top=top, dtype=np.uint16)
+        array[0, :7] = [0, 100, 255, 256, 300, top // 2, top - 1]
+        return array
+
+    def test_gray_is_cut_off_as_pillow_does_it(self):
+        for top in (600, 4096, 65536):
+            array = self.picture(top)
+            for name, data in self.kinds(array).items():
+                image = opened(data)
+                seen = planes(image.convert("RGB"))
+                self.assertEqual(seen[0, 0, :5].tolist(), [0, 100, 255, 255, 255])
+                bits = 1023 if top == 600 else top - 1
+                found = self.expect(name, data, seen, *LOAD_IMG, notes=["depth"], shown=array * (255 / bits))
+                self.assertIn("Pillow makes samples above 255 white (they reach %d)" % (top - 1), found["notes"][0]["text"])
+                self.refuse(name, data, "--depth pillow", "--depth 16", "(--strict)", options=[*LOAD_IMG, "--strict"])
+                said = [*LOAD_IMG, "--depth", "pillow", "--strict"]
+                self.expect(name, data, seen, *said, shown=array * (255 / bits))
+                self.expect(name, data, seen, *said, "--round", "none")
+                alone = planes(image)
+                found = self.expect(name, data, alone, *LOAD_IMG, notes=["depth"], channels=1)
+                self.assertIn("as it is stored (samples reach %d)" % (top - 1), found["notes"][0]["text"])
+                self.expect(name, data, alone, *said, channels=1)
+        # What is prepared otherwise.
+        upper = as_rgb(array >> 8)
+        self.expect("d.png", deep_png(array, 0), upper, *LOAD_IMG, "--depth", "16", "--strict")
+        self.expect("d.tif", tiff([{"array": array}]), upper, *LOAD_IMG, "--depth", "stored", "--strict")
+
+    def test_it_is_resized_behind_the_cut(self):
+        array = self.picture(2000, 41, 30)
+        for name in ("d.png", "d.tif"):
+            data = self.kinds(array)[name]
+            image = opened(data)
+            for word, kind in (("nearest", Image.NEAREST), ("bilinear", Image.BILINEAR)):
+                options = [*LOAD_IMG, "--depth", "pillow", "--resample", word]
+                wanted = image.convert("RGB").resize((SIDE, SIDE), kind)
+                self.expect(name, data, planes(wanted), *options)
+                self.expect(name, data, planes(image.convert("I").resize((SIDE, SIDE), kind)), *options, channels=1, within=1e-4)
+
+    def test_what_is_no_deep_gray_is_as_before(self):
+        low = levels(SIDE, SIDE, top=256, dtype=np.uint16)
+        low[0, 0] = 255
+        for name, data in self.kinds(low).items():
+            self.expect(name, data, as_rgb(low), *LOAD_IMG, "--strict", shown=low)
+        eight = levels(SIDE, SIDE, 3)
+        self.expect("8.npy", npy(eight), planes(eight), *LOAD_IMG, "--strict", shown=eight)
+        deep = levels(SIDE, SIDE, 3, top=65536, dtype=np.uint16)
+        for name, data in (("rgb.png", deep_png(deep, 2)), ("la.png", deep_png(deep[..., :2], 4))):
+            self.expect(name, data, planes(opened(data).convert("RGB")), *LOAD_IMG, "--strict")
+        self.expect("rgb.tif", tiff([{"array": deep, "photometric": RGB}]), planes(deep >> 8), *LOAD_IMG, "--strict")
+        mask = levels(SIDE, SIDE, top=2)
+        self.expect("m.npy", npy(mask), as_rgb(mask), *LOAD_IMG, notes=["depth"])
+        # Others' recipes do not open pictures with Pillow.
+        gray = self.picture(65536)
+        self.expect("g.png", deep_png(gray, 0), as_rgb(gray >> 8), "--recipe", "opencv", "--strict")
+
+    def test_recipes_of_pillow_say_it_and_sidecars_keep_it(self):
+        model, _ = self.network(3)
+        data = deep_png(self.picture(4096), 0)
+        path = self.write("d.png", data)
+        config = self.write("transforms.txt", b"Compose(\n    Resize(size=(16, 16))\n    ToTensor()\n)\n")
+        explain = ["explain", model, path, "-o", self.out]
+        save = ["--save-preprocess", "--force"]
+
+        def depth():
+            with open(model + ".salmap") as file:
+                return [line for line in file.read().splitlines() if line.startswith("depth")]
+
+        for recipe in ("keras-load-img", "torchvision", "timm", "keras-applications:vgg16", config):
+            values = ["--preset", "raw"] if recipe == "keras-load-img" else []
+            self.check([*explain, "--recipe", recipe, *values, *save], 0, "Pillow makes samples above 255 white")
+            self.assertEqual(depth(), ["depth pillow-noted"], recipe)
+        self.check(explain, 0, "Pillow makes samples above 255 white")
+        self.check([*explain, "--depth", "pillow", *save], 0, absent=["note:"])
+        self.assertEqual(depth(), ["depth pillow"])
+        self.check([*explain, "--strict"], 0, absent=["note:"])
+        run = os.path.join(self.folder, "run")
+        self.check(["sweep", model, path, "-o", run], 0)
+        self.check(["sweep", model, path, "-o", run, "--depth", "16"], 2, "depth")
+        # What was said of the pictures outlives another recipe; what a recipe said does not.
+        self.check([*explain, "--recipe", "keras-load-img", *save], 0, absent=["Pillow makes"])
+        self.assertEqual(depth(), ["depth pillow"])
+        self.check([*explain, "--recipe", "torchvision", *save], 0)
+        self.check([*explain, "--recipe", "opencv", *save], 0)
+        self.assertEqual(depth(), [])
+
+
+if __name__ == "__main__":
+    harness.main(sys.modules[__name__])
