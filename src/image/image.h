@@ -60,7 +60,7 @@ size_t sal_sample_size(sal_sample_type type);
 /* Any picture as 8-bit RGB, to look at: base/shade.h says how. On success the samples belong to *out. */
 sal_status sal_picture_to_rgb8(sal_picture *out, const sal_picture *in, const sal_preprocess *preprocess);
 
-/* Orientation 1..8 as EXIF and TIFF number them; 1 where an APP1 segment has none. */
+/* Orientation 1..8 as EXIF and TIFF number them; 1 where the EXIF of a file has none. */
 int sal_exif_orientation(const unsigned char *segment, size_t size);
 /* Notes what a file declares, and turns or mirrors the picture so that it is upright, unless that is to be ignored;
  * values outside 2..8 leave it as it is. */

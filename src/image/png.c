@@ -27,6 +27,7 @@ typedef struct png_context {
     const char *path;
     const sal_image_source *source;
     size_t position;
+    int orientation; /* that the file declares; 0: none */
     FILE *stream;
     struct libdeflate_compressor *compressor;
     unsigned char *rows;   /* of a picture to write, filtered; free with free() */
@@ -61,6 +62,33 @@ static void read_bytes(png_structp png, png_bytep to, size_t size)
     }
     memcpy(to, x->source->bytes + x->position, size);
     x->position += size;
+}
+
+static uint32_t get32(const unsigned char *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Of chunk eXIf, which may stand behind the pixels; a damaged one says nothing, as with libpng. Not by libpng, since
+ * the memory for a turned copy is asked for before the pixels are read. */
+static int find_orientation(const sal_image_source *source)
+{
+    enum { SIGNATURE = 8, AROUND = 12 }; /* length, kind and checksum of a chunk */
+    for (size_t at = SIGNATURE; source->size >= at && source->size - at >= AROUND;) {
+        const unsigned char *chunk = source->bytes + at;
+        const size_t length = get32(chunk);
+        if (length > source->size - at - AROUND || memcmp(chunk + 4, "IEND", 4) == 0)
+            return 0;
+        at += AROUND + length;
+        if (memcmp(chunk + 4, "eXIf", 4) != 0)
+            continue;
+        if (libdeflate_crc32(0, chunk + 4, length + 4) != get32(chunk + 8 + length))
+            return 0;
+        /* Some writers copy what JPEG has before it. */
+        const size_t prefix = length >= 6 && memcmp(chunk + 8, "Exif\0\0", 6) == 0 ? 6 : 0;
+        return sal_exif_orientation(chunk + 8 + prefix, length - prefix);
+    }
+    return 0;
 }
 
 /* Asks for what a sal_picture holds: 8 or 16 bits, no palette, transparency as alpha. */
@@ -114,7 +142,8 @@ static sal_status read_picture(sal_picture *out, png_context *x)
                          .channels = png_get_channels(x->png, x->info),
                          .type = type};
     out->meaning = (sal_channels)out->channels; /* those of PNG are numbered so */
-    x->status = sal_picture_begin(out, x->source, 0);
+    x->status = sal_picture_begin(out, x->source,
+                                  sal_picture_is_turned(x->orientation, x->source) ? sal_picture_bytes(out) : 0);
     if (x->status != SAL_OK)
         return x->status;
     size_t row_bytes = (size_t)out->width * (size_t)out->channels * sal_sample_size(type);
@@ -129,7 +158,7 @@ static sal_status read_picture(sal_picture *out, png_context *x)
 
 sal_status sal_png_decode(sal_picture *out, const sal_image_source *source)
 {
-    png_context x = {.path = source->path, .source = source};
+    png_context x = {.path = source->path, .source = source, .orientation = find_orientation(source)};
     sal_status st;
     x.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &x, on_error, on_warning);
     x.info = x.png ? png_create_info_struct(x.png) : NULL;
@@ -138,7 +167,7 @@ sal_status sal_png_decode(sal_picture *out, const sal_image_source *source)
     else
         st = sal_fail_memory(0, "libpng");
     png_destroy_read_struct(&x.png, &x.info, NULL);
-    return st;
+    return st == SAL_OK ? sal_picture_orient(out, x.orientation, source) : st;
 }
 
 /* ---- Writing ------------------------------------------------------------ */

@@ -136,5 +136,70 @@ class Deep(Pictures):
         self.assertEqual(depth(), [])
 
 
+def block(orientation, big=True):
+    """EXIF as PNG has it."""
+    order = ">" if big else "<"
+    head = (b"MM\0*" if big else b"II*\0") + struct.pack(order + "IH", 8, 1)
+    return head + struct.pack(order + "HHIHHI", 0x0112, 3, 1, orientation, 0, 0)
+
+
+class Turned(Pictures):
+    """Chunk eXIf of PNG, as Pillow's exif_transpose has it."""
+
+    def file(self, array, chunk, behind=False):
+        return deep_png(array, 2, *([b"", chunk] if behind else [chunk, b""]))
+
+    def test_png_is_turned_or_not_as_pillow_does_it(self):
+        rgb = levels(SIDE, SIDE, 3)
+        for orientation in range(1, 9):
+            out = io.BytesIO()
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            Image.fromarray(rgb).save(out, "PNG", exif=exif)
+            turned = np.asarray(ImageOps.exif_transpose(opened(out.getvalue())))
+            self.assertEqual(orientation > 1, not np.array_equal(turned, rgb))
+            found = self.expect("o.png", out.getvalue(), planes(turned), shown=turned, notes=["exif"] * (orientation > 1))
+            if orientation > 1:
+                self.assertIn("orientation %d" % orientation, found["notes"][0]["text"])
+            self.expect("o.png", out.getvalue(), planes(turned), "--exif", "apply", "--strict", shown=turned)
+            self.expect("o.png", out.getvalue(), planes(rgb), "--exif", "ignore", "--strict", shown=rgb)
+            self.expect("o.png", out.getvalue(), planes(turned[..., ::-1]), "--recipe", "opencv", "--strict")
+            self.expect("o.png", out.getvalue(), planes(rgb), *LOAD_IMG, "--strict")
+
+    def test_each_place_and_kind(self):
+        deep = levels(SIDE, SIDE, 3, top=65536, dtype=np.uint16)
+        turned = planes(np.rot90(deep, -1)) / 257
+        for big in (True, False):
+            for prefix in (b"", b"Exif\0\0"):
+                for behind in (True, False):
+                    data = self.file(deep, png_chunk(b"eXIf", prefix + block(6, big)), behind)
+                    if not prefix: # older versions of Pillow fail over it
+                        self.assertEqual(opened(data).getexif()[0x0112], 6)
+                    self.expect("o.png", data, turned, "--exif", "apply")
+        wide = levels(9, 30, 3)
+        out = io.BytesIO()
+        exif = Image.Exif()
+        exif[0x0112] = 8
+        Image.fromarray(wide).save(out, "PNG", exif=exif)
+        upright = ImageOps.exif_transpose(opened(out.getvalue()))
+        self.assertEqual(upright.size, (9, 30))
+        resized = upright.resize((SIDE, SIDE), Image.NEAREST)
+        self.expect("w.png", out.getvalue(), planes(resized), *LOAD_IMG, "--exif", "apply")
+
+    def test_damaged_chunks_do_no_harm(self):
+        deep = levels(SIDE, SIDE, 3, top=65536, dtype=np.uint16)
+        stored = planes(deep) / 257
+        good = block(6)
+        far = good[:4] + b"\xff\xff\xff\xff" + good[8:]
+        for content in (b"", b"M", b"Exif\0\0", good[:8], good[:20], far, b"XX" + good[2:], block(0), block(9), good[:8] + b"\xff\xff"):
+            for behind in (False, True):
+                self.expect("d.png", self.file(deep, png_chunk(b"eXIf", content), behind), stored, "--strict")
+        bad = bytearray(png_chunk(b"eXIf", good))
+        bad[-1] ^= 1
+        self.expect("crc.png", self.file(deep, bytes(bad)), stored, "--strict")
+        # What stands behind the end of the picture is none of it.
+        self.expect("end.png", self.file(deep, b"") + png_chunk(b"eXIf", good), stored, "--strict")
+
+
 if __name__ == "__main__":
     harness.main(sys.modules[__name__])

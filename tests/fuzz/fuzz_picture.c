@@ -54,6 +54,8 @@ static const reading readings[] = {
       .alpha_colour = {9, 99, 199},
       .depth = SAL_DEPTH_UNIT},
      1},
+    {{.scale = 1.0F, .alpha = SAL_ALPHA_DROP, .rounding = SAL_ROUND_PASSES, .depth = SAL_DEPTH_PILLOW}, 3},
+    {{.scale = 1.0F, .jpeg_dct = SAL_JPEG_DCT_FAST, .depth = SAL_DEPTH_PILLOW_NOTED}, 1},
 };
 
 static void read_as(const reading *r, const uint8_t *bytes, size_t size)
