@@ -381,7 +381,8 @@ typedef enum sal_exif {
 /* How a JPEG file is decoded. */
 typedef enum sal_jpeg_dct {
     SAL_JPEG_DCT_ACCURATE = 0, /* Pillow, OpenCV, torchvision */
-    SAL_JPEG_DCT_FAST = 1      /* TensorFlow, unless dct_method is given: up to ten levels off in sharp pictures */
+    SAL_JPEG_DCT_FAST = 1      /* TensorFlow, unless dct_method is given: up to ten levels off in sharp pictures; for a
+                                  network of one channel the file's own luma */
 } sal_jpeg_dct;
 
 /* What the pages of a file are. Masks and reduced copies, which say that they are, do not count, unless there is
@@ -523,7 +524,8 @@ typedef enum sal_note {
     SAL_NOTE_RANGE = 2, /* float samples that do not look like 0..255 */
     SAL_NOTE_ALPHA = 4, /* transparent pixels were laid over white */
     SAL_NOTE_EXIF = 8,  /* it was turned as its file declares */
-    SAL_NOTES = 15
+    SAL_NOTE_GRAY = 16, /* gray was made of colours by weights that TensorFlow, whose decoding is asked for, has not */
+    SAL_NOTES = 31
 } sal_note;
 
 #define SAL_NOTE_SIZE_MAX 1024 /* bytes that the text of all notes takes at most */

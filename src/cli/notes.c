@@ -5,7 +5,7 @@
 
 const char *cli_notes_word(int bit)
 {
-    static const char *const words[] = {"depth", "range", "alpha", "exif"};
+    static const char *const words[] = {"depth", "range", "alpha", "exif", "gray"};
     return bit >= 0 && bit < (int)(sizeof words / sizeof *words) ? words[bit] : "other";
 }
 

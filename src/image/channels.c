@@ -79,6 +79,11 @@ static sal_status check_channels(sal_mixing *how, const sal_picture *picture, co
         *how = SAL_MIX_NONE;
     if (*how == SAL_MIX_NONE)
         return picture->channels == channels ? SAL_OK : mismatch(picture, channels, stack);
+    if (*how != SAL_MIX_GRAY && channels == 1 && has_colours)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "order %s is for networks of 3 channels, and this takes 1: say --order gray, as %s has it",
+                        p->order == SAL_ORDER_BGR ? "bgr" : "rgb",
+                        p->order == SAL_ORDER_BGR ? "cvtColor(..., COLOR_BGR2GRAY)" : "convert(\"L\") of Pillow");
     if (*how != SAL_MIX_GRAY && channels != 3)
         return mismatch(picture, channels, "orders rgb and bgr are for 3; use order gray or asis");
     st = check_colours(picture, p, channels);

@@ -91,12 +91,20 @@ static sal_status check_header(jpeg_context *x)
     return SAL_OK;
 }
 
+/* TensorFlow takes the luma of the file where a network wants gray. */
+static int is_luma_wanted(const sal_image_source *source)
+{
+    const sal_preprocess *how = source->how;
+    return how && how->jpeg_dct == SAL_JPEG_DCT_FAST && source->channels == 1 &&
+           (how->order == SAL_ORDER_AUTO || how->order == SAL_ORDER_GRAY);
+}
+
 static sal_status choose_colours(jpeg_context *x)
 {
     switch (x->jpeg.jpeg_color_space) {
     case JCS_GRAYSCALE: x->jpeg.out_color_space = JCS_GRAYSCALE; return SAL_OK;
     case JCS_RGB:
-    case JCS_YCbCr: x->jpeg.out_color_space = JCS_RGB; return SAL_OK;
+    case JCS_YCbCr: x->jpeg.out_color_space = is_luma_wanted(x->source) ? JCS_GRAYSCALE : JCS_RGB; return SAL_OK;
     case JCS_CMYK:
     case JCS_YCCK: x->jpeg.out_color_space = JCS_CMYK; return SAL_OK;
     default:

@@ -134,6 +134,11 @@ sal_status sal_picture_notes(int64_t *kinds, char *text, size_t size, const sal_
              "turned as the file declares (orientation %d): say --exif apply, or --exif ignore as Keras and "
              "torchvision have it",
              (int)picture->orientation);
+    if (p->jpeg_dct == SAL_JPEG_DCT_FAST && p->order == SAL_ORDER_AUTO && mix.how == SAL_MIX_GRAY && mix.colours == 3)
+        note(
+            &n, SAL_NOTE_GRAY,
+            "TensorFlow makes gray of colour PNGs otherwise (up to 30 of 255): give gray pictures, or say --order gray "
+            "for 0.299 R + 0.587 G + 0.114 B");
     *kinds = n.kinds;
 done:
     return st;

@@ -206,7 +206,14 @@ static void cut_row(unsigned char *out, const job *j, const void *samples, size_
             out[i] = to_8_bits(j, (float)u8[i]);
 }
 
-/* A sal_rows8. Gray is Pillow's: ITU-R 601 in 16 bits behind the point. */
+/* ITU-R 601 as Pillow has it, in 16 bits behind the point, or OpenCV, in 15. */
+static unsigned char gray_of(const unsigned char *rgb, int is_opencv)
+{
+    return (unsigned char)(is_opencv ? (9798U * rgb[0] + 19235U * rgb[1] + 3735U * rgb[2] + 0x4000U) >> 15
+                                     : (19595U * rgb[0] + 38470U * rgb[1] + 7471U * rgb[2] + 0x8000U) >> 16);
+}
+
+/* A sal_rows8. */
 static void get_row(unsigned char *out, void *context, int64_t y)
 {
     const job *j = context;
@@ -218,7 +225,7 @@ static void get_row(unsigned char *out, void *context, int64_t y)
         sal_mix_flatten(j->flat, j->picture, samples, (size_t)j->columns, &j->mix);
     cut_row(row, j, samples, (size_t)j->columns * colours);
     for (size_t i = 0; to_gray && i < (size_t)j->columns; i++, row += 3)
-        out[i] = (unsigned char)((19595U * row[0] + 38470U * row[1] + 7471U * row[2] + 0x8000U) >> 16);
+        out[i] = gray_of(row, j->rounding == SAL_ROUND_OPENCV);
 }
 
 static void round_row(float *row, size_t n, float top)

@@ -131,6 +131,9 @@ static sal_status read_meaning(sal_tiff_page *page, const sal_tiff_file *x)
     if (page->kind == SAL_TIFF_INVERTED)
         return fail_samples(x, "alpha that is multiplied into a gray whose 0 is white");
     page->premultiplied = page->type != SAL_SAMPLE_F32;
+    if (!page->premultiplied && x->source->channels > 0 && x->source->channels != page->samples)
+        return fail_samples(x, "float colours that are multiplied by their alpha are not read: write them with alpha "
+                               "that is not multiplied in (ExtraSamples 2), or without");
     if (!page->premultiplied)
         page->meaning = SAL_CHANNELS_PLANES;
     return SAL_OK;

@@ -274,7 +274,8 @@ class Channels(Pictures):
         over = 1 + (rgba[..., :3] - 1.0) * rgba[..., 3:]
         self.expect("f.tif", data, planes(over) * 255, "--depth", "unit", shown=over * 255, notes=["alpha"])
         self.expect("f.tif", data, planes(rgba[..., :3]), "--alpha-over", "drop", notes=["range"])
-        self.refuse("m.tif", tiff([{"array": rgba, "photometric": RGB, "extra": (1,)}]), "nothing says")
+        self.refuse("m.tif", tiff([{"array": rgba, "photometric": RGB, "extra": (1,)}]), "multiplied by their alpha", "ExtraSamples 2")
+        self.expect("m.tif", tiff([{"array": rgba, "photometric": RGB, "extra": (1,)}]), planes(rgba), channels=4, notes=["range"])
 
 
 class Pages(Pictures):

@@ -201,5 +201,61 @@ class Turned(Pictures):
         self.expect("end.png", self.file(deep, b"") + png_chunk(b"eXIf", good), stored, "--strict")
 
 
+class Gray(Pictures):
+    """Gray of colours, for a network of one channel."""
+
+    def jpeg(self, array, **how):
+        out = io.BytesIO()
+        Image.fromarray(array).save(out, "JPEG", quality=95, **how)
+        return out.getvalue()
+
+    def test_tensorflow_takes_the_luma_of_jpeg(self):
+        # Pure colours beside each other, so that decoded ones are cut off and luma is not what is made of them.
+        rgb = levels(SIDE, SIDE, 3, top=2) * np.uint8(255)
+        for how in ({"subsampling": 2}, {"subsampling": 1}, {"subsampling": 2, "progressive": True}):
+            data = self.jpeg(rgb, **how)
+            image = Image.open(io.BytesIO(data))
+            image.draft("L", image.size)
+            self.assertEqual(image.mode, "L")
+            luma = np.asarray(image)
+            self.assertGreater(np.abs(luma.astype(int) - np.asarray(opened(data).convert("L"))).max(), 10)
+            for recipe in ("tf-image", "keras-image-dataset"):
+                # Pillow decodes accurately: a level or so apart.
+                self.expect("l.jpg", data, planes(luma), "--recipe", recipe, "--strict", channels=1, shown=None, within=3e-3)
+            self.expect("l.jpg", data, planes(luma), "--jpeg-dct", "fast", "--order", "gray", channels=1, within=3e-3)
+            self.expect("l.jpg", data, planes(opened(data).convert("L")), "--round", "passes", channels=1)
+            self.expect("l.jpg", data, planes(opened(data).convert("L")), *LOAD_IMG, "--strict", channels=1)
+        self.expect("c.jpg", self.jpeg(rgb), planes(opened(self.jpeg(rgb))), "--recipe", "tf-image", "--strict", within=3e-3)
+        gray = self.jpeg(rgb[..., 0])
+        self.expect("g.jpg", gray, planes(opened(gray)), "--recipe", "tf-image", "--strict", channels=1, within=3e-3)
+
+    def test_gray_of_colour_pngs_is_told(self):
+        rgb = levels(SIDE, SIDE, 3)
+        out = io.BytesIO()
+        Image.fromarray(rgb).save(out, "PNG")
+        luma = planes(rgb @ [0.299, 0.587, 0.114])
+        for recipe in ("tf-image", "keras-image-dataset"):
+            said = ["--recipe", recipe]
+            found = self.expect("c.png", out.getvalue(), luma, *said, channels=1, notes=["gray"])
+            self.assertIn("TensorFlow makes gray of colour PNGs otherwise", found["notes"][0]["text"])
+            self.refuse("c.png", out.getvalue(), "(--strict)", options=[*said, "--strict"], channels=1)
+            self.expect("c.png", out.getvalue(), luma, *said, "--order", "gray", "--strict", channels=1)
+            self.expect("c.png", out.getvalue(), planes(rgb), *said, "--strict")
+        self.expect("c.png", out.getvalue(), luma, "--strict", channels=1)
+
+    def test_opencv_makes_gray_where_that_is_said(self):
+        rgb = levels(SIDE, SIDE, 3)
+        out = io.BytesIO()
+        Image.fromarray(rgb).save(out, "PNG")
+        opencv = ["--recipe", "opencv"]
+        model, _ = self.network(1)
+        explain = ["explain", model, self.write("c.png", out.getvalue()), "-o", self.out, "--preset", "raw"]
+        self.check([*explain, *opencv], 2, "order bgr is for networks of 3 channels", "--order gray", "COLOR_BGR2GRAY")
+        self.check([*explain, "--order", "rgb"], 2, "order rgb is for networks of 3 channels", "--order gray")
+        # cvtColor's weights in 15 bits; checked with OpenCV 5, whose numbers these are.
+        gray = (rgb.astype(int) @ [9798, 19235, 3735] + (1 << 14)) >> 15
+        self.expect("c.png", out.getvalue(), planes(gray), *opencv, "--order", "gray", channels=1)
+
+
 if __name__ == "__main__":
     harness.main(sys.modules[__name__])
