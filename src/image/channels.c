@@ -66,6 +66,18 @@ static sal_status check_colours(const sal_picture *picture, const sal_preprocess
     return SAL_OK;
 }
 
+/* An order of colours, for a network of one channel. */
+static sal_status refuse_order(const sal_picture *picture, sal_channel_order order)
+{
+    const char *advice = order == SAL_ORDER_BGR
+                             ? "order bgr is for networks of 3 channels: say --order gray, as cvtColor(..., "
+                               "COLOR_BGR2GRAY) has it"
+                             : "order rgb is for networks of 3 channels: say --order gray, as Pillow's convert(\"L\") "
+                               "has it";
+    return picture->channels == 1 ? sal_fail(SAL_ERROR_ARGUMENT, "the network takes 1 channel; %s", advice)
+                                  : mismatch(picture, 1, advice);
+}
+
 static sal_status check_channels(sal_mixing *how, const sal_picture *picture, const sal_preprocess *p, int64_t channels)
 {
     const char *stack =
@@ -80,10 +92,7 @@ static sal_status check_channels(sal_mixing *how, const sal_picture *picture, co
     if (*how == SAL_MIX_NONE)
         return picture->channels == channels ? SAL_OK : mismatch(picture, channels, stack);
     if (*how != SAL_MIX_GRAY && channels == 1 && has_colours)
-        return sal_fail(SAL_ERROR_ARGUMENT,
-                        "order %s is for networks of 3 channels, and this takes 1: say --order gray, as %s has it",
-                        p->order == SAL_ORDER_BGR ? "bgr" : "rgb",
-                        p->order == SAL_ORDER_BGR ? "cvtColor(..., COLOR_BGR2GRAY)" : "convert(\"L\") of Pillow");
+        return refuse_order(picture, p->order);
     if (*how != SAL_MIX_GRAY && channels != 3)
         return mismatch(picture, channels, "orders rgb and bgr are for 3; use order gray or asis");
     st = check_colours(picture, p, channels);

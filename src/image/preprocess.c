@@ -81,7 +81,9 @@ typedef struct job {
     sal_mix mix;
     int64_t channels; /* of the network */
     sal_rounding rounding;
-    float top; /* of samples of 16 bits that are rounded; else 0 */
+    float top;         /* of samples of 16 bits that are rounded after each pass; else 0 */
+    int is_rows_first; /* of those passes */
+    float *line;       /* a source row after the first */
     sal_axis y;
     sal_axis x;
     sal_window show_y;
@@ -109,6 +111,7 @@ static void job_clear(job *j)
     sal_free(j->row);
     sal_free(j->rgb);
     sal_free(j->sum);
+    sal_free(j->line);
     sal_free(j->resized);
     sal_free(j->scale);
 }
@@ -129,18 +132,19 @@ static sal_status job_allocate(job *j)
     TRY(sal_alloc(&j->rgb, is_8_bits(j) ? n : 0, sizeof *j->rgb, "a row of a picture"));
     TRY(sal_alloc(&j->sum, n, sizeof *j->sum, "a row of a picture"));
     TRY(sal_size_mul(&n, (size_t)j->show_x.count, colours, "a row of a picture"));
+    TRY(sal_alloc(&j->line, j->top > 0.0F ? n : 0, sizeof *j->line, "a row of a picture"));
     TRY(sal_alloc(&j->resized, n, sizeof *j->resized, "a row of a picture"));
 done:
     return st;
 }
 
-static sal_passes passes_of(const job *j)
+static sal_passes passes_of(const job *j, sal_rounding rounding)
 {
     const int64_t shorter = j->y.source - j->y.target, narrower = j->x.source - j->x.target;
-    if (j->rounding == SAL_ROUND_OPENCV)
+    if (rounding == SAL_ROUND_OPENCV)
         return SAL_PASSES_OPENCV;
-    return j->rounding == SAL_ROUND_PILLOW13 && shorter > 0 && shorter > 2 * narrower ? SAL_PASSES_ROWS_FIRST
-                                                                                      : SAL_PASSES_COLUMNS_FIRST;
+    return rounding == SAL_ROUND_PILLOW13 && shorter > 0 && shorter > 2 * narrower ? SAL_PASSES_ROWS_FIRST
+                                                                                   : SAL_PASSES_COLUMNS_FIRST;
 }
 
 static sal_status job_prepare(job *j, const sal_preprocess *p)
@@ -151,7 +155,6 @@ static sal_status job_prepare(job *j, const sal_preprocess *p)
     j->row_channels = (size_t)j->mix.channels;
     TRY(sal_alloc(&j->scale, (size_t)j->channels, sizeof *j->scale, "channel scales"));
     make_scaling(j->scale, p, j->channels);
-    /* Pillow, too, has whole numbers of 16 bits only when all is resized. */
     j->rounding = j->mix.is_deep ? SAL_ROUND_NONE : p->rounding;
     j->top = j->mix.is_deep && p->rounding != SAL_ROUND_NONE ? 65535.0F : 0.0F;
     if (is_8_bits(j) && j->picture->type == SAL_SAMPLE_F32)
@@ -160,6 +163,7 @@ static sal_status job_prepare(job *j, const sal_preprocess *p)
     if (is_8_bits(j) && j->mix.how == SAL_MIX_GRAY)
         j->row_channels = 1;
     TRY(sal_fit_place(&j->y, &j->x, p));
+    j->is_rows_first = passes_of(j, p->rounding) == SAL_PASSES_ROWS_FIRST;
     j->show_y = sal_fit_visible(&j->y);
     j->show_x = sal_fit_visible(&j->x);
     TRY(sal_taps_make(&j->taps_y, &j->y, &j->x, 1, p));
@@ -169,7 +173,7 @@ static sal_status job_prepare(job *j, const sal_preprocess *p)
     j->columns = j->taps_x.first[last] + j->taps_x.length[last] - j->column;
     TRY(job_allocate(j));
     if (j->taps_x.fixed && is_8_bits(j))
-        TRY(sal_resize8_begin(&j->eight, &j->taps_y, &j->taps_x, j->row_channels, passes_of(j)));
+        TRY(sal_resize8_begin(&j->eight, &j->taps_y, &j->taps_x, j->row_channels, passes_of(j, p->rounding)));
 done:
     return st;
 }
@@ -228,12 +232,39 @@ static void get_row(unsigned char *out, void *context, int64_t y)
         out[i] = gray_of(row, j->rounding == SAL_ROUND_OPENCV);
 }
 
+/* 8 bits to the nearest, 16 with halves up as Pillow has it. */
 static void round_row(float *row, size_t n, float top)
 {
     for (size_t i = 0; i < n; i++) {
-        const float value = rintf(row[i]);
+        const float value = top > 255.0F ? floorf(row[i] + 0.5F) : rintf(row[i]);
         row[i] = value > 0.0F ? value < top ? value : top : 0.0F;
     }
+}
+
+/* 16-bit gray as Pillow resizes it: whole numbers within the range after each pass. */
+static void resize_deep_row(job *j, int64_t row)
+{
+    const size_t columns = (size_t)j->columns, n = (size_t)j->show_x.count;
+    const float *weights = j->taps_y.weights + (size_t)row * j->taps_y.stride;
+    memset(j->sum, 0, columns * sizeof *j->sum);
+    memset(j->resized, 0, n * sizeof *j->resized);
+    for (int64_t i = 0; i < j->taps_y.length[row]; i++) {
+        const void *from = samples_at(j, j->taps_y.first[row] + i);
+        if (j->is_rows_first) {
+            sal_resize_add(j->sum, from, j->picture->type, weights[i], columns);
+            continue;
+        }
+        memset(j->sum, 0, columns * sizeof *j->sum);
+        sal_resize_add(j->sum, from, j->picture->type, 1.0F, columns);
+        sal_resize_row(j->line, j->sum, &j->taps_x, j->column, 1);
+        round_row(j->line, n, j->top);
+        sal_resize_add(j->resized, j->line, SAL_SAMPLE_F32, weights[i], n);
+    }
+    if (j->is_rows_first) {
+        round_row(j->sum, columns, j->top);
+        sal_resize_row(j->resized, j->sum, &j->taps_x, j->column, 1);
+    }
+    round_row(j->resized, n, j->top);
 }
 
 /* Vertical first: the long rows of the source are then read in order and added up
@@ -242,6 +273,10 @@ static void resize_one_row(job *j, int64_t row)
 {
     size_t n = (size_t)j->columns * j->row_channels;
     const float *weights = j->taps_y.weights + (size_t)row * j->taps_y.stride;
+    if (j->top > 0.0F) {
+        resize_deep_row(j, row);
+        return;
+    }
     if (j->taps_x.fixed && is_8_bits(j)) {
         sal_resize8_row(j->resized, &j->eight, row, &(sal_rows8){get_row, j});
         return;
@@ -260,8 +295,8 @@ static void resize_one_row(job *j, int64_t row)
         }
     }
     sal_resize_row(j->resized, j->sum, &j->taps_x, j->column, j->row_channels);
-    if (is_8_bits(j) || j->top > 0.0F)
-        round_row(j->resized, (size_t)j->show_x.count * j->row_channels, is_8_bits(j) ? 255.0F : j->top);
+    if (is_8_bits(j))
+        round_row(j->resized, (size_t)j->show_x.count * j->row_channels, 255.0F);
 }
 
 /* Luma of a pixel of 1 or 3 channels: ITU-R BT.601-7, 2.5.1. */

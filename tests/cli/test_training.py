@@ -88,6 +88,20 @@ class Deep(Pictures):
                 self.expect(name, data, planes(wanted), *options)
                 self.expect(name, data, planes(image.convert("I").resize((SIDE, SIDE), kind)), *options, channels=1, within=1e-4)
 
+    def test_each_pass_keeps_within_16_bits(self):
+        array = levels(11, 9, top=2, dtype=np.uint16) * np.uint16(2000)
+        data = deep_png(array, 0)
+
+        def passed(numbers, size):
+            image = Image.fromarray(np.asarray(numbers, np.int32), "I").resize(size, Image.BICUBIC)
+            return np.clip(np.asarray(image), 0, 65535)
+
+        wanted = passed(passed(array, (SIDE, 11)), (SIDE, SIDE))
+        loose = np.asarray(Image.fromarray(array.astype(np.int32), "I").resize((SIDE, SIDE), Image.BICUBIC))
+        self.assertGreater(np.abs(wanted - loose).max(), 20)
+        options = [*LOAD_IMG, "--depth", "pillow", "--resample", "bicubic"]
+        self.expect("d.png", data, planes(wanted), *options, channels=1)
+
     def test_what_is_no_deep_gray_is_as_before(self):
         low = levels(SIDE, SIDE, top=256, dtype=np.uint16)
         low[0, 0] = 255
