@@ -100,10 +100,14 @@ sal_status sal_dataset_options_each(const sal_dataset *d,
 /* How many rows of `now` have a path that `then` does not have; *first: one of those paths. Errors: MEMORY. */
 sal_status sal_dataset_added(size_t *count, const char **first, const sal_dataset *now, const sal_dataset *then);
 /* *file: one that a row of `then` opens, which is there, and neither has `now` its path, nor does it lie in a folder
- * that `now` is of; NULL: there is none. Borrowed. Errors: MEMORY. */
+ * of which `now` takes all; NULL: there is none. Borrowed. Errors: MEMORY. */
 sal_status sal_dataset_unnamed(const char **file, const sal_dataset *then, const sal_dataset *now);
 
 /* ---- extend.c -------------------------------------------------------------- */
+
+/* A list that was read back from a run was made as that of now: from no manifest, by the same patterns, its labels of
+ * the same folders. Errors: MEMORY. */
+sal_status sal_dataset_take_origin(sal_dataset *then, const sal_dataset *now);
 
 /* The rows of `then`, and behind them those of `now` that it does not have; both have paths from one folder on. *added:
  * how many; *out is the caller's. Errors: ARGUMENT (other columns, or a row of `then` that is not in `now` as it was:

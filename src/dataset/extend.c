@@ -75,17 +75,32 @@ sal_status sal_dataset_unnamed(const char **file, const sal_dataset *then, const
 {
     sal_status st = SAL_OK;
     const char **named = NULL;
+    const int all_are_taken = now->patterns.include_count + now->patterns.exclude_count == 0;
     *file = NULL;
     TRY(sort_paths(&named, now));
     for (size_t i = 0; i < then->count && !*file; i++) {
         const char *path = sal_dataset_path(then, i);
-        if (is_in_folder(now, path))
+        if (all_are_taken && is_in_folder(now, path))
             continue;
         if (!bsearch(&path, named, now->count, sizeof *named, by_text) && access(sal_dataset_file(then, i), F_OK) == 0)
             *file = sal_dataset_file(then, i);
     }
 done:
     sal_free(named);
+    return st;
+}
+
+sal_status sal_dataset_take_origin(sal_dataset *then, const sal_dataset *now)
+{
+    sal_status st = SAL_OK;
+    const sal_patterns *p = &now->patterns;
+    sal_patterns_clear(&then->patterns);
+    TRY(sal_patterns_make(&then->patterns, (const char *const *)p->include, p->include_count,
+                          (const char *const *)p->exclude, p->exclude_count));
+    then->manifest = now->manifest;
+    then->separator = now->separator;
+    then->labels_by_folder = now->labels_by_folder;
+done:
     return st;
 }
 

@@ -22,14 +22,21 @@ sal_status sal_sweep_hash_list(char sha256[SAL_DIGEST_SIZE], const sal_dataset *
     return st;
 }
 
-/* Pictures of the run's list that are not among those named now are gone. One that is there was never named: the list
- * may come from anywhere, and salmap reads what it is told to. */
+/* Pictures of the run's list that are not among those named now are gone. One that is there was never named, or is left
+ * out now: the list may come from anywhere, and salmap reads what it is told to. */
 static sal_status check_gone(const sal_sweep_state *s, const sal_dataset *then)
 {
     sal_status st = SAL_OK;
     const char *file;
+    const sal_patterns *p = &s->dataset->patterns;
     TRY(sal_dataset_unnamed(&file, then, s->dataset));
-    if (file)
+    if (file && p->include_count + p->exclude_count > 0)
+        st = sal_fail(SAL_ERROR_ARGUMENT,
+                      "%s/" SAL_RUN_MANIFEST ": the list of pictures has changed since the run began: it has %s, which "
+                      "is there and is none of the pictures that are named and that --include and --exclude leave in: "
+                      "give them as then, or choose another run folder",
+                      s->folder, file);
+    else if (file)
         st =
             sal_fail(SAL_ERROR_ARGUMENT,
                      "%s/" SAL_RUN_MANIFEST
@@ -73,11 +80,12 @@ sal_status sal_sweep_reconcile_list(sal_sweep_state *s)
         goto done;
     }
     TRY(sal_dataset_added(&added, &first, s->dataset, then));
-    if (s->dataset->manifest || added > 0) {
+    const int other_columns = s->dataset->column_count != then->column_count;
+    if (s->dataset->manifest || other_columns || added > 0) {
         char what[256] = "other columns, labels or order";
         if (added > 0)
             snprintf(what, sizeof what, "%zu new, such as %.180s; --extend adds them", added, first);
-        else if (s->dataset->count != then->count)
+        else if (!other_columns && s->dataset->count != then->count)
             snprintf(what, sizeof what, "%zu gone", then->count - s->dataset->count);
         st = sal_fail(SAL_ERROR_ARGUMENT,
                       "%s/" SAL_RUN_MANIFEST
@@ -87,6 +95,7 @@ sal_status sal_sweep_reconcile_list(sal_sweep_state *s)
         goto done;
     }
     TRY(check_gone(s, then));
+    TRY(sal_dataset_take_origin(then, s->dataset));
     s->frozen = then;
     s->dataset = s->labels.dataset = then;
     then = NULL;

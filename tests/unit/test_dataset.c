@@ -297,3 +297,35 @@ Test(shards, never_change)
         cr_expect(sal_dataset_in_shard(d, i, wanted[i], 1000), "%s", paths[i]);
     sal_dataset_close(d);
 }
+
+/* ---- A list that was read back -------------------------------------------- */
+
+static sal_status join_options(void *context, const char *name, const char *value)
+{
+    char *text = context;
+    snprintf(text + strlen(text), 256 - strlen(text), "--%s %s ", name, value);
+    return SAL_OK;
+}
+
+Test(lists, that_were_read_back_are_made_as_that_of_now)
+{
+    static const char csv[] = "path,label\n\"1,834/a.png\",\"1,834\"\n";
+    const char *const left_out[] = {"masks", "b.png"};
+    const sal_dataset_options options = SAL_DATASET_OPTIONS_INIT;
+    sal_dataset now = {.labels_by_folder = 1};
+    sal_dataset *then;
+    char text[256] = "";
+    double number;
+    cr_assert_eq(sal_patterns_make(&now.patterns, NULL, 0, left_out, 2), SAL_OK);
+    cr_assert_eq(sal_dataset_from_manifest(&then, csv, strlen(csv), "run/manifest.csv", &options), SAL_OK);
+    cr_expect_eq(sal_dataset_read_label(&number, then, 0), SAL_LABEL_WORD, "a manifest's, with commas between fields");
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(sal_dataset_take_origin(then, &now), SAL_OK);
+    cr_expect_eq(sal_dataset_read_label(&number, then, 0), SAL_LABEL_NUMBER);
+    cr_expect_float_eq(number, 1.834, 1e-12);
+    cr_expect(!then->manifest);
+    cr_expect_eq(sal_dataset_options_each(then, join_options, text), SAL_OK);
+    cr_expect_str_eq(text, "--label-from folder --exclude masks --exclude b.png ");
+    sal_dataset_close(then);
+    sal_patterns_clear(&now.patterns);
+}
