@@ -1049,7 +1049,7 @@ typedef struct sal_sweep_progress {
 
 #define SAL_UNLIMITED (-1) /* any number */
 
-/* How labels are read where outputs have names. */
+/* How labels are read where outputs have names. A list with names among numbers is refused as well. */
 typedef enum sal_label_as {
     SAL_LABEL_AS_AUTO = 0, /* all of them as names, or else all of them as outputs; refused where both could be meant */
     SAL_LABEL_AS_NAME = 1, /* of classes */

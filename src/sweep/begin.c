@@ -215,10 +215,10 @@ static sal_status take_baseline(void *context, const char *name, const char *val
 sal_status sal_sweep_read_command(sal_sweep_state *s, sal_engine *engine)
 {
     sal_status st = SAL_OK;
+    TRY(sal_sweep_choose_classes(s));
     TRY(sal_sweep_read_labels(s));
     TRY(sal_model_hash(s->model_sha256, s->model));
     s->baseline = sal_engine_get_options(engine)->method->baseline_file;
-    TRY(sal_sweep_choose_classes(s));
     TRY(sal_settings_make(&s->settings, &s->options, engine));
     TRY(sal_sweep_list_settings(s));
     TRY(sal_settings_each(s->settings, take_baseline, s));

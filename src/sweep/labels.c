@@ -58,8 +58,12 @@ typedef struct readings {
     size_t labels;
     size_t names;
     size_t outputs;
-    size_t ambiguous; /* both, and another output by each */
-    size_t first;     /* row of the first of these */
+    size_t ambiguous;    /* both, and another output by each */
+    size_t names_only;   /* names that are no outputs, */
+    size_t outputs_only; /* and outputs that are no names */
+    size_t first;        /* row of the first that is ambiguous, */
+    size_t first_word;   /* of the first that is no name, */
+    size_t first_other;  /* and of the first that is no output */
 } readings;
 
 static readings count_readings(const sal_labels *l)
@@ -70,13 +74,40 @@ static readings count_readings(const sal_labels *l)
         const int64_t named = find_class(l, i);
         const sal_label_text kind = sal_dataset_read_label(&number, l->dataset, i);
         const int numbered = kind == SAL_LABEL_NUMBER && is_output(l, number);
-        r.labels += named >= 0 || kind != SAL_LABEL_EMPTY;
+        if (named < 0 && kind == SAL_LABEL_EMPTY)
+            continue;
+        if (named < 0 && r.names == r.labels)
+            r.first_word = i;
+        if (!numbered && r.outputs == r.labels)
+            r.first_other = i;
+        r.labels++;
         r.names += named >= 0;
         r.outputs += (size_t)numbered;
+        r.names_only += named >= 0 && !numbered;
+        r.outputs_only += named < 0 && numbered;
         if (named >= 0 && numbered && (double)named != number && r.ambiguous++ == 0)
             r.first = i;
     }
     return r;
+}
+
+/* Some are names, and neither way reads all. Where it makes no difference how those are read that can be, those that
+ * cannot are told of and no more. */
+static int is_mixed(const readings *r)
+{
+    return r->names < r->labels && r->outputs < r->labels &&
+           (r->ambiguous > 0 || (r->names_only > 0 && r->outputs_only > 0));
+}
+
+static sal_status refuse_mixed(const sal_labels *l, const readings *r)
+{
+    const int by_name = r->names >= r->outputs;
+    const size_t row = by_name ? r->first_word : r->first_other;
+    return sal_fail(SAL_ERROR_ARGUMENT,
+                    "of %zu labels %zu are names of classes and %zu are numbers of outputs, and it must be all of one "
+                    "kind: %s: its label '%.60s' is no %s: mend it, or say --label-as name or --label-as output",
+                    r->labels, r->names, r->outputs, sal_dataset_path(l->dataset, row),
+                    sal_dataset_label(l->dataset, row), by_name ? "name" : "number of an output");
 }
 
 static sal_status decide(sal_labels *l, sal_label_as as)
@@ -96,6 +127,8 @@ static sal_status decide(sal_labels *l, sal_label_as as)
                         "or --label-as output",
                         sal_dataset_path(l->dataset, r.first), sal_dataset_label(l->dataset, r.first),
                         (long long)find_class(l, r.first));
+    if (is_mixed(&r))
+        return refuse_mixed(l, &r);
     l->by_name = r.outputs < r.labels && (r.names > r.outputs || (r.outputs == 0 && l->asked));
     return SAL_OK;
 }
@@ -128,14 +161,43 @@ static void count(sal_label_counts *c, const sal_labels *l)
     }
 }
 
+/* The first label that is the name of several outputs, and of which: 0, there is none. */
+static int find_doubled(size_t *row, int64_t outputs[2], const sal_labels *l)
+{
+    double value;
+    for (size_t i = 0; i < l->dataset->count; i++) {
+        size_t length, found = 0;
+        const char *label = sal_dataset_label(l->dataset, i);
+        if (sal_sweep_label(&value, l, i) != SAL_LABEL_UNKNOWN)
+            continue;
+        label = sal_label_trim(&length, label);
+        for (int64_t k = 0; k < (int64_t)sal_classes_count(l->classes) && found < 2; k++) {
+            const char *name = sal_classes_name(l->classes, k);
+            if (strlen(name) == length && memcmp(name, label, length) == 0)
+                outputs[found++] = k;
+        }
+        *row = i;
+        if (found == 2)
+            return 1;
+    }
+    return 0;
+}
+
 /* Labels that are to be names and are none, each once as far as there is room. */
 static sal_status refuse_unknown(const sal_labels *l, size_t words)
 {
     enum { TOLD = 5 };
     char text[512] = "";
     const char *told[TOLD];
-    size_t used = 0, number = 0;
+    size_t used = 0, number = 0, row;
+    int64_t outputs[2];
     double value;
+    if (find_doubled(&row, outputs, l))
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "%s: its label '%.60s' is the name of several outputs, such as %lld and %lld: give each a name "
+                        "of its own, or numbers as labels",
+                        sal_dataset_path(l->dataset, row), sal_dataset_label(l->dataset, row), (long long)outputs[0],
+                        (long long)outputs[1]);
     for (size_t i = 0; i < l->dataset->count && number < TOLD; i++) {
         const char *label = sal_dataset_label(l->dataset, i);
         size_t known = 0;
@@ -156,6 +218,31 @@ static sal_status refuse_unknown(const sal_labels *l, size_t words)
         sal_classes_name(l->classes, (int64_t)sal_classes_count(l->classes) - 1), sal_classes_count(l->classes) - 1);
 }
 
+static sal_status refuse_target(const sal_sweep_state *s, const char *path, const char *label)
+{
+    const long long last = (long long)s->info.outputs - 1;
+    const sal_labels *l = &s->labels;
+    if (!l->by_name)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "%s: its label '%s' names no output: with target label, labels are numbers from 0 to %lld",
+                        path, label, last);
+    return sal_fail(SAL_ERROR_ARGUMENT,
+                    "%s: its label '%s' names no output: with target label, labels are names of classes, '%.60s' "
+                    "(output 0) to '%.60s' (output %lld)",
+                    path, label, sal_classes_name(l->classes, 0), sal_classes_name(l->classes, last), last);
+}
+
+/* Folders that are called by words have no numbers to compare. */
+static sal_status check_folders(const sal_sweep_state *s, const sal_label_counts *c)
+{
+    if (!s->dataset->labels_by_folder || s->options.label_as != SAL_LABEL_AS_OUTPUT || c->good > 0 || c->words == 0)
+        return SAL_OK;
+    return sal_fail(SAL_ERROR_ARGUMENT,
+                    "%s: its folder '%s' is no number, and no other is one of an output: with label-as output, folders "
+                    "are called by numbers of outputs; leave it out to take their names",
+                    c->word_path, c->word);
+}
+
 /* What `wrong` compares with must be a number, or nothing; what `label` explains must be an output. */
 static sal_status check(const sal_sweep_state *s)
 {
@@ -164,9 +251,7 @@ static sal_status check(const sal_sweep_state *s)
         const char *path = sal_dataset_path(s->dataset, i), *label = sal_dataset_label(s->dataset, i);
         const sal_label_meaning meaning = sal_sweep_label(&number, &s->labels, i);
         if (s->how.explain.target.kind == SAL_TARGET_LABEL && s->info.outputs > 1 && meaning != SAL_LABEL_GOOD)
-            return sal_fail(SAL_ERROR_ARGUMENT,
-                            "%s: its label '%s' names no output: with target label, labels are numbers from 0 to %lld",
-                            path, label, (long long)s->info.outputs - 1);
+            return refuse_target(s, path, label);
         if (s->options.overlays == SAL_OVERLAYS_WRONG && meaning == SAL_LABEL_UNKNOWN)
             return sal_fail(SAL_ERROR_ARGUMENT,
                             "%s: its label '%s' is no number: with overlays wrong, labels are outputs or values", path,
@@ -187,6 +272,11 @@ static sal_status check_classes(const sal_labels *l)
         l->outputs == 1 ? "" : "s", l->yes_or_no ? ", a yes or no, which has 2" : "");
 }
 
+int sal_sweep_asks_for_names(const sal_sweep_state *s)
+{
+    return s->options.classes_from || s->dataset->labels_by_folder || s->options.label_as == SAL_LABEL_AS_NAME;
+}
+
 sal_status sal_sweep_read_labels(sal_sweep_state *s)
 {
     sal_status st = SAL_OK;
@@ -197,7 +287,7 @@ sal_status sal_sweep_read_labels(sal_sweep_state *s)
                       .classes = o->classes,
                       .outputs = s->info.outputs,
                       .yes_or_no = s->info.outputs == 1 && s->info.detached,
-                      .asked = o->classes_from || s->dataset->labels_by_folder || o->label_as == SAL_LABEL_AS_NAME};
+                      .asked = sal_sweep_asks_for_names(s)};
     TRY(check_classes(l));
     if (s->dataset->label_column < 0)
         goto done;
@@ -208,6 +298,7 @@ sal_status sal_sweep_read_labels(sal_sweep_state *s)
         o->labels_read(o->context, &counts);
     if (l->by_name && counts.words > 0)
         TRY(refuse_unknown(l, counts.words));
+    TRY(check_folders(s, &counts));
     TRY(check(s));
 done:
     return st;

@@ -170,7 +170,7 @@ sal_status sal_sweep_choose_classes(sal_sweep_state *s)
     sal_run_folder folder = {.fd = -1};
     sal_run_description d = {.sign = SAL_RUN_UNSIGNED};
     int has_names = 0;
-    if (!s->options.classes || s->labels.asked || s->options.restart)
+    if (!s->options.classes || sal_sweep_asks_for_names(s) || s->options.restart)
         return SAL_OK;
     TRY(sal_run_folder_open(&folder, s->folder));
     TRY(sal_run_description_read(&d, &folder));
@@ -178,7 +178,7 @@ sal_status sal_sweep_choose_classes(sal_sweep_state *s)
         goto done;
     TRY(sal_settings_each(d.settings, find_names, &has_names));
     if (!has_names)
-        s->options.classes = s->labels.classes = NULL;
+        s->options.classes = NULL;
 done:
     sal_run_description_clear(&d);
     sal_run_folder_close(&folder);

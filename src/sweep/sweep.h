@@ -96,6 +96,8 @@ sal_status sal_sweep_look_at_run(sal_sweep_state *s);
 /* Decides how labels are read, tells the caller what they are, and refuses those that the options cannot do with. The
  * options and the network's info are there. Errors: ARGUMENT, FORMAT (decimal points and commas). */
 sal_status sal_sweep_read_labels(sal_sweep_state *s);
+/* Whether names of outputs are the user's own choice, and not only those of the model's file. */
+int sal_sweep_asks_for_names(const sal_sweep_state *s);
 /* *value: of a good one, and of a number that is no output. */
 sal_label_meaning sal_sweep_label(double *value, const sal_labels *labels, size_t row);
 /* The output that a picture's label names, where there are several; -1: none. */
@@ -107,7 +109,8 @@ sal_status sal_sweep_hash_list(char sha256[SAL_DIGEST_SIZE], const sal_dataset *
 /* Takes the list of the run that is there in place of that of now, or refuses it. Errors: ARGUMENT, those of results.
  */
 sal_status sal_sweep_reconcile_list(sal_sweep_state *s);
-/* Leaves the names of a model's file out of a run that was begun without. Errors: those of results. */
+/* Leaves the names of a model's file out of a run that was begun without, before labels are read. Errors: those of
+ * results. */
 sal_status sal_sweep_choose_classes(sal_sweep_state *s);
 /* Adds to the settings how the list is read. Errors: ARGUMENT (a name with a line break), MEMORY. */
 sal_status sal_sweep_list_settings(sal_sweep_state *s);

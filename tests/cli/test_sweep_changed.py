@@ -1,6 +1,10 @@
 """Runs that go on with other options or files than they were begun with, and what is said of their labels."""
 
+import hashlib
+import json
 import os
+import shutil
+import sqlite3
 import sys
 
 from harness import MODEL, main
@@ -62,6 +66,97 @@ class Vanished(ListCase):
         changed = "2 then, 2 now (other columns, labels or order)"
         self.sweep(top, model=MODEL, code=2, texts=[changed])
         self.sweep(top, "--label-from", "folder", model=MODEL, run="plain", code=2, texts=[changed])
+
+
+class Readings(ListCase):
+    """As names, or as numbers: where neither reads all, nothing is guessed."""
+
+    def named(self, *names):
+        return self.write("names.txt", "\n".join(names).encode())
+
+    def test_of_a_list_that_is_neither(self):
+        self.draw_many(5)
+        mixed = "of %d labels %d are names of classes and %d are numbers of outputs, and it must be all of one kind: " \
+                "%s: its label '%s' is no %s: mend it, or say --label-as name or --label-as output\n"
+        digits, words = ["1", "2", "3", "4", "5"], ["zero", "one", "two", "three", "four"]
+        for names, labels, said in (
+            (digits, ["1", "2", "", "oops"], (3, 2, 2, "p0003.png", "oops", "name")),
+            (digits, ["5", "1", "0"], (3, 2, 2, "p0002.png", "0", "name")),
+            (digits, ["0", "9", "1", "5"], (4, 2, 2, "p0000.png", "0", "name")),
+            (words, ["0", "1", "1", "two"], (4, 1, 3, "p0003.png", "two", "number of an output")),
+            (words, ["one", "1", "two", "oops"], (4, 2, 1, "p0001.png", "1", "name")),
+        ):
+            with self.subTest(names=names, labels=labels):
+                self.sweep(self.list_of(labels), "--classes", self.named(*names), code=2, texts=[mixed % said])
+                self.assertFalse(os.path.exists(os.path.join(self.result, "results.sqlite")))
+
+    def test_one_that_is_neither_is_told_of(self):
+        """Where the others can be read in one way, or both are the same."""
+        self.draw_many(4)
+        for names, labels, options in ((["zero", "one", "two", "three", "four"], ["0", "1", "oops", "4"], []),
+                                       (["0", "1", "2", "3", "4"], ["0", "1", "oops", "4"], []),
+                                       (["1", "2", "3", "4", "5"], ["1", "2", "oops", "3"], ["--label-as", "output"])):
+            with self.subTest(names=names):
+                done = self.sweep(self.list_of(labels), "--classes", self.named(*names), "--restart", *options)
+                self.assertIn("labels: 3 of 4 can be compared with predictions; 1 is no number (p0002.png: 'oops')\n", done.err)
+        self.sweep(self.list_of(["1", "2", "oops", "3"]), "--classes", self.named("1", "2", "3", "4", "5"), "--label-as", "name",
+                   code=2, texts=["1 of 4 labels are names of no class: 'oops'; "])
+
+    def test_a_name_of_several_outputs(self):
+        self.draw_many(3)
+        names = self.named("crane", "eel", "pike", "crane", "roach")
+        self.sweep(self.list_of(["eel", " crane", "x"]), "--classes", names, code=2, texts=[
+            "p0001.png: its label ' crane' is the name of several outputs, such as 0 and 3: give each a name of its own, or "
+            "numbers as labels\n"])
+        self.sweep(self.list_of(["eel", "pike", "x"]), "--classes", names, code=2,
+                   texts=["1 of 3 labels are names of no class: 'x'; "])
+        self.sweep(self.list_of(["eel", "pike", "roach"]), "--classes", names)
+
+    def test_folders_as_numbers(self):
+        top = self.draw(*["%s/1.png" % name for name in "abcde"], side=SIDE)
+        self.sweep(top, "--label-from", "folder", "--label-as", "output", code=2, texts=[
+            "a/1.png: its folder 'a' is no number, and no other is one of an output: with label-as output, folders are called by "
+            "numbers of outputs; leave it out to take their names\n"])
+        self.assertFalse(os.path.exists(os.path.join(self.result, "results.sqlite")))
+        for name in "abcd":
+            os.rename(os.path.join(top, name), os.path.join(top, str("abcd".index(name))))
+        done = self.sweep(top, "--label-from", "folder", "--label-as", "output")
+        self.assertIn("labels: 4 of 5 can be compared with predictions; 1 is no number (e/1.png: 'e')\n", done.err)
+
+    def test_what_labels_are_is_said_as_it_is(self):
+        self.draw_many(2)
+        names = self.named("zero", "one", "two", "three", "four")
+        begin = "p0001.png: its label '' names no output: with target label, labels are "
+        self.sweep(self.list_of(["one", ""]), "--classes", names, "--target", "label", code=2,
+                   texts=[begin + "names of classes, 'zero' (output 0) to 'four' (output 4)\n"])
+        self.sweep(self.list_of(["1", ""]), "--classes", names, "--target", "label", code=2,
+                   texts=[begin + "numbers from 0 to 4\n"])
+
+    def test_names_that_are_not_used_are_not_counted(self):
+        """A run of a version that knew no names, of a model whose file has some, is as it was."""
+        self.draw_many(3)
+        names = ["zero", "one", "two", "three", "four"]
+        model = self.with_names("names", json.dumps(names))
+        path = self.list_of(["zero", "one", "1"])
+        self.sweep(path, code=0, run="old")
+        shutil.copytree(os.path.join(self.folder, "old"), self.result)
+        self.make_run_of(model)
+        labels = self.events(self.sweep(path, "--json", model=model))["labels"]
+        self.assertEqual((labels["good"], labels["no_number"], labels["by_name"]), (1, 2, False))
+        self.sweep(path, model=model, run="new", code=2, texts=["of 3 labels 2 are names of classes and 1 are numbers"])
+
+    def make_run_of(self, model):
+        """The run folder says that it is of this model."""
+        description = json.loads(self.read(os.path.join(self.result, "run.json")))
+        with open(model, "rb") as f:
+            description["model_sha256"] = hashlib.sha256(f.read()).hexdigest()
+        lines = "".join("%s %s\n" % pair for pair in description["settings"].items())
+        description["fingerprint"] = hashlib.sha256(
+            (description["model_sha256"] + description["manifest_sha256"] + lines).encode()).hexdigest()
+        self.write("RUN/run.json", json.dumps(description).encode())
+        with sqlite3.connect(os.path.join(self.result, "results.sqlite")) as connection:
+            connection.execute("UPDATE run SET value = ? WHERE key = 'model_sha256'", (description["model_sha256"],))
+        connection.close()
 
 
 if __name__ == "__main__":
