@@ -236,12 +236,13 @@ void sweep_report_failure(sweep_report *r, const char *path, const char *error)
         cli_note(&cli_sweep_command, "further failures are not printed; the results have them all");
 }
 
-void sweep_report_note(sweep_report *r, const char *path, int64_t notes, const char *text)
+static void tell_note(sweep_report *r, const char *path, int bit, const char *line)
 {
-    char *fresh = cli_notes_add(&r->notes, notes, text);
+    char *fresh = cli_notes_add(&r->notes, (int64_t)1 << bit, line);
     if (fresh && r->json) {
         cli_json j = begin_event("note");
         cli_json_text(&j, "path", path);
+        cli_json_text(&j, "kind", cli_notes_word(bit));
         cli_json_text(&j, "text", fresh);
         end_event(&j);
     } else if (fresh && !r->quiet) {
@@ -249,6 +250,21 @@ void sweep_report_note(sweep_report *r, const char *path, int64_t notes, const c
         cli_notes_tell(&cli_sweep_command, path, fresh);
     }
     free(fresh);
+}
+
+/* The lines of text are in the order of the bits. */
+void sweep_report_note(sweep_report *r, const char *path, int64_t notes, const char *text)
+{
+    char line[SAL_NOTE_SIZE_MAX];
+    for (int bit = 0; bit < CLI_NOTE_KINDS; bit++) {
+        if (!(notes >> bit & 1))
+            continue;
+        const size_t length = text ? strcspn(text, "\n") : 0;
+        snprintf(line, sizeof line, "%.*s", (int)length, text ? text : "");
+        tell_note(r, path, bit, line);
+        if (text)
+            text += length + (text[length] == '\n');
+    }
 }
 
 static void put_notes(cli_json *j, const cli_notes *n)

@@ -523,7 +523,10 @@ class Told(Pictures):
         done = self.check(["sweep", model, folder, "-o", again, "--preset", "raw", "--json"], 0)
         events = [json.loads(line) for line in done.out.splitlines()]
         notes = [e for e in events if e["event"] == "note"]
-        self.assertEqual(len(notes), 2, notes)
+        self.assertEqual(sorted(e["kind"] for e in notes), ["alpha", "depth"], notes)
+        for event in notes:
+            self.assertEqual("12 bit?" in event["text"], event["kind"] == "depth", event)
+            self.assertNotIn("\n", event["text"])
         self.assertEqual(events[-1]["notes"], {"depth": 6, "alpha": 1})
         strict = os.path.join(self.folder, "strict")
         self.check(["sweep", model, folder, "-o", strict, "--preset", "raw", "--strict"], 3, "(--strict)")
