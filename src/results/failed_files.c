@@ -8,10 +8,9 @@ static int64_t time_of(const struct stat *info)
     return (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec;
 }
 
-sal_status sal_store_mended(unsigned char *mended, sal_store *store, const sal_dataset *dataset)
+sal_status sal_store_mended(unsigned char *mended, sal_sql *sql, const sal_dataset *dataset)
 {
     sal_status st = SAL_OK;
-    sal_sql *sql = sal_store_sql(store);
     sqlite3_stmt *select = NULL;
     int row;
     TRY(sal_sql_prepare(&select, sql, "SELECT 1 FROM sqlite_master WHERE name = 'failed_files'"));

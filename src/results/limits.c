@@ -3,22 +3,28 @@
 #include <string.h>
 
 /* Runs that were begun by earlier versions have no such columns. */
-static sal_status add_columns(sal_sql *sql)
+static sal_status find_columns(int *there, sal_sql *sql)
 {
     sal_status st = SAL_OK;
     sqlite3_stmt *find = NULL;
-    int there;
     TRY(sal_sql_prepare(&find, sql, "SELECT 1 FROM pragma_table_info('sessions') WHERE name = 'max_memory'"));
-    TRY(sal_sql_step(&there, sql, find));
+    TRY(sal_sql_step(there, sql, find));
+done:
     sqlite3_finalize(find);
-    find = NULL;
+    return st;
+}
+
+static sal_status add_columns(sal_sql *sql)
+{
+    sal_status st = SAL_OK;
+    int there;
+    TRY(find_columns(&there, sql));
     if (!there)
         TRY(sal_sql_run(sql, "BEGIN IMMEDIATE;"
                              "ALTER TABLE sessions ADD COLUMN max_pixels INTEGER;"
                              "ALTER TABLE sessions ADD COLUMN max_memory INTEGER;"
                              "COMMIT"));
 done:
-    sqlite3_finalize(find);
     return st;
 }
 
@@ -33,11 +39,19 @@ static const int64_t default_pixels = (int64_t)1 << 30;
 
 sal_status sal_store_limits_raised(int *raised, sal_store *store, const sal_limits *limits)
 {
+    const sal_status st = add_columns(sal_store_sql(store));
+    return st == SAL_OK ? sal_store_look_limits_raised(raised, sal_store_sql(store), limits) : st;
+}
+
+sal_status sal_store_look_limits_raised(int *raised, sal_sql *sql, const sal_limits *limits)
+{
     sal_status st = SAL_OK;
     sqlite3_stmt *find = NULL;
-    sal_sql *sql = sal_store_sql(store);
     int row;
-    TRY(add_columns(sql));
+    *raised = 1;
+    TRY(find_columns(&row, sql));
+    if (!row)
+        goto done;
     /* Without a number of pixels, that is 0, TIFFs that are compressed too much are refused as well. */
     TRY(sal_sql_prepare(&find, sql,
                         "SELECT NOT EXISTS (SELECT 1 FROM sessions WHERE max_memory >= ?2 AND"
@@ -68,12 +82,11 @@ done:
     return st;
 }
 
-sal_status sal_store_limited(int *failed, sal_store *store, size_t count)
+sal_status sal_store_limited(int *failed, sal_sql *sql, size_t count)
 {
     static const sal_status both[] = {SAL_ERROR_LIMIT, SAL_ERROR_MEMORY};
     sal_status st = SAL_OK;
     sqlite3_stmt *select = NULL;
-    sal_sql *sql = sal_store_sql(store);
     int row;
     TRY(sal_sql_prepare(&select, sql, "SELECT id, status FROM pictures WHERE status <> 'ok'"));
     for (;;) {

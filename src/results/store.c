@@ -203,29 +203,35 @@ done:
 
 /* ---- What is there already ----------------------------------------------- */
 
-static sal_status check_picture(const sal_store *s, int64_t id, const char *path, const char *status)
+static sal_status check_picture(const sal_sql *sql, const sal_dataset *dataset, int64_t id, const char *path,
+                                const char *status)
 {
-    const char *listed_path = id >= 0 ? sal_dataset_path(s->dataset, (size_t)id) : NULL;
+    const char *listed_path = id >= 0 ? sal_dataset_path(dataset, (size_t)id) : NULL;
     const int listed = path && listed_path && strcmp(path, listed_path) == 0;
     if (listed && status)
         return SAL_OK;
-    return sal_fail(SAL_ERROR_FORMAT, "%s: picture %lld %s", s->sql.path, (long long)id,
+    return sal_fail(SAL_ERROR_FORMAT, "%s: picture %lld %s", sql->path, (long long)id,
                     listed ? "has no status" : "is not in the list");
 }
 
 sal_status sal_store_known(unsigned char *known, sal_store *s)
 {
+    return sal_store_look_known(known, &s->sql, s->dataset);
+}
+
+sal_status sal_store_look_known(unsigned char *known, sal_sql *sql, const sal_dataset *dataset)
+{
     sal_status st = SAL_OK;
     sqlite3_stmt *select = NULL;
     int row;
-    TRY(sal_sql_prepare(&select, &s->sql, "SELECT id, path, status FROM pictures"));
+    TRY(sal_sql_prepare(&select, sql, "SELECT id, path, status FROM pictures"));
     for (;;) {
-        TRY(sal_sql_step(&row, &s->sql, select));
+        TRY(sal_sql_step(&row, sql, select));
         if (!row)
             break;
         const int64_t id = sqlite3_column_int64(select, 0);
         const char *status = sal_sql_text(select, 2);
-        TRY(check_picture(s, id, sal_sql_text(select, 1), status));
+        TRY(check_picture(sql, dataset, id, sal_sql_text(select, 1), status));
         known[id] = strcmp(status, "ok") == 0 ? SAL_KNOWN_DONE
                     : strcmp(status, sal_status_name(SAL_ERROR_IO)) == 0 ||
                             strcmp(status, sal_status_name(SAL_ERROR_MEMORY)) == 0
@@ -253,7 +259,7 @@ sal_status sal_store_check_files(sal_store *s)
         TRY(sal_sql_step(&row, &s->sql, select));
         if (!row)
             break;
-        TRY(check_picture(s, sqlite3_column_int64(select, 0), sal_sql_text(select, 2), "ok"));
+        TRY(check_picture(&s->sql, s->dataset, sqlite3_column_int64(select, 0), sal_sql_text(select, 2), "ok"));
         const char *file = sal_dataset_file(s->dataset, (size_t)sqlite3_column_int64(select, 0));
         if (stat(file, &now) == 0 && now.st_size != sqlite3_column_int64(select, 1)) {
             st = sal_fail(SAL_ERROR_ARGUMENT,

@@ -47,11 +47,13 @@ typedef enum sal_known { SAL_KNOWN_NOT, SAL_KNOWN_DONE, SAL_KNOWN_FAILED, SAL_KN
 /* known[row] of the data set for every picture that is in the results; others are left as they are. TRY_AGAIN: it
  * failed of something that may have passed (a file that could not be read, memory). */
 sal_status sal_store_known(unsigned char *known, sal_store *store);
+/* The same of a database that nobody may write to. */
+sal_status sal_store_look_known(unsigned char *known, sal_sql *sql, const sal_dataset *dataset);
 /* Notes what the file of a picture that failed is, for sal_store_mended. */
 void sal_result_note_file(sal_result *result, const char *file);
 /* Sets mended[row] for pictures that failed and whose files have another size or time than they had then; others are
  * left as they are. Before the session's first result. Errors: IO, FORMAT, MEMORY. */
-sal_status sal_store_mended(unsigned char *mended, sal_store *store, const sal_dataset *dataset);
+sal_status sal_store_mended(unsigned char *mended, sal_sql *sql, const sal_dataset *dataset);
 /* Are the pictures those that the results are of? Looks at the sizes of up to a hundred files of pictures that are
  * done. Errors: ARGUMENT (one has another size). */
 sal_status sal_store_check_files(sal_store *store);

@@ -35,18 +35,12 @@ done:
 static sal_status count_results(sal_sweep_state *s, sal_sql *sql)
 {
     sal_status st = SAL_OK;
-    sqlite3_stmt *select = NULL;
-    int row;
     TRY(sal_store_check_tables(sql, "main"));
     TRY(sal_store_check_run(sql, &s->run));
     if (s->options.extend)
         TRY(sal_store_check_list(sql, s->dataset));
-    TRY(sal_sql_prepare(&select, sql, "SELECT count(*), count(nullif(status, 'ok')) FROM pictures"));
-    TRY(sal_sql_step(&row, sql, select));
-    s->progress.done = (size_t)sqlite3_column_int64(select, 0);
-    s->progress.failed = (size_t)sqlite3_column_int64(select, 1);
+    TRY(sal_sweep_count_done(s, sql));
 done:
-    sqlite3_finalize(select);
     return st;
 }
 
@@ -94,6 +88,7 @@ sal_status sal_sweep_look_at_run(sal_sweep_state *s)
         TRY(sal_sweep_check_folder(s, s->model));
         TRY(look_at_results(s));
     }
+    s->progress.pictures = 0;
     for (size_t i = 0; i < s->dataset->count; i++)
         s->progress.pictures += (size_t)sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards);
     sal_sweep_count_missing(s);

@@ -46,8 +46,7 @@ static int suspicion_of(const sal_sweep_state *s, const knowledge *k, size_t row
     return deaths < SUSPECT ? HARMLESS : deaths > MOST_DEATHS ? MOST_DEATHS : deaths;
 }
 
-/* What is left, and what it may have done. */
-static void count(sal_sweep_state *s, knowledge *k)
+static void count(sal_sweep_state *s, const knowledge *k)
 {
     for (size_t i = 0; i < s->dataset->count; i++) {
         if (!sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards))
@@ -56,9 +55,15 @@ static void count(sal_sweep_state *s, knowledge *k)
         s->progress.pictures++;
         s->progress.done += !pending;
         s->progress.failed += !pending && k->known[i] != SAL_KNOWN_DONE;
-        if (pending)
-            k->suspicions[suspicion_of(s, k, i)] = 1;
     }
+}
+
+/* What is left may have done so much. */
+static void suspect(const sal_sweep_state *s, knowledge *k)
+{
+    for (size_t i = 0; i < s->dataset->count; i++)
+        if (sal_dataset_in_shard(s->dataset, i, s->options.shard, s->options.shards) && is_pending(s, k, i))
+            k->suspicions[suspicion_of(s, k, i)] = 1;
 }
 
 /* How many there are. */
@@ -72,6 +77,41 @@ static size_t list(sal_sweep_state *s, const knowledge *k, int suspicion)
     return s->count - before;
 }
 
+/* All but how limits were raised. */
+static sal_status read_results(knowledge *k, const sal_sweep_state *s, sal_sql *sql)
+{
+    sal_status st = SAL_OK;
+    const size_t all = s->dataset->count;
+    TRY(sal_alloc(&k->known, all, 1, "the list of pictures"));
+    TRY(sal_alloc(&k->limited, all, sizeof *k->limited, "the list of pictures"));
+    TRY(sal_alloc(&k->mended, all, 1, "the list of pictures"));
+    TRY(sal_store_look_known(k->known, sql, s->dataset));
+    TRY(sal_store_mended(k->mended, sql, s->dataset));
+    TRY(sal_store_limited(k->limited, sql, all));
+done:
+    return st;
+}
+
+static void forget(knowledge *k)
+{
+    sal_free(k->known);
+    sal_free(k->mended);
+    sal_free(k->limited);
+}
+
+sal_status sal_sweep_count_done(sal_sweep_state *s, sal_sql *sql)
+{
+    sal_status st = SAL_OK;
+    knowledge k = {0};
+    TRY(read_results(&k, s, sql));
+    TRY(sal_store_look_limits_raised(&k.limits_raised, sql, &s->how.limits));
+    s->progress.pictures = 0;
+    count(s, &k);
+done:
+    forget(&k);
+    return st;
+}
+
 sal_status sal_sweep_list_pending(sal_sweep_state *s)
 {
     sal_status st = SAL_OK;
@@ -79,12 +119,7 @@ sal_status sal_sweep_list_pending(sal_sweep_state *s)
     knowledge k = {0};
     char store[SAL_RUN_STORE_NAME];
     s->progress.pictures = 0;
-    TRY(sal_alloc(&k.known, all, 1, "the list of pictures"));
-    TRY(sal_alloc(&k.limited, all, sizeof *k.limited, "the list of pictures"));
-    TRY(sal_alloc(&k.mended, all, 1, "the list of pictures"));
-    TRY(sal_store_known(k.known, s->store));
-    TRY(sal_store_mended(k.mended, s->store, s->dataset));
-    TRY(sal_store_limited(k.limited, s->store, all));
+    TRY(read_results(&k, s, sal_store_sql(s->store)));
     TRY(sal_store_limits_raised(&k.limits_raised, s->store, &s->how.limits));
     sal_run_store_name(store, s->options.shard, s->options.shards);
     TRY(sal_in_flight_open(&s->in_flight, s->folder, store, s->manifest_sha256, all));
@@ -94,14 +129,13 @@ sal_status sal_sweep_list_pending(sal_sweep_state *s)
     if (s->how.explain.target.kind == SAL_TARGET_LABEL)
         TRY(sal_alloc(&s->targets, all, sizeof *s->targets, "targets"));
     count(s, &k);
+    suspect(s, &k);
     (void)list(s, &k, HARMLESS);
     s->suspects = list(s, &k, SUSPECT);
     s->alone = 0; /* who is to blame, if anybody, comes last */
     for (int deaths = ALONE; deaths <= MOST_DEATHS; deaths++)
         s->alone += list(s, &k, deaths);
 done:
-    sal_free(k.known);
-    sal_free(k.mended);
-    sal_free(k.limited);
+    forget(&k);
     return st;
 }

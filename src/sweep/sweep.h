@@ -128,6 +128,9 @@ sal_status sal_sweep_fail_missing(const sal_sweep_state *s);
 
 /* Which pictures are left to do, suspects last; opens s->in_flight. Errors: IO, FORMAT, MEMORY. */
 sal_status sal_sweep_list_pending(sal_sweep_state *s);
+/* How many a run would have done by now, before it computes any: s->progress. sql: its results, which are not written
+ * to. Errors: FORMAT, IO, MEMORY. */
+sal_status sal_sweep_count_done(sal_sweep_state *s, sal_sql *sql);
 
 /* ---- suspects.c ----------------------------------------------------------- */
 

@@ -159,5 +159,64 @@ class Readings(ListCase):
         connection.close()
 
 
+class Looked(ListCase):
+    """A dry run says what a run would do, and a run then does that."""
+
+    def agree(self, *arguments, done, failed, code, now, **where):
+        before = self.snapshot()
+        said = self.sweep(*arguments, "--dry-run", **where).out
+        plan = json.loads(self.sweep(*arguments, "--dry-run", "--json", **where).out.splitlines()[-1])
+        self.assert_same_files(self.snapshot(), before)
+        self.assertEqual((plan["pictures"], plan["done"], plan["failed"]), (4, done, failed))
+        if done:
+            self.assertIn(": goes on, %d of 4 pictures are done, %d of them failed\n" % (done, failed), said)
+        end = self.events(self.sweep(*arguments, "--json", code=code, **where))["end"]
+        self.assertEqual((end["done_now"], end["failed"] - end["failed_now"]), (now, failed))
+
+    def test_what_failed_is_counted_as_a_run_counts_it(self):
+        top = self.draw_many(4)
+        bad = os.path.join(top, "p0001.png")
+        self.spoil(bad)
+        self.sweep(top, code=3)
+        self.agree(top, done=4, failed=1, code=3, now=0)
+        self.agree(top, "--retry-failed", done=3, failed=0, code=3, now=1)
+        os.utime(bad, ns=(1, 1))
+        self.agree(top, done=3, failed=0, code=3, now=1)
+        os.remove(bad)
+        os.utime(top, ns=(1, 1))
+        self.sweep(top, "--retry-failed", code=3)
+        # A file that is not there may be there again.
+        self.agree(top, done=3, failed=0, code=3, now=1)
+        self.draw("p0001.png", side=SIDE)
+        self.agree(top, done=3, failed=0, code=0, now=1)
+        self.agree(top, done=4, failed=0, code=0, now=0)
+
+    def test_limits_that_were_raised(self):
+        top = self.draw_many(3)
+        self.draw("p0003.png", side=64)
+        self.sweep(top, "--max-pixels", "1000", code=3)
+        self.agree(top, "--max-pixels", "1000", done=4, failed=1, code=3, now=0)
+        # Of a run by a version that kept no limits they were raised.
+        with sqlite3.connect(os.path.join(self.result, "results.sqlite")) as connection:
+            connection.execute("ALTER TABLE sessions DROP COLUMN max_pixels")
+            connection.execute("ALTER TABLE sessions DROP COLUMN max_memory")
+        connection.close()
+        self.agree(top, "--max-pixels", "1000", done=3, failed=0, code=3, now=1)
+        self.agree(top, "--max-pixels", "2000", done=3, failed=0, code=3, now=1)
+        self.agree(top, "--max-pixels", "2000", done=4, failed=1, code=3, now=0)
+        self.agree(top, done=3, failed=0, code=0, now=1)
+
+    def test_of_a_shard(self):
+        top = self.draw_many(12)
+        for name in os.listdir(top):
+            self.spoil(os.path.join(top, name))
+        self.sweep(top, "--shard", "1/3", code=3)
+        plan = json.loads(self.sweep(top, "--shard", "1/3", "--dry-run", "--json").out.splitlines()[-1])
+        self.assertEqual((plan["done"], plan["failed"]), (plan["pictures"],) * 2)
+        again = json.loads(self.sweep(top, "--shard", "1/3", "--dry-run", "--json", "--retry-failed").out.splitlines()[-1])
+        self.assertEqual((again["done"], again["failed"], again["pictures"]), (0, 0, plan["pictures"]))
+        self.assertTrue(0 < plan["pictures"] < 12)
+
+
 if __name__ == "__main__":
     main(sys.modules[__name__])

@@ -103,7 +103,7 @@ Test(results_limits, tell_what_failed_by_them)
     make_results(path(), &run, list, results, 4);
     int failed[5] = {7, 7, 7, 7, 7};
     sal_store *s = open_store(list);
-    must(sal_store_limited(failed, s, 5));
+    must(sal_store_limited(failed, sal_store_sql(s), 5));
     must(sal_store_close(s, "complete"));
     const int expected[5] = {SAL_ERROR_LIMIT, SAL_ERROR_MEMORY, 7, 7, 7};
     cr_expect_arr_eq(failed, expected, sizeof expected);
