@@ -118,11 +118,20 @@ static size_t put_escaped(char *to, scanner *s)
     return 1;
 }
 
+/* Bytes up to the quote that ends a string, or to the end of the line. */
+static size_t length_of(const char *text, char quote)
+{
+    size_t n = 0;
+    while (text[n] && text[n] != '\n' && text[n] != quote)
+        n += text[n] == '\\' && text[n + 1] ? 2 : 1;
+    return n;
+}
+
 /* *out: free with free(). */
 static sal_status read_string(char **out, scanner *s)
 {
     const char quote = *s->at++;
-    size_t used = 0, room = strcspn(s->at, "\n") + 1; /* escapes are longer than what they mean */
+    size_t used = 0, room = length_of(s->at, quote) + 1; /* escapes are longer than what they mean */
     *out = malloc(room);
     if (!*out)
         return sal_fail_memory(room, "a name");

@@ -232,6 +232,25 @@ Test(classes, that_cannot_be_read_are_refused)
     cr_expect(strstr(parsed(deep), "too many brackets"));
 }
 
+/* Each string costs its own length, not that of its line. */
+Test(literals, of_one_long_line_are_read_in_time, .timeout = 20)
+{
+    enum { NAMES = 200000, ROOM = 24 };
+    char *text = malloc((size_t)NAMES * ROOM + 4), *at = text;
+    cr_assert(text != NULL);
+    *at++ = '[';
+    for (int i = 0; i < NAMES; i++)
+        at += sprintf(at, "%s\"n\\u00e9\\\"%d\"", i ? ", " : "", i);
+    strcpy(at, "]");
+    sal_class_list list;
+    cr_assert_eq(sal_class_list_read(&list, text, "f"), SAL_OK, "%s", sal_last_error());
+    cr_expect_eq(list.count, NAMES);
+    cr_expect_str_eq(list.names[0], "n\xC3\xA9\"0");
+    cr_expect_str_eq(list.names[NAMES - 1], "n\xC3\xA9\"199999");
+    sal_class_list_clear(&list);
+    free(text);
+}
+
 Test(classes, are_found_by_their_names)
 {
     static const char *const names[] = {"b", "a", "crane", "c", "crane"};
