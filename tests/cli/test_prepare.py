@@ -116,6 +116,49 @@ class Preparation(Case):
             self.assertIsNone(json.loads(self.check(["inspect", model, "--json"], 0).out)["rescales"])
             self.run_with(model, code=2, texts=["nobody says how its pictures become input"])
 
+    def edited(self, case, change):
+        """A .keras file whose configuration is changed in place."""
+        path = self.keras(case)
+        with zipfile.ZipFile(path) as packed:
+            parts = {name: packed.read(name) for name in packed.namelist()}
+        config = json.loads(parts["config.json"])
+        change(config["config"]["layers"])
+        parts["config.json"] = json.dumps(config).encode()
+        with zipfile.ZipFile(path, "w") as packed:
+            for name, data in parts.items():
+                packed.writestr(name, data)
+        return path
+
+    def test_who_divides_later_is_not_certain(self):
+        """After a layer that computes, pictures are not as they came."""
+
+        def rescales_before(layers):
+            first = next(i for i, layer in enumerate(layers) if layer["class_name"] == "Rescaling")
+            layers[first]["config"].update(scale=1 / 127.5, offset=-1)
+            to_255 = json.loads(json.dumps(layers[first]))
+            to_255["config"].update(name="to_255", scale=255.0, offset=0.0)
+            layers.insert(first, to_255)
+
+        def normalizes_before(layers):
+            first = next(i for i, layer in enumerate(layers) if layer["class_name"] == "Rescaling")
+            layers[first]["config"].update(scale=1 / 127.5, offset=-1)
+            layers[first], layers[first + 1] = layers[first + 1], layers[first]
+            self.assertEqual(layers[first]["class_name"], "Normalization")
+
+        def is_divided(layers):
+            division = next(layer for layer in layers if layer["class_name"] == "TrueDivide")
+            division["inbound_nodes"][0]["args"].reverse()
+
+        for change in (rescales_before, normalizes_before):
+            with self.subTest(change=change.__name__):
+                model = self.edited("rescaling_normalization", change)
+                self.assertIsNone(json.loads(self.check(["inspect", model, "--json"], 0).out)["rescales"])
+                self.run_with(model, code=2, texts=["nobody says how its pictures become input"])
+                self.run_with(model, "--preset", "unit", absent=["takes samples of 0..255"])
+        same = self.edited("prepared_tf", lambda layers: None)
+        self.assertIsNotNone(json.loads(self.check(["inspect", same, "--json"], 0).out)["rescales"])
+        self.check(["inspect", self.edited("prepared_tf", is_divided)], 1, "a constant divided by a tensor")
+
     # ---- Where it is told
 
     def test_json_tells_what_was_done_and_who_said_so(self):

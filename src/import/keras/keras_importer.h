@@ -28,7 +28,7 @@ typedef struct keras_tensors {
 /* What is said of the network beside it, and what suggests the preprocessing that it wants: preset.c. */
 typedef struct keras_findings {
     const char *rescales; /* name of a layer that seems to bring 0..255 to what the others want, or NULL */
-    const char *divides;  /* one that certainly does, or NULL */
+    const char *divides;  /* one that certainly does, before any that computes, or NULL */
     const char *prepares; /* one that does something to them, whatever it is, or NULL */
     int convolved;        /* 1: there was a layer with a kernel */
     int family;           /* of keras.applications: 1 + index in the table; 0: none */

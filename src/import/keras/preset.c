@@ -86,7 +86,27 @@ static int has_number(const json_t *call, int depth, int (*is_one)(double))
     return 0;
 }
 
-/* Rescaling(1/255), Rescaling(1/127.5, offset=-1), x / 255: whatever else the network does, it is given 0..255. */
+/* What a call divides by; NULL: a tensor, or it cannot be told. In Keras 3 it is the second argument; in Keras 2 it
+ * lies beside the reference to the first, unless the first is a number. */
+static const json_t *divisor_of(const json_t *arguments)
+{
+    const json_t *args = json_object_get(arguments, "args"), *kwargs = json_object_get(arguments, "kwargs");
+    const json_t *divisor;
+    if (json_is_object(arguments)) {
+        divisor = json_array_get(args, 1);
+        divisor = divisor ? divisor : json_object_get(kwargs, "x2");
+    } else {
+        const json_t *first = json_array_get(arguments, 0);
+        const json_t *reference = json_is_string(first) ? arguments : first;
+        const char *layer = json_string_value(json_array_get(reference, 0));
+        divisor =
+            layer && strcmp(layer, "_CONSTANT_VALUE") != 0 ? json_object_get(json_array_get(reference, 3), "y") : NULL;
+    }
+    return json_is_string(json_array_get(divisor, 0)) ? NULL : divisor;
+}
+
+/* Rescaling(1/255), Rescaling(1/127.5, offset=-1), x / 255: before anything else, a network that does it is given
+ * 0..255. */
 static int divides_pixels(const keras_layer *layer, const json_t *arguments, double scale)
 {
     static const double near = 1e-6;
@@ -99,9 +119,9 @@ static int divides_pixels(const keras_layer *layer, const json_t *arguments, dou
             if (fabs(scale * fulls[i] - 1.0) < near)
                 return 1;
     if (strcmp(layer->class_name, "TrueDivide") == 0 || strcmp(layer->class_name, "Divide") == 0)
-        return has_number(arguments, 0, is_full);
+        return has_number(divisor_of(arguments), 0, is_full);
     return strcmp(layer->class_name, "TFOpLambda") == 0 && function && strstr(function, "truediv") != NULL &&
-           has_number(arguments, 0, is_full);
+           has_number(divisor_of(arguments), 0, is_full);
 }
 
 sal_status keras_note_layer(keras_findings *findings, const keras_layer *layer, const json_t *arguments)
@@ -109,6 +129,7 @@ sal_status keras_note_layer(keras_findings *findings, const keras_layer *layer, 
     static const double least = 1e-2; /* scales of 1/255, 1/127.5 and their like are of pictures in 0..255 */
     sal_status st = SAL_OK;
     int many;
+    const int is_first = !findings->convolved && !findings->prepares; /* pictures still are as they came */
     if (!layer->foreign && keras_handler_find(&many, layer->class_name) == keras_layer_pass &&
         strcmp(layer->class_name, "Identity") != 0)
         TRY(keras_put(findings->dropped, layer->class_name,
@@ -126,7 +147,7 @@ sal_status keras_note_layer(keras_findings *findings, const keras_layer *layer, 
         rescales = 1;
     if (rescales && !findings->rescales)
         findings->rescales = layer->name;
-    if (!findings->convolved && !findings->divides && divides_pixels(layer, arguments, scale))
+    if (is_first && !findings->divides && divides_pixels(layer, arguments, scale))
         findings->divides = layer->name;
     for (int i = 0; i < FAMILIES; i++)
         if (begins_with(layer->name, families[i].layer) && (findings->family == 0 || i + 1 < findings->family))
