@@ -341,7 +341,9 @@ typedef enum sal_rounding {
                              SAL_RESAMPLE_AREA, as TORCH and PILLOW13 */
     SAL_ROUND_ONCE = 2,   /* to 8 bits after both: keras.layers.Resizing of 8 bits, torchvision's 8-bit tensors before
                              version 0.16 and in transforms v1 */
-    SAL_ROUND_OPENCV = 3, /* likewise, in OpenCV's arithmetic: bit by bit where it is in whole numbers */
+    SAL_ROUND_OPENCV = 3, /* likewise, in OpenCV's arithmetic: bit by bit where it is in whole numbers. Only what
+                             cv2.resize has: SAL_RESAMPLE_NEAREST with SAL_GRID_ASYMMETRIC, BILINEAR and CUBIC75 with
+                             SAL_ANTIALIAS_OFF, and AREA */
     SAL_ROUND_TORCH = 4,  /* as PASSES, with torch's weights of 16 bits: torchvision's 8-bit tensors in transforms v2 */
     SAL_ROUND_PILLOW13 = 5 /* as PASSES, but rows first where the height shrinks, and by more than twice as many pixels
                               as the width: Pillow 13 */
@@ -411,8 +413,8 @@ typedef enum sal_pages {
 typedef struct sal_preprocess {
     sal_fit fit;                  /* onto the input's sides */
     sal_channel_order order;      /* of the input's channels */
-    int64_t crop_resize;          /* SAL_FIT_CENTER_CROP, SAL_FIT_STRETCH_CROP: (shorter) side before the crop; 0: as
-                                     crop_share says */
+    int64_t crop_resize;          /* SAL_FIT_CENTER_CROP, SAL_FIT_STRETCH_CROP: (shorter) side before the crop, to
+                                     2^20; 0: as crop_share says */
     float fill;                   /* letterbox padding, as a sample in 0..255 */
     float scale;                  /* not 0: nothing is guessed, a struct of zeros is refused */
     int value_count;              /* channels given in mean and std: 0 (mean 0, std 1), 1 (for all) or one each */
@@ -424,7 +426,8 @@ typedef struct sal_preprocess {
     sal_grid grid;                /* and which points are taken */
     sal_crop_round crop_round;    /* SAL_FIT_CENTER_CROP, SAL_FIT_STRETCH_CROP, as the next */
     float crop_share; /* the crop's share of the side before it, as 0.875 is 224 of 256 (timm's crop_pct): that side is
-                         the input's divided by it, cut to a whole number. For square inputs; 0: no extra margin */
+                         the input's divided by it, cut to a whole number. For square inputs; 1e-3 to 1, or 0: no extra
+                         margin */
     sal_alpha alpha;  /* the rest: what the samples of a file are */
     float alpha_colour[3]; /* of SAL_ALPHA_COLOUR: red, green, blue, 0..255 */
     sal_exif exif;         /* whether it is turned as it declares */

@@ -25,7 +25,7 @@ static void fit_letterbox(sal_axis *y, sal_axis *x)
     x->target = scale_y <= scale_x ? at_least_1(floor((double)x->source * scale_y + 0.5)) : x->net;
 }
 
-static void fit_center_crop(sal_axis *y, sal_axis *x, int64_t crop_resize)
+static sal_status fit_center_crop(sal_axis *y, sal_axis *x, int64_t crop_resize)
 {
     sal_axis *shorter = y->source <= x->source ? y : x;
     sal_axis *longer = shorter == y ? x : y;
@@ -38,10 +38,16 @@ static void fit_center_crop(sal_axis *y, sal_axis *x, int64_t crop_resize)
         /* Cut, not rounded, as torchvision's Resize does. */
         double length = (double)exact->net * (double)other->source / (double)exact->source;
         other->target = (int64_t)fmax(length, (double)other->net);
-        return;
+        return SAL_OK;
     }
     shorter->target = crop_resize;
     longer->target = (int64_t)((double)crop_resize * (double)longer->source / (double)shorter->source);
+    if (longer->target > INT32_MAX)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "a side of %lld before the crop makes the longer side of a picture of %lld x %lld pixels too "
+                        "long: above %d",
+                        (long long)crop_resize, (long long)x->source, (long long)y->source, INT32_MAX);
+    return SAL_OK;
 }
 
 /* Cut to whole pixels, and half of what goes is cut again: Keras' smart_resize and load_img. */
@@ -55,17 +61,26 @@ static void fit_crop_aspect(sal_axis *y, sal_axis *x)
     x->from = (x->source - x->part) / 2;
 }
 
+sal_status sal_crop_check(const sal_preprocess *p)
+{
+    if (p->crop_resize < 0 || p->crop_resize > SAL_CROP_RESIZE_MAX)
+        return sal_fail(SAL_ERROR_ARGUMENT, "crop-resize %lld is out of range: say a side in pixels, to %d, or 0",
+                        (long long)p->crop_resize, SAL_CROP_RESIZE_MAX);
+    if (p->crop_share != 0.0F && !(p->crop_share >= SAL_CROP_SHARE_MIN && p->crop_share <= 1.0F))
+        return sal_fail(SAL_ERROR_ARGUMENT, "crop-share %g is out of range: say a number from %g to 1, or 0",
+                        (double)p->crop_share, (double)SAL_CROP_SHARE_MIN);
+    if ((unsigned)p->crop_round > SAL_CROP_ROUND_DOWN)
+        return sal_fail(SAL_ERROR_ARGUMENT, "crop-round %d is unknown", (int)p->crop_round);
+    return SAL_OK;
+}
+
 /* The side before a crop, in pixels; 0: no margin. */
 static sal_status crop_side(int64_t *out, const sal_axis *y, const sal_axis *x, const sal_preprocess *p)
 {
+    const sal_status st = sal_crop_check(p);
     *out = p->crop_resize;
-    if (p->crop_resize < 0 || p->crop_resize > INT32_MAX)
-        return sal_fail(SAL_ERROR_ARGUMENT, "crop-resize %lld is out of range", (long long)p->crop_resize);
-    if (!(p->crop_share >= 0.0F && p->crop_share <= 1.0F))
-        return sal_fail(SAL_ERROR_ARGUMENT, "crop-share %g is no share: say a number above 0, to 1",
-                        (double)p->crop_share);
-    if ((unsigned)p->crop_round > SAL_CROP_ROUND_DOWN)
-        return sal_fail(SAL_ERROR_ARGUMENT, "crop-round %d is unknown", (int)p->crop_round);
+    if (st != SAL_OK)
+        return st;
     if (p->crop_resize || p->crop_share == 0.0F || (p->fit != SAL_FIT_CENTER_CROP && p->fit != SAL_FIT_STRETCH_CROP))
         return SAL_OK;
     if (y->net != x->net)
@@ -76,6 +91,10 @@ static sal_status crop_side(int64_t *out, const sal_axis *y, const sal_axis *x, 
     /* The share is a decimal number, such as 0.95: the nearest of seven digits, not its float. */
     double share = round((double)p->crop_share * 1e7) / 1e7;
     *out = (int64_t)floor((double)y->net / share);
+    if (*out > SAL_CROP_RESIZE_MAX)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "crop-share %g of a network of %lld pixels makes a side of %lld before the crop: above %d",
+                        (double)p->crop_share, (long long)y->net, (long long)*out, SAL_CROP_RESIZE_MAX);
     return SAL_OK;
 }
 
@@ -93,7 +112,7 @@ sal_status sal_fit_place(sal_axis *y, sal_axis *x, const sal_preprocess *p)
     switch (p->fit) {
     case SAL_FIT_STRETCH: break;
     case SAL_FIT_LETTERBOX: fit_letterbox(y, x); break;
-    case SAL_FIT_CENTER_CROP: fit_center_crop(y, x, side); break;
+    case SAL_FIT_CENTER_CROP: st = fit_center_crop(y, x, side); break;
     case SAL_FIT_CROP_ASPECT: fit_crop_aspect(y, x); break;
     case SAL_FIT_STRETCH_CROP:
         y->target = side ? side : y->net;
@@ -101,6 +120,8 @@ sal_status sal_fit_place(sal_axis *y, sal_axis *x, const sal_preprocess *p)
         break;
     default: return sal_fail(SAL_ERROR_ARGUMENT, "fit %d is unknown", (int)p->fit);
     }
+    if (st != SAL_OK)
+        return st;
     y->offset = center(y->net, y->target, p->crop_round);
     x->offset = center(x->net, x->target, p->crop_round);
     return SAL_OK;

@@ -22,6 +22,12 @@ typedef struct sal_window {
     int64_t count;
 } sal_window;
 
+/* The side before a crop that can be asked for, in pixels, and the smallest share. */
+#define SAL_CROP_RESIZE_MAX (1 << 20)
+#define SAL_CROP_SHARE_MIN 1e-3F
+
+/* Error: ARGUMENT: crop_resize, crop_share or crop_round is out of range. */
+sal_status sal_crop_check(const sal_preprocess *p);
 /* Fills all but source and net, which are at least 1. Error: ARGUMENT (options out of range). */
 sal_status sal_fit_place(sal_axis *y, sal_axis *x, const sal_preprocess *p);
 sal_window sal_fit_visible(const sal_axis *axis);

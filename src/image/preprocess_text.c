@@ -3,6 +3,7 @@
 
 #include "base/plain_locale.h"
 #include "base/words.h"
+#include "image/fit.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -134,8 +135,8 @@ static sal_status set_crop_resize(sal_preprocess *p, const char *value)
     char *end;
     errno = 0;
     long size = strtol(value, &end, 10);
-    if (end == value || *end || errno || size < 0 || size > INT32_MAX)
-        return bad_value("crop-resize", value, "a side in pixels, or 0,");
+    if (end == value || *end || errno || size < 0 || size > SAL_CROP_RESIZE_MAX)
+        return bad_value("crop-resize", value, "a side in pixels, to 1048576, or 0,");
     p->crop_resize = size;
     return SAL_OK;
 }
@@ -194,8 +195,9 @@ static sal_status set_crop_share(sal_preprocess *p, const char *value)
 {
     float share;
     const char *end;
-    if (!parse_number(&share, value, &end) || *end || !(share >= 0.0F && share <= 1.0F))
-        return bad_value("crop-share", value, "a number from 0 to 1, such as 0.875,");
+    if (!parse_number(&share, value, &end) || *end ||
+        (share != 0.0F && !(share >= SAL_CROP_SHARE_MIN && share <= 1.0F)))
+        return bad_value("crop-share", value, "a number from 0.001 to 1, such as 0.875, or 0,");
     p->crop_share = share;
     return SAL_OK;
 }

@@ -6,6 +6,7 @@
 #include "base/plain_locale.h"
 #include "base/text.h"
 #include "base/words.h"
+#include "image/fit.h"
 #include "image/resize.h"
 
 #include <errno.h>
@@ -169,13 +170,12 @@ void sal_preprocess_print(FILE *to, const sal_preprocess *p)
 /* What cannot be read back is not written. */
 static sal_status check_writable(const sal_preprocess *p)
 {
-    int ok = (unsigned)p->fit <= SAL_FIT_STRETCH_CROP && (unsigned)p->order <= SAL_ORDER_ASIS && p->crop_resize >= 0 &&
-             p->crop_resize <= INT32_MAX && p->fill >= 0.0F && p->fill <= 255.0F && isfinite(p->scale) &&
-             p->scale != 0.0F && p->value_count >= 0 && p->value_count <= SAL_MAX_CHANNELS;
+    int ok = (unsigned)p->fit <= SAL_FIT_STRETCH_CROP && (unsigned)p->order <= SAL_ORDER_ASIS && p->fill >= 0.0F &&
+             p->fill <= 255.0F && isfinite(p->scale) && p->scale != 0.0F && p->value_count >= 0 &&
+             p->value_count <= SAL_MAX_CHANNELS;
     for (int i = 0; ok && i < p->value_count; i++)
         ok = isfinite(p->mean[i]) && isfinite(p->std[i]) && p->std[i] > 0.0F;
-    ok = ok && p->crop_share >= 0.0F && p->crop_share <= 1.0F && (unsigned)p->crop_round <= SAL_CROP_ROUND_DOWN;
-    if (sal_resize_check(p) != SAL_OK)
+    if (sal_crop_check(p) != SAL_OK || sal_resize_check(p) != SAL_OK)
         return SAL_ERROR_ARGUMENT;
     return ok ? sal_preprocess_check_samples(p)
               : sal_fail(SAL_ERROR_ARGUMENT, "the preprocessing options are out of range");

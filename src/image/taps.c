@@ -391,8 +391,9 @@ sal_status sal_taps_make(sal_taps *out, const sal_axis *y, const sal_axis *x, in
     out->bits = bits_of(p, y, x, m.is_growing);
     TRY(allocate(&m));
     make_tap *make = choose(&m);
-    /* The largest weight is that of the whole axis, not of what a crop leaves. */
-    for (int64_t i = 0; p->rounding == SAL_ROUND_TORCH && i < axis->target; i++)
+    /* The largest weight is that of the whole axis, not of what a crop leaves. Above 1, which the first pixel reaches
+     * where an axis grows, another changes no bits: no kernel reaches 2. */
+    for (int64_t i = 0; p->rounding == SAL_ROUND_TORCH && i < axis->target && m.largest < 1.0 - 1e-9; i++)
         make(&m, 0, i);
     if (p->rounding == SAL_ROUND_TORCH)
         out->bits = torch_bits(m.largest);
@@ -416,6 +417,49 @@ static sal_status check_grid(const sal_preprocess *p)
                     p->grid == SAL_GRID_ALIGN_CORNERS ? "align-corners" : "asymmetric");
 }
 
+/* What OpenCV has: INTER_NEAREST, INTER_LINEAR, INTER_CUBIC and INTER_AREA. */
+static sal_status check_opencv(const sal_preprocess *p)
+{
+    switch (p->resample) {
+    case SAL_RESAMPLE_NEAREST:
+        return p->grid == SAL_GRID_ASYMMETRIC
+                   ? SAL_OK
+                   : sal_fail(SAL_ERROR_ARGUMENT,
+                              "round opencv with resample nearest is cv2.INTER_NEAREST: add grid asymmetric");
+    case SAL_RESAMPLE_AREA: return check_grid(p);
+    case SAL_RESAMPLE_BICUBIC:
+        return sal_fail(SAL_ERROR_ARGUMENT, "resample bicubic is not cv2.INTER_CUBIC, which has other weights: take "
+                                            "resample cubic75 with round opencv and antialias off");
+    case SAL_RESAMPLE_LANCZOS:
+        return sal_fail(SAL_ERROR_ARGUMENT, "resample lanczos is not cv2.INTER_LANCZOS4, which has 8 taps and salmap "
+                                            "does not know: leave round opencv out, or take resample cubic75");
+    case SAL_RESAMPLE_BOX:
+    case SAL_RESAMPLE_HAMMING:
+        return sal_fail(SAL_ERROR_ARGUMENT, "resample %s is Pillow's, and round opencv is not: take round passes",
+                        p->resample == SAL_RESAMPLE_BOX ? "box" : "hamming");
+    default: break;
+    }
+    if (p->antialias != SAL_ANTIALIAS_OFF)
+        return sal_fail(SAL_ERROR_ARGUMENT, "round opencv is of cv2.resize, which has no antialias: add antialias off, "
+                                            "or take resample area");
+    if (p->grid != SAL_GRID_HALF_PIXEL)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "round opencv has another grid than half-pixel with resample nearest alone: take grid "
+                        "half-pixel, or round once");
+    return SAL_OK;
+}
+
+/* What is of one library, and said of another. */
+static sal_status check_library(const sal_preprocess *p)
+{
+    if (p->rounding == SAL_ROUND_OPENCV)
+        return check_opencv(p);
+    if (p->rounding == SAL_ROUND_TORCH && p->antialias == SAL_ANTIALIAS_OFF && p->resample == SAL_RESAMPLE_BICUBIC)
+        return sal_fail(SAL_ERROR_ARGUMENT, "resample bicubic is torch's with antialias alone: take resample cubic75 "
+                                            "with round torch and antialias off");
+    return check_grid(p);
+}
+
 sal_status sal_resize_check(const sal_preprocess *p)
 {
     if ((unsigned)p->resample > SAL_RESAMPLE_HAMMING || (unsigned)p->antialias > SAL_ANTIALIAS_OFF ||
@@ -431,5 +475,5 @@ sal_status sal_resize_check(const sal_preprocess *p)
     if (is_in_passes(p) && p->resample == SAL_RESAMPLE_AREA)
         return sal_fail(SAL_ERROR_ARGUMENT,
                         "resample area is rounded once, if at all: take round opencv, once or none");
-    return check_grid(p);
+    return check_library(p);
 }

@@ -112,6 +112,10 @@ class Recipes(Case):
             (["--resample", "box", "--antialias", "off"], "Pillow"),
             (["--resample", "area", "--round", "passes"], "once"),
             (["--grid", "align-corners"], "antialias is off"),
+            (["--recipe", "opencv", "--resample", "nearest"], "add grid asymmetric"),
+            (["--recipe", "opencv", "--resample", "bicubic"], "cubic75"),
+            (["--recipe", "opencv", "--resample", "lanczos"], "INTER_LANCZOS4"),
+            (["--round", "torch", "--antialias", "off", "--resample", "bicubic"], "cubic75"),
         ):
             self.check(["explain", MODEL, self.picture, "-o", self.out, "--preset", "unit", *options], 2, text)
             self.assertFalse(os.path.exists(self.out))

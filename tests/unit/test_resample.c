@@ -109,16 +109,49 @@ Test(resample, refuses_what_no_library_does)
         "grid=asymmetric resample=bicubic antialias=off",
         "grid=align-corners resample=lanczos antialias=off",
         "grid=asymmetric resample=area",
+        "round=opencv",
+        "resample=area round=opencv grid=asymmetric",
+        "round=opencv antialias=off grid=align-corners",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         cr_expect_eq(try_options(bad[i]), SAL_ERROR_ARGUMENT, "%s was taken", bad[i]);
         cr_expect(strlen(sal_last_error()) > 20);
     }
-    static const char *const good[] = {
-        "resample=area antialias=off", "resample=area", "grid=align-corners resample=nearest",
-        "resample=nearest antialias=off round=torch", "grid=asymmetric antialias=off round=passes"};
+    static const char *const good[] = {"round=opencv antialias=off",
+                                       "resample=bicubic round=torch",
+                                       "resample=area antialias=off",
+                                       "resample=area",
+                                       "grid=align-corners resample=nearest",
+                                       "resample=nearest antialias=off round=torch",
+                                       "grid=asymmetric antialias=off round=passes"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         cr_expect_eq(try_options(good[i]), SAL_OK, "%s: %s", good[i], sal_last_error());
+}
+
+/* Kernels that have the name of another library's. */
+Test(resample, refuses_what_is_another_librarys_and_names_the_right_word)
+{
+    static const struct {
+        const char *options;
+        const char *named;
+    } bad[] = {
+        {"resample=nearest round=opencv antialias=off", "add grid asymmetric"},
+        {"resample=nearest round=opencv grid=align-corners", "add grid asymmetric"},
+        {"resample=bicubic round=opencv antialias=off", "resample cubic75"},
+        {"resample=bicubic round=opencv", "resample cubic75"},
+        {"resample=lanczos round=opencv antialias=off", "INTER_LANCZOS4"},
+        {"resample=box round=opencv", "round passes"},
+        {"resample=hamming round=opencv", "round passes"},
+        {"resample=bilinear round=opencv", "antialias off"},
+        {"round=opencv antialias=off grid=asymmetric", "grid half-pixel"},
+        {"resample=bicubic round=torch antialias=off", "resample cubic75"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cr_expect_eq(try_options(bad[i].options), SAL_ERROR_ARGUMENT, "%s was taken", bad[i].options);
+        cr_expect_not_null(strstr(sal_last_error(), bad[i].named), "%s: %s", bad[i].options, sal_last_error());
+    }
+    sal_preprocess p = options_of("recipe=opencv preset=unit resample=bicubic");
+    cr_expect_eq(sal_preprocess_save("/tmp/salmap-never", &p), SAL_ERROR_ARGUMENT);
 }
 
 Test(resample, refuses_values_out_of_range)
@@ -137,6 +170,10 @@ Test(resample, refuses_values_out_of_range)
         {.crop_share = 1.5F},
         {.crop_share = -0.1F},
         {.crop_share = NAN},
+        {.crop_share = 1e-9F, .fit = SAL_FIT_CENTER_CROP},
+        {.crop_share = 9e-4F, .fit = SAL_FIT_STRETCH_CROP},
+        {.crop_resize = (1 << 20) + 1, .fit = SAL_FIT_CENTER_CROP},
+        {.crop_resize = -1},
         {.resample = (sal_resample)-1},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -152,7 +189,8 @@ Test(round, cuts_16_bits_to_the_upper_8_and_refuses_floats)
     sal_picture picture = {.height = 2, .width = 2, .channels = 1, .type = SAL_SAMPLE_U16};
     const void *from = samples;
     memcpy(&picture.samples, &from, sizeof from);
-    static const char *const words[] = {"round=passes", "round=once", "round=opencv", "round=torch", "round=pillow13"};
+    static const char *const words[] = {"round=passes", "round=once", "round=opencv antialias=off", "round=torch",
+                                        "round=pillow13"};
     for (int w = 0; w < 5; w++) {
         sal_preprocess p = options_of(words[w]);
         picture.type = SAL_SAMPLE_U16;
@@ -227,6 +265,41 @@ Test(crop, share_is_timms_crop_pct)
         cr_expect_not_null(strstr(sal_last_error(), "crop-resize"));
         free(out);
     }
+}
+
+/* What is cut off costs nothing: a strip of which the middle of millions of pixels is kept. */
+Test(crop, takes_time_for_what_is_left_alone, .timeout = 20)
+{
+    enum { LONG = 1500 };
+    static const char *const rounds[] = {"torch", "passes", "none"};
+    unsigned char row[LONG];
+    float out[64];
+    sal_picture strip = {.height = 1, .width = LONG, .channels = 1, .type = SAL_SAMPLE_U8, .samples = row};
+    memset(row, 9, sizeof row);
+    for (int i = 0; i < 3; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "fit=center-crop crop-resize=1048576 round=%s", rounds[i]);
+        sal_preprocess p = options_of(text);
+        cr_assert_eq(sal_preprocess_apply(out, NULL, &strip, &p, 1, 8, 8), SAL_OK, "%s", sal_last_error());
+        cr_expect(out[0] > 8.99F && out[0] < 9.01F, "%s: %g", rounds[i], (double)out[0]);
+    }
+    static unsigned char longer[4096];
+    strip.width = sizeof longer;
+    strip.samples = longer;
+    sal_preprocess p = options_of("fit=center-crop crop-resize=1048576 round=passes resample=nearest");
+    cr_expect_eq(sal_preprocess_apply(out, NULL, &strip, &p, 1, 8, 8), SAL_ERROR_ARGUMENT);
+    cr_expect_not_null(strstr(sal_last_error(), "4096 x 1"), "%s", sal_last_error());
+}
+
+/* A network of 2000 pixels and a share of which 1000 pixels would be within the range. */
+Test(crop, share_makes_no_side_that_is_out_of_range)
+{
+    unsigned char sample = 1;
+    static float out[2000 * 2000];
+    const sal_picture pixel = {.height = 1, .width = 1, .channels = 1, .type = SAL_SAMPLE_U8, .samples = &sample};
+    sal_preprocess p = options_of("fit=stretch-crop crop-share=0.001");
+    cr_expect_eq(sal_preprocess_apply(out, NULL, &pixel, &p, 1, 2000, 2000), SAL_ERROR_ARGUMENT);
+    cr_expect_not_null(strstr(sal_last_error(), "crop-share"), "%s", sal_last_error());
 }
 
 /* Away from borders, a resized ramp shows where it was taken from: what the placement says. */
@@ -329,7 +402,14 @@ Test(text, names_the_words_of_a_key)
         cr_expect_not_null(strstr(sal_last_error(), wanted[i].words), "%s", sal_last_error());
     }
     sal_preprocess p = {0};
-    static const char *const shares[] = {"1.1", "-1", "x", "nan", "224"};
-    for (int i = 0; i < 5; i++)
+    static const char *const shares[] = {"1.1", "-1", "x", "nan", "224", "1e-9", "0.0009"};
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
         cr_expect_eq(sal_preprocess_set(&p, "crop-share", shares[i]), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_preprocess_set(&p, "crop-resize", "1048577"), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_preprocess_set(&p, "crop-resize", "1048576"), SAL_OK);
+    cr_expect_eq(sal_preprocess_set(&p, "crop-share", "0.001"), SAL_OK);
+    p.crop_resize = 1 << 30;
+    p.scale = 1.0F;
+    cr_expect_eq(sal_preprocess_save("/tmp/salmap-never", &p), SAL_ERROR_ARGUMENT);
+    cr_expect_not_null(strstr(sal_last_error(), "crop-resize"), "%s", sal_last_error());
 }
