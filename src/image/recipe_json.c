@@ -1,4 +1,5 @@
 /* Recipes in JSON: Hugging Face's preprocessor_config.json, and the pretrained_cfg of timm. */
+#include "image/fit.h"
 #include "image/recipe.h"
 
 #include <errno.h>
@@ -24,11 +25,12 @@ static const json_t *get(const reader *r, const char *key)
     return json_is_null(value) ? NULL : value;
 }
 
-/* Whether something is done: as its switch says, or without one where what it needs is there. */
+/* Whether something is done: as its switch says (null is false, as in Python), or without one where what it needs is
+ * there. */
 static sal_status is_done(int *out, const reader *r, const char *key, const char *needs)
 {
-    const json_t *value = get(r, key);
-    if (value && !json_is_boolean(value))
+    const json_t *value = json_object_get(r->from, key);
+    if (value && !json_is_boolean(value) && !json_is_null(value))
         return cannot(r, key, "is neither true nor false");
     *out = value ? json_is_true(value) : get(r, needs) != NULL;
     return SAL_OK;
@@ -115,6 +117,15 @@ static sal_status find_shortest(int64_t *out, const reader *r)
     return SAL_OK;
 }
 
+/* A side that is cut out of a larger one, of which it is `share`: the larger one, cut to a whole number. */
+static sal_status read_whole(int64_t *out, const reader *r, const char *key, int64_t side, double share)
+{
+    if (!((float)share >= SAL_CROP_SHARE_MIN && share <= 1.0))
+        return cannot(r, key, "a number from 0.001 to 1 is wanted");
+    *out = (int64_t)floor((double)side / share);
+    return *out > SAL_CROP_RESIZE_MAX ? cannot(r, key, "the side before the crop is out of range") : SAL_OK;
+}
+
 /* ConvNext's: below 384 pixels the middle of a larger picture, else stretched. */
 static sal_status read_crop_pct(const reader *r, int64_t side)
 {
@@ -122,12 +133,9 @@ static sal_status read_crop_pct(const reader *r, int64_t side)
     const int64_t square[] = {side, side};
     if (side >= 384)
         return sal_recipe_stretch(r->p, r->out, square, square, r->path);
-    if (!(share > 0.0 && share <= 1.0))
-        return cannot(r, "crop_pct", "a number above 0, to 1, is wanted");
     r->p->fit = SAL_FIT_CENTER_CROP;
-    r->p->crop_resize = (int64_t)((double)side / share);
     r->out->height = r->out->width = side;
-    return SAL_OK;
+    return read_whole(&r->p->crop_resize, r, "crop_pct", side, share);
 }
 
 static sal_status read_fit(const reader *r)
@@ -185,7 +193,7 @@ static sal_status read_values(const reader *r)
     if (factor && !(json_is_number(factor) && json_number_value(factor) > 0.0))
         return cannot(r, "rescale_factor", "a number above 0 is wanted");
     /* Files from before there was a switch: values always were 0..1. */
-    if (rescales || (!get(r, "do_rescale") && !factor))
+    if (rescales || (!json_object_get(r->from, "do_rescale") && !factor))
         r->p->scale = factor ? (float)json_number_value(factor) : 1.0F / 255.0F;
     if (normalizes)
         TRY(read_mean_std(r, "image_mean", "image_std"));
@@ -279,10 +287,13 @@ static sal_status read_timm_fit(const reader *r)
     const char *word = mode ? json_string_value(mode) : "center";
     if (json_array_size(size) != 3 || !is_side(height) || !is_side(width))
         return cannot(r, "input_size", "[channels, height, width] is wanted");
-    if (!(share > 0.0 && share <= 1.0))
-        return cannot(r, "crop_pct", "a number above 0, to 1, is wanted");
     const int64_t crop[] = {json_integer_value(height), json_integer_value(width)};
-    const int64_t resized[] = {(int64_t)floor((double)crop[0] / share), (int64_t)floor((double)crop[1] / share)};
+    int64_t resized[2];
+    for (int i = 0; i < 2; i++) {
+        const sal_status st = read_whole(&resized[i], r, "crop_pct", crop[i], share);
+        if (st != SAL_OK)
+            return st;
+    }
     if (word && strcmp(word, "squash") == 0)
         return sal_recipe_stretch(r->p, r->out, resized, crop, r->path);
     if (!word || strcmp(word, "center") != 0)

@@ -18,7 +18,9 @@ typedef struct reader {
     state state;
     int64_t resized[2]; /* the second 0: the shorter side; both 0: not yet */
     int64_t crop[2];
-    int depth; /* of Compose in Compose */
+    int depth;       /* of Compose in Compose */
+    int conversions; /* of types that Python does not print: ToDtype, ConvertImageDtype */
+    int scales;      /* whether the first of them does */
 } reader;
 
 /* The arguments of one step: "size=256, antialias=True", also on lines of their own. */
@@ -184,11 +186,38 @@ static sal_status to_bytes(reader *r, const step *s)
 
 static sal_status to_floats(reader *r, const step *s)
 {
-    const char *scale = argument(s, "scale");
-    const int is_dtype = strcmp(s->name, "ToDtype") == 0;
-    if (r->state == PICTURE && (is_dtype || strncmp(s->name, "Convert", 7) == 0))
+    (void)s;
+    if (r->state != FLOATS)
+        r->p->scale = 1.0F / 255.0F;
+    r->state = FLOATS;
+    return SAL_OK;
+}
+
+/* The second of two is to floats and the first was to 8 bits, as in torchvision's own example, where that makes no
+ * other values than floats would: both scale, or none. */
+static sal_status convert_again(reader *r, const step *s, int scales)
+{
+    if (r->conversions > 1 || r->scales != scales || r->p->value_count)
+        return cannot(r, s,
+                      "which types it and those before it convert to is not printed, and values hang on it; leave "
+                      "one in the file, the one to floats");
+    if (r->p->rounding == SAL_ROUND_NONE)
+        r->p->rounding = SAL_ROUND_TORCH;
+    r->conversions++;
+    return SAL_OK;
+}
+
+static sal_status convert(reader *r, const step *s)
+{
+    enum { TOO_MANY = 2 };
+    const int scales = strcmp(s->name, "ToDtype") != 0 || is_flag(argument(s, "scale"));
+    if (r->state == PICTURE)
         return cannot(r, s, "pictures are no tensors before it");
-    if (r->state != FLOATS && (!is_dtype || is_flag(scale)))
+    if (r->conversions > 0)
+        return convert_again(r, s, scales);
+    r->conversions = r->state == BYTES ? 1 : TOO_MANY; /* of floats one alone changes nothing for certain */
+    r->scales = scales;
+    if (r->state == BYTES && scales)
         r->p->scale = 1.0F / 255.0F;
     r->state = FLOATS;
     return SAL_OK;
@@ -231,6 +260,8 @@ static sal_status ignore(reader *r, const step *s)
 static sal_status preset(reader *r, const step *s)
 {
     sal_status st = SAL_OK;
+    if (r->resized[0] || r->crop[0] || r->conversions)
+        return cannot(r, s, "it resizes, cuts and converts by itself: no such step is possible before it");
     TRY(read_sides(r->resized, r, s, "resize_size"));
     TRY(read_sides(r->crop, r, s, "crop_size"));
     if (r->crop[1] == 0)
@@ -271,9 +302,9 @@ static const struct {
     {"MaybePILToTensor", to_bytes},
     {"ToImage", to_bytes},
     {"ToImageTensor", to_bytes},
-    {"ConvertImageDtype", to_floats},
-    {"ConvertDtype", to_floats},
-    {"ToDtype", to_floats},
+    {"ConvertImageDtype", convert},
+    {"ConvertDtype", convert},
+    {"ToDtype", convert},
     {"Normalize", normalize},
     {"Grayscale", to_gray},
     {"RGB", ignore},

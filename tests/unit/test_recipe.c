@@ -176,6 +176,12 @@ Test(file, of_hugging_face_is_read)
          "{\"height\": 224, \"width\": 224}, \"resample\": 3, \"rescale_factor\": 0.00784313725490196, "
          "\"do_normalize\": false}",
          SAL_FIT_STRETCH_CROP, 256, 224, SAL_RESAMPLE_BICUBIC, 0, SAL_ROUND_PASSES, 2.0F / 255.0F, 0.0F, 1, NULL},
+        /* null is false: nothing is cut out, rescaled or normalised */
+        {VIT ", \"do_center_crop\": null, \"crop_size\": 192}", SAL_FIT_STRETCH, 0, 224, SAL_RESAMPLE_BILINEAR, 0,
+         SAL_ROUND_PASSES, UNIT, 0.5F, 1, NULL},
+        {"{\"do_resize\": true, \"size\": {\"height\": 224, \"width\": 224}, \"resample\": 2, \"do_rescale\": null, "
+         "\"do_normalize\": null, \"image_mean\": [0.5], \"image_std\": [0.5]}",
+         SAL_FIT_STRETCH, 0, 224, SAL_RESAMPLE_BILINEAR, 0, SAL_ROUND_PASSES, 1.0F, 0.0F, 1, NULL},
         /* ConvNeXt: by crop_pct below 384 pixels, else stretched */
         {"{\"crop_pct\": 0.875, \"do_resize\": true, \"size\": {\"shortest_edge\": 224}, \"resample\": 3, "
          "\"do_rescale\": true, \"rescale_factor\": 0.00392156862745098}",
@@ -205,6 +211,9 @@ Test(file, of_timm_is_read)
     expect(files, sizeof files / sizeof *files);
 }
 
+#define WEIGHTS                                                                                                        \
+    "ImageClassification(crop_size=[192], resize_size=[232], mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225], "  \
+    "interpolation=InterpolationMode.BILINEAR)"
 #define IMAGENET "Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])\n"
 
 Test(file, of_printed_transforms_is_read)
@@ -226,6 +235,20 @@ Test(file, of_printed_transforms_is_read)
          "interpolation=InterpolationMode.BILINEAR, "
          "antialias=True)\n      ToDtype(scale=True)\n      Normalize(mean=[0.5], std=[0.5], inplace=False)\n)",
          SAL_FIT_STRETCH, 0, 224, SAL_RESAMPLE_BILINEAR, 0, SAL_ROUND_TORCH, UNIT, 0.5F, 0, "RGB"},
+        /* its first ToDtype is to 8 bits, which is not printed: torchvision's own example */
+        {"Compose(\n      ToImage()\n      ToDtype(scale=True)\n      Resize(size=[256], "
+         "interpolation=InterpolationMode.BILINEAR, antialias=True)\n      CenterCrop(size=(192, 192))\n      "
+         "ToDtype(scale=True)\n      " IMAGENET ")",
+         SAL_FIT_CENTER_CROP, 256, 192, SAL_RESAMPLE_BILINEAR, 0, SAL_ROUND_TORCH, UNIT, 0.485F, 0, NULL},
+        {"Compose(ToImage() ToDtype(scale=False) Resize(size=(8, 8), antialias=True) ToDtype(scale=False))",
+         SAL_FIT_STRETCH, 0, 8, SAL_RESAMPLE_BILINEAR, 0, SAL_ROUND_TORCH, 1.0F, 0.0F, 0, NULL},
+        /* one alone is to floats; two before, and what is resized are floats */
+        {"Compose(ToImage() ToDtype(scale=True) Resize(size=(8, 8), antialias=True) " IMAGENET ")", SAL_FIT_STRETCH, 0,
+         8, SAL_RESAMPLE_BILINEAR, 0, SAL_ROUND_NONE, UNIT, 0.485F, 0, NULL},
+        {"Compose(ToImage() ToDtype(scale=True) ConvertImageDtype() Resize(size=(8, 8), antialias=True))",
+         SAL_FIT_STRETCH, 0, 8, SAL_RESAMPLE_BILINEAR, 0, SAL_ROUND_NONE, UNIT, 0.0F, 0, NULL},
+        {"Compose(ToTensor() " WEIGHTS ")", SAL_FIT_CENTER_CROP, 232, 192, SAL_RESAMPLE_BILINEAR, 0, SAL_ROUND_NONE,
+         UNIT, 0.485F, 0, NULL},
         /* floats, and no antialias before it was the default */
         {"Compose(\n ToTensor()\n Resize(size=[96], interpolation=bicubic, max_size=None, antialias=None)\n "
          "CenterCrop(size=96)\n)",
@@ -282,6 +305,20 @@ Test(file, that_asks_for_what_is_impossible_is_refused_by_name)
         {"Compose(Resize(size=(8, 9)) CenterCrop(size=4) ToTensor())", "9 x 8"},
         {"Compose(Resize(size=(0, 9)) ToTensor())", "Resize"},
         {"Compose(Resize(size=(8, 8)) Resize(size=(8, 8)) ToTensor())", "Resize"},
+        {"Compose(Resize(size=500) " WEIGHTS ")", "ImageClassification"},
+        {"Compose(ToImage() ToDtype(scale=False) " WEIGHTS ")", "ImageClassification"},
+        {"Compose(ToImage() ToDtype(scale=True) Resize(size=(8, 8)) ToDtype(scale=False))", "ToDtype"},
+        {"Compose(ToImage() ToDtype(scale=False) Resize(size=(8, 8)) ToDtype(scale=True))", "ToDtype"},
+        {"Compose(ToTensor() ToDtype(scale=True) Resize(size=(8, 8)) ToDtype(scale=True))", "ToDtype"},
+        {"Compose(ToImage() ToDtype(scale=True) Normalize(mean=[1], std=[1]) Resize(size=(8, 8)) ToDtype(scale=True))",
+         "ToDtype"},
+        {"Compose(ToImage() ToDtype(scale=True) ToDtype(scale=True) Resize(size=(8, 8)) ToDtype(scale=True))",
+         "ToDtype"},
+        {VIT ", \"do_center_crop\": 1, \"crop_size\": 8}", "do_center_crop"},
+        {"{\"do_resize\": null, \"size\": {\"height\": 224, \"width\": 224}, \"resample\": 2}", "do_resize"},
+        {"{\"crop_pct\": 1e-12, \"do_resize\": true, \"size\": {\"shortest_edge\": 224}, \"resample\": 3}", "crop_pct"},
+        {"{\"input_size\": [3, 224, 224], \"crop_pct\": 1e-12}", "crop_pct"},
+        {"{\"input_size\": [3, 2000, 2000], \"crop_pct\": 0.001}", "crop_pct"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         sal_preprocess p = {.crop_resize = 77};
