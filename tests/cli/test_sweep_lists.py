@@ -131,7 +131,7 @@ class Labels(ListCase):
         self.assertIn(" --path-column Bild --label-column alter", again)
         # Another column is another run.
         self.sweep(path, "--path-column", "Bild", code=2,
-                   texts=["the run was begun with another --label-column: alter, now none"])
+                   texts=["the run was begun with another --label-column: alter, now label"])
         self.sweep(path, *options, "--restart")
         self.assert_same_files(self.snapshot(), before)
 

@@ -228,15 +228,15 @@ class Refusals(SweepCase):
         self.sweep(top, model=model)
         origin = "; the preprocessing is now that of "
         self.refused(BEGUN + "--order: rgb, now auto" + origin + "--preset tf", top, "--preset", "tf", model=model)
-        self.refused(BEGUN + "--antialias: none, now off", top, "--antialias", "off", model=model)
+        self.refused(BEGUN + "--antialias: on, now off", top, "--antialias", "off", model=model)
         # Nobody gave an option: the sidecar is another one.
         kept, origin = self.read(model + ".salmap"), origin + model + ".salmap"
         with open(model + ".salmap", "a") as f:
             f.write("antialias off\n")
-        self.refused(BEGUN + "--antialias: none, now off" + origin, top, model=model)
+        self.refused(BEGUN + "--antialias: on, now off" + origin, top, model=model)
         self.sweep(top, "--restart", model=model)
         self.write(model + ".salmap", kept)
-        self.refused(BEGUN + "--antialias: off, now none" + origin, top, model=model)
+        self.refused(BEGUN + "--antialias: off, now on" + origin, top, model=model)
         self.refused(BEGUN + "--sigma: 3.84, now 9", top, "--antialias", "off", "--sigma", "9", model=model)
 
     def test_another_list(self):
