@@ -195,6 +195,23 @@ static int meet_sidecar(const cli_command *self, const cli_job *s, const sal_mod
 
 /* ---- All of it ------------------------------------------------------------------ */
 
+static int refuse_recipe(const cli_command *self, const char *recipe)
+{
+    enum { MOST = 64 };
+    const char *names[MOST];
+    size_t count = 0;
+    for (size_t i = 0; i < sal_recipe_count() && count < MOST; i++) {
+        sal_recipe_info info = SAL_RECIPE_INFO_INIT;
+        if (sal_recipe_get_info(&info, i) == SAL_OK && !strchr(info.name, '*'))
+            names[count++] = info.name;
+    }
+    const char *closest = cli_closest(recipe, names, count);
+    if (closest)
+        return cli_fail(self, CLI_USAGE, "--recipe: '%s' is no recipe, and there is no such file; did you mean '%s'?",
+                        recipe, closest);
+    return cli_fail(self, CLI_USAGE, "--recipe: %s, and there is no file of that name", sal_last_error());
+}
+
 /* A name, or else a file that came with the network. *says_values 1: nothing else need be said. */
 static int read_recipe(sal_preprocess *p, int *says_values, const cli_command *self, const char *recipe,
                        const sal_model_info *m)
@@ -203,7 +220,7 @@ static int read_recipe(sal_preprocess *p, int *says_values, const cli_command *s
     if (sal_preprocess_recipe(p, says_values, recipe) == SAL_OK)
         return CLI_OK;
     if (access(recipe, F_OK) != 0)
-        return cli_fail(self, CLI_USAGE, "--recipe: %s, and there is no file of that name", sal_last_error());
+        return refuse_recipe(self, recipe);
     if (sal_preprocess_read_recipe(p, &file, recipe) != SAL_OK)
         return cli_fail_library(self);
     *says_values = 1;

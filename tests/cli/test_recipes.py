@@ -99,6 +99,10 @@ class Recipes(Case):
         found = self.explain(self.picture, "--recipe", printed, model=self.model)[0]["score"]
         self.assertEqual(found, self.explain(self.picture, "--recipe", "torchvision", model=self.model)[0]["score"])
 
+    def test_a_misspelt_recipe_is_told_the_nearest(self):
+        self.check(["explain", MODEL, self.picture, "-o", self.out, "--recipe", "torchvison"], 2, "did you mean 'torchvision'?")
+        self.check(["explain", MODEL, self.picture, "-o", self.out, "--recipe", "q" * 20], 2, "known are keras-load-img, ")
+
     def test_files_that_ask_for_more_are_refused(self):
         padded = self.write("a.json", json.dumps({**VIT, "do_pad": True}).encode())
         self.check(["explain", MODEL, self.picture, "-o", self.out, "--recipe", padded], 1, "a.json: do_pad")
