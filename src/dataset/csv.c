@@ -271,7 +271,9 @@ done:
 void sal_csv_print(FILE *to, const char *field)
 {
     /* The first field of a list must not begin with what is taken for the file's mark. */
-    if (!strpbrk(field, ",;\t\"\r\n") && field[0] != ' ' && !begins_with_mark(field, strlen(field))) {
+    const size_t length = strlen(field);
+    const int is_mark = begins_with_mark(field, length) || sal_csv_is_utf16(field, length);
+    if (!strpbrk(field, ",;\t\"\r\n") && field[0] != ' ' && !is_mark) {
         fputs(field, to);
         return;
     }

@@ -83,6 +83,22 @@ Test(csv, prints_what_it_reads_back)
     }
 }
 
+/* The first field of a list that began with one would make the list another. */
+Test(csv, quotes_what_looks_like_a_byte_order_mark)
+{
+    static const char *const fields[] = {"\xEF\xBB\xBFpath", "\xFF\xFEpath", "\xFE\xFFpath"};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        char *text = NULL, wanted[16];
+        size_t size;
+        FILE *to = open_memstream(&text, &size);
+        sal_csv_print(to, fields[i]);
+        fclose(to);
+        snprintf(wanted, sizeof wanted, "\"%s\"", fields[i]);
+        cr_expect_str_eq(text, wanted);
+        free(text);
+    }
+}
+
 /* ---- Labels ---------------------------------------------------------------- */
 
 /* A list of one label, with these bytes between fields. */
