@@ -69,7 +69,8 @@ TOLERABLE = 5e-3  # one that moves by more is not taken; the tests allow for twi
 MOVE = 3e-6  # of a picture, relative: some times what float32 rounds
 DRAWS = 2  # of noise by which a picture moves
 APART = 1e-3  # of the largest score: what the two largest differ by, at least
-FLAT_MOVES = 3  # of a flat picture: a unit near zero turns all over the flat part
+FLAT_MOVES = 3  # a unit near zero turns all over the flat part
+TIED = 2.0**-30  # of flat pictures: what max pools choose from is rounded to multiples of it
 FLAT_DRAWS = 3  # flat pictures of each kind that are tried, until one moves tolerably
 NO_AUXILIARY = {"aux_logits": False, "init_weights": False}
 ARCHITECTURES = {
@@ -121,6 +122,28 @@ def smoothed(relu):
     finally:
         for name, function in saved.items():
             setattr(F, name, function)
+
+
+@contextlib.contextmanager
+def pools_choosing(choices, again=False):
+    """Matrix products may round equal pixels apart, by their place in the matrix. What max pools choose from is rounded, so
+    that they take the first of equals; what they choose is added to the list, or taken from it again."""
+    pool, known = F.max_pool2d, iter(choices)
+
+    def choosing(x, *arguments, return_indices=False, **options):
+        assert not return_indices
+        if again:
+            which = next(known)
+        else:
+            _, which = pool(torch.round(x.detach() / TIED), *arguments, return_indices=True, **options)
+            choices.append(which)
+        return x.flatten(2).gather(2, which.flatten(2)).view_as(which)
+
+    F.max_pool2d = choosing
+    try:
+        yield
+    finally:
+        F.max_pool2d = pool
 
 
 def pictures(rng, count, height, width):
@@ -258,10 +281,14 @@ def steadiest(single, candidates):
 
 
 def flat_movement(single, double, picture):
-    """What double precision gives, PyTorch's own distance from it, and how far the gradient moves in single precision or
-    when the picture does. Equal pixels of a channel move alike: what is flat stays flat, or each pool would choose anew."""
-    scores, gradient, target = gradients(double, picture.double())
-    off = float(l2(gradients(single, picture, target)[1], gradient))
+    """What double precision gives, PyTorch's own distance from it where its pools choose the same, and how far the gradient
+    moves in single precision or when the picture does. Equal pixels of a channel move alike: what is flat stays flat, or
+    each pool would choose anew."""
+    choices = []
+    with pools_choosing(choices):
+        scores, gradient, target = gradients(double, picture.double())
+    with pools_choosing(choices, again=True):
+        off = float(l2(gradients(single, picture, target)[1], gradient))
     if margins(scores) < APART or off > TOLERABLE:
         return scores, gradient, off, math.inf
     generator, moved = torch.Generator().manual_seed(0), off
@@ -270,7 +297,9 @@ def flat_movement(single, double, picture):
         for plane, move in zip(picture[0], moves[0]):
             values, which = plane.unique(return_inverse=True)
             move.copy_(torch.randn(len(values), generator=generator, dtype=torch.float64)[which])
-        moved = max(moved, float(l2(gradients(double, picture * (1 + MOVE * moves), target)[1], gradient)))
+        with pools_choosing([]):
+            there = gradients(double, picture * (1 + MOVE * moves), target)[1]
+        moved = max(moved, float(l2(there, gradient)))
         if moved > TOLERABLE:
             break
     return scores, gradient, off, moved
