@@ -3,7 +3,8 @@
 make_fish_networks.py. Nothing is downloaded. For each network it
 
   - has Keras save it as NAME.h5 and NAME.keras, and compute scores and a gradient in double precision (keras_references.py)
-  - has test_keras compare what salmap computes, and prints the numbers that it measured, of the worse file, as a row of a table
+  - has test_keras compare what salmap computes, and prints the numbers that it measured, of the worse file, as a row of a table;
+    of networks with max pools also for pictures that are flat in places, which print a line of their own
   - has the program inspect both files, which proposes what the network's preprocess_input does, and explain a picture with them: what comes
     out is no flat map
 
@@ -23,7 +24,7 @@ import time
 
 import numpy as np
 
-from keras_references import Network, noise, write
+from keras_references import Network, flat_noise, noise, write
 from make_fish_networks import FISH, SCALES, exposed, scales
 
 ALL = ("VGG16", "VGG19", "ResNet50", "ResNet101", "ResNet152", "ResNet50V2", "ResNet101V2", "ResNet152V2", "InceptionV3",
@@ -39,6 +40,7 @@ CI_NETWORKS = {
     "legacy": ("RegNetX002", "ResNet50", "MobileNetV3Small", "EfficientNetB0"),
 }
 SIZE, CLASSES = 96, 20
+FLAT_WAYS = 2  # in which test_keras computes flat pictures
 BYTES_IN = ("MobileNetV3", "EfficientNet", "RegNet", "ConvNeXt")  # they rescale inside
 PRESETS = {"VGG": "caffe", "ResNet": "caffe", "DenseNet": "imagenet"}  # what preprocess_input does; others: tf or raw
 FISH_PRESETS = {"fish_inception_v3": "tf", "fish_vgg16": "caffe"}
@@ -54,18 +56,21 @@ def application(keras, logits, name):
 def network_of(name):
     if name in FISH:
         return FISH[name]
-    return Network(functools.partial(application, name=name), functools.partial(noise, bytes_in=name.startswith(BYTES_IN)))
+    bytes_in = name.startswith(BYTES_IN)
+    return Network(functools.partial(application, name=name), functools.partial(noise, bytes_in=bytes_in),
+                   functools.partial(flat_noise, bytes_in=bytes_in))
 
 
 def compare(program, folder):
-    """Runs test_keras; the scores' error, the gradient's, and 1 - cosine, of each file."""
+    """Runs test_keras; the scores' error, the gradient's, and 1 - cosine, of each file and of the flat pictures."""
     table = folder / "measured.txt"
     done = subprocess.run([program, "--jobs", "1"], env={**os.environ, "SAL_KERAS": str(folder), "SAL_KERAS_TABLE": str(table)},
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
         print(done.stdout, flush=True)
     lines = [line.split() for line in table.read_text().splitlines()] if table.exists() else []
-    return done.returncode == 0 and len(lines) == 2, {line[0]: [float(v) for v in line[1:]] for line in lines}
+    measured, flat = ([[float(v) for v in line[1:]] for line in lines if (":flat" in line[0]) == of_flat] for of_flat in (False, True))
+    return done.returncode == 0 and len(measured) == 2, measured, flat
 
 
 def explained_pictures(folder, name, shape):
@@ -119,13 +124,17 @@ def check(keras, options, name):
     with tempfile.TemporaryDirectory(dir=options.work) as work:
         folder = pathlib.Path(work)
         about = write(keras, folder, name, network_of(name))
-        passed, measured = compare(options.program, folder)
+        passed, measured, flat = compare(options.program, folder)
+        passed = passed and len(flat) == (len(measured) * FLAT_WAYS * about["flat"]["count"] if about["flat"] else 0)
         if passed and options.salmap:
             inspect(options.salmap, folder, name)
             explain(options.salmap, folder, name)
-    worst = [max((v[i] for v in measured.values()), default=float("nan")) for i in range(3)]
+    worst = [max((v[i] for v in measured), default=float("nan")) for i in range(3)]
     print(f"| {name} | {keras.__version__} | {about['weights'] / 1e6:.1f} M | {about['input']} | {worst[0]:.1e} | {worst[1]:.1e} | "
           f"{about['own'][1]:.1e} | {worst[2]:.0e} | {'ReLU' if about['kinked'] else 'smooth'} | {about['passed_over']} |{'' if passed else ' FAILED'}", flush=True)
+    if about["flat"]:
+        print(f"{name}: {about['flat']['count']} flat pictures: gradients off by at most {max((v[1] for v in flat), default=float('nan')):.1e} "
+              f"(Keras's float32: {about['flat']['own']:.1e}), {about['flat']['passed_over']} passed over", file=sys.stderr)
     elapsed, busy = (now - then for now, then in zip(seconds(), start))
     print(f"{name}: {elapsed:.0f} s, {busy:.0f} s of processors", file=sys.stderr, flush=True)
     return passed

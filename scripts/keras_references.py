@@ -5,7 +5,11 @@ make_fish_networks.py. Beside NAME.h5 and NAME.keras lie
     NAME.scores.npy      (outputs) float64: before the last softmax
     NAME.gradient.npy    (C, H, W) float64: of the largest score
     NAME.float32.npy     (3) float64: how far Keras's own scores and gradient in single precision are from those, and whether
-                         the network has ReLUs or max pools: its gradient is not continuous, and two correct programs may differ"""
+                         the network has ReLUs or max pools: its gradient is not continuous, and two correct programs may differ
+    NAME.flat_input.npy  of networks with max pools: (N, C, H, W) float32, pictures that are flat in places, where a window's
+                         elements are equal and the first of them has the gradient; with flat_scores (N, outputs),
+                         flat_gradient and flat_float32 (N, 2), likewise"""
+import contextlib
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,13 +27,19 @@ KINKED = ("relu", "relu6", "hard_sigmoid", "hard_silu", "hard_swish")
 STEPS = (1e-9, 1e-10, 1e-10, 1e-11)  # of the input; one that crosses a ReLU's kink says nothing
 PICTURES, CONDITION = 6, 2.5e-3  # the first of so many at which Keras's own single precision is that near, or the nearest
 SLOPE = 2e-4  # of the gradient's norm
+TIED = 2.0**-30  # of flat pictures: what max pools choose from is rounded to multiples of it
+FLAT, FLAT_LARGE, FLAT_LEAST, FLAT_TRIED = 3, 2, 2, 12  # how many are taken, of large networks, at least, and looked at
+LARGE = 128  # pixels of a side
+MOVE, MOVES = 3e-6, 2  # of a flat picture, relative: some times what float32 rounds
+APART = 1e-3  # of the largest score: what the two largest differ by, at least
 
 
 class Network:
-    """build(keras, logits): the network, with or without its last activation. pictures(rng, count, shape): inputs."""
+    """build(keras, logits): the network, with or without its last activation. pictures(rng, count, shape): inputs.
+    flat(rng, shape): inputs that are flat in places, one of each kind."""
 
-    def __init__(self, build, pictures):
-        self.build, self.pictures = build, pictures
+    def __init__(self, build, pictures, flat):
+        self.build, self.pictures, self.flat = build, pictures, flat
 
 
 def build(keras, network, policy, logits):
@@ -48,6 +58,25 @@ def noise(rng, count, shape, bytes_in):
     x = np.fft.irfft2(spectrum, s=(size, size), axes=(1, 2))
     x = (x - x.mean((1, 2), keepdims=True)) / x.std((1, 2), keepdims=True)
     return (127.5 + 50 * x if bytes_in else x).astype(np.float32)
+
+
+def flat_in_places(rng, things):
+    """One picture of each kind, of 8 bits, as users have them: a thing on white, squares, a thing between bars and within a
+    black rim. things: (3, H, W, C) of 0..255."""
+    height, width, channels = things.shape[1:]
+    y, x = np.mgrid[:height, :width, :1][:2]
+    things = np.clip(things, 0, 255).round()
+    low, high = rng.integers(0, 80, channels), rng.integers(150, 256, channels)
+    radius = np.hypot(y - height / 2, x - width / 2) / min(height, width)
+    side = max(8, width // 16)
+    return np.stack([np.where(radius < rng.uniform(0.25, 0.4), things[0], 255), np.where((x // side + y // side) % 2, low, high),
+                     np.where(abs(y - height / 2) < height * rng.uniform(0.2, 0.35), things[1], low),
+                     np.where(radius < rng.uniform(0.35, 0.45), things[2], 0)])
+
+
+def flat_noise(rng, shape, bytes_in):
+    x = flat_in_places(rng, noise(rng, 3, shape, True))
+    return (x if bytes_in else (x / 255 - 0.5) / 0.25).astype(np.float32)
 
 
 # ---- Weights --------------------------------------------------------------------------------------------------------
@@ -101,14 +130,67 @@ def calibrate(model, batch, rng):
 
 # ---- References -----------------------------------------------------------------------------------------------------
 
-def scores_and_gradient(model, x, chosen=None):
-    v = tf.constant(x[None])
+@contextlib.contextmanager
+def pools_calling(keras, call):
+    """What layers of max pools do meanwhile, instead of what they inherit."""
+    keras.layers.MaxPooling2D.call = call
+    try:
+        yield
+    finally:
+        del keras.layers.MaxPooling2D.call
+
+
+def scores_and_gradients(model, v, chosen):
+    """Of the output that is chosen for each picture, or of the largest score where that is negative."""
     with tf.GradientTape() as tape:
         tape.watch(v)
         scores = model(v, training=False)
-        chosen = int(tf.argmax(scores[0])) if chosen is None else chosen
-        score = scores[0, chosen]
-    return scores.numpy()[0], tape.gradient(score, v).numpy()[0], chosen
+        chosen = tf.where(chosen < 0, tf.argmax(scores, 1, tf.int32), chosen)
+        score = tf.reduce_sum(tf.gather(scores, chosen, batch_dims=1))
+    return scores, tape.gradient(score, v), chosen
+
+
+class Double:
+    """The network in double precision, as a graph: eager gradients would be those of all weights as well.
+
+    rounded: matrix products may round equal pixels apart, by their place in the matrix. What max pools choose from is rounded,
+    so that they take the first of equals."""
+
+    def __init__(self, keras, model):
+        pool = keras.layers.MaxPooling2D.call
+
+        def both(v, chosen, rounded):
+            choices = []
+
+            def choosing(layer, x):
+                x += tf.stop_gradient(rounded * (tf.round(x / TIED) * TIED - x))
+                choices.append(tf.nn.max_pool_with_argmax(x, layer.pool_size, layer.strides, layer.padding.upper())[1])
+                return pool(layer, x)
+            with pools_calling(keras, choosing):
+                return *scores_and_gradients(model, v, chosen), choices
+
+        shape = tf.TensorSpec((None, *model.input_shape[1:]), tf.float64)
+        self.both = tf.function(both).get_concrete_function(shape, tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.float64))
+        assert_computes_in_double(self.both.graph)
+
+    def __call__(self, pictures, chosen=-1, rounded=False):
+        """Scores, gradients and outputs of pictures, and which element each of the pools chose."""
+        chosen = tf.constant(np.broadcast_to(chosen, len(pictures)), tf.int32)
+        *results, choices = self.both(tf.constant(pictures, tf.float64), chosen, tf.constant(rounded, tf.float64))
+        return *(r.numpy() for r in results), choices
+
+
+def single_precision(keras, model, picture, chosen, choices=None):
+    """Scores and gradient, with pools that choose what they are told."""
+    known = iter(choices or ())
+
+    def choosing(layer, x):
+        del layer
+        which = next(known)
+        return tf.reshape(tf.gather(tf.reshape(x, [-1]), tf.reshape(which, [-1])), which.shape)
+    with pools_calling(keras, choosing) if choices is not None else contextlib.nullcontext():
+        scores, gradient, _ = scores_and_gradients(model, tf.constant(picture[None]), tf.constant([chosen], tf.int32))
+    return scores.numpy()[0], gradient.numpy()[0]
 
 
 def with_weights(keras, network, weights, policy):
@@ -121,14 +203,8 @@ def with_weights(keras, network, weights, policy):
     return model
 
 
-def assert_computes_in_double(model, shape):
+def assert_computes_in_double(graph):
     """Whatever the policy says, layers may turn doubles to floats inside: no step forward or backward gives any."""
-    def both(v):
-        with tf.GradientTape() as tape:
-            tape.watch(v)
-            score = model(v, training=False)[0, 0]
-        return tape.gradient(score, v)
-    graph = tf.function(both).get_concrete_function(tf.TensorSpec((1, *shape), tf.float64)).graph
     low = {o.name for o in graph.get_operations() if o.type != "Const" and any(t.dtype.is_floating and t.dtype != tf.float64 for t in o.outputs)}
     assert not low, f"computed in single precision: {', '.join(sorted(low)[:5])}"
 
@@ -153,19 +229,63 @@ def distance(got, want):
     return np.linalg.norm(got - want) / np.linalg.norm(want)
 
 
-def choose(network, model, double, rng):
+def own_distances(single, scores, gradient):
+    return np.abs(single[0] - scores).max() / np.abs(scores).max(), distance(single[1], gradient)
+
+
+def choose(keras, network, model, double, rng):
     """A picture where a ReLU's kink is not so near that rounding crosses it: how many were passed over, and what Keras says there.
     What salmap computes has no part in it."""
     tried = []
     while len(tried) < PICTURES:
         x = network.pictures(rng, 1, model.input_shape[1:])[0]
-        scores, gradient, chosen = scores_and_gradient(double, x.astype(np.float64))
-        single, single_gradient, _ = scores_and_gradient(model, x, chosen)
-        own = np.abs(single - scores).max() / np.abs(scores).max(), distance(single_gradient, gradient)
+        scores, gradient, chosen = (v[0] for v in double(x[None])[:3])
+        own = own_distances(single_precision(keras, model, x, chosen), scores, gradient)
         tried.append((x, scores, gradient, chosen, own))
         if own[1] < CONDITION:
             break
     return len(tried) - 1, min(tried, key=lambda t: t[-1][1])
+
+
+def moves(rng, picture):
+    """Of a flat picture: equal values of a channel move alike. What is flat stays flat, or each pool would choose anew."""
+    moved = np.empty((MOVES, *picture.shape))
+    for k, channel in np.ndindex(MOVES, picture.shape[-1]):
+        values, which = np.unique(picture[..., channel], return_inverse=True)
+        moved[k, ..., channel] = (values * (1 + MOVE * rng.standard_normal(values.shape)))[which.reshape(picture.shape[:-1])]
+    return moved
+
+
+def steady_flat(keras, model, double, rng, x):
+    """What Keras says of a flat picture; None where rounding or moving it moves the gradient, or the scores are close."""
+    scores, gradient, chosen, choices = double(x[None], rounded=True)
+    scores, gradient, chosen = scores[0], gradient[0], chosen[0]
+    if len(scores) > 1 and np.diff(np.sort(scores)[-2:])[0] < APART * np.abs(scores).max():
+        return None
+    own = own_distances(single_precision(keras, model, x, chosen, choices), scores, gradient)
+    if not own[1] < CONDITION:
+        return None
+    moved = double(moves(rng, x), chosen, rounded=True)[1]
+    return (x, scores, gradient, own) if all(distance(m, gradient) < CONDITION for m in moved) else None
+
+
+def choose_flat(keras, network, model, double):
+    """The first that are steady, and how many were passed over."""
+    rng, found, tried = np.random.default_rng(2), [], 0
+    wanted = FLAT_LARGE if model.input_shape[1] > LARGE else FLAT
+    while len(found) < wanted and tried < FLAT_TRIED:
+        for x in network.flat(rng, model.input_shape[1:]):
+            if len(found) < wanted:
+                tried += 1
+                found.append(steady_flat(keras, model, double, rng, x))
+        found = [f for f in found if f]
+    assert len(found) >= FLAT_LEAST, f"of {tried} flat pictures {len(found)} are steady, fewer than {FLAT_LEAST}"
+    return tried - len(found), [np.stack(values) for values in zip(*found)]
+
+
+def save(folder, name, **arrays):
+    for what, values in arrays.items():
+        np.save(folder / f"{name}.{what}.npy", np.ascontiguousarray(values, np.float32 if what.endswith("input") else np.float64))
 
 
 def write(keras, folder, name, network):
@@ -182,14 +302,18 @@ def write(keras, folder, name, network):
     # The last layer computes what it is told to: no second network for single precision.
     if getattr(model.layers[-1], "activation", None) is keras.activations.softmax:
         model.layers[-1].activation = keras.activations.linear
-    double = with_weights(keras, network, weights, "float64")
-    assert_computes_in_double(double, shape)
-    passed_over, (x, scores, gradient, chosen, own) = choose(network, model, double, rng)
+    plain = with_weights(keras, network, weights, "float64")
+    double = Double(keras, plain)
+    passed_over, (x, scores, gradient, chosen, own) = choose(keras, network, model, double, rng)
     assert scores.dtype == gradient.dtype == np.float64
     assert np.isfinite(scores).all() and np.isfinite(gradient).all() and np.abs(gradient).max() > 0, "no finite gradient"
-    assert_is_the_slope(double, x.astype(np.float64), chosen, gradient, rng)
-    own = [*own, kinked]
-    for what, values in (("input", x.transpose(2, 0, 1)), ("scores", scores), ("gradient", gradient.transpose(2, 0, 1)),
-                         ("float32", own)):
-        np.save(folder / f"{name}.{what}.npy", np.ascontiguousarray(values, np.float32 if what == "input" else np.float64))
-    return {"weights": model.count_params(), "input": "×".join(str(s) for s in shape), "own": own, "kinked": kinked, "passed_over": passed_over}
+    assert_is_the_slope(plain, x.astype(np.float64), chosen, gradient, rng)
+    save(folder, name, input=x.transpose(2, 0, 1), scores=scores, gradient=gradient.transpose(2, 0, 1), float32=[*own, kinked])
+    about = {"weights": model.count_params(), "input": "×".join(str(s) for s in shape), "own": own, "kinked": kinked,
+             "passed_over": passed_over, "flat": None}
+    if any(is_of(layer, "MaxPooling2D") for layer in every_layer(model)):
+        flat_passed_over, (x, scores, gradient, own) = choose_flat(keras, network, model, double)
+        assert scores.dtype == gradient.dtype == np.float64 and np.isfinite(scores).all() and np.isfinite(gradient).all()
+        save(folder, name, flat_input=x.transpose(0, 3, 1, 2), flat_scores=scores, flat_gradient=gradient.transpose(0, 3, 1, 2), flat_float32=own)
+        about["flat"] = {"count": len(x), "own": own[:, 1].max(), "passed_over": flat_passed_over}
+    return about

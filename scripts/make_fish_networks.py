@@ -18,7 +18,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from keras_references import Network, write
+from keras_references import Network, flat_in_places, write
 
 SCALES = pathlib.Path(__file__).resolve().parent.parent / "data/scales"
 EXPOSURES = (0.6, 1.0, 1.6)  # as gamma
@@ -50,13 +50,17 @@ class FishNetwork(Network):
     """preset: of salmap's, how the network wants its pictures; "exposures": as numbers of nine channels."""
 
     def __init__(self, make, preset):
-        super().__init__(make, self.some)
+        super().__init__(make, self.some, self.some_flat)
         self.preset = preset
 
     def some(self, rng, count, shape):
         """The picture that is explained is none of those that the norms were calibrated with."""
         x = scales(count, shape[0], first=0 if count == 1 else 1)
         return PREPROCESS[self.preset](np.clip(x + rng.normal(0, GRAIN, x.shape), 0, 255)).astype(np.float32)
+
+    def some_flat(self, rng, shape):
+        x = scales(3, shape[0])
+        return PREPROCESS[self.preset](flat_in_places(rng, x + rng.normal(0, GRAIN, x.shape))).astype(np.float32)
 
 
 def regression(keras, logits, backbone, side, channels):

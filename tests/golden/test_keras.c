@@ -1,7 +1,7 @@
 /* Keras files against Keras itself in double precision, through the public header alone: the files of
  * scripts/make_keras_cases.py or, where SAL_KERAS names a folder, those that scripts/check_keras_applications.py put
- * there; then what was measured is added to the file that SAL_KERAS_TABLE names. Networks that refused.txt names are
- * refused with the words that stand there. */
+ * there; then what was measured is added to the file that SAL_KERAS_TABLE names. Networks with max pools also get
+ * pictures that are flat in places. Networks that refused.txt names are refused with the words that stand there. */
 #include "golden/compare.h"
 #include "golden/npy_file.h"
 
@@ -83,6 +83,11 @@ static size_t list_files(keras_file *out, size_t most)
     return count;
 }
 
+static double large_score_tolerance(double own)
+{
+    return fmin(large_scores, fmax(tolerance, own_error_factor * own));
+}
+
 static void set_tolerances(reference *r, const char *name)
 {
     npy_file own = {0};
@@ -92,7 +97,7 @@ static void set_tolerances(reference *r, const char *name)
         return;
     fclose(f);
     cr_assert(npy_file_read(&own, path_beside(name, "float32")) && own.count == 3);
-    r->score_tolerance = fmin(large_scores, fmax(tolerance, own_error_factor * own.values[0]));
+    r->score_tolerance = large_score_tolerance(own.values[0]);
     r->gradient_tolerance = fmax(tolerance, own_error_factor * own.values[1]);
     r->kinked = own.values[2] != 0;
     free(own.values);
@@ -123,11 +128,11 @@ static void check_info(const sal_model *model, const reference *r, const char *n
                  r->scores.count);
 }
 
-static int64_t largest(const npy_file *scores)
+static int64_t largest(const double *scores, size_t count)
 {
     size_t best = 0;
-    for (size_t i = 1; i < scores->count; i++)
-        if (scores->values[i] > scores->values[best])
+    for (size_t i = 1; i < count; i++)
+        if (scores[i] > scores[best])
             best = i;
     return (int64_t)best;
 }
@@ -141,6 +146,11 @@ static void note(const char *name, double scores, double gradient, double cosine
         fprintf(f, "%s %.3e %.3e %.3e\n", name, scores, gradient, cosine);
         fclose(f);
     }
+}
+
+static int near_with_kinks(double distance, double cosine)
+{
+    return within(distance, kinked_tolerance) && within(cosine, kinked_cosine);
 }
 
 /* Buffers start as NaN: what is not written does not pass. */
@@ -163,19 +173,122 @@ static void check_results(sal_model *model, const reference *r, const char *name
     sal_engine_close(engine);
     const double score_distance = relative_max(scores, r->scores.values, r->scores.count);
     const double gradient_distance = relative_l2(gradient, r->gradient.values, r->gradient.count);
-    cr_expect_eq(chosen, largest(&r->scores), "%s: output %lld was chosen, not %lld", name, (long long)chosen,
-                 (long long)largest(&r->scores));
+    const int64_t expected = largest(r->scores.values, r->scores.count);
+    cr_expect_eq(chosen, expected, "%s: output %lld was chosen, not %lld", name, (long long)chosen,
+                 (long long)expected);
     cr_expect(within(score_distance, r->score_tolerance), "%s: scores are off by %g of the largest (%g for %g)", name,
               score_distance, (double)scores[0], r->scores.values[0]);
     const double cosine = cosine_distance(gradient, r->gradient.values, r->gradient.count);
-    const int fine = r->kinked ? within(gradient_distance, kinked_tolerance) && within(cosine, kinked_cosine)
-                               : within(gradient_distance, r->gradient_tolerance);
+    const int fine =
+        r->kinked ? near_with_kinks(gradient_distance, cosine) : within(gradient_distance, r->gradient_tolerance);
     cr_expect(fine, "%s: the gradient is off by %g, tolerance %g, 1 - cosine %g", name, gradient_distance,
               r->gradient_tolerance, cosine);
     note(name, score_distance, gradient_distance, cosine);
     free(pixels);
     free(gradient);
     free(scores);
+}
+
+/* ---- Flat pictures ---------------------------------------------------------- */
+
+typedef struct flat_reference {
+    npy_file input;    /* (N, C, H, W): pictures that are flat in places */
+    npy_file scores;   /* (N, outputs) */
+    npy_file gradient; /* (N, C, H, W) */
+    npy_file own;      /* (N, 2): the errors of Keras's own float32, of large networks; or nothing */
+} flat_reference;
+
+static int is_there(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    if (f)
+        fclose(f);
+    return f != NULL;
+}
+
+static void read_flat_reference(flat_reference *r, const char *name)
+{
+    cr_assert(npy_file_read(&r->input, path_beside(name, "flat_input")) && r->input.rank == 4);
+    cr_assert(npy_file_read(&r->scores, path_beside(name, "flat_scores")), "%s: no scores", name);
+    cr_assert(npy_file_read(&r->gradient, path_beside(name, "flat_gradient")), "%s: no gradient", name);
+    cr_assert(r->scores.rank == 2 && r->scores.dim[0] == r->input.dim[0] && r->gradient.count == r->input.count,
+              "%s: shapes", name);
+    if (!is_there(path_beside(name, "float32")))
+        return;
+    cr_assert(npy_file_read(&r->own, path_beside(name, "flat_float32")) && r->own.rank == 2 &&
+                  r->own.dim[0] == r->input.dim[0] && r->own.dim[1] == 2,
+              "%s: no errors of Keras's float32", name);
+}
+
+/* Max pools take the first of equals, as Keras's do. */
+static void check_flat_picture(const flat_reference *r, int64_t k, const float *gradient, const float *scores,
+                               int64_t chosen, const char *name, int way)
+{
+    const size_t pixels = r->input.count / (size_t)r->input.dim[0];
+    const size_t outputs = (size_t)r->scores.dim[1];
+    const double *want = r->gradient.values + (size_t)k * pixels;
+    const double *want_scores = r->scores.values + (size_t)k * outputs;
+    const double score_distance = relative_max(scores, want_scores, outputs);
+    const double distance = relative_l2(gradient, want, pixels);
+    const double cosine = cosine_distance(gradient, want, pixels);
+    const double most = r->own.values ? large_score_tolerance(r->own.values[2 * k]) : tolerance;
+    char title[FILE_NAME + 64];
+    snprintf(title, sizeof title, "%s:flat-%d-%d", name, (int)k, way);
+    cr_expect_eq(chosen, largest(want_scores, outputs), "%s: output %lld was chosen", title, (long long)chosen);
+    cr_expect(within(score_distance, most), "%s: scores are off by %g of the largest, tolerance %g", title,
+              score_distance, most);
+    cr_expect(r->own.values ? near_with_kinks(distance, cosine) : within(distance, tolerance),
+              "%s: the gradient is off by %g, 1 - cosine %g", title, distance, cosine);
+    note(title, score_distance, distance, cosine);
+}
+
+/* way 0: one pass, 1: one of many, for which convolutions may be computed otherwise; a sample without noise is the
+ * gradient. Neither is exact: direct convolutions break no ties. */
+static void check_flat_way(sal_model *model, const flat_reference *r, const char *name, int way)
+{
+    static const sal_method_options noiseless = {
+        .size = sizeof noiseless, .name = "smoothgrad", .samples = 1, .noise = 0.0};
+    const int64_t count = r->input.dim[0];
+    const sal_engine_options options = {.size = sizeof(sal_engine_options),
+                                        .device = "cpu",
+                                        .batch = count,
+                                        .threads = 1,
+                                        .method = way ? &noiseless : NULL};
+    sal_engine *engine;
+    float *pixels = npy_file_floats(&r->input);
+    float *gradients = malloc(r->gradient.count * sizeof *gradients);
+    float *scores = malloc(r->scores.count * sizeof *scores);
+    sal_target *targets = calloc((size_t)count, sizeof *targets);
+    int64_t *chosen = calloc((size_t)count, sizeof *chosen);
+    cr_assert(pixels && gradients && scores && targets && chosen);
+    memset(gradients, 0xff, r->gradient.count * sizeof *gradients);
+    memset(scores, 0xff, r->scores.count * sizeof *scores);
+    cr_assert_eq(sal_engine_open(&engine, model, &options), SAL_OK, "%s: %s", name, sal_last_error());
+    cr_assert_eq(sal_engine_gradient(engine, gradients, scores, chosen, pixels, targets, count), SAL_OK, "%s: %s", name,
+                 sal_last_error());
+    sal_engine_close(engine);
+    for (int64_t k = 0; k < count; k++)
+        check_flat_picture(r, k, gradients + k * (int64_t)r->input.count / count, scores + k * r->scores.dim[1],
+                           chosen[k], name, way);
+    free(pixels);
+    free(gradients);
+    free(scores);
+    free(targets);
+    free(chosen);
+}
+
+static void check_flat(sal_model *model, const char *name)
+{
+    flat_reference r = {0};
+    if (!is_there(path_beside(name, "flat_input")))
+        return;
+    read_flat_reference(&r, name);
+    for (int way = 0; way < 2; way++)
+        check_flat_way(model, &r, name, way);
+    free(r.input.values);
+    free(r.scores.values);
+    free(r.gradient.values);
+    free(r.own.values);
 }
 
 /* What follows the file's NAME in refused.txt: words of the message with which it is refused; NULL: it is not. */
@@ -239,6 +352,7 @@ static void check_accepted(const char *name)
     cr_assert_eq(sal_model_open_with(&model, path_of(name), &options), SAL_OK, "%s: %s", name, sal_last_error());
     check_info(model, &r, name);
     check_results(model, &r, name);
+    check_flat(model, name);
     sal_model_close(model);
     free(r.input.values);
     free(r.scores.values);
