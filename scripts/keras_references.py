@@ -20,6 +20,8 @@ import absl.logging
 import numpy as np
 import tensorflow as tf
 
+from flat_pictures import flat_in_places, moved_alike
+
 absl.logging.set_verbosity(absl.logging.ERROR)
 
 SHIFT = 1.0  # mean bias of batch norms, without which random deep networks amplify any rounding
@@ -58,20 +60,6 @@ def noise(rng, count, shape, bytes_in):
     x = np.fft.irfft2(spectrum, s=(size, size), axes=(1, 2))
     x = (x - x.mean((1, 2), keepdims=True)) / x.std((1, 2), keepdims=True)
     return (127.5 + 50 * x if bytes_in else x).astype(np.float32)
-
-
-def flat_in_places(rng, things):
-    """One picture of each kind, of 8 bits, as users have them: a thing on white, squares, a thing between bars and within a
-    black rim. things: (3, H, W, C) of 0..255."""
-    height, width, channels = things.shape[1:]
-    y, x = np.mgrid[:height, :width, :1][:2]
-    things = np.clip(things, 0, 255).round()
-    low, high = rng.integers(0, 80, channels), rng.integers(150, 256, channels)
-    radius = np.hypot(y - height / 2, x - width / 2) / min(height, width)
-    side = max(8, width // 16)
-    return np.stack([np.where(radius < rng.uniform(0.25, 0.4), things[0], 255), np.where((x // side + y // side) % 2, low, high),
-                     np.where(abs(y - height / 2) < height * rng.uniform(0.2, 0.35), things[1], low),
-                     np.where(radius < rng.uniform(0.35, 0.45), things[2], 0)])
 
 
 def flat_noise(rng, shape, bytes_in):
@@ -247,15 +235,6 @@ def choose(keras, network, model, double, rng):
     return len(tried) - 1, min(tried, key=lambda t: t[-1][1])
 
 
-def moves(rng, picture):
-    """Of a flat picture: equal values of a channel move alike. What is flat stays flat, or each pool would choose anew."""
-    moved = np.empty((MOVES, *picture.shape))
-    for k, channel in np.ndindex(MOVES, picture.shape[-1]):
-        values, which = np.unique(picture[..., channel], return_inverse=True)
-        moved[k, ..., channel] = (values * (1 + MOVE * rng.standard_normal(values.shape)))[which.reshape(picture.shape[:-1])]
-    return moved
-
-
 def steady_flat(keras, model, double, rng, x):
     """What Keras says of a flat picture; None where rounding or moving it moves the gradient, or the scores are close."""
     scores, gradient, chosen, choices = double(x[None], rounded=True)
@@ -265,7 +244,7 @@ def steady_flat(keras, model, double, rng, x):
     own = own_distances(single_precision(keras, model, x, chosen, choices), scores, gradient)
     if not own[1] < CONDITION:
         return None
-    moved = double(moves(rng, x), chosen, rounded=True)[1]
+    moved = double(np.stack([moved_alike(rng, x, MOVE) for _ in range(MOVES)]), chosen, rounded=True)[1]
     return (x, scores, gradient, own) if all(distance(m, gradient) < CONDITION for m in moved) else None
 
 

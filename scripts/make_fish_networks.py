@@ -18,7 +18,8 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from keras_references import Network, flat_in_places, write
+from flat_pictures import flat_in_places
+from keras_references import Network, write
 
 SCALES = pathlib.Path(__file__).resolve().parent.parent / "data/scales"
 EXPOSURES = (0.6, 1.0, 1.6)  # as gamma

@@ -3,6 +3,7 @@
 
     KERAS_BACKEND=jax python make_keras_cases.py tests/golden/keras     with Keras 3 and JAX
     python make_keras_cases.py tests/golden/keras                       with TensorFlow 2.15, whose Keras is 2.15
+    KERAS_BACKEND=jax python make_keras_cases.py tests/golden/keras --flat    flat_pictures.zip alone, with Keras 3 and JAX
 
 OUT/NAME.zip holds the files of a case; the second run adds those of Keras 2 to those of the first:
 
@@ -13,6 +14,13 @@ OUT/NAME.zip holds the files of a case; the second run adds those of Keras 2 to 
     NAME.scores.npy                (outputs) float64: before the softmax or sigmoid that the network ends in
     NAME.gradient.npy              (C, H, W) float32: of the largest score, from double precision
     NAME.options                   what the reader is told, where that is more than the file's name
+
+OUT/flat_pictures.zip holds, of the cases with layers MaxPooling2D, what Keras 3 computes for pictures that are flat in places,
+where a window's elements are equal and the first of them has the gradient:
+
+    NAME.flat_input.npy            (3, C, H, W) float32
+    NAME.flat_scores.npy           (3, outputs) float64
+    NAME.flat_gradient.npy         (3, C, H, W) float32
 
 Weights come from random numbers that a layer's name chooses, so that both versions have the same ones. A gradient
 that moves where rounding moves the input is refused: such a case needs another seed.
@@ -35,6 +43,7 @@ import h5py
 import numpy as np
 import keras
 
+from flat_pictures import flat_in_places, moved_alike
 from keras_cases import CASES, MAJOR, Building
 
 warnings.filterwarnings("ignore")
@@ -51,6 +60,8 @@ else:
 
 MOVES = 1e-6       # of the input, relative: some times what float32 rounds
 MOST_MOVED = 1e-3  # of the gradient, relative
+TIED = 2.0**-30    # of flat pictures: what max pools choose from is rounded to multiples of it
+FLAT, FLAT_TRIED = 3, 24
 AGREEMENT = 1e-6   # of Keras 2 with the references that Keras 3 wrote
 
 
@@ -164,27 +175,102 @@ def distance(got, want):
     return np.linalg.norm(got - want) / np.linalg.norm(want)
 
 
-def compute(name, case, weights):
-    """Input as the library wants it, scores and gradient in double precision."""
+def in_double(case, weights):
     model = construct(case, "float64", True)
     for key, layer in every_layer(model).items():
         layer.set_weights([v.astype(np.float64) if v.dtype.kind not in "iu" else v for v in weights.get(key, [])])
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()
+    return model
+
+
+def too_close(scores):
+    apart = np.sort(scores)[-2:]
+    return len(scores) > 1 and not apart[1] - apart[0] > 1e-2 * np.abs(scores).max()
+
+
+def compute(name, case, weights):
+    """Input as the library wants it, scores and gradient in double precision."""
+    model = in_double(case, weights)
     rng = np.random.default_rng(zlib.crc32(f"{name} {case.seed} input".encode()))
     x = rng.uniform(*case.values, case.shape).astype(np.float32).astype(np.float64)
     scores = scores_of(model, x)
     chosen = scores.argmax()
     gradient = gradient_of(model, x, chosen)
     assert np.isfinite(scores).all() and np.isfinite(gradient).all() and np.abs(gradient).max() > 0, name
-    apart = np.sort(scores)[-2:]
-    assert len(scores) == 1 or apart[1] - apart[0] > 1e-2 * np.abs(scores).max(), f"{name}: two scores are close"
+    assert not too_close(scores), f"{name}: two scores are close"
     for i in range(4):
         moved = gradient_of(model, x * (1 + MOVES * rng.standard_normal(x.shape)), chosen)
         assert distance(moved, gradient) < MOST_MOVED, f"{name}: rounding moves the gradient; choose another seed"
     if case.channels_first:
         return x, scores, gradient
     return x.transpose(2, 0, 1), scores, gradient.transpose(2, 0, 1)
+
+
+@contextlib.contextmanager
+def ties_kept():
+    """Matrix products may round equal pixels apart, by their place in the matrix. What max pools choose from is rounded, so that
+    they take the first of equals; the gradient passes."""
+    pool = keras.layers.MaxPooling2D.call
+    keras.layers.MaxPooling2D.call = lambda layer, x: pool(layer, x + jax.lax.stop_gradient(jax.numpy.round(x / TIED) * TIED - x))
+    try:
+        yield
+    finally:
+        del keras.layers.MaxPooling2D.call
+
+
+def steady(model, rng, case, picture):
+    """Input, scores and gradient; None where two scores are close or moving the picture moves the gradient."""
+    turned = (2, 0, 1) if case.channels_first else (0, 1, 2)
+    x = picture.transpose(turned)
+    scores = scores_of(model, x)
+    chosen = scores.argmax()
+    gradient = gradient_of(model, x, chosen)
+    assert np.isfinite(scores).all() and np.isfinite(gradient).all()
+    moved = (gradient_of(model, moved_alike(rng, picture, MOVES).transpose(turned), chosen) for _ in range(4))
+    if too_close(scores) or not np.abs(gradient).max() > 0 or any(not distance(m, gradient) < MOST_MOVED for m in moved):
+        return None
+    first = (0, 1, 2) if case.channels_first else (2, 0, 1)
+    return x.transpose(first), scores, gradient.transpose(first)
+
+
+def compute_flat(name, case):
+    """(input, scores, gradient) of some pictures."""
+    with double_precision(case.policy == "float64"):
+        model = construct(case, case.policy, False)
+        randomise(name, case.seed, model)
+        weights = {key: layer.get_weights() for key, layer in every_layer(model).items()}
+    rng = np.random.default_rng(zlib.crc32(f"{name} flat".encode()))
+    shape = (*case.shape[1:], case.shape[0]) if case.channels_first else case.shape
+    least, most = case.values
+    found = []
+    with double_precision(), ties_kept():
+        model = in_double(case, weights)
+        for _ in range(FLAT_TRIED):
+            for x in flat_in_places(rng, rng.uniform(0, 255, (3, *shape))):
+                picture = (least + (most - least) * x / 255).astype(np.float32).astype(np.float64)
+                found += [r for r in [steady(model, rng, case, picture)] if r and len(found) < FLAT]
+            if len(found) == FLAT:
+                return [np.stack(values) for values in zip(*found)]
+    raise AssertionError(f"{name}: {len(found)} flat pictures are steady")
+
+
+def make_flat(out):
+    """GlobalMaxPooling2D is no such layer: Keras shares its gradient among equals."""
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        for name, case in CASES.items():
+            if 3 not in case.versions or case.refused:
+                continue
+            with double_precision(False):
+                pools = any(isinstance(layer, keras.layers.MaxPooling2D) for layer in every_layer(construct(case, "float32", False)).values())
+            if not pools:
+                continue
+            results = compute_flat(name, case)
+            for what, values in zip(("input", "scores", "gradient"), results):
+                np.save(work / f"{name}.flat_{what}.npy", np.ascontiguousarray(values, np.float64 if what == "scores" else np.float32))
+            print(f"{name}: {len(results[0])} flat pictures", flush=True)
+        pack(out, "flat_pictures", work)
 
 
 def read_back(folder, name):
@@ -252,12 +338,18 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--only", nargs="+", default=[])
     parser.add_argument("--flavour", type=int, choices=(2, 3), help="refuse to run with another version of Keras")
+    parser.add_argument("--flat", action="store_true", help="write flat_pictures.zip alone, with Keras 3")
     options = parser.parse_args()
     if options.flavour not in (None, MAJOR):
         sys.exit(f"this Python has Keras {keras.__version__}")
     if MAJOR == 3 and keras.backend.backend() != "jax":
         sys.exit("set KERAS_BACKEND=jax")
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.flat:
+        if MAJOR == 2:
+            sys.exit("--flat wants Keras 3")
+        make_flat(options.out)
+        return
     failed = 0
     for name, case in CASES.items():
         if MAJOR not in case.versions or options.only and name not in options.only:
