@@ -4,7 +4,8 @@
     make_onnx_cases.py tests/golden/onnx
 
 accepted/NAME.onnx with NAME.ref: float64 input, scores and gradient of the first score, from PyTorch in double
-precision; refused/NAME.onnx with a line "NAME STATUS part of the message" in refused/list.txt.
+precision; of max pools with NAME.flat, likewise of pictures that are flat in places, where a window's elements are equal;
+refused/NAME.onnx with a line "NAME STATUS part of the message" in refused/list.txt.
 Deterministic: running it again changes nothing."""
 import io
 import pathlib
@@ -69,6 +70,24 @@ def accept(name, m, function, shape=SHAPE):
     reference = np.concatenate([v.detach().numpy().ravel() for v in (x, y, x.grad)])
     assert np.isfinite(reference).all(), name
     reference.tofile(OUT / "accepted" / f"{name}.ref")
+
+
+def flat_pictures(shape):
+    """Constant, halves, squares of one and of two pixels, bars, steps; each channel of its own values."""
+    c, y, x = np.mgrid[:shape[1], :shape[2], :shape[3]]
+    return [np.where(where, 1.5 - c, -0.75 + c)[None] for where in
+            (c < 0, x < shape[3] // 2, (x + y) % 2, (x // 2 + y // 2) % 2, (y > 1) & (y < shape[2] - 2))] + [(x // 3 - y // 2 + c / 4)[None]]
+
+
+def accept_flat(name, function, shape):
+    """NAME.flat: of each picture input, outputs, and the gradient of the outputs times other numbers for each."""
+    references = []
+    for picture in flat_pictures(shape):
+        x = torch.tensor(picture, dtype=torch.float64, requires_grad=True)
+        y = function(x)
+        (y.flatten() * ((7 * torch.arange(y.numel()) % 11 - 5) / 4 + 0.125)).sum().backward()
+        references += [v.detach().numpy().ravel() for v in (x, y, x.grad)]
+    np.concatenate(references).tofile(OUT / "accepted" / f"{name}.flat")
 
 
 def refuse(name, m, status, text):
@@ -289,20 +308,24 @@ def pools():
     ]:
         accept(f"max_pool_{name}", model(node("MaxPool", "x", **a), shape=x7, opset=11),
                lambda x, o=options: F.max_pool2d(x, **o), x7)
+        accept_flat(f"max_pool_{name}", lambda x, o=options: F.max_pool2d(x, **o), x7)
         for count in (0, 1):
             accept(f"average_pool_{name}_{count}",
                    model(node("AveragePool", "x", count_include_pad=count, **a), shape=x7, opset=11 if count else 19),
                    lambda x, o=options, c=count: F.avg_pool2d(x, count_include_pad=bool(c), **o), x7)
     accept("max_pool_dilated", model(node("MaxPool", "x", kernel_shape=[2, 2], dilations=[2, 3]), shape=x7),
            lambda x: F.max_pool2d(x, 2, 1, dilation=(2, 3)), x7)
+    accept_flat("max_pool_dilated", lambda x: F.max_pool2d(x, 2, 1, dilation=(2, 3)), x7)
     accept("max_pool_same", model(node("MaxPool", "x", "y unused", kernel_shape=[3, 3], strides=[2, 2],
                                        auto_pad="SAME_UPPER"), shape=x7),
            lambda x: F.max_pool2d(F.pad(x, (0, 1, 1, 1), value=-1e9), 3, 2), x7)
+    accept_flat("max_pool_same", lambda x: F.max_pool2d(F.pad(x, (0, 1, 1, 1), value=-1e9), 3, 2), x7)
     accept("average_pool_same", model(node("AveragePool", "x", kernel_shape=[2, 2], auto_pad="SAME_UPPER"), shape=x7),
            lambda x: F.avg_pool2d(F.pad(x, (0, 1, 0, 1)), 2, 1) / F.avg_pool2d(F.pad(torch.ones_like(x), (0, 1, 0, 1)), 2, 1),
            x7)
     accept("global_average_pool", model(node("GlobalAveragePool", "x")), lambda x: x.mean((2, 3), True))
     accept("global_max_pool", model(node("GlobalMaxPool", "x")), lambda x: x.amax((2, 3), True))
+    accept_flat("global_max_pool", lambda x: F.adaptive_max_pool2d(x, 1), SHAPE)  # amax would share among equals
 
 
 def means():

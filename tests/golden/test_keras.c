@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILES_MOST = 1024, FILE_NAME = 96, FILES = 380 };
+enum { FILES_MOST = 1024, FILE_NAME = 96, FILES = 380, FILES_FLAT = 24 };
 
 static const double tolerance = 1e-5;
 static const double half_tolerance = 5e-3; /* policies of half precision: what a reader may round */
@@ -416,5 +416,9 @@ Test(keras, every_file_is_there)
 {
     static keras_file list[FILES_MOST];
     const size_t count = list_files(list, FILES_MOST);
+    size_t flat = 0;
     cr_assert(getenv("SAL_KERAS") ? count > 0 : count == FILES, "%zu model files in %s", count, root());
+    for (size_t i = 0; i < count; i++)
+        flat += is_there(path_beside(list[i].name, "flat_input")) != 0;
+    cr_assert(getenv("SAL_KERAS") || flat == FILES_FLAT, "%zu model files with flat pictures", flat);
 }

@@ -8,6 +8,8 @@ foreach(name test_program test_program_plan)
   sal_unit_test(${name} LABELS program MODULES ${modules} SUPPORT program_nets graph_builder naive_graph
                 LIBRARIES OpenMP::OpenMP_C ${DNNL_LIBRARY})
 endforeach()
+sal_unit_test(test_flat_pools LABELS program import MODULES ${modules} import SUPPORT graph_builder naive_graph
+              LIBRARIES OpenMP::OpenMP_C ${DNNL_LIBRARY})
 # The longest of the unit tests begins first.
 set_tests_properties(test_program PROPERTIES COST 120)
 
