@@ -32,6 +32,7 @@ static void node_clear(sal_node *node)
     sal_free(node->inputs);
     sal_node_drop_weight(node);
     sal_free(node->bias);
+    sal_free(node->index);
     memset(node, 0, sizeof *node);
 }
 
@@ -274,6 +275,11 @@ static sal_status copy_node(sal_graph *out, const sal_node *from)
     to->weight = NULL;
     to->shared = NULL;
     to->bias = NULL;
+    to->index = NULL;
+    if (from->index) {
+        TRY(sal_alloc(&to->index, from->index_count, sizeof *to->index, "indices"));
+        memcpy(to->index, from->index, from->index_count * sizeof *to->index);
+    }
     TRY(copy_floats(&to->weight, from->weight, from->weight_count));
     TRY(copy_floats(&to->bias, from->bias, from->bias_count));
 done:

@@ -27,7 +27,7 @@ typedef struct sal_tape {
 typedef struct sal_derivative {
     sal_step_kind forward;
     sal_step_kind backward; /* SAL_STEP_COUNT: the gradient passes through unchanged */
-    /* Steps from dy, the gradient of node i's output, to those of its inputs. */
+    /* Steps from dy, the gradient of node i's output, to those of its inputs; NULL: there are none. */
     sal_status (*back)(sal_tape *tape, int i, int dy);
 } sal_derivative;
 
