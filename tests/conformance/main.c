@@ -128,6 +128,7 @@ static void run_all(suite *s)
     suite_pools(s);
     suite_moves(s);
     suite_vectors(s);
+    suite_rows(s);
     suite_large_convolutions(s);
 }
 

@@ -43,8 +43,9 @@ Test(naive, gradient_of_every_activation_is_its_slope)
         if (kind == SAL_ACT_CLIP)
             a.alpha = -0.4F;
         for (int step = 0; step <= 80; step++) {
-            const double x = -4.03 + 0.1 * step; /* no kink is hit */
-            double d;
+            double x = -4.03 + 0.1 * step, d; /* no kink is hit */
+            if (kind >= SAL_ACT_SQRT && kind <= SAL_ACT_LOG)
+                x = fabs(x) + 0.5;
             sal_naive_activation(&d, &a, x);
             double slope = (sal_naive_activation(NULL, &a, x + 1e-5) - sal_naive_activation(NULL, &a, x - 1e-5)) / 2e-5;
             cr_assert(fabs(slope - d) < 1e-8, "%s at %g: %.9g, slope %.9g", sal_activation_name(a.kind), x, d, slope);
@@ -69,6 +70,15 @@ Test(naive, activations_have_their_known_values)
         {{SAL_ACT_SQUAREPLUS, 4, 0}, 1.5, 2.0},
         {{SAL_ACT_THRESHOLD, 0.5F, 0}, 0.25, 0.0},
         {{SAL_ACT_HARD_SWISH, 0, 0}, 1.0, 0.6666666666666666},
+        {{SAL_ACT_ABS, 0, 0}, -2.5, 2.5},
+        {{SAL_ACT_SIGN, 0, 0}, -2.5, -1.0},
+        {{SAL_ACT_SQRT, 0, 0}, 2.25, 1.5},
+        {{SAL_ACT_RECIPROCAL, 0, 0}, -4.0, -0.25},
+        {{SAL_ACT_POWER, 1.5F, 0}, 4.0, 8.0},
+        {{SAL_ACT_POWER, 3, 0}, -2.0, -8.0},
+        {{SAL_ACT_LOG, 0, 0}, 2.0, 0.6931471805599453},
+        {{SAL_ACT_SIN, 0, 0}, 1.0, 0.8414709848078965},
+        {{SAL_ACT_COS, 0, 0}, 1.0, 0.5403023058681398},
         {{SAL_ACT_HARD_SIGMOID, 0.25F, 0.5F}, 1.0, 0.75},
         {{SAL_ACT_LEAKY_RELU, 0.25F, 0}, -2.0, -0.5},
         {{SAL_ACT_CLIP, -1, 6}, 7.0, 6.0},

@@ -7,6 +7,8 @@
 #include "backend/cpu/kernels_math.h"
 #include "backend/cpu/kernels_method.h"
 #include "backend/cpu/kernels_pool.h"
+#include "backend/cpu/kernels_products.h"
+#include "backend/cpu/kernels_rows.h"
 #if defined(__AVX2__)
 #include "backend/cpu/kernels_winograd.h"
 #endif
@@ -316,6 +318,14 @@ const cpu_kernels CPU_KERNELS = {
     .winograd = winograd,
     .winograd_scratch = winograd_scratch,
 #endif
+    .product = product,
+    .product_pack = product_pack,
+    .softmax = softmax,
+    .softmax_backward = softmax_backward,
+    .layer_norm = layer_norm,
+    .layer_norm_backward = layer_norm_backward,
+    .combine = combine,
+    .sum_axis = sum_axis,
     .perturb = perturb,
     .between = between,
     .accumulate = accumulate,
