@@ -13,10 +13,14 @@ sal_pass sal_pass_cancel_transposes; /* sinks transposes until they meet their i
                                         conv */
 sal_pass sal_pass_fuse_gates;        /* x * sigmoid(x) is silu, x * hard_sigmoid(x) is hard swish */
 sal_pass sal_pass_fuse_shuffle;      /* reshape, transpose, reshape is a channel shuffle */
-sal_pass sal_pass_turn_axes;         /* what is left on other axes than the op table says gets its operand turned */
+sal_pass sal_pass_turn_axes;         /* what is left on other axes than the op table says gets its operand turned; of
+                                        sums and products that back ends do not broadcast, an operand is expanded */
 sal_pass sal_pass_absorb_pads;       /* zero padding before a conv goes into its window */
 sal_pass sal_pass_fold_affine; /* affine after conv or dense goes into weights and bias; chains of affines become one */
 sal_pass sal_pass_fuse_conv;   /* conv + add + activation into the conv, where nobody else reads what is between */
+
+/* The last pass: sets node->rows, and puts a reshape to the same shape where rows and feature maps meet. */
+sal_pass sal_pass_settle_rows;
 
 /* Finds the head: the last dense or conv layer on the way to the output, and takes the final
  * softmax or sigmoid off (graph->detached), so that gradients are of the logit. The output

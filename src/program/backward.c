@@ -11,7 +11,7 @@ static sal_status contribute(sal_tape *t, sal_step_kind kind, const sal_node *no
     sal_status st = SAL_OK;
     sal_step *s;
     int output;
-    TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, &t->graph->nodes[to].shape));
+    TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, &t->graph->nodes[to]));
     TRY(sal_tape_step(&s, t, kind, node, inputs, input_count, output));
     s->operand = operand;
     t->program->values[output].picture = to == t->graph->input;
@@ -35,7 +35,7 @@ static sal_status contribute_same(sal_tape *t, const sal_node *node, int to, int
     int inputs[2] = {t->gradients[to], dy};
     int output;
     sal_step *s;
-    TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, &t->graph->nodes[to].shape));
+    TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, &t->graph->nodes[to]));
     TRY(sal_tape_step(&s, t, SAL_STEP_ADD, node, inputs, 2, output));
     t->gradients[to] = output;
 done:
@@ -90,7 +90,7 @@ static sal_status through_fused_activation(int *dy, sal_tape *t, int i)
     int output;
     sal_step *s;
     TRY(sal_tape_kept(&inputs[1], t, i));
-    TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, &n->shape));
+    TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, n));
     TRY(sal_tape_step(&s, t, SAL_STEP_ACTIVATION_BACKWARD, n, inputs, 2, output));
     *dy = output;
 done:
@@ -260,7 +260,7 @@ sal_status sal_tape_backward(sal_tape *t, int end)
     sal_status st = SAL_OK;
     sal_graph *g = t->graph;
     sal_program *p = t->program;
-    TRY(sal_tape_value(&p->seed, t, SAL_VALUE_FLOATS, &g->nodes[g->output].shape));
+    TRY(sal_tape_value(&p->seed, t, SAL_VALUE_FLOATS, &g->nodes[g->output]));
     t->gradients[g->output] = p->seed;
     mark_wanted(t, end);
     for (int i = (int)g->count - 1; i > end; i--) {
