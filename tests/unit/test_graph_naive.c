@@ -198,6 +198,61 @@ Test(naive, gradient_of_gates_norms_and_softmax_is_their_slope)
     }
 }
 
+Test(naive, gradient_of_what_is_in_rows_is_its_slope)
+{
+    static const int index[] = {3, 0, 1, 1, 2, 0};
+    static const float weights[] = {0.5F, -1, 2, 0, 0.25F, 1};
+    for (int kind = 0; kind < SAL_REDUCTION_COUNT; kind++) {
+        sal_graph graph;
+        int x = build_shape(&graph, build_input(&graph, 3, 4, 4), "1,3,4,4");
+        int a = build_two(&graph, SAL_OP_ADD, x, build_constant(&graph, "1,3,4,4"));
+        int b = build_gather(&graph, a, 2, 3, 2, index, weights); /* (1, 3, 3, 4) */
+        int c = build_matmul(&graph, b, x, kind == 1, 0.5F);      /* of it and (1, 3, 4, 4) */
+        int d = build_reduce(&graph, c, (sal_reduction)kind, 1, 2);
+        int e = build_two(&graph, SAL_OP_MUL, b, build_expand(&graph, d, "1,3,3,4"));
+        build_dense(&graph, build_flatten(&graph, build_reduce(&graph, e, (sal_reduction)kind, 3, 1)), 4);
+        check_gradient(&graph);
+        sal_graph_clear(&graph);
+    }
+}
+
+Test(naive, ties_of_a_maximum_share_its_gradient)
+{
+    sal_graph graph;
+    double x[4] = {1, 2, 2, 0}, g[4], y[1];
+    build_reduce(&graph, build_input(&graph, 1, 2, 2), SAL_REDUCTION_MAX, 2, 2);
+    cr_assert_eq(sal_naive_run(y, g, &graph, x, 0), SAL_OK);
+    cr_assert_eq(y[0], 2.0);
+    cr_assert(g[0] == 0.0 && g[1] == 0.5 && g[2] == 0.5 && g[3] == 0.0);
+    sal_graph_clear(&graph);
+}
+
+/* (1 2; 3 4) (5 6; 7 8), with either operand given transposed. */
+Test(naive, products_of_matrices_are_those_of_hand_calculation)
+{
+    static const double expected[4] = {19, 22, 43, 50};
+    for (int way = 0; way < 4; way++) {
+        sal_graph graph;
+        double x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, y[4];
+        int in = build_input(&graph, 2, 2, 2);
+        int a = build_slice(&graph, in, 1, 0, 1, 1), b = build_slice(&graph, in, 1, 1, 1, 1);
+        for (int k = 0; k < 2; k++)
+            if (way >> k & 1) {
+                const double swap = x[4 * k + 1];
+                x[4 * k + 1] = x[4 * k + 2];
+                x[4 * k + 2] = swap;
+            }
+        int product = build_raw(&graph, SAL_OP_MATMUL, a, b);
+        graph.nodes[product].transpose[0] = way & 1;
+        graph.nodes[product].transpose[1] = way >> 1;
+        build_done(&graph, product);
+        cr_assert_eq(sal_naive_run(y, NULL, &graph, x, 0), SAL_OK);
+        for (int i = 0; i < 4; i++)
+            cr_assert_eq(y[i], expected[i]);
+        sal_graph_clear(&graph);
+    }
+}
+
 Test(naive, mean_target_is_the_mean_of_the_gradients)
 {
     sal_graph graph;

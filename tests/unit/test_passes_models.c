@@ -1,5 +1,6 @@
 /* All passes together, and the head. */
 #include "unit/graph_builder.h"
+#include "unit/token_nets.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -184,4 +185,30 @@ Test(passes, the_comparison_notices_a_changed_weight_and_nan)
     copy.nodes[1].weight[3] = NAN;
     cr_assert(isinf(difference_of(&graph, &copy)));
     clear(&graph, &copy);
+}
+
+Test(models, networks_with_tokens_compute_the_same)
+{
+    void (*const nets[])(sal_graph *) = {net_vision_transformer, net_shifted_windows, net_non_local,  net_spatial_gates,
+                                         net_instance_norms,     net_resizes,         net_band_norms, net_ranks};
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
+        sal_graph graph, after;
+        nets[i](&graph);
+        after = after_all(&graph);
+        sal_graph_clear(&after);
+        sal_graph_clear(&graph);
+    }
+}
+
+/* Once in rows, tokens are turned no more: what moves them is what the file has. */
+Test(models, a_vision_transformer_keeps_its_tokens)
+{
+    sal_graph graph, after;
+    net_vision_transformer(&graph);
+    after = after_all(&graph);
+    cr_assert_leq(count_op(&after, SAL_OP_TRANSPOSE), count_op(&graph, SAL_OP_TRANSPOSE));
+    cr_assert_leq(count_op(&after, SAL_OP_RESHAPE), count_op(&graph, SAL_OP_RESHAPE));
+    cr_assert_eq(count_op(&after, SAL_OP_CONV), 1);
+    sal_graph_clear(&after);
+    sal_graph_clear(&graph);
 }
