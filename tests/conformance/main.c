@@ -129,6 +129,7 @@ static void run_all(suite *s)
     suite_moves(s);
     suite_vectors(s);
     suite_rows(s);
+    suite_long(s);
     suite_large_convolutions(s);
 }
 

@@ -85,6 +85,7 @@ void suite_pools(suite *s);
 void suite_moves(suite *s);
 void suite_vectors(suite *s);
 void suite_rows(suite *s);
+void suite_long(suite *s);
 /* Upload and download of every layout, whole and partial batches. */
 void suite_transfers(suite *s);
 /* What methods of several passes repeat, and maps made on the device. */
