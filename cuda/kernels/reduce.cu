@@ -125,6 +125,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
         const int64_t start = line_start(a, l);
         float top = -INFINITY;
         int count = 0;
+#pragma unroll 1 /* registers spill on some architectures else */
         for (int64_t i = lane; i < a.n; i += LANES) {
             const float v = element_load(x + start + i * a.inner);
             count = v > top ? 1 : count + (v == top);
@@ -137,6 +138,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
             top = other > top ? other : top;
         }
         const float share = element_load(dy + l) / (float)count;
+#pragma unroll 1
         for (int64_t i = lane; i < a.n; i += LANES) {
             const int64_t at = start + i * a.inner;
             const float g = element_load(x + at) == top ? share : 0.0f;
