@@ -3,8 +3,9 @@
  * allocate nor wait nor print. Nothing to do (an empty extent) returns at once.
  *
  * Feature maps lie channels last, without gaps: (pictures, height, width, channels). A vector is
- * a map of 1 x 1 pixels. Elements are of a cuda_type; arithmetic is in float, sums over
- * many elements as the CPU twin has them. Pointers are device memory aligned to 16 bytes. */
+ * a map of 1 x 1 pixels; so is what is kept in rows, to kernels that look at elements alone. Elements are of a
+ * cuda_type; arithmetic is in float, sums over many elements as the CPU twin has them. Pointers are device memory
+ * aligned to 16 bytes. */
 #ifndef CUDA_KERNELS_H
 #define CUDA_KERNELS_H
 
