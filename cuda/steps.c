@@ -223,15 +223,10 @@ cuda_axis cuda_along(const sal_value *v, int64_t batch, int axis)
 {
     const int64_t *dim = v->shape.dim;
     cuda_axis a = {batch, dim[axis], 1};
-    if (cuda_is_map(v)) {
-        const int64_t last[4] = {batch, dim[2], dim[3], dim[1]};
-        const int place = axis == 1 ? 3 : axis - 1;
-        for (int k = 1; k < place; k++)
-            a.outer *= last[k];
-        for (int k = place + 1; k < 4; k++)
-            a.inner *= last[k];
-        return a;
-    }
+    if (cuda_is_map(v)) /* (H, W, C) */
+        return axis == 1   ? (cuda_axis){batch * dim[2] * dim[3], dim[1], 1}
+               : axis == 2 ? (cuda_axis){batch, dim[2], dim[3] * dim[1]}
+                           : (cuda_axis){batch * dim[2], dim[3], dim[1]};
     for (int k = 1; k < axis; k++)
         a.outer *= dim[k];
     for (int k = axis + 1; k < v->shape.rank; k++)
