@@ -129,7 +129,7 @@ static sal_status check_supported(const onnx_importer *im)
     size_t count = 0;
     for (size_t k = 0; k < im->order_count; k++) {
         const onnx_op *op = &im->ops[im->order[k]];
-        if (onnx_handler_find(op))
+        if (onnx_handler_knows(op))
             continue;
         first = first ? first : op;
         count++;
@@ -150,14 +150,23 @@ static void mark_parts(onnx_importer *im, const onnx_op *op, size_t first)
             im->graph->nodes[im->values[op->outputs[i]].node].is_part = 0;
 }
 
+/* Constants that no later op reads are freed. */
+static void release_inputs(onnx_importer *im, const onnx_op *op)
+{
+    for (int i = 0; i < op->input_count; i++)
+        if (op->inputs[i] != ONNX_ABSENT && --im->values[op->inputs[i]].uses == 0)
+            onnx_tensor_clear(&im->values[op->inputs[i]].constant);
+}
+
 static sal_status lower(onnx_importer *im)
 {
     sal_status st = SAL_OK;
     for (size_t k = 0; k < im->order_count; k++) {
         const onnx_op *op = &im->ops[im->order[k]];
         const size_t first = im->graph->count;
-        TRY(onnx_handler_find(op)(im, op));
+        TRY(onnx_lower_op(im, op));
         mark_parts(im, op, first);
+        release_inputs(im, op);
         for (int i = 0; i < op->output_count; i++) {
             if (op->outputs[i] == ONNX_ABSENT)
                 continue;

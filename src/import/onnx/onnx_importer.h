@@ -22,14 +22,14 @@ typedef enum onnx_piece_kind {
     ONNX_PIECE_SQUARE,    /* (x - mean)^2 */
     ONNX_PIECE_VARIANCE,  /* mean of the square, plus shift */
     ONNX_PIECE_DEVIATION, /* its square root */
-    ONNX_PIECE_INVERSE,   /* 1 / deviation */
-    ONNX_PIECE_FLAT       /* all elements of x in one axis, batch and all */
+    ONNX_PIECE_INVERSE    /* 1 / deviation */
 } onnx_piece_kind;
 
 typedef struct onnx_piece {
     onnx_piece_kind kind;
     int node; /* x */
-    int axis;
+    int lead; /* axes that it has and the file does not: lower/array.h */
+    int axis; /* of the node */
     int keep; /* mean: the axis stays, with extent 1 */
     double scale;
     double shift;
@@ -47,11 +47,12 @@ typedef struct onnx_value {
     char *name;
     int alias;    /* in inlined functions: the caller's value, ONNX_ABSENT for an argument left out; else ONNX_ITSELF */
     int producer; /* index of the op that makes it, or -1 */
-    int uses;     /* how many inputs of needed ops read it */
+    int uses;     /* how many inputs of needed ops read it, less those of ops that have been lowered */
     onnx_value_kind kind;
     SalOnnx__Tensor *stored; /* borrowed from the model */
     onnx_tensor constant;
     int node;
+    int lead; /* axes that the node has and the file does not: lower/array.h */
     onnx_piece piece;
 } onnx_value;
 

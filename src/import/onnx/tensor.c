@@ -13,7 +13,7 @@
 #error "tensors are little-endian in the file; a big-endian machine needs swaps in decode()"
 #endif
 
-static const uint64_t fold_base = (uint64_t)1 << 26, fold_factor = 4;
+static const uint64_t fold_base = (uint64_t)1 << 26, fold_factor = 16;
 
 int onnx_is_float_type(int64_t type)
 {

@@ -1,4 +1,5 @@
 /* Ops that change the shape alone; on constants they are carried out at once. */
+#include "import/onnx/lower/array.h"
 #include "import/onnx/lower/emit.h"
 #include "import/onnx/lower/handlers.h"
 #include "import/onnx/onnx.h"
@@ -12,7 +13,7 @@
 static sal_status pass_on(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    int constant, node;
+    int constant, node, lead;
     TRY(onnx_is_constant(&constant, im, op, 0));
     onnx_value *v = onnx_input(im, op, 0);
     if (constant) {
@@ -27,8 +28,8 @@ static sal_status pass_on(onnx_importer *im, const onnx_op *op)
     } else if (v->kind == ONNX_VALUE_PIECE) {
         onnx_output_piece(im, op, 0, v->piece);
     } else {
-        TRY(onnx_node(&node, im, op, 0));
-        onnx_output_node(im, op, 0, node);
+        TRY(onnx_elements(&node, &lead, im, op, 0));
+        onnx_output_elements(im, op, 0, node, lead);
     }
 done:
     return st;
@@ -88,7 +89,8 @@ done:
 static sal_status reshape(onnx_importer *im, const onnx_op *op, const sal_shape *shape)
 {
     sal_status st = SAL_OK;
-    int constant, x;
+    int constant;
+    onnx_array a;
     char from[160], to[160];
     TRY(onnx_is_constant(&constant, im, op, 0));
     if (constant) {
@@ -105,23 +107,11 @@ static sal_status reshape(onnx_importer *im, const onnx_op *op, const sal_shape 
         onnx_output_constant(im, op, 0, &t);
         return SAL_OK;
     }
-    const onnx_value *v = onnx_input(im, op, 0);
-    if (v->kind == ONNX_VALUE_PIECE && v->piece.kind == ONNX_PIECE_FLAT)
-        x = v->piece.node;
-    else
-        TRY(onnx_node(&x, im, op, 0));
-    if (shape->rank == 1 && shape->dim[0] > 1 && shape->dim[0] == sal_shape_elements(onnx_shape(im, x))) {
-        onnx_piece flat = {.kind = ONNX_PIECE_FLAT, .node = x};
-        onnx_output_piece(im, op, 0, flat);
-        return SAL_OK;
-    }
-    if (shape->rank < 1 || shape->dim[0] != 1)
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s to %s does not keep the batch axis first",
-                         sal_shape_text(from, sizeof from, onnx_shape(im, x)), sal_shape_text(to, sizeof to, shape));
-    /* Regression networks squeeze their one score away; the graph keeps it as a vector of one. */
-    sal_shape vector = {.rank = 2, .dim = {1, 1}};
-    TRY(onnx_emit_reshape(&x, im, op, x, shape->rank == 1 ? &vector : shape));
-    onnx_output_node(im, op, 0, x);
+    TRY(onnx_array_get(&a, im, op, 0));
+    if (sal_shape_elements(&a.shape) != sal_shape_elements(shape))
+        return onnx_fail(op, SAL_ERROR_FORMAT, "%s cannot become %s", sal_shape_text(from, sizeof from, &a.shape),
+                         sal_shape_text(to, sizeof to, shape));
+    TRY(onnx_array_output(im, op, 0, a.node, shape));
 done:
     return st;
 }
@@ -130,18 +120,16 @@ done:
 static sal_status shape_of(sal_shape *out, onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    int constant, x;
+    int constant;
+    onnx_array a;
     const onnx_tensor *t;
     TRY(onnx_is_constant(&constant, im, op, 0));
-    const onnx_value *v = onnx_input(im, op, 0);
     if (constant) {
         TRY(onnx_constant(&t, im, op, 0));
         *out = t->shape;
-    } else if (v->kind == ONNX_VALUE_PIECE && v->piece.kind == ONNX_PIECE_FLAT) {
-        *out = (sal_shape){.rank = 1, .dim = {sal_shape_elements(onnx_shape(im, v->piece.node))}};
     } else {
-        TRY(onnx_node(&x, im, op, 0));
-        *out = *onnx_shape(im, x);
+        TRY(onnx_array_get(&a, im, op, 0));
+        *out = a.shape;
     }
 done:
     return st;
@@ -284,7 +272,8 @@ sal_status onnx_lower_transpose(onnx_importer *im, const onnx_op *op)
     const int64_t *given;
     size_t count;
     sal_shape in, out = {0};
-    int constant, x, permutation[SAL_MAX_RANK];
+    onnx_array a;
+    int constant, x, permutation[SAL_MAX_RANK], turned[SAL_MAX_RANK];
     int64_t in_stride[SAL_MAX_RANK], stride[SAL_MAX_RANK];
     unsigned seen = 0;
     TRY(onnx_attribute_ints(&given, &count, op, "perm"));
@@ -310,14 +299,18 @@ sal_status onnx_lower_transpose(onnx_importer *im, const onnx_op *op)
         onnx_output_constant(im, op, 0, &result);
         return SAL_OK;
     }
-    TRY(onnx_node(&x, im, op, 0));
-    TRY(onnx_emit_transpose(&x, im, op, x, permutation));
-    onnx_output_node(im, op, 0, x);
+    TRY(onnx_array_get(&a, im, op, 0));
+    if (permutation[0] != 0)
+        TRY(onnx_array_lead(&a, im, op));
+    for (int k = 0; k < in.rank + a.lead; k++)
+        turned[k] = k < a.lead ? k : a.lead + permutation[k - a.lead];
+    TRY(onnx_emit_transpose(&x, im, op, a.node, turned));
+    TRY(onnx_array_output(im, op, 0, x, &out));
 done:
     return st;
 }
 
-/* Repeats axes of extent 1: constants only, or where nothing is repeated. */
+/* Repeats axes of extent 1. */
 sal_status onnx_lower_expand(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
@@ -353,7 +346,15 @@ sal_status onnx_lower_expand(onnx_importer *im, const onnx_op *op)
     } else if (sal_shape_equal(&in, &out)) {
         TRY(pass_on(im, op));
     } else {
-        st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "repeats a tensor that depends on the picture");
+        onnx_array a;
+        int x, base;
+        TRY(onnx_array_get(&a, im, op, 0));
+        TRY(onnx_array_align(&x, &base, im, op, &a, 1, out.rank, out.dim[0] != 1));
+        sal_shape full = *onnx_shape(im, x);
+        for (int k = 0; k < out.rank; k++)
+            full.dim[base + k] = out.dim[k];
+        TRY(onnx_emit_expand(&x, im, op, x, &full));
+        TRY(onnx_array_output(im, op, 0, x, &out));
     }
 done:
     return st;
