@@ -218,8 +218,8 @@ static sal_status emit_powers(onnx_importer *im, const onnx_op *op, const onnx_t
     }
     for (int i = 0; i < count; i++)
         TRY(emit_power(&nodes[i], im, op, x.node, powers[i]));
-    sal_shape line = {.rank = 2, .dim = {1, (int64_t)table.count}};
-    TRY(onnx_emit_pick(&y, im, op, nodes, count, &table, &line));
+    sal_shape flat = {.rank = 2, .dim = {1, (int64_t)table.count}};
+    TRY(onnx_emit_pick(&y, im, op, nodes, count, &table, &flat));
     TRY(onnx_array_output(im, op, 0, y, &shape));
 done:
     onnx_table_clear(&table);
@@ -243,8 +243,10 @@ static sal_status emit_exponential(onnx_importer *im, const onnx_op *op, const o
             goto done;
         }
     }
-    TRY(onnx_emit_constant(&p.nodes[0], im, op, logs, &(sal_shape){*onnx_shape(im, p.nodes[0])}));
+    const sal_shape shape = *onnx_shape(im, p.nodes[0]);
+    float *taken = logs;
     logs = NULL;
+    TRY(onnx_emit_constant(&p.nodes[0], im, op, taken, &shape));
     TRY(onnx_emit_broadcast(&y, im, op, SAL_OP_MUL, p.nodes[1], p.nodes[0]));
     TRY(onnx_emit_activation1(&y, im, op, y, SAL_ACT_EXP));
     TRY(onnx_array_output(im, op, 0, y, &p.shape));
@@ -258,7 +260,7 @@ static sal_status emit_extreme(int *out, onnx_importer *im, const onnx_op *op, c
 {
     enum { MOST = 64 };
     sal_status st = SAL_OK;
-    sal_shape shapes[MOST], full;
+    sal_shape shapes[MOST] = {{0}}, full;
     int parts[MOST], y;
     if (count > MOST)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%d inputs, at most %d", count, MOST);

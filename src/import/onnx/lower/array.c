@@ -283,7 +283,7 @@ sal_status onnx_emit_pick(int *out, onnx_importer *im, const onnx_op *op, const 
 {
     enum { MOST = 64 };
     sal_status st = SAL_OK;
-    int flat[MOST], x;
+    int flat[MOST] = {0}, x;
     if (count > MOST) {
         st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%d tensors, at most %d", count, MOST);
         goto done;

@@ -247,8 +247,7 @@ static void implied_result(term *result, const term *terms, int count, int ellip
     result->axes[result->count] = '\0';
 }
 
-static sal_status read_equation(term *terms, term *result, onnx_importer *im, const onnx_op *op,
-                                const onnx_array *arrays)
+static sal_status read_equation(term *terms, term *result, const onnx_op *op, const onnx_array *arrays)
 {
     sal_status st = SAL_OK;
     char text[256];
@@ -293,7 +292,7 @@ sal_status onnx_lower_einsum(onnx_importer *im, const onnx_op *op)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%d inputs; salmap knows it with one or two", op->input_count);
     for (int i = 0; i < op->input_count; i++)
         TRY(onnx_array_get(&arrays[i], im, op, i));
-    TRY(read_equation(terms, &result, im, op, arrays));
+    TRY(read_equation(terms, &result, op, arrays));
     for (int i = 0; i < op->input_count; i++) {
         TRY(onnx_array_full(&terms[i].node, im, op, &arrays[i], arrays[i].shape.rank));
         TRY(take_diagonals(&terms[i], im, op));

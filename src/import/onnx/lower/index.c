@@ -107,7 +107,7 @@ sal_status onnx_lower_gather_elements(onnx_importer *im, const onnx_op *op)
     stride[axis] = 0;
     TRY(onnx_table_new(&table, op, (int64_t)index->count, 1, 0));
     for (size_t k = 0; k < table.count; k++) {
-        int64_t at;
+        int64_t at = 0;
         TRY(wrap_index(&at, op, index->i[k], x.shape.dim[axis]));
         table.index[k] = (int32_t)(onnx_strided(&shape, stride, k) + at * own[axis]);
     }
@@ -125,7 +125,7 @@ static sal_status tuple_at(int64_t *out, const onnx_op *op, const int64_t *tuple
     onnx_strides(stride, shape);
     *out = 0;
     for (int i = 0; i < count; i++) {
-        int64_t index;
+        int64_t index = 0;
         sal_status st = wrap_index(&index, op, tuple[i], shape->dim[first + i]);
         if (st != SAL_OK)
             return st;
@@ -167,7 +167,7 @@ sal_status onnx_lower_gather_nd(onnx_importer *im, const onnx_op *op)
     const int64_t tuples = (int64_t)index->count / length;
     TRY(onnx_table_new(&table, op, tuples * inner, 1, 0));
     for (int64_t t = 0; t < tuples; t++) {
-        int64_t at;
+        int64_t at = 0;
         TRY(tuple_at(&at, op, index->i + t * length, (int)length, &x.shape, first));
         at += t / (tuples / outer) * per_batch;
         for (int64_t e = 0; e < inner; e++)
@@ -219,7 +219,7 @@ sal_status onnx_lower_scatter_elements(onnx_importer *im, const onnx_op *op)
     memcpy(stride, own, sizeof stride);
     stride[axis] = 0;
     for (size_t k = 0; k < index->count; k++) {
-        int64_t at;
+        int64_t at = 0;
         TRY(wrap_index(&at, op, index->i[k], shape->dim[axis]));
         table.index[onnx_strided(&index->shape, stride, k) + at * own[axis]] = (int32_t)(table.count + k);
     }
@@ -248,7 +248,7 @@ sal_status onnx_lower_scatter_nd(onnx_importer *im, const onnx_op *op)
         goto done;
     }
     for (int64_t t = 0; t < (int64_t)index->count / length; t++) {
-        int64_t at;
+        int64_t at = 0;
         TRY(tuple_at(&at, op, index->i + t * length, (int)length, shape, 0));
         for (int64_t e = 0; e < inner; e++)
             table.index[at + e] = (int32_t)((int64_t)table.count + t * inner + e);

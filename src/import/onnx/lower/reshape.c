@@ -272,7 +272,7 @@ sal_status onnx_lower_transpose(onnx_importer *im, const onnx_op *op)
     const int64_t *given;
     size_t count;
     sal_shape in, out = {0};
-    onnx_array a;
+    onnx_array whole;
     int constant, x, permutation[SAL_MAX_RANK], turned[SAL_MAX_RANK];
     int64_t in_stride[SAL_MAX_RANK], stride[SAL_MAX_RANK];
     unsigned seen = 0;
@@ -299,12 +299,12 @@ sal_status onnx_lower_transpose(onnx_importer *im, const onnx_op *op)
         onnx_output_constant(im, op, 0, &result);
         return SAL_OK;
     }
-    TRY(onnx_array_get(&a, im, op, 0));
+    TRY(onnx_array_get(&whole, im, op, 0));
     if (permutation[0] != 0)
-        TRY(onnx_array_lead(&a, im, op));
-    for (int k = 0; k < in.rank + a.lead; k++)
-        turned[k] = k < a.lead ? k : a.lead + permutation[k - a.lead];
-    TRY(onnx_emit_transpose(&x, im, op, a.node, turned));
+        TRY(onnx_array_lead(&whole, im, op));
+    for (int k = 0; k < in.rank + whole.lead; k++)
+        turned[k] = k < whole.lead ? k : whole.lead + permutation[k - whole.lead];
+    TRY(onnx_emit_transpose(&x, im, op, whole.node, turned));
     TRY(onnx_array_output(im, op, 0, x, &out));
 done:
     return st;
@@ -346,10 +346,10 @@ sal_status onnx_lower_expand(onnx_importer *im, const onnx_op *op)
     } else if (sal_shape_equal(&in, &out)) {
         TRY(pass_on(im, op));
     } else {
-        onnx_array a;
+        onnx_array array;
         int x, base;
-        TRY(onnx_array_get(&a, im, op, 0));
-        TRY(onnx_array_align(&x, &base, im, op, &a, 1, out.rank, out.dim[0] != 1));
+        TRY(onnx_array_get(&array, im, op, 0));
+        TRY(onnx_array_align(&x, &base, im, op, &array, 1, out.rank, out.dim[0] != 1));
         sal_shape full = *onnx_shape(im, x);
         for (int k = 0; k < out.rank; k++)
             full.dim[base + k] = out.dim[k];
