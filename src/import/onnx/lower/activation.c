@@ -100,7 +100,9 @@ sal_status onnx_lower_clip(onnx_importer *im, const onnx_op *op)
     if (constant)
         return clip_constant(im, op, low, high);
     TRY(onnx_elements(&x, &lead, im, op, 0));
-    if (low == 0.0 && high == (double)FLT_MAX)
+    if (low > high)
+        TRY(onnx_emit_affine(&x, im, op, x, 0.0, high));
+    else if (low == 0.0 && high == (double)FLT_MAX)
         TRY(onnx_emit_activation(&x, im, op, x, SAL_ACT_RELU, 0.0, 0.0));
     else
         TRY(onnx_emit_activation(&x, im, op, x, SAL_ACT_CLIP, low, high));

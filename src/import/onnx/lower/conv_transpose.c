@@ -27,12 +27,11 @@ static int64_t covered(const side *s)
     return (s->kernel - 1) * s->dilation + 1;
 }
 
-/* Pads from the length of the result that is asked for. */
+/* Pads from the length of the result that is asked for; where it is longer than what there is, zeros follow. */
 static void pads_for(side *s, int64_t output, int upper)
 {
     int64_t total = (s->length - 1) * s->stride + s->extra + covered(s) - output;
-    total = total < 0 ? 0 : total;
-    s->begin = upper ? total / 2 : total - total / 2;
+    s->begin = total < 0 ? 0 : upper ? total / 2 : total - total / 2;
     s->end = total - s->begin;
 }
 

@@ -29,6 +29,7 @@ static const row rows[] = {
     {"AveragePool", onnx_lower_average_pool, FOLDS_BY_NODES},
     {"BatchNormalization", onnx_lower_batch_norm, FOLDS_BY_NODES},
     {"Cast", onnx_lower_cast, FOLDS_ITSELF},
+    {"CastLike", onnx_lower_cast_like, FOLDS_ITSELF},
     {"Ceil", onnx_fold_unary, FOLDS_ITSELF},
     {"Celu", onnx_lower_celu, FOLDS_BY_NODES},
     {"Clip", onnx_lower_clip, FOLDS_ITSELF},

@@ -370,9 +370,13 @@ done:
     return st;
 }
 
-static sal_status read_blocks(int64_t *b, onnx_array *x, onnx_importer *im, const onnx_op *op)
+/* crd: the channels of a block are the slower index, not the faster one. */
+static sal_status read_blocks(int64_t *b, int *crd, onnx_array *x, onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
+    *crd = onnx_attribute_is(op, "mode", "CRD", "DCR");
+    if (!*crd && !onnx_attribute_is(op, "mode", "DCR", "DCR"))
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "salmap knows the modes DCR and CRD");
     TRY(onnx_attribute_int(b, op, "blocksize", 0));
     TRY(onnx_array_get(x, im, op, 0));
     if (x->shape.rank != 4 || *b < 1 || *b > 1 << 20)
@@ -385,11 +389,9 @@ sal_status onnx_lower_depth_to_space(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
     int64_t b;
+    int crd;
     onnx_array x;
-    const int crd = onnx_attribute_is(op, "mode", "CRD", "DCR");
-    if (!crd && !onnx_attribute_is(op, "mode", "DCR", "DCR"))
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "salmap knows the modes DCR and CRD");
-    TRY(read_blocks(&b, &x, im, op));
+    TRY(read_blocks(&b, &crd, &x, im, op));
     const int64_t *d = x.shape.dim;
     if (d[1] % (b * b) != 0)
         return onnx_fail(op, SAL_ERROR_FORMAT, "%lld channels in blocks of %lld", (long long)d[1], (long long)b);
@@ -405,15 +407,16 @@ sal_status onnx_lower_space_to_depth(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
     int64_t b;
+    int crd;
     onnx_array x;
-    TRY(read_blocks(&b, &x, im, op));
+    TRY(read_blocks(&b, &crd, &x, im, op));
     const int64_t *d = x.shape.dim;
     if (d[2] % b != 0 || d[3] % b != 0)
         return onnx_fail(op, SAL_ERROR_FORMAT, "%lld x %lld pixels in blocks of %lld", (long long)d[2],
                          (long long)d[3], (long long)b);
     const sal_shape out = {.rank = 4, .dim = {d[0], d[1] * b * b, d[2] / b, d[3] / b}};
     const sal_shape apart = {.rank = 6, .dim = {d[0], d[1], d[2] / b, b, d[3] / b, b}};
-    TRY(move_blocks(im, op, &x, &apart, (int[]){0, 3, 5, 1, 2, 4}, &out));
+    TRY(move_blocks(im, op, &x, &apart, crd ? (int[]){0, 1, 3, 5, 2, 4} : (int[]){0, 3, 5, 1, 2, 4}, &out));
 done:
     return st;
 }

@@ -53,21 +53,18 @@ done:
     return st;
 }
 
-sal_status onnx_lower_cast(onnx_importer *im, const onnx_op *op)
+static sal_status cast_to(onnx_importer *im, const onnx_op *op, int integer, int boolean)
 {
     sal_status st = SAL_OK;
-    int64_t to;
     int constant;
     const onnx_tensor *x;
-    TRY(onnx_attribute_int(&to, op, "to", ONNX_FLOAT));
     TRY(onnx_is_constant(&constant, im, op, 0));
-    int integer = !onnx_is_float_type(to);
     if (!constant && integer)
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "casts the picture to an integer type (%lld)", (long long)to);
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "casts the picture to an integer type");
     if (!constant)
         return pass_on(im, op);
     TRY(onnx_constant(&x, im, op, 0));
-    if (x->integer == integer && to != ONNX_BOOL)
+    if (x->integer == integer && !boolean)
         return pass_on(im, op);
     onnx_tensor t;
     TRY(onnx_tensor_new(&t, im, integer, &x->shape, op->name));
@@ -75,12 +72,33 @@ sal_status onnx_lower_cast(onnx_importer *im, const onnx_op *op)
         double v = onnx_tensor_at(x, k);
         if (!integer)
             t.f[k] = (float)v;
-        else if (to == ONNX_BOOL)
+        else if (boolean)
             t.i[k] = v != 0.0;
         else
             t.i[k] = onnx_to_int(v);
     }
     onnx_output_constant(im, op, 0, &t);
+done:
+    return st;
+}
+
+sal_status onnx_lower_cast(onnx_importer *im, const onnx_op *op)
+{
+    int64_t to;
+    sal_status st = onnx_attribute_int(&to, op, "to", ONNX_FLOAT);
+    return st == SAL_OK ? cast_to(im, op, !onnx_is_float_type(to), to == ONNX_BOOL) : st;
+}
+
+/* To the type of another tensor; of integers, nobody knows here whether they are booleans. */
+sal_status onnx_lower_cast_like(onnx_importer *im, const onnx_op *op)
+{
+    sal_status st = SAL_OK;
+    int constant;
+    TRY(onnx_is_constant(&constant, im, op, 1));
+    const int integer = constant && onnx_input(im, op, 1)->constant.integer;
+    if (integer)
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "casts to the type of integers or booleans");
+    TRY(cast_to(im, op, 0, 0));
 done:
     return st;
 }

@@ -257,7 +257,9 @@ static sal_status read_sides(side *sides, onnx_importer *im, const onnx_op *op, 
             s->scale = (double)s->to / from;
         } else {
             s->scale = attribute ? (double)attribute->floats[k] : onnx_tensor_at(scales, k);
-            s->to = s->scale > 0.0 && s->scale * from < max_extent ? (int64_t)floor(s->scale * from) : 0;
+            /* In float, as exporters mean it: 1.4 times 5 is 7. */
+            const float length = (float)s->scale * (float)s->from;
+            s->to = s->scale > 0.0 && (double)length < max_extent ? (int64_t)length : 0;
         }
         for (int i = 0; roi && i < 2; i++)
             s->roi[i] = onnx_tensor_at(roi, k + (size_t)i * count);
