@@ -43,10 +43,12 @@ sal_status onnx_lower_identity(onnx_importer *im, const onnx_op *op)
 sal_status onnx_lower_dropout(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    double training = 0.0;
+    double training = 0.0, ratio = 0.5;
     if (onnx_has_input(op, 2))
         TRY(onnx_scalar(&training, im, op, 2));
-    if (training != 0.0)
+    if (onnx_has_input(op, 1))
+        TRY(onnx_scalar(&ratio, im, op, 1));
+    if (training != 0.0 && ratio != 0.0)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "the model was exported in training mode; call model.eval() first");
     TRY(pass_on(im, op));
 done:
