@@ -201,8 +201,8 @@ static const struct {
     const char *type;
     sal_activation_kind kind;
 } elementwise[] = {
-    {"Abs", SAL_ACT_ABS}, {"Cos", SAL_ACT_COS},   {"Exp", SAL_ACT_EXP}, {"Log", SAL_ACT_LOG},
-    {"Sign", SAL_ACT_SIGN}, {"Sin", SAL_ACT_SIN},
+    {"Abs", SAL_ACT_ABS}, {"Cos", SAL_ACT_COS},   {"Exp", SAL_ACT_EXP},
+    {"Log", SAL_ACT_LOG}, {"Sign", SAL_ACT_SIGN}, {"Sin", SAL_ACT_SIN},
 };
 
 sal_status onnx_lower_elementwise(onnx_importer *im, const onnx_op *op)

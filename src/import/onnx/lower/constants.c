@@ -301,9 +301,19 @@ static const struct {
     const char *type;
     double (*function)(double v);
 } functions[] = {
-    {"Abs", fabs}, {"Ceil", ceil},   {"Cos", cos},           {"Exp", exp},          {"Floor", floor},
-    {"Log", log},  {"Not", is_zero}, {"Neg", negative},      {"Round", nearbyint},  {"Sign", sign},
-    {"Sin", sin},  {"Sqrt", sqrt},   {"Reciprocal", reciprocal},
+    {"Abs", fabs},
+    {"Ceil", ceil},
+    {"Cos", cos},
+    {"Exp", exp},
+    {"Floor", floor},
+    {"Log", log},
+    {"Not", is_zero},
+    {"Neg", negative},
+    {"Round", nearbyint},
+    {"Sign", sign},
+    {"Sin", sin},
+    {"Sqrt", sqrt},
+    {"Reciprocal", reciprocal},
 };
 
 sal_status onnx_fold_unary(onnx_importer *im, const onnx_op *op)
@@ -429,7 +439,8 @@ sal_status onnx_fold_one_hot(onnx_importer *im, const onnx_op *op)
     }
     TRY(onnx_tensor_new(&t, im, values->integer, &shape, op->name));
     for (size_t k = 0; k < t.count; k++) {
-        const int64_t at = (int64_t)k / inner % extent, from = (int64_t)k / (inner * extent) * inner + (int64_t)k % inner;
+        const int64_t at = (int64_t)k / inner % extent,
+                      from = (int64_t)k / (inner * extent) * inner + (int64_t)k % inner;
         double wanted = onnx_tensor_at(index, (size_t)from);
         wanted += wanted < 0.0 ? depth : 0.0;
         const int which = wanted == (double)at;

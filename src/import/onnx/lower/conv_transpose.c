@@ -64,8 +64,7 @@ static sal_status read_sides(side *s, const onnx_op *op, const onnx_map *map, co
         s[i].begin = pads ? pads[at] : 0;
         s[i].end = pads ? pads[axes + at] : 0;
         if (extent[i] > max_extent || s[i].kernel > max_extent || stride[i] > max_extent || dilation[i] > max_extent ||
-            extra[i] > max_extent || s[i].begin < 0 || s[i].end < 0 || s[i].begin > max_extent ||
-            s[i].end > max_extent)
+            extra[i] > max_extent || s[i].begin < 0 || s[i].end < 0 || s[i].begin > max_extent || s[i].end > max_extent)
             return onnx_fail(op, SAL_ERROR_LIMIT, "a window of %lld over %lld", (long long)s[i].kernel,
                              (long long)extent[i]);
         if (shape && (shape[shape_count - axes + at] < 1 || shape[shape_count - axes + at] > max_extent))

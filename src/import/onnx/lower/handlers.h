@@ -49,8 +49,9 @@ onnx_handler onnx_lower_add, onnx_lower_sub, onnx_lower_mul, onnx_lower_div, onn
 onnx_handler onnx_lower_reduce, onnx_lower_reduce_mean, onnx_lower_reduce_prod;
 
 /* reshape.c */
-onnx_handler onnx_lower_identity, onnx_lower_dropout, onnx_lower_cast, onnx_lower_cast_like, onnx_lower_reshape, onnx_lower_flatten,
-    onnx_lower_squeeze, onnx_lower_unsqueeze, onnx_lower_transpose, onnx_lower_expand, onnx_lower_shape;
+onnx_handler onnx_lower_identity, onnx_lower_dropout, onnx_lower_cast, onnx_lower_cast_like, onnx_lower_reshape,
+    onnx_lower_flatten, onnx_lower_squeeze, onnx_lower_unsqueeze, onnx_lower_transpose, onnx_lower_expand,
+    onnx_lower_shape;
 
 /* select.c, index.c, resize.c */
 onnx_handler onnx_lower_concat, onnx_lower_slice, onnx_lower_split, onnx_lower_gather, onnx_lower_where,

@@ -412,8 +412,8 @@ sal_status onnx_lower_space_to_depth(onnx_importer *im, const onnx_op *op)
     TRY(read_blocks(&b, &crd, &x, im, op));
     const int64_t *d = x.shape.dim;
     if (d[2] % b != 0 || d[3] % b != 0)
-        return onnx_fail(op, SAL_ERROR_FORMAT, "%lld x %lld pixels in blocks of %lld", (long long)d[2],
-                         (long long)d[3], (long long)b);
+        return onnx_fail(op, SAL_ERROR_FORMAT, "%lld x %lld pixels in blocks of %lld", (long long)d[2], (long long)d[3],
+                         (long long)b);
     const sal_shape out = {.rank = 4, .dim = {d[0], d[1] * b * b, d[2] / b, d[3] / b}};
     const sal_shape apart = {.rank = 6, .dim = {d[0], d[1], d[2] / b, b, d[3] / b, b}};
     TRY(move_blocks(im, op, &x, &apart, crd ? (int[]){0, 1, 3, 5, 2, 4} : (int[]){0, 3, 5, 1, 2, 4}, &out));

@@ -25,9 +25,9 @@ static const struct {
     const char *type;
     reduction kind;
 } kinds[] = {
-    {"ReduceL1", REDUCE_L1},     {"ReduceL2", REDUCE_L2},     {"ReduceLogSum", REDUCE_LOG_SUM},
-    {"ReduceMax", REDUCE_MAX},   {"ReduceMean", REDUCE_MEAN}, {"ReduceLogSumExp", REDUCE_LOG_SUM_EXP},
-    {"ReduceMin", REDUCE_MIN},   {"ReduceProd", REDUCE_PROD}, {"ReduceSumSquare", REDUCE_SUM_SQUARE},
+    {"ReduceL1", REDUCE_L1},   {"ReduceL2", REDUCE_L2},     {"ReduceLogSum", REDUCE_LOG_SUM},
+    {"ReduceMax", REDUCE_MAX}, {"ReduceMean", REDUCE_MEAN}, {"ReduceLogSumExp", REDUCE_LOG_SUM_EXP},
+    {"ReduceMin", REDUCE_MIN}, {"ReduceProd", REDUCE_PROD}, {"ReduceSumSquare", REDUCE_SUM_SQUARE},
     {"ReduceSum", REDUCE_SUM},
 };
 

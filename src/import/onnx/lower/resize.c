@@ -185,7 +185,8 @@ done:
 }
 
 /* Numbers that an input has, one for each of the axes; NULL where it is left out or empty. */
-static sal_status read_numbers(const onnx_tensor **out, onnx_importer *im, const onnx_op *op, int index, size_t expected)
+static sal_status read_numbers(const onnx_tensor **out, onnx_importer *im, const onnx_op *op, int index,
+                               size_t expected)
 {
     *out = NULL;
     if (!onnx_has_input(op, index))
@@ -196,7 +197,8 @@ static sal_status read_numbers(const onnx_tensor **out, onnx_importer *im, const
     if ((*out)->count == 0)
         *out = NULL;
     else if ((*out)->count != expected)
-        return onnx_fail(op, SAL_ERROR_FORMAT, "input %d has %zu numbers, expected %zu", index, (*out)->count, expected);
+        return onnx_fail(op, SAL_ERROR_FORMAT, "input %d has %zu numbers, expected %zu", index, (*out)->count,
+                         expected);
     return SAL_OK;
 }
 

@@ -80,8 +80,7 @@ sal_status onnx_lower_concat(onnx_importer *im, const onnx_op *op)
         }
         shape.dim[axis] += arrays[i].shape.dim[axis];
     }
-    TRY(onnx_array_align(inputs, &base, im, op, arrays, op->input_count, shape.rank,
-                         axis == 0 && op->input_count > 1));
+    TRY(onnx_array_align(inputs, &base, im, op, arrays, op->input_count, shape.rank, axis == 0 && op->input_count > 1));
     node = inputs[0];
     if (op->input_count > 1)
         TRY(onnx_emit_concat(&node, im, op, inputs, op->input_count, base + axis));
