@@ -111,12 +111,14 @@ static const char *why_not(const sal_graph *g, int i)
 }
 
 /* The last that can be mapped, of that name where one is given, else one that was learned if any was: a pool of the
- * picture itself says nothing. -1: there is none. */
+ * picture itself says nothing. The map that the score was taken from says where it was taken: not that one either.
+ * -1: there is none. */
 static int last_map(const sal_graph *g, const char *is, const char *name)
 {
     int found = -1;
     for (int i = 0; i < (int)g->count; i++)
-        if (is[i] && (name ? strcmp(g->nodes[i].name, name) == 0 : found < 0 || is[i] >= is[found]))
+        if (is[i] && (name || !g->of_map || i < g->head) &&
+            (name ? strcmp(g->nodes[i].name, name) == 0 : found < 0 || is[i] >= is[found]))
             found = i;
     return found;
 }

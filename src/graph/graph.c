@@ -51,6 +51,7 @@ void sal_graph_clear(sal_graph *graph)
         node_clear(&graph->nodes[i]);
     free(graph->nodes);
     free(graph->detached_name);
+    free(graph->made);
     free(graph->class_names);
     for (size_t i = 0; i < graph->data_file_count; i++)
         free(graph->data_files[i].path);
@@ -299,8 +300,11 @@ sal_status sal_graph_copy(sal_graph *out, const sal_graph *graph)
     copy.head = graph->head;
     copy.channels_last = graph->channels_last;
     copy.detached = graph->detached;
+    copy.of_map = graph->of_map;
     if (graph->detached_name)
         TRY(sal_strdup(&copy.detached_name, graph->detached_name));
+    if (graph->made)
+        TRY(sal_strdup(&copy.made, graph->made));
     if (graph->class_names)
         TRY(sal_strdup(&copy.class_names, graph->class_names));
     *out = copy;

@@ -177,11 +177,17 @@ typedef struct sal_graph {
     int input;  /* the one picture input */
     int output; /* node that makes the scores, (1, outputs) after sal_passes_run */
     const char
-        *wanted_head;  /* dense or conv layer that is to make the scores; NULL: the last one. Borrowed by the passes */
-    int head;          /* dense or conv behind the scores: set by sal_pass_find_head, -1 before */
-    int channels_last; /* the file's input was (N, H, W, C); nodes are channels first all the same */
-    sal_op detached;   /* SAL_OP_SOFTMAX or SAL_OP_ACTIVATION (a sigmoid) left off after the head; else SAL_OP_COUNT */
+        *wanted_head; /* dense or conv layer that is to make the scores; NULL: the last one. Borrowed by the passes */
+    const char
+        *wanted_at;   /* elements of the output whose sum is the score, "3,10:20,:"; NULL: all are scores. Likewise */
+    int wanted_coral; /* 1: the outputs are CORAL's logits, and the score is the age: */
+    double wanted_first; /* of the first class, plus the sum of their sigmoids */
+    int head;            /* dense or conv behind the scores: set by sal_pass_find_head, -1 before */
+    int channels_last;   /* the file's input was (N, H, W, C); nodes are channels first all the same */
+    sal_op detached; /* SAL_OP_SOFTMAX or SAL_OP_ACTIVATION (a sigmoid) left off after the head; else SAL_OP_COUNT */
     char *detached_name;       /* its name in the file, or NULL */
+    int of_map;                /* 1: the score was made of some elements of a map */
+    char *made;                /* what the score was made of by wanted_at or wanted_coral, for people; or NULL */
     char *class_names;         /* what the file has of the outputs' names, a list or an object as text, or NULL */
     sal_data_file *data_files; /* what was read beside the model file; copies of the graph have none */
     size_t data_file_count;
@@ -248,6 +254,9 @@ int sal_activation_is_arithmetic(sal_activation_kind kind);
 
 /* What the gradient of a node needs, but for what is fused into it: its row's, or its activation's. */
 sal_keep sal_node_keep(const sal_node *node);
+
+/* Whether a node is of the layer of that name: "fc" for "fc/MatMul", "/fc/Gemm" or "fc". */
+int sal_node_is_of_layer(const char *node, const char *layer);
 
 /* Elements of a shape, all axes. */
 int64_t sal_shape_elements(const sal_shape *shape);

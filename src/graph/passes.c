@@ -62,6 +62,7 @@ sal_status sal_passes_run(sal_graph *graph)
     TRY(clean(graph));
     TRY(sal_pass_turn_axes(graph, &changed));
     TRY(sal_pass_find_head(graph));
+    TRY(sal_pass_turn_axes(graph, &changed)); /* a region of a map is taken along any axis */
     TRY(clean(graph));
     TRY(sal_pass_fuse_conv(graph, &changed));
     TRY(check(graph));

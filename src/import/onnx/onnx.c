@@ -122,6 +122,16 @@ done:
     return st;
 }
 
+/* The error of an op, with the next step where there is one. */
+static sal_status add_hint(sal_status st, const onnx_importer *im, const onnx_op *op)
+{
+    char hint[512];
+    if (st != SAL_ERROR_UNSUPPORTED || op->written)
+        return st;
+    onnx_cut_hint(hint, sizeof hint, im, op);
+    return hint[0] ? sal_fail(st, "%s%s", sal_last_error(), hint) : st;
+}
+
 /* Before anything is lowered, so that the answer comes at once and counts all that is missing. */
 static sal_status check_supported(const onnx_importer *im)
 {
@@ -134,10 +144,11 @@ static sal_status check_supported(const onnx_importer *im)
         first = first ? first : op;
         count++;
     }
-    if (count > 0)
-        return onnx_fail(first, SAL_ERROR_UNSUPPORTED, "salmap does not know this op (%zu such node%s)", count,
-                         count == 1 ? "" : "s");
-    return SAL_OK;
+    if (count == 0)
+        return SAL_OK;
+    sal_status st = onnx_fail(first, SAL_ERROR_UNSUPPORTED, "salmap does not know this op (%zu such node%s)", count,
+                              count == 1 ? "" : "s");
+    return add_hint(st, im, first);
 }
 
 /* Of the nodes that an op became, from number `first` on, only its outputs are what its name stands for. */
@@ -164,7 +175,9 @@ static sal_status lower(onnx_importer *im)
     for (size_t k = 0; k < im->order_count; k++) {
         const onnx_op *op = &im->ops[im->order[k]];
         const size_t first = im->graph->count;
-        TRY(onnx_lower_op(im, op));
+        st = onnx_lower_op(im, op);
+        if (st != SAL_OK)
+            return add_hint(st, im, op);
         mark_parts(im, op, first);
         release_inputs(im, op);
         for (int i = 0; i < op->output_count; i++) {
@@ -173,7 +186,7 @@ static sal_status lower(onnx_importer *im)
             const onnx_value *v = &im->values[op->outputs[i]];
             if (v->kind == ONNX_VALUE_UNKNOWN && v->uses > 0) {
                 st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "its output %d (%.200s) is used", i, v->name);
-                goto done;
+                return add_hint(st, im, op);
             }
         }
     }
@@ -201,8 +214,9 @@ static void describe(sal_import_info *info, const onnx_importer *im)
     if (m->producer_name[0] && n > 0 && (size_t)n < sizeof info->format)
         snprintf(info->format + n, sizeof info->format - (size_t)n, " (%s%s%s)", m->producer_name,
                  m->producer_version[0] ? " " : "", m->producer_version);
-    if (m->graph[0]->n_output > 1)
-        snprintf(info->output, sizeof info->output, "%s", im->values[im->output].name);
+    const char *declared = im->declared != ONNX_ABSENT ? im->values[im->declared].name : NULL;
+    if (declared && (m->graph[0]->n_output > 1 || strcmp(m->graph[0]->output[0]->name, declared) != 0))
+        snprintf(info->output, sizeof info->output, "%s", declared);
     onnx_list_outputs(info->others, sizeof info->others, m->graph[0], info->output);
 }
 
@@ -241,6 +255,7 @@ static void importer_init(onnx_importer *im, sal_graph *graph, const char *path,
                           .graph = graph,
                           .input = ONNX_ABSENT,
                           .output = ONNX_ABSENT,
+                          .declared = ONNX_ABSENT,
                           .batch = 1,
                           .fd = -1};
     im->max_bytes = limits && limits->max_model_bytes ? limits->max_model_bytes : SAL_IMPORT_MAX_BYTES;

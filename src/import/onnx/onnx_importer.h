@@ -85,6 +85,7 @@ struct onnx_importer {
     size_t order_count;
     int input; /* values */
     int output;
+    int declared;  /* the output before the network was cut at a layer */
     int64_t batch; /* of the file's input; 1 where it is free */
     onnx_external external;
     sal_graph *graph;

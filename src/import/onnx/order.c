@@ -20,12 +20,15 @@ static int64_t declared_rank(const SalOnnx__ValueInfo *info)
     return type && type->n_shape == 1 ? (int64_t)type->shape[0]->n_dim : -1;
 }
 
-static int may_be_scores(const SalOnnx__ValueInfo *info)
+/* What is certainly no scores comes last: scores of classes or ages first, then maps of them, then anything else, of
+ * which the op that makes it is refused. */
+static int rank_of_output(const SalOnnx__ValueInfo *info)
 {
     const SalOnnx__TensorType *type = tensor_type(info);
     int64_t rank = declared_rank(info);
-    return (!type || type->elem_type == 0 || onnx_is_float_type(type->elem_type)) &&
-           (rank == 1 || rank == 2 || rank == 4 || rank == -1);
+    if (type && type->elem_type != 0 && !onnx_is_float_type(type->elem_type))
+        return 2;
+    return rank == 1 || rank == 2 || rank == 4 || rank == -1 ? 0 : 1;
 }
 
 void onnx_list_outputs(char *names, size_t size, const SalOnnx__Graph *graph, const char *but)
@@ -48,20 +51,35 @@ static sal_status fail_output(const SalOnnx__Graph *graph, const char *wanted)
     return sal_fail(SAL_ERROR_ARGUMENT, "it has no output %.200s; its outputs: %s", wanted, names);
 }
 
+/* A tensor of the file by its name; *out stays as it is where there is none. */
+static sal_status find_tensor(int *out, onnx_importer *im, const char *name)
+{
+    sal_status st = SAL_OK;
+    for (size_t v = 0; v < im->value_count; v++)
+        if (strcmp(im->values[v].name, name) == 0)
+            return onnx_intern(out, im, name);
+    return st;
+}
+
 static sal_status choose_output(onnx_importer *im)
 {
+    sal_status st = SAL_OK;
     const SalOnnx__Graph *graph = im->model->graph[0];
     const char *wanted = im->options ? im->options->output : NULL;
     for (size_t k = 0; k < graph->n_output && wanted; k++)
         if (strcmp(graph->output[k]->name, wanted) == 0)
             return onnx_intern(&im->output, im, graph->output[k]->name);
-    if (wanted)
-        return fail_output(graph, wanted);
-    for (size_t k = 0; k < graph->n_output; k++)
-        if (may_be_scores(graph->output[k]))
-            return onnx_intern(&im->output, im, graph->output[k]->name);
-    return sal_fail(SAL_ERROR_UNSUPPORTED, "none of the %zu outputs is a float tensor of rank 1, 2 or 4",
-                    graph->n_output);
+    if (wanted) {
+        TRY(find_tensor(&im->output, im, wanted));
+        return im->output != ONNX_ABSENT && im->values[im->output].producer >= 0 ? SAL_OK : fail_output(graph, wanted);
+    }
+    for (int rank = 0; rank < 3; rank++)
+        for (size_t k = 0; k < graph->n_output; k++)
+            if (rank_of_output(graph->output[k]) == rank)
+                return onnx_intern(&im->output, im, graph->output[k]->name);
+    st = sal_fail(SAL_ERROR_FORMAT, "the model has no outputs");
+done:
+    return st;
 }
 
 typedef struct visit {
@@ -171,7 +189,7 @@ static sal_status check_sources(const onnx_importer *im)
     return SAL_OK;
 }
 
-sal_status onnx_order(onnx_importer *im)
+static sal_status order_for_output(onnx_importer *im)
 {
     sal_status st = SAL_OK;
     TRY(choose_output(im));
@@ -179,9 +197,34 @@ sal_status onnx_order(onnx_importer *im)
         st = sal_fail(SAL_ERROR_FORMAT, "the output has no name");
         goto done;
     }
+    im->declared = im->output;
     TRY(sort_ops(im));
 done:
     return st;
+}
+
+static void forget_order(onnx_importer *im)
+{
+    for (size_t v = 0; v < im->value_count; v++)
+        im->values[v].uses = 0;
+    sal_free(im->order);
+    im->order = NULL;
+    im->order_count = 0;
+}
+
+sal_status onnx_order(onnx_importer *im)
+{
+    const char *layer = im->options ? im->options->layer : NULL;
+    sal_status st = order_for_output(im);
+    if (!layer || st == SAL_ERROR_MEMORY || (st != SAL_OK && im->options->output))
+        return st;
+    /* What is wrong behind the layer does not matter. */
+    const int end = onnx_cut_at(im, layer);
+    if (end == ONNX_ABSENT)
+        return st;
+    im->output = end;
+    forget_order(im);
+    return sort_ops(im);
 }
 
 sal_status onnx_choose_input(onnx_importer *im)

@@ -23,9 +23,18 @@ void onnx_list_outputs(char *names, size_t size, const SalOnnx__Graph *graph, co
 
 /* ---- order.c ---- */
 
-/* Chooses im->output; fills im->order and the values' uses. */
+/* Chooses im->output, and cuts the network at the layer that the options name; fills im->order and the values' uses. */
 sal_status onnx_order(onnx_importer *im);
 /* Chooses im->input among those that the ops in im->order read, and checks that all else they read is there. */
 sal_status onnx_choose_input(onnx_importer *im);
+
+/* ---- cut.c ---- */
+
+/* The value that is the output where a layer is to make the scores: what the layer makes, with the bias and the softmax
+ * or sigmoid that may follow it. ONNX_ABSENT: no convolution or dense layer is called so. */
+int onnx_cut_at(const onnx_importer *im, const char *layer);
+/* What to say where an op of im->order cannot be computed: where it comes after the last layers, which of those could
+ * make the scores instead. Empty: there is nothing to say. */
+void onnx_cut_hint(char *text, size_t size, const onnx_importer *im, const onnx_op *op);
 
 #endif
