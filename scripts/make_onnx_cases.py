@@ -544,8 +544,8 @@ def refusals():
     refuse("op_unknown", model([node("Frobnicate", "x", "a", name="odd"), node("Frobnicate", "a"), ]), "unsupported",
            "node odd (Frobnicate, opset 13): salmap does not know this op (2 such nodes)")
     refuse("op_of_other_domain", model(node("Relu", "x", domain="com.acme")), "unsupported", "(com.acme.Relu, opset 13)")
-    refuse("opset_old", model(relu, opset=6), "unsupported", "opset 6")
-    refuse("opset_new", model(relu, opset=22), "unsupported", "opset 22")
+    refuse("opset_old", model(relu, opset=5), "unsupported", "opset 5")
+    refuse("opset_new", model(relu, opset=29), "unsupported", "opset 29")
     refuse("conv_three_dimensional", model(node("Conv", "x w"), {"w": weights(4, 2, 3, 3, 3)}), "unsupported", "two-dimensional")
     refuse("conv_wrong_channels", model(conv, {"w": weights(4, 3, 3, 3)}), "format", "node stem")
     refuse("conv_too_large", model(conv, {"w": weights(1, 2, 9, 3)}), "format", "node stem")
@@ -1012,8 +1012,53 @@ def kept(name, value):
     return value
 
 
+def old_opsets():
+    """Opset 6: operands that begin at an axis of the first one, and ops that say whether they train."""
+    global RNG
+    RNG = np.random.default_rng(11)  # its own: what comes before it may grow
+    per_channel, per_row, per_map = weights(2), weights(5), weights(2, 5)
+    for name, c, axis, shape in (("channel", per_channel, 1, (2, 1, 1)), ("row", per_row, -2, (5, 1)),
+                                 ("row_forward", per_row, 2, (5, 1)), ("last", weights(6), 3, (6,))):
+        accept(f"old_add_{name}", model(node("Add", "x c", broadcast=1, axis=axis), {"c": c}, opset=6),
+               lambda x, c=c, shape=shape: x + t(c.reshape(shape)))
+    accept("old_mul_without_axis", model(node("Mul", "x c", broadcast=1), {"c": per_channel[:1]}, opset=6),
+           lambda x: x * t(per_channel[:1]))
+    accept("old_div", model(node("Div", "x c", broadcast=1, axis=1), {"c": per_channel + 2}, opset=6),
+           lambda x: x / t((per_channel + 2).reshape(2, 1, 1)))
+    accept("old_shared_operand",
+           model([node("Add", "x c", "a", broadcast=1, axis=1), node("Mul", "a c", "y", broadcast=1, axis=1)],
+                 {"c": per_channel}, opset=6),
+           lambda x: (x + t(per_channel.reshape(2, 1, 1))) * t(per_channel.reshape(2, 1, 1)))
+    accept("old_gate",
+           model([node("GlobalAveragePool", "x", "m"), node("Flatten", "m", "f"), node("Sigmoid", "f", "g"),
+                  node("Mul", "x g", "y", broadcast=1, axis=0)], opset=6),
+           lambda x: x * x.mean((2, 3)).sigmoid()[:, :, None, None])
+    accept("old_prelu", model(node("PRelu", "x s"), {"s": f32(0.25, 0.25)}, opset=6), lambda x: F.leaky_relu(x, 0.25))
+    s, v = weights(2), f32(1, 2)
+    accept("old_batch_norm", model([node("BatchNormalization", "x s s s v", "a", is_test=1), node("Dropout", "a", "y", is_test=1)],
+                                   {"s": s, "v": v}, opset=6),
+           lambda x: F.batch_norm(x, t(s), t(v), t(s), t(s), eps=1e-5))
+    refuse("old_training_dropout", model(node("Dropout", "x", is_test=0), opset=6), "unsupported", "training mode")
+    refuse("old_training_batch_norm", model(node("BatchNormalization", "x s s s v", "y a b c d"), {"s": s, "v": v}, opset=6),
+           "unsupported", "training mode")
+    refuse("old_axis", model(node("Add", "x c", broadcast=1, axis=3), {"c": per_map}, opset=6), "format", "axis 3 for 2 axes of 4")
+    # The remainder of shapes: of C where it says so, else with the divisor's sign, also of floats from opset 28 on.
+    for name, fmod, a, b, opset in (("c", 1, i64(-7), i64(4), 13), ("python", 0, i64(-7), i64(4), 13),
+                                    ("floats", 0, f32(-7.5), f32(4), 28), ("floats_c", 1, f32(-7.5), f32(4), 13)):
+        value = float(np.ravel(np.fmod(a, b) if fmod else np.mod(a, b))[0])
+        accept(f"mod_{name}", model([node("Mod", "a b", "m", fmod=fmod), node("Cast", "m", "f", to=1), node("Mul", "x f")],
+                                    {"a": a, "b": b}, opset=opset), lambda x, value=value: x * value)
+    for kind in (17, 20, 23):
+        refuse(f"cast_{kind}", model([node("Cast", "c", "a", to=kind), node("Cast", "a", "b", to=1), node("Mul", "x b")],
+                                     {"c": f32(1.3)}, opset=23), "unsupported", f"casts to element type {kind}")
+    accept("old_gate_channels",
+           model([node("GlobalAveragePool", "x", "m"), node("Reshape", "m s", "f"), node("Sigmoid", "f", "g"),
+                  node("Mul", "x g", "y", broadcast=1, axis=1)], {"s": i64(2)}, opset=6),
+           lambda x: x * x.mean((2, 3)).sigmoid()[:, :, None, None])
+
+
 for make in (convolutions, element_types, dense, activations, normalisations, pools, means, arithmetic, softmaxes, shapes,
              selections, shape_computations, functions, whole_networks, refusals, any_shapes, reductions, products, shapes_of_arithmetic, all_normalisations,
-             selections_of_any_kind, resizes, transposed_convolutions, constants_folded):
+             selections_of_any_kind, resizes, transposed_convolutions, constants_folded, old_opsets):
     make()
 (OUT / "refused" / "list.txt").write_text("".join(REFUSED))

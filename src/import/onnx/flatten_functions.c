@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 64, MAX_CALLS = 1 << 16, MIN_OPSET = 7, MAX_OPSET = 21 };
+enum { MAX_DEPTH = 64, MAX_CALLS = 1 << 16, MIN_OPSET = 6, MAX_OPSET = 28 };
 
 /* Where a list of nodes stands: in the graph itself or in the body of a function that some op calls. */
 typedef struct scope {
@@ -75,7 +75,7 @@ static sal_status find_opset(int64_t *out, SalOnnx__OperatorSet **sets, size_t c
         if (is_core_domain(sets[k]->domain))
             *out = sets[k]->version;
     if (*out < MIN_OPSET || *out > MAX_OPSET)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "opset %lld: salmap reads %d to %d; export with opset 17",
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "opset %lld: salmap reads %d to %d; export with opset_version=18",
                         (long long)*out, MIN_OPSET, MAX_OPSET);
     return SAL_OK;
 }

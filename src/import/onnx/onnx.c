@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "import/onnx/lower/handlers.h"
+#include "import/onnx/lower/older.h"
 #include "import/onnx/lower/piece.h"
 #include "import/onnx/onnx.h"
 #include "import/onnx/onnx_importer.h"
@@ -175,7 +176,9 @@ static sal_status lower(onnx_importer *im)
     for (size_t k = 0; k < im->order_count; k++) {
         const onnx_op *op = &im->ops[im->order[k]];
         const size_t first = im->graph->count;
-        st = onnx_lower_op(im, op);
+        st = onnx_align(im, &im->ops[im->order[k]]);
+        if (st == SAL_OK)
+            st = onnx_lower_op(im, op);
         if (st != SAL_OK)
             return add_hint(st, im, op);
         mark_parts(im, op, first);

@@ -29,7 +29,17 @@ typedef struct onnx_op {
 } onnx_op;
 
 /* Arithmetic of two operands. */
-typedef enum onnx_math { ONNX_ADD, ONNX_SUB, ONNX_MUL, ONNX_DIV, ONNX_POW, ONNX_MIN, ONNX_MAX, ONNX_MOD } onnx_math;
+typedef enum onnx_math {
+    ONNX_ADD,
+    ONNX_SUB,
+    ONNX_MUL,
+    ONNX_DIV,
+    ONNX_POW,
+    ONNX_MIN,
+    ONNX_MAX,
+    ONNX_MOD,
+    ONNX_FMOD
+} onnx_math;
 
 /* sal_fail with "node NAME (TYPE, opset N): " before the text, or "layer NAME (TYPE): ". */
 sal_status onnx_fail(const onnx_op *op, sal_status status, const char *format, ...)

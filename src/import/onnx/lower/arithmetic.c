@@ -319,7 +319,7 @@ static sal_status node_and_constant(onnx_importer *im, const onnx_op *op, onnx_m
     int64_t stride = 0;
     const double number = c->count == 1 ? onnx_tensor_at(c, 0) : (double)NAN;
     const int small = c->count > 0 && c->shape.rank <= onnx_shape(im, x)->rank - lead;
-    if (math == ONNX_MOD)
+    if (math == ONNX_MOD || math == ONNX_FMOD)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "of a tensor that depends on the picture");
     if (math == ONNX_POW && (!first || c->count != 1 || !small))
         return first ? emit_powers(im, op, c) : emit_exponential(im, op, c);
@@ -433,7 +433,9 @@ sal_status onnx_lower_pow(onnx_importer *im, const onnx_op *op)
 
 sal_status onnx_lower_mod(onnx_importer *im, const onnx_op *op)
 {
-    return binary(im, op, ONNX_MOD);
+    int64_t of_c; /* the sign is that of the first operand, and not of the second */
+    sal_status st = onnx_attribute_int(&of_c, op, "fmod", 0);
+    return st == SAL_OK ? binary(im, op, of_c ? ONNX_FMOD : ONNX_MOD) : st;
 }
 
 /* Of any number of inputs; two are left to the arithmetic of two. */

@@ -157,6 +157,7 @@ static sal_status integer_math(int64_t *out, const onnx_op *op, onnx_math math, 
     case ONNX_MUL: bad = __builtin_mul_overflow(a, b, out); break;
     case ONNX_DIV:
     case ONNX_MOD:
+    case ONNX_FMOD:
         bad = b == 0 || (b == -1 && a == INT64_MIN);
         if (!bad)
             *out = math == ONNX_DIV ? a / b : a % b;
@@ -183,7 +184,8 @@ static double float_math(onnx_math math, double a, double b)
     case ONNX_POW: return pow(a, b);
     case ONNX_MIN: return fmin(a, b);
     case ONNX_MAX: return fmax(a, b);
-    case ONNX_MOD: return fmod(a, b);
+    case ONNX_MOD: return a - floor(a / b) * b;
+    case ONNX_FMOD: return fmod(a, b);
     }
     return 0.0;
 }

@@ -31,11 +31,12 @@ sal_status onnx_lower_batch_norm(onnx_importer *im, const onnx_op *op)
     float *s[4] = {NULL}, epsilon;
     onnx_array x;
     int node;
-    int64_t training, spatial;
+    int64_t training, spatial, is_test;
     TRY(onnx_attribute_int(&training, op, "training_mode", 0));
     TRY(onnx_attribute_int(&spatial, op, "spatial", 1));
     TRY(onnx_attribute_float(&epsilon, op, "epsilon", 1e-5F));
-    if (training != 0)
+    TRY(onnx_attribute_int(&is_test, op, "is_test", op->output_count == 1)); /* before opset 7 */
+    if (training != 0 || (op->opset < 7 && is_test == 0))
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "the model was exported in training mode; call model.eval() first");
     if (spatial != 1)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "spatial %lld", (long long)spatial);

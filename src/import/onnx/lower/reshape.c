@@ -44,11 +44,13 @@ sal_status onnx_lower_dropout(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
     double training = 0.0, ratio = 0.5;
+    int64_t is_test;
+    TRY(onnx_attribute_int(&is_test, op, "is_test", 1)); /* before opset 7 */
     if (onnx_has_input(op, 2))
         TRY(onnx_scalar(&training, im, op, 2));
     if (onnx_has_input(op, 1))
         TRY(onnx_scalar(&ratio, im, op, 1));
-    if (training != 0.0 && ratio != 0.0)
+    if ((training != 0.0 && ratio != 0.0) || (op->opset < 7 && is_test == 0))
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "the model was exported in training mode; call model.eval() first");
     TRY(pass_on(im, op));
 done:
@@ -88,6 +90,9 @@ sal_status onnx_lower_cast(onnx_importer *im, const onnx_op *op)
 {
     int64_t to;
     sal_status st = onnx_attribute_int(&to, op, "to", ONNX_FLOAT);
+    if (st == SAL_OK && (to < ONNX_FLOAT || to > ONNX_BFLOAT16))
+        st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "casts to element type %lld, of fewer bits than salmap knows",
+                       (long long)to);
     return st == SAL_OK ? cast_to(im, op, !onnx_is_float_type(to), to == ONNX_BOOL) : st;
 }
 
