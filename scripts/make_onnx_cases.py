@@ -614,7 +614,8 @@ def refusals():
            "overflow")
     refuse("expand_picture", model(node("Expand", "x s"), {"s": i64(1, 2, 5, 6, 6)}), "format", "2 elements cannot become 5")
     body = helper.make_graph([node("Relu", "x")], "then", [], [helper.make_tensor_value_info("y", 1, None)])
-    refuse("subgraph", model(node("If", "c", then_branch=body, else_branch=body), {"c": np.array(True)}), "unsupported", "If, opset 13")
+    refuse("subgraph", model([node("Sigmoid", "x", "c"), node("If", "c", then_branch=body, else_branch=body)]), "unsupported",
+           "If, opset 13")
     sparse = model(conv, {"w": w})
     sparse.graph.sparse_initializer.add()
     refuse("sparse", sparse, "unsupported", "sparse")
@@ -1048,6 +1049,9 @@ def old_opsets():
         value = float(np.ravel(np.fmod(a, b) if fmod else np.mod(a, b))[0])
         accept(f"mod_{name}", model([node("Mod", "a b", "m", fmod=fmod), node("Cast", "m", "f", to=1), node("Mul", "x f")],
                                     {"a": a, "b": b}, opset=opset), lambda x, value=value: x * value)
+    half = helper.make_tensor("half", TensorProto.FLOAT, [1], [0.5])
+    accept("fold_large", model([node("ConstantOfShape", "s", "c", value=half), node("Slice", "c b e", "d"), node("Mul", "x d")],
+                               {"s": i64(17 * 2 ** 20), "b": i64(5), "e": i64(6)}), lambda x: x / 2)
     for kind in (17, 20, 23):
         refuse(f"cast_{kind}", model([node("Cast", "c", "a", to=kind), node("Cast", "a", "b", to=1), node("Mul", "x b")],
                                      {"c": f32(1.3)}, opset=23), "unsupported", f"casts to element type {kind}")
@@ -1057,8 +1061,61 @@ def old_opsets():
            lambda x: x * x.mean((2, 3)).sigmoid()[:, :, None, None])
 
 
+def branches():
+    """If, whose condition is the same for every picture."""
+    global RNG
+    RNG = np.random.default_rng(12)
+
+    def graph(nodes, constants=None, out="r"):
+        return helper.make_graph(nodes if isinstance(nodes, list) else [nodes], "branch", [],
+                                 [helper.make_tensor_value_info(out, 1, None)],
+                                 [tensor(k, v) for k, v in (constants or {}).items()])
+
+    w, s = weights(2, 2, 3, 3), weights(1)
+    conv = graph(node("Conv", "x w", "r", pads=[1] * 4))
+    nothing = graph(node("Frobnicate", "x", "r"))
+    for name, value in (("then", True), ("else", False)):
+        accept(f"if_{name}", model(node("If", "c", then_branch=conv if value else nothing, else_branch=nothing if value else conv),
+                                   {"c": np.array(value), "w": w}), lambda x: F.conv2d(x, t(w), padding=1))
+    # The condition of torch.squeeze: whether the axis has one element. The other branch would change the rank.
+    squeezed = graph(node("Squeeze", "p a", "r"), {"a": i64(2, 3)})
+    kept = graph(node("Identity", "p", "r"))
+    condition = [node("GlobalAveragePool", "x", "p"), node("Shape", "p", "s"), node("Gather", "s i", "n"), node("Equal", "n o", "c")]
+    accept("if_squeeze", model([*condition, node("If", "c", then_branch=squeezed, else_branch=kept)],
+                               {"i": np.int64(2), "o": np.int64(1)}), lambda x: x.mean((2, 3)))
+    # A branch in a branch, which reads a constant of the outermost graph that was used before, and one of its own.
+    inner = graph([node("Mul", "q w1", "z"), node("Add", "z own", "r")], {"own": s})
+    outer = graph([node("Relu", "m", "q"), node("If", "c", "r", then_branch=inner, else_branch=nothing)])
+    accept("if_nested", model([node("Mul", "x w1", "m"), node("If", "c", "b", then_branch=outer, else_branch=nothing), node("Tanh", "b")],
+                              {"c": np.array(True), "w1": f32(0.75)}),
+           lambda x: torch.tanh(torch.relu(x * 0.75) * 0.75 + t(s)))
+    # In a function, and names of the branch that are those of the graph as well.
+    local = [helper.make_opsetid("local", 1)]
+    f = helper.make_function("local", "F", ["x"], ["y"], [node("Neg", "x", "m"), node("If", "t", then_branch=graph(
+        [node("Relu", "m", "y"), node("Add", "y m", "r")]), else_branch=nothing)], [helper.make_opsetid("", 13)])
+    f.node.insert(0, helper.make_node("Constant", [], ["t"], value=numpy_helper.from_array(np.array(True))))
+    accept("if_in_function", model([node("F", "x", "y1", domain="local"), node("Mul", "y1 m", "y")], {"m": f32(2)}, functions=[f],
+                                   extra_opsets=local), lambda x: (torch.relu(-x) - x) * 2)
+    accept("cast_like", model([node("CastLike", "i x", "f"), node("CastLike", "x f", "g"), node("Mul", "g f")], {"i": i64(3)}, opset=15),
+           lambda x: x * 3)
+    refuse("if_of_the_picture", model([node("Sigmoid", "x", "c"), node("If", "c", then_branch=conv, else_branch=nothing)], {"w": w}),
+           "unsupported", "condition depends on the picture")
+    refuse("if_unknown_op", model(node("If", "c", then_branch=nothing, else_branch=conv), {"c": np.array(True), "w": w}),
+           "unsupported", "Frobnicate")
+    refuse("if_without_branch", model(node("If", "c", then_branch=conv), {"c": np.array(False), "w": w}), "format", "no else_branch")
+    refuse("if_missing", model(node("If", "c", then_branch=graph(node("Relu", "nowhere", "r"))), {"c": np.array(True)}), "format",
+           "nowhere")
+    refuse("if_itself", model(node("If", "c", "y", then_branch=graph(node("Relu", "y", "r"))), {"c": np.array(True)}), "format",
+           "depends on itself")
+    deep = graph(node("Relu", "x", "r"))
+    for _ in range(70):
+        deep = graph(node("If", "c", "r", then_branch=deep, else_branch=nothing))
+    refuse("if_too_deep", model(node("If", "c", then_branch=deep), {"c": np.array(True)}), "format", "deep")
+
+
 for make in (convolutions, element_types, dense, activations, normalisations, pools, means, arithmetic, softmaxes, shapes,
              selections, shape_computations, functions, whole_networks, refusals, any_shapes, reductions, products, shapes_of_arithmetic, all_normalisations,
-             selections_of_any_kind, resizes, transposed_convolutions, constants_folded, old_opsets):
+             selections_of_any_kind, resizes, transposed_convolutions, constants_folded, old_opsets,
+             branches):
     make()
 (OUT / "refused" / "list.txt").write_text("".join(REFUSED))

@@ -56,6 +56,13 @@ typedef struct onnx_value {
     onnx_piece piece;
 } onnx_value;
 
+/* Where an If stands: names in its branches may be those that are known there. */
+typedef struct onnx_place {
+    char *prefix; /* of the names there */
+    int outer;    /* place of the If that it is in a branch of, or -1 */
+    int depth;
+} onnx_place;
+
 struct onnx_importer {
     const char *path;
     const onnx_source *source;        /* or NULL */
@@ -66,6 +73,7 @@ struct onnx_importer {
     uint64_t max_nodes;
     uint64_t stored_bytes; /* of the constants read so far; bounded by max_bytes */
     uint64_t folded_bytes; /* of the constants computed from them */
+    uint64_t free_share;   /* what those may take of the memory that is free; 0: nobody has asked yet */
     ProtobufCAllocator allocator;
     uint64_t unpack_budget;
     int unpack_failed; /* 1: there was no memory for a message */
@@ -83,6 +91,14 @@ struct onnx_importer {
     const SalOnnx__Function **functions; /* sorted */
     int *order;                          /* ops to lower */
     size_t order_count;
+    char *placed; /* which ops are in order by now */
+    size_t placed_count;
+    onnx_place *places; /* of each If */
+    size_t place_count;
+    size_t place_capacity;
+    SalOnnx__Graph **branches; /* that were taken */
+    size_t branch_count;
+    size_t branch_capacity;
     int input; /* values */
     int output;
     int declared;  /* the output before the network was cut at a layer */

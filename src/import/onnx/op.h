@@ -19,6 +19,7 @@ typedef struct onnx_op {
     const char *domain;
     char *name; /* as in the file, or made up from type and position */
     int64_t opset;
+    int place;   /* of an If: where it stands, index in the importer's places; else -1 */
     int written; /* 1: by another importer, of whose files nobody knows an opset */
     int *inputs; /* values; ONNX_ABSENT where left out */
     int input_count;

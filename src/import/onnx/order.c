@@ -20,13 +20,18 @@ static int64_t declared_rank(const SalOnnx__ValueInfo *info)
     return type && type->n_shape == 1 ? (int64_t)type->shape[0]->n_dim : -1;
 }
 
+int onnx_output_is_integer(const SalOnnx__ValueInfo *info)
+{
+    const SalOnnx__TensorType *type = tensor_type(info);
+    return type && type->elem_type != 0 && !onnx_is_float_type(type->elem_type);
+}
+
 /* What is certainly no scores comes last: scores of classes or ages first, then maps of them, then anything else, of
  * which the op that makes it is refused. */
 static int rank_of_output(const SalOnnx__ValueInfo *info)
 {
-    const SalOnnx__TensorType *type = tensor_type(info);
     int64_t rank = declared_rank(info);
-    if (type && type->elem_type != 0 && !onnx_is_float_type(type->elem_type))
+    if (onnx_output_is_integer(info))
         return 2;
     return rank == 1 || rank == 2 || rank == 4 || rank == -1 ? 0 : 1;
 }
@@ -89,10 +94,11 @@ typedef struct visit {
 
 enum { UNSEEN, OPEN, PLACED };
 
-/* Depth first without recursion: files may chain a million nodes. */
-static sal_status place(onnx_importer *im, visit *stack, char *state, int root)
+/* Depth first without recursion: files may chain a million nodes. order: where it goes on. */
+static sal_status place(onnx_importer *im, visit *stack, int *order, size_t *count, int root)
 {
     size_t depth = 0;
+    char *state = im->placed;
     stack[depth++] = (visit){root, 0};
     state[root] = OPEN;
     while (depth > 0) {
@@ -100,7 +106,7 @@ static sal_status place(onnx_importer *im, visit *stack, char *state, int root)
         const onnx_op *op = &im->ops[top->op];
         if (top->next == op->input_count) {
             state[top->op] = PLACED;
-            im->order[im->order_count++] = top->op;
+            order[(*count)++] = top->op;
             depth--;
             continue;
         }
@@ -121,27 +127,41 @@ static sal_status place(onnx_importer *im, visit *stack, char *state, int root)
     return SAL_OK;
 }
 
+/* Room for all ops that there are by now. */
+static sal_status make_room(onnx_importer *im)
+{
+    sal_status st = SAL_OK;
+    char *more = NULL;
+    TRY(sal_alloc(&more, im->op_count, 1, "the order of nodes"));
+    if (im->placed)
+        memcpy(more, im->placed, im->placed_count);
+    sal_free(im->placed);
+    im->placed = more;
+    im->placed_count = im->op_count;
+done:
+    return st;
+}
+
 static sal_status sort_ops(onnx_importer *im)
 {
     sal_status st = SAL_OK;
     visit *stack = NULL;
-    char *state = NULL;
     const onnx_value *output = &im->values[im->output];
     if (output->producer < 0)
         return sal_fail(SAL_ERROR_FORMAT, "no node makes the output %.200s", output->name);
     TRY(sal_alloc(&stack, im->op_count, sizeof *stack, "the order of nodes"));
-    TRY(sal_alloc(&state, im->op_count, 1, "the order of nodes"));
     TRY(sal_alloc(&im->order, im->op_count, sizeof *im->order, "the order of nodes"));
-    TRY(place(im, stack, state, output->producer));
+    TRY(make_room(im));
+    TRY(place(im, stack, im->order, &im->order_count, output->producer));
     im->values[im->output].uses++;
 done:
     sal_free(stack);
-    sal_free(state);
     return st;
 }
 
-/* The one graph input that the ops read. Inputs with an initializer are weights: old exporters list those too. */
-static sal_status find_input(onnx_importer *im)
+/* The one graph input that the ops read. Inputs with an initializer are weights: old exporters list those too. all: it
+ * is not known yet what reads them. */
+static sal_status find_input(onnx_importer *im, int all)
 {
     sal_status st = SAL_OK;
     const SalOnnx__Graph *graph = im->model->graph[0];
@@ -152,7 +172,7 @@ static sal_status find_input(onnx_importer *im)
         int value;
         TRY(onnx_intern(&value, im, graph->input[k]->name));
         const onnx_value *v = &im->values[value];
-        if (v->stored || v->uses == 0 || value == im->input)
+        if (v->stored || (v->uses == 0 && !all) || value == im->input)
             continue;
         if (v->producer >= 0) {
             st = sal_fail(SAL_ERROR_FORMAT, "tensor %.200s is both an input and the output of a node", v->name);
@@ -164,6 +184,8 @@ static sal_status find_input(onnx_importer *im)
         if (found++ == 0)
             im->input = value;
     }
+    if (found == 0 && !all && im->place_count > 0)
+        return find_input(im, 1); /* a branch may read it */
     if (found == 0)
         st = sal_fail(SAL_ERROR_UNSUPPORTED, "the output does not depend on any input");
     else if (found > 1)
@@ -174,10 +196,10 @@ done:
 }
 
 /* Every tensor that is read must come from somewhere. */
-static sal_status check_sources(const onnx_importer *im)
+static sal_status check_sources(const onnx_importer *im, const int *order, size_t count)
 {
-    for (size_t k = 0; k < im->order_count; k++) {
-        const onnx_op *op = &im->ops[im->order[k]];
+    for (size_t k = 0; k < count; k++) {
+        const onnx_op *op = &im->ops[order[k]];
         for (int i = 0; i < op->input_count; i++) {
             if (op->inputs[i] == ONNX_ABSENT)
                 continue;
@@ -208,7 +230,9 @@ static void forget_order(onnx_importer *im)
     for (size_t v = 0; v < im->value_count; v++)
         im->values[v].uses = 0;
     sal_free(im->order);
+    sal_free(im->placed);
     im->order = NULL;
+    im->placed = NULL;
     im->order_count = 0;
 }
 
@@ -229,6 +253,26 @@ sal_status onnx_order(onnx_importer *im)
 
 sal_status onnx_choose_input(onnx_importer *im)
 {
-    sal_status st = find_input(im);
-    return st == SAL_OK ? check_sources(im) : st;
+    sal_status st = find_input(im, 0);
+    return st == SAL_OK ? check_sources(im, im->order, im->order_count) : st;
+}
+
+sal_status onnx_order_more(int **order, size_t *count, onnx_importer *im, int index)
+{
+    sal_status st = SAL_OK;
+    visit *stack = NULL;
+    const onnx_op op = im->ops[index];
+    *count = 0;
+    TRY(sal_alloc(&stack, im->op_count, sizeof *stack, "the order of nodes"));
+    TRY(sal_alloc(order, im->op_count, sizeof **order, "the order of nodes"));
+    TRY(make_room(im));
+    for (int i = 0; i < op.output_count; i++) {
+        const int producer = op.outputs[i] != ONNX_ABSENT ? im->values[op.outputs[i]].producer : -1;
+        if (producer >= 0 && im->values[op.outputs[i]].uses > 0 && im->placed[producer] == UNSEEN)
+            TRY(place(im, stack, *order, count, producer));
+    }
+    TRY(check_sources(im, *order, *count));
+done:
+    sal_free(stack);
+    return st;
 }

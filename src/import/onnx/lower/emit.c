@@ -135,7 +135,7 @@ sal_status onnx_take(float **out, size_t *count, onnx_importer *im, const onnx_o
             return onnx_fail(op, SAL_ERROR_NUMERIC, "tensor %.200s holds %s at %zu", v->name,
                              isnan(t->f[k]) ? "NaN" : "infinity", k);
     *count = t->count;
-    if (v->uses == 1) {
+    if (v->uses == 1 && im->place_count == 0) { /* a branch may read it later */
         *out = v->constant.f;
         v->constant.f = NULL;
         v->constant.count = 0;

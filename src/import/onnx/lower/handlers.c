@@ -67,6 +67,7 @@ static const row rows[] = {
     {"HardSigmoid", onnx_lower_activation, FOLDS_BY_NODES},
     {"HardSwish", onnx_lower_activation, FOLDS_BY_NODES},
     {"Identity", onnx_lower_identity, FOLDS_ITSELF},
+    {"If", onnx_lower_if, FOLDS_ITSELF},
     {"InstanceNormalization", onnx_lower_group_norm, FOLDS_BY_NODES},
     {"LRN", onnx_lower_lrn, FOLDS_BY_NODES},
     {"LayerNormalization", onnx_lower_layer_norm, FOLDS_BY_NODES},

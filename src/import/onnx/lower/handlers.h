@@ -48,6 +48,9 @@ onnx_handler onnx_lower_add, onnx_lower_sub, onnx_lower_mul, onnx_lower_div, onn
 /* reduce.c */
 onnx_handler onnx_lower_reduce, onnx_lower_reduce_mean, onnx_lower_reduce_prod;
 
+/* ../branches.c */
+onnx_handler onnx_lower_if;
+
 /* reshape.c */
 onnx_handler onnx_lower_identity, onnx_lower_dropout, onnx_lower_cast, onnx_lower_cast_like, onnx_lower_reshape,
     onnx_lower_flatten, onnx_lower_squeeze, onnx_lower_unsqueeze, onnx_lower_transpose, onnx_lower_expand,

@@ -20,7 +20,7 @@ static sal_status pass_on(onnx_importer *im, const onnx_op *op)
         onnx_tensor t = v->constant;
         int64_t stride[SAL_MAX_RANK];
         onnx_strides(stride, &t.shape);
-        if (v->uses == 1)
+        if (v->uses == 1 && im->place_count == 0) /* a branch may read it later */
             memset(&v->constant, 0, sizeof v->constant);
         else
             TRY(onnx_tensor_view(&t, im, &v->constant, &v->constant.shape, stride, 0));
