@@ -126,7 +126,6 @@ int onnx_cut_at(const onnx_importer *im, const char *layer)
  * A layer among the first: 0, it is not the tail. */
 static int mark(char *marks, const onnx_importer *im, size_t at)
 {
-    const onnx_op *op = &im->ops[im->order[at]];
     char *of_op = marks + im->order_count; /* by the ops' own numbers */
     of_op[im->order[at]] = 1;
     for (size_t k = at + 1; k < im->order_count; k++) {
@@ -140,7 +139,7 @@ static int mark(char *marks, const onnx_importer *im, size_t at)
     }
     of_op[im->order[at]] = 2;
     for (size_t k = at + 1; k-- > 0;) {
-        op = &im->ops[im->order[k]];
+        const onnx_op *op = &im->ops[im->order[k]];
         if (of_op[im->order[k]] != 2)
             continue;
         marks[k] = 2;

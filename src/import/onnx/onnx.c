@@ -193,7 +193,7 @@ static sal_status check_supported(const onnx_importer *im)
         first = first ? first : op;
         count++;
     }
-    if (count == 0)
+    if (!first)
         return SAL_OK;
     sal_status st = onnx_fail(first, SAL_ERROR_UNSUPPORTED, "salmap does not know this op (%zu such node%s)", count,
                               count == 1 ? "" : "s");
