@@ -19,9 +19,9 @@ typedef struct axis_view {
 
 typedef struct axis_plan {
     const sal_step *step;
-    const sal_value *in, *out;
-    axis_view view; /* of what is reduced or gathered from; of the gradient of that */
-    int64_t count;  /* gather: elements of the axis of the output */
+    const sal_value *in, *out; /* of a constant the same */
+    axis_view view;            /* of what is reduced or gathered from; of the gradient of that */
+    int64_t count;             /* gather: elements of the axis of the output */
     cpu_taps taps;
     extents wide, narrow; /* expand: with and without the repeats; neighbours of a kind are one */
 } axis_plan;
@@ -68,13 +68,14 @@ static sal_status start(axis_plan **out, sal_needs *needs, const sal_device *d, 
     *out = NULL;
     if (o->layout == SAL_LAYOUT_BLOCKED && n->axis == 1)
         return sal_fail(SAL_ERROR_UNSUPPORTED, "works along the channels of values in rows only");
-    if (step->input_count > 0 && values[step->inputs[0]].layout != o->layout)
+    const sal_value *in = step->input_count > 0 ? &values[step->inputs[0]] : o;
+    if (in->layout != o->layout)
         return sal_fail(SAL_ERROR_UNSUPPORTED, "its input and its output lie in different layouts");
     const sal_status st = sal_alloc(&p, 1, sizeof *p, "a step");
     if (st != SAL_OK)
         return st;
     p->step = step;
-    p->in = step->input_count > 0 ? &values[step->inputs[0]] : NULL;
+    p->in = in;
     p->out = o;
     needs->algorithm = d->kernels->name;
     *out = p;
@@ -215,7 +216,8 @@ static float factor_of(const axis_plan *p)
     if (p->step->node->reduction != SAL_REDUCTION_MEAN)
         return 1.0f;
     const sal_shape *x = p->step->kind == SAL_STEP_REDUCE ? &p->in->shape : &p->out->shape;
-    return 1.0f / (float)(sal_shape_elements(x) / sal_shape_elements(&p->step->node->shape));
+    const int64_t terms = sal_shape_elements(x) / sal_shape_elements(&p->step->node->shape);
+    return 1.0f / (float)terms;
 }
 
 /* Columns of the (n, inner) of one outer index that a piece of work has. */

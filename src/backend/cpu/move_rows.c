@@ -156,7 +156,7 @@ static void release_transpose(sal_device *d, void *plan)
 static void find_strides(transpose_plan *p)
 {
     const sal_shape *in = &p->in->shape, *out = &p->out->shape;
-    int64_t strides[SAL_MAX_RANK], stride = 1;
+    int64_t strides[SAL_MAX_RANK] = {0}, stride = 1;
     int from[SAL_MAX_RANK] = {0}; /* axis of the input that each of the output is */
     for (int j = in->rank - 1; j >= 0; j--) {
         strides[j] = stride;
