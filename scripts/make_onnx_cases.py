@@ -1005,6 +1005,12 @@ def constants_folded():
           lambda x: x.reshape(10, 6) * torch.eye(11, 6, dtype=torch.float64)[1:])
 
 
+def later_cases():
+    mixed("einsum_capitals", node("Einsum", "x x", equation="B C H W, B C H v -> B W v"), {}, lambda x: torch.einsum("bchw,bchv->bwv", x, x))
+    mixed("dropout_ratio_0", node("Dropout", "x r t"), {"r": f32(0), "t": np.array(True)}, lambda x: x * 1)
+    mixed("cast_like", [node("CastLike", "c x", "d"), node("Mul", "x d")], {"c": i64(3)}, lambda x: x * 3, opset=15)
+
+
 SAVED = {}
 
 
@@ -1096,7 +1102,7 @@ def branches():
     f.node.insert(0, helper.make_node("Constant", [], ["t"], value=numpy_helper.from_array(np.array(True))))
     accept("if_in_function", model([node("F", "x", "y1", domain="local"), node("Mul", "y1 m", "y")], {"m": f32(2)}, functions=[f],
                                    extra_opsets=local), lambda x: (torch.relu(-x) - x) * 2)
-    accept("cast_like", model([node("CastLike", "i x", "f"), node("CastLike", "x f", "g"), node("Mul", "g f")], {"i": i64(3)}, opset=15),
+    accept("cast_like_both", model([node("CastLike", "i x", "f"), node("CastLike", "x f", "g"), node("Mul", "g f")], {"i": i64(3)}, opset=15),
            lambda x: x * 3)
     refuse("if_of_the_picture", model([node("Sigmoid", "x", "c"), node("If", "c", then_branch=conv, else_branch=nothing)], {"w": w}),
            "unsupported", "condition depends on the picture")
@@ -1115,7 +1121,6 @@ def branches():
 
 for make in (convolutions, element_types, dense, activations, normalisations, pools, means, arithmetic, softmaxes, shapes,
              selections, shape_computations, functions, whole_networks, refusals, any_shapes, reductions, products, shapes_of_arithmetic, all_normalisations,
-             selections_of_any_kind, resizes, transposed_convolutions, constants_folded, old_opsets,
-             branches):
+             selections_of_any_kind, resizes, transposed_convolutions, constants_folded, later_cases, old_opsets, branches):
     make()
 (OUT / "refused" / "list.txt").write_text("".join(REFUSED))

@@ -261,7 +261,7 @@ static sal_status emit_extreme(int *out, onnx_importer *im, const onnx_op *op, c
     enum { MOST = 64 };
     sal_status st = SAL_OK;
     sal_shape shapes[MOST] = {{0}}, full;
-    int parts[MOST], y;
+    int parts[MOST] = {0}, y;
     if (count > MOST)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%d inputs, at most %d", count, MOST);
     for (int i = 0; i < count; i++)

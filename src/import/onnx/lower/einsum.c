@@ -8,14 +8,14 @@
 #include <ctype.h>
 #include <string.h>
 
-/* The letters of an operand's axes; those of an ellipsis are 'A' and on, counted from its end. */
+/* The letters of an operand's axes; those of an ellipsis are '0' and on, counted from its end. */
 typedef struct term {
     char axes[SAL_MAX_RANK + 1];
     int count;
     int node; /* axis a of the term is axis 1 + a */
 } term;
 
-static const char *const letters_only = "salmap knows equations of small letters and of an ellipsis";
+static const char *const letters_only = "salmap knows equations of letters and of an ellipsis";
 
 /* One term of the equation, up to an arrow, a comma or the end. ellipsis: axes that it stands for; *seen: it did. */
 static sal_status read_term(term *t, const char **text, const onnx_op *op, int ellipsis, int *seen)
@@ -27,12 +27,12 @@ static sal_status read_term(term *t, const char **text, const onnx_op *op, int e
             continue;
         if (strncmp(*text, "...", 3) == 0 && !*seen) {
             for (int k = 0; k < ellipsis && t->count < SAL_MAX_RANK; k++)
-                t->axes[t->count++] = (char)('A' + ellipsis - 1 - k);
+                t->axes[t->count++] = (char)('0' + ellipsis - 1 - k);
             *seen = 1;
             *text += 2;
             continue;
         }
-        if (!islower((unsigned char)**text) || t->count == SAL_MAX_RANK)
+        if (!isalpha((unsigned char)**text) || t->count == SAL_MAX_RANK)
             return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s", letters_only);
         t->axes[t->count++] = **text;
     }
@@ -44,7 +44,7 @@ static int count_letters(const char *text)
 {
     int n = 0;
     for (; *text && *text != ',' && *text != '-'; text++)
-        n += islower((unsigned char)*text) != 0;
+        n += isalpha((unsigned char)*text) != 0;
     return n;
 }
 
@@ -230,13 +230,16 @@ done:
     return st;
 }
 
-/* Without an arrow: the axes of the ellipsis, then the letters that stand once, in the order of the alphabet. */
+static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/* Without an arrow: the axes of the ellipsis, then the letters that stand once, in this order. */
 static void implied_result(term *result, const term *terms, int count, int ellipsis)
 {
     result->count = 0;
     for (int k = 0; k < ellipsis; k++)
-        result->axes[result->count++] = (char)('A' + ellipsis - 1 - k);
-    for (char c = 'a'; c <= 'z'; c++) {
+        result->axes[result->count++] = (char)('0' + ellipsis - 1 - k);
+    for (const char *letter = letters; *letter; letter++) {
+        const char c = *letter;
         int n = 0;
         for (int i = 0; i < count; i++)
             for (int a = 0; a < terms[i].count; a++)

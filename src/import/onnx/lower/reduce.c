@@ -69,7 +69,7 @@ static sal_status emit_product(int *out, onnx_importer *im, const onnx_op *op, i
 {
     enum { MOST = 64 };
     sal_status st = SAL_OK;
-    int permutation[SAL_MAX_RANK], at = 0, parts[MOST];
+    int permutation[SAL_MAX_RANK], at = 0, parts[MOST] = {0};
     sal_shape shape = *onnx_shape(im, x);
     sal_shape flat = {.rank = 3, .dim = {1, 1, 1}};
     for (int pass = 0; pass < 2; pass++)

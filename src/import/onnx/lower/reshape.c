@@ -298,7 +298,7 @@ sal_status onnx_lower_transpose(onnx_importer *im, const onnx_op *op)
     size_t count;
     sal_shape in, out = {0};
     onnx_array whole;
-    int constant, x, permutation[SAL_MAX_RANK], turned[SAL_MAX_RANK];
+    int constant, x, permutation[SAL_MAX_RANK] = {0}, turned[SAL_MAX_RANK];
     int64_t in_stride[SAL_MAX_RANK], stride[SAL_MAX_RANK];
     unsigned seen = 0;
     TRY(onnx_attribute_ints(&given, &count, op, "perm"));

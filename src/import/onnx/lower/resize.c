@@ -227,7 +227,7 @@ static sal_status read_sides(side *sides, onnx_importer *im, const onnx_op *op, 
     sal_status st = SAL_OK;
     const int64_t *given;
     size_t count;
-    int axes[SAL_MAX_RANK];
+    int axes[SAL_MAX_RANK] = {0};
     const onnx_tensor *scales = NULL, *sizes = NULL, *roi = NULL;
     const SalOnnx__Attribute *attribute = onnx_attribute_find(op, "scales");
     const int old = op->opset < 11 || strcmp(op->type, "Upsample") == 0;
