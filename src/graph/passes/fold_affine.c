@@ -142,7 +142,7 @@ static sal_status visit_affine(sal_rewrite *rw, int i, sal_node *affine)
         x->scale = (float)((double)x->scale * weight_of(affine, 0));
         sal_rewrite_replace(rw, i, producer);
     } else if (is_layer(x) && (affine->axis == 1 || is_scalar(affine)) && x->input_count == 1 &&
-        x->activation.kind == SAL_ACT_NONE) {
+               x->activation.kind == SAL_ACT_NONE) {
         st = fold_behind(x, affine);
         if (st == SAL_OK)
             sal_rewrite_replace(rw, i, producer);
