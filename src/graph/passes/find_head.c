@@ -126,6 +126,45 @@ static sal_status flatten(sal_graph *graph)
     return sal_graph_infer(graph, flat);
 }
 
+/* Whether each node depends on the picture. */
+static sal_status find_dependent(char **out, const sal_graph *graph)
+{
+    sal_status st = sal_alloc(out, graph->count, 1, "the head");
+    for (size_t i = 0; st == SAL_OK && i < graph->count; i++) {
+        const sal_node *n = &graph->nodes[i];
+        (*out)[i] = n->op == SAL_OP_INPUT;
+        for (int k = 0; k < n->input_count; k++)
+            (*out)[i] |= (*out)[n->inputs[k]];
+    }
+    return st;
+}
+
+/* The last layer on the way to the output, along the first input that depends on the picture: of a sum of two heads it
+ * names one. */
+static sal_status walk_to_head(sal_graph *graph)
+{
+    sal_status st = SAL_OK;
+    char *dependent = NULL;
+    int head = graph->output;
+    TRY(find_dependent(&dependent, graph));
+    while (!is_head(&graph->nodes[head])) {
+        const sal_node *n = &graph->nodes[head];
+        int k = 0;
+        while (k < n->input_count && !dependent[n->inputs[k]])
+            k++;
+        if (k == n->input_count) {
+            st = sal_fail(SAL_ERROR_UNSUPPORTED, "the network has no head: no dense or conv layer leads to node %s",
+                          graph->nodes[graph->output].name);
+            goto done;
+        }
+        head = n->inputs[k];
+    }
+    graph->head = head;
+done:
+    sal_free(dependent);
+    return st;
+}
+
 sal_status sal_pass_find_head(sal_graph *graph)
 {
     sal_status st = SAL_OK;
@@ -134,15 +173,7 @@ sal_status sal_pass_find_head(sal_graph *graph)
     TRY(detach(graph));
     if (!graph->wanted_at)
         TRY(flatten(graph));
-    int head = graph->output;
-    /* Along the first input: of a sum of two heads it names one. */
-    while (!is_head(&graph->nodes[head])) {
-        if (graph->nodes[head].input_count == 0)
-            return sal_fail(SAL_ERROR_UNSUPPORTED, "the network has no head: no dense or conv layer leads to node %s",
-                            graph->nodes[graph->output].name);
-        head = graph->nodes[head].inputs[0];
-    }
-    graph->head = head;
+    TRY(walk_to_head(graph));
     if (graph->wanted_at)
         TRY(sal_score_of_region(graph));
     if (graph->wanted_coral)
