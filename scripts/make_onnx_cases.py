@@ -1119,8 +1119,18 @@ def branches():
     refuse("if_too_deep", model(node("If", "c", then_branch=deep), {"c": np.array(True)}), "format", "deep")
 
 
+def new_opsets():
+    """Attributes that only the newest opsets have."""
+    global RNG
+    RNG = np.random.default_rng(13)
+    mixed("space_to_depth_crd", node("SpaceToDepth", "x", blocksize=2, mode="CRD"), {}, lambda x: F.pixel_unshuffle(x, 2), (1, 2, 6, 4),
+          opset=28)
+    refuse("space_to_depth_mode", model(node("SpaceToDepth", "x", blocksize=1, mode="RCD"), opset=28), "unsupported", "the modes DCR and CRD")
+
+
 for make in (convolutions, element_types, dense, activations, normalisations, pools, means, arithmetic, softmaxes, shapes,
              selections, shape_computations, functions, whole_networks, refusals, any_shapes, reductions, products, shapes_of_arithmetic, all_normalisations,
-             selections_of_any_kind, resizes, transposed_convolutions, constants_folded, later_cases, old_opsets, branches):
+             selections_of_any_kind, resizes, transposed_convolutions, constants_folded, later_cases, old_opsets, branches,
+             new_opsets):
     make()
 (OUT / "refused" / "list.txt").write_text("".join(REFUSED))
