@@ -143,6 +143,7 @@ void net_instance_norms(sal_graph *g)
 {
     int x = prelu(g, normalize(g, build_conv(g, build_input(g, 3, 7, 6), 18, 3, 1, 1, 1)));
     x = prelu(g, normalize(g, build_conv(g, x, 18, 3, 1, 1, 1)));
+    /* Not of the mean: without its ReLUs, as deconvnet has it, a norm would take all of that gradient away. */
     build_dense(g, build_flatten(g, x), 2);
 }
 
