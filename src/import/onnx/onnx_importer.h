@@ -105,6 +105,7 @@ struct onnx_importer {
     int64_t batch; /* of the file's input; 1 where it is free */
     onnx_external external;
     sal_graph *graph;
+    int folding; /* 1: an op of constants alone is being computed, which may be infinite: lower/fold.c */
 };
 
 #endif

@@ -308,6 +308,7 @@ sal_status onnx_fold_by_nodes(onnx_importer *im, const onnx_op *op, onnx_handler
     int changed = 0;
     sal_graph_init(&scratch);
     im->graph = &scratch;
+    im->folding = 1;
     TRY(onnx_array_get(&x, im, op, 0));
     im->values[first].kind = ONNX_VALUE_NODE;
     im->values[first].node = x.node;
@@ -331,5 +332,6 @@ done:
     sal_free(f.value);
     sal_graph_clear(&scratch);
     im->graph = graph;
+    im->folding = 0;
     return st;
 }
