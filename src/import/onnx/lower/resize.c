@@ -234,7 +234,7 @@ static sal_status read_sides(side *sides, onnx_importer *im, const onnx_op *op, 
     TRY(onnx_attribute_ints(&given, &count, op, "axes"));
     if (!given)
         count = (size_t)rank;
-    if (count > (size_t)rank)
+    if (count == 0 || count > (size_t)rank)
         return onnx_fail(op, SAL_ERROR_FORMAT, "%zu axes of a tensor of rank %d", count, rank);
     for (size_t k = 0; k < count; k++)
         TRY(onnx_axis(&axes[k], op, given ? given[k] : (int64_t)k, rank));
@@ -286,7 +286,7 @@ sal_status onnx_lower_resize(onnx_importer *im, const onnx_op *op)
     sal_status st = SAL_OK;
     resize r;
     onnx_array x;
-    side sides[SAL_MAX_RANK];
+    side sides[SAL_MAX_RANK] = {{0}};
     int64_t begin[SAL_MAX_RANK] = {0}, end[SAL_MAX_RANK] = {0};
     int acts_on_first;
     TRY(read_resize(&r, op));
