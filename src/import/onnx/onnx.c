@@ -150,7 +150,7 @@ static void describe_inputs(char *text, size_t size, const onnx_importer *im, co
             memmove(own.dim, own.dim + v->lead, (size_t)own.rank * sizeof *own.dim);
         }
         append(text, size, "%s%s%s", n++ ? ", " : "; its inputs: ", constant ? "constant " : "",
-               sal_shape_text(shape, sizeof shape, &own));
+               own.rank > 0 ? sal_shape_text(shape, sizeof shape, &own) : "number");
     }
 }
 
