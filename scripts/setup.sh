@@ -11,7 +11,7 @@ packages=(build-essential cmake ninja-build pkg-config libdnnl-dev libprotobuf-c
     libjpeg-dev libtiff-dev libsqlite3-dev libssl-dev libzip-dev libdeflate-dev
     libhdf5-dev libjansson-dev)
 tests=(libcriterion-dev python3 python3-numpy python3-scipy python3-pil python3-matplotlib)
-# Without OpenBLAS, PyTorch multiplies matrices by the plain loops of libblas3: five times slower in double precision.
+# Without OpenBLAS, PyTorch multiplies matrices by the plain loops of libblas3: four times slower in double precision.
 references=(python3-torch python3-torchvision python3-onnx python3-venv libopenblas0-openmp)
 checks=(clang libclang-rt-dev clang-format clang-tidy lld ccache libomp-dev valgrind shellcheck debootstrap git patchelf doxygen)
 
