@@ -1,6 +1,6 @@
 /* The CUDA back end's table and device.
  *
- * Feature maps lie channels last and without gaps, in the device's element type; vectors are
+ * Feature maps lie channels last and without gaps, in the device's element type; vectors and rows are
  * floats. All kernels and library calls go into one stream; transfers.c and maps.c have others beside it. */
 #include "cuda_rows.h"
 #include "maps.h"
@@ -249,15 +249,20 @@ static void device_release(sal_device *d, void *memory)
 
 /* ---- Layouts ------------------------------------------------------------ */
 
+int cuda_is_map(const sal_value *v)
+{
+    return v->shape.rank == 4 && !v->rows;
+}
+
 cuda_type cuda_value_type(const sal_device *d, const sal_value *v)
 {
-    return v->shape.rank == 4 && !v->exact ? d->type : CUDA_TYPE_FLOAT;
+    return cuda_is_map(v) && !v->exact ? d->type : CUDA_TYPE_FLOAT;
 }
 
 cuda_extent cuda_value_extent(const sal_value *v, int64_t pictures)
 {
     const int64_t *dim = v->shape.dim;
-    if (v->shape.rank == 4)
+    if (cuda_is_map(v))
         return (cuda_extent){pictures, dim[2], dim[3], dim[1]};
     return (cuda_extent){pictures, 1, 1, sal_shape_elements(&v->shape)};
 }
@@ -265,7 +270,7 @@ cuda_extent cuda_value_extent(const sal_value *v, int64_t pictures)
 static void place(sal_device *d, sal_value *v)
 {
     size_t elements = (size_t)sal_shape_elements(&v->shape);
-    v->layout = v->shape.rank == 4 ? SAL_LAYOUT_CHANNELS_LAST : SAL_LAYOUT_PLAIN;
+    v->layout = cuda_is_map(v) ? SAL_LAYOUT_CHANNELS_LAST : SAL_LAYOUT_PLAIN;
     v->bytes = v->type == SAL_VALUE_FLOATS ? elements * cuda_type_bytes(cuda_value_type(d, v))
                : v->type == SAL_VALUE_MASK ? cuda_mask_words(elements) * sizeof(uint32_t)
                                            : elements;
@@ -414,6 +419,11 @@ const sal_backend sal_backend_cuda = {
             [SAL_STEP_PAD] = &cuda_row_pad,
             [SAL_STEP_SOFTMAX] = &cuda_row_softmax,
             [SAL_STEP_LAYER_NORM] = &cuda_row_layer_norm,
+            [SAL_STEP_CONSTANT] = &cuda_row_constant,
+            [SAL_STEP_EXPAND] = &cuda_row_expand,
+            [SAL_STEP_REDUCE] = &cuda_row_reduce,
+            [SAL_STEP_MATMUL] = &cuda_row_matmul,
+            [SAL_STEP_GATHER] = &cuda_row_gather,
             [SAL_STEP_CONV_BACKWARD] = &cuda_row_conv_backward,
             [SAL_STEP_DENSE_BACKWARD] = &cuda_row_dense_backward,
             [SAL_STEP_AFFINE_BACKWARD] = &cuda_row_affine_backward,
@@ -431,5 +441,9 @@ const sal_backend sal_backend_cuda = {
             [SAL_STEP_PAD_BACKWARD] = &cuda_row_pad_backward,
             [SAL_STEP_SOFTMAX_BACKWARD] = &cuda_row_softmax_backward,
             [SAL_STEP_LAYER_NORM_BACKWARD] = &cuda_row_layer_norm_backward,
+            [SAL_STEP_EXPAND_BACKWARD] = &cuda_row_expand_backward,
+            [SAL_STEP_REDUCE_BACKWARD] = &cuda_row_reduce_backward,
+            [SAL_STEP_MATMUL_BACKWARD] = &cuda_row_matmul_backward,
+            [SAL_STEP_GATHER_BACKWARD] = &cuda_row_gather_backward,
         },
 };

@@ -38,7 +38,7 @@ struct sal_device {
     int ordinal;
     cudaStream_t compute; /* all kernels and library calls */
     cudaStream_t copy;    /* transfers that run beside them */
-    cuda_type type;       /* of feature maps; vectors are floats always */
+    cuda_type type;       /* of feature maps; vectors and rows are floats always */
     sal_precision precision;
     int described; /* 1: known by its description only, nothing below but `library` exists */
     uint64_t described_memory;
@@ -58,9 +58,11 @@ struct sal_device {
     char description[192];
 };
 
-/* Type of a value's elements: feature maps (rank 4) have the device's, exact values and everything else are floats. */
+/* Whether it is kept as a feature map, channels last; all else lies row-major. */
+int cuda_is_map(const sal_value *value);
+/* Type of a value's elements: feature maps have the device's, exact values and everything else are floats. */
 cuda_type cuda_value_type(const sal_device *device, const sal_value *value);
-/* Its extent for `pictures` pictures; rank 4: (C, H, W), else one pixel with as many channels as elements. */
+/* Its extent for `pictures` pictures; of a map (C, H, W), else one pixel with as many channels as elements. */
 cuda_extent cuda_value_extent(const sal_value *value, int64_t pictures);
 
 /* ---- transfers.c ---------------------------------------------------------- */

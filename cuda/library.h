@@ -1,4 +1,4 @@
-/* Handles of cuDNN and cuBLASLt, for conv.c and dense.c. */
+/* Handles of cuDNN and cuBLASLt, for conv.c and product.c. */
 #ifndef CUDA_LIBRARY_H
 #define CUDA_LIBRARY_H
 

@@ -1,11 +1,10 @@
-/* Steps that only move elements: concat, slice, channel shuffle, reshape, transpose, pad, and their
+/* Steps that only move elements: concat, slice, channel shuffle, reshape, transpose, pad, constants, and their
  * gradients. Each is one view on what is read and one on what is written. */
 #include "cuda_rows.h"
 
 /* ---- Views -------------------------------------------------------------- */
 
-/* All of a value in row-major order: dim[0] is the batch. */
-static cuda_view whole(const sal_value *v, int64_t batch)
+cuda_view cuda_whole(const sal_value *v, int64_t batch)
 {
     const int64_t *dim = v->shape.dim;
     cuda_view view = {.rank = v->shape.rank};
@@ -15,7 +14,7 @@ static cuda_view whole(const sal_value *v, int64_t batch)
         view.stride[k] = stride;
         stride *= view.dim[k];
     }
-    if (view.rank == 4) {
+    if (cuda_is_map(v)) {
         view.stride[1] = 1;
         view.stride[2] = dim[3] * dim[1];
         view.stride[3] = dim[1];
@@ -81,11 +80,11 @@ static sal_status run_concat(sal_device *d, void *plan, const sal_run *r)
     sal_status st = SAL_OK;
     const cuda_plan *p = plan;
     const int axis = p->step->node->axis;
-    const cuda_view out = whole(p->out, p->step->batch);
+    const cuda_view out = cuda_whole(p->out, p->step->batch);
     int64_t start = 0;
     for (int k = 0; k < p->step->input_count; k++) {
         const sal_value *in = &p->values[p->step->inputs[k]];
-        const cuda_view from = whole(in, p->step->batch);
+        const cuda_view from = cuda_whole(in, p->step->batch);
         const cuda_view to = part(out, axis, start, in->shape.dim[axis], 1);
         TRY(move(d, p, r, k, &to, &from));
         start += in->shape.dim[axis];
@@ -98,8 +97,8 @@ static sal_status run_concat_backward(sal_device *d, void *plan, const sal_run *
 {
     const cuda_plan *p = plan;
     const int axis = p->step->node->axis;
-    const cuda_view to = whole(p->out, p->step->batch);
-    const cuda_view from = part(whole(p->in[0], p->step->batch), axis, p->step->first_channel, to.dim[axis], 1);
+    const cuda_view to = cuda_whole(p->out, p->step->batch);
+    const cuda_view from = part(cuda_whole(p->in[0], p->step->batch), axis, p->step->first_channel, to.dim[axis], 1);
     return move(d, p, r, 0, &to, &from);
 }
 
@@ -107,8 +106,8 @@ static sal_status run_slice(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
     const sal_node *n = p->step->node;
-    const cuda_view to = whole(p->out, p->step->batch);
-    const cuda_view from = part(whole(p->in[0], p->step->batch), n->axis, n->start, to.dim[n->axis], n->step);
+    const cuda_view to = cuda_whole(p->out, p->step->batch);
+    const cuda_view from = part(cuda_whole(p->in[0], p->step->batch), n->axis, n->start, to.dim[n->axis], n->step);
     return move(d, p, r, 0, &to, &from);
 }
 
@@ -124,8 +123,8 @@ static sal_status run_slice_backward(sal_device *d, void *plan, const sal_run *r
         TRY(CUDA_CHECK(cudaMemsetAsync(r->output, 0, bytes, d->compute)));
     else if (addend != r->output)
         TRY(CUDA_CHECK(cudaMemcpyAsync(r->output, addend, bytes, cudaMemcpyDeviceToDevice, d->compute)));
-    const cuda_view from = whole(p->in[0], p->step->batch);
-    const cuda_view to = part(whole(p->out, p->step->batch), n->axis, n->start, from.dim[n->axis], n->step);
+    const cuda_view from = cuda_whole(p->in[0], p->step->batch);
+    const cuda_view to = part(cuda_whole(p->out, p->step->batch), n->axis, n->start, from.dim[n->axis], n->step);
     TRY(move(d, p, r, 0, &to, &from));
 done:
     return st;
@@ -134,7 +133,7 @@ done:
 static sal_status run_shuffle(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
-    const cuda_view out = whole(p->out, p->step->batch), in = whole(p->in[0], p->step->batch);
+    const cuda_view out = cuda_whole(p->out, p->step->batch), in = cuda_whole(p->in[0], p->step->batch);
     const int64_t groups = p->step->node->groups;
     /* Channel (j, i) of the output is channel (i, j) of the input, i of the groups. */
     const cuda_view to = split_channels(&out, out.dim[1] / groups, 0), from = split_channels(&in, groups, 1);
@@ -144,7 +143,7 @@ static sal_status run_shuffle(sal_device *d, void *plan, const sal_run *r)
 static sal_status run_shuffle_backward(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
-    const cuda_view dx = whole(p->out, p->step->batch), dy = whole(p->in[0], p->step->batch);
+    const cuda_view dx = cuda_whole(p->out, p->step->batch), dy = cuda_whole(p->in[0], p->step->batch);
     const int64_t groups = p->step->node->groups;
     const cuda_view to = split_channels(&dx, groups, 1), from = split_channels(&dy, dy.dim[1] / groups, 0);
     return move(d, p, r, 0, &to, &from);
@@ -153,14 +152,14 @@ static sal_status run_shuffle_backward(sal_device *d, void *plan, const sal_run 
 static sal_status run_reshape(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
-    const cuda_view to = whole(p->out, p->step->batch), from = whole(p->in[0], p->step->batch);
+    const cuda_view to = cuda_whole(p->out, p->step->batch), from = cuda_whole(p->in[0], p->step->batch);
     return move(d, p, r, 0, &to, &from);
 }
 
 static sal_status run_transpose(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
-    const cuda_view to = whole(p->out, p->step->batch), in = whole(p->in[0], p->step->batch);
+    const cuda_view to = cuda_whole(p->out, p->step->batch), in = cuda_whole(p->in[0], p->step->batch);
     const cuda_view from = permuted(&in, p->step->node->permutation);
     return move(d, p, r, 0, &to, &from);
 }
@@ -168,7 +167,7 @@ static sal_status run_transpose(sal_device *d, void *plan, const sal_run *r)
 static sal_status run_transpose_backward(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
-    const cuda_view dx = whole(p->out, p->step->batch), from = whole(p->in[0], p->step->batch);
+    const cuda_view dx = cuda_whole(p->out, p->step->batch), from = cuda_whole(p->in[0], p->step->batch);
     const cuda_view to = permuted(&dx, p->step->node->permutation);
     return move(d, p, r, 0, &to, &from);
 }
@@ -178,7 +177,7 @@ static sal_status run_pad(sal_device *d, void *plan, const sal_run *r)
     sal_status st = SAL_OK;
     const cuda_plan *p = plan;
     const sal_node *n = p->step->node;
-    const cuda_view out = whole(p->out, p->step->batch), from = whole(p->in[0], p->step->batch);
+    const cuda_view out = cuda_whole(p->out, p->step->batch), from = cuda_whole(p->in[0], p->step->batch);
     const cuda_view to = inside(&out, p->in[0], &n->window);
     TRY(CUDA_CHECK(
         cuda_fill(r->output, d->type, sal_shape_elements(&p->out->shape) * p->step->batch, n->value, d->compute)));
@@ -190,9 +189,22 @@ done:
 static sal_status run_pad_backward(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
-    const cuda_view to = whole(p->out, p->step->batch), dy = whole(p->in[0], p->step->batch);
+    const cuda_view to = cuda_whole(p->out, p->step->batch), dy = cuda_whole(p->in[0], p->step->batch);
     const cuda_view from = inside(&dy, p->out, &p->step->node->window);
     return move(d, p, r, 0, &to, &from);
+}
+
+/* The same numbers for each picture. */
+static sal_status run_constant(sal_device *d, void *plan, const sal_run *r)
+{
+    const cuda_plan *p = plan;
+    const cuda_view to = cuda_whole(p->out, p->step->batch);
+    sal_value plain = *p->out;
+    plain.rows = 1;
+    cuda_view from = cuda_whole(&plain, p->step->batch);
+    from.stride[0] = 0;
+    return CUDA_CHECK(cuda_move(r->output, cuda_value_type(d, p->out), &to, cuda_weight_memory(p->weight),
+                                CUDA_TYPE_FLOAT, &from, NULL, d->compute));
 }
 
 #define ROW(run)                                                                                                       \
@@ -212,3 +224,4 @@ const sal_step_row cuda_row_transpose = ROW(run_transpose);
 const sal_step_row cuda_row_transpose_backward = ROW(run_transpose_backward);
 const sal_step_row cuda_row_pad = ROW(run_pad);
 const sal_step_row cuda_row_pad_backward = ROW(run_pad_backward);
+const sal_step_row cuda_row_constant = ROW(run_constant);

@@ -3,6 +3,14 @@
 
 #include "base/memory.h"
 
+/* The axis of an affine or a layer norm. */
+static int channel_axis(const sal_value *v, const sal_node *n)
+{
+    if (cuda_is_map(v))
+        return 1;
+    return n->op == SAL_OP_LAYER_NORM ? v->shape.rank - 1 : n->axis;
+}
+
 sal_status cuda_plan_prepare(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
                              const sal_value *values)
 {
@@ -16,9 +24,12 @@ sal_status cuda_plan_prepare(void **plan, sal_needs *needs, sal_device *d, const
     for (int k = 0; k < step->input_count && k < SAL_STEP_MAX_INPUTS; k++)
         p->in[k] = &values[step->inputs[k]];
     if (n->op == SAL_OP_AFFINE || n->op == SAL_OP_LAYER_NORM) {
-        TRY(cuda_weights_use(&p->weight, needs, d, n, CUDA_WEIGHT_CHANNELS, n->shape.dim[1]));
-        TRY(cuda_weights_use(&p->bias, needs, d, n, CUDA_WEIGHT_BIAS, n->shape.dim[1]));
+        const int64_t channels = n->shape.dim[channel_axis(p->out, n)];
+        TRY(cuda_weights_use(&p->weight, needs, d, n, CUDA_WEIGHT_CHANNELS, channels));
+        TRY(cuda_weights_use(&p->bias, needs, d, n, CUDA_WEIGHT_BIAS, channels));
     }
+    if (n->op == SAL_OP_CONSTANT)
+        TRY(cuda_weights_use(&p->weight, needs, d, n, CUDA_WEIGHT_FLOATS, 0));
     needs->algorithm = "kernel";
     *plan = p;
     p = NULL;
@@ -37,22 +48,14 @@ void cuda_plan_release(sal_device *d, void *plan)
     sal_free(p);
 }
 
-/* Steps whose channels must be the fastest axis: those of maps and vectors are. */
-static sal_status prepare_channels(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
-                                   const sal_value *values)
-{
-    const sal_shape *shape = &values[step->output].shape;
-    int64_t behind = 1;
-    for (int k = 2; k < shape->rank; k++)
-        behind *= shape->dim[k];
-    if (shape->rank != 4 && behind > 1)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "the cuda back end does this for (C, H, W) and (F) only");
-    return cuda_plan_prepare(plan, needs, d, step, values);
-}
-
 static cuda_extent extent(const cuda_plan *p, const sal_value *v)
 {
     return cuda_value_extent(v, p->step->batch);
+}
+
+static cuda_axis along(const cuda_plan *p, int axis)
+{
+    return cuda_along(p->out, p->step->batch, axis);
 }
 
 static int64_t picture_elements(const sal_value *v)
@@ -102,7 +105,7 @@ static sal_status prepare_broadcast(void **plan, sal_needs *needs, sal_device *d
             big = &values[step->inputs[k]];
     for (int k = -1; k < step->input_count; k++) {
         const sal_value *v = k < 0 ? out : &values[step->inputs[k]];
-        const int per_channel = big->shape.rank == 4 && v->shape.rank == 4 && picture_elements(v) == v->shape.dim[1] &&
+        const int per_channel = cuda_is_map(big) && cuda_is_map(v) && picture_elements(v) == v->shape.dim[1] &&
                                 v->shape.dim[1] == big->shape.dim[1];
         if (is_channels(v, big) && !per_channel)
             return sal_fail(SAL_ERROR_UNSUPPORTED,
@@ -141,15 +144,17 @@ static sal_status run_mul_backward(sal_device *d, void *plan, const sal_run *r)
 static sal_status run_affine(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
+    const cuda_axis a = along(p, channel_axis(p->out, p->step->node));
     return CUDA_CHECK(cuda_affine(r->output, r->inputs[0], cuda_weight_memory(p->weight), cuda_weight_memory(p->bias),
-                                  NULL, cuda_value_type(d, p->out), extent(p, p->out), d->compute));
+                                  NULL, cuda_value_type(d, p->out), a.outer, a.n, a.inner, d->compute));
 }
 
 static sal_status run_affine_backward(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
+    const cuda_axis a = along(p, channel_axis(p->out, p->step->node));
     return CUDA_CHECK(cuda_affine(r->output, r->inputs[0], cuda_weight_memory(p->weight), NULL, cuda_addend(p->step, r),
-                                  cuda_value_type(d, p->out), extent(p, p->out), d->compute));
+                                  cuda_value_type(d, p->out), a.outer, a.n, a.inner, d->compute));
 }
 
 /* ---- Sums over pixels --------------------------------------------------- */
@@ -214,24 +219,14 @@ static sal_status run_avg_pool_backward(sal_device *d, void *plan, const sal_run
 
 /* ---- Along an axis ------------------------------------------------------ */
 
-typedef struct axis_view {
-    int64_t outer, n, inner;
-} axis_view;
-
-/* The batch's elements around axis `axis` of a value, as they lie in memory. */
-static axis_view along(const cuda_plan *p, const sal_value *v, int axis)
+cuda_axis cuda_along(const sal_value *v, int64_t batch, int axis)
 {
     const int64_t *dim = v->shape.dim;
-    axis_view a = {p->step->batch, dim[axis], 1};
-    if (v->shape.rank == 4) {
-        const int64_t last[4] = {p->step->batch, dim[2], dim[3], dim[1]};
-        const int place = axis == 1 ? 3 : axis - 1;
-        for (int k = 1; k < place; k++)
-            a.outer *= last[k];
-        for (int k = place + 1; k < 4; k++)
-            a.inner *= last[k];
-        return a;
-    }
+    cuda_axis a = {batch, dim[axis], 1};
+    if (cuda_is_map(v)) /* (H, W, C) */
+        return axis == 1   ? (cuda_axis){batch * dim[2] * dim[3], dim[1], 1}
+               : axis == 2 ? (cuda_axis){batch, dim[2], dim[3] * dim[1]}
+                           : (cuda_axis){batch * dim[2], dim[3], dim[1]};
     for (int k = 1; k < axis; k++)
         a.outer *= dim[k];
     for (int k = axis + 1; k < v->shape.rank; k++)
@@ -242,7 +237,7 @@ static axis_view along(const cuda_plan *p, const sal_value *v, int axis)
 static sal_status run_softmax(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
-    const axis_view a = along(p, p->out, p->step->node->axis);
+    const cuda_axis a = along(p, p->step->node->axis);
     return CUDA_CHECK(
         cuda_softmax(r->output, r->inputs[0], cuda_value_type(d, p->out), a.outer, a.n, a.inner, d->compute));
 }
@@ -250,7 +245,7 @@ static sal_status run_softmax(sal_device *d, void *plan, const sal_run *r)
 static sal_status run_softmax_backward(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
-    const axis_view a = along(p, p->out, p->step->node->axis);
+    const cuda_axis a = along(p, p->step->node->axis);
     return CUDA_CHECK(cuda_softmax_backward(r->output, r->inputs[0], r->inputs[1], cuda_addend(p->step, r),
                                             cuda_value_type(d, p->out), a.outer, a.n, a.inner, d->compute));
 }
@@ -258,7 +253,7 @@ static sal_status run_softmax_backward(sal_device *d, void *plan, const sal_run 
 static sal_status run_layer_norm(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
-    const axis_view a = along(p, p->out, 1);
+    const cuda_axis a = along(p, channel_axis(p->out, p->step->node));
     return CUDA_CHECK(cuda_layer_norm(r->output, r->inputs[0], cuda_weight_memory(p->weight),
                                       cuda_weight_memory(p->bias), p->step->node->epsilon, cuda_value_type(d, p->out),
                                       a.outer, a.n, d->compute));
@@ -267,7 +262,7 @@ static sal_status run_layer_norm(sal_device *d, void *plan, const sal_run *r)
 static sal_status run_layer_norm_backward(sal_device *d, void *plan, const sal_run *r)
 {
     const cuda_plan *p = plan;
-    const axis_view a = along(p, p->out, 1);
+    const cuda_axis a = along(p, channel_axis(p->out, p->step->node));
     return CUDA_CHECK(cuda_layer_norm_backward(r->output, r->inputs[0], r->inputs[1], cuda_weight_memory(p->weight),
                                                p->step->node->epsilon, cuda_addend(p->step, r),
                                                cuda_value_type(d, p->out), a.outer, a.n, d->compute));
@@ -290,8 +285,8 @@ const sal_step_row cuda_row_activation_backward = ROW(cuda_plan_prepare, run_act
 const sal_step_row cuda_row_add = ROW(prepare_broadcast, run_add);
 const sal_step_row cuda_row_mul = ROW(prepare_broadcast, run_mul);
 const sal_step_row cuda_row_mul_backward = ROW(prepare_broadcast, run_mul_backward);
-const sal_step_row cuda_row_affine = ROW(prepare_channels, run_affine);
-const sal_step_row cuda_row_affine_backward = ROW(prepare_channels, run_affine_backward);
+const sal_step_row cuda_row_affine = ROW(cuda_plan_prepare, run_affine);
+const sal_step_row cuda_row_affine_backward = ROW(cuda_plan_prepare, run_affine_backward);
 const sal_step_row cuda_row_reduce_spatial = ROW(prepare_broadcast, run_reduce_spatial);
 const sal_step_row cuda_row_mean = ROW(cuda_plan_prepare, run_mean);
 const sal_step_row cuda_row_mean_backward = ROW(cuda_plan_prepare, run_mean_backward);
@@ -301,5 +296,5 @@ const sal_step_row cuda_row_avg_pool = ROW(cuda_plan_prepare, run_avg_pool);
 const sal_step_row cuda_row_avg_pool_backward = ROW(cuda_plan_prepare, run_avg_pool_backward);
 const sal_step_row cuda_row_softmax = ROW(cuda_plan_prepare, run_softmax);
 const sal_step_row cuda_row_softmax_backward = ROW(cuda_plan_prepare, run_softmax_backward);
-const sal_step_row cuda_row_layer_norm = ROW(prepare_channels, run_layer_norm);
-const sal_step_row cuda_row_layer_norm_backward = ROW(prepare_channels, run_layer_norm_backward);
+const sal_step_row cuda_row_layer_norm = ROW(cuda_plan_prepare, run_layer_norm);
+const sal_step_row cuda_row_layer_norm_backward = ROW(cuda_plan_prepare, run_layer_norm_backward);

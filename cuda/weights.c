@@ -3,6 +3,8 @@
 
 #include "base/memory.h"
 
+#include <string.h>
+
 /* Floats that travel at once: a bound on the pinned buffers, which layers of a hundred million weights would fill. */
 enum { PIECE = 1 << 22 };
 
@@ -38,12 +40,32 @@ static void spread(float *to, const float *from, size_t count, size_t channels)
         to[c] = from[count == 1 ? 0 : c];
 }
 
+/* Where the readers of each element begin, then all readers: tap t of element o is o * taps + t. */
+static void list_readers(int32_t *to, const sal_node *n, size_t extent)
+{
+    int32_t *const start = to, *const list = to + extent + 1;
+    for (size_t i = 0; i <= extent; i++)
+        start[i] = 0;
+    for (size_t k = 0; k < n->index_count; k++)
+        if (!n->weight || n->weight[k] != 0.0f)
+            start[n->index[k] + 1]++;
+    for (size_t i = 0; i < extent; i++)
+        start[i + 1] += start[i];
+    for (size_t k = 0; k < n->index_count; k++)
+        if (!n->weight || n->weight[k] != 0.0f)
+            list[start[n->index[k]]++] = (int32_t)k;
+    for (size_t i = extent; i > 0; i--) /* each has become the next one's */
+        start[i] = start[i - 1];
+    start[0] = 0;
+}
+
 static int is_bias(cuda_weight_form form)
 {
     return form == CUDA_WEIGHT_BIAS || form == CUDA_WEIGHT_MAP_BIAS;
 }
 
-/* Weights in the form's order; *owned is the caller's where they had to be made. */
+/* Weights in the form's order; *owned is the caller's where they had to be made. Indices travel as the floats of the
+ * same bits. */
 static sal_status arrange(const float **out, float **owned, const sal_node *n, cuda_weight_form form, size_t count)
 {
     sal_status st = SAL_OK;
@@ -52,7 +74,11 @@ static sal_status arrange(const float **out, float **owned, const sal_node *n, c
     if (form == CUDA_WEIGHT_FLOATS)
         return SAL_OK;
     TRY(sal_alloc(owned, count, sizeof **owned, "weights"));
-    if (form == CUDA_WEIGHT_CHANNELS)
+    if (form == CUDA_WEIGHT_INDICES)
+        memcpy(*owned, n->index, count * sizeof *n->index);
+    else if (form == CUDA_WEIGHT_READERS)
+        list_readers((int32_t *)(void *)*owned, n, count - n->index_count - 1);
+    else if (form == CUDA_WEIGHT_CHANNELS)
         spread(*owned, n->weight, n->weight_count, count);
     else if (is_bias(form))
         spread(*owned, n->bias, n->bias_count, count);
@@ -78,13 +104,22 @@ done:
     return st;
 }
 
+static size_t count_of(const sal_node *n, cuda_weight_form form, size_t channels)
+{
+    if (form == CUDA_WEIGHT_INDICES)
+        return n->index_count;
+    if (form == CUDA_WEIGHT_READERS)
+        return channels + 1 + n->index_count;
+    return form == CUDA_WEIGHT_CHANNELS || is_bias(form) ? channels : n->weight_count;
+}
+
 static sal_status make(cuda_weight *w, sal_device *d, const sal_node *n, cuda_weight_form form, size_t channels)
 {
     sal_status st = SAL_OK;
     const float *from;
     float *owned = NULL;
     int as_map = form == CUDA_WEIGHT_FILTER || form == CUDA_WEIGHT_DEPTHWISE || form == CUDA_WEIGHT_MAP_BIAS;
-    size_t count = form == CUDA_WEIGHT_CHANNELS || is_bias(form) ? channels : n->weight_count;
+    size_t count = count_of(n, form, channels);
     w->node = n;
     w->form = form;
     w->bytes = count * (as_map ? cuda_type_bytes(d->type) : sizeof(float));

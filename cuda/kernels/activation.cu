@@ -138,6 +138,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
         elements_load<V>(k, kept + i);
         if (addend)
             elements_load<V>(add, addend + i);
+#pragma unroll /* arrays go to local memory on some architectures else */
         for (int j = 0; j < V; j++)
             g[j] = activation_rule(g[j], g[j] * activation_slope(k[j], a), k[j] - zero, rule) + add[j];
         elements_store<V>(dx + i, g);

@@ -38,6 +38,29 @@ ACTIVATION_MATH float activation_squareplus(float x, float alpha)
     return x > 0.0f ? 0.5f * (x + root) : 0.5f * alpha / (root - x);
 }
 
+/* The sine of x + quarters * pi / 2. The library's own keeps an array in local memory for huge arguments. Here the next
+ * multiple of pi / 2 is taken off in double, with its first 106 bits (Cody and Waite 1980), and what is left, at most
+ * pi / 4, goes into Taylor's series. From 2^50 radians on, where neighbouring floats are millions of turns apart, the
+ * result is NaN. */
+ACTIVATION_MATH float activation_sine(float x, int quarters)
+{
+    const double n = rint((double)x * 0.63661977236758134);
+    if (!(fabsf(x) < 0x1p50f))
+        return nanf("");
+    const float r = (float)fma(-n, 6.123233995736766e-17, fma(-n, 1.5707963267948966, (double)x)), s = r * r;
+    const long long quarter = (long long)n + quarters;
+    const float sine =
+        r + r * s * (-1.66666667e-1f + s * (8.33333333e-3f + s * (-1.98412698e-4f + s * 2.75573192e-6f)));
+    const float cosine = 1.0f + s * (-0.5f + s * (4.16666667e-2f + s * (-1.38888889e-3f + s * 2.48015873e-5f)));
+    const float v = quarter & 1 ? cosine : sine;
+    return quarter & 2 ? -v : v;
+}
+
+ACTIVATION_MATH float activation_sign(float x)
+{
+    return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x;
+}
+
 ACTIVATION_MATH float activation_value(float x, const sal_activation &a)
 {
     switch (a.kind) {
@@ -57,6 +80,14 @@ ACTIVATION_MATH float activation_value(float x, const sal_activation &a)
     case SAL_ACT_SOFTSIGN: return x / (1.0f + fabsf(x));
     case SAL_ACT_SQUAREPLUS: return activation_squareplus(x, a.alpha);
     case SAL_ACT_THRESHOLD: return x > a.alpha ? x : 0.0f;
+    case SAL_ACT_ABS: return fabsf(x);
+    case SAL_ACT_SIGN: return activation_sign(x);
+    case SAL_ACT_SQRT: return sqrtf(x);
+    case SAL_ACT_RECIPROCAL: return 1.0f / x;
+    case SAL_ACT_POWER: return powf(x, a.alpha);
+    case SAL_ACT_LOG: return logf(x);
+    case SAL_ACT_SIN: return activation_sine(x, 0);
+    case SAL_ACT_COS: return activation_sine(x, 1);
     case SAL_ACT_NONE:
     case SAL_ACT_COUNT: break;
     }
@@ -92,6 +123,14 @@ ACTIVATION_MATH float activation_slope(float v, const sal_activation &a)
     case SAL_ACT_SOFTSIGN: return (1.0f - fabsf(v)) * (1.0f - fabsf(v));
     case SAL_ACT_SQUAREPLUS: return activation_squareplus(v, a.alpha) / sqrtf(v * v + a.alpha);
     case SAL_ACT_THRESHOLD: return v > a.alpha ? 1.0f : 0.0f;
+    case SAL_ACT_ABS: return activation_sign(v);
+    case SAL_ACT_SIGN: return v * 0.0f;
+    case SAL_ACT_SQRT: return 0.5f / v;
+    case SAL_ACT_RECIPROCAL: return -v * v;
+    case SAL_ACT_POWER: return a.alpha == 0.0f ? 0.0f : a.alpha * powf(v, a.alpha - 1.0f);
+    case SAL_ACT_LOG: return 1.0f / v;
+    case SAL_ACT_SIN: return activation_sine(v, 1);
+    case SAL_ACT_COS: return activation_sine(v, 2);
     case SAL_ACT_NONE:
     case SAL_ACT_COUNT: break;
     }

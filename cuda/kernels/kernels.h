@@ -3,8 +3,9 @@
  * allocate nor wait nor print. Nothing to do (an empty extent) returns at once.
  *
  * Feature maps lie channels last, without gaps: (pictures, height, width, channels). A vector is
- * a map of 1 x 1 pixels. Elements are of a cuda_type; arithmetic is in float, sums over
- * many elements as the CPU twin has them. Pointers are device memory aligned to 16 bytes. */
+ * a map of 1 x 1 pixels; so is what is kept in rows, to kernels that look at elements alone. Elements are of a
+ * cuda_type; arithmetic is in float, sums over many elements as the CPU twin has them. Pointers are device memory
+ * aligned to 16 bytes. */
 #ifndef CUDA_KERNELS_H
 #define CUDA_KERNELS_H
 
@@ -81,9 +82,10 @@ cudaError_t cuda_add(void *y, const void *a, const void *b, int b_is_channels, c
 /* y = a * b + addend (or NULL). */
 cudaError_t cuda_multiply(void *y, const void *a, const void *b, int b_is_channels, const void *addend, cuda_type type,
                           cuda_extent e, cudaStream_t stream);
-/* y = x * weight[channel] + bias[channel] + addend; bias, addend may be NULL. y may be x or addend. */
+/* Along the middle of (outer, n, inner): y = x * weight[i] + bias[i] + addend; bias, addend may be NULL. y may be x or
+ * addend. */
 cudaError_t cuda_affine(void *y, const void *x, const float *weight, const float *bias, const void *addend,
-                        cuda_type type, cuda_extent e, cudaStream_t stream);
+                        cuda_type type, int64_t outer, int64_t n, int64_t inner, cudaStream_t stream);
 
 /* ---- pixels.cu: sums over pixels and back ---------------------------------- */
 
@@ -122,6 +124,46 @@ typedef struct cuda_view {
 cudaError_t cuda_move(void *to, cuda_type to_type, const cuda_view *to_view, const void *from, cuda_type from_type,
                       const cuda_view *from_view, const void *addend, cudaStream_t stream);
 cudaError_t cuda_fill(void *to, cuda_type type, int64_t elements, float value, cudaStream_t stream);
+
+/* ---- reduce.cu: along the middle of (outer, n, inner), and over several axes ---- */
+
+/* y (outer, inner) = factor * sum of x + addend (or NULL); y may be addend. */
+cudaError_t cuda_sum_axis(void *y, const void *x, float factor, const void *addend, cuda_type type, int64_t outer,
+                          int64_t n, int64_t inner, cudaStream_t stream);
+/* y (outer, inner) = the largest; NaN if any is. */
+cudaError_t cuda_max_axis(void *y, const void *x, cuda_type type, int64_t outer, int64_t n, int64_t inner,
+                          cudaStream_t stream);
+/* dx (outer, n, inner) = factor * dy + addend (or NULL); dx may be addend. */
+cudaError_t cuda_spread_axis(void *dx, const void *dy, float factor, const void *addend, cuda_type type, int64_t outer,
+                             int64_t n, int64_t inner, cudaStream_t stream);
+/* dx = dy / how many are the largest, where x is it, 0 elsewhere, + addend (or NULL); dx may be addend. */
+cudaError_t cuda_max_axis_backward(void *dx, const void *dy, const void *x, const void *addend, cuda_type type,
+                                   int64_t outer, int64_t n, int64_t inner, cudaStream_t stream);
+
+/* y[l] = sum over all m of x[kept(l) + summed(m)] + addend[l] (or NULL); views as of move.cu. y may be addend. */
+cudaError_t cuda_sum_axes(void *y, const void *x, const void *addend, cuda_type type, const cuda_view *kept,
+                          const cuda_view *summed, cudaStream_t stream);
+
+/* ---- gather.cu ---------------------------------------------------------------- */
+
+/* From (outer, from, inner) to (outer, to, inner), `taps` elements for each. */
+typedef struct cuda_gather {
+    int64_t outer;
+    int64_t from;
+    int64_t to;
+    int64_t inner;
+    int taps;
+} cuda_gather;
+
+/* y[.., o, ..] = sum over t of weight[o * taps + t] * x[.., index[o * taps + t], ..]; weight NULL: ones. What is
+ * weighted 0 is not read. */
+cudaError_t cuda_gather_taps(void *y, const void *x, const int32_t *index, const float *weight, cuda_type type,
+                             const cuda_gather *gather, cudaStream_t stream);
+/* dx[.., i, ..] = sum over readers k of i of weight[k] * dy[.., k / taps, ..] + addend (or NULL), in their order.
+ * readers: from + 1 numbers, then the readers of 0, of 1, ... one after the other: those of i are the numbers
+ * [readers[i], readers[i + 1]) among them. dx may be addend. */
+cudaError_t cuda_gather_backward(void *dx, const void *dy, const int32_t *readers, const float *weight,
+                                 const void *addend, cuda_type type, const cuda_gather *gather, cudaStream_t stream);
 
 /* ---- softmax.cu, layer_norm.cu ---------------------------------------------- */
 

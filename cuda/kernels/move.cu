@@ -2,26 +2,7 @@
  * src/backend/cpu/rearrange.c and reshape.c. Where both views count alike, axes go by falling stride of what is written
  * and neighbours merge, so that threads side by side write side by side. */
 #include "kernels/element.cuh"
-
-template <class I> struct device_view {
-    int rank;
-    I dim[SAL_MAX_RANK + 1];
-    int64_t stride[SAL_MAX_RANK + 1];
-    int64_t first;
-};
-
-template <class I> __device__ __forceinline__ int64_t place_of(const device_view<I> &v, I l)
-{
-    int64_t at = v.first;
-    /* Unrolled, so that the view stays among the kernel's parameters. */
-#pragma unroll
-    for (int k = SAL_MAX_RANK; k >= 0; k--)
-        if (k < v.rank) {
-            at += (int64_t)(l % v.dim[k]) * v.stride[k];
-            l /= v.dim[k];
-        }
-    return at;
-}
+#include "kernels/view.cuh"
 
 template <class T, class F, class I>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
@@ -92,18 +73,6 @@ static void simplify(cuda_view *to, cuda_view *from)
         drop_axis(to, k);
         drop_axis(from, k);
     }
-}
-
-template <class I> static device_view<I> device_of(const cuda_view &v)
-{
-    device_view<I> d = {};
-    d.rank = v.rank;
-    d.first = v.first;
-    for (int k = 0; k < v.rank; k++) {
-        d.dim[k] = (I)v.dim[k];
-        d.stride[k] = v.stride[k];
-    }
-    return d;
 }
 
 template <class T, class F>

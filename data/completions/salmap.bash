@@ -67,7 +67,7 @@ _salmap()
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             return
             ;;
-        --output | --layer | --input-size | --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --crop-share | --batch | -b | --threads | --top-k | --tolerance | --max-failures | --samples | --noise | --seed | --steps | --cam-layer | --max-pixels | --max-memory | --path-column | --label-column | --include | --exclude)
+        --output | --layer | --at | --coral | --input-size | --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --crop-share | --batch | -b | --threads | --top-k | --tolerance | --max-failures | --samples | --noise | --seed | --steps | --cam-layer | --max-pixels | --max-memory | --path-column | --label-column | --include | --exclude)
             return
             ;;
     esac
@@ -83,7 +83,7 @@ _salmap()
                 words="--out --figure --save-gradient --classes --json --quiet --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --signed --raw-map --colormap --alpha --recipe --preset --fit --order --mean --std --scale --fill
-                    --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --strict --save-preprocess --force --output --layer --input-size --device --precision --batch --threads
+                    --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --strict --save-preprocess --force --output --layer --at --coral --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;
             sweep)
@@ -92,19 +92,19 @@ _salmap()
                     --shard --max-failures --restart --retry-failed --extend --dry-run --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --signed --raw-map --colormap --alpha --recipe --preset --fit --order --mean --std --scale --fill
-                    --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --strict --save-preprocess --force --output --layer --input-size --device --precision --batch --threads
+                    --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --strict --save-preprocess --force --output --layer --at --coral --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;
             merge) words="--out --quiet --help" ;;
             export) words="--csv --json --out --timings --help" ;;
             inspect)
-                words="--output --layer --input-size --json --picture --out --recipe --preset --fit --order --mean --std --scale --fill
+                words="--output --layer --at --coral --input-size --json --picture --out --recipe --preset --fit --order --mean --std --scale --fill
                     --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --save-preprocess --force --help"
                 ;;
             doctor) words="--json --help" ;;
             methods) words="--json --help" ;;
             plan)
-                words="--output --layer --input-size --batch --threads --device --gpu --precision --exact --lean --rule
+                words="--output --layer --at --coral --input-size --batch --threads --device --gpu --precision --exact --lean --rule
                     --method --cam-layer --forward --steps --json --help"
                 ;;
         esac

@@ -21,6 +21,8 @@ complete -c salmap -f -n '__fish_seen_subcommand_from help' -a 'explain sweep me
 
 complete -c salmap -n $network -l output -x -d 'Of a network with several'
 complete -c salmap -n $network -l layer -x -d 'That makes the scores'
+complete -c salmap -n $network -l at -x -d 'Element of the output, or a sum of several'
+complete -c salmap -n $network -l coral -x -d 'The outputs are logits of CORAL: age of the first class'
 complete -c salmap -n $network -l input-size -x -d 'Of a network saved without one'
 
 complete -c salmap -n $computing -l device -x -a 'auto cpu cuda:0 cuda:all' -d 'Where to compute'

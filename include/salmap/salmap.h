@@ -168,6 +168,7 @@ typedef struct sal_model_info {
     const char *preset_reason; /* "the layers match VGG of keras.applications"; why no preset is suggested; or NULL */
     const char *rescales; /* layer that certainly brings 0..255 to what the others want: pictures go in as they are,
                              preset "raw"; or NULL */
+    const char *made;     /* what the score was made of, by `at` or `coral` of the options; or NULL */
 } sal_model_info;
 #define SAL_MODEL_INFO_INIT SAL_INIT(sal_model_info)
 
@@ -180,6 +181,13 @@ typedef struct sal_model_options {
     int64_t height;     /* of the input, where the file does not fix it; 0: as the file says */
     int64_t width;      /* likewise */
     const sal_limits *limits; /* NULL: the defaults */
+    const char *at; /* "3,10:20,:": the score is one element of the output, or the sum of several, before the softmax or
+                       sigmoid that makes them: for each axis but the batch, in the file's order, an index from 0 or a
+                       range, whose second number is the first that does not belong to it; left out: from the first, to
+                       the last. NULL: all elements of a vector are scores */
+    int64_t coral;  /* 1: the outputs are CORAL's cumulative logits, of which the score is the age: first_age plus the
+                       sum of their sigmoids. Not with `at` */
+    double first_age; /* of coral: the age that the first class stands for */
 } sal_model_options;
 #define SAL_MODEL_OPTIONS_INIT SAL_INIT(sal_model_options)
 
@@ -208,8 +216,8 @@ typedef struct sal_layer_info {
  * installed. The first two are passed over where other users may write to them. Without it: IO, which names the places.
  */
 SAL_API sal_status sal_model_open(sal_model **out, const char *path, const sal_limits *limits);
-/* The same with options, which may be NULL; copied. Errors: also ARGUMENT (no such output or layer: lists those that
- * are there; a size that the file fixes otherwise). */
+/* The same with options, which may be NULL; copied. Errors: also ARGUMENT (no such output, layer or element: says what
+ * is there; a size that the file fixes otherwise; CORAL's age of a softmax). */
 SAL_API sal_status sal_model_open_with(sal_model **out, const char *path, const sal_model_options *options);
 /* The same from the bytes of such a file, which are copied and may be freed afterwards: the model keeps the copy as
  * long as it lives, to read it again where its weights were dropped. Messages and the run folders of sweeps call it

@@ -58,7 +58,8 @@ static void append_activation(line *l, const sal_activation *a)
     append(l, "%s", sal_activation_name(a->kind));
     if (a->kind == SAL_ACT_CLIP)
         append(l, " %g..%g", (double)a->alpha, (double)a->beta);
-    else if (a->kind == SAL_ACT_LEAKY_RELU || a->kind == SAL_ACT_ELU || a->kind == SAL_ACT_THRESHOLD)
+    else if (a->kind == SAL_ACT_LEAKY_RELU || a->kind == SAL_ACT_ELU || a->kind == SAL_ACT_THRESHOLD ||
+             a->kind == SAL_ACT_POWER)
         append(l, " %g", (double)a->alpha);
 }
 
@@ -84,6 +85,13 @@ static void append_permutation(line *l, const sal_node *n)
 {
     for (int i = 0; i < n->shape.rank; i++)
         append(l, "%s%d", i ? "," : "", n->permutation[i]);
+}
+
+static void append_reduce(line *l, const sal_node *n)
+{
+    append(l, "%s over axis %d", sal_reduction_name(n->reduction), n->axis);
+    if (n->axis_count > 1)
+        append(l, " to %d", n->axis + n->axis_count - 1);
 }
 
 static void append_attributes(line *l, const sal_graph *graph, const sal_node *n)
@@ -119,6 +127,19 @@ static void append_attributes(line *l, const sal_graph *graph, const sal_node *n
         append(l, ", value %g", (double)n->value);
         break;
     case SAL_OP_SOFTMAX: append(l, "axis %d", n->axis); break;
+    case SAL_OP_CONSTANT:
+    case SAL_OP_EXPAND: append_shape(l, &n->shape); break;
+    case SAL_OP_REDUCE: append_reduce(l, n); break;
+    case SAL_OP_MATMUL:
+        append(l, "%s times %s", n->transpose[0] ? "transposed" : "plain", n->transpose[1] ? "transposed" : "plain");
+        if (n->scale != 1.0F)
+            append(l, ", scale %g", (double)n->scale);
+        break;
+    case SAL_OP_GATHER:
+        append(l, "%lld of axis %d", (long long)n->shape.dim[n->axis], n->axis);
+        if (n->weight_count > 0)
+            append(l, ", %d weighted taps", n->taps);
+        break;
     case SAL_OP_LAYER_NORM: append(l, "epsilon %g", (double)n->epsilon); break;
     default: break;
     }

@@ -12,6 +12,7 @@
 #include "program/tape.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,8 +90,12 @@ static sal_status read_graph(sal_graph *graph, sal_import_info *info, const sal_
     if (st != SAL_OK)
         return sal_fail_memory_if(name_model(st, m), m->path); /* of bytes: not the path of their copy */
     graph->wanted_head = m->options.layer;
+    graph->wanted_at = m->options.at;
+    graph->wanted_coral = m->options.coral != 0;
+    graph->wanted_first = m->options.first_age;
     st = sal_passes_run(graph);
-    graph->wanted_head = NULL;
+    graph->wanted_head = graph->wanted_at = NULL;
+    graph->wanted_coral = 0;
     return st == SAL_OK ? st : sal_fail_in(st, "%s", m->path);
 }
 
@@ -175,7 +180,17 @@ static sal_status copy_options(sal_model *m, const sal_model_options *options)
         TRY(sal_strdup(&m->output, given.output));
     if (given.layer)
         TRY(sal_strdup(&m->layer, given.layer));
+    if (given.at)
+        TRY(sal_strdup(&m->at, given.at));
+    if (given.at && given.coral)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "at '%.100s' with coral: an age is made of all outputs; give one of the two", given.at);
+    if (given.coral != 0 && given.coral != 1)
+        return sal_fail(SAL_ERROR_ARGUMENT, "coral %lld: must be 0 or 1", (long long)given.coral);
+    if (!(fabs(given.first_age) <= 1e6) || (given.first_age != 0.0 && !given.coral))
+        return sal_fail(SAL_ERROR_ARGUMENT, "first_age %g: of coral, from -1e6 to 1e6", given.first_age);
     m->options = given;
+    m->options.at = m->at;
     m->options.output = m->output;
     m->options.layer = m->layer;
     m->options.limits = &m->limits;
@@ -266,6 +281,7 @@ void sal_model_close(sal_model *m)
     free(m->path);
     free(m->output);
     free(m->layer);
+    free(m->at);
     sal_free(m->details);
     sal_free(m->problems);
     sal_free(m);
@@ -274,7 +290,7 @@ void sal_model_close(sal_model *m)
 /* The last conv or dense layer before the output: what follows it only reshapes or averages. */
 static const char *head_name(const sal_graph *g)
 {
-    int at = g->output;
+    int at = g->head >= 0 ? g->head : g->output;
     while (g->nodes[at].op != SAL_OP_DENSE && g->nodes[at].op != SAL_OP_CONV && g->nodes[at].input_count > 0)
         at = g->nodes[at].inputs[0];
     return g->nodes[g->nodes[at].input_count > 0 ? at : g->output].name;
@@ -313,6 +329,7 @@ sal_status sal_model_get_info(sal_model_info *out, const sal_model *m)
     info.layers = g->count;
     info.head = head_name(g);
     info.detached = detached_name(g);
+    info.made = g->made;
     info.supported = 1;
     for (size_t i = 0; i < g->count; i++) {
         info.parameters += g->nodes[i].weight_count + g->nodes[i].bias_count;

@@ -16,6 +16,7 @@ struct sal_model {
     sal_model_options options; /* for reading the file again */
     char *output;              /* what they point to */
     char *layer;
+    char *at;
     sal_limits limits;
     pthread_mutex_t lock; /* of what follows */
     int dropped;          /* 1: the weights are gone, and a further engine reads the files again */

@@ -11,6 +11,15 @@
  * that cannot be said. Convolutions, pools and the like work on (N, C, H, W) alone. */
 enum { NCHW = 123 };
 
+/* The first operand may be a constant. */
+static int axes_of_any(const sal_node *n, const int *axes)
+{
+    for (int k = 0; k < n->input_count; k++)
+        if (axes[n->inputs[k]] >= 0)
+            return axes[n->inputs[k]];
+    return -1;
+}
+
 static int axes_of(const sal_graph *g, const int *axes, int i)
 {
     const sal_node *n = &g->nodes[i];
@@ -26,14 +35,20 @@ static int axes_of(const sal_graph *g, const int *axes, int i)
             order = 10 * order + digits[n->permutation[k]];
         return from < 0 ? -1 : order;
     case SAL_OP_RESHAPE: return sal_shape_equal(&n->shape, &g->nodes[n->inputs[0]].shape) ? from : -1;
+    case SAL_OP_CONSTANT:
+    case SAL_OP_MATMUL: return -1;
+    case SAL_OP_ADD:
+    case SAL_OP_MUL:
+    case SAL_OP_CONCAT: return axes_of_any(n, axes);
+    case SAL_OP_DENSE:
     case SAL_OP_AFFINE:
     case SAL_OP_LAYER_NORM:
     case SAL_OP_ACTIVATION:
-    case SAL_OP_ADD:
-    case SAL_OP_MUL:
-    case SAL_OP_CONCAT:
     case SAL_OP_SLICE:
-    case SAL_OP_SOFTMAX: return from;
+    case SAL_OP_SOFTMAX:
+    case SAL_OP_EXPAND:
+    case SAL_OP_REDUCE:
+    case SAL_OP_GATHER: return from;
     default: return from == NCHW ? NCHW : -1;
     }
 }
@@ -88,18 +103,22 @@ static const char *why_not(const sal_graph *g, int i)
         return "is the input";
     if (i == g->output)
         return "makes the scores themselves";
+    if (n->shape.rank > 2 && n->shape.rank != 4)
+        return "holds tokens, which have no height and width: choose a layer before the picture is cut into them";
     if (n->shape.rank != 4 || n->shape.dim[2] * n->shape.dim[3] == 1)
         return "has no pixels";
     return n->is_part ? "is computed as a part of another layer" : "its axes are not channels, height and width";
 }
 
 /* The last that can be mapped, of that name where one is given, else one that was learned if any was: a pool of the
- * picture itself says nothing. -1: there is none. */
+ * picture itself says nothing. The map that the score was taken from says where it was taken: not that one either.
+ * -1: there is none. */
 static int last_map(const sal_graph *g, const char *is, const char *name)
 {
     int found = -1;
     for (int i = 0; i < (int)g->count; i++)
-        if (is[i] && (name ? strcmp(g->nodes[i].name, name) == 0 : found < 0 || is[i] >= is[found]))
+        if (is[i] && (name || !g->of_map || i < g->head) &&
+            (name ? strcmp(g->nodes[i].name, name) == 0 : found < 0 || is[i] >= is[found]))
             found = i;
     return found;
 }

@@ -35,6 +35,11 @@ typedef enum sal_step_kind {
     SAL_STEP_PAD,
     SAL_STEP_SOFTMAX,
     SAL_STEP_LAYER_NORM,
+    SAL_STEP_CONSTANT, /* no inputs: the weight, once a picture of the batch */
+    SAL_STEP_EXPAND,
+    SAL_STEP_REDUCE,
+    SAL_STEP_MATMUL, /* in: a, b */
+    SAL_STEP_GATHER,
     /* Backward: input 0 is dy, the gradient of the op's output; the output is the
      * gradient of its input, plus the addend where there is one (last input; it may
      * share the output's memory). */
@@ -44,7 +49,7 @@ typedef enum sal_step_kind {
     SAL_STEP_ACTIVATION_BACKWARD, /* dy, kept (mask, input or output values) [, addend]; may run in place of dy */
     SAL_STEP_MUL_BACKWARD,    /* dy, other operand [, addend]: `operand` says whose gradient; summed where broadcast */
     SAL_STEP_REDUCE_SPATIAL,  /* dy [, addend]: gradient of a broadcast addend: sum over H and W */
-    SAL_STEP_CONCAT_BACKWARD, /* dy [, addend]: the part from `first_channel` on */
+    SAL_STEP_CONCAT_BACKWARD, /* dy [, addend]: the part from `first_channel` on, along node->axis */
     SAL_STEP_SLICE_BACKWARD,  /* dy [, addend]: zeros elsewhere */
     SAL_STEP_MAX_POOL_BACKWARD,    /* dy, indices [, addend] */
     SAL_STEP_AVG_POOL_BACKWARD,    /* dy [, addend] */
@@ -55,6 +60,10 @@ typedef enum sal_step_kind {
     SAL_STEP_PAD_BACKWARD,         /* dy [, addend] */
     SAL_STEP_SOFTMAX_BACKWARD,     /* dy, y [, addend] */
     SAL_STEP_LAYER_NORM_BACKWARD,  /* dy, x [, addend] */
+    SAL_STEP_EXPAND_BACKWARD,      /* dy [, addend]: summed over the repeated axes */
+    SAL_STEP_REDUCE_BACKWARD,      /* dy, of MAX also x [, addend] */
+    SAL_STEP_MATMUL_BACKWARD,      /* dy, other operand [, addend]: `operand` says whose gradient, 0 of a, 1 of b */
+    SAL_STEP_GATHER_BACKWARD,      /* dy [, addend] */
     SAL_STEP_COUNT
 } sal_step_kind;
 
@@ -77,6 +86,7 @@ typedef struct sal_value {
     sal_value_type type;
     sal_shape shape;   /* of one picture */
     int picture;       /* 1: the network's input or its gradient */
+    int rows;          /* 1: no feature map, though of rank 4: row-major (of another rank all are); of masks too */
     int conv_picture;  /* 1: `picture`, and read and written by ungrouped convolutions only */
     int gradient;      /* 1: of the backward pass: a device may hold it times a power of two */
     int seed;          /* 1: the gradient of the scores, filled by the caller: mostly zeros */
@@ -104,7 +114,7 @@ typedef struct sal_step {
     int ties;              /* CONV: a max pool is behind it, which takes the first of equals: where the input is the
                               same around two places, their outputs must be the same bits, as Winograd's and Fourier's
                               algorithms do not have them */
-    int operand;           /* MUL_BACKWARD: whose gradient */
+    int operand;           /* MUL_BACKWARD, MATMUL_BACKWARD: whose gradient */
     int64_t first_channel; /* CONCAT_BACKWARD: where the part begins */
     int64_t batch;         /* pictures of one run of this step */
     int rule;              /* sal_rule of activation backward steps */

@@ -79,6 +79,11 @@ const char *sal_step_kind_name(sal_step_kind kind)
         [SAL_STEP_PAD] = "pad",
         [SAL_STEP_SOFTMAX] = "softmax",
         [SAL_STEP_LAYER_NORM] = "layer norm",
+        [SAL_STEP_CONSTANT] = "constant",
+        [SAL_STEP_EXPAND] = "expand",
+        [SAL_STEP_REDUCE] = "reduce",
+        [SAL_STEP_MATMUL] = "matmul",
+        [SAL_STEP_GATHER] = "gather",
         [SAL_STEP_CONV_BACKWARD] = "conv backward-data",
         [SAL_STEP_DENSE_BACKWARD] = "dense backward-data",
         [SAL_STEP_AFFINE_BACKWARD] = "affine backward",
@@ -96,6 +101,10 @@ const char *sal_step_kind_name(sal_step_kind kind)
         [SAL_STEP_PAD_BACKWARD] = "pad backward",
         [SAL_STEP_SOFTMAX_BACKWARD] = "softmax backward",
         [SAL_STEP_LAYER_NORM_BACKWARD] = "layer norm backward",
+        [SAL_STEP_EXPAND_BACKWARD] = "expand backward",
+        [SAL_STEP_REDUCE_BACKWARD] = "reduce backward",
+        [SAL_STEP_MATMUL_BACKWARD] = "matmul backward",
+        [SAL_STEP_GATHER_BACKWARD] = "gather backward",
     };
     return names[kind];
 }

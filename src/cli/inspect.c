@@ -50,7 +50,12 @@ static void print_header(const sal_model_info *m, int sidecar)
                    m->other_outputs ? m->other_outputs : "none");
     text_print(stdout, "\n");
     text_print(stdout, "  head           %s\n", m->head);
-    text_print(stdout, "  detached       %s\n", m->detached ? m->detached : "nothing: the outputs are the scores");
+    text_print(stdout, "  detached       %s\n",
+               m->detached ? m->detached
+               : m->made   ? "nothing"
+                           : "nothing: the outputs are the scores");
+    if (m->made)
+        text_print(stdout, "  score          %s\n", m->made);
     if (m->dropped)
         text_print(stdout, "  dropped        %s: for training only\n", m->dropped);
     text_print(stdout, "  parameters     %s\n", text_count(a, sizeof a, m->parameters));
@@ -107,6 +112,7 @@ static int print_json(const sal_model *model, const sal_model_info *m, const ins
     cli_json_integer(&j, "outputs", m->outputs);
     cli_json_text(&j, "head", m->head);
     cli_json_text(&j, "detached", m->detached);
+    cli_json_text(&j, "score", m->made);
     cli_json_text(&j, "output", m->output);
     cli_json_text(&j, "other_outputs", m->other_outputs);
     cli_json_text(&j, "dropped", m->dropped);

@@ -7,6 +7,8 @@
 typedef struct cli_network {
     const char *output;
     const char *layer;
+    const char *at;
+    const char *coral;
     const char *input_size;
 } cli_network;
 
@@ -16,6 +18,10 @@ typedef struct cli_network {
     CLI_OPTION(CLI_TEXT, 0, "output", "NAME", field.output, "of a network with several outputs (default: the first)"), \
         CLI_OPTION(CLI_TEXT, 0, "layer", "NAME", field.layer,                                                          \
                    "dense or convolution layer that makes the scores (default: the last)"),                            \
+        CLI_OPTION(CLI_TEXT, 0, "at", "INDICES", field.at,                                                             \
+                   "one element of a map as output, or the sum of several: 3,10:20,10:20"),                            \
+        CLI_OPTION(CLI_TEXT, 0, "coral", "AGE", field.coral,                                                           \
+                   "the outputs are CORAL's logits: the age is AGE, of the first class, plus their sigmoids"),         \
         CLI_OPTION(CLI_TEXT, 0, "input-size", "HEIGHTxWIDTH", field.input_size,                                        \
                    "of a network that was saved without one")
 /* NOLINTEND(bugprone-macro-parentheses) */

@@ -32,6 +32,7 @@ static void node_clear(sal_node *node)
     sal_free(node->inputs);
     sal_node_drop_weight(node);
     sal_free(node->bias);
+    sal_free(node->index);
     memset(node, 0, sizeof *node);
 }
 
@@ -50,6 +51,7 @@ void sal_graph_clear(sal_graph *graph)
         node_clear(&graph->nodes[i]);
     free(graph->nodes);
     free(graph->detached_name);
+    free(graph->made);
     free(graph->class_names);
     for (size_t i = 0; i < graph->data_file_count; i++)
         free(graph->data_files[i].path);
@@ -274,6 +276,11 @@ static sal_status copy_node(sal_graph *out, const sal_node *from)
     to->weight = NULL;
     to->shared = NULL;
     to->bias = NULL;
+    to->index = NULL;
+    if (from->index) {
+        TRY(sal_alloc(&to->index, from->index_count, sizeof *to->index, "indices"));
+        memcpy(to->index, from->index, from->index_count * sizeof *to->index);
+    }
     TRY(copy_floats(&to->weight, from->weight, from->weight_count));
     TRY(copy_floats(&to->bias, from->bias, from->bias_count));
 done:
@@ -293,8 +300,11 @@ sal_status sal_graph_copy(sal_graph *out, const sal_graph *graph)
     copy.head = graph->head;
     copy.channels_last = graph->channels_last;
     copy.detached = graph->detached;
+    copy.of_map = graph->of_map;
     if (graph->detached_name)
         TRY(sal_strdup(&copy.detached_name, graph->detached_name));
+    if (graph->made)
+        TRY(sal_strdup(&copy.made, graph->made));
     if (graph->class_names)
         TRY(sal_strdup(&copy.class_names, graph->class_names));
     *out = copy;

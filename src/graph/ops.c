@@ -55,6 +55,18 @@ static uint64_t flops_reduce(const sal_graph *graph, const sal_node *node)
     return elements(&graph->nodes[node->inputs[0]]);
 }
 
+static uint64_t flops_matmul(const sal_graph *graph, const sal_node *node)
+{
+    const sal_shape *a = &graph->nodes[node->inputs[0]].shape;
+    return times(2 * elements(node), (uint64_t)a->dim[a->rank - (node->transpose[0] ? 2 : 1)]);
+}
+
+static uint64_t flops_gather(const sal_graph *graph, const sal_node *node)
+{
+    (void)graph;
+    return node->weight_count > 0 ? times(2 * elements(node), (uint64_t)node->taps) : 0;
+}
+
 /* Mean, variance, scale and shift; likewise maximum, exponential, sum and division. */
 static uint64_t flops_normalize(const sal_graph *graph, const sal_node *node)
 {
@@ -81,6 +93,11 @@ static const sal_op_row rows[SAL_OP_COUNT] = {
     [SAL_OP_PAD] = {"pad", 1, 1, sal_shape_pad, flops_none, SAL_KEEP_NOTHING},
     [SAL_OP_SOFTMAX] = {"softmax", 1, 1, sal_shape_softmax, flops_normalize, SAL_KEEP_OUTPUT},
     [SAL_OP_LAYER_NORM] = {"layer_norm", 1, 1, sal_shape_affine, flops_normalize, SAL_KEEP_INPUT},
+    [SAL_OP_CONSTANT] = {"constant", 0, 0, sal_shape_constant, flops_none, SAL_KEEP_NOTHING},
+    [SAL_OP_EXPAND] = {"expand", 1, 1, sal_shape_expand, flops_none, SAL_KEEP_NOTHING},
+    [SAL_OP_REDUCE] = {"reduce", 1, 1, sal_shape_reduce, flops_reduce, SAL_KEEP_NOTHING}, /* MAX: INPUT */
+    [SAL_OP_MATMUL] = {"matmul", 2, 2, sal_shape_matmul, flops_matmul, SAL_KEEP_INPUT},
+    [SAL_OP_GATHER] = {"gather", 1, 1, sal_shape_gather, flops_gather, SAL_KEEP_NOTHING},
 };
 
 static const struct {
@@ -104,6 +121,14 @@ static const struct {
     [SAL_ACT_SOFTSIGN] = {"softsign", SAL_KEEP_OUTPUT},
     [SAL_ACT_SQUAREPLUS] = {"squareplus", SAL_KEEP_INPUT},
     [SAL_ACT_THRESHOLD] = {"threshold", SAL_KEEP_INPUT},
+    [SAL_ACT_ABS] = {"abs", SAL_KEEP_INPUT},
+    [SAL_ACT_SIGN] = {"sign", SAL_KEEP_INPUT},
+    [SAL_ACT_SQRT] = {"sqrt", SAL_KEEP_OUTPUT},
+    [SAL_ACT_RECIPROCAL] = {"reciprocal", SAL_KEEP_OUTPUT},
+    [SAL_ACT_POWER] = {"power", SAL_KEEP_INPUT},
+    [SAL_ACT_LOG] = {"log", SAL_KEEP_INPUT},
+    [SAL_ACT_SIN] = {"sin", SAL_KEEP_INPUT},
+    [SAL_ACT_COS] = {"cos", SAL_KEEP_INPUT},
 };
 
 const sal_op_row *sal_op_get(sal_op op)
@@ -116,12 +141,25 @@ const char *sal_activation_name(sal_activation_kind kind)
     return (unsigned)kind < SAL_ACT_COUNT ? activations[kind].name : "unknown";
 }
 
+const char *sal_reduction_name(sal_reduction reduction)
+{
+    static const char *const names[SAL_REDUCTION_COUNT] = {"sum", "mean", "max"};
+    return (unsigned)reduction < SAL_REDUCTION_COUNT ? names[reduction] : "unknown";
+}
+
 sal_keep sal_activation_keep(sal_activation_kind kind)
 {
     return (unsigned)kind < SAL_ACT_COUNT ? activations[kind].keep : SAL_KEEP_INPUT;
 }
 
+int sal_activation_is_arithmetic(sal_activation_kind kind)
+{
+    return kind >= SAL_ACT_ABS && kind < SAL_ACT_COUNT;
+}
+
 sal_keep sal_node_keep(const sal_node *node)
 {
+    if (node->op == SAL_OP_REDUCE && node->reduction == SAL_REDUCTION_MAX)
+        return SAL_KEEP_INPUT;
     return node->op == SAL_OP_ACTIVATION ? sal_activation_keep(node->activation.kind) : rows[node->op].keep;
 }

@@ -26,12 +26,23 @@ static sal_status clean(sal_graph *graph)
     return SAL_OK;
 }
 
+/* Whether back ends take it: of what is in rows they take more axes than of feature maps. */
+static int is_final(const sal_graph *graph, const sal_node *node)
+{
+    switch (node->op) {
+    case SAL_OP_AFFINE:
+    case SAL_OP_DENSE: return 1;
+    case SAL_OP_LAYER_NORM: return node->axis == node->shape.rank - 1 || sal_node_is_canonical(graph, node);
+    default: return sal_node_is_canonical(graph, node);
+    }
+}
+
 static sal_status check(const sal_graph *graph)
 {
     char text[160];
     for (size_t i = 0; i < graph->count; i++) {
         const sal_node *node = &graph->nodes[i];
-        if (sal_node_is_canonical(graph, node))
+        if (is_final(graph, node))
             continue;
         const sal_node *x = node->input_count > 0 ? &graph->nodes[node->inputs[node->input_count - 1]] : node;
         return sal_node_fail(SAL_ERROR_UNSUPPORTED, node, "cannot be brought to channels first: axis %d, operand %s",
@@ -51,9 +62,11 @@ sal_status sal_passes_run(sal_graph *graph)
     TRY(clean(graph));
     TRY(sal_pass_turn_axes(graph, &changed));
     TRY(sal_pass_find_head(graph));
+    TRY(sal_pass_turn_axes(graph, &changed)); /* a region of a map is taken along any axis */
     TRY(clean(graph));
     TRY(sal_pass_fuse_conv(graph, &changed));
     TRY(check(graph));
+    TRY(sal_pass_settle_rows(graph, &changed));
 done:
     return st;
 }

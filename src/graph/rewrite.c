@@ -171,3 +171,30 @@ int sal_node_is_canonical(const sal_graph *graph, const sal_node *node)
     default: return 1;
     }
 }
+
+static int begins_tokens(const sal_node *node)
+{
+    return node->op == SAL_OP_MATMUL ||
+           ((node->op == SAL_OP_DENSE || node->op == SAL_OP_SOFTMAX) && node->shape.rank > 2);
+}
+
+static int ends_tokens(const sal_node *node)
+{
+    switch (node->op) {
+    case SAL_OP_CONV:
+    case SAL_OP_MAX_POOL:
+    case SAL_OP_AVG_POOL:
+    case SAL_OP_SHUFFLE: return 1;
+    default: return node->shape.rank == 2;
+    }
+}
+
+void sal_find_tokens(char *tokens, const sal_graph *graph)
+{
+    for (size_t i = 0; i < graph->count; i++) {
+        const sal_node *node = &graph->nodes[i];
+        tokens[i] = (char)begins_tokens(node);
+        for (int k = 0; k < node->input_count && !ends_tokens(node); k++)
+            tokens[i] |= tokens[node->inputs[k]];
+    }
+}

@@ -40,7 +40,11 @@ sal_status sal_rewrite_end(sal_rewrite *rw, sal_status st, int *changed);
 int sal_affine_uniform(float *weight, float *bias, const sal_node *node);
 /* Whether a permutation leaves the order of elements in memory as it is: only axes of length 1 move. */
 int sal_permutation_keeps_order(const sal_shape *from, const int *permutation);
-/* Whether a node is as the op table says, see the head of graph.h. */
+/* Whether a node is as the op table says of feature maps and vectors, see the head of graph.h. */
 int sal_node_is_canonical(const sal_graph *graph, const sal_node *node);
+/* tokens[i]: 1 where what node i makes comes from what no feature map becomes: dense layers of tensors, products of
+ * matrices, softmax of tensors, and what is done to their results until a convolution or a pool reads it. Such nodes
+ * may have their channels on any axis; others of rank 4 are turned to channels first. */
+void sal_find_tokens(char *tokens, const sal_graph *graph);
 
 #endif

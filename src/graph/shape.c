@@ -415,3 +415,91 @@ sal_status sal_shape_softmax(sal_graph *graph, sal_node *node)
     sal_status st = check_axis(node, x->rank);
     return st == SAL_OK ? set_shape(node, x) : st;
 }
+
+sal_status sal_shape_constant(sal_graph *graph, sal_node *node)
+{
+    (void)graph;
+    char text[160];
+    sal_shape shape = node->shape;
+    sal_status st = set_shape(node, &shape);
+    if (st == SAL_OK && (!node->weight || node->weight_count != (size_t)sal_shape_elements(&shape)))
+        st = sal_node_fail(SAL_ERROR_FORMAT, node, "has %zu elements for %s", node->weight_count,
+                           sal_shape_text(text, sizeof text, &shape));
+    return st;
+}
+
+sal_status sal_shape_expand(sal_graph *graph, sal_node *node)
+{
+    char from[160], to[160];
+    const sal_shape *x = input_shape(graph, node, 0);
+    sal_shape shape = node->shape;
+    if (!broadcasts(&shape, x))
+        return sal_node_fail(SAL_ERROR_FORMAT, node, "%s cannot be expanded to %s",
+                             sal_shape_text(from, sizeof from, x), sal_shape_text(to, sizeof to, &shape));
+    return set_shape(node, &shape);
+}
+
+sal_status sal_shape_reduce(sal_graph *graph, sal_node *node)
+{
+    sal_status st = SAL_OK;
+    sal_shape shape = *input_shape(graph, node, 0);
+    if (node->axis_count == 0)
+        node->axis_count = 1;
+    TRY(check_axis(node, shape.rank));
+    if (node->axis_count < 1 || node->axis_count > shape.rank - node->axis)
+        return sal_node_fail(SAL_ERROR_FORMAT, node, "reduces %d axes from axis %d on, of a tensor of rank %d",
+                             node->axis_count, node->axis, shape.rank);
+    if ((unsigned)node->reduction >= SAL_REDUCTION_COUNT)
+        return sal_node_fail(SAL_ERROR_UNSUPPORTED, node, "unknown reduction %d", (int)node->reduction);
+    for (int i = 0; i < node->axis_count; i++)
+        shape.dim[node->axis + i] = 1;
+    TRY(set_shape(node, &shape));
+done:
+    return st;
+}
+
+sal_status sal_shape_matmul(sal_graph *graph, sal_node *node)
+{
+    char first[160], second[160];
+    const sal_shape *a = input_shape(graph, node, 0), *b = input_shape(graph, node, 1);
+    const int last = a->rank - 1;
+    int fits = a->rank == b->rank && a->rank >= 3;
+    for (int i = 0; fits && i < last - 1; i++)
+        fits = a->dim[i] == b->dim[i];
+    if (!fits || a->dim[node->transpose[0] ? last - 1 : last] != b->dim[node->transpose[1] ? last : last - 1])
+        return sal_node_fail(SAL_ERROR_FORMAT, node, "%s%s times %s%s", sal_shape_text(first, sizeof first, a),
+                             node->transpose[0] ? " transposed" : "", sal_shape_text(second, sizeof second, b),
+                             node->transpose[1] ? " transposed" : "");
+    if (node->scale == 0.0F)
+        node->scale = 1.0F;
+    if (!isfinite(node->scale))
+        return sal_node_fail(SAL_ERROR_NUMERIC, node, "its scale is %g", (double)node->scale);
+    sal_shape shape = *a;
+    shape.dim[last - 1] = a->dim[node->transpose[0] ? last : last - 1];
+    shape.dim[last] = b->dim[node->transpose[1] ? last - 1 : last];
+    return set_shape(node, &shape);
+}
+
+sal_status sal_shape_gather(sal_graph *graph, sal_node *node)
+{
+    sal_status st = SAL_OK;
+    sal_shape shape = *input_shape(graph, node, 0);
+    if (node->taps == 0)
+        node->taps = 1;
+    TRY(check_axis(node, shape.rank));
+    if (!node->index || node->taps < 1 || node->index_count == 0 || node->index_count % (size_t)node->taps != 0 ||
+        node->index_count > (size_t)max_attribute)
+        return sal_node_fail(SAL_ERROR_FORMAT, node, "has %zu indices, expected a multiple of its %d taps",
+                             node->index_count, node->taps);
+    if (node->weight ? node->weight_count != node->index_count : node->weight_count != 0)
+        return sal_node_fail(SAL_ERROR_FORMAT, node, "has %zu weights for %zu indices", node->weight_count,
+                             node->index_count);
+    for (size_t k = 0; k < node->index_count; k++)
+        if (node->index[k] < 0 || node->index[k] >= shape.dim[node->axis])
+            return sal_node_fail(SAL_ERROR_FORMAT, node, "index %d of %lld along axis %d", (int)node->index[k],
+                                 (long long)shape.dim[node->axis], node->axis);
+    shape.dim[node->axis] = (int64_t)(node->index_count / (size_t)node->taps);
+    TRY(set_shape(node, &shape));
+done:
+    return st;
+}

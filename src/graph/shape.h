@@ -22,5 +22,10 @@ sal_shape_rule sal_shape_transpose;
 sal_shape_rule sal_shape_shuffle;
 sal_shape_rule sal_shape_pad;
 sal_shape_rule sal_shape_softmax;
+sal_shape_rule sal_shape_constant;
+sal_shape_rule sal_shape_expand;
+sal_shape_rule sal_shape_reduce;
+sal_shape_rule sal_shape_matmul;
+sal_shape_rule sal_shape_gather;
 
 #endif

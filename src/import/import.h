@@ -26,7 +26,8 @@ typedef sal_status sal_import_reader(sal_graph *graph, sal_import_info *info, co
  * also where the file is called like one of Keras and is none. */
 sal_import_reader sal_import;
 
-/* ONNX. Of the options `layer` is not looked at (sal_graph.wanted_head). Constant sub-graphs (shape computations among
+/* ONNX. `layer` of the options only says what need not be read: what that layer is, the passes find out
+ * (sal_graph.wanted_head), as they do with `at` and `coral`. Constant sub-graphs (shape computations among
  * them) are folded with a batch of 1. Errors: IO, FORMAT, LIMIT, NUMERIC (NaN weights: names the tensor), ARGUMENT (no
  * such output, a size that the file fixes otherwise), UNSUPPORTED (names node, op and opset; collected before any work:
  * the first one with the count of all). */

@@ -11,7 +11,7 @@ static sal_status contribute(sal_tape *t, sal_step_kind kind, const sal_node *no
     sal_status st = SAL_OK;
     sal_step *s;
     int output;
-    TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, &t->graph->nodes[to].shape));
+    TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, &t->graph->nodes[to]));
     TRY(sal_tape_step(&s, t, kind, node, inputs, input_count, output));
     s->operand = operand;
     t->program->values[output].picture = to == t->graph->input;
@@ -35,7 +35,7 @@ static sal_status contribute_same(sal_tape *t, const sal_node *node, int to, int
     int inputs[2] = {t->gradients[to], dy};
     int output;
     sal_step *s;
-    TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, &t->graph->nodes[to].shape));
+    TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, &t->graph->nodes[to]));
     TRY(sal_tape_step(&s, t, SAL_STEP_ADD, node, inputs, 2, output));
     t->gradients[to] = output;
 done:
@@ -90,7 +90,7 @@ static sal_status through_fused_activation(int *dy, sal_tape *t, int i)
     int output;
     sal_step *s;
     TRY(sal_tape_kept(&inputs[1], t, i));
-    TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, &n->shape));
+    TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, n));
     TRY(sal_tape_step(&s, t, SAL_STEP_ACTIVATION_BACKWARD, n, inputs, 2, output));
     *dy = output;
 done:
@@ -111,10 +111,15 @@ static sal_status back_activation(sal_tape *t, int i, int dy)
     case SAL_KEEP_NOTHING: return contribute_same(t, n, n->inputs[0], dy);
     default: break;
     }
-    return st != SAL_OK ? st : contribute(t, SAL_STEP_ACTIVATION_BACKWARD, n, n->inputs[0], inputs, 2, 0);
+    if (st == SAL_OK)
+        st = contribute(t, SAL_STEP_ACTIVATION_BACKWARD, n, n->inputs[0], inputs, 2, 0);
+    if (st == SAL_OK && sal_activation_is_arithmetic(n->activation.kind))
+        t->program->steps[t->program->step_count - 1].rule = SAL_RULE_GRADIENT;
+    return st;
 }
 
-static sal_status back_mul(sal_tape *t, int i, int dy)
+/* Two factors: the gradient of each needs the other. */
+static sal_status back_product(sal_tape *t, int i, int dy)
 {
     sal_status st = SAL_OK;
     const sal_node *n = &t->graph->nodes[i];
@@ -123,7 +128,7 @@ static sal_status back_mul(sal_tape *t, int i, int dy)
         if (!t->wanted[n->inputs[k]])
             continue;
         TRY(sal_tape_value_again(&inputs[1], t, n->inputs[1 - k]));
-        TRY(contribute(t, SAL_STEP_MUL_BACKWARD, n, n->inputs[k], inputs, 2, k));
+        TRY(contribute(t, sal_derivative_get(n->op)->backward, n, n->inputs[k], inputs, 2, k));
     }
 done:
     return st;
@@ -205,7 +210,7 @@ const sal_derivative *sal_derivative_get(sal_op op)
         [SAL_OP_AFFINE] = {SAL_STEP_AFFINE, SAL_STEP_AFFINE_BACKWARD, back_simple},
         [SAL_OP_ACTIVATION] = {SAL_STEP_ACTIVATION, SAL_STEP_ACTIVATION_BACKWARD, back_activation},
         [SAL_OP_ADD] = {SAL_STEP_ADD, SAL_STEP_COUNT, back_add},
-        [SAL_OP_MUL] = {SAL_STEP_MUL, SAL_STEP_MUL_BACKWARD, back_mul},
+        [SAL_OP_MUL] = {SAL_STEP_MUL, SAL_STEP_MUL_BACKWARD, back_product},
         [SAL_OP_CONCAT] = {SAL_STEP_CONCAT, SAL_STEP_CONCAT_BACKWARD, back_concat},
         [SAL_OP_SLICE] = {SAL_STEP_SLICE, SAL_STEP_SLICE_BACKWARD, back_simple},
         [SAL_OP_MAX_POOL] = {SAL_STEP_MAX_POOL, SAL_STEP_MAX_POOL_BACKWARD, back_simple},
@@ -217,6 +222,11 @@ const sal_derivative *sal_derivative_get(sal_op op)
         [SAL_OP_PAD] = {SAL_STEP_PAD, SAL_STEP_PAD_BACKWARD, back_simple},
         [SAL_OP_SOFTMAX] = {SAL_STEP_SOFTMAX, SAL_STEP_SOFTMAX_BACKWARD, back_simple},
         [SAL_OP_LAYER_NORM] = {SAL_STEP_LAYER_NORM, SAL_STEP_LAYER_NORM_BACKWARD, back_simple},
+        [SAL_OP_CONSTANT] = {SAL_STEP_CONSTANT, SAL_STEP_COUNT, NULL},
+        [SAL_OP_EXPAND] = {SAL_STEP_EXPAND, SAL_STEP_EXPAND_BACKWARD, back_simple},
+        [SAL_OP_REDUCE] = {SAL_STEP_REDUCE, SAL_STEP_REDUCE_BACKWARD, back_simple},
+        [SAL_OP_MATMUL] = {SAL_STEP_MATMUL, SAL_STEP_MATMUL_BACKWARD, back_product},
+        [SAL_OP_GATHER] = {SAL_STEP_GATHER, SAL_STEP_GATHER_BACKWARD, back_simple},
     };
     return &rows[op];
 }
@@ -250,13 +260,13 @@ sal_status sal_tape_backward(sal_tape *t, int end)
     sal_status st = SAL_OK;
     sal_graph *g = t->graph;
     sal_program *p = t->program;
-    TRY(sal_tape_value(&p->seed, t, SAL_VALUE_FLOATS, &g->nodes[g->output].shape));
+    TRY(sal_tape_value(&p->seed, t, SAL_VALUE_FLOATS, &g->nodes[g->output]));
     t->gradients[g->output] = p->seed;
     mark_wanted(t, end);
     for (int i = (int)g->count - 1; i > end; i--) {
         const sal_derivative *d = sal_derivative_get(g->nodes[i].op);
         p->backward_start[i] = (int)p->step_count;
-        if (t->gradients[i] >= 0 && d->back) /* the input has none */
+        if (t->gradients[i] >= 0 && d->back) /* the input and constants have none */
             TRY(d->back(t, i, t->gradients[i]));
     }
     for (int i = end; i >= 0; i--)

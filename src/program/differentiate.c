@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-sal_status sal_tape_value(int *out, sal_tape *t, sal_value_type type, const sal_shape *shape)
+sal_status sal_tape_value(int *out, sal_tape *t, sal_value_type type, const sal_node *like)
 {
     sal_program *p = t->program;
     sal_status st = sal_grow(&p->values, &t->value_capacity, p->value_count + 1, sizeof *p->values, "values");
@@ -16,7 +16,8 @@ sal_status sal_tape_value(int *out, sal_tape *t, sal_value_type type, const sal_
         return st;
     sal_value *v = &p->values[p->value_count];
     v->type = type;
-    v->shape = *shape;
+    v->shape = like->shape;
+    v->rows = like->rows;
     *out = (int)p->value_count++;
     return SAL_OK;
 }
@@ -53,11 +54,12 @@ static sal_status add_arrays(sal_tape *t, const sal_program_options *o)
     sal_program *p = t->program;
     for (p->array_count = 0; p->array_count < o->array_count; p->array_count++) {
         const sal_array_shape like = o->arrays[p->array_count];
-        sal_shape shape = t->graph->nodes[like == SAL_ARRAY_INPUT ? t->graph->input : o->layer].shape;
+        const sal_node *node = &t->graph->nodes[like == SAL_ARRAY_INPUT ? t->graph->input : o->layer];
+        TRY(sal_tape_value(&p->arrays[p->array_count], t, SAL_VALUE_FLOATS, node));
+        sal_value *array = &p->values[p->arrays[p->array_count]];
+        array->exact = 1;
         if (like == SAL_ARRAY_LAYER_MAP)
-            shape.dim[1] = 1;
-        TRY(sal_tape_value(&p->arrays[p->array_count], t, SAL_VALUE_FLOATS, &shape));
-        p->values[p->arrays[p->array_count]].exact = 1;
+            array->shape.dim[1] = 1;
     }
 done:
     return st;

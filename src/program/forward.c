@@ -19,7 +19,7 @@ static sal_status forward_step(sal_tape *t, int i)
 {
     const sal_node *n = &t->graph->nodes[i];
     sal_step *s = NULL;
-    int *inputs = calloc((size_t)n->input_count, sizeof *inputs);
+    int *inputs = calloc((size_t)n->input_count + 1, sizeof *inputs); /* a constant has none */
     if (!inputs)
         return sal_fail_memory((size_t)n->input_count * sizeof *inputs, "a step");
     for (int k = 0; k < n->input_count; k++)
@@ -38,7 +38,7 @@ sal_status sal_tape_forward(sal_tape *t)
     const sal_graph *g = t->graph;
     for (int i = 0; i < (int)g->count; i++) {
         const sal_node *n = &g->nodes[i];
-        TRY(sal_tape_value(&t->values[i], t, SAL_VALUE_FLOATS, &n->shape));
+        TRY(sal_tape_value(&t->values[i], t, SAL_VALUE_FLOATS, n));
         if (n->op == SAL_OP_INPUT)
             continue;
         TRY(forward_step(t, i));

@@ -8,7 +8,7 @@ sal_status sal_tape_kept(int *out, sal_tape *t, int i)
     sal_status st = SAL_OK;
     const sal_node *n = &t->graph->nodes[i];
     if (t->kept[i] < 0) {
-        TRY(sal_tape_value(&t->kept[i], t, n->op == SAL_OP_MAX_POOL ? SAL_VALUE_INDICES : SAL_VALUE_MASK, &n->shape));
+        TRY(sal_tape_value(&t->kept[i], t, n->op == SAL_OP_MAX_POOL ? SAL_VALUE_INDICES : SAL_VALUE_MASK, n));
         t->program->steps[t->forward[i]].kept = t->kept[i];
     }
     *out = t->kept[i];
@@ -65,7 +65,7 @@ sal_status sal_tape_value_again(int *out, sal_tape *t, int i)
         int from, output;
         sal_step *s;
         TRY(sal_tape_value_again(&from, t, n->inputs[0]));
-        TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, &n->shape));
+        TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, n));
         TRY(sal_tape_step(&s, t, sal_derivative_get(n->op)->forward, n, &from, 1, output));
         t->again[i] = output;
     }

@@ -27,15 +27,16 @@ typedef struct sal_tape {
 typedef struct sal_derivative {
     sal_step_kind forward;
     sal_step_kind backward; /* SAL_STEP_COUNT: the gradient passes through unchanged */
-    /* Steps from dy, the gradient of node i's output, to those of its inputs. */
+    /* Steps from dy, the gradient of node i's output, to those of its inputs; NULL: there are none. */
     sal_status (*back)(sal_tape *tape, int i, int dy);
 } sal_derivative;
 
 /* Of an op that is not the input. */
 const sal_derivative *sal_derivative_get(sal_op op);
 
-/* A new value; a new step with room for two more inputs: an addend, and what a convolution takes along. */
-sal_status sal_tape_value(int *out, sal_tape *tape, sal_value_type type, const sal_shape *shape);
+/* A new value such as node `like` makes; a new step with room for two more inputs: an addend, and what a convolution
+ * takes along. */
+sal_status sal_tape_value(int *out, sal_tape *tape, sal_value_type type, const sal_node *like);
 sal_status sal_tape_step(sal_step **out, sal_tape *tape, sal_step_kind kind, const sal_node *node, const int *inputs,
                          int input_count, int output);
 

@@ -79,6 +79,10 @@ static void print_network(FILE *to, const sal_model_options *o, int *bad)
         print_word(to, "output", o->output, bad);
     if (o->layer)
         print_word(to, "layer", o->layer, bad);
+    if (o->at)
+        print_word(to, "at", o->at, bad);
+    if (o->coral)
+        print_number(to, "coral", o->first_age);
     if (o->height > 0 || o->width > 0)
         fprintf(to, "input-size %lldx%lld\n", (long long)o->height, (long long)o->width);
 }
@@ -186,6 +190,7 @@ static sal_status check_lines(const sal_engine *engine)
     TRY(sal_engine_get_attribution(&info, engine));
     TRY(check_line("an output", model->output));
     TRY(check_line("a layer", model->layer));
+    TRY(check_line("an element", model->at));
     TRY(check_line("a layer", info.layer));
     if (sal_engine_get_options(engine)->method->baseline == SAL_BASELINE_FILE)
         TRY(check_line("a baseline", sal_engine_get_options(engine)->method->baseline_file));

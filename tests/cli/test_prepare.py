@@ -157,7 +157,9 @@ class Preparation(Case):
                 self.run_with(model, "--preset", "unit", absent=["takes samples of 0..255"])
         same = self.edited("prepared_tf", lambda layers: None)
         self.assertIsNotNone(json.loads(self.check(["inspect", same, "--json"], 0).out)["rescales"])
-        self.check(["inspect", self.edited("prepared_tf", is_divided)], 1, "a constant divided by a tensor")
+        divided = self.edited("prepared_tf", is_divided)
+        self.assertIsNone(json.loads(self.check(["inspect", divided, "--json"], 0).out)["rescales"])
+        self.run_with(divided, code=2, texts=["nobody says how its pictures become input"])
 
     # ---- Where it is told
 

@@ -128,6 +128,8 @@ static void run_all(suite *s)
     suite_pools(s);
     suite_moves(s);
     suite_vectors(s);
+    suite_rows(s);
+    suite_long(s);
     suite_large_convolutions(s);
 }
 

@@ -68,6 +68,12 @@ static void put_attributes(writer *w, const problem *p)
         put(w, " axis%d %lld+%lldx%lld", p->axis, (long long)p->start, (long long)p->step, (long long)p->count);
     else if (p->axis > 1)
         put(w, " axis%d", p->axis);
+    if (p->axis_count)
+        put(w, " %s of %d", sal_reduction_name(p->reduction), p->axis_count);
+    if (p->op == SAL_OP_MATMUL)
+        put(w, "%s%s x%g", p->transpose[0] ? " a^T" : "", p->transpose[1] ? " b^T" : "", p->scale);
+    if (p->taps)
+        put(w, " t%d", p->taps);
     if (p->groups)
         put(w, " g%lld", (long long)p->groups);
     for (int i = 0; p->op == SAL_OP_TRANSPOSE && i < p->inputs[0].rank; i++)
@@ -95,6 +101,7 @@ const char *problem_text(char *text, size_t size, const problem *p)
     put(&w, "%s%s%s%s%s%s%s", p->seed ? " seed" : "", p->kept ? " +kept" : "", p->addend ? " +addend" : "",
         p->activated ? " +activated" : "", p->in_place ? " in place" : "", p->picture ? " picture" : "",
         p->grid ? " grid" : "");
+    put(&w, "%s", p->rows == ROWS_BOTH ? " rows" : p->rows == ROWS_IN ? " from rows" : p->rows ? " to rows" : "");
     put(&w, "%s", p->ties == TIES_FLAT ? " flat" : p->ties == TIES_STRIPED ? " striped" : "");
     put(&w, "%s", rules[p->rule]);
     if (p->operand)

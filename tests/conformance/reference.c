@@ -32,18 +32,24 @@ static double storage_tolerance(const reference *r, double value, double parts)
 
 static double bias_of(const sal_node *n, int64_t at)
 {
+    const int axis = n->op == SAL_OP_CONV ? 1 : n->op == SAL_OP_DENSE ? n->shape.rank - 1 : n->axis;
     int64_t inner = 1;
-    for (int j = 2; j < n->shape.rank; j++)
-        inner *= n->shape.dim[j];
     if (!n->bias)
         return 0.0;
-    return (double)n->bias[n->bias_count == 1 ? 0 : at / inner % n->shape.dim[1]];
+    for (int j = axis + 1; j < n->shape.rank; j++)
+        inner *= n->shape.dim[j];
+    return (double)n->bias[n->bias_count == 1 ? 0 : at / inner % n->shape.dim[axis]];
 }
 
-static int only_moves(sal_op op)
+static int only_moves(const sal_node *n)
 {
-    return op == SAL_OP_CONCAT || op == SAL_OP_SLICE || op == SAL_OP_MAX_POOL || op == SAL_OP_RESHAPE ||
-           op == SAL_OP_TRANSPOSE || op == SAL_OP_SHUFFLE || op == SAL_OP_PAD;
+    const sal_op op = n->op;
+    if (op == SAL_OP_GATHER)
+        return !n->weight;
+    if (op == SAL_OP_REDUCE)
+        return n->reduction == SAL_REDUCTION_MAX;
+    return op == SAL_OP_EXPAND || op == SAL_OP_CONCAT || op == SAL_OP_SLICE || op == SAL_OP_MAX_POOL ||
+           op == SAL_OP_RESHAPE || op == SAL_OP_TRANSPOSE || op == SAL_OP_SHUFFLE || op == SAL_OP_PAD;
 }
 
 static void forward_linear(double *y, double *tolerance, const reference *r)
@@ -52,18 +58,22 @@ static void forward_linear(double *y, double *tolerance, const reference *r)
     size_t count = (size_t)sal_shape_elements(&n->shape);
     double *magnitude = calloc(count, sizeof *magnitude), *terms = calloc(count, sizeof *terms);
     memset(y, 0, count * sizeof *y);
-    for (int k = 0; k < n->input_count && !(n->op == SAL_OP_CONV && k == 1); k++)
+    /* A residual is added below; a product is linear in one operand. */
+    const int inputs = n->op == SAL_OP_CONV || n->op == SAL_OP_MATMUL ? 1 : n->input_count;
+    for (int k = 0; k < inputs; k++)
         walk_linear(&(walk){r, k, 0, r->x[k], y, magnitude, terms});
     for (size_t i = 0; i < count; i++) {
+        if (n->op == SAL_OP_REDUCE && n->reduction == SAL_REDUCTION_MAX)
+            y[i] = (double)(float)y[i]; /* the shares of equals may add up to a digit less */
         double bias = bias_of(n, (int64_t)i);
         double residual = n->op == SAL_OP_CONV && n->input_count == 2 ? r->x[1][i] : 0.0;
         if (n->op == SAL_OP_PAD && terms[i] == 0.0)
             bias = (double)n->value;
         y[i] += bias + residual;
         magnitude[i] += fabs(bias) + fabs(residual);
-        tolerance[i] = only_moves(n->op) ? 0.0
-                                         : sum_tolerance(r, magnitude[i], terms[i]) +
-                                               storage_tolerance(r, y[i], fabs(bias) + fabs(residual));
+        tolerance[i] = only_moves(n) ? 0.0
+                                     : sum_tolerance(r, magnitude[i], terms[i]) +
+                                           storage_tolerance(r, y[i], fabs(bias) + fabs(residual));
     }
     free(magnitude);
     free(terms);
@@ -128,6 +138,10 @@ static void forward_plain(double *y, double *tolerance, const reference *r)
     int64_t count = sal_shape_elements(&n->shape);
     switch (n->op) {
     case SAL_OP_MUL: forward_product(y, tolerance, r); break;
+    case SAL_OP_CONSTANT:
+        for (int64_t i = 0; i < count; i++)
+            y[i] = (double)n->weight[i], tolerance[i] = 0.0;
+        break;
     case SAL_OP_ACTIVATION:
         memcpy(y, r->x[0], (size_t)count * sizeof *y);
         memset(tolerance, 0, (size_t)count * sizeof *tolerance);

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,14 +75,37 @@ static sal_step_kind forward_kind(sal_op op)
     return (sal_step_kind)((int)op - (int)SAL_OP_CONV + (int)SAL_STEP_CONV);
 }
 
+/* What has a root, a logarithm or a reciprocal. */
+static sal_status make_positive(trial *t, int v)
+{
+    const size_t count = trial_elements(t, v) * (size_t)t->p->batch;
+    for (size_t i = 0; i < count; i++)
+        t->numbers[v][i] = fabs(t->numbers[v][i]) + 0.25;
+    for (size_t i = 0; i < count && t->s->storage > 0.0; i++)
+        t->numbers[v][i] = round_coarsely(t->numbers[v][i]);
+    for (size_t i = 0; i < count; i++)
+        t->numbers[v][i] = (double)(float)t->numbers[v][i];
+    return trial_upload(t, v);
+}
+
+/* The side that values to be added belong to: 1 in rows. */
+static int in_rows(const trial *t, problem_rows side)
+{
+    return (t->p->rows & side) != 0;
+}
+
 static sal_status add_inputs(trial *t, int *inputs)
 {
     sal_status st = SAL_OK;
+    const sal_activation_kind kind = t->p->activation.kind;
+    t->rows = in_rows(t, ROWS_IN);
     double spread = t->p->op == SAL_OP_ACTIVATION ? 6.0 : 2.0;
     for (int k = 0; k < t->p->input_count && t->p->ties; k++)
         TRY(ties_add_input(&inputs[k], t, k));
     for (int k = 0; k < t->p->input_count && !t->p->ties; k++)
         TRY(trial_add_random(&inputs[k], t, &t->p->inputs[k], t->p->picture && k == 0, spread));
+    if (kind >= SAL_ACT_SQRT && kind <= SAL_ACT_LOG)
+        TRY(make_positive(t, inputs[0]));
 done:
     return st;
 }
@@ -97,6 +121,7 @@ static sal_status try_forward(trial *t, const int *inputs, answers *a)
     sal_status st = SAL_OK;
     int output, given[SUITE_MAX_INPUTS];
     memcpy(given, inputs, sizeof given);
+    t->rows = in_rows(t, ROWS_OUT);
     TRY(trial_add_value(&output, t, SAL_VALUE_FLOATS, &t->graph.nodes[t->node].shape, 0));
     sal_step step = new_step(t, t->p->kind, given, t->p->input_count, output);
     if (t->p->kept)
@@ -121,6 +146,7 @@ static sal_status run_for_kept(int *kept, trial *t, const int *inputs, answers *
     sal_status st = SAL_OK;
     int output, given[SUITE_MAX_INPUTS];
     memcpy(given, inputs, sizeof given);
+    t->rows = in_rows(t, ROWS_OUT);
     TRY(trial_add_value(&output, t, SAL_VALUE_FLOATS, &t->graph.nodes[t->node].shape, 0));
     TRY(add_kept(kept, t));
     sal_step step = new_step(t, forward_kind(t->p->op), given, t->p->input_count, output);
@@ -136,6 +162,7 @@ done:
 static sal_status add_output_values(int *out, trial *t, const int *inputs, answers *a)
 {
     sal_status st = SAL_OK;
+    t->rows = in_rows(t, ROWS_OUT);
     TRY(trial_add_value(out, t, SAL_VALUE_FLOATS, &t->graph.nodes[t->node].shape, 0));
     size_t count = trial_elements(t, *out) * (size_t)t->p->batch;
     TRY(answers_open(a, count));
@@ -156,7 +183,9 @@ static sal_status find_kept(int *kept, trial *t, const int *inputs, answers *a)
     case SAL_STEP_MAX_POOL_BACKWARD: return run_for_kept(kept, t, inputs, a);
     case SAL_STEP_SOFTMAX_BACKWARD: return add_output_values(kept, t, inputs, a);
     case SAL_STEP_LAYER_NORM_BACKWARD: *kept = inputs[0]; break;
-    case SAL_STEP_MUL_BACKWARD: *kept = inputs[1 - t->p->operand]; break;
+    case SAL_STEP_MUL_BACKWARD:
+    case SAL_STEP_MATMUL_BACKWARD: *kept = inputs[1 - t->p->operand]; break;
+    case SAL_STEP_REDUCE_BACKWARD: *kept = t->p->reduction == SAL_REDUCTION_MAX ? inputs[0] : -1; break;
     case SAL_STEP_ACTIVATION_BACKWARD:
         if (keep == SAL_KEEP_SIGN)
             return run_for_kept(kept, t, inputs, a);
@@ -227,7 +256,7 @@ static int64_t channels_before(const problem *p)
 {
     int64_t first = 0;
     for (int k = 0; k < p->operand; k++)
-        first += p->inputs[k].dim[1];
+        first += p->inputs[k].dim[p->axis];
     return first;
 }
 
@@ -240,10 +269,12 @@ static sal_status try_backward(trial *t, const int *inputs, answers *a)
         kept, activated = -1, addend = -1, output;
     const sal_shape *x = activation ? y : &p->inputs[p->operand];
     TRY(find_kept(&kept, t, inputs, a));
+    t->rows = in_rows(t, ROWS_OUT);
     TRY(trial_add_random(&given[0], t, y, 0, 2.0));
     t->values[given[0]].seed = p->seed;
     if (kept >= 0)
         given[count++] = kept;
+    t->rows = in_rows(t, activation ? ROWS_OUT : ROWS_IN);
     if (p->activated) {
         TRY(add_activated(&activated, t, x));
         given[count++] = activated;

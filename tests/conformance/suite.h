@@ -12,6 +12,7 @@
 enum { SUITE_MAX_INPUTS = 6 };
 
 typedef enum problem_ties { TIES_NONE, TIES_FLAT, TIES_STRIPED } problem_ties;
+typedef enum problem_rows { ROWS_NONE, ROWS_IN, ROWS_OUT, ROWS_BOTH } problem_rows;
 typedef enum problem_bias { BIAS_NONE, BIAS_CHANNELS, BIAS_SCALAR } problem_bias;
 
 /* One step: an op with its inputs, and which of its steps is tried. */
@@ -28,7 +29,13 @@ typedef struct problem {
     int64_t start, step, count; /* slice */
     int64_t groups;             /* shuffle */
     int permutation[SAL_MAX_RANK];
-    sal_shape reshaped;
+    sal_shape reshaped; /* reshape; expand, constant: what is made */
+    int axis_count;     /* reduce */
+    sal_reduction reduction;
+    int transpose[2]; /* matmul */
+    double scale;
+    int taps;          /* gather: weighted where there are several, some of them 0 */
+    problem_rows rows; /* which side is in rows, though of rank 4 */
     problem_bias bias;
     int scalar_weight; /* affine */
     int kept;          /* forward: writes its mask or indices, too */
@@ -77,6 +84,8 @@ void suite_elementwise(suite *s);
 void suite_pools(suite *s);
 void suite_moves(suite *s);
 void suite_vectors(suite *s);
+void suite_rows(suite *s);
+void suite_long(suite *s);
 /* Upload and download of every layout, whole and partial batches. */
 void suite_transfers(suite *s);
 /* What methods of several passes repeat, and maps made on the device. */

@@ -13,7 +13,8 @@ int ties_can_be(const problem *p)
     const int along_channels = p->axis <= 1 && (op == SAL_OP_SOFTMAX || op == SAL_OP_LAYER_NORM);
     const int local = along_channels || op == SAL_OP_CONV || op == SAL_OP_AFFINE || op == SAL_OP_ACTIVATION ||
                       op == SAL_OP_ADD || op == SAL_OP_MUL || op == SAL_OP_MAX_POOL || op == SAL_OP_AVG_POOL;
-    return local && p->kind < SAL_STEP_CONV_BACKWARD && p->inputs[0].rank == 4 && !p->ties && !p->large && !p->grid;
+    return local && p->kind < SAL_STEP_CONV_BACKWARD && p->inputs[0].rank == 4 && !p->ties && !p->large && !p->grid &&
+           !p->rows;
 }
 
 sal_status ties_add_input(int *out, trial *t, int k)

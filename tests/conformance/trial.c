@@ -33,7 +33,8 @@ static sal_status make_weights(trial *t, sal_node *n)
 {
     sal_status st = SAL_OK;
     const problem *p = t->p;
-    size_t channels = (size_t)p->inputs[0].dim[1], weights = 0;
+    const int axis = p->op == SAL_OP_DENSE ? p->inputs[0].rank - 1 : p->axis > 1 ? p->axis : 1;
+    size_t channels = (size_t)p->inputs[0].dim[axis], weights = 0;
     double centre = 0.0, spread = 1.0;
     if (p->op == SAL_OP_CONV)
         weights = (size_t)p->outputs * (channels / (size_t)p->window.groups) *
@@ -42,6 +43,8 @@ static sal_status make_weights(trial *t, sal_node *n)
         weights = (size_t)p->outputs * channels;
     else if (p->op == SAL_OP_AFFINE || p->op == SAL_OP_LAYER_NORM)
         weights = p->scalar_weight ? 1 : channels, centre = 1.0, spread = 0.5;
+    else if (p->op == SAL_OP_CONSTANT)
+        weights = (size_t)sal_shape_elements(&p->reshaped);
     if (weights > 0)
         TRY(random_floats(t, &n->weight, &n->weight_count, weights, centre, spread));
     if (p->bias != BIAS_NONE)
@@ -50,6 +53,24 @@ static sal_status make_weights(trial *t, sal_node *n)
                           : p->outputs           ? (size_t)p->outputs
                                                  : channels,
                           0.0, 1.0));
+done:
+    return st;
+}
+
+/* Elements of x in any order, some never and some often; of several taps each has a weight, every fifth of them 0. */
+static sal_status make_taps(trial *t, sal_node *n)
+{
+    sal_status st = SAL_OK;
+    const int64_t extent = t->p->inputs[0].dim[t->p->axis];
+    n->taps = t->p->taps;
+    n->index_count = (size_t)(t->p->count * t->p->taps);
+    TRY(sal_alloc(&n->index, n->index_count, sizeof *n->index, "test indices"));
+    for (size_t k = 0; k < n->index_count; k++)
+        n->index[k] = (int32_t)dice_below(&t->dice, extent);
+    if (n->taps > 1)
+        TRY(random_floats(t, &n->weight, &n->weight_count, n->index_count, 0.0, 1.0));
+    for (size_t k = 0; k < n->weight_count; k += 5)
+        n->weight[k] = 0.0f;
 done:
     return st;
 }
@@ -73,13 +94,20 @@ sal_status trial_make_node(trial *t)
     n->step = p->step;
     n->groups = p->groups;
     n->epsilon = 1e-5f;
+    n->axis_count = p->axis_count;
+    n->reduction = p->reduction;
+    memcpy(n->transpose, p->transpose, sizeof n->transpose);
+    n->scale = (float)p->scale;
+    n->rows = (p->rows & ROWS_OUT) != 0;
     n->value = p->op == SAL_OP_PAD ? 0.75f : 0.0f;
     memcpy(n->permutation, p->permutation, sizeof n->permutation);
-    if (p->op == SAL_OP_RESHAPE)
+    if (p->reshaped.rank > 0)
         n->shape = p->reshaped;
     if (p->op == SAL_OP_SLICE)
         n->shape.dim[p->axis] = p->count;
     TRY(make_weights(t, n));
+    if (p->op == SAL_OP_GATHER)
+        TRY(make_taps(t, n));
     TRY(sal_graph_infer(&t->graph, t->node));
 done:
     return st;
@@ -97,7 +125,7 @@ sal_status trial_add_value(int *out, trial *t, sal_value_type type, const sal_sh
     sal_status st = SAL_OK;
     int k = t->value_count++;
     sal_value *v = &t->values[k];
-    *v = (sal_value){.type = type, .shape = *shape, .picture = picture, .conv_picture = picture};
+    *v = (sal_value){.type = type, .shape = *shape, .picture = picture, .conv_picture = picture, .rows = t->rows};
     t->s->backend->place(t->s->device, v);
     v->pictures = t->p->batch;
     /* Where a step may begin at any picture of the batch, each picture is aligned. */

@@ -17,6 +17,7 @@ typedef struct trial {
     buffer buffers[MAX_VALUES];
     double *numbers[MAX_VALUES]; /* what was uploaded: batch pictures */
     int value_count;
+    int rows; /* 1: values that are added are in rows */
     double accuracy;
     double seconds;
     char algorithm[64]; /* of the last step */

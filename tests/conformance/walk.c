@@ -82,10 +82,11 @@ static void walk_conv(walk *w)
 static void walk_dense(walk *w)
 {
     const sal_node *n = w->r->node;
-    int64_t features = input_shape(w)->dim[1];
-    for (int64_t o = 0; o < n->shape.dim[1]; o++)
+    const int last = n->shape.rank - 1;
+    int64_t features = input_shape(w)->dim[last], outputs = n->shape.dim[last];
+    for (int64_t at = 0; at < sal_shape_elements(&n->shape); at++)
         for (int64_t i = 0; i < features; i++)
-            touch(w, o, i, (double)n->weight[o * features + i]);
+            touch(w, at, at / outputs * features + i, (double)n->weight[at % outputs * features + i]);
 }
 
 /* A max pool passes its largest element on, the first of equals; an average its share of all. */
@@ -121,6 +122,70 @@ static void walk_mean(walk *w)
         touch(w, i / area, i, 1.0 / (double)area);
 }
 
+/* The elements of a reduction; of a maximum those that equal it, in equal shares. */
+static void walk_reduce(walk *w)
+{
+    const sal_node *n = w->r->node;
+    const sal_shape *in = input_shape(w);
+    const double *x = w->r->x[0];
+    int64_t count = 1, inner = 1;
+    for (int j = n->axis; j < in->rank; j++)
+        *(j < n->axis + n->axis_count ? &count : &inner) *= in->dim[j];
+    for (int64_t at = 0; at < sal_shape_elements(&n->shape); at++) {
+        const int64_t first = at / inner * count * inner + at % inner;
+        double largest = x[first], equals = 0.0;
+        for (int64_t k = 0; k < count; k++)
+            largest = fmax(largest, x[first + k * inner]);
+        for (int64_t k = 0; k < count; k++)
+            equals += x[first + k * inner] == largest;
+        for (int64_t k = 0; k < count; k++)
+            if (n->reduction == SAL_REDUCTION_SUM)
+                touch(w, at, first + k * inner, 1.0);
+            else if (n->reduction == SAL_REDUCTION_MEAN)
+                touch(w, at, first + k * inner, 1.0 / (double)count);
+            else if (x[first + k * inner] == largest)
+                touch(w, at, first + k * inner, 1.0 / equals);
+    }
+}
+
+/* Element (i, j) of matrix m of an operand, which lies with its axes swapped where it is transposed. */
+static int64_t element_of(const sal_shape *s, int64_t m, int transposed, int64_t i, int64_t j)
+{
+    const int64_t rows = s->dim[s->rank - 2], columns = s->dim[s->rank - 1];
+    return (m * rows + (transposed ? j : i)) * columns + (transposed ? i : j);
+}
+
+/* Linear in one operand, weighed by the other. */
+static void walk_matmul(walk *w)
+{
+    const sal_node *n = w->r->node;
+    const sal_shape *a = &w->r->graph->nodes[n->inputs[0]].shape, *b = &w->r->graph->nodes[n->inputs[1]].shape;
+    const int64_t rows = n->shape.dim[n->shape.rank - 2], columns = n->shape.dim[n->shape.rank - 1];
+    const int64_t depth = a->dim[a->rank - (n->transpose[0] ? 2 : 1)];
+    for (int64_t at = 0; at < sal_shape_elements(&n->shape); at++)
+        for (int64_t k = 0; k < depth; k++) {
+            const int64_t m = at / (rows * columns);
+            const int64_t x = element_of(a, m, n->transpose[0], at / columns % rows, k);
+            const int64_t y = element_of(b, m, n->transpose[1], k, at % columns);
+            touch(w, at, w->input ? y : x, (double)n->scale * w->r->x[1 - w->input][w->input ? x : y]);
+        }
+}
+
+static void walk_gather(walk *w)
+{
+    const sal_node *n = w->r->node;
+    const int64_t extent = input_shape(w)->dim[n->axis], count = n->shape.dim[n->axis];
+    int64_t inner = 1;
+    for (int j = n->axis + 1; j < n->shape.rank; j++)
+        inner *= n->shape.dim[j];
+    for (int64_t at = 0; at < sal_shape_elements(&n->shape); at++)
+        for (int64_t t = 0; t < n->taps; t++) {
+            const int64_t k = at / inner % count * n->taps + t;
+            touch(w, at, (at / inner / count * extent + n->index[k]) * inner + at % inner,
+                  n->weight ? (double)n->weight[k] : 1.0);
+        }
+}
+
 /* Coordinate along axis j of the input that element `index` of the output comes from. */
 static int64_t coordinate(const walk *w, const int64_t *index, int j, int64_t first)
 {
@@ -136,7 +201,7 @@ static int64_t coordinate(const walk *w, const int64_t *index, int j, int64_t fi
             if (n->permutation[k] == j)
                 return index[k];
         return -1;
-    default: return extent == 1 ? 0 : i; /* add and mul: broadcast */
+    default: return extent == 1 ? 0 : i; /* add, mul and expand */
     }
 }
 
@@ -173,12 +238,12 @@ static void walk_straight(walk *w)
 {
     const sal_node *n = w->r->node;
     int64_t inner = 1;
-    for (int j = 2; j < n->shape.rank; j++)
+    for (int j = n->axis + 1; n->op == SAL_OP_AFFINE && j < n->shape.rank; j++)
         inner *= n->shape.dim[j];
     for (int64_t i = 0; i < sal_shape_elements(&n->shape); i++) {
         double weight = 1.0;
         if (n->op == SAL_OP_AFFINE)
-            weight = (double)n->weight[n->weight_count == 1 ? 0 : i / inner % n->shape.dim[1]];
+            weight = (double)n->weight[n->weight_count == 1 ? 0 : i / inner % n->shape.dim[n->axis]];
         touch(w, i, i, weight);
     }
 }
@@ -191,6 +256,9 @@ void walk_linear(walk *w)
     case SAL_OP_MAX_POOL:
     case SAL_OP_AVG_POOL: walk_pool(w); break;
     case SAL_OP_REDUCE_MEAN: walk_mean(w); break;
+    case SAL_OP_REDUCE: walk_reduce(w); break;
+    case SAL_OP_MATMUL: walk_matmul(w); break;
+    case SAL_OP_GATHER: walk_gather(w); break;
     case SAL_OP_AFFINE:
     case SAL_OP_RESHAPE: walk_straight(w); break;
     default: walk_moved(w); break;

@@ -18,6 +18,13 @@ BUGS = {
     "overrun": ("kernels/normalize.cu", "i < total;", "i < total + 4;"),
     "noise_tail": ("kernels/methods.cu", "if (first + k < elements)", "if (first + k < elements + 1)"),
     "cam_lane": ("kernels/cam.cu", "d > 0; d /= 2", "d > 1; d /= 2"),
+    "sum_barrier": (
+        "kernels/reduce.cu",
+        "        part[warp][lane] = v;\n        __syncthreads();\n",
+        "        part[warp][lane] = v;\n",
+    ),
+    "gather_readers": ("kernels/gather.cu", "k < readers[at + 1]; k++", "k < readers[at + 1] - 1; k++"),
+    "matrix_stride": ("product.c", "apart = rows * columns;", "apart = columns;"),
     "channel_stride": (
         "planning/cudnn_describe.c",
         "strides[4] = {e.channels * e.height * e.width, 1, e.channels * e.width, e.channels}",

@@ -1,11 +1,12 @@
-/* cuBLASLt on the CPU: what dense layers use, in double, after checks of all that is described. */
+/* cuBLASLt on the CPU: what dense layers and products of matrices use, in double, after checks of all that is
+ * described. */
 #include "runtime.hpp"
 
 #include <cublasLt.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <vector>
 
 using namespace emulator;
 
@@ -25,9 +26,13 @@ struct matmul_desc {
 
 struct layout_desc {
     int64_t rows, columns, leading;
+    int32_t count = 1;
+    int64_t apart = 0; /* from one matrix to the next */
 };
 
-enum { WORKSPACE = 1024 };
+/* MOST: kernels that count matrices along an axis of the grid take no more. ALIGNMENT: of what the emulated device
+ * allocates; a GPU has more. */
+enum { WORKSPACE = 1024, MOST = 65535, ALIGNMENT = 16 };
 
 matmul_desc *of(cublasLtMatmulDesc_t d)
 {
@@ -45,12 +50,45 @@ bool fits(const matmul_desc &m, const layout_desc &a, const layout_desc &b, cons
     const bool ta = m.trans_a == CUBLAS_OP_T, tb = m.trans_b == CUBLAS_OP_T;
     return (ta ? a.columns : a.rows) == d.rows && (tb ? b.rows : b.columns) == d.columns &&
            (ta ? a.rows : a.columns) == (tb ? b.columns : b.rows) && a.leading >= a.rows && b.leading >= b.rows &&
-           d.leading >= d.rows;
+           d.leading >= d.rows && a.count == d.count && b.count == d.count && d.count >= 1;
 }
 
 size_t bytes_of(const layout_desc &l)
 {
-    return (size_t)(l.leading * (l.columns - 1) + l.rows) * sizeof(float);
+    return (size_t)((l.count - 1) * l.apart + l.leading * (l.columns - 1) + l.rows) * sizeof(float);
+}
+
+bool is_aligned(const void *p)
+{
+    return (uintptr_t)p % ALIGNMENT == 0;
+}
+
+struct product {
+    matmul_desc m;
+    layout_desc a, b, c, d;
+    const float *first, *second, *added;
+    float *out, alpha, beta;
+};
+
+/* Of matrix n. */
+void multiply(const product &p, int64_t n)
+{
+    const float *const a = p.first + n * p.a.apart, *const b = p.second + n * p.b.apart;
+    const float *const c = p.added + n * p.c.apart;
+    float *const d = p.out + n * p.d.apart;
+    const bool ta = p.m.trans_a == CUBLAS_OP_T, tb = p.m.trans_b == CUBLAS_OP_T;
+    const int64_t depth = ta ? p.a.rows : p.a.columns;
+    for (int64_t j = 0; j < p.d.columns; j++)
+        for (int64_t i = 0; i < p.d.rows; i++) {
+            double sum = 0.0;
+            for (int64_t k = 0; k < depth; k++)
+                sum += (double)(ta ? a[k + i * p.a.leading] : a[i + k * p.a.leading]) *
+                       (double)(tb ? b[j + k * p.b.leading] : b[k + j * p.b.leading]);
+            sum = p.alpha * sum + (p.beta != 0.0f ? p.beta * (double)c[i + j * p.c.leading] : 0.0);
+            if (p.m.epilogue == CUBLASLT_EPILOGUE_BIAS)
+                sum += (double)p.m.bias[i];
+            d[i + j * p.d.leading] = (float)sum;
+        }
 }
 
 } // namespace
@@ -147,6 +185,22 @@ cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t l)
     return CUBLAS_STATUS_SUCCESS;
 }
 
+cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t l, cublasLtMatrixLayoutAttribute_t name,
+                                                const void *value, size_t size)
+{
+    guard g(device_lock());
+    layout_desc *const d = (layout_desc *)(void *)l;
+    if (fails("cublasLtMatrixLayoutSetAttribute"))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    if (name == CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT && size == sizeof d->count)
+        memcpy(&d->count, value, size);
+    else if (name == CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET && size == sizeof d->apart)
+        memcpy(&d->apart, value, size);
+    else
+        return CUBLAS_STATUS_INVALID_VALUE;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *p)
 {
     guard g(device_lock());
@@ -184,6 +238,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
         return CUBLAS_STATUS_INTERNAL_ERROR;
     if (!fits(*of(d), of(a), of(b), of(out)))
         return CUBLAS_STATUS_INVALID_VALUE;
+    if (of(out).count > MOST)
+        return CUBLAS_STATUS_SUCCESS;
     const char *const without = getenv("SAL_EMU_UNFUSED");
     if (without && strcmp(without, "all") == 0 && of(d)->epilogue != CUBLASLT_EPILOGUE_DEFAULT)
         return CUBLAS_STATUS_SUCCESS;
@@ -200,34 +256,23 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
                               cudaStream_t stream)
 {
     guard g(device_lock());
-    const matmul_desc m = *of(desc);
-    const layout_desc a = of(la), b = of(lb), c = of(lc), d = of(ld);
-    const float al = *(const float *)alpha, be = *(const float *)beta;
+    const product p = {*of(desc),           of(la),           of(lb),           of(lc),     of(ld),
+                       (const float *)A,    (const float *)B, (const float *)C, (float *)D, *(const float *)alpha,
+                       *(const float *)beta};
     if (fails("cublasLtMatmul"))
         return CUBLAS_STATUS_EXECUTION_FAILED;
-    if (!fits(m, a, b, d) || workspace_bytes < WORKSPACE || !is_device(workspace, WORKSPACE))
+    if (!fits(p.m, p.a, p.b, p.d) || p.d.count > MOST || workspace_bytes < WORKSPACE ||
+        !is_device(workspace, WORKSPACE) || !is_aligned(A) || !is_aligned(B) || !is_aligned(C) || !is_aligned(D))
         return CUBLAS_STATUS_INVALID_VALUE;
-    if (!is_device(A, bytes_of(a)) || !is_device(B, bytes_of(b)) || !is_device(D, bytes_of(d)) ||
-        (be != 0.0f && !is_device(C, bytes_of(c))))
+    if (!is_device(A, bytes_of(p.a)) || !is_device(B, bytes_of(p.b)) || !is_device(D, bytes_of(p.d)) ||
+        (p.beta != 0.0f && !is_device(C, bytes_of(p.c))))
         die("cublasLtMatmul: a matrix is not in device memory");
-    if (m.epilogue == CUBLASLT_EPILOGUE_BIAS && !is_device(m.bias, (size_t)d.rows * sizeof(float)))
+    if (p.m.epilogue == CUBLASLT_EPILOGUE_BIAS && !is_device(p.m.bias, (size_t)p.d.rows * sizeof(float)))
         die("cublasLtMatmul: the bias is not in device memory");
-    const float *pa = (const float *)A, *pb = (const float *)B, *pc = (const float *)C;
-    float *pd = (float *)D;
-    const int64_t depth = m.trans_a == CUBLAS_OP_T ? a.rows : a.columns;
     enqueue(stream, [=] {
         memset(workspace, 0xff, WORKSPACE);
-        for (int64_t j = 0; j < d.columns; j++)
-            for (int64_t i = 0; i < d.rows; i++) {
-                double sum = 0.0;
-                for (int64_t k = 0; k < depth; k++)
-                    sum += (double)(m.trans_a == CUBLAS_OP_T ? pa[k + i * a.leading] : pa[i + k * a.leading]) *
-                           (double)(m.trans_b == CUBLAS_OP_T ? pb[j + k * b.leading] : pb[k + j * b.leading]);
-                sum = al * sum + (be != 0.0f ? be * (double)pc[i + j * c.leading] : 0.0);
-                if (m.epilogue == CUBLASLT_EPILOGUE_BIAS)
-                    sum += (double)m.bias[i];
-                pd[i + j * d.leading] = (float)sum;
-            }
+        for (int64_t n = 0; n < p.d.count; n++)
+            multiply(p, n);
     });
     return CUBLAS_STATUS_SUCCESS;
 }

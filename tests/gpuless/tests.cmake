@@ -62,8 +62,12 @@ foreach(order IN ITEMS forward reverse 11)
            ENVIRONMENT SAL_EMU_ORDER=${order} SAL_EMU_STREAMS=${order})
 endforeach()
 
-# Whole networks against PyTorch in double precision, and the demo's promise.
+# Whole networks: small ones against the reference interpreter, architectures against PyTorch in double precision, and the
+# demo's promise.
 set(environment SAL_EMU_OPEN=1 XDG_CACHE_HOME=none HOME=none)
+if(TARGET emulated_programs)
+  sal_test(emulated_programs COMMAND emulated_programs LABELS gpu cuda program ENVIRONMENT ${environment})
+endif()
 sal_test(emulated_architectures COMMAND emulated_architectures --jobs 1 --verbose LABELS gpu golden cuda slow
          ENVIRONMENT SAL_TEST_DEVICE=cuda:0 SAL_ARCHITECTURES=${SAL_REFERENCES}/architectures ${environment}
          PROPERTIES TIMEOUT 1800 FIXTURES_REQUIRED pytorch SKIP_REGULAR_EXPRESSION "SAL_ARCHITECTURES names no folder")

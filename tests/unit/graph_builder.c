@@ -177,6 +177,78 @@ int build_slice(sal_graph *graph, int x, int axis, int64_t start, int64_t step, 
     return build_done(graph, node);
 }
 
+static sal_shape shape_of(const char *text, int64_t elements)
+{
+    sal_shape shape = {0};
+    int64_t known = 1;
+    int rest = -1;
+    for (const char *at = text; *at; at += strcspn(at, ",") + (at[strcspn(at, ",")] == ',')) {
+        if (*at == '-')
+            rest = shape.rank;
+        shape.dim[shape.rank] = *at == '-' ? 1 : strtoll(at, NULL, 10);
+        known *= shape.dim[shape.rank++];
+    }
+    if (rest >= 0)
+        shape.dim[rest] = elements / known;
+    return shape;
+}
+
+int build_shape(sal_graph *graph, int x, const char *shape)
+{
+    int node = build_raw(graph, SAL_OP_RESHAPE, x, -1);
+    graph->nodes[node].shape = shape_of(shape, sal_shape_elements(&graph->nodes[x].shape));
+    return build_done(graph, node);
+}
+
+int build_constant(sal_graph *graph, const char *shape)
+{
+    int node = build_raw(graph, SAL_OP_CONSTANT, -1, -1);
+    graph->nodes[node].shape = shape_of(shape, 0);
+    set_weights(&graph->nodes[node], (size_t)sal_shape_elements(&graph->nodes[node].shape), 0, 0.0, 1.0);
+    return build_done(graph, node);
+}
+
+int build_expand(sal_graph *graph, int x, const char *shape)
+{
+    int node = build_raw(graph, SAL_OP_EXPAND, x, -1);
+    graph->nodes[node].shape = shape_of(shape, 0);
+    return build_done(graph, node);
+}
+
+int build_reduce(sal_graph *graph, int x, sal_reduction reduction, int axis, int axis_count)
+{
+    int node = build_raw(graph, SAL_OP_REDUCE, x, -1);
+    graph->nodes[node].reduction = reduction;
+    graph->nodes[node].axis = axis;
+    graph->nodes[node].axis_count = axis_count;
+    return build_done(graph, node);
+}
+
+int build_matmul(sal_graph *graph, int a, int b, int transpose_b, float scale)
+{
+    int node = build_raw(graph, SAL_OP_MATMUL, a, b);
+    graph->nodes[node].transpose[1] = transpose_b;
+    graph->nodes[node].scale = scale;
+    return build_done(graph, node);
+}
+
+int build_gather(sal_graph *graph, int x, int axis, int64_t count, int taps, const int *index, const float *weights)
+{
+    int node = build_raw(graph, SAL_OP_GATHER, x, -1);
+    sal_node *n = &graph->nodes[node];
+    n->axis = axis;
+    n->taps = taps;
+    n->index_count = (size_t)(count * taps);
+    cr_assert_eq(sal_alloc(&n->index, n->index_count, sizeof *n->index, "test indices"), SAL_OK);
+    for (size_t k = 0; k < n->index_count; k++)
+        n->index[k] = index[k];
+    if (weights) {
+        set_weights(n, n->index_count, 0, 0.0, 1.0);
+        memcpy(n->weight, weights, n->index_count * sizeof *weights);
+    }
+    return build_done(graph, node);
+}
+
 int build_softmax(sal_graph *graph, int x, int axis)
 {
     int node = build_raw(graph, SAL_OP_SOFTMAX, x, -1);

@@ -24,6 +24,13 @@ int build_reshape(sal_graph *graph, int x, int rank, int64_t a, int64_t b, int64
 int build_flatten(sal_graph *graph, int x);
 int build_pad(sal_graph *graph, int x, int axis, int64_t begin, int64_t end, float value);
 int build_slice(sal_graph *graph, int x, int axis, int64_t start, int64_t step, int64_t count);
+int build_shape(sal_graph *graph, int x, const char *shape); /* a reshape to "1,4,-": (1, 4, what is left) */
+int build_constant(sal_graph *graph, const char *shape);
+int build_expand(sal_graph *graph, int x, const char *shape);
+int build_reduce(sal_graph *graph, int x, sal_reduction reduction, int axis, int axis_count);
+int build_matmul(sal_graph *graph, int a, int b, int transpose_b, float scale);
+/* taps indices for each of `count` elements; weights NULL: 1 */
+int build_gather(sal_graph *graph, int x, int axis, int64_t count, int taps, const int *index, const float *weights);
 int build_softmax(sal_graph *graph, int x, int axis);
 
 size_t count_op(const sal_graph *graph, sal_op op);

@@ -46,6 +46,14 @@ double sal_naive_activation(double *derivative, const sal_activation *activation
     case SAL_ACT_SOFTSIGN: y = x / (1 + fabs(x)), d = 1 / ((1 + fabs(x)) * (1 + fabs(x))); break;
     case SAL_ACT_SQUAREPLUS: y = 0.5 * (x + sqrt(x * x + a)), d = 0.5 * (1 + x / sqrt(x * x + a)); break;
     case SAL_ACT_THRESHOLD: y = x > a ? x : 0, d = x > a; break;
+    case SAL_ACT_ABS: y = fabs(x), d = x > 0 ? 1 : x < 0 ? -1 : 0; break;
+    case SAL_ACT_SIGN: y = x > 0 ? 1 : x < 0 ? -1 : 0, d = 0; break;
+    case SAL_ACT_SQRT: y = sqrt(x), d = 0.5 / y; break;
+    case SAL_ACT_RECIPROCAL: y = 1 / x, d = -1 / (x * x); break;
+    case SAL_ACT_POWER: y = pow(x, a), d = a * pow(x, a - 1); break;
+    case SAL_ACT_LOG: y = log(x), d = 1 / x; break;
+    case SAL_ACT_SIN: y = sin(x), d = cos(x); break;
+    case SAL_ACT_COS: y = cos(x), d = -sin(x); break;
     default: y = x, d = 1; break;
     }
     if (derivative)
@@ -78,7 +86,7 @@ static int64_t source(const sal_graph *graph, const sal_node *n, int k, int64_t 
             coordinate[j] = index[j] - n->window.pad_begin[j - n->axis];
         else if (n->op == SAL_OP_SHUFFLE && j == 1)
             coordinate[j] = index[j] % n->groups * (from->dim[1] / n->groups) + index[j] / n->groups;
-        else if ((n->op == SAL_OP_ADD || n->op == SAL_OP_MUL) && from->dim[j] == 1)
+        else if ((n->op == SAL_OP_ADD || n->op == SAL_OP_MUL || n->op == SAL_OP_EXPAND) && from->dim[j] == 1)
             coordinate[j] = 0;
     }
     for (int j = 0; j < from->rank; j++) {
@@ -89,7 +97,7 @@ static int64_t source(const sal_graph *graph, const sal_node *n, int k, int64_t 
     return result;
 }
 
-/* Add, mul, concat, slice, pad, shuffle, reshape and transpose. */
+/* Add, mul, concat, slice, pad, shuffle, reshape, transpose and expand. */
 static void move(const sal_naive *run, int node, int backward)
 {
     const sal_graph *graph = run->graph;
@@ -203,6 +211,96 @@ static void reduce_mean(const sal_naive *run, int node, int backward)
         }
 }
 
+static void constant(const sal_naive *run, int node)
+{
+    const sal_node *n = &run->graph->nodes[node];
+    for (size_t i = 0; i < n->weight_count; i++)
+        run->value[node][i] = (double)n->weight[i];
+}
+
+/* Element k of the `n` that become element `at` of a reduction lies at first + k * stride. */
+static void reduce_one(const sal_naive *run, int node, int backward, int64_t at, int64_t first, int64_t stride,
+                       int64_t n)
+{
+    const sal_node *reduce = &run->graph->nodes[node];
+    const double *x = run->value[reduce->inputs[0]] + first;
+    double *dx = backward ? run->gradient[reduce->inputs[0]] + first : NULL, sum = 0.0, largest = x[0], equals = 0.0;
+    for (int64_t k = 0; k < n; k++) {
+        sum += x[k * stride];
+        largest = x[k * stride] > largest ? x[k * stride] : largest;
+    }
+    for (int64_t k = 0; k < n; k++)
+        equals += x[k * stride] == largest;
+    const int max = reduce->reduction == SAL_REDUCTION_MAX, mean = reduce->reduction == SAL_REDUCTION_MEAN;
+    if (!backward)
+        run->value[node][at] = max ? largest : mean ? sum / (double)n : sum;
+    for (int64_t k = 0; k < n && backward; k++) {
+        const double share = max ? (x[k * stride] == largest) / equals : mean ? 1.0 / (double)n : 1.0;
+        dx[k * stride] += share * run->gradient[node][at];
+    }
+}
+
+static void reduce(const sal_naive *run, int node, int backward)
+{
+    const sal_node *n = &run->graph->nodes[node];
+    const sal_shape *x = &run->graph->nodes[n->inputs[0]].shape;
+    int64_t count = 1, inner = 1;
+    for (int j = n->axis; j < x->rank; j++)
+        *(j < n->axis + n->axis_count ? &count : &inner) *= x->dim[j];
+    for (int64_t at = 0; at < sal_shape_elements(&n->shape); at++)
+        reduce_one(run, node, backward, at, at / inner * count * inner + at % inner, inner, count);
+}
+
+/* Where element (i, k) of matrix m of an operand lies; rows and columns are those of the operand as it is. */
+static int64_t matrix_element(const sal_shape *s, int64_t m, int transposed, int64_t i, int64_t k)
+{
+    const int64_t rows = s->dim[s->rank - 2], columns = s->dim[s->rank - 1];
+    return m * rows * columns + (transposed ? k * columns + i : i * columns + k);
+}
+
+static void matmul(const sal_naive *run, int node, int backward)
+{
+    const sal_node *n = &run->graph->nodes[node];
+    const int a = n->inputs[0], b = n->inputs[1];
+    const sal_shape *as = &run->graph->nodes[a].shape, *bs = &run->graph->nodes[b].shape;
+    const int64_t rows = n->shape.dim[n->shape.rank - 2], columns = n->shape.dim[n->shape.rank - 1];
+    const int64_t depth = as->dim[as->rank - (n->transpose[0] ? 2 : 1)];
+    for (int64_t at = 0; at < sal_shape_elements(&n->shape); at++) {
+        const int64_t m = at / (rows * columns), i = at / columns % rows, j = at % columns;
+        for (int64_t k = 0; k < depth; k++) {
+            const int64_t x = matrix_element(as, m, n->transpose[0], i, k);
+            const int64_t y = matrix_element(bs, m, n->transpose[1], k, j);
+            const double scale = (double)n->scale;
+            if (backward) {
+                run->gradient[a][x] += scale * run->value[b][y] * run->gradient[node][at];
+                run->gradient[b][y] += scale * run->value[a][x] * run->gradient[node][at];
+            } else {
+                run->value[node][at] += scale * run->value[a][x] * run->value[b][y];
+            }
+        }
+    }
+}
+
+static void gather(const sal_naive *run, int node, int backward)
+{
+    const sal_node *n = &run->graph->nodes[node];
+    const int64_t extent = run->graph->nodes[n->inputs[0]].shape.dim[n->axis], count = n->shape.dim[n->axis];
+    int64_t inner = 1;
+    for (int j = n->axis + 1; j < n->shape.rank; j++)
+        inner *= n->shape.dim[j];
+    for (int64_t at = 0; at < sal_shape_elements(&n->shape); at++) {
+        const int64_t outer = at / inner / count, o = at / inner % count;
+        for (int64_t k = o * n->taps; k < (o + 1) * n->taps; k++) {
+            const int64_t from = (outer * extent + n->index[k]) * inner + at % inner;
+            const double weight = n->weight ? (double)n->weight[k] : 1.0;
+            if (weight != 0.0 && backward)
+                run->gradient[n->inputs[0]][from] += weight * run->gradient[node][at];
+            else if (weight != 0.0)
+                run->value[node][at] += weight * run->value[n->inputs[0]][from];
+        }
+    }
+}
+
 /* Conv and dense: matrix, residual, activation. */
 static void layer_forward(const sal_naive *run, int node)
 {
@@ -264,6 +362,13 @@ static void step(const sal_naive *run, int node, int backward)
     case SAL_OP_MAX_POOL:
     case SAL_OP_AVG_POOL: sal_naive_pool(run, node, backward); break;
     case SAL_OP_REDUCE_MEAN: reduce_mean(run, node, backward); break;
+    case SAL_OP_CONSTANT:
+        if (!backward)
+            constant(run, node);
+        break;
+    case SAL_OP_REDUCE: reduce(run, node, backward); break;
+    case SAL_OP_MATMUL: matmul(run, node, backward); break;
+    case SAL_OP_GATHER: gather(run, node, backward); break;
     default: move(run, node, backward); break;
     }
 }

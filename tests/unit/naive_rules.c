@@ -11,6 +11,8 @@ double sal_naive_back(const sal_naive *run, const sal_activation *activation, do
     double sign = bit ? (d == 1.0 ? 1.0 : -1.0) : x;
     if (activation->kind == SAL_ACT_NONE)
         return dy;
+    if (sal_activation_is_arithmetic(activation->kind))
+        return dy * d;
     switch (run->rule) {
     case SAL_RULE_GUIDED: return dy > 0.0 && sign > 0.0 ? dy * d : 0.0;
     case SAL_RULE_DECONVNET: return dy > 0.0 ? dy : 0.0;
@@ -23,6 +25,8 @@ double sal_naive_back(const sal_naive *run, const sal_activation *activation, do
 static double to_edge(const sal_activation *a, double x)
 {
     switch (a->kind) {
+    case SAL_ACT_ABS:
+    case SAL_ACT_SIGN:
     case SAL_ACT_RELU:
     case SAL_ACT_LEAKY_RELU: return fabs(x);
     case SAL_ACT_CLIP: return fmin(fabs(x - (double)a->alpha), fabs(x - (double)a->beta));

@@ -536,8 +536,8 @@ ParameterizedTest(const size_t *number, sizes, of_what_is_filled)
 Test(structs, end_without_padding)
 {
     EXPECT_FULL(sal_limits, max_memory);
-    EXPECT_FULL(sal_model_info, rescales);
-    EXPECT_FULL(sal_model_options, limits);
+    EXPECT_FULL(sal_model_info, made);
+    EXPECT_FULL(sal_model_options, first_age);
     EXPECT_FULL(sal_layer_info, problem);
     EXPECT_FULL(sal_method_options, layer);
     EXPECT_FULL(sal_method_info, option_count);

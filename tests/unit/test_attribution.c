@@ -3,6 +3,7 @@
 #include "unit/fake_device.h"
 #include "unit/graph_builder.h"
 #include "unit/test_program_nets.h"
+#include "unit/token_nets.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -517,6 +518,39 @@ Test(attribution, a_few_layers_are_named)
         memcpy(end + 64, k > LAYERS - 6 ? ", " : " (", 3);
     }
     cr_expect(strstr(sal_last_error(), expected), "%s", sal_last_error());
+    sal_graph_clear(&g);
+}
+
+/* Tokens have no height and width; what was there before them has. */
+Test(attribution, tokens_are_no_map)
+{
+    sal_graph g;
+    sal_graph_init(&g);
+    net_vision_transformer(&g);
+    cr_assert_eq(sal_passes_run(&g), SAL_OK, "%s", sal_last_error());
+    for (size_t i = 0; i < g.count; i++) {
+        const sal_op op = g.nodes[i].op;
+        if (op == SAL_OP_CONV)
+            cr_expect_str_eq(layer_of(&g, NULL), g.nodes[i].name);
+        if (op != SAL_OP_LAYER_NORM && op != SAL_OP_MATMUL)
+            continue;
+        cr_expect_str_eq(layer_of(&g, g.nodes[i].name), "");
+        cr_expect(strstr(sal_last_error(), op == SAL_OP_MATMUL ? "its axes are not" : "holds tokens"), "%s",
+                  sal_last_error());
+    }
+    sal_graph_clear(&g);
+}
+
+/* Maps made larger keep the axes of the picture. */
+Test(attribution, resized_layers_can_be_mapped)
+{
+    sal_graph g;
+    sal_graph_init(&g);
+    net_resizes(&g);
+    cr_assert_eq(sal_passes_run(&g), SAL_OK, "%s", sal_last_error());
+    for (size_t i = 0; i < g.count; i++)
+        if (g.nodes[i].op == SAL_OP_GATHER)
+            cr_expect_str_eq(layer_of(&g, g.nodes[i].name), g.nodes[i].name);
     sal_graph_clear(&g);
 }
 

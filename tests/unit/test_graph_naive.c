@@ -43,8 +43,9 @@ Test(naive, gradient_of_every_activation_is_its_slope)
         if (kind == SAL_ACT_CLIP)
             a.alpha = -0.4F;
         for (int step = 0; step <= 80; step++) {
-            const double x = -4.03 + 0.1 * step; /* no kink is hit */
-            double d;
+            double x = -4.03 + 0.1 * step, d; /* no kink is hit */
+            if (kind >= SAL_ACT_SQRT && kind <= SAL_ACT_LOG)
+                x = fabs(x) + 0.5;
             sal_naive_activation(&d, &a, x);
             double slope = (sal_naive_activation(NULL, &a, x + 1e-5) - sal_naive_activation(NULL, &a, x - 1e-5)) / 2e-5;
             cr_assert(fabs(slope - d) < 1e-8, "%s at %g: %.9g, slope %.9g", sal_activation_name(a.kind), x, d, slope);
@@ -69,6 +70,15 @@ Test(naive, activations_have_their_known_values)
         {{SAL_ACT_SQUAREPLUS, 4, 0}, 1.5, 2.0},
         {{SAL_ACT_THRESHOLD, 0.5F, 0}, 0.25, 0.0},
         {{SAL_ACT_HARD_SWISH, 0, 0}, 1.0, 0.6666666666666666},
+        {{SAL_ACT_ABS, 0, 0}, -2.5, 2.5},
+        {{SAL_ACT_SIGN, 0, 0}, -2.5, -1.0},
+        {{SAL_ACT_SQRT, 0, 0}, 2.25, 1.5},
+        {{SAL_ACT_RECIPROCAL, 0, 0}, -4.0, -0.25},
+        {{SAL_ACT_POWER, 1.5F, 0}, 4.0, 8.0},
+        {{SAL_ACT_POWER, 3, 0}, -2.0, -8.0},
+        {{SAL_ACT_LOG, 0, 0}, 2.0, 0.6931471805599453},
+        {{SAL_ACT_SIN, 0, 0}, 1.0, 0.8414709848078965},
+        {{SAL_ACT_COS, 0, 0}, 1.0, 0.5403023058681398},
         {{SAL_ACT_HARD_SIGMOID, 0.25F, 0.5F}, 1.0, 0.75},
         {{SAL_ACT_LEAKY_RELU, 0.25F, 0}, -2.0, -0.5},
         {{SAL_ACT_CLIP, -1, 6}, 7.0, 6.0},
@@ -184,6 +194,61 @@ Test(naive, gradient_of_gates_norms_and_softmax_is_their_slope)
         int e = build_dense(&graph, d, 3);
         build_softmax(&graph, build_dense(&graph, build_flatten(&graph, build_softmax(&graph, e, 2)), 4), 1);
         check_gradient(&graph);
+        sal_graph_clear(&graph);
+    }
+}
+
+Test(naive, gradient_of_what_is_in_rows_is_its_slope)
+{
+    static const int index[] = {3, 0, 1, 1, 2, 0};
+    static const float weights[] = {0.5F, -1, 2, 0, 0.25F, 1};
+    for (int kind = 0; kind < SAL_REDUCTION_COUNT; kind++) {
+        sal_graph graph;
+        int x = build_shape(&graph, build_input(&graph, 3, 4, 4), "1,3,4,4");
+        int a = build_two(&graph, SAL_OP_ADD, x, build_constant(&graph, "1,3,4,4"));
+        int b = build_gather(&graph, a, 2, 3, 2, index, weights); /* (1, 3, 3, 4) */
+        int c = build_matmul(&graph, b, x, kind == 1, 0.5F);      /* of it and (1, 3, 4, 4) */
+        int d = build_reduce(&graph, c, (sal_reduction)kind, 1, 2);
+        int e = build_two(&graph, SAL_OP_MUL, b, build_expand(&graph, d, "1,3,3,4"));
+        build_dense(&graph, build_flatten(&graph, build_reduce(&graph, e, (sal_reduction)kind, 3, 1)), 4);
+        check_gradient(&graph);
+        sal_graph_clear(&graph);
+    }
+}
+
+Test(naive, ties_of_a_maximum_share_its_gradient)
+{
+    sal_graph graph;
+    double x[4] = {1, 2, 2, 0}, g[4], y[1];
+    build_reduce(&graph, build_input(&graph, 1, 2, 2), SAL_REDUCTION_MAX, 2, 2);
+    cr_assert_eq(sal_naive_run(y, g, &graph, x, 0), SAL_OK);
+    cr_assert_eq(y[0], 2.0);
+    cr_assert(g[0] == 0.0 && g[1] == 0.5 && g[2] == 0.5 && g[3] == 0.0);
+    sal_graph_clear(&graph);
+}
+
+/* (1 2; 3 4) (5 6; 7 8), with either operand given transposed. */
+Test(naive, products_of_matrices_are_those_of_hand_calculation)
+{
+    static const double expected[4] = {19, 22, 43, 50};
+    for (int way = 0; way < 4; way++) {
+        sal_graph graph;
+        double x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, y[4];
+        int in = build_input(&graph, 2, 2, 2);
+        int a = build_slice(&graph, in, 1, 0, 1, 1), b = build_slice(&graph, in, 1, 1, 1, 1);
+        for (int k = 0; k < 2; k++)
+            if (way >> k & 1) {
+                const double swap = x[4 * k + 1];
+                x[4 * k + 1] = x[4 * k + 2];
+                x[4 * k + 2] = swap;
+            }
+        int product = build_raw(&graph, SAL_OP_MATMUL, a, b);
+        graph.nodes[product].transpose[0] = way & 1;
+        graph.nodes[product].transpose[1] = way >> 1;
+        build_done(&graph, product);
+        cr_assert_eq(sal_naive_run(y, NULL, &graph, x, 0), SAL_OK);
+        for (int i = 0; i < 4; i++)
+            cr_assert_eq(y[i], expected[i]);
         sal_graph_clear(&graph);
     }
 }

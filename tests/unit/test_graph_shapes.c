@@ -223,3 +223,95 @@ Test(shapes, wrong_numbers_of_inputs_are_refused)
     assert_refused(&graph, build_raw(&graph, SAL_OP_CONV, -1, -1), SAL_ERROR_FORMAT);
     sal_graph_clear(&graph);
 }
+
+Test(shapes, matmul_needs_operands_that_fit)
+{
+    sal_graph graph;
+    int x = build_input(&graph, 2, 3, 4);
+    int a = build_matmul(&graph, x, x, 1, 0);
+    assert_shape(&graph, a, "(1, 2, 3, 3)");
+    cr_assert_eq((double)graph.nodes[a].scale, 1.0);
+    int b = build_raw(&graph, SAL_OP_MATMUL, x, x);
+    graph.nodes[b].transpose[0] = 1;
+    build_done(&graph, b);
+    assert_shape(&graph, b, "(1, 2, 4, 4)");
+    graph.nodes[b].transpose[0] = 0;
+    assert_refused(&graph, b, SAL_ERROR_FORMAT); /* (3, 4) times (3, 4) */
+    assert_refused(&graph, build_raw(&graph, SAL_OP_MATMUL, x, build_slice(&graph, a, 1, 0, 1, 1)), SAL_ERROR_FORMAT);
+    graph.nodes[a].scale = INFINITY;
+    assert_refused(&graph, a, SAL_ERROR_NUMERIC);
+    sal_graph_clear(&graph);
+}
+
+Test(shapes, reduce_keeps_its_axes_with_size_1)
+{
+    sal_graph graph;
+    int x = build_input(&graph, 2, 3, 4);
+    assert_shape(&graph, build_reduce(&graph, x, SAL_REDUCTION_MAX, 1, 2), "(1, 1, 1, 4)");
+    int r = build_reduce(&graph, x, SAL_REDUCTION_SUM, 3, 0);
+    assert_shape(&graph, r, "(1, 2, 3, 1)");
+    graph.nodes[r].axis_count = 2;
+    assert_refused(&graph, r, SAL_ERROR_FORMAT);
+    graph.nodes[r].axis_count = -1;
+    assert_refused(&graph, r, SAL_ERROR_FORMAT);
+    graph.nodes[r].axis_count = 1;
+    graph.nodes[r].axis = 0;
+    assert_refused(&graph, r, SAL_ERROR_UNSUPPORTED);
+    graph.nodes[r].axis = 1;
+    graph.nodes[r].reduction = SAL_REDUCTION_COUNT;
+    assert_refused(&graph, r, SAL_ERROR_UNSUPPORTED);
+    sal_graph_clear(&graph);
+}
+
+Test(shapes, expand_repeats_only_what_is_1)
+{
+    sal_graph graph;
+    int row = build_slice(&graph, build_input(&graph, 2, 3, 4), 2, 0, 1, 1);
+    int e = build_expand(&graph, row, "1,2,5,4");
+    assert_shape(&graph, e, "(1, 2, 5, 4)");
+    graph.nodes[e].shape.dim[1] = 4;
+    assert_refused(&graph, e, SAL_ERROR_FORMAT);
+    graph.nodes[e].shape = (sal_shape){.rank = 3, .dim = {1, 2, 4}};
+    assert_refused(&graph, e, SAL_ERROR_FORMAT);
+    graph.nodes[e].shape = (sal_shape){.rank = 4, .dim = {2, 2, 5, 4}};
+    assert_refused(&graph, e, SAL_ERROR_UNSUPPORTED);
+    sal_graph_clear(&graph);
+}
+
+Test(shapes, gather_is_as_long_as_its_indices)
+{
+    static const int index[] = {0, 2, 1, 0, 2, 2};
+    sal_graph graph;
+    int x = build_input(&graph, 2, 3, 4);
+    int y = build_gather(&graph, x, 2, 3, 2, index, NULL);
+    assert_shape(&graph, y, "(1, 2, 3, 4)");
+    sal_node *n = &graph.nodes[y];
+    n->taps = 0;
+    build_done(&graph, y);
+    assert_shape(&graph, y, "(1, 2, 6, 4)");
+    n->taps = 4;
+    assert_refused(&graph, y, SAL_ERROR_FORMAT);
+    n->taps = 1;
+    n->weight_count = 3;
+    assert_refused(&graph, y, SAL_ERROR_FORMAT);
+    n->weight_count = 0;
+    n->index[1] = 3;
+    assert_refused(&graph, y, SAL_ERROR_FORMAT);
+    n->index[1] = -1;
+    assert_refused(&graph, y, SAL_ERROR_FORMAT);
+    n->index[1] = 0;
+    n->axis = 4;
+    assert_refused(&graph, y, SAL_ERROR_UNSUPPORTED);
+    sal_graph_clear(&graph);
+}
+
+Test(shapes, constants_have_all_their_elements)
+{
+    sal_graph graph;
+    build_input(&graph, 2, 3, 4);
+    int c = build_constant(&graph, "1,2,3");
+    assert_shape(&graph, c, "(1, 2, 3)");
+    graph.nodes[c].shape.dim[1] = 3;
+    assert_refused(&graph, c, SAL_ERROR_FORMAT);
+    sal_graph_clear(&graph);
+}

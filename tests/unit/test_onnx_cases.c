@@ -87,7 +87,7 @@ static void check_accepted(int *whole, const char *name)
 
 Test(onnx_cases, every_accepted_file_computes_what_pytorch_does)
 {
-    enum { FILES = 202, WHOLE = 15 };
+    enum { FILES = 443, WHOLE = 225 };
     size_t count = 0, whole_count = 0;
     DIR *folder = opendir(FOLDER "/accepted");
     cr_assert_not_null(folder);
@@ -126,7 +126,7 @@ static void check_refused(const char *name, const char *status, const char *text
 Test(onnx_cases, every_refused_file_says_why)
 {
     char line[512], name[128], status[64];
-    enum { FILES = 86 };
+    enum { FILES = 91 };
     int text;
     size_t count = 0;
     FILE *list = fopen(FOLDER "/refused/list.txt", "r");
@@ -140,6 +140,84 @@ Test(onnx_cases, every_refused_file_says_why)
     }
     fclose(list);
     cr_assert_eq(count, FILES, "%zu files", count);
+}
+
+/* A number of the file format; 0 where it ends. */
+static size_t read_number(uint64_t *out, const unsigned char *bytes, size_t size)
+{
+    *out = 0;
+    for (size_t n = 0; n < size && n < 10; n++) {
+        *out |= (uint64_t)(bytes[n] & 127U) << (7 * n);
+        if (bytes[n] < 128)
+            return n + 1;
+    }
+    return 0;
+}
+
+/* Where the model's version of the default operator set is: a byte, as long as it is below 128. */
+static unsigned char *find_opset(unsigned char *bytes, size_t size)
+{
+    enum { NUMBER = 0, LENGTH = 2, OPSETS = 8, VERSION = 16 };
+    for (size_t at = 0; at < size;) {
+        uint64_t key, value;
+        size_t n = read_number(&key, bytes + at, size - at);
+        n += read_number(&value, bytes + at + n, size - at - n);
+        cr_assert(n >= 2 && ((key & 7U) == NUMBER || (key & 7U) == LENGTH));
+        at += n;
+        if ((key & 7U) != LENGTH)
+            continue;
+        /* The domain comes first; it is empty in the default one. */
+        const size_t skip = key >> 3 == OPSETS && value > 2 && bytes[at] == 10 && bytes[at + 1] == 0 ? 2 : 0;
+        if (key >> 3 == OPSETS && value == skip + 2 && bytes[at + skip] == VERSION)
+            return bytes + at + skip + 1;
+        at += (size_t)value;
+    }
+    return NULL;
+}
+
+static void check_opset(unsigned char *bytes, size_t size, const char *path, const char *name, int opset,
+                        const double *reference, size_t count)
+{
+    char when[32];
+    sal_graph graph;
+    *find_opset(bytes, size) = (unsigned char)opset;
+    snprintf(when, sizeof when, "as opset %d", opset);
+    cr_expect_eq(sal_onnx_parse(&graph, NULL, bytes, size, path, NULL), SAL_OK, "%s %s: %s", name, when,
+                 sal_last_error());
+    if (graph.count > 0)
+        check_graph(&graph, name, when, reference, count);
+    sal_graph_clear(&graph);
+}
+
+/* scripts/onnx_opsets.py wrote the list, by the schemas of the onnx package. */
+Test(onnx_cases, files_mean_the_same_in_all_opsets_of_the_same_schemas)
+{
+    enum { FILES = 443, TESTS_LEAST = 4600 };
+    char name[128], path[512];
+    int first, last;
+    size_t files = 0, tests = 0;
+    FILE *list = fopen(FOLDER "/opsets.txt", "r");
+    cr_assert_not_null(list);
+    while (fscanf(list, "%127s %d %d", name, &first, &last) == 3) {
+        unsigned char *bytes, *reference;
+        size_t size, length;
+        snprintf(path, sizeof path, FOLDER "/accepted/%s.ref", name);
+        cr_assert_eq(sal_file_read(&reference, &length, path, 1 << 20), SAL_OK, "%s", sal_last_error());
+        double *values = calloc(length, 1);
+        memcpy(values, reference, length);
+        snprintf(path, sizeof path, FOLDER "/accepted/%s.onnx", name);
+        cr_assert_eq(sal_file_read(&bytes, &size, path, 1 << 20), SAL_OK, "%s", sal_last_error());
+        cr_assert_not_null(find_opset(bytes, size), "%s", name);
+        for (int opset = first; opset <= last; opset++, tests++)
+            check_opset(bytes, size, path, name, opset, values, length / sizeof *values);
+        sal_free(bytes);
+        sal_free(reference);
+        free(values);
+        files++;
+    }
+    fclose(list);
+    cr_assert_eq(files, FILES, "%zu files are listed: run scripts/onnx_opsets.py", files);
+    cr_assert_geq(tests, TESTS_LEAST, "%zu tests", tests);
 }
 
 static sal_graph import(const char *name, sal_import_info *info)

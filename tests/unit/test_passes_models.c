@@ -1,5 +1,6 @@
 /* All passes together, and the head. */
 #include "unit/graph_builder.h"
+#include "unit/token_nets.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -101,6 +102,56 @@ Test(find_head, a_map_as_output_or_no_layer_at_all_is_refused)
     sal_graph_clear(&graph);
 }
 
+/* The sum of (1, F), as the pass has to write it. */
+static int build_sum(sal_graph *graph, int x, float plus)
+{
+    int sum = build_dense(graph, x, 1);
+    for (size_t i = 0; i < graph->nodes[sum].weight_count; i++)
+        graph->nodes[sum].weight[i] = 1.0F;
+    graph->nodes[sum].bias[0] = plus;
+    return sum;
+}
+
+Test(find_head, a_region_is_a_sum_in_the_files_order_of_axes)
+{
+    for (int turned = 0; turned < 2; turned++) {
+        sal_graph graph, expected, after;
+        int x = features(&graph);
+        cr_assert_eq(sal_graph_copy(&expected, &graph), SAL_OK);
+        int y = build_slice(&expected, build_slice(&expected, expected.output, 1, 2, 1, 1), 2, 1, 1, 3);
+        build_sum(&expected, build_flatten(&expected, build_slice(&expected, y, 3, 4, 1, 2)), 0);
+        if (turned)
+            x = build_transpose(&graph, x, "0231");
+        build_softmax(&graph, x, turned ? 3 : 1);
+        cr_assert_eq(sal_graph_copy(&after, &graph), SAL_OK);
+        after.wanted_at = turned ? "1:4,4:,2" : "2,1:4,4:6";
+        cr_assert_eq(sal_passes_run(&after), SAL_OK, "%s", sal_last_error());
+        cr_assert_eq(after.nodes[after.output].shape.dim[1], 1);
+        cr_assert_eq(after.detached, SAL_OP_COUNT);
+        cr_assert_str_eq(after.detached_name, graph.nodes[graph.output].name);
+        cr_assert(strstr(after.made, "before the softmax"), "%s", after.made);
+        cr_assert_eq(count_op(&after, SAL_OP_SOFTMAX), 0);
+        assert_same(&expected, &after);
+        clear(&graph, &expected);
+        sal_graph_clear(&after);
+    }
+}
+
+Test(find_head, the_age_of_coral_is_the_sum_of_sigmoids)
+{
+    sal_graph graph, expected;
+    classifier(&graph, 4);
+    cr_assert_eq(sal_graph_copy(&expected, &graph), SAL_OK);
+    build_sum(&expected, build_activation(&expected, expected.output, SAL_ACT_SIGMOID, 0, 0), 1.5F);
+    build_activation(&graph, graph.output, SAL_ACT_SIGMOID, 0, 0);
+    graph.wanted_coral = 1;
+    graph.wanted_first = 1.5;
+    cr_assert_eq(sal_passes_run(&graph), SAL_OK, "%s", sal_last_error());
+    cr_assert_eq(graph.detached, SAL_OP_COUNT);
+    assert_same(&expected, &graph);
+    clear(&graph, &expected);
+}
+
 Test(passes, a_residual_network_becomes_convs_alone)
 {
     sal_graph graph;
@@ -184,4 +235,30 @@ Test(passes, the_comparison_notices_a_changed_weight_and_nan)
     copy.nodes[1].weight[3] = NAN;
     cr_assert(isinf(difference_of(&graph, &copy)));
     clear(&graph, &copy);
+}
+
+Test(models, networks_with_tokens_compute_the_same)
+{
+    void (*const nets[])(sal_graph *) = {net_vision_transformer, net_shifted_windows, net_non_local,  net_spatial_gates,
+                                         net_instance_norms,     net_resizes,         net_band_norms, net_ranks};
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
+        sal_graph graph, after;
+        nets[i](&graph);
+        after = after_all(&graph);
+        sal_graph_clear(&after);
+        sal_graph_clear(&graph);
+    }
+}
+
+/* Once in rows, tokens are turned no more: what moves them is what the file has. */
+Test(models, a_vision_transformer_keeps_its_tokens)
+{
+    sal_graph graph, after;
+    net_vision_transformer(&graph);
+    after = after_all(&graph);
+    cr_assert_leq(count_op(&after, SAL_OP_TRANSPOSE), count_op(&graph, SAL_OP_TRANSPOSE));
+    cr_assert_leq(count_op(&after, SAL_OP_RESHAPE), count_op(&graph, SAL_OP_RESHAPE));
+    cr_assert_eq(count_op(&after, SAL_OP_CONV), 1);
+    sal_graph_clear(&after);
+    sal_graph_clear(&graph);
 }

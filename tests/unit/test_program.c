@@ -1,8 +1,10 @@
 /* What programs compute: against the reference interpreter, and against themselves. */
+#include "unit/graph_builder.h"
 #include "unit/naive_graph.h"
 #include "unit/test_program_nets.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -339,6 +341,31 @@ Test(program, threads_change_no_bits)
         free(first);
         free(other);
         net_answers_clear(&a);
+        sal_graph_clear(&graph);
+    }
+}
+
+/* Padding by zero insertion stands beside whatever the picture holds. */
+Test(program, taps_of_weight_0_are_not_read)
+{
+    static const int index[] = {0, 2, 1, 2, 2, 2};
+    static const float weights[] = {1, 0, 0.5F, 0, 0, 0};
+    for (int axis = 2; axis < 4; axis++) {
+        sal_graph graph;
+        float x[9] = {1, 1, INFINITY, 1, 1, INFINITY, INFINITY, INFINITY, INFINITY}, scores[2], gradient[9];
+        const float seeds[2] = {1, 0};
+        sal_graph_init(&graph);
+        int y = build_gather(&graph, build_input(&graph, 1, 3, 3), axis, 3, 2, index, weights);
+        y = build_slice(&graph, build_slice(&graph, y, 2, 0, 1, 2), 3, 0, 1, 2);
+        build_dense(&graph, build_flatten(&graph, y), 2);
+        cr_assert_eq(sal_passes_run(&graph), SAL_OK, "%s", sal_last_error());
+        sal_program *p = net_open(&graph, &(sal_program_options){.batch = 1});
+        cr_assert_eq(sal_program_forward(p, scores, x, 1), SAL_OK);
+        net_gradients(gradient, p, seeds, 1);
+        for (int i = 0; i < 2; i++)
+            cr_expect(isfinite(scores[i]), "axis %d, score %d: %g", axis, i, (double)scores[i]);
+        cr_expect(gradient[0] != 0.0F && gradient[2] == 0.0F && gradient[8] == 0.0F);
+        sal_program_close(p);
         sal_graph_clear(&graph);
     }
 }

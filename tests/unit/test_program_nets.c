@@ -2,6 +2,7 @@
 
 #include "unit/graph_builder.h"
 #include "unit/naive_graph.h"
+#include "unit/token_nets.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -198,6 +199,14 @@ const net nets[] = {
     {"dense only", dense_only, 0},
     {"shuffled", shuffled, 0},
     {"smooth", smooth, 0},
+    {"vision transformer", net_vision_transformer, 0},
+    {"shifted windows", net_shifted_windows, 0},
+    {"non-local", net_non_local, 0},
+    {"spatial gates", net_spatial_gates, 0},
+    {"instance norms", net_instance_norms, 0},
+    {"resizes", net_resizes, 0},
+    {"band norms", net_band_norms, 0},
+    {"ranks", net_ranks, 0},
     {"drawn 1", NULL, 1},
     {"drawn 2", NULL, 2},
     {"drawn 3", NULL, 3},

@@ -343,44 +343,15 @@ static sal_status run_backward(sal_device *d, void *plan, const sal_run *r)
 
 /* ---- Rows --------------------------------------------------------------- */
 
-/* A convolution of the picture has its own backward step; the plan says which by its record. */
-typedef struct backward_plan {
-    const sal_step_row *row;
-    void *plan;
-} backward_plan;
-
 static const sal_step_row wide_backward = {prepare_backward, run_backward, release};
 
-static void release_any(sal_device *d, void *plan)
+/* A convolution of the picture has its own backward step. */
+static sal_status choose_backward(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
+                                  const sal_value *values)
 {
-    backward_plan *b = plan;
-    if (!b)
-        return;
-    b->row->release(d, b->plan);
-    sal_free(b);
-}
-
-static sal_status prepare_any(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
-                              const sal_value *values)
-{
-    sal_status st = SAL_OK;
-    backward_plan *b = NULL;
-    TRY(sal_alloc(&b, 1, sizeof *b, "a step"));
-    int first = values[step->output].layout == SAL_LAYOUT_PLAIN;
-    b->row = first ? &cpu_row_first_conv_backward : &wide_backward;
-    TRY(b->row->prepare(&b->plan, needs, d, step, values));
-    *plan = b;
-    b = NULL;
-done:
-    release_any(d, b);
-    return st;
-}
-
-static sal_status run_any(sal_device *d, void *plan, const sal_run *r)
-{
-    const backward_plan *b = plan;
-    return b->row->run(d, b->plan, r);
+    const int first = values[step->output].layout == SAL_LAYOUT_PLAIN;
+    return cpu_choice_prepare(plan, first ? &cpu_row_first_conv_backward : &wide_backward, needs, d, step, values);
 }
 
 const sal_step_row cpu_row_conv = {prepare, run, release};
-const sal_step_row cpu_row_conv_backward = {prepare_any, run_any, release_any};
+const sal_step_row cpu_row_conv_backward = {choose_backward, cpu_choice_run, cpu_choice_release};

@@ -142,7 +142,7 @@ static void place(sal_device *d, sal_value *v)
 {
     int64_t block = d->kernels->block;
     int picture = v->conv_picture && v->shape.dim[1] < block;
-    v->layout = v->shape.rank == 4 && !picture && !v->exact ? SAL_LAYOUT_BLOCKED : SAL_LAYOUT_PLAIN;
+    v->layout = v->shape.rank == 4 && !v->rows && !picture && !v->exact ? SAL_LAYOUT_BLOCKED : SAL_LAYOUT_PLAIN;
     size_t floats = v->layout == SAL_LAYOUT_BLOCKED ? (size_t)(cpu_blocks(d, v) * block * cpu_pixels(v))
                                                     : (size_t)sal_shape_elements(&v->shape);
     floats = (floats + 15) / 16 * 16;
@@ -232,7 +232,7 @@ sal_status cpu_plan_prepare(void **plan, sal_needs *needs, sal_device *d, const 
         p->in[k] = &values[step->inputs[k]];
     const sal_node *n = step->node;
     if (n->op == SAL_OP_AFFINE || n->op == SAL_OP_LAYER_NORM) {
-        size_t channels = (size_t)p->out->shape.dim[1];
+        size_t channels = (size_t)p->out->shape.dim[n->axis];
         size_t padded = (size_t)cpu_round_up((int64_t)channels, d->kernels->block);
         TRY(spread_channels(&p->weights, n->weight, n->weight_count, channels, padded));
         TRY(spread_channels(&p->bias, n->bias, n->bias_count, channels, padded));
@@ -257,13 +257,42 @@ void cpu_plan_release(sal_device *d, void *plan)
     sal_free(p);
 }
 
-/* ---- The table ---------------------------------------------------------- */
+typedef struct choice {
+    const sal_step_row *row;
+    void *plan;
+} choice;
 
-static sal_status check_node(const sal_node *node)
+sal_status cpu_choice_prepare(void **plan, const sal_step_row *row, sal_needs *needs, sal_device *d,
+                              const sal_step *step, const sal_value *values)
 {
-    sal_status st = sal_max_pool_check(node);
-    return st == SAL_OK ? cpu_softmax_check(node) : st;
+    sal_status st = SAL_OK;
+    choice *c = NULL;
+    TRY(sal_alloc(&c, 1, sizeof *c, "a step"));
+    c->row = row;
+    TRY(row->prepare(&c->plan, needs, d, step, values));
+    *plan = c;
+    c = NULL;
+done:
+    cpu_choice_release(d, c);
+    return st;
 }
+
+sal_status cpu_choice_run(sal_device *d, void *plan, const sal_run *r)
+{
+    const choice *c = plan;
+    return c->row->run(d, c->plan, r);
+}
+
+void cpu_choice_release(sal_device *d, void *plan)
+{
+    choice *c = plan;
+    if (!c)
+        return;
+    c->row->release(d, c->plan);
+    sal_free(c);
+}
+
+/* ---- The table ---------------------------------------------------------- */
 
 const sal_backend sal_backend_cpu = {
     .name = "cpu",
@@ -279,7 +308,7 @@ const sal_backend sal_backend_cpu = {
     .upload = upload,
     .download = download,
     .methods = &cpu_method_rows,
-    .check_node = check_node,
+    .check_node = sal_max_pool_check,
     .rows =
         {
             [SAL_STEP_CONV] = &cpu_row_conv,
@@ -299,6 +328,11 @@ const sal_backend sal_backend_cpu = {
             [SAL_STEP_PAD] = &cpu_row_pad,
             [SAL_STEP_SOFTMAX] = &cpu_row_softmax,
             [SAL_STEP_LAYER_NORM] = &cpu_row_layer_norm,
+            [SAL_STEP_CONSTANT] = &cpu_row_constant,
+            [SAL_STEP_EXPAND] = &cpu_row_expand,
+            [SAL_STEP_REDUCE] = &cpu_row_reduce,
+            [SAL_STEP_MATMUL] = &cpu_row_matmul,
+            [SAL_STEP_GATHER] = &cpu_row_gather,
             [SAL_STEP_CONV_BACKWARD] = &cpu_row_conv_backward,
             [SAL_STEP_DENSE_BACKWARD] = &cpu_row_dense_backward,
             [SAL_STEP_AFFINE_BACKWARD] = &cpu_row_affine_backward,
@@ -316,5 +350,9 @@ const sal_backend sal_backend_cpu = {
             [SAL_STEP_PAD_BACKWARD] = &cpu_row_pad_backward,
             [SAL_STEP_SOFTMAX_BACKWARD] = &cpu_row_softmax_backward,
             [SAL_STEP_LAYER_NORM_BACKWARD] = &cpu_row_layer_norm_backward,
+            [SAL_STEP_EXPAND_BACKWARD] = &cpu_row_expand_backward,
+            [SAL_STEP_REDUCE_BACKWARD] = &cpu_row_reduce_backward,
+            [SAL_STEP_MATMUL_BACKWARD] = &cpu_row_matmul_backward,
+            [SAL_STEP_GATHER_BACKWARD] = &cpu_row_gather_backward,
         },
 };

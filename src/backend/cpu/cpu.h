@@ -6,6 +6,8 @@
 #include "backend/cpu/dnn.h"
 #include "backend/cpu/kernels.h"
 
+#include <omp.h>
+
 extern const sal_backend sal_backend_cpu;
 
 struct sal_device {
@@ -26,13 +28,19 @@ typedef struct cpu_plan {
     float *bias;    /* owned */
 } cpu_plan;
 
-/* UNSUPPORTED where a softmax is not of vectors; other nodes pass. */
-sal_status cpu_softmax_check(const sal_node *node);
+/* Work that is handed to one thread at a time, in floats: a part of a level-2 cache. */
+enum { CPU_PIECE = 1 << 15 };
 
 /* prepare and release of such steps. */
 sal_status cpu_plan_prepare(void **plan, sal_needs *needs, sal_device *device, const sal_step *step,
                             const sal_value *values);
 void cpu_plan_release(sal_device *device, void *plan);
+
+/* One of two ways to run a step, chosen when it is prepared: `row` is the one. */
+sal_status cpu_choice_prepare(void **plan, const sal_step_row *row, sal_needs *needs, sal_device *device,
+                              const sal_step *step, const sal_value *values);
+sal_status cpu_choice_run(sal_device *device, void *plan, const sal_run *run);
+void cpu_choice_release(sal_device *device, void *plan);
 
 /* The rows, by file. */
 extern const sal_step_row cpu_row_conv, cpu_row_conv_backward;                         /* conv.c */
@@ -52,6 +60,16 @@ extern const sal_step_row cpu_row_transpose, cpu_row_transpose_backward;        
 extern const sal_step_row cpu_row_pad, cpu_row_pad_backward;                           /* reshape.c */
 extern const sal_step_row cpu_row_softmax, cpu_row_softmax_backward;                   /* layer_norm_softmax.c */
 extern const sal_step_row cpu_row_layer_norm, cpu_row_layer_norm_backward;             /* layer_norm_softmax.c */
+extern const sal_step_row cpu_row_matmul, cpu_row_matmul_backward;                     /* products.c */
+extern const sal_step_row cpu_row_constant, cpu_row_expand, cpu_row_expand_backward;   /* along_axis.c */
+extern const sal_step_row cpu_row_reduce, cpu_row_reduce_backward;                     /* along_axis.c */
+extern const sal_step_row cpu_row_gather, cpu_row_gather_backward;                     /* along_axis.c */
+
+/* Those of values in rows, which rows of the same steps above choose. */
+extern const sal_step_row cpu_row_dense_rows;                            /* products.c */
+extern const sal_step_row cpu_row_softmax_rows, cpu_row_layer_norm_rows; /* normalize_rows.c */
+extern const sal_step_row cpu_row_join_rows;                             /* move_rows.c: concat, slice */
+extern const sal_step_row cpu_row_transpose_rows;                        /* move_rows.c */
 
 extern const sal_method_rows cpu_method_rows; /* methods.c */
 
@@ -74,6 +92,12 @@ static inline int64_t cpu_blocks(const sal_device *d, const sal_value *v)
 static inline int64_t cpu_pixels(const sal_value *v)
 {
     return v->shape.dim[2] * v->shape.dim[3];
+}
+
+/* Number of the calling thread in its team. */
+static inline int64_t cpu_thread(void)
+{
+    return omp_get_thread_num();
 }
 
 /* Floats from one picture of a float value to the next. */

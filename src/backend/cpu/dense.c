@@ -1,4 +1,4 @@
-/* Dense layers: own products, since they are bound by reading the weights and must give a
+/* Dense layers of vectors: own products, since they are bound by reading the weights and must give a
  * picture the same bits whatever the batch. The weights stay as the model holds them. */
 #include "backend/cpu/cpu.h"
 
@@ -9,8 +9,6 @@ enum { OUTPUTS_AT_ONCE = 64, INPUTS_AT_ONCE = 1024 };
 static sal_status prepare(void **plan, sal_needs *needs, sal_device *d, const sal_step *step, const sal_value *values)
 {
     needs->weights_borrowed = 1;
-    if (values[step->inputs[0]].shape.rank != 2)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "a dense layer reads vectors (N, F) only");
     return cpu_plan_prepare(plan, needs, d, step, values);
 }
 
@@ -62,5 +60,16 @@ static sal_status run_dense_backward(sal_device *d, void *plan, const sal_run *r
     return SAL_OK;
 }
 
-const sal_step_row cpu_row_dense = {prepare, run_dense, cpu_plan_release};
-const sal_step_row cpu_row_dense_backward = {prepare, run_dense_backward, cpu_plan_release};
+static const sal_step_row vectors = {prepare, run_dense, cpu_plan_release};
+static const sal_step_row vectors_backward = {prepare, run_dense_backward, cpu_plan_release};
+
+static sal_status choose(void **plan, sal_needs *needs, sal_device *d, const sal_step *step, const sal_value *values)
+{
+    const sal_step_row *row = step->kind == SAL_STEP_DENSE ? &vectors : &vectors_backward;
+    if (values[step->inputs[0]].shape.rank > 2)
+        row = &cpu_row_dense_rows;
+    return cpu_choice_prepare(plan, row, needs, d, step, values);
+}
+
+const sal_step_row cpu_row_dense = {choose, cpu_choice_run, cpu_choice_release};
+const sal_step_row cpu_row_dense_backward = {choose, cpu_choice_run, cpu_choice_release};

@@ -6,8 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Work that is handed to one thread at a time, in floats: a part of a level-2 cache. */
-enum { PIECE = 1 << 15 };
+enum { PIECE = CPU_PIECE };
 
 static int64_t pieces(const cpu_plan *p)
 {
@@ -45,6 +44,23 @@ static size_t picture_piece_size(const cpu_plan *p, int64_t piece)
     return total - at < PIECE ? total - at : PIECE;
 }
 
+/* Padding channels hold any finite numbers, of which arithmetic may make others: x^-1, sqrt x, ln x. */
+static void clear_padding(const sal_device *d, const cpu_plan *p, float *y)
+{
+    const int64_t block = d->kernels->block, used = p->out->shape.dim[1] % block, pixels = cpu_pixels(p->out);
+    for (int64_t n = 0; n < p->step->batch; n++) {
+        float *last = y + (size_t)n * cpu_stride(p->out) + (size_t)((cpu_blocks(d, p->out) - 1) * pixels * block);
+        for (int64_t i = 0; i < pixels; i++)
+            memset(last + i * block + used, 0, (size_t)(block - used) * sizeof *y);
+    }
+}
+
+static int spoils_padding(const sal_device *d, const cpu_plan *p)
+{
+    return sal_activation_is_arithmetic(p->step->node->activation.kind) && p->out->layout == SAL_LAYOUT_BLOCKED &&
+           p->out->shape.dim[1] % d->kernels->block != 0;
+}
+
 static sal_status run_activation(sal_device *d, void *plan, const sal_run *r)
 {
     const cpu_plan *p = plan;
@@ -60,6 +76,8 @@ static sal_status run_activation(sal_device *d, void *plan, const sal_run *r)
             if (r->kept)
                 cpu_mask(d, (uint8_t *)r->kept + (size_t)picture * mask_bytes + inside / 8, y, n, a);
         }
+    if (spoils_padding(d, p))
+        clear_padding(d, p, r->output);
     return SAL_OK;
 }
 
@@ -84,6 +102,8 @@ static sal_status run_activation_backward(sal_device *d, void *plan, const sal_r
                 d->kernels->activation_backward(dx, dy, (const float *)r->inputs[1] + from, at(addend, from), n, a,
                                                 p->step->rule);
         }
+    if (spoils_padding(d, p))
+        clear_padding(d, p, r->output);
     return SAL_OK;
 }
 
@@ -255,6 +275,17 @@ static sal_status run_mean_backward(sal_device *d, void *plan, const sal_run *r)
 
 /* ---- Affine ------------------------------------------------------------- */
 
+/* Of values in rows: (count, inner), one factor and one shift for each of the count. */
+static void affine_rows(float *y, const float *x, const float *factor, const float *shift, const float *addend,
+                        int64_t count, int64_t inner)
+{
+    for (int64_t c = 0; c < count; c++)
+        for (int64_t i = 0; i < inner; i++) {
+            const int64_t k = c * inner + i;
+            y[k] = x[k] * factor[c] + (shift ? shift[c] : 0.0f) + (addend ? addend[k] : 0.0f);
+        }
+}
+
 static sal_status run_affine_terms(sal_device *d, const cpu_plan *p, const sal_run *r, const float *shift,
                                    const float *addend)
 {
@@ -265,12 +296,16 @@ static sal_status run_affine_terms(sal_device *d, const cpu_plan *p, const sal_r
         run_channels(d, p, y, x, &t);
         return SAL_OK;
     }
-    /* Row-major: (1, F), or what follows the channels together. */
-    size_t inner = (size_t)(sal_shape_elements(&p->out->shape) / p->out->shape.dim[1]);
+    const int64_t count = p->out->shape.dim[p->step->node->axis];
+    int64_t inner = 1;
+    for (int j = p->step->node->axis + 1; j < p->out->shape.rank; j++)
+        inner *= p->out->shape.dim[j];
+    const int64_t outer = sal_shape_elements(&p->out->shape) / (count * inner);
+#pragma omp parallel for collapse(2) num_threads(d->threads)
     for (int64_t n = 0; n < p->step->batch; n++)
-        for (size_t i = 0; i < (size_t)sal_shape_elements(&p->out->shape); i++) {
-            size_t k = (size_t)n * cpu_stride(p->out) + i, c = i / inner;
-            y[k] = x[k] * p->weights[c] + (shift ? shift[c] : 0.0f) + (addend ? addend[k] : 0.0f);
+        for (int64_t u = 0; u < outer; u++) {
+            const size_t from = (size_t)n * cpu_stride(p->out) + (size_t)(u * count * inner);
+            affine_rows(y + from, x + from, p->weights, shift, at(addend, from), count, inner);
         }
     return SAL_OK;
 }

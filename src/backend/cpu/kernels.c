@@ -7,6 +7,8 @@
 #include "backend/cpu/kernels_math.h"
 #include "backend/cpu/kernels_method.h"
 #include "backend/cpu/kernels_pool.h"
+#include "backend/cpu/kernels_products.h"
+#include "backend/cpu/kernels_rows.h"
 #if defined(__AVX2__)
 #include "backend/cpu/kernels_winograd.h"
 #endif
@@ -148,6 +150,14 @@ static void activation(float *y, const float *x, size_t n, const sal_activation 
     case SAL_ACT_SOFTSIGN: EACH(v / (1.0f + fabsf(v)));
     case SAL_ACT_SQUAREPLUS: EACH(math_squareplus(v, alpha));
     case SAL_ACT_THRESHOLD: EACH(v > alpha ? v : 0.0f);
+    case SAL_ACT_ABS: EACH(fabsf(v));
+    case SAL_ACT_SIGN: EACH(math_sign(v));
+    case SAL_ACT_SQRT: EACH(sqrtf(v));
+    case SAL_ACT_RECIPROCAL: EACH(1.0f / v);
+    case SAL_ACT_POWER: EACH((float)pow((double)v, (double)alpha));
+    case SAL_ACT_LOG: EACH((float)log((double)v));
+    case SAL_ACT_SIN: EACH((float)sin((double)v));
+    case SAL_ACT_COS: EACH((float)cos((double)v));
     case SAL_ACT_NONE:
     case SAL_ACT_COUNT: memmove(y, x, n * sizeof *y); break;
     }
@@ -174,6 +184,14 @@ static void derivative(float *y, const float *x, size_t n, const sal_activation 
     case SAL_ACT_SOFTSIGN: EACH((1.0f - fabsf(v)) * (1.0f - fabsf(v)));
     case SAL_ACT_SQUAREPLUS: EACH(math_squareplus(v, alpha) / sqrtf(v * v + alpha));
     case SAL_ACT_THRESHOLD: EACH(v > alpha ? 1.0f : 0.0f);
+    case SAL_ACT_ABS: EACH(math_sign(v));
+    case SAL_ACT_SIGN: EACH(v * 0.0f);
+    case SAL_ACT_SQRT: EACH(0.5f / v);
+    case SAL_ACT_RECIPROCAL: EACH(-v * v);
+    case SAL_ACT_POWER: EACH(alpha == 0.0f ? 0.0f : (float)((double)alpha * pow((double)v, (double)alpha - 1.0)));
+    case SAL_ACT_LOG: EACH(1.0f / v);
+    case SAL_ACT_SIN: EACH((float)cos((double)v));
+    case SAL_ACT_COS: EACH((float)-sin((double)v));
     case SAL_ACT_NONE:
     case SAL_ACT_COUNT:
         for (size_t i = 0; i < n; i++)
@@ -300,6 +318,14 @@ const cpu_kernels CPU_KERNELS = {
     .winograd = winograd,
     .winograd_scratch = winograd_scratch,
 #endif
+    .product = product,
+    .product_pack = product_pack,
+    .softmax = softmax,
+    .softmax_backward = softmax_backward,
+    .layer_norm = layer_norm,
+    .layer_norm_backward = layer_norm_backward,
+    .combine = combine,
+    .sum_axis = sum_axis,
     .perturb = perturb,
     .between = between,
     .accumulate = accumulate,

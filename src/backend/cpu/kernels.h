@@ -39,6 +39,24 @@ typedef struct cpu_winograd {
     float low, high;
 } cpu_winograd;
 
+/* Some rows of a product of matrices, and as many columns as a panel has. */
+typedef struct cpu_product {
+    int64_t rows, depth;
+    int64_t columns;       /* at most 2 block */
+    int64_t a_row, a_step; /* floats from one row of a to the next, from one column to the next */
+    int64_t y_row;
+    float scale;
+} cpu_product;
+
+/* Which elements of an axis each element of another is a weighted sum of: of element o the entries from start[o] up to
+ * start[o + 1]. */
+typedef struct cpu_taps {
+    int64_t count; /* of o */
+    int64_t *start;
+    int32_t *index;
+    float *weight;
+} cpu_taps;
+
 typedef struct cpu_kernels {
     const char *name; /* "avx512" */
     int block;        /* channels per block */
@@ -86,6 +104,30 @@ typedef struct cpu_kernels {
     void (*winograd)(float *y, const float *x, const float *weights, const float *bias, const float *addend,
                      float *scratch, const cpu_winograd *c, int64_t first, int64_t count);
     size_t (*winograd_scratch)(const cpu_winograd *c);
+
+    /* Values in rows: any numbers, no alignment. */
+
+    /* y = scale a b + bias (of the columns, or NULL) + addend (laid out as y, may be y; or NULL); b is a panel, (depth,
+     * 2 block), whose last columns are zeros where there are fewer. */
+    void (*product)(float *y, const float *a, const float *panel, const float *bias, const float *addend,
+                    const cpu_product *p);
+    /* The panel of `columns` columns of b, whose rows lie `row` floats apart and whose columns `step`. */
+    void (*product_pack)(float *panel, const float *b, int64_t row, int64_t step, int64_t depth, int64_t columns);
+    /* Of `rows` rows of n; addend as dx, may be dx, or NULL */
+    void (*softmax)(float *y, const float *x, size_t rows, size_t n);
+    void (*softmax_backward)(float *dx, const float *dy, const float *y, const float *addend, size_t rows, size_t n);
+    void (*layer_norm)(float *y, const float *x, const float *weight, const float *bias, float epsilon, size_t rows,
+                       size_t n); /* bias may be NULL */
+    void (*layer_norm_backward)(float *dx, const float *dy, const float *x, const float *weight, const float *addend,
+                                float epsilon, size_t rows, size_t n);
+    /* Elements [first, first + count) of an axis of y from the axis of x that lies likewise, `inner` floats each;
+     * addend as y, may be y, or NULL */
+    void (*combine)(float *y, const float *x, const float *addend, const cpu_taps *taps, int64_t first, int64_t count,
+                    size_t inner);
+    /* y (count) = factor * the sum of n rows of x, `stride` floats apart, + addend (or NULL); stride 1: of n elements
+     */
+    void (*sum_axis)(float *y, const float *x, const float *addend, float factor, size_t n, size_t stride,
+                     size_t count);
 
     /* See sal_method_rows. Any number n of elements, no alignment; of perturb from element 4 `group` of a picture on.
      */

@@ -123,6 +123,11 @@ static inline float math_squareplus(float x, float alpha)
     return x > 0.0f ? 0.5f * (x + root) : 0.5f * alpha / (root - x);
 }
 
+static inline float math_sign(float x)
+{
+    return (float)((x > 0.0f) - (x < 0.0f));
+}
+
 static inline float math_clamp01(float x)
 {
     x = x < 0.0f ? 0.0f : x;

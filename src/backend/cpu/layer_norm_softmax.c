@@ -1,4 +1,5 @@
-/* Layer norm over the channels of each pixel (or of a vector), and softmax of vectors. */
+/* Layer norm over the channels of each pixel (or of a vector), and softmax of vectors. Those of values in rows are in
+ * normalize_rows.c. */
 #include "backend/cpu/cpu.h"
 
 #include <math.h>
@@ -48,15 +49,6 @@ static void clear_padding(float *y, const column *c)
 {
     for (int64_t k = c->channels; k % c->block != 0; k++)
         y[place_of(c, k)] = 0.0f;
-}
-
-static sal_status prepare_layer_norm(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
-                                     const sal_value *values)
-{
-    const sal_value *out = &values[step->output];
-    if (out->layout != SAL_LAYOUT_BLOCKED && out->shape.rank != 2)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "layer norm works on (N, C, H, W) or (N, F) only");
-    return cpu_plan_prepare(plan, needs, d, step, values);
 }
 
 static sal_status run_layer_norm(sal_device *d, void *plan, const sal_run *r)
@@ -116,20 +108,6 @@ static sal_status run_layer_norm_backward(sal_device *d, void *plan, const sal_r
 
 /* ---- Softmax ------------------------------------------------------------ */
 
-sal_status cpu_softmax_check(const sal_node *node)
-{
-    if (node->op == SAL_OP_SOFTMAX && node->shape.rank != 2)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "softmax inside a network works on vectors (N, F) only");
-    return SAL_OK;
-}
-
-static sal_status prepare_softmax(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
-                                  const sal_value *values)
-{
-    sal_status st = cpu_softmax_check(step->node);
-    return st == SAL_OK ? cpu_plan_prepare(plan, needs, d, step, values) : st;
-}
-
 static sal_status run_softmax(sal_device *d, void *plan, const sal_run *r)
 {
     const cpu_plan *p = plan;
@@ -173,7 +151,35 @@ static sal_status run_softmax_backward(sal_device *d, void *plan, const sal_run 
     return SAL_OK;
 }
 
-const sal_step_row cpu_row_layer_norm = {prepare_layer_norm, run_layer_norm, cpu_plan_release};
-const sal_step_row cpu_row_layer_norm_backward = {prepare_layer_norm, run_layer_norm_backward, cpu_plan_release};
-const sal_step_row cpu_row_softmax = {prepare_softmax, run_softmax, cpu_plan_release};
-const sal_step_row cpu_row_softmax_backward = {prepare_softmax, run_softmax_backward, cpu_plan_release};
+/* ---- Rows --------------------------------------------------------------- */
+
+static const sal_step_row norm = {cpu_plan_prepare, run_layer_norm, cpu_plan_release};
+static const sal_step_row norm_backward = {cpu_plan_prepare, run_layer_norm_backward, cpu_plan_release};
+static const sal_step_row vector_softmax = {cpu_plan_prepare, run_softmax, cpu_plan_release};
+static const sal_step_row vector_softmax_backward = {cpu_plan_prepare, run_softmax_backward, cpu_plan_release};
+
+static sal_status choose_norm(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
+                              const sal_value *values)
+{
+    const sal_value *out = &values[step->output];
+    const sal_step_row *row = step->kind == SAL_STEP_LAYER_NORM ? &norm : &norm_backward;
+    if (out->layout == SAL_LAYOUT_PLAIN && out->shape.rank != 2)
+        row = &cpu_row_layer_norm_rows;
+    return cpu_choice_prepare(plan, row, needs, d, step, values);
+}
+
+static sal_status choose_softmax(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
+                                 const sal_value *values)
+{
+    const sal_step_row *row = step->kind == SAL_STEP_SOFTMAX ? &vector_softmax : &vector_softmax_backward;
+    if (values[step->output].layout == SAL_LAYOUT_BLOCKED)
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "softmax works on values in rows only");
+    if (values[step->output].shape.rank != 2)
+        row = &cpu_row_softmax_rows;
+    return cpu_choice_prepare(plan, row, needs, d, step, values);
+}
+
+const sal_step_row cpu_row_layer_norm = {choose_norm, cpu_choice_run, cpu_choice_release};
+const sal_step_row cpu_row_layer_norm_backward = {choose_norm, cpu_choice_run, cpu_choice_release};
+const sal_step_row cpu_row_softmax = {choose_softmax, cpu_choice_run, cpu_choice_release};
+const sal_step_row cpu_row_softmax_backward = {choose_softmax, cpu_choice_run, cpu_choice_release};

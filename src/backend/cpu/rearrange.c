@@ -1,5 +1,6 @@
-/* Steps that only move channels: concat, slice, shuffle and their gradients. Each channel of
- * the output comes from one channel of one input, or is zero: a table made when preparing. */
+/* Steps that only move channels: concat, slice, shuffle and their gradients; those of values in rows are in
+ * move_rows.c. Each channel of the output comes from one channel of one input, or is zero: a table made when preparing.
+ */
 #include "backend/cpu/cpu.h"
 
 #include "base/memory.h"
@@ -72,14 +73,18 @@ static void set_origins(gather_plan *p)
     }
 }
 
+static int is_by_axis(const sal_step *step)
+{
+    return step->node->op == SAL_OP_CONCAT || step->node->op == SAL_OP_SLICE;
+}
+
 static sal_status gather_prepare(void **plan, sal_needs *needs, sal_device *d, const sal_step *step,
                                  const sal_value *values)
 {
     sal_status st = SAL_OK;
     gather_plan *p = NULL;
     const sal_value *out = &values[step->output];
-    int by_axis = step->node->op == SAL_OP_CONCAT || step->node->op == SAL_OP_SLICE;
-    if ((by_axis && step->node->axis != 1) || (out->shape.rank != 4 && out->shape.rank != 2))
+    if ((is_by_axis(step) && step->node->axis != 1) || (out->shape.rank != 4 && out->shape.rank != 2))
         return sal_fail(SAL_ERROR_UNSUPPORTED,
                         "works along the channels of (N, C, H, W) or (N, F) only, not along axis %d", step->node->axis);
     TRY(sal_alloc(&p, 1, sizeof *p, "a step"));
@@ -151,9 +156,17 @@ static sal_status run_gather(sal_device *d, void *plan, const sal_run *r)
     return SAL_OK;
 }
 
+static const sal_step_row channels = {gather_prepare, run_gather, gather_release};
+
+static sal_status choose(void **plan, sal_needs *needs, sal_device *d, const sal_step *step, const sal_value *values)
+{
+    const int rows = is_by_axis(step) && values[step->output].layout == SAL_LAYOUT_PLAIN;
+    return cpu_choice_prepare(plan, rows ? &cpu_row_join_rows : &channels, needs, d, step, values);
+}
+
 #define ROW                                                                                                            \
     {                                                                                                                  \
-        gather_prepare, run_gather, gather_release                                                                     \
+        choose, cpu_choice_run, cpu_choice_release                                                                     \
     }
 
 const sal_step_row cpu_row_concat = ROW;

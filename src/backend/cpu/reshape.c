@@ -1,6 +1,7 @@
 /* Steps that move elements in row-major order: reshape, transpose, pad and their gradients.
  * Rare and small in ConvNets (flatten before the dense layers), so one way serves all: to
- * row-major order, move, and into the output's layout. */
+ * row-major order, move, and into the output's layout. Values in rows are in that order already: reshapes copy them,
+ * or leave them where they are, and transposes are in move_rows.c. */
 #include "backend/cpu/cpu.h"
 
 #include "base/memory.h"
@@ -112,9 +113,46 @@ static sal_status run(sal_device *d, void *plan, const sal_run *r)
     return SAL_OK;
 }
 
+/* ---- Both in rows ----------------------------------------------------------- */
+
+static sal_status run_copy(sal_device *d, void *plan, const sal_run *r)
+{
+    const cpu_plan *p = plan;
+    const float *x = r->inputs[0], *addend = p->step->addend >= 0 ? r->inputs[p->step->input_count - 1] : NULL;
+    float *y = r->output;
+    const size_t total = cpu_stride(p->out) * (size_t)p->step->batch;
+    const int64_t pieces = (int64_t)((total + CPU_PIECE - 1) / CPU_PIECE);
+    if (x == y && !addend)
+        return SAL_OK;
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t k = 0; k < pieces; k++) {
+        const size_t from = (size_t)k * CPU_PIECE, n = total - from < CPU_PIECE ? total - from : CPU_PIECE;
+        if (addend)
+            d->kernels->add(y + from, x + from, addend + from, n);
+        else
+            memcpy(y + from, x + from, n * sizeof *y);
+    }
+    return SAL_OK;
+}
+
+static const sal_step_row any_layout = {prepare, run, cpu_plan_release};
+static const sal_step_row copy = {cpu_plan_prepare, run_copy, cpu_plan_release};
+
+static sal_status choose(void **plan, sal_needs *needs, sal_device *d, const sal_step *step, const sal_value *values)
+{
+    const sal_step_row *row = &any_layout;
+    if (values[step->inputs[0]].layout == SAL_LAYOUT_PLAIN && values[step->output].layout == SAL_LAYOUT_PLAIN) {
+        if (step->node->op == SAL_OP_RESHAPE)
+            row = &copy;
+        else if (step->node->op == SAL_OP_TRANSPOSE)
+            row = &cpu_row_transpose_rows;
+    }
+    return cpu_choice_prepare(plan, row, needs, d, step, values);
+}
+
 #define ROW                                                                                                            \
     {                                                                                                                  \
-        prepare, run, cpu_plan_release                                                                                 \
+        choose, cpu_choice_run, cpu_choice_release                                                                     \
     }
 
 const sal_step_row cpu_row_reshape = ROW;

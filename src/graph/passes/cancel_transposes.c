@@ -63,6 +63,27 @@ static int rename_spatial(sal_node *node, const int *p)
     return 1;
 }
 
+/* Adjacent axes that stay adjacent, in whichever order. */
+static int rename_reduced(sal_node *node, const int *p)
+{
+    int low = p[node->axis], high = low;
+    for (int k = 1; k < node->axis_count; k++) {
+        low = p[node->axis + k] < low ? p[node->axis + k] : low;
+        high = p[node->axis + k] > high ? p[node->axis + k] : high;
+    }
+    if (high - low != node->axis_count - 1)
+        return 0;
+    node->axis = low;
+    return 1;
+}
+
+static void rename_extents(sal_node *node, const int *p)
+{
+    const sal_shape shape = node->shape;
+    for (int j = 0; j < shape.rank; j++)
+        node->shape.dim[p[j]] = shape.dim[j];
+}
+
 /* A dense layer over the channels of each pixel is a 1x1 conv. */
 static int become_conv(sal_node *node, const int *p)
 {
@@ -82,7 +103,10 @@ static int rename_axes(sal_node *node, const int *p)
     case SAL_OP_ACTIVATION: return 1;
     case SAL_OP_AFFINE:
     case SAL_OP_LAYER_NORM: return rename_channels(node, p);
+    case SAL_OP_GATHER:
     case SAL_OP_SOFTMAX: node->axis = p[node->axis]; return 1;
+    case SAL_OP_REDUCE: return rename_reduced(node, p);
+    case SAL_OP_EXPAND: rename_extents(node, p); return 1;
     case SAL_OP_SLICE:
         if (node->axis == 1 && p[1] != 1)
             return 0;

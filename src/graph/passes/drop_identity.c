@@ -34,6 +34,8 @@ static int is_identity(const sal_node *node, const sal_shape *x)
     case SAL_OP_CONCAT: return node->input_count == 1;
     case SAL_OP_SLICE:
     case SAL_OP_RESHAPE:
+    case SAL_OP_EXPAND:
+    case SAL_OP_REDUCE: /* of axes of 1, whatever the reduction */
     case SAL_OP_REDUCE_MEAN: return sal_shape_equal(&node->shape, x);
     case SAL_OP_MAX_POOL:
     case SAL_OP_AVG_POOL:

@@ -22,8 +22,8 @@ static int turns_into_probability(const sal_node *node)
     return node->op == SAL_OP_ACTIVATION && node->activation.kind == SAL_ACT_SIGMOID && vector_length(&node->shape) > 0;
 }
 
-/* "fc" for "fc/MatMul", "/fc/Gemm" or "fc": layers of a file become one or more nodes named after them. */
-static int is_of_layer(const char *node, const char *layer)
+/* Layers of a file become one or more nodes named after them. */
+int sal_node_is_of_layer(const char *node, const char *layer)
 {
     const size_t length = strlen(layer);
     node += node[0] == '/' && layer[0] != '/';
@@ -67,7 +67,7 @@ static sal_status take_layer(sal_graph *graph)
 {
     int head = -1, next;
     for (size_t i = 0; i < graph->count; i++)
-        if (is_head(&graph->nodes[i]) && is_of_layer(graph->nodes[i].name, graph->wanted_head))
+        if (is_head(&graph->nodes[i]) && sal_node_is_of_layer(graph->nodes[i].name, graph->wanted_head))
             head = (int)i;
     if (head < 0)
         return fail_layer(graph);
@@ -84,10 +84,13 @@ static sal_status take_layer(sal_graph *graph)
 static sal_status detach(sal_graph *graph)
 {
     int last = graph->output;
-    while (graph->nodes[last].op == SAL_OP_RESHAPE)
+    while (graph->nodes[last].op == SAL_OP_RESHAPE || (graph->wanted_at && graph->nodes[last].op == SAL_OP_TRANSPOSE))
         last = graph->nodes[last].inputs[0];
     const sal_node *node = &graph->nodes[last];
-    if (graph->detached != SAL_OP_COUNT || !turns_into_probability(node))
+    const int of_map =
+        graph->wanted_at &&
+        (node->op == SAL_OP_SOFTMAX || (node->op == SAL_OP_ACTIVATION && node->activation.kind == SAL_ACT_SIGMOID));
+    if (graph->detached != SAL_OP_COUNT || !(of_map || turns_into_probability(node)))
         return SAL_OK;
     sal_status st = sal_strdup(&graph->detached_name, node->name);
     if (st != SAL_OK)
@@ -104,8 +107,14 @@ static sal_status flatten(sal_graph *graph)
     char text[160];
     int64_t length = vector_length(&output->shape);
     if (length == 0)
-        return sal_node_fail(SAL_ERROR_UNSUPPORTED, output, "the network's output is %s, expected one vector of scores",
-                             sal_shape_text(text, sizeof text, &output->shape));
+        return sal_node_fail(
+            SAL_ERROR_UNSUPPORTED, output,
+            "the network's output is %s, expected one vector of scores; say --at INDICES for an element "
+            "of it or a region, %s",
+            sal_shape_text(text, sizeof text, &output->shape),
+            output->shape.rank == 4   ? "such as 0,10:20,10:20"
+            : output->shape.rank == 3 ? "such as 0,10:20"
+                                      : "an index or range for each axis but the batch");
     if (output->shape.rank == 2)
         return SAL_OK;
     int flat;
@@ -117,22 +126,58 @@ static sal_status flatten(sal_graph *graph)
     return sal_graph_infer(graph, flat);
 }
 
+/* Whether each node depends on the picture. */
+static sal_status find_dependent(char **out, const sal_graph *graph)
+{
+    sal_status st = sal_alloc(out, graph->count, 1, "the head");
+    for (size_t i = 0; st == SAL_OK && i < graph->count; i++) {
+        const sal_node *n = &graph->nodes[i];
+        (*out)[i] = n->op == SAL_OP_INPUT;
+        for (int k = 0; k < n->input_count; k++)
+            (*out)[i] |= (*out)[n->inputs[k]];
+    }
+    return st;
+}
+
+/* The last layer on the way to the output, along the first input that depends on the picture: of a sum of two heads it
+ * names one. */
+static sal_status walk_to_head(sal_graph *graph)
+{
+    sal_status st = SAL_OK;
+    char *dependent = NULL;
+    int head = graph->output;
+    TRY(find_dependent(&dependent, graph));
+    while (!is_head(&graph->nodes[head])) {
+        const sal_node *n = &graph->nodes[head];
+        int k = 0;
+        while (k < n->input_count && !dependent[n->inputs[k]])
+            k++;
+        if (k == n->input_count) {
+            st = sal_fail(SAL_ERROR_UNSUPPORTED, "the network has no head: no dense or conv layer leads to node %s",
+                          graph->nodes[graph->output].name);
+            goto done;
+        }
+        head = n->inputs[k];
+    }
+    graph->head = head;
+done:
+    sal_free(dependent);
+    return st;
+}
+
 sal_status sal_pass_find_head(sal_graph *graph)
 {
     sal_status st = SAL_OK;
     if (graph->wanted_head)
         TRY(take_layer(graph));
     TRY(detach(graph));
-    TRY(flatten(graph));
-    int head = graph->output;
-    /* Along the first input: of a sum of two heads it names one. */
-    while (!is_head(&graph->nodes[head])) {
-        if (graph->nodes[head].input_count == 0)
-            return sal_fail(SAL_ERROR_UNSUPPORTED, "the network has no head: no dense or conv layer leads to node %s",
-                            graph->nodes[graph->output].name);
-        head = graph->nodes[head].inputs[0];
-    }
-    graph->head = head;
+    if (!graph->wanted_at)
+        TRY(flatten(graph));
+    TRY(walk_to_head(graph));
+    if (graph->wanted_at)
+        TRY(sal_score_of_region(graph));
+    if (graph->wanted_coral)
+        TRY(sal_score_of_thresholds(graph));
     TRY(sal_graph_compact(graph));
 done:
     return st;

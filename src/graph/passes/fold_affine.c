@@ -1,5 +1,5 @@
 /* Affine maps (batch norm, scaling of the input) go into the weights of the conv or dense layer before or
- * behind them. Computed in double, rounded once. */
+ * behind them, plain factors into the scale of a product of matrices. Computed in double, rounded once. */
 #include "base/memory.h"
 #include "graph/passes.h"
 #include "graph/rewrite.h"
@@ -36,6 +36,12 @@ static int is_scalar(const sal_node *affine)
 static int is_layer(const sal_node *node)
 {
     return node->op == SAL_OP_CONV || (node->op == SAL_OP_DENSE && node->shape.rank == 2);
+}
+
+/* One factor for all, which is not 0: a scale of 0 would stand for none. */
+static int is_factor(const sal_node *node)
+{
+    return node->op == SAL_OP_AFFINE && is_scalar(node) && !has_shift(node) && node->weight[0] != 0.0F;
 }
 
 static sal_status need_bias(sal_node *layer, size_t outputs)
@@ -132,8 +138,11 @@ static sal_status visit_affine(sal_rewrite *rw, int i, sal_node *affine)
     sal_node *x = &rw->graph->nodes[producer];
     if (rw->uses[producer] != 1)
         return SAL_OK;
-    if (is_layer(x) && (affine->axis == 1 || is_scalar(affine)) && x->input_count == 1 &&
-        x->activation.kind == SAL_ACT_NONE) {
+    if (x->op == SAL_OP_MATMUL && is_factor(affine)) {
+        x->scale = (float)((double)x->scale * weight_of(affine, 0));
+        sal_rewrite_replace(rw, i, producer);
+    } else if (is_layer(x) && (affine->axis == 1 || is_scalar(affine)) && x->input_count == 1 &&
+               x->activation.kind == SAL_ACT_NONE) {
         st = fold_behind(x, affine);
         if (st == SAL_OK)
             sal_rewrite_replace(rw, i, producer);
@@ -165,6 +174,18 @@ static sal_status visit_layer(sal_rewrite *rw, sal_node *layer)
     return st;
 }
 
+static void visit_matmul(sal_rewrite *rw, sal_node *matmul)
+{
+    for (int k = 0; k < 2; k++) {
+        const sal_node *affine = sal_rewrite_input(rw, matmul, k);
+        if (!is_factor(affine) || rw->uses[matmul->inputs[k]] != 1)
+            continue;
+        matmul->scale = (float)((double)matmul->scale * weight_of(affine, 0));
+        sal_rewrite_set_input(rw, matmul, k, affine->inputs[0]);
+        rw->changed++;
+    }
+}
+
 sal_status sal_pass_fold_affine(sal_graph *graph, int *changed)
 {
     sal_rewrite rw;
@@ -173,6 +194,8 @@ sal_status sal_pass_fold_affine(sal_graph *graph, int *changed)
         sal_node *node = sal_rewrite_visit(&rw, i);
         if (node->op == SAL_OP_AFFINE)
             st = visit_affine(&rw, i, node);
+        else if (node->op == SAL_OP_MATMUL)
+            visit_matmul(&rw, node);
         else if (is_layer(node))
             st = visit_layer(&rw, node);
     }

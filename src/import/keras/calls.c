@@ -302,11 +302,22 @@ static sal_status try_call(schedule *s, size_t which)
     c.in = found.inputs;
     c.count = found.count;
     c.odd = found.odd;
-    TRY(keras_translate(&outputs, s->k, &c, s->depth));
+    st = keras_translate(&outputs, s->k, &c, s->depth);
+    if (st == SAL_ERROR_UNSUPPORTED) {
+        keras_note_refusal(s->k);
+        described->done = 1;
+        return SAL_OK; /* what depends on it goes on waiting */
+    }
+    TRY(st);
     described->done = 1;
     TRY(keep_outputs(s, described, &outputs));
 done:
     return st;
+}
+
+int keras_has_kernel(const char *class_name)
+{
+    return strstr(class_name, "Conv") || strcmp(class_name, "Dense") == 0 || keras_is_model(class_name);
 }
 
 sal_status keras_run_calls(keras_importer *k, unsigned long scope, int depth, keras_described_call *calls, size_t count)
@@ -324,7 +335,9 @@ sal_status keras_run_calls(keras_importer *k, unsigned long scope, int depth, ke
         TRY(try_call(&s, which));
     }
     for (size_t i = 0; i < count; i++)
-        if (!calls[i].done) {
+        if (!calls[i].done && k->refused) {
+            k->kernel_follows |= keras_has_kernel(calls[i].layer->class_name);
+        } else if (!calls[i].done) {
             st = sal_fail(SAL_ERROR_FORMAT,
                           "layer %.200s: no layer makes its inputs: the configuration has a cycle, or names layers "
                           "that it does not have",

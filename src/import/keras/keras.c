@@ -178,7 +178,8 @@ static sal_status build_graph(sal_graph *graph, keras_importer *k, const char *o
     SalOnnx__Model model = SAL_ONNX__MODEL__INIT;
     const onnx_source source = {read_weight, k->weights.file};
     /* Output and size are chosen by now. */
-    const sal_model_options options = {.limits = k->options ? k->options->limits : NULL};
+    const sal_model_options options = {.limits = k->options ? k->options->limits : NULL,
+                                       .layer = k->options ? k->options->layer : NULL};
     result.name = (char *)output;
     onnx.node = k->graph.nodes;
     onnx.n_node = k->graph.node_count;

@@ -47,12 +47,19 @@ typedef struct keras_importer {
     keras_graph graph;
     keras_findings findings;
     unsigned long scopes; /* calls of models so far */
+    int refused; /* 1: a layer cannot be translated, and what depends on it is left out; the first one's error: */
+    char refusal[1024];
+    int kernel_follows; /* 1: layers with a kernel depend on it, so that it is not the tail */
 } keras_importer;
 
 /* Initializes in place: the parts point at each other. */
 void keras_importer_init(keras_importer *k, const char *path, const sal_model_options *options);
 void keras_importer_clear(keras_importer *k);
 
+/* Notes the last error where it is the first one. What does not need the layer may do without it. */
+void keras_note_refusal(keras_importer *k);
+/* Fails with the error that was noted. */
+sal_status keras_refuse(const keras_importer *k);
 /* A call of a layer without its inputs yet, within this import. settings: becomes the reader of the layer's
  * configuration; lives as long as the call. */
 keras_call keras_call_of(keras_importer *k, const keras_layer *layer, keras_settings *settings);

@@ -109,6 +109,12 @@ static sal_status call_next(keras_tensor *x, keras_importer *k, const keras_call
     return SAL_OK;
 }
 
+static int is_layer_with_kernel(const json_t *described)
+{
+    const char *class_name = json_string_value(json_object_get(described, "class_name"));
+    return class_name && keras_has_kernel(class_name);
+}
+
 static sal_status build_sequential(keras_outputs *outputs, keras_importer *k, const keras_call *c, int depth)
 {
     sal_status st = SAL_OK;
@@ -129,8 +135,16 @@ static sal_status build_sequential(keras_outputs *outputs, keras_importer *k, co
         last = layer->name;
         if (!at.name)
             TRY(keras_make_input(&at, c, k->options, layer->name, shape_of_sequential(self, layer)));
-        if (strcmp(layer->class_name, "InputLayer") != 0)
-            TRY(call_next(&at, k, c, layer, depth));
+        if (strcmp(layer->class_name, "InputLayer") == 0)
+            continue;
+        st = call_next(&at, k, c, layer, depth);
+        if (st == SAL_ERROR_UNSUPPORTED) {
+            keras_note_refusal(k);
+            for (i++; i < json_array_size(layers); i++)
+                k->kernel_follows |= is_layer_with_kernel(json_array_get(layers, i));
+            st = keras_refuse(k);
+        }
+        TRY(st);
     }
     if (!at.name)
         st = keras_fail(c, SAL_ERROR_FORMAT, "a Sequential has no layers");
@@ -321,6 +335,10 @@ static sal_status build_functional(keras_outputs *outputs, keras_importer *k, co
     TRY(choose_outputs(refs, &outputs->count, k, c));
     for (size_t i = 0; i < outputs->count; i++) {
         const keras_tensor *found = keras_get_tensor(&k->tensors, scope, &refs[i]);
+        if (!found && k->refused) {
+            st = keras_refuse(k);
+            goto done;
+        }
         if (!found) {
             st = sal_fail(SAL_ERROR_FORMAT, "no layer makes the output %.200s", refs[i].layer);
             goto done;
@@ -342,6 +360,18 @@ sal_status keras_call_model(keras_outputs *out, keras_importer *k, const keras_c
                                                            : build_functional(out, k, c, depth + 1);
 }
 
+/* Whether the layer that is to make the scores is there. */
+static int is_written(const keras_importer *k, const char *layer)
+{
+    for (size_t i = 0; i < k->graph.node_count && layer; i++) {
+        const SalOnnx__Node *n = k->graph.nodes[i];
+        if ((strcmp(n->op_type, "MatMul") == 0 || strcmp(n->op_type, "Conv") == 0) &&
+            sal_node_is_of_layer(n->name, layer))
+            return 1;
+    }
+    return 0;
+}
+
 sal_status keras_model_build(const char **output, keras_importer *k, json_t *config)
 {
     sal_status st = SAL_OK;
@@ -357,7 +387,12 @@ sal_status keras_model_build(const char **output, keras_importer *k, json_t *con
     const keras_call c = keras_call_of(k, &self, &settings);
     if (!self.class_name || !keras_is_model(self.class_name) || keras_is_foreign(config, self.class_name))
         return keras_fail_export(&c, "the network is a class of its own, and the file does not contain its code");
-    TRY(keras_call_model(&made, k, &c, 0));
+    st = keras_call_model(&made, k, &c, 0);
+    if (st == SAL_ERROR_UNSUPPORTED && k->refused && is_written(k, k->options ? k->options->layer : NULL)) {
+        st = SAL_OK; /* the network is cut at that layer, wherever its output would be */
+        made.items[0].name = k->graph.nodes[k->graph.node_count - 1]->output[0];
+    }
+    TRY(st);
     TRY(keras_check_owners(&k->weights, &k->arena));
     if (!k->graph.input)
         return sal_fail(SAL_ERROR_FORMAT, "the network has no input");

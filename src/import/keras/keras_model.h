@@ -52,6 +52,9 @@ typedef struct keras_described_call {
 sal_status keras_run_calls(keras_importer *k, unsigned long scope, int depth, keras_described_call *calls,
                            size_t count);
 
+/* Whether layers of a class may make scores, or have others within that do. */
+int keras_has_kernel(const char *class_name);
+
 /* ---- translate.c ---- */
 
 /* What a call makes: of models within the network more than one, in the order of their outputs. */

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "import/onnx/lower/handlers.h"
+#include "import/onnx/lower/older.h"
 #include "import/onnx/lower/piece.h"
 #include "import/onnx/onnx.h"
 #include "import/onnx/onnx_importer.h"
@@ -12,6 +13,7 @@
 #include "import/onnx/tensor.h"
 
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +124,63 @@ done:
     return st;
 }
 
+static void append(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void append(char *text, size_t size, const char *format, ...)
+{
+    va_list args;
+    const size_t used = strlen(text);
+    va_start(args, format);
+    vsnprintf(text + used, size - used, format, args);
+    va_end(args);
+}
+
+/* What an op works on, as far as it is known by now: "; its inputs are (1, 8, 16, 16) and a constant (8)". */
+static void describe_inputs(char *text, size_t size, const onnx_importer *im, const onnx_op *op)
+{
+    char shape[160];
+    for (int i = 0, n = 0; i < op->input_count; i++) {
+        const onnx_value *v = op->inputs[i] != ONNX_ABSENT ? &im->values[op->inputs[i]] : NULL;
+        const int constant = v && v->kind == ONNX_VALUE_CONSTANT;
+        if (!v || (!constant && v->kind != ONNX_VALUE_NODE))
+            continue;
+        sal_shape own = constant ? v->constant.shape : im->graph->nodes[v->node].shape;
+        if (!constant) { /* without what the file does not have */
+            own.rank -= v->lead;
+            memmove(own.dim, own.dim + v->lead, (size_t)own.rank * sizeof *own.dim);
+        }
+        append(text, size, "%s%s%s", n++ ? ", " : "; its inputs: ", constant ? "constant " : "",
+               own.rank > 0 ? sal_shape_text(shape, sizeof shape, &own) : "number");
+    }
+}
+
+/* The declared output of the file that an op makes: "; it makes the output age, int64 (1)". */
+static void describe_output(char *text, size_t size, const onnx_importer *im, const onnx_op *op)
+{
+    const SalOnnx__Graph *graph = im->model->graph[0];
+    for (size_t k = 0; k < graph->n_output; k++)
+        for (int i = 0; i < op->output_count; i++)
+            if (op->outputs[i] != ONNX_ABSENT && strcmp(im->values[op->outputs[i]].name, graph->output[k]->name) == 0)
+                append(text, size, "; it makes the output %.100s%s", graph->output[k]->name,
+                       onnx_output_is_integer(graph->output[k]) ? ", of integers" : "");
+}
+
+/* The error of an op, with all that is known of it, and the next step where there is one. */
+static sal_status add_hint(sal_status st, const onnx_importer *im, const onnx_op *op)
+{
+    char text[1024] = "";
+    if (st != SAL_ERROR_UNSUPPORTED || op->written)
+        return st;
+    describe_inputs(text, sizeof text, im, op);
+    describe_output(text, sizeof text, im, op);
+    const size_t used = strlen(text);
+    onnx_cut_hint(text + used, sizeof text - used, im, op);
+    if (op->domain[0] && !text[used])
+        append(text, sizeof text,
+               "; it is no op of ONNX itself: export again without optimising for one runtime, or with dynamo=False");
+    return text[0] ? sal_fail(st, "%s%s", sal_last_error(), text) : st;
+}
+
 /* Before anything is lowered, so that the answer comes at once and counts all that is missing. */
 static sal_status check_supported(const onnx_importer *im)
 {
@@ -129,15 +188,16 @@ static sal_status check_supported(const onnx_importer *im)
     size_t count = 0;
     for (size_t k = 0; k < im->order_count; k++) {
         const onnx_op *op = &im->ops[im->order[k]];
-        if (onnx_handler_find(op))
+        if (onnx_handler_knows(op))
             continue;
         first = first ? first : op;
         count++;
     }
-    if (count > 0)
-        return onnx_fail(first, SAL_ERROR_UNSUPPORTED, "salmap does not know this op (%zu such node%s)", count,
-                         count == 1 ? "" : "s");
-    return SAL_OK;
+    if (!first)
+        return SAL_OK;
+    sal_status st = onnx_fail(first, SAL_ERROR_UNSUPPORTED, "salmap does not know this op (%zu such node%s)", count,
+                              count == 1 ? "" : "s");
+    return add_hint(st, im, first);
 }
 
 /* Of the nodes that an op became, from number `first` on, only its outputs are what its name stands for. */
@@ -150,24 +210,54 @@ static void mark_parts(onnx_importer *im, const onnx_op *op, size_t first)
             im->graph->nodes[im->values[op->outputs[i]].node].is_part = 0;
 }
 
+/* Constants that no later op reads are freed. */
+static void release_inputs(onnx_importer *im, const onnx_op *op)
+{
+    for (int i = 0; i < op->input_count; i++)
+        if (op->inputs[i] != ONNX_ABSENT && --im->values[op->inputs[i]].uses == 0 &&
+            im->place_count == 0) /* a branch may read it later */
+            onnx_tensor_clear(&im->values[op->inputs[i]].constant);
+}
+
+static sal_status lower_op(onnx_importer *im, int index)
+{
+    sal_status st = SAL_OK;
+    const size_t first = im->graph->count;
+    st = onnx_align(im, &im->ops[index]);
+    const onnx_op *op = &im->ops[index];
+    if (st == SAL_OK)
+        st = onnx_handler_knows(op) ? onnx_lower_op(im, op)
+                                    : onnx_fail(op, SAL_ERROR_UNSUPPORTED, "salmap does not know this op");
+    op = &im->ops[index]; /* an If adds ops */
+    if (st != SAL_OK)
+        return op->place >= 0 ? st : add_hint(st, im, op);
+    if (op->place < 0)
+        mark_parts(im, op, first);
+    release_inputs(im, op);
+    for (int i = 0; i < op->output_count; i++) {
+        if (op->outputs[i] == ONNX_ABSENT)
+            continue;
+        const onnx_value *v = &im->values[op->outputs[i]];
+        if (v->kind == ONNX_VALUE_UNKNOWN && v->uses > 0) {
+            st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "its output %d (%.200s) is used", i, v->name);
+            return add_hint(st, im, op);
+        }
+    }
+    return st;
+}
+
+sal_status onnx_lower_ops(onnx_importer *im, const int *order, size_t count)
+{
+    sal_status st = SAL_OK;
+    for (size_t k = 0; k < count && st == SAL_OK; k++)
+        st = lower_op(im, order[k]);
+    return st;
+}
+
 static sal_status lower(onnx_importer *im)
 {
     sal_status st = SAL_OK;
-    for (size_t k = 0; k < im->order_count; k++) {
-        const onnx_op *op = &im->ops[im->order[k]];
-        const size_t first = im->graph->count;
-        TRY(onnx_handler_find(op)(im, op));
-        mark_parts(im, op, first);
-        for (int i = 0; i < op->output_count; i++) {
-            if (op->outputs[i] == ONNX_ABSENT)
-                continue;
-            const onnx_value *v = &im->values[op->outputs[i]];
-            if (v->kind == ONNX_VALUE_UNKNOWN && v->uses > 0) {
-                st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "its output %d (%.200s) is used", i, v->name);
-                goto done;
-            }
-        }
-    }
+    TRY(onnx_lower_ops(im, im->order, im->order_count));
     onnx_value *output = &im->values[im->output];
     const onnx_op *last = &im->ops[output->producer];
     if (output->kind == ONNX_VALUE_PIECE)
@@ -192,8 +282,9 @@ static void describe(sal_import_info *info, const onnx_importer *im)
     if (m->producer_name[0] && n > 0 && (size_t)n < sizeof info->format)
         snprintf(info->format + n, sizeof info->format - (size_t)n, " (%s%s%s)", m->producer_name,
                  m->producer_version[0] ? " " : "", m->producer_version);
-    if (m->graph[0]->n_output > 1)
-        snprintf(info->output, sizeof info->output, "%s", im->values[im->output].name);
+    const char *declared = im->declared != ONNX_ABSENT ? im->values[im->declared].name : NULL;
+    if (declared && (m->graph[0]->n_output > 1 || strcmp(m->graph[0]->output[0]->name, declared) != 0))
+        snprintf(info->output, sizeof info->output, "%s", declared);
     onnx_list_outputs(info->others, sizeof info->others, m->graph[0], info->output);
 }
 
@@ -232,6 +323,7 @@ static void importer_init(onnx_importer *im, sal_graph *graph, const char *path,
                           .graph = graph,
                           .input = ONNX_ABSENT,
                           .output = ONNX_ABSENT,
+                          .declared = ONNX_ABSENT,
                           .batch = 1,
                           .fd = -1};
     im->max_bytes = limits && limits->max_model_bytes ? limits->max_model_bytes : SAL_IMPORT_MAX_BYTES;
@@ -253,6 +345,7 @@ static sal_status finish(onnx_importer *im, sal_status st, sal_import_info *info
         close(im->fd);
     onnx_values_clear(im);
     onnx_ops_clear(im);
+    onnx_branches_clear(im);
     if (im->model && !im->borrowed)
         sal_onnx__model__free_unpacked(im->model, &im->allocator);
     if (st != SAL_OK)

@@ -22,14 +22,14 @@ typedef enum onnx_piece_kind {
     ONNX_PIECE_SQUARE,    /* (x - mean)^2 */
     ONNX_PIECE_VARIANCE,  /* mean of the square, plus shift */
     ONNX_PIECE_DEVIATION, /* its square root */
-    ONNX_PIECE_INVERSE,   /* 1 / deviation */
-    ONNX_PIECE_FLAT       /* all elements of x in one axis, batch and all */
+    ONNX_PIECE_INVERSE    /* 1 / deviation */
 } onnx_piece_kind;
 
 typedef struct onnx_piece {
     onnx_piece_kind kind;
     int node; /* x */
-    int axis;
+    int lead; /* axes that it has and the file does not: lower/array.h */
+    int axis; /* of the node */
     int keep; /* mean: the axis stays, with extent 1 */
     double scale;
     double shift;
@@ -47,13 +47,21 @@ typedef struct onnx_value {
     char *name;
     int alias;    /* in inlined functions: the caller's value, ONNX_ABSENT for an argument left out; else ONNX_ITSELF */
     int producer; /* index of the op that makes it, or -1 */
-    int uses;     /* how many inputs of needed ops read it */
+    int uses;     /* how many inputs of needed ops read it, less those of ops that have been lowered */
     onnx_value_kind kind;
     SalOnnx__Tensor *stored; /* borrowed from the model */
     onnx_tensor constant;
     int node;
+    int lead; /* axes that the node has and the file does not: lower/array.h */
     onnx_piece piece;
 } onnx_value;
+
+/* Where an If stands: names in its branches may be those that are known there. */
+typedef struct onnx_place {
+    char *prefix; /* of the names there */
+    int outer;    /* place of the If that it is in a branch of, or -1 */
+    int depth;
+} onnx_place;
 
 struct onnx_importer {
     const char *path;
@@ -65,6 +73,7 @@ struct onnx_importer {
     uint64_t max_nodes;
     uint64_t stored_bytes; /* of the constants read so far; bounded by max_bytes */
     uint64_t folded_bytes; /* of the constants computed from them */
+    uint64_t free_share;   /* what those may take of the memory that is free; 0: nobody has asked yet */
     ProtobufCAllocator allocator;
     uint64_t unpack_budget;
     int unpack_failed; /* 1: there was no memory for a message */
@@ -82,11 +91,21 @@ struct onnx_importer {
     const SalOnnx__Function **functions; /* sorted */
     int *order;                          /* ops to lower */
     size_t order_count;
+    char *placed; /* which ops are in order by now */
+    size_t placed_count;
+    onnx_place *places; /* of each If */
+    size_t place_count;
+    size_t place_capacity;
+    SalOnnx__Graph **branches; /* that were taken */
+    size_t branch_count;
+    size_t branch_capacity;
     int input; /* values */
     int output;
+    int declared;  /* the output before the network was cut at a layer */
     int64_t batch; /* of the file's input; 1 where it is free */
     onnx_external external;
     sal_graph *graph;
+    int folding; /* 1: an op of constants alone is being computed, which may be infinite: lower/fold.c */
 };
 
 #endif

@@ -19,6 +19,7 @@ typedef struct onnx_op {
     const char *domain;
     char *name; /* as in the file, or made up from type and position */
     int64_t opset;
+    int place;   /* of an If: where it stands, index in the importer's places; else -1 */
     int written; /* 1: by another importer, of whose files nobody knows an opset */
     int *inputs; /* values; ONNX_ABSENT where left out */
     int input_count;
@@ -29,7 +30,17 @@ typedef struct onnx_op {
 } onnx_op;
 
 /* Arithmetic of two operands. */
-typedef enum onnx_math { ONNX_ADD, ONNX_SUB, ONNX_MUL, ONNX_DIV, ONNX_POW, ONNX_MIN, ONNX_MAX, ONNX_MOD } onnx_math;
+typedef enum onnx_math {
+    ONNX_ADD,
+    ONNX_SUB,
+    ONNX_MUL,
+    ONNX_DIV,
+    ONNX_POW,
+    ONNX_MIN,
+    ONNX_MAX,
+    ONNX_MOD,
+    ONNX_FMOD
+} onnx_math;
 
 /* sal_fail with "node NAME (TYPE, opset N): " before the text, or "layer NAME (TYPE): ". */
 sal_status onnx_fail(const onnx_op *op, sal_status status, const char *format, ...)

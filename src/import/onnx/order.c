@@ -20,12 +20,20 @@ static int64_t declared_rank(const SalOnnx__ValueInfo *info)
     return type && type->n_shape == 1 ? (int64_t)type->shape[0]->n_dim : -1;
 }
 
-static int may_be_scores(const SalOnnx__ValueInfo *info)
+int onnx_output_is_integer(const SalOnnx__ValueInfo *info)
 {
     const SalOnnx__TensorType *type = tensor_type(info);
+    return type && type->elem_type != 0 && !onnx_is_float_type(type->elem_type);
+}
+
+/* What is certainly no scores comes last: scores of classes or ages first, then maps of them, then anything else, of
+ * which the op that makes it is refused. */
+static int rank_of_output(const SalOnnx__ValueInfo *info)
+{
     int64_t rank = declared_rank(info);
-    return (!type || type->elem_type == 0 || onnx_is_float_type(type->elem_type)) &&
-           (rank == 1 || rank == 2 || rank == 4 || rank == -1);
+    if (onnx_output_is_integer(info))
+        return 2;
+    return rank == 1 || rank == 2 || rank == 4 || rank == -1 ? 0 : 1;
 }
 
 void onnx_list_outputs(char *names, size_t size, const SalOnnx__Graph *graph, const char *but)
@@ -48,20 +56,35 @@ static sal_status fail_output(const SalOnnx__Graph *graph, const char *wanted)
     return sal_fail(SAL_ERROR_ARGUMENT, "it has no output %.200s; its outputs: %s", wanted, names);
 }
 
+/* A tensor of the file by its name; *out stays as it is where there is none. */
+static sal_status find_tensor(int *out, onnx_importer *im, const char *name)
+{
+    sal_status st = SAL_OK;
+    for (size_t v = 0; v < im->value_count; v++)
+        if (strcmp(im->values[v].name, name) == 0)
+            return onnx_intern(out, im, name);
+    return st;
+}
+
 static sal_status choose_output(onnx_importer *im)
 {
+    sal_status st = SAL_OK;
     const SalOnnx__Graph *graph = im->model->graph[0];
     const char *wanted = im->options ? im->options->output : NULL;
     for (size_t k = 0; k < graph->n_output && wanted; k++)
         if (strcmp(graph->output[k]->name, wanted) == 0)
             return onnx_intern(&im->output, im, graph->output[k]->name);
-    if (wanted)
-        return fail_output(graph, wanted);
-    for (size_t k = 0; k < graph->n_output; k++)
-        if (may_be_scores(graph->output[k]))
-            return onnx_intern(&im->output, im, graph->output[k]->name);
-    return sal_fail(SAL_ERROR_UNSUPPORTED, "none of the %zu outputs is a float tensor of rank 1, 2 or 4",
-                    graph->n_output);
+    if (wanted) {
+        TRY(find_tensor(&im->output, im, wanted));
+        return im->output != ONNX_ABSENT && im->values[im->output].producer >= 0 ? SAL_OK : fail_output(graph, wanted);
+    }
+    for (int rank = 0; rank < 3; rank++)
+        for (size_t k = 0; k < graph->n_output; k++)
+            if (rank_of_output(graph->output[k]) == rank)
+                return onnx_intern(&im->output, im, graph->output[k]->name);
+    st = sal_fail(SAL_ERROR_FORMAT, "the model has no outputs");
+done:
+    return st;
 }
 
 typedef struct visit {
@@ -71,10 +94,11 @@ typedef struct visit {
 
 enum { UNSEEN, OPEN, PLACED };
 
-/* Depth first without recursion: files may chain a million nodes. */
-static sal_status place(onnx_importer *im, visit *stack, char *state, int root)
+/* Depth first without recursion: files may chain a million nodes. order: where it goes on. */
+static sal_status place(onnx_importer *im, visit *stack, int *order, size_t *count, int root)
 {
     size_t depth = 0;
+    char *state = im->placed;
     stack[depth++] = (visit){root, 0};
     state[root] = OPEN;
     while (depth > 0) {
@@ -82,7 +106,7 @@ static sal_status place(onnx_importer *im, visit *stack, char *state, int root)
         const onnx_op *op = &im->ops[top->op];
         if (top->next == op->input_count) {
             state[top->op] = PLACED;
-            im->order[im->order_count++] = top->op;
+            order[(*count)++] = top->op;
             depth--;
             continue;
         }
@@ -103,27 +127,41 @@ static sal_status place(onnx_importer *im, visit *stack, char *state, int root)
     return SAL_OK;
 }
 
+/* Room for all ops that there are by now. */
+static sal_status make_room(onnx_importer *im)
+{
+    sal_status st = SAL_OK;
+    char *more = NULL;
+    TRY(sal_alloc(&more, im->op_count, 1, "the order of nodes"));
+    if (im->placed)
+        memcpy(more, im->placed, im->placed_count);
+    sal_free(im->placed);
+    im->placed = more;
+    im->placed_count = im->op_count;
+done:
+    return st;
+}
+
 static sal_status sort_ops(onnx_importer *im)
 {
     sal_status st = SAL_OK;
     visit *stack = NULL;
-    char *state = NULL;
     const onnx_value *output = &im->values[im->output];
     if (output->producer < 0)
         return sal_fail(SAL_ERROR_FORMAT, "no node makes the output %.200s", output->name);
     TRY(sal_alloc(&stack, im->op_count, sizeof *stack, "the order of nodes"));
-    TRY(sal_alloc(&state, im->op_count, 1, "the order of nodes"));
     TRY(sal_alloc(&im->order, im->op_count, sizeof *im->order, "the order of nodes"));
-    TRY(place(im, stack, state, output->producer));
+    TRY(make_room(im));
+    TRY(place(im, stack, im->order, &im->order_count, output->producer));
     im->values[im->output].uses++;
 done:
     sal_free(stack);
-    sal_free(state);
     return st;
 }
 
-/* The one graph input that the ops read. Inputs with an initializer are weights: old exporters list those too. */
-static sal_status find_input(onnx_importer *im)
+/* The one graph input that the ops read. Inputs with an initializer are weights: old exporters list those too. all: it
+ * is not known yet what reads them. */
+static sal_status find_input(onnx_importer *im, int all)
 {
     sal_status st = SAL_OK;
     const SalOnnx__Graph *graph = im->model->graph[0];
@@ -134,7 +172,7 @@ static sal_status find_input(onnx_importer *im)
         int value;
         TRY(onnx_intern(&value, im, graph->input[k]->name));
         const onnx_value *v = &im->values[value];
-        if (v->stored || v->uses == 0 || value == im->input)
+        if (v->stored || (v->uses == 0 && !all) || value == im->input)
             continue;
         if (v->producer >= 0) {
             st = sal_fail(SAL_ERROR_FORMAT, "tensor %.200s is both an input and the output of a node", v->name);
@@ -146,6 +184,8 @@ static sal_status find_input(onnx_importer *im)
         if (found++ == 0)
             im->input = value;
     }
+    if (found == 0 && !all && im->place_count > 0)
+        return find_input(im, 1); /* a branch may read it */
     if (found == 0)
         st = sal_fail(SAL_ERROR_UNSUPPORTED, "the output does not depend on any input");
     else if (found > 1)
@@ -156,10 +196,10 @@ done:
 }
 
 /* Every tensor that is read must come from somewhere. */
-static sal_status check_sources(const onnx_importer *im)
+static sal_status check_sources(const onnx_importer *im, const int *order, size_t count)
 {
-    for (size_t k = 0; k < im->order_count; k++) {
-        const onnx_op *op = &im->ops[im->order[k]];
+    for (size_t k = 0; k < count; k++) {
+        const onnx_op *op = &im->ops[order[k]];
         for (int i = 0; i < op->input_count; i++) {
             if (op->inputs[i] == ONNX_ABSENT)
                 continue;
@@ -171,7 +211,7 @@ static sal_status check_sources(const onnx_importer *im)
     return SAL_OK;
 }
 
-sal_status onnx_order(onnx_importer *im)
+static sal_status order_for_output(onnx_importer *im)
 {
     sal_status st = SAL_OK;
     TRY(choose_output(im));
@@ -179,13 +219,60 @@ sal_status onnx_order(onnx_importer *im)
         st = sal_fail(SAL_ERROR_FORMAT, "the output has no name");
         goto done;
     }
+    im->declared = im->output;
     TRY(sort_ops(im));
 done:
     return st;
 }
 
+static void forget_order(onnx_importer *im)
+{
+    for (size_t v = 0; v < im->value_count; v++)
+        im->values[v].uses = 0;
+    sal_free(im->order);
+    sal_free(im->placed);
+    im->order = NULL;
+    im->placed = NULL;
+    im->order_count = 0;
+}
+
+sal_status onnx_order(onnx_importer *im)
+{
+    const char *layer = im->options ? im->options->layer : NULL;
+    sal_status st = order_for_output(im);
+    if (!layer || st == SAL_ERROR_MEMORY || (st != SAL_OK && im->options->output))
+        return st;
+    /* What is wrong behind the layer does not matter. */
+    const int end = onnx_cut_at(im, layer);
+    if (end == ONNX_ABSENT)
+        return st;
+    im->output = end;
+    forget_order(im);
+    return sort_ops(im);
+}
+
 sal_status onnx_choose_input(onnx_importer *im)
 {
-    sal_status st = find_input(im);
-    return st == SAL_OK ? check_sources(im) : st;
+    sal_status st = find_input(im, 0);
+    return st == SAL_OK ? check_sources(im, im->order, im->order_count) : st;
+}
+
+sal_status onnx_order_more(int **order, size_t *count, onnx_importer *im, int index)
+{
+    sal_status st = SAL_OK;
+    visit *stack = NULL;
+    const onnx_op op = im->ops[index];
+    *count = 0;
+    TRY(sal_alloc(&stack, im->op_count, sizeof *stack, "the order of nodes"));
+    TRY(sal_alloc(order, im->op_count, sizeof **order, "the order of nodes"));
+    TRY(make_room(im));
+    for (int i = 0; i < op.output_count; i++) {
+        const int producer = op.outputs[i] != ONNX_ABSENT ? im->values[op.outputs[i]].producer : -1;
+        if (producer >= 0 && im->values[op.outputs[i]].uses > 0 && im->placed[producer] == UNSEEN)
+            TRY(place(im, stack, *order, count, producer));
+    }
+    TRY(check_sources(im, *order, *count));
+done:
+    sal_free(stack);
+    return st;
 }

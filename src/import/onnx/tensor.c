@@ -1,6 +1,7 @@
 /* Constants: element types of the file to float or int64_t, and strided copies of them. */
 #include "import/onnx/tensor.h"
 
+#include "base/free_memory.h"
 #include "base/memory.h"
 #include "import/onnx/onnx.h"
 #include "import/onnx/onnx_importer.h"
@@ -13,7 +14,7 @@
 #error "tensors are little-endian in the file; a big-endian machine needs swaps in decode()"
 #endif
 
-static const uint64_t fold_base = (uint64_t)1 << 26, fold_factor = 4;
+static const uint64_t fold_base = (uint64_t)1 << 26, fold_factor = 16, fold_share = 4;
 
 int onnx_is_float_type(int64_t type)
 {
@@ -81,11 +82,27 @@ static sal_status make(onnx_tensor *out, uint64_t *used, uint64_t limit, int int
     return SAL_OK;
 }
 
+/* Of any element type; the most where that overflows. */
+static uint64_t bytes_of(const sal_shape *shape)
+{
+    int64_t stride[SAL_MAX_RANK];
+    const int64_t count = onnx_strides(stride, shape);
+    return count < 0 || count > INT64_MAX / 8 ? UINT64_MAX : (uint64_t)count * sizeof(int64_t);
+}
+
 sal_status onnx_tensor_new(onnx_tensor *out, onnx_importer *im, int integer, const sal_shape *shape, const char *name)
 {
-    /* A few bytes of a file can ask for any number of equal constants: what is computed may not be much more than
-     * what was stored. The stored are bounded by max_bytes, so this does not overflow. */
-    uint64_t limit = fold_base + fold_factor * (im->stored_bytes < UINT64_MAX / 8 ? im->stored_bytes : UINT64_MAX / 8);
+    /* A few bytes of a file can ask for any number of equal constants: what is computed may be a few times what was
+     * stored (bounded by max_bytes, so this does not overflow), or a part of the memory that is free, as weights of
+     * ConstantOfShape are, within what a model may have. */
+    uint64_t limit =
+        fold_base + fold_factor * (im->stored_bytes < UINT64_MAX / 32 ? im->stored_bytes : UINT64_MAX / 32);
+    if (im->folded_bytes > limit || bytes_of(shape) > limit - im->folded_bytes) {
+        if (im->free_share == 0)
+            im->free_share = sal_free_memory("") / fold_share;
+        const uint64_t most = im->free_share < im->max_bytes ? im->free_share : im->max_bytes;
+        limit = most > limit ? most : limit;
+    }
     return make(out, &im->folded_bytes, limit, integer, shape, name);
 }
 

@@ -79,6 +79,14 @@ sal_status onnx_intern(int *out, onnx_importer *im, const char *name)
     return SAL_OK;
 }
 
+int onnx_find_value(const onnx_importer *im, const char *name)
+{
+    const int value = im->slot_count > 0 ? im->slots[find_slot(im, name)] : -1;
+    if (value < 0)
+        return ONNX_ABSENT;
+    return im->values[value].alias == ONNX_ITSELF ? value : im->values[value].alias;
+}
+
 void onnx_values_clear(onnx_importer *im)
 {
     for (size_t v = 0; v < im->value_count; v++) {

@@ -1,5 +1,6 @@
-/* Elementwise arithmetic and means. */
+/* Elementwise arithmetic. */
 #include "base/memory.h"
+#include "import/onnx/lower/array.h"
 #include "import/onnx/lower/emit.h"
 #include "import/onnx/lower/handlers.h"
 #include "import/onnx/lower/piece.h"
@@ -19,17 +20,13 @@ typedef struct line {
     double *shift;
 } line;
 
-/* The one axis of x along which a broadcast constant varies: 0 for none. */
-static sal_status varying_axis(int *out, const onnx_op *op, const onnx_tensor *c, const sal_shape *x, int64_t *stride)
+/* The one axis of x along which a broadcast constant varies: 0 for none, -1 where there is none such. */
+static int varying_axis(const onnx_tensor *c, const sal_shape *x, int64_t *stride)
 {
-    char text[160];
     int64_t own[SAL_MAX_RANK];
-    *out = 0;
+    int found = 0;
     onnx_strides(own, &c->shape);
     int offset = x->rank - c->shape.rank;
-    if (offset < 0 || c->count == 0)
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "a constant of shape %s",
-                         sal_shape_text(text, sizeof text, &c->shape));
     for (int a = 0; a < c->shape.rank; a++) {
         int64_t extent = c->shape.dim[a];
         if (extent == 1)
@@ -39,15 +36,14 @@ static sal_status varying_axis(int *out, const onnx_op *op, const onnx_tensor *c
             int64_t index = (int64_t)k / own[a] % extent;
             varies = onnx_tensor_at(c, k) != onnx_tensor_at(c, k - (size_t)(index * own[a]));
         }
-        if (extent != x->dim[offset + a] || (varies && (*out != 0 || offset + a == 0)))
-            return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "a constant of shape %s, where salmap knows one per channel",
-                             sal_shape_text(text, sizeof text, &c->shape));
+        if (offset + a < 0 || extent != x->dim[offset + a] || (varies && (found != 0 || offset + a == 0)))
+            return -1;
         if (varies) {
-            *out = offset + a;
+            found = offset + a;
             *stride = own[a];
         }
     }
-    return SAL_OK;
+    return found;
 }
 
 static void line_clear(line *l)
@@ -59,12 +55,10 @@ static void line_clear(line *l)
 
 /* x (op) c as a line; first: x stands on the left. */
 static sal_status make_line(line *out, const onnx_op *op, onnx_math math, const onnx_tensor *c, const sal_shape *x,
-                            int first)
+                            int first, int axis, int64_t stride)
 {
     sal_status st = SAL_OK;
-    line l = {0};
-    int64_t stride = 0;
-    TRY(varying_axis(&l.axis, op, c, x, &stride));
+    line l = {.axis = axis};
     l.count = l.axis ? (size_t)x->dim[l.axis] : 1;
     TRY(sal_alloc(&l.scale, l.count, sizeof *l.scale, "scales"));
     TRY(sal_alloc(&l.shift, l.count, sizeof *l.shift, "shifts"));
@@ -145,55 +139,245 @@ static sal_status try_hard_sigmoid(int *out, int *handled, onnx_importer *im, co
     return onnx_emit_activation(out, im, op, source, SAL_ACT_HARD_SIGMOID, alpha, beta);
 }
 
-static sal_status node_and_constant(int *out, onnx_importer *im, const onnx_op *op, onnx_math math, int x,
-                                    const onnx_tensor *c, int first)
+/* A power that is the same for all elements. */
+static sal_status emit_power(int *out, onnx_importer *im, const onnx_op *op, int x, double power)
 {
     sal_status st = SAL_OK;
-    line l = {0};
-    int handled;
-    if (math == ONNX_POW) {
-        double power = c->count == 1 ? onnx_tensor_at(c, 0) : 0.0;
-        if (!first || (power != 1.0 && power != 2.0 && power != 3.0))
-            return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "salmap knows the powers 1, 2 and 3");
-        *out = x;
+    *out = x;
+    if (power == 0.0)
+        TRY(onnx_emit_affine(out, im, op, x, 0.0, 1.0));
+    else if (power == 1.0 || power == 2.0 || power == 3.0) {
         if (power >= 2.0)
             TRY(onnx_emit_binary(out, im, op, SAL_OP_MUL, x, x));
         if (power == 3.0)
             TRY(onnx_emit_binary(out, im, op, SAL_OP_MUL, *out, x));
-        return SAL_OK;
+    } else if (power == -1.0)
+        TRY(onnx_emit_activation1(out, im, op, x, SAL_ACT_RECIPROCAL));
+    else if (power == 0.5 || power == -0.5) {
+        TRY(onnx_emit_activation1(out, im, op, x, SAL_ACT_SQRT));
+        if (power < 0.0)
+            TRY(onnx_emit_activation1(out, im, op, *out, SAL_ACT_RECIPROCAL));
+    } else
+        TRY(onnx_emit_activation(out, im, op, x, SAL_ACT_POWER, power, 0.0));
+done:
+    return st;
+}
+
+/* What two operands are broadcast to, as nodes of one rank. */
+typedef struct pair {
+    onnx_array arrays[2];
+    sal_shape shape; /* the file's */
+    int nodes[2];
+    int base;
+} pair;
+
+static sal_status get_pair(pair *out, onnx_importer *im, const onnx_op *op)
+{
+    sal_status st = SAL_OK;
+    for (int i = 0; i < 2; i++)
+        TRY(onnx_array_bounded(&out->arrays[i], im, op, i));
+    sal_shape shapes[2] = {out->arrays[0].shape, out->arrays[1].shape};
+    TRY(onnx_broadcast(&out->shape, op, shapes, 2));
+    TRY(onnx_array_align(out->nodes, &out->base, im, op, out->arrays, 2, out->shape.rank, 0));
+done:
+    return st;
+}
+
+enum { MAX_POWERS = 16 };
+
+/* Powers that differ between elements: each power of all, and of these each element's own. */
+static sal_status emit_powers(onnx_importer *im, const onnx_op *op, const onnx_tensor *c)
+{
+    sal_status st = SAL_OK;
+    onnx_array x;
+    onnx_table table = {0};
+    sal_shape shape, shapes[2];
+    double powers[MAX_POWERS];
+    int nodes[MAX_POWERS], count = 0, y;
+    int64_t of_x[SAL_MAX_RANK], of_c[SAL_MAX_RANK];
+    TRY(onnx_array_get(&x, im, op, 0));
+    const int64_t elements = sal_shape_elements(&x.shape);
+    shapes[0] = x.shape;
+    shapes[1] = c->shape;
+    TRY(onnx_broadcast(&shape, op, shapes, 2));
+    onnx_broadcast_strides(of_x, &x.shape, &shape);
+    onnx_broadcast_strides(of_c, &c->shape, &shape);
+    TRY(onnx_table_new(&table, op, sal_shape_elements(&shape), 1, 0));
+    for (size_t k = 0; k < table.count; k++) {
+        double power = onnx_tensor_at(c, (size_t)onnx_strided(&shape, of_c, k));
+        int which = 0;
+        while (which < count && powers[which] != power)
+            which++;
+        if (which == MAX_POWERS || !isfinite(power) || (which + 1) * elements > INT32_MAX) {
+            st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "more than %d powers", MAX_POWERS);
+            goto done;
+        }
+        powers[which] = power;
+        count += which == count;
+        table.index[k] = (int32_t)(which * elements + onnx_strided(&shape, of_x, k));
     }
-    if (math == ONNX_MOD || (math == ONNX_DIV && !first))
-        return onnx_fail(
-            op, SAL_ERROR_UNSUPPORTED,
-            "it has a constant divided by a tensor that depends on the picture, which salmap does not know");
-    if (math == ONNX_MIN || math == ONNX_MAX) {
-        double bound = c->count == 1 ? onnx_tensor_at(c, 0) : 0.0;
-        if (c->count != 1 || isnan(bound))
-            return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "its constant is not a number");
-        bound = fmin(fmax(bound, -(double)FLT_MAX), (double)FLT_MAX);
-        return onnx_emit_activation(out, im, op, x, math == ONNX_MAX && bound == 0.0 ? SAL_ACT_RELU : SAL_ACT_CLIP,
-                                    math == ONNX_MAX ? bound : -(double)FLT_MAX,
-                                    math == ONNX_MIN ? bound : (double)FLT_MAX);
+    for (int i = 0; i < count; i++)
+        TRY(emit_power(&nodes[i], im, op, x.node, powers[i]));
+    sal_shape flat = {.rank = 2, .dim = {1, (int64_t)table.count}};
+    TRY(onnx_emit_pick(&y, im, op, nodes, count, &table, &flat));
+    TRY(onnx_array_output(im, op, 0, y, &shape));
+done:
+    onnx_table_clear(&table);
+    return st;
+}
+
+/* c^x = e^(x log c) of positive numbers. */
+static sal_status emit_exponential(onnx_importer *im, const onnx_op *op, const onnx_tensor *c)
+{
+    sal_status st = SAL_OK;
+    pair p;
+    float *logs = NULL;
+    int y;
+    TRY(get_pair(&p, im, op));
+    TRY(sal_alloc(&logs, c->count, sizeof *logs, op->name));
+    for (size_t k = 0; k < c->count; k++) {
+        logs[k] = (float)log(onnx_tensor_at(c, k));
+        if (!isfinite(logs[k])) {
+            st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "its base %zu is %g; salmap knows powers of positive numbers", k,
+                           onnx_tensor_at(c, k));
+            goto done;
+        }
     }
-    TRY(make_line(&l, op, math, c, onnx_shape(im, x), first));
-    TRY(try_hard_sigmoid(out, &handled, im, op, x, &l));
-    if (!handled)
-        TRY(emit_line(out, im, op, x, &l));
+    const sal_shape shape = *onnx_shape(im, p.nodes[0]);
+    float *taken = logs;
+    logs = NULL;
+    TRY(onnx_emit_constant(&p.nodes[0], im, op, taken, &shape));
+    TRY(onnx_emit_broadcast(&y, im, op, SAL_OP_MUL, p.nodes[1], p.nodes[0]));
+    TRY(onnx_emit_activation1(&y, im, op, y, SAL_ACT_EXP));
+    TRY(onnx_array_output(im, op, 0, y, &p.shape));
+done:
+    sal_free(logs);
+    return st;
+}
+
+/* The larger of two: of equal ones each has half the gradient, as in PyTorch. Smaller: by their negatives. */
+static sal_status emit_extreme(int *out, onnx_importer *im, const onnx_op *op, const int *nodes, int count, int smaller)
+{
+    enum { MOST = 64 };
+    sal_status st = SAL_OK;
+    sal_shape shapes[MOST] = {{0}}, full;
+    int parts[MOST] = {0}, y;
+    if (count > MOST)
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%d inputs, at most %d", count, MOST);
+    for (int i = 0; i < count; i++)
+        shapes[i] = *onnx_shape(im, nodes[i]);
+    TRY(onnx_broadcast(&full, op, shapes, count));
+    sal_shape row = {.rank = 3, .dim = {1, 1, sal_shape_elements(&full)}};
+    for (int i = 0; i < count; i++) {
+        TRY(onnx_emit_expand(&parts[i], im, op, nodes[i], &full));
+        TRY(onnx_emit_reshape(&parts[i], im, op, parts[i], &row));
+    }
+    y = parts[0];
+    if (count > 1)
+        TRY(onnx_emit_concat(&y, im, op, parts, count, 1));
+    if (smaller)
+        TRY(onnx_emit_affine(&y, im, op, y, -1.0, 0.0));
+    TRY(onnx_emit_reduce(&y, im, op, y, SAL_REDUCTION_MAX, 1U << 1));
+    if (smaller)
+        TRY(onnx_emit_affine(&y, im, op, y, -1.0, 0.0));
+    TRY(onnx_emit_reshape(out, im, op, y, &full));
+done:
+    return st;
+}
+
+/* Two operands of any shape, one of which depends on the picture. */
+static sal_status any_two(onnx_importer *im, const onnx_op *op, onnx_math math)
+{
+    sal_status st = SAL_OK;
+    pair p;
+    int y;
+    if (math == ONNX_POW || math == ONNX_MOD)
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "of two tensors that depend on the picture");
+    TRY(get_pair(&p, im, op));
+    if (math == ONNX_MIN || math == ONNX_MAX)
+        TRY(emit_extreme(&y, im, op, p.nodes, 2, math == ONNX_MIN));
+    else {
+        if (math == ONNX_SUB)
+            TRY(onnx_emit_affine(&p.nodes[1], im, op, p.nodes[1], -1.0, 0.0));
+        if (math == ONNX_DIV)
+            TRY(onnx_emit_activation1(&p.nodes[1], im, op, p.nodes[1], SAL_ACT_RECIPROCAL));
+        TRY(onnx_emit_broadcast(&y, im, op, math == ONNX_ADD || math == ONNX_SUB ? SAL_OP_ADD : SAL_OP_MUL, p.nodes[0],
+                                p.nodes[1]));
+    }
+    TRY(onnx_array_output(im, op, 0, y, &p.shape));
+done:
+    return st;
+}
+
+/* first: x stands on the left. */
+static sal_status node_and_constant(onnx_importer *im, const onnx_op *op, onnx_math math, int x, int lead,
+                                    const onnx_tensor *c, int first)
+{
+    sal_status st = SAL_OK;
+    line l = {0};
+    int handled, axis = -1;
+    int64_t stride = 0;
+    const double number = c->count == 1 ? onnx_tensor_at(c, 0) : (double)NAN;
+    const int small = c->count > 0 && c->shape.rank <= onnx_shape(im, x)->rank - lead;
+    if (math == ONNX_MOD || math == ONNX_FMOD)
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "of a tensor that depends on the picture");
+    if (math == ONNX_POW && (!first || c->count != 1 || !small))
+        return first ? emit_powers(im, op, c) : emit_exponential(im, op, c);
+    if (math == ONNX_POW)
+        TRY(emit_power(&x, im, op, x, number));
+    else if ((math == ONNX_MIN || math == ONNX_MAX) && small && c->count == 1 && !isnan(number)) {
+        double bound = fmin(fmax(number, -(double)FLT_MAX), (double)FLT_MAX);
+        TRY(onnx_emit_activation(&x, im, op, x, math == ONNX_MAX && bound == 0.0 ? SAL_ACT_RELU : SAL_ACT_CLIP,
+                                 math == ONNX_MAX ? bound : -(double)FLT_MAX,
+                                 math == ONNX_MIN ? bound : (double)FLT_MAX));
+    } else {
+        if (small && math != ONNX_MIN && math != ONNX_MAX)
+            axis = varying_axis(c, onnx_shape(im, x), &stride);
+        if (axis < 0)
+            return any_two(im, op, math);
+        if (math == ONNX_DIV && !first) {
+            TRY(onnx_emit_activation1(&x, im, op, x, SAL_ACT_RECIPROCAL));
+            math = ONNX_MUL;
+        }
+        TRY(make_line(&l, op, math, c, onnx_shape(im, x), first, axis, stride));
+        TRY(try_hard_sigmoid(&x, &handled, im, op, x, &l));
+        if (!handled)
+            TRY(emit_line(&x, im, op, x, &l));
+    }
+    onnx_output_elements(im, op, 0, x, lead);
 done:
     line_clear(&l);
     return st;
 }
 
-static sal_status two_nodes(int *out, onnx_importer *im, const onnx_op *op, onnx_math math, int a, int b)
+/* Two nodes of one rank, of which one is as large as the result, are one node as they are. */
+static int is_plain(const onnx_importer *im, int a, int lead_a, int b, int lead_b)
+{
+    const sal_shape *x = onnx_shape(im, a), *y = onnx_shape(im, b);
+    int larger = 0, smaller = 0;
+    if (x->rank != y->rank || lead_a != lead_b)
+        return 0;
+    for (int i = 0; i < x->rank; i++) {
+        if (x->dim[i] != y->dim[i] && x->dim[i] != 1 && y->dim[i] != 1)
+            return 0;
+        larger |= x->dim[i] > y->dim[i];
+        smaller |= x->dim[i] < y->dim[i];
+    }
+    return !larger || !smaller;
+}
+
+static sal_status two_nodes(onnx_importer *im, const onnx_op *op, onnx_math math)
 {
     sal_status st = SAL_OK;
-    if (math == ONNX_MUL)
-        return onnx_emit_binary(out, im, op, SAL_OP_MUL, a, b);
-    if (math != ONNX_ADD && math != ONNX_SUB)
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "of two tensors that depend on the picture");
+    int a, b, lead, other;
+    TRY(onnx_elements(&a, &lead, im, op, 0));
+    TRY(onnx_elements(&b, &other, im, op, 1));
+    if ((math != ONNX_ADD && math != ONNX_SUB && math != ONNX_MUL) || !is_plain(im, a, lead, b, other))
+        return any_two(im, op, math);
     if (math == ONNX_SUB)
         TRY(onnx_emit_affine(&b, im, op, b, -1.0, 0.0));
-    TRY(onnx_emit_binary(out, im, op, SAL_OP_ADD, a, b));
+    TRY(onnx_emit_binary(&a, im, op, math == ONNX_MUL ? SAL_OP_MUL : SAL_OP_ADD, a, b));
+    onnx_output_elements(im, op, 0, a, lead);
 done:
     return st;
 }
@@ -201,7 +385,7 @@ done:
 static sal_status binary(onnx_importer *im, const onnx_op *op, onnx_math math)
 {
     sal_status st = SAL_OK;
-    int constant[2], node, other, handled = 0;
+    int constant[2], node, lead, handled = 0;
     const onnx_tensor *c;
     if (op->input_count != 2)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%d inputs, expected 2", op->input_count);
@@ -213,16 +397,11 @@ static sal_status binary(onnx_importer *im, const onnx_op *op, onnx_math math)
         TRY(onnx_piece_binary(&handled, im, op, math));
     if (handled)
         return SAL_OK;
-    if (constant[0] || constant[1]) {
-        TRY(onnx_constant(&c, im, op, constant[0] ? 0 : 1));
-        TRY(onnx_node(&node, im, op, constant[0] ? 1 : 0));
-        TRY(node_and_constant(&node, im, op, math, node, c, constant[1]));
-    } else {
-        TRY(onnx_node(&node, im, op, 0));
-        TRY(onnx_node(&other, im, op, 1));
-        TRY(two_nodes(&node, im, op, math, node, other));
-    }
-    onnx_output_node(im, op, 0, node);
+    if (!constant[0] && !constant[1])
+        return two_nodes(im, op, math);
+    TRY(onnx_constant(&c, im, op, constant[0] ? 0 : 1));
+    TRY(onnx_elements(&node, &lead, im, op, constant[0] ? 1 : 0));
+    TRY(node_and_constant(im, op, math, node, lead, c, constant[1]));
 done:
     return st;
 }
@@ -252,105 +431,77 @@ sal_status onnx_lower_pow(onnx_importer *im, const onnx_op *op)
     return binary(im, op, ONNX_POW);
 }
 
+sal_status onnx_lower_mod(onnx_importer *im, const onnx_op *op)
+{
+    int64_t of_c; /* the sign is that of the first operand, and not of the second */
+    sal_status st = onnx_attribute_int(&of_c, op, "fmod", 0);
+    return st == SAL_OK ? binary(im, op, of_c ? ONNX_FMOD : ONNX_MOD) : st;
+}
+
+/* Of any number of inputs; two are left to the arithmetic of two. */
+static sal_status of_many(onnx_importer *im, const onnx_op *op, onnx_math math, int mean)
+{
+    sal_status st = SAL_OK;
+    onnx_array *arrays = NULL;
+    int *nodes = NULL, base, y;
+    sal_shape shape = {0};
+    if (op->input_count == 1)
+        return onnx_lower_identity(im, op);
+    if (op->input_count == 2 && !mean)
+        return binary(im, op, math);
+    TRY(onnx_array_all(&arrays, im, op));
+    TRY(sal_alloc(&nodes, (size_t)op->input_count, sizeof *nodes, op->name));
+    for (int i = 0; i < op->input_count; i++) {
+        sal_shape shapes[2] = {shape, arrays[i].shape};
+        TRY(onnx_broadcast(&shape, op, shapes, 2));
+    }
+    TRY(onnx_array_align(nodes, &base, im, op, arrays, op->input_count, shape.rank, 0));
+    if (math == ONNX_MIN || math == ONNX_MAX)
+        TRY(emit_extreme(&y, im, op, nodes, op->input_count, math == ONNX_MIN));
+    else {
+        y = nodes[0];
+        for (int i = 1; i < op->input_count; i++)
+            TRY(onnx_emit_broadcast(&y, im, op, SAL_OP_ADD, y, nodes[i]));
+    }
+    if (mean)
+        TRY(onnx_emit_affine(&y, im, op, y, 1.0 / (double)op->input_count, 0.0));
+    TRY(onnx_array_output(im, op, 0, y, &shape));
+done:
+    sal_free(arrays);
+    sal_free(nodes);
+    return st;
+}
+
 sal_status onnx_lower_min(onnx_importer *im, const onnx_op *op)
 {
-    return binary(im, op, ONNX_MIN);
+    return of_many(im, op, ONNX_MIN, 0);
 }
 
 sal_status onnx_lower_max(onnx_importer *im, const onnx_op *op)
 {
-    return binary(im, op, ONNX_MAX);
-}
-
-sal_status onnx_lower_mod(onnx_importer *im, const onnx_op *op)
-{
-    return binary(im, op, ONNX_MOD);
+    return of_many(im, op, ONNX_MAX, 0);
 }
 
 sal_status onnx_lower_sum(onnx_importer *im, const onnx_op *op)
 {
-    sal_status st = SAL_OK;
-    int sum, next;
-    if (op->input_count == 1)
-        return onnx_lower_identity(im, op);
-    if (op->input_count == 2)
-        return binary(im, op, ONNX_ADD);
-    TRY(onnx_node(&sum, im, op, 0));
-    for (int i = 1; i < op->input_count; i++) {
-        TRY(onnx_node(&next, im, op, i));
-        TRY(onnx_emit_binary(&sum, im, op, SAL_OP_ADD, sum, next));
-    }
-    onnx_output_node(im, op, 0, sum);
-done:
-    return st;
+    return of_many(im, op, ONNX_ADD, 0);
+}
+
+sal_status onnx_lower_mean(onnx_importer *im, const onnx_op *op)
+{
+    return of_many(im, op, ONNX_ADD, 1);
 }
 
 sal_status onnx_lower_neg(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    int constant, x;
+    int constant, x, lead;
     TRY(onnx_is_constant(&constant, im, op, 0));
     if (constant)
         return onnx_fold_unary(im, op);
-    TRY(onnx_node(&x, im, op, 0));
+    TRY(onnx_elements(&x, &lead, im, op, 0));
     TRY(onnx_emit_affine(&x, im, op, x, -1.0, 0.0));
-    onnx_output_node(im, op, 0, x);
-done:
-    return st;
-}
-
-/* Mean over axes first to last of a node. */
-static sal_status mean_of_node(onnx_importer *im, const onnx_op *op, int x, int first, int last, int keep)
-{
-    sal_status st = SAL_OK;
-    const sal_shape in = *onnx_shape(im, x);
-    sal_shape out = {0};
-    TRY(onnx_emit_mean(&x, im, op, x, first, last));
-    for (int a = 0; a < in.rank; a++)
-        if (a < first || a > last)
-            out.dim[out.rank++] = in.dim[a];
-    if (out.rank == 1)
-        out.dim[out.rank++] = 1;
-    if (!keep)
-        TRY(onnx_emit_reshape(&x, im, op, x, &out));
-    onnx_output_node(im, op, 0, x);
-done:
-    return st;
-}
-
-sal_status onnx_lower_reduce_mean(onnx_importer *im, const onnx_op *op)
-{
-    sal_status st = SAL_OK;
-    int64_t keep, noop;
-    const int64_t *axes;
-    size_t count;
-    int constant, x, handled, first = SAL_MAX_RANK, last = 0, distinct = 0;
-    unsigned seen = 0;
-    TRY(onnx_attribute_int(&keep, op, "keepdims", 1));
-    TRY(onnx_attribute_int(&noop, op, "noop_with_empty_axes", 0));
-    TRY(onnx_int_list_either(&axes, &count, im, op, 1, "axes"));
-    if (count == 0 && noop)
-        return onnx_lower_identity(im, op);
-    TRY(onnx_is_constant(&constant, im, op, 0));
-    onnx_piece_variance(&handled, im, op, axes, count, keep != 0);
-    if (handled)
-        return SAL_OK;
-    TRY(onnx_node(&x, im, op, 0));
-    const int rank = onnx_shape(im, x)->rank;
-    for (size_t k = 0; k < count; k++) {
-        int axis;
-        TRY(onnx_axis(&axis, op, axes[k], rank));
-        distinct += !(seen >> axis & 1U);
-        seen |= 1U << axis;
-        first = axis < first ? axis : first;
-        last = axis > last ? axis : last;
-    }
-    if (count == 0 || first == 0 || distinct != last - first + 1)
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "mean over the batch, or over axes that are no neighbours");
-    if (distinct == 1)
-        onnx_piece_mean(im, op, x, first, keep != 0);
-    else
-        TRY(mean_of_node(im, op, x, first, last, keep != 0));
+    onnx_output_elements(im, op, 0, x, lead);
 done:
     return st;
 }

@@ -1,6 +1,8 @@
 /* Ops that salmap carries out on constants only: the shape computations that exporters leave in a file. */
+#include "import/onnx/lower/array.h"
 #include "import/onnx/lower/emit.h"
 #include "import/onnx/lower/handlers.h"
+#include "import/onnx/onnx.h"
 #include "import/onnx/onnx_importer.h"
 #include "import/onnx/op.h"
 #include "import/onnx/tensor.h"
@@ -155,6 +157,7 @@ static sal_status integer_math(int64_t *out, const onnx_op *op, onnx_math math, 
     case ONNX_MUL: bad = __builtin_mul_overflow(a, b, out); break;
     case ONNX_DIV:
     case ONNX_MOD:
+    case ONNX_FMOD:
         bad = b == 0 || (b == -1 && a == INT64_MIN);
         if (!bad)
             *out = math == ONNX_DIV ? a / b : a % b;
@@ -181,7 +184,8 @@ static double float_math(onnx_math math, double a, double b)
     case ONNX_POW: return pow(a, b);
     case ONNX_MIN: return fmin(a, b);
     case ONNX_MAX: return fmax(a, b);
-    case ONNX_MOD: return fmod(a, b);
+    case ONNX_MOD: return a - floor(a / b) * b;
+    case ONNX_FMOD: return fmod(a, b);
     }
     return 0.0;
 }
@@ -274,36 +278,60 @@ done:
     return st;
 }
 
-static double unary(const char *type, double v)
+static double negative(double v)
 {
-    if (strcmp(type, "Abs") == 0)
-        return fabs(v);
-    if (strcmp(type, "Ceil") == 0)
-        return ceil(v);
-    if (strcmp(type, "Exp") == 0)
-        return exp(v);
-    if (strcmp(type, "Floor") == 0)
-        return floor(v);
-    if (strcmp(type, "Neg") == 0)
-        return -v;
-    if (strcmp(type, "Not") == 0)
-        return v == 0.0;
-    if (strcmp(type, "Reciprocal") == 0)
-        return 1.0 / v;
-    return sqrt(v); /* Sqrt */
+    return -v;
 }
+
+static double reciprocal(double v)
+{
+    return 1.0 / v;
+}
+
+static double is_zero(double v)
+{
+    return v == 0.0;
+}
+
+static double sign(double v)
+{
+    return (double)((v > 0.0) - (v < 0.0));
+}
+
+/* Round has halves to the even number, as the processor does. */
+static const struct {
+    const char *type;
+    double (*function)(double v);
+} functions[] = {
+    {"Abs", fabs},
+    {"Ceil", ceil},
+    {"Cos", cos},
+    {"Exp", exp},
+    {"Floor", floor},
+    {"Log", log},
+    {"Not", is_zero},
+    {"Neg", negative},
+    {"Round", nearbyint},
+    {"Sign", sign},
+    {"Sin", sin},
+    {"Sqrt", sqrt},
+    {"Reciprocal", reciprocal},
+};
 
 sal_status onnx_fold_unary(onnx_importer *im, const onnx_op *op)
 {
     const onnx_tensor *x;
     onnx_tensor t;
+    size_t which = 0;
     sal_status st = onnx_constant(&x, im, op, 0);
     if (st == SAL_OK)
         st = onnx_tensor_new(&t, im, x->integer, &x->shape, op->name);
     if (st != SAL_OK)
         return st;
+    while (strcmp(functions[which].type, op->type) != 0)
+        which++;
     for (size_t k = 0; k < t.count; k++) {
-        double v = unary(op->type, onnx_tensor_at(x, k));
+        double v = functions[which].function(onnx_tensor_at(x, k));
         if (t.integer)
             t.i[k] = onnx_to_int(v);
         else
@@ -353,6 +381,77 @@ sal_status onnx_fold_size(onnx_importer *im, const onnx_op *op)
         size = sal_shape_elements(onnx_shape(im, x));
     }
     TRY(fill_list(im, op, 1, 0, &size, 1));
+done:
+    return st;
+}
+
+/* Ones on a diagonal of a matrix of the input's shape, which may depend on the picture. */
+sal_status onnx_fold_eye_like(onnx_importer *im, const onnx_op *op)
+{
+    sal_status st = SAL_OK;
+    int constant;
+    int64_t diagonal, type;
+    const onnx_tensor *in;
+    onnx_array x = {0};
+    onnx_tensor t;
+    TRY(onnx_attribute_int(&diagonal, op, "k", 0));
+    TRY(onnx_attribute_int(&type, op, "dtype", ONNX_FLOAT));
+    TRY(onnx_is_constant(&constant, im, op, 0));
+    if (constant) {
+        TRY(onnx_constant(&in, im, op, 0));
+        x.shape = in->shape;
+    } else
+        TRY(onnx_array_get(&x, im, op, 0));
+    if (x.shape.rank != 2)
+        return onnx_fail(op, SAL_ERROR_FORMAT, "its input has rank %d, expected a matrix", x.shape.rank);
+    TRY(onnx_tensor_new(&t, im, !onnx_is_float_type(type), &x.shape, op->name));
+    for (size_t k = 0; k < t.count; k++) {
+        const int64_t row = (int64_t)k / x.shape.dim[1], column = (int64_t)k % x.shape.dim[1];
+        if (t.integer)
+            t.i[k] = column - row == diagonal;
+        else
+            t.f[k] = column - row == diagonal ? 1.0F : 0.0F;
+    }
+    onnx_output_constant(im, op, 0, &t);
+done:
+    return st;
+}
+
+/* A new axis that is `on` at the index and `off` elsewhere. */
+sal_status onnx_fold_one_hot(onnx_importer *im, const onnx_op *op)
+{
+    sal_status st = SAL_OK;
+    int64_t axis_given, inner = 1;
+    int axis;
+    double depth;
+    const onnx_tensor *index, *values;
+    onnx_tensor t;
+    TRY(onnx_attribute_int(&axis_given, op, "axis", -1));
+    TRY(onnx_constant(&index, im, op, 0));
+    TRY(onnx_scalar(&depth, im, op, 1));
+    TRY(onnx_constant(&values, im, op, 2));
+    if (values->count != 2 || index->shape.rank >= SAL_MAX_RANK || !(depth >= 1.0 && depth < 0x1p31))
+        return onnx_fail(op, SAL_ERROR_FORMAT, "depth %g, %zu values", depth, values->count);
+    sal_shape shape = {.rank = index->shape.rank + 1};
+    TRY(onnx_axis(&axis, op, axis_given, shape.rank));
+    const int64_t extent = (int64_t)depth;
+    for (int a = 0; a < shape.rank; a++) {
+        shape.dim[a] = a == axis ? extent : index->shape.dim[a < axis ? a : a - 1];
+        inner *= a > axis ? shape.dim[a] : 1;
+    }
+    TRY(onnx_tensor_new(&t, im, values->integer, &shape, op->name));
+    for (size_t k = 0; k < t.count; k++) {
+        const int64_t at = (int64_t)k / inner % extent,
+                      from = (int64_t)k / (inner * extent) * inner + (int64_t)k % inner;
+        double wanted = onnx_tensor_at(index, (size_t)from);
+        wanted += wanted < 0.0 ? depth : 0.0;
+        const int which = wanted == (double)at;
+        if (t.integer)
+            t.i[k] = values->i[which];
+        else
+            t.f[k] = values->f[which];
+    }
+    onnx_output_constant(im, op, 0, &t);
 done:
     return st;
 }

@@ -1,29 +1,29 @@
-/* Convolution, pooling and padding. */
+/* Convolution and pooling. */
+#include "import/onnx/lower/array.h"
 #include "import/onnx/lower/emit.h"
 #include "import/onnx/lower/handlers.h"
+#include "import/onnx/lower/window.h"
 #include "import/onnx/onnx_importer.h"
 #include "import/onnx/op.h"
 #include "import/onnx/tensor.h"
 
-#include <float.h>
-#include <math.h>
-
 /* No extent of a picture or window comes near; sums and products below stay far from overflow. */
 static const int64_t max_extent = (int64_t)1 << 30;
 
-/* Two numbers for height and width from an attribute; the fallback where it is absent. */
-static sal_status read_pair(int64_t *out, const onnx_op *op, const char *name, int64_t fallback)
+/* Numbers for height and width from an attribute; the fallback where it is absent. `line`: there is one, for the
+ * width, and the height has 1 (or 0 where 0 is allowed). */
+sal_status onnx_read_pair(int64_t *out, const onnx_op *op, const char *name, int64_t fallback, int line)
 {
     const int64_t *list;
     size_t count;
     sal_status st = onnx_attribute_ints(&list, &count, op, name);
     if (st != SAL_OK)
         return st;
-    if (list && count != 2)
+    if (list && count != (line ? 1 : 2))
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s has %zu entries; windows are two-dimensional here", name,
                          count);
     for (int i = 0; i < 2; i++) {
-        out[i] = list ? list[i] : fallback;
+        out[i] = !list || (line && i == 0) ? fallback : list[line ? 0 : i];
         if (out[i] < (fallback ? 1 : 0) || out[i] > max_extent)
             return onnx_fail(op, SAL_ERROR_FORMAT, "%s is %lld", name, (long long)out[i]);
     }
@@ -48,22 +48,23 @@ static void pad_same(sal_window *w, const int64_t *extent, int upper)
 }
 
 /* Strides, dilations and pads; the kernel is known. extent: the input's height and width. */
-static sal_status read_window(sal_window *w, const onnx_op *op, const int64_t *extent)
+static sal_status read_window(sal_window *w, const onnx_op *op, const int64_t *extent, int line)
 {
     sal_status st = SAL_OK;
     const int64_t *pads;
     size_t count;
-    TRY(read_pair(w->stride, op, "strides", 1));
-    TRY(read_pair(w->dilation, op, "dilations", 1));
+    TRY(onnx_read_pair(w->stride, op, "strides", 1, line));
+    TRY(onnx_read_pair(w->dilation, op, "dilations", 1, line));
     TRY(onnx_attribute_ints(&pads, &count, op, "pads"));
-    if (pads && count != 4)
-        return onnx_fail(op, SAL_ERROR_FORMAT, "pads has %zu entries, expected 4", count);
+    if (pads && count != (line ? 2 : 4))
+        return onnx_fail(op, SAL_ERROR_FORMAT, "pads has %zu entries, expected %d", count, line ? 2 : 4);
     for (int i = 0; i < 2; i++) {
         if (w->kernel[i] > max_extent / w->dilation[i] || extent[i] > max_extent)
             return onnx_fail(op, SAL_ERROR_LIMIT, "a window of %lld over %lld", (long long)w->kernel[i],
                              (long long)extent[i]);
-        w->pad_begin[i] = pads ? pads[i] : 0;
-        w->pad_end[i] = pads ? pads[2 + i] : 0;
+        const int given = pads && (!line || i == 1);
+        w->pad_begin[i] = given ? pads[line ? 0 : i] : 0;
+        w->pad_end[i] = given ? pads[line ? 1 : 2 + i] : 0;
         if (w->pad_begin[i] < 0 || w->pad_end[i] < 0 || w->pad_begin[i] > max_extent || w->pad_end[i] > max_extent)
             return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "pads of %lld and %lld", (long long)w->pad_begin[i],
                              (long long)w->pad_end[i]);
@@ -80,47 +81,76 @@ done:
     return st;
 }
 
-static sal_status need_map(int *x, onnx_importer *im, const onnx_op *op)
+sal_status onnx_map_get(onnx_map *out, onnx_importer *im, const onnx_op *op)
 {
-    sal_status st = onnx_node(x, im, op, 0);
-    if (st == SAL_OK && onnx_shape(im, *x)->rank != 4)
-        st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "its input has rank %d; windows are two-dimensional here",
-                       onnx_shape(im, *x)->rank);
+    sal_status st = SAL_OK;
+    onnx_array a;
+    TRY(onnx_array_get(&a, im, op, 0));
+    if (a.shape.rank != 3 && a.shape.rank != 4)
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "its input has rank %d; windows are two-dimensional here",
+                         a.shape.rank);
+    out->shape = a.shape;
+    out->line = a.shape.rank == 3;
+    const int64_t *dim = a.shape.dim;
+    sal_shape map = {.rank = 4, .dim = {1, dim[0] * dim[1], out->line ? 1 : dim[2], dim[out->line ? 2 : 3]}};
+    TRY(onnx_emit_reshape(&out->x, im, op, a.node, &map));
+done:
     return st;
+}
+
+sal_status onnx_map_one(const onnx_map *map, const onnx_op *op)
+{
+    if (map->shape.dim[0] != 1)
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "it convolves %lld maps that are made of one picture",
+                         (long long)map->shape.dim[0]);
+    return SAL_OK;
+}
+
+sal_status onnx_map_output(onnx_importer *im, const onnx_op *op, const onnx_map *map, int y)
+{
+    const sal_shape *got = onnx_shape(im, y);
+    sal_shape out = {.rank = map->shape.rank, .dim = {map->shape.dim[0], got->dim[1] / map->shape.dim[0]}};
+    if (!map->line)
+        out.dim[2] = got->dim[2];
+    out.dim[out.rank - 1] = got->dim[3];
+    return onnx_array_output(im, op, 0, y, &out);
 }
 
 sal_status onnx_lower_conv(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    int x, node;
+    int node;
+    onnx_map map;
     const onnx_tensor *weight;
     sal_window w = {0};
     int64_t given[2];
-    TRY(need_map(&x, im, op));
+    TRY(onnx_map_get(&map, im, op));
+    TRY(onnx_map_one(&map, op));
     TRY(onnx_constant(&weight, im, op, 1));
     const sal_shape shape = weight->shape;
-    const int64_t channels = onnx_shape(im, x)->dim[1];
-    if (shape.rank != 4 || shape.dim[2] < 1 || shape.dim[3] < 1)
+    const int64_t channels = onnx_shape(im, map.x)->dim[1];
+    const int rank = map.line ? 3 : 4;
+    if (shape.rank != rank || shape.dim[2] < 1 || shape.dim[rank - 1] < 1)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "weights of rank %d; convolutions are two-dimensional here",
                          shape.rank);
-    w.kernel[0] = shape.dim[2];
-    w.kernel[1] = shape.dim[3];
-    TRY(read_pair(given, op, "kernel_shape", 1));
+    w.kernel[0] = map.line ? 1 : shape.dim[2];
+    w.kernel[1] = shape.dim[rank - 1];
+    TRY(onnx_read_pair(given, op, "kernel_shape", 1, map.line));
     if (onnx_attribute_find(op, "kernel_shape") && (given[0] != w.kernel[0] || given[1] != w.kernel[1]))
         return onnx_fail(op, SAL_ERROR_FORMAT, "kernel_shape is not that of the weights");
     TRY(onnx_attribute_int(&w.groups, op, "group", 1));
-    TRY(read_window(&w, op, &onnx_shape(im, x)->dim[2]));
+    TRY(read_window(&w, op, &onnx_shape(im, map.x)->dim[2], map.line));
     if (w.groups < 1 || channels % w.groups != 0 || channels / w.groups != shape.dim[1])
         return onnx_fail(op, SAL_ERROR_FORMAT, "weights for %lld x %lld channels, the input has %lld",
                          (long long)w.groups, (long long)shape.dim[1], (long long)channels);
-    TRY(onnx_start(&node, im, op, SAL_OP_CONV, &x, 1));
+    TRY(onnx_start(&node, im, op, SAL_OP_CONV, &map.x, 1));
     sal_node *n = &im->graph->nodes[node];
     n->window = w;
     TRY(onnx_take(&n->weight, &n->weight_count, im, op, 1));
     if (onnx_has_input(op, 2))
         TRY(onnx_take(&n->bias, &n->bias_count, im, op, 2));
     TRY(onnx_finish(im, op, node));
-    onnx_output_node(im, op, 0, node);
+    TRY(onnx_map_output(im, op, &map, node));
 done:
     return st;
 }
@@ -143,7 +173,8 @@ static void extend_for_ceil(sal_window *w, const int64_t *extent, int *extended)
     }
 }
 
-static sal_status read_pool(sal_window *w, int *extended, onnx_importer *im, const onnx_op *op, int x, int *ceil_mode)
+static sal_status read_pool(sal_window *w, int *extended, onnx_importer *im, const onnx_op *op, const onnx_map *map,
+                            int *ceil_mode)
 {
     sal_status st = SAL_OK;
     int64_t ceil_flag;
@@ -151,8 +182,8 @@ static sal_status read_pool(sal_window *w, int *extended, onnx_importer *im, con
         return onnx_fail(op, SAL_ERROR_FORMAT, "kernel_shape is missing");
     w->groups = 1;
     *extended = 0;
-    TRY(read_pair(w->kernel, op, "kernel_shape", 1));
-    TRY(read_window(w, op, &onnx_shape(im, x)->dim[2]));
+    TRY(onnx_read_pair(w->kernel, op, "kernel_shape", 1, map->line));
+    TRY(read_window(w, op, &onnx_shape(im, map->x)->dim[2], map->line));
     TRY(onnx_attribute_int(&ceil_flag, op, "ceil_mode", 0));
     *ceil_mode = ceil_flag != 0;
 done:
@@ -190,18 +221,19 @@ done:
 sal_status onnx_lower_max_pool(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    int x, node, ceil_mode, extended;
+    int node, ceil_mode, extended;
+    onnx_map map;
     int64_t storage_order;
     sal_window w = {0};
-    TRY(need_map(&x, im, op));
+    TRY(onnx_map_get(&map, im, op));
     TRY(onnx_attribute_int(&storage_order, op, "storage_order", 0));
     if (storage_order != 0)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "storage_order %lld", (long long)storage_order);
-    TRY(read_pool(&w, &extended, im, op, x, &ceil_mode));
+    TRY(read_pool(&w, &extended, im, op, &map, &ceil_mode));
     if (ceil_mode)
-        extend_for_ceil(&w, &onnx_shape(im, x)->dim[2], &extended);
-    TRY(emit_max_pool(&node, im, op, x, &w));
-    onnx_output_node(im, op, 0, node);
+        extend_for_ceil(&w, &onnx_shape(im, map.x)->dim[2], &extended);
+    TRY(emit_max_pool(&node, im, op, map.x, &w));
+    TRY(onnx_map_output(im, op, &map, node));
 done:
     return st;
 }
@@ -228,27 +260,111 @@ done:
 sal_status onnx_lower_average_pool(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    int x, node, ceil_mode, extended;
+    int node, ceil_mode, extended;
+    onnx_map map;
     int64_t count_padding;
     sal_window w = {0};
-    TRY(need_map(&x, im, op));
+    TRY(onnx_map_get(&map, im, op));
     TRY(onnx_attribute_int(&count_padding, op, "count_include_pad", 0));
-    TRY(read_pool(&w, &extended, im, op, x, &ceil_mode));
+    TRY(read_pool(&w, &extended, im, op, &map, &ceil_mode));
     int padded = w.pad_begin[0] || w.pad_begin[1] || w.pad_end[0] || w.pad_end[1];
     w.count_padding = count_padding && padded;
     if (ceil_mode) {
         sal_window asked = w;
-        extend_for_ceil(&w, &onnx_shape(im, x)->dim[2], &extended);
+        extend_for_ceil(&w, &onnx_shape(im, map.x)->dim[2], &extended);
         if (extended && w.count_padding) {
             /* The file's own padding counts, what hangs over does not: pad with zeros first. */
-            TRY(emit_window_pad(&x, im, op, &asked));
+            TRY(emit_window_pad(&map.x, im, op, &asked));
             w = asked;
             w.count_padding = 0;
-            extend_for_ceil(&w, &onnx_shape(im, x)->dim[2], &extended);
+            extend_for_ceil(&w, &onnx_shape(im, map.x)->dim[2], &extended);
         }
     }
-    TRY(emit_pool(&node, im, op, SAL_OP_AVG_POOL, x, &w));
-    onnx_output_node(im, op, 0, node);
+    TRY(emit_pool(&node, im, op, SAL_OP_AVG_POOL, map.x, &w));
+    TRY(onnx_map_output(im, op, &map, node));
+done:
+    return st;
+}
+
+/* |x|^p */
+static sal_status emit_power(int *x, onnx_importer *im, const onnx_op *op, double p)
+{
+    sal_status st = SAL_OK;
+    if (p == 2.0)
+        return onnx_emit_binary(x, im, op, SAL_OP_MUL, *x, *x);
+    TRY(onnx_emit_activation1(x, im, op, *x, SAL_ACT_ABS));
+    if (p != 1.0)
+        TRY(onnx_emit_activation(x, im, op, *x, SAL_ACT_POWER, p, 0.0));
+done:
+    return st;
+}
+
+static sal_status read_p(double *out, const onnx_op *op)
+{
+    int64_t p;
+    sal_status st = onnx_attribute_int(&p, op, "p", 2);
+    if (st == SAL_OK && p < 1)
+        st = onnx_fail(op, SAL_ERROR_FORMAT, "p is %lld", (long long)p);
+    *out = (double)p;
+    return st;
+}
+
+/* (sum of |x|^p)^(1/p) under the window: the mean times its area, where padding counts. */
+sal_status onnx_lower_lp_pool(onnx_importer *im, const onnx_op *op)
+{
+    sal_status st = SAL_OK;
+    int x, ceil_mode, extended;
+    double p;
+    onnx_map map;
+    sal_window w = {0};
+    TRY(onnx_map_get(&map, im, op));
+    TRY(read_p(&p, op));
+    TRY(read_pool(&w, &extended, im, op, &map, &ceil_mode));
+    if (ceil_mode)
+        extend_for_ceil(&w, &onnx_shape(im, map.x)->dim[2], &extended);
+    w.count_padding = 1;
+    x = map.x;
+    TRY(emit_power(&x, im, op, p));
+    TRY(emit_pool(&x, im, op, SAL_OP_AVG_POOL, x, &w));
+    TRY(onnx_emit_affine(&x, im, op, x, (double)(w.kernel[0] * w.kernel[1]), 0.0));
+    if (p != 1.0)
+        TRY(onnx_emit_root(&x, im, op, x, p));
+    TRY(onnx_map_output(im, op, &map, x));
+done:
+    return st;
+}
+
+/* Over all axes after the channels, which stay. *rest: them as a set of the node's axes. */
+static sal_status get_global(onnx_array *x, unsigned *rest, sal_shape *out, onnx_importer *im, const onnx_op *op)
+{
+    sal_status st = SAL_OK;
+    TRY(onnx_array_get(x, im, op, 0));
+    if (x->shape.rank < 3)
+        return onnx_fail(op, SAL_ERROR_FORMAT, "its input has rank %d", x->shape.rank);
+    *out = x->shape;
+    *rest = 0;
+    for (int a = 2; a < x->shape.rank; a++) {
+        out->dim[a] = 1;
+        *rest |= 1U << (a + x->lead);
+    }
+done:
+    return st;
+}
+
+sal_status onnx_lower_global_lp_pool(onnx_importer *im, const onnx_op *op)
+{
+    sal_status st = SAL_OK;
+    double p;
+    onnx_array x;
+    unsigned rest;
+    sal_shape out;
+    TRY(read_p(&p, op));
+    TRY(get_global(&x, &rest, &out, im, op));
+    TRY(emit_power(&x.node, im, op, p));
+    TRY(onnx_emit_reduce(&x.node, im, op, x.node, SAL_REDUCTION_SUM, rest));
+    if (p != 1.0)
+        TRY(onnx_emit_root(&x.node, im, op, x.node, p));
+    TRY(onnx_array_output(im, op, 0, x.node, &out));
 done:
     return st;
 }
@@ -256,92 +372,31 @@ done:
 sal_status onnx_lower_global_average_pool(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    int x;
-    TRY(need_map(&x, im, op));
-    TRY(onnx_emit_mean(&x, im, op, x, 2, 3));
-    onnx_output_node(im, op, 0, x);
+    onnx_array x;
+    unsigned rest;
+    sal_shape out;
+    TRY(get_global(&x, &rest, &out, im, op));
+    if (x.lead == 0 && x.shape.rank == 4)
+        TRY(onnx_emit_mean(&x.node, im, op, x.node, 2, 3));
+    else
+        TRY(onnx_emit_reduce(&x.node, im, op, x.node, SAL_REDUCTION_MEAN, rest));
+    TRY(onnx_array_output(im, op, 0, x.node, &out));
 done:
     return st;
 }
 
+/* As a pool, whose first maximum has all of the gradient. */
 sal_status onnx_lower_global_max_pool(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
+    onnx_map map;
     int x;
     sal_window w = {.stride = {1, 1}, .dilation = {1, 1}, .groups = 1};
-    TRY(need_map(&x, im, op));
-    w.kernel[0] = onnx_shape(im, x)->dim[2];
-    w.kernel[1] = onnx_shape(im, x)->dim[3];
-    TRY(emit_max_pool(&x, im, op, x, &w));
-    onnx_output_node(im, op, 0, x);
-done:
-    return st;
-}
-
-/* pads of the file: all begins, then all ends, along `axes` or along every axis. */
-static sal_status spread_pads(int64_t *begin, int64_t *end, onnx_importer *im, const onnx_op *op, int rank)
-{
-    sal_status st = SAL_OK;
-    const int64_t *pads, *axes;
-    size_t count, axis_count;
-    TRY(onnx_int_list_either(&pads, &count, im, op, 1, "pads"));
-    TRY(onnx_int_list(&axes, &axis_count, im, op, 3));
-    size_t axes_padded = axes ? axis_count : (size_t)rank;
-    if (count != 2 * axes_padded)
-        return onnx_fail(op, SAL_ERROR_FORMAT, "%zu pads for %zu axes", count, axes_padded);
-    for (size_t k = 0; k < axes_padded; k++) {
-        int axis;
-        TRY(onnx_axis(&axis, op, axes ? axes[k] : (int64_t)k, rank));
-        begin[axis] = pads[k];
-        end[axis] = pads[k + axes_padded];
-    }
-done:
-    return st;
-}
-
-sal_status onnx_lower_pad(onnx_importer *im, const onnx_op *op)
-{
-    sal_status st = SAL_OK;
-    int x, node;
-    int64_t begin[SAL_MAX_RANK] = {0}, end[SAL_MAX_RANK] = {0};
-    float attribute;
-    double value;
-    if (!onnx_attribute_is(op, "mode", "constant", "constant"))
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "salmap knows padding with a constant only");
-    TRY(onnx_attribute_float(&attribute, op, "value", 0.0F));
-    value = (double)attribute;
-    if (onnx_has_input(op, 2))
-        TRY(onnx_scalar(&value, im, op, 2));
-    if (!isfinite(value) && !isnan(value))
-        value = value > 0 ? (double)FLT_MAX : -(double)FLT_MAX; /* a pad before a max pool */
-    TRY(onnx_node(&x, im, op, 0));
-    int rank = onnx_shape(im, x)->rank;
-    TRY(spread_pads(begin, end, im, op, rank));
-    int first = rank, last = 0;
-    for (int a = 0; a < rank; a++) {
-        if (begin[a] == 0 && end[a] == 0)
-            continue;
-        first = a < first ? a : first;
-        last = a;
-    }
-    if (first == rank) {
-        onnx_output_node(im, op, 0, x);
-        return SAL_OK;
-    }
-    if (rank != 4 || first == 0 || last - first > 1)
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "pads other axes than height and width");
-    /* Only one of the two is padded: height and width are axes 2 and 3 unless axis 1 is padded. */
-    int axis = first == 1 ? 1 : 2;
-    TRY(onnx_start(&node, im, op, SAL_OP_PAD, &x, 1));
-    sal_node *n = &im->graph->nodes[node];
-    n->axis = axis;
-    n->value = (float)value;
-    for (int i = 0; i < 2; i++) {
-        n->window.pad_begin[i] = begin[axis + i];
-        n->window.pad_end[i] = end[axis + i];
-    }
-    TRY(onnx_finish(im, op, node));
-    onnx_output_node(im, op, 0, node);
+    TRY(onnx_map_get(&map, im, op));
+    w.kernel[0] = onnx_shape(im, map.x)->dim[2];
+    w.kernel[1] = onnx_shape(im, map.x)->dim[3];
+    TRY(emit_max_pool(&x, im, op, map.x, &w));
+    TRY(onnx_map_output(im, op, &map, x));
 done:
     return st;
 }

@@ -93,6 +93,16 @@ sal_status onnx_int_list_either(const int64_t **out, size_t *count, onnx_importe
 
 sal_status onnx_node(int *out, onnx_importer *im, const onnx_op *op, int index)
 {
+    int lead;
+    sal_status st = onnx_elements(out, &lead, im, op, index);
+    if (st == SAL_OK && lead > 0)
+        st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "the batch axis of its input %d (%.200s) is not the first", index,
+                       onnx_input(im, op, index)->name);
+    return st;
+}
+
+sal_status onnx_elements(int *out, int *lead, onnx_importer *im, const onnx_op *op, int index)
+{
     sal_status st = SAL_OK;
     onnx_value *v;
     TRY(need_input(&v, im, op, index));
@@ -103,6 +113,7 @@ sal_status onnx_node(int *out, onnx_importer *im, const onnx_op *op, int index)
         goto done;
     }
     *out = v->node;
+    *lead = v->lead;
 done:
     return st;
 }
@@ -124,7 +135,7 @@ sal_status onnx_take(float **out, size_t *count, onnx_importer *im, const onnx_o
             return onnx_fail(op, SAL_ERROR_NUMERIC, "tensor %.200s holds %s at %zu", v->name,
                              isnan(t->f[k]) ? "NaN" : "infinity", k);
     *count = t->count;
-    if (v->uses == 1) {
+    if (v->uses == 1 && im->place_count == 0) { /* a branch may read it later */
         *out = v->constant.f;
         v->constant.f = NULL;
         v->constant.count = 0;
@@ -180,8 +191,10 @@ sal_status onnx_finish(onnx_importer *im, const onnx_op *op, int node)
 {
     sal_status st = SAL_OK;
     const sal_node *n = &im->graph->nodes[node];
-    TRY(check_finite(op, n->weight, n->weight_count, "weight"));
-    TRY(check_finite(op, n->bias, n->bias_count, "bias"));
+    if (!im->folding) {
+        TRY(check_finite(op, n->weight, n->weight_count, "weight"));
+        TRY(check_finite(op, n->bias, n->bias_count, "bias"));
+    }
     st = sal_graph_infer(im->graph, node);
     if (st != SAL_OK)
         return onnx_fail(op, st, "%s", sal_last_error());
@@ -191,10 +204,16 @@ done:
 
 void onnx_output_node(onnx_importer *im, const onnx_op *op, int index, int node)
 {
+    onnx_output_elements(im, op, index, node, 0);
+}
+
+void onnx_output_elements(onnx_importer *im, const onnx_op *op, int index, int node, int lead)
+{
     if (index >= op->output_count || op->outputs[index] == ONNX_ABSENT)
         return;
     im->values[op->outputs[index]].kind = ONNX_VALUE_NODE;
     im->values[op->outputs[index]].node = node;
+    im->values[op->outputs[index]].lead = lead;
 }
 
 void onnx_output_constant(onnx_importer *im, const onnx_op *op, int index, onnx_tensor *t)

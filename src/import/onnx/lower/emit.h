@@ -16,8 +16,10 @@ sal_status onnx_int_list(const int64_t **out, size_t *count, onnx_importer *im, 
 /* The same from an attribute where the op has it (older opsets), else from the input. */
 sal_status onnx_int_list_either(const int64_t **out, size_t *count, onnx_importer *im, const onnx_op *op, int index,
                                 const char *attribute);
-/* The input as a graph node. */
+/* The input as a graph node of the shape that the file has: the batch axis first. */
 sal_status onnx_node(int *out, onnx_importer *im, const onnx_op *op, int index);
+/* The input as a graph node with `lead` axes more than the file has (array.h): for ops on each element alone. */
+sal_status onnx_elements(int *out, int *lead, onnx_importer *im, const onnx_op *op, int index);
 /* The constant's floats become the caller's (sal_free): moved where nobody else reads them, else copied.
  * Errors: NUMERIC (names tensor and index), FORMAT (no elements). */
 sal_status onnx_take(float **out, size_t *count, onnx_importer *im, const onnx_op *op, int index);
@@ -28,6 +30,7 @@ sal_status onnx_scalar(double *out, onnx_importer *im, const onnx_op *op, int in
 sal_status onnx_start(int *out, onnx_importer *im, const onnx_op *op, sal_op core, const int *inputs, int count);
 sal_status onnx_finish(onnx_importer *im, const onnx_op *op, int node);
 void onnx_output_node(onnx_importer *im, const onnx_op *op, int index, int node);
+void onnx_output_elements(onnx_importer *im, const onnx_op *op, int index, int node, int lead);
 /* Takes the tensor over. */
 void onnx_output_constant(onnx_importer *im, const onnx_op *op, int index, onnx_tensor *t);
 void onnx_output_piece(onnx_importer *im, const onnx_op *op, int index, onnx_piece piece);

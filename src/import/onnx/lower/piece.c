@@ -6,6 +6,7 @@
 #include "import/onnx/lower/piece.h"
 
 #include "base/memory.h"
+#include "import/onnx/lower/array.h"
 #include "import/onnx/lower/emit.h"
 #include "import/onnx/lower/handlers.h"
 #include "import/onnx/onnx_importer.h"
@@ -23,52 +24,77 @@ static int is_near(double a, double b)
     return fabs(a - b) <= 1e-5 * fabs(b);
 }
 
-static const char *explain(onnx_piece_kind kind)
+static const char *const erf_alone = "the error function is known as part of GELU only";
+
+/* The nodes of what has been computed so far: (x - mean), its square, .. of one axis, which stays. */
+static sal_status settle_norm(int *out, onnx_importer *im, const onnx_op *op, const onnx_piece *p)
 {
-    switch (kind) {
-    case ONNX_PIECE_ERF: return "the error function is known as part of GELU only";
-    case ONNX_PIECE_MEAN: return "a mean";
-    case ONNX_PIECE_FLAT: return "the batch axis does not stay first";
-    case ONNX_PIECE_CENTERED:
-    case ONNX_PIECE_SQUARE:
-    case ONNX_PIECE_VARIANCE:
-    case ONNX_PIECE_DEVIATION:
-    case ONNX_PIECE_INVERSE: break;
+    sal_status st = SAL_OK;
+    int x = p->node, mean;
+    TRY(onnx_emit_reduce(&mean, im, op, x, SAL_REDUCTION_MEAN, 1U << p->axis));
+    TRY(onnx_emit_affine(&mean, im, op, mean, -1.0, 0.0));
+    TRY(onnx_emit_broadcast(&x, im, op, SAL_OP_ADD, x, mean));
+    if (p->kind != ONNX_PIECE_CENTERED)
+        TRY(onnx_emit_binary(&x, im, op, SAL_OP_MUL, x, x));
+    if (p->kind != ONNX_PIECE_CENTERED && p->kind != ONNX_PIECE_SQUARE) {
+        TRY(onnx_emit_reduce(&x, im, op, x, SAL_REDUCTION_MEAN, 1U << p->axis));
+        TRY(onnx_emit_affine(&x, im, op, x, 1.0, p->shift));
     }
-    return "means, variances and square roots are known as parts of a layer norm only";
+    if (p->kind == ONNX_PIECE_DEVIATION || p->kind == ONNX_PIECE_INVERSE)
+        TRY(onnx_emit_activation1(&x, im, op, x, SAL_ACT_SQRT));
+    if (p->kind == ONNX_PIECE_INVERSE)
+        TRY(onnx_emit_activation1(&x, im, op, x, SAL_ACT_RECIPROCAL));
+    *out = x;
+done:
+    return st;
+}
+
+static sal_status settle_mean(int *out, sal_shape *shape, onnx_importer *im, const onnx_op *op, const onnx_piece *p)
+{
+    sal_status st = SAL_OK;
+    int x = p->node, permutation[SAL_MAX_RANK], at = 0;
+    const sal_shape in = *onnx_shape(im, x);
+    *shape = (sal_shape){0};
+    for (int a = 0; a < in.rank; a++) {
+        if (a != p->axis)
+            permutation[at++] = a;
+        if (a >= p->lead && (a != p->axis || p->keep))
+            shape->dim[shape->rank++] = a == p->axis ? 1 : in.dim[a];
+    }
+    permutation[at] = p->axis;
+    if (p->lead > 0)
+        return onnx_emit_reduce(out, im, op, x, SAL_REDUCTION_MEAN, 1U << p->axis);
+    if (p->axis != in.rank - 1)
+        TRY(onnx_emit_transpose(&x, im, op, x, permutation));
+    TRY(onnx_emit_mean(out, im, op, x, in.rank - 1, in.rank - 1));
+done:
+    return st;
 }
 
 sal_status onnx_piece_settle(onnx_importer *im, const onnx_op *op, onnx_value *value)
 {
     sal_status st = SAL_OK;
     const onnx_piece p = value->piece;
-    int x = p.node, permutation[SAL_MAX_RANK], at = 0;
-    if (p.kind != ONNX_PIECE_MEAN)
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s (%.200s)", explain(p.kind), value->name);
-    const sal_shape in = *onnx_shape(im, x);
-    sal_shape out = {0};
-    for (int a = 0; a < in.rank; a++) {
-        if (a != p.axis)
-            permutation[at++] = a;
-        if (a != p.axis || p.keep)
-            out.dim[out.rank++] = a == p.axis ? 1 : in.dim[a];
+    sal_shape shape;
+    int x;
+    if (p.kind == ONNX_PIECE_ERF)
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s (%.200s)", erf_alone, value->name);
+    if (p.kind == ONNX_PIECE_MEAN) {
+        TRY(settle_mean(&x, &shape, im, op, &p));
+        TRY(onnx_array_store(value, im, op, x, &shape));
+        return SAL_OK;
     }
-    if (out.rank == 1)
-        out.dim[out.rank++] = 1;
-    permutation[at] = p.axis;
-    if (p.axis != in.rank - 1)
-        TRY(onnx_emit_transpose(&x, im, op, x, permutation));
-    TRY(onnx_emit_mean(&x, im, op, x, in.rank - 1, in.rank - 1));
-    TRY(onnx_emit_reshape(&x, im, op, x, &out));
+    TRY(settle_norm(&x, im, op, &p));
     value->kind = ONNX_VALUE_NODE;
     value->node = x;
+    value->lead = p.lead;
 done:
     return st;
 }
 
-void onnx_piece_mean(onnx_importer *im, const onnx_op *op, int x, int axis, int keep)
+void onnx_piece_mean(onnx_importer *im, const onnx_op *op, int x, int lead, int axis, int keep)
 {
-    onnx_piece p = {.kind = ONNX_PIECE_MEAN, .node = x, .axis = axis, .keep = keep};
+    onnx_piece p = {.kind = ONNX_PIECE_MEAN, .node = x, .lead = lead, .axis = axis, .keep = keep};
     onnx_output_piece(im, op, 0, p);
 }
 
@@ -80,7 +106,7 @@ void onnx_piece_variance(int *handled, onnx_importer *im, const onnx_op *op, con
     if (v->kind != ONNX_VALUE_PIECE || v->piece.kind != ONNX_PIECE_SQUARE || count != 1 || !keep)
         return;
     onnx_piece p = v->piece;
-    if (axes[0] != p.axis && axes[0] != p.axis - onnx_shape(im, p.node)->rank)
+    if (axes[0] != p.axis - p.lead && axes[0] != p.axis - onnx_shape(im, p.node)->rank)
         return;
     p.kind = ONNX_PIECE_VARIANCE;
     p.shift = 0.0;
@@ -140,7 +166,7 @@ static sal_status finish_gelu(int *handled, onnx_importer *im, const onnx_op *op
     TRY(onnx_emit_activation(&x, im, op, x, SAL_ACT_GELU, 0.0, 0.0));
     if (!is_near(2.0 * t * p->scale, 1.0))
         TRY(onnx_emit_affine(&x, im, op, x, 2.0 * t * p->scale, 0.0));
-    onnx_output_node(im, op, 0, x);
+    onnx_output_elements(im, op, 0, x, p->lead);
     *handled = 1;
 done:
     return st;
@@ -163,7 +189,7 @@ static sal_status finish_layer_norm(int *handled, onnx_importer *im, const onnx_
     for (size_t k = 0; k < channels; k++)
         n->weight[k] = 1.0F;
     TRY(onnx_finish(im, op, node));
-    onnx_output_node(im, op, 0, node);
+    onnx_output_elements(im, op, 0, node, p->lead);
     *handled = 1;
 done:
     return st;
@@ -212,42 +238,47 @@ sal_status onnx_piece_binary(int *handled, onnx_importer *im, const onnx_op *op,
 
 sal_status onnx_lower_erf(onnx_importer *im, const onnx_op *op)
 {
-    int x;
-    sal_status st = onnx_node(&x, im, op, 0);
+    int x, lead;
+    sal_status st = onnx_elements(&x, &lead, im, op, 0);
     if (st != SAL_OK)
         return st;
     const sal_node *n = &im->graph->nodes[x];
     if (!onnx_is_scalar_affine(n) || !is_near((double)n->weight[0], sqrt(0.5)) || (n->bias && n->bias[0] != 0.0F))
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s", explain(ONNX_PIECE_ERF));
-    onnx_piece p = {.kind = ONNX_PIECE_ERF, .node = n->inputs[0], .scale = 1.0};
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s", erf_alone);
+    onnx_piece p = {.kind = ONNX_PIECE_ERF, .node = n->inputs[0], .lead = lead, .scale = 1.0};
     onnx_output_piece(im, op, 0, p);
     return SAL_OK;
 }
 
-/* Sqrt and Reciprocal: of constants, or inside a layer norm. */
-static sal_status next_piece(onnx_importer *im, const onnx_op *op, onnx_piece_kind from, onnx_piece_kind to)
+/* Sqrt and Reciprocal: of constants, inside a layer norm, or of anything else. */
+static sal_status next_piece(onnx_importer *im, const onnx_op *op, onnx_piece_kind from, onnx_piece_kind to,
+                             sal_activation_kind plain)
 {
     sal_status st = SAL_OK;
-    int constant;
+    int constant, x, lead;
     TRY(onnx_is_constant(&constant, im, op, 0));
     if (constant)
         return onnx_fold_unary(im, op);
     const onnx_value *v = onnx_input(im, op, 0);
-    if (!is_piece(v, from))
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s", explain(from));
-    onnx_piece p = v->piece;
-    p.kind = to;
-    onnx_output_piece(im, op, 0, p);
+    if (is_piece(v, from)) {
+        onnx_piece p = v->piece;
+        p.kind = to;
+        onnx_output_piece(im, op, 0, p);
+        return SAL_OK;
+    }
+    TRY(onnx_elements(&x, &lead, im, op, 0));
+    TRY(onnx_emit_activation1(&x, im, op, x, plain));
+    onnx_output_elements(im, op, 0, x, lead);
 done:
     return st;
 }
 
 sal_status onnx_lower_sqrt(onnx_importer *im, const onnx_op *op)
 {
-    return next_piece(im, op, ONNX_PIECE_VARIANCE, ONNX_PIECE_DEVIATION);
+    return next_piece(im, op, ONNX_PIECE_VARIANCE, ONNX_PIECE_DEVIATION, SAL_ACT_SQRT);
 }
 
 sal_status onnx_lower_reciprocal(onnx_importer *im, const onnx_op *op)
 {
-    return next_piece(im, op, ONNX_PIECE_DEVIATION, ONNX_PIECE_INVERSE);
+    return next_piece(im, op, ONNX_PIECE_DEVIATION, ONNX_PIECE_INVERSE, SAL_ACT_RECIPROCAL);
 }

@@ -6,12 +6,12 @@
 
 /* An arithmetic op with a piece among its two inputs; *handled = 0 where they make no formula that is known. */
 sal_status onnx_piece_binary(int *handled, onnx_importer *im, const onnx_op *op, onnx_math math);
-/* Mean along one axis of a node, kept as a piece: it may be the start of a layer norm. */
-void onnx_piece_mean(onnx_importer *im, const onnx_op *op, int x, int axis, int keep);
+/* Mean along one axis of a node of that lead, kept as a piece: it may be the start of a layer norm. */
+void onnx_piece_mean(onnx_importer *im, const onnx_op *op, int x, int lead, int axis, int keep);
 /* Mean of a piece along axes; *handled = 0 where it is no variance. */
 void onnx_piece_variance(int *handled, onnx_importer *im, const onnx_op *op, const int64_t *axes, size_t count,
                          int keep);
-/* Turns a mean that is no part of a layer norm into nodes. Errors: UNSUPPORTED for all other pieces. */
+/* Turns what is part of no layer norm into nodes. Errors: UNSUPPORTED for the error function. */
 sal_status onnx_piece_settle(onnx_importer *im, const onnx_op *op, onnx_value *value);
 
 #endif

@@ -1,4 +1,5 @@
 /* Ops that change the shape alone; on constants they are carried out at once. */
+#include "import/onnx/lower/array.h"
 #include "import/onnx/lower/emit.h"
 #include "import/onnx/lower/handlers.h"
 #include "import/onnx/onnx.h"
@@ -12,14 +13,14 @@
 static sal_status pass_on(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    int constant, node;
+    int constant, node, lead;
     TRY(onnx_is_constant(&constant, im, op, 0));
     onnx_value *v = onnx_input(im, op, 0);
     if (constant) {
         onnx_tensor t = v->constant;
         int64_t stride[SAL_MAX_RANK];
         onnx_strides(stride, &t.shape);
-        if (v->uses == 1)
+        if (v->uses == 1 && im->place_count == 0) /* a branch may read it later */
             memset(&v->constant, 0, sizeof v->constant);
         else
             TRY(onnx_tensor_view(&t, im, &v->constant, &v->constant.shape, stride, 0));
@@ -27,8 +28,8 @@ static sal_status pass_on(onnx_importer *im, const onnx_op *op)
     } else if (v->kind == ONNX_VALUE_PIECE) {
         onnx_output_piece(im, op, 0, v->piece);
     } else {
-        TRY(onnx_node(&node, im, op, 0));
-        onnx_output_node(im, op, 0, node);
+        TRY(onnx_elements(&node, &lead, im, op, 0));
+        onnx_output_elements(im, op, 0, node, lead);
     }
 done:
     return st;
@@ -42,31 +43,32 @@ sal_status onnx_lower_identity(onnx_importer *im, const onnx_op *op)
 sal_status onnx_lower_dropout(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    double training = 0.0;
+    double training = 0.0, ratio = 0.5;
+    int64_t is_test;
+    TRY(onnx_attribute_int(&is_test, op, "is_test", 1)); /* before opset 7 */
     if (onnx_has_input(op, 2))
         TRY(onnx_scalar(&training, im, op, 2));
-    if (training != 0.0)
+    if (onnx_has_input(op, 1))
+        TRY(onnx_scalar(&ratio, im, op, 1));
+    if ((training != 0.0 && ratio != 0.0) || (op->opset < 7 && is_test == 0))
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "the model was exported in training mode; call model.eval() first");
     TRY(pass_on(im, op));
 done:
     return st;
 }
 
-sal_status onnx_lower_cast(onnx_importer *im, const onnx_op *op)
+static sal_status cast_to(onnx_importer *im, const onnx_op *op, int integer, int boolean)
 {
     sal_status st = SAL_OK;
-    int64_t to;
     int constant;
     const onnx_tensor *x;
-    TRY(onnx_attribute_int(&to, op, "to", ONNX_FLOAT));
     TRY(onnx_is_constant(&constant, im, op, 0));
-    int integer = !onnx_is_float_type(to);
     if (!constant && integer)
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "casts the picture to an integer type (%lld)", (long long)to);
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "casts the picture to an integer type");
     if (!constant)
         return pass_on(im, op);
     TRY(onnx_constant(&x, im, op, 0));
-    if (x->integer == integer && to != ONNX_BOOL)
+    if (x->integer == integer && !boolean)
         return pass_on(im, op);
     onnx_tensor t;
     TRY(onnx_tensor_new(&t, im, integer, &x->shape, op->name));
@@ -74,7 +76,7 @@ sal_status onnx_lower_cast(onnx_importer *im, const onnx_op *op)
         double v = onnx_tensor_at(x, k);
         if (!integer)
             t.f[k] = (float)v;
-        else if (to == ONNX_BOOL)
+        else if (boolean)
             t.i[k] = v != 0.0;
         else
             t.i[k] = onnx_to_int(v);
@@ -84,11 +86,36 @@ done:
     return st;
 }
 
+sal_status onnx_lower_cast(onnx_importer *im, const onnx_op *op)
+{
+    int64_t to;
+    sal_status st = onnx_attribute_int(&to, op, "to", ONNX_FLOAT);
+    if (st == SAL_OK && (to < ONNX_FLOAT || to > ONNX_BFLOAT16))
+        st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "casts to element type %lld, of fewer bits than salmap knows",
+                       (long long)to);
+    return st == SAL_OK ? cast_to(im, op, !onnx_is_float_type(to), to == ONNX_BOOL) : st;
+}
+
+/* To the type of another tensor; of integers, nobody knows here whether they are booleans. */
+sal_status onnx_lower_cast_like(onnx_importer *im, const onnx_op *op)
+{
+    sal_status st = SAL_OK;
+    int constant;
+    TRY(onnx_is_constant(&constant, im, op, 1));
+    const int integer = constant && onnx_input(im, op, 1)->constant.integer;
+    if (integer)
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "casts to the type of integers or booleans");
+    TRY(cast_to(im, op, 0, 0));
+done:
+    return st;
+}
+
 /* x, node or constant, in a new shape of as many elements. */
 static sal_status reshape(onnx_importer *im, const onnx_op *op, const sal_shape *shape)
 {
     sal_status st = SAL_OK;
-    int constant, x;
+    int constant;
+    onnx_array a;
     char from[160], to[160];
     TRY(onnx_is_constant(&constant, im, op, 0));
     if (constant) {
@@ -105,23 +132,11 @@ static sal_status reshape(onnx_importer *im, const onnx_op *op, const sal_shape 
         onnx_output_constant(im, op, 0, &t);
         return SAL_OK;
     }
-    const onnx_value *v = onnx_input(im, op, 0);
-    if (v->kind == ONNX_VALUE_PIECE && v->piece.kind == ONNX_PIECE_FLAT)
-        x = v->piece.node;
-    else
-        TRY(onnx_node(&x, im, op, 0));
-    if (shape->rank == 1 && shape->dim[0] > 1 && shape->dim[0] == sal_shape_elements(onnx_shape(im, x))) {
-        onnx_piece flat = {.kind = ONNX_PIECE_FLAT, .node = x};
-        onnx_output_piece(im, op, 0, flat);
-        return SAL_OK;
-    }
-    if (shape->rank < 1 || shape->dim[0] != 1)
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s to %s does not keep the batch axis first",
-                         sal_shape_text(from, sizeof from, onnx_shape(im, x)), sal_shape_text(to, sizeof to, shape));
-    /* Regression networks squeeze their one score away; the graph keeps it as a vector of one. */
-    sal_shape vector = {.rank = 2, .dim = {1, 1}};
-    TRY(onnx_emit_reshape(&x, im, op, x, shape->rank == 1 ? &vector : shape));
-    onnx_output_node(im, op, 0, x);
+    TRY(onnx_array_get(&a, im, op, 0));
+    if (sal_shape_elements(&a.shape) != sal_shape_elements(shape))
+        return onnx_fail(op, SAL_ERROR_FORMAT, "%s cannot become %s", sal_shape_text(from, sizeof from, &a.shape),
+                         sal_shape_text(to, sizeof to, shape));
+    TRY(onnx_array_output(im, op, 0, a.node, shape));
 done:
     return st;
 }
@@ -130,18 +145,16 @@ done:
 static sal_status shape_of(sal_shape *out, onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    int constant, x;
+    int constant;
+    onnx_array a;
     const onnx_tensor *t;
     TRY(onnx_is_constant(&constant, im, op, 0));
-    const onnx_value *v = onnx_input(im, op, 0);
     if (constant) {
         TRY(onnx_constant(&t, im, op, 0));
         *out = t->shape;
-    } else if (v->kind == ONNX_VALUE_PIECE && v->piece.kind == ONNX_PIECE_FLAT) {
-        *out = (sal_shape){.rank = 1, .dim = {sal_shape_elements(onnx_shape(im, v->piece.node))}};
     } else {
-        TRY(onnx_node(&x, im, op, 0));
-        *out = *onnx_shape(im, x);
+        TRY(onnx_array_get(&a, im, op, 0));
+        *out = a.shape;
     }
 done:
     return st;
@@ -284,7 +297,8 @@ sal_status onnx_lower_transpose(onnx_importer *im, const onnx_op *op)
     const int64_t *given;
     size_t count;
     sal_shape in, out = {0};
-    int constant, x, permutation[SAL_MAX_RANK];
+    onnx_array whole;
+    int constant, x, permutation[SAL_MAX_RANK] = {0}, turned[SAL_MAX_RANK];
     int64_t in_stride[SAL_MAX_RANK], stride[SAL_MAX_RANK];
     unsigned seen = 0;
     TRY(onnx_attribute_ints(&given, &count, op, "perm"));
@@ -310,14 +324,18 @@ sal_status onnx_lower_transpose(onnx_importer *im, const onnx_op *op)
         onnx_output_constant(im, op, 0, &result);
         return SAL_OK;
     }
-    TRY(onnx_node(&x, im, op, 0));
-    TRY(onnx_emit_transpose(&x, im, op, x, permutation));
-    onnx_output_node(im, op, 0, x);
+    TRY(onnx_array_get(&whole, im, op, 0));
+    if (permutation[0] != 0)
+        TRY(onnx_array_lead(&whole, im, op));
+    for (int k = 0; k < in.rank + whole.lead; k++)
+        turned[k] = k < whole.lead ? k : whole.lead + permutation[k - whole.lead];
+    TRY(onnx_emit_transpose(&x, im, op, whole.node, turned));
+    TRY(onnx_array_output(im, op, 0, x, &out));
 done:
     return st;
 }
 
-/* Repeats axes of extent 1: constants only, or where nothing is repeated. */
+/* Repeats axes of extent 1. */
 sal_status onnx_lower_expand(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
@@ -353,7 +371,15 @@ sal_status onnx_lower_expand(onnx_importer *im, const onnx_op *op)
     } else if (sal_shape_equal(&in, &out)) {
         TRY(pass_on(im, op));
     } else {
-        st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "repeats a tensor that depends on the picture");
+        onnx_array array;
+        int x, base;
+        TRY(onnx_array_get(&array, im, op, 0));
+        TRY(onnx_array_align(&x, &base, im, op, &array, 1, out.rank, out.dim[0] != 1));
+        sal_shape full = *onnx_shape(im, x);
+        for (int k = 0; k < out.rank; k++)
+            full.dim[base + k] = out.dim[k];
+        TRY(onnx_emit_expand(&x, im, op, x, &full));
+        TRY(onnx_array_output(im, op, 0, x, &out));
     }
 done:
     return st;

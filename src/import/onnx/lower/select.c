@@ -1,5 +1,6 @@
 /* Ops that pick or join parts of tensors; on constants they are carried out at once. */
 #include "base/memory.h"
+#include "import/onnx/lower/array.h"
 #include "import/onnx/lower/emit.h"
 #include "import/onnx/lower/handlers.h"
 #include "import/onnx/onnx_importer.h"
@@ -55,7 +56,8 @@ sal_status onnx_lower_concat(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
     int64_t axis_given;
-    int *inputs = NULL, axis, node, all_constant = 1;
+    int *inputs = NULL, axis, base, node, all_constant = 1;
+    onnx_array *arrays = NULL;
     TRY(onnx_attribute_int(&axis_given, op, "axis", 1));
     if (op->input_count < 1)
         return onnx_fail(op, SAL_ERROR_FORMAT, "nothing to join");
@@ -66,19 +68,25 @@ sal_status onnx_lower_concat(onnx_importer *im, const onnx_op *op)
     }
     if (all_constant)
         return concat_constants(im, op, axis_given);
+    TRY(onnx_array_all(&arrays, im, op));
     TRY(sal_alloc(&inputs, (size_t)op->input_count, sizeof *inputs, "a node's inputs"));
-    for (int i = 0; i < op->input_count; i++)
-        TRY(onnx_node(&inputs[i], im, op, i));
-    TRY(onnx_axis(&axis, op, axis_given, onnx_shape(im, inputs[0])->rank));
-    if (op->input_count == 1) {
-        onnx_output_node(im, op, 0, inputs[0]);
-        goto done;
+    sal_shape shape = arrays[0].shape;
+    TRY(onnx_axis(&axis, op, axis_given, shape.rank));
+    for (int i = 1; i < op->input_count; i++) {
+        if (arrays[i].shape.rank != shape.rank) {
+            st = onnx_fail(op, SAL_ERROR_FORMAT, "cannot join tensors of rank %d and %d", shape.rank,
+                           arrays[i].shape.rank);
+            goto done;
+        }
+        shape.dim[axis] += arrays[i].shape.dim[axis];
     }
-    TRY(onnx_start(&node, im, op, SAL_OP_CONCAT, inputs, op->input_count));
-    im->graph->nodes[node].axis = axis;
-    TRY(onnx_finish(im, op, node));
-    onnx_output_node(im, op, 0, node);
+    TRY(onnx_array_align(inputs, &base, im, op, arrays, op->input_count, shape.rank, axis == 0 && op->input_count > 1));
+    node = inputs[0];
+    if (op->input_count > 1)
+        TRY(onnx_emit_concat(&node, im, op, inputs, op->input_count, base + axis));
+    TRY(onnx_array_output(im, op, 0, node, &shape));
 done:
+    sal_free(arrays);
     sal_free(inputs);
     return st;
 }
@@ -131,20 +139,42 @@ done:
     return st;
 }
 
-static sal_status slice_node(int *x, onnx_importer *im, const onnx_op *op, const range *r)
+/* indices along an axis of a node. Few of a feature map are parts joined again, which other layers may take in. */
+static sal_status take(int *out, onnx_importer *im, const onnx_op *op, int x, int axis, const int64_t *indices,
+                       size_t count)
 {
-    int64_t indices[MAX_PICKS];
+    sal_status st = SAL_OK;
+    onnx_table table = {0};
+    if (count == 1 || (count <= MAX_PICKS && onnx_shape(im, x)->rank == 4))
+        return pick(out, im, op, x, axis, indices, count);
+    TRY(onnx_table_new(&table, op, (int64_t)count, 1, 0));
+    for (size_t k = 0; k < count; k++)
+        table.index[k] = (int32_t)indices[k];
+    TRY(onnx_emit_gather(out, im, op, x, axis, &table));
+done:
+    return st;
+}
+
+/* The node's axes are `lead` more than those of the range. */
+static sal_status slice_node(onnx_array *a, onnx_importer *im, const onnx_op *op, const range *r)
+{
+    sal_status st = SAL_OK;
+    int64_t *indices = NULL;
     if (r->extent == 0)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "takes nothing along axis %d", r->axis);
-    if (r->axis == 0 && (r->start != 0 || r->extent != 1))
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "takes a part of the batch");
-    if (r->axis == 0)
+    if (r->axis == 0 && a->lead == 0)
         return SAL_OK;
+    a->shape.dim[r->axis] = r->extent;
+    const int axis = r->axis + a->lead;
     if (r->step > 0)
-        return onnx_emit_slice(x, im, op, *x, r->axis, r->start, r->step, r->extent);
-    for (int64_t k = 0; k < r->extent && k < MAX_PICKS; k++)
+        return onnx_emit_slice(&a->node, im, op, a->node, axis, r->start, r->step, r->extent);
+    TRY(sal_alloc(&indices, (size_t)r->extent, sizeof *indices, "a slice's indices"));
+    for (int64_t k = 0; k < r->extent; k++)
         indices[k] = r->start + k * r->step;
-    return pick(x, im, op, *x, r->axis, indices, (size_t)r->extent);
+    TRY(take(&a->node, im, op, a->node, axis, indices, (size_t)r->extent));
+done:
+    sal_free(indices);
+    return st;
 }
 
 static sal_status slice_constant(onnx_importer *im, const onnx_op *op, const onnx_tensor *in, const range *ranges,
@@ -195,7 +225,8 @@ done:
 sal_status onnx_lower_slice(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    int constant, x;
+    int constant;
+    onnx_array a;
     const onnx_tensor *t;
     range ranges[SAL_MAX_RANK];
     size_t count = 0;
@@ -205,11 +236,11 @@ sal_status onnx_lower_slice(onnx_importer *im, const onnx_op *op)
         TRY(read_ranges(ranges, &count, im, op, &t->shape));
         return slice_constant(im, op, t, ranges, count);
     }
-    TRY(onnx_node(&x, im, op, 0));
-    TRY(read_ranges(ranges, &count, im, op, onnx_shape(im, x)));
+    TRY(onnx_array_get(&a, im, op, 0));
+    TRY(read_ranges(ranges, &count, im, op, &a.shape));
     for (size_t k = 0; k < count; k++)
-        TRY(slice_node(&x, im, op, &ranges[k]));
-    onnx_output_node(im, op, 0, x);
+        TRY(slice_node(&a, im, op, &ranges[k]));
+    TRY(onnx_array_output(im, op, 0, a.node, &a.shape));
 done:
     return st;
 }
@@ -230,7 +261,8 @@ sal_status onnx_lower_split(onnx_importer *im, const onnx_op *op)
     int64_t axis_given, length, at = 0;
     const int64_t *list;
     size_t count;
-    int axis, x, part, constant;
+    int axis, constant;
+    onnx_array x;
     const onnx_tensor *t = NULL;
     TRY(onnx_attribute_int(&axis_given, op, "axis", 0));
     TRY(onnx_int_list_either(&list, &count, im, op, 1, "split"));
@@ -238,8 +270,8 @@ sal_status onnx_lower_split(onnx_importer *im, const onnx_op *op)
     if (constant)
         TRY(onnx_constant(&t, im, op, 0));
     else
-        TRY(onnx_node(&x, im, op, 0));
-    const sal_shape shape = constant ? t->shape : *onnx_shape(im, x);
+        TRY(onnx_array_get(&x, im, op, 0));
+    const sal_shape shape = constant ? t->shape : x.shape;
     TRY(onnx_axis(&axis, op, axis_given, shape.rank));
     length = shape.dim[axis];
     if (op->output_count < 1 || (list && count != (size_t)op->output_count))
@@ -258,9 +290,9 @@ sal_status onnx_lower_split(onnx_importer *im, const onnx_op *op)
             onnx_output_constant(im, op, k, &result);
         } else {
             range r = {.axis = axis, .start = at, .step = 1, .extent = extent};
-            part = x;
+            onnx_array part = x;
             TRY(slice_node(&part, im, op, &r));
-            onnx_output_node(im, op, k, part);
+            TRY(onnx_array_output(im, op, k, part.node, &part.shape));
         }
         at += extent;
     }
@@ -320,28 +352,14 @@ done:
     return st;
 }
 
-/* PyTorch writes as_strided as a Gather from one flat axis. Where the indices count all elements in order, it only
- * gives them a new shape. */
-static sal_status gather_flat(onnx_importer *im, const onnx_op *op, int x, const onnx_tensor *index)
-{
-    int in_order = index->shape.rank > 1 && index->shape.dim[0] == 1 &&
-                   (int64_t)index->count == sal_shape_elements(onnx_shape(im, x));
-    for (size_t k = 0; in_order && k < index->count; k++)
-        in_order = index->i[k] == (int64_t)k;
-    if (!in_order)
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "takes a flat tensor apart in an order of its own");
-    sal_status st = onnx_emit_reshape(&x, im, op, x, &index->shape);
-    if (st == SAL_OK)
-        onnx_output_node(im, op, 0, x);
-    return st;
-}
-
 sal_status onnx_lower_gather(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    int64_t axis_given, indices[MAX_PICKS];
-    int constant, x, axis;
+    int64_t axis_given, *indices = NULL;
+    int constant, axis, y;
+    onnx_array x;
     const onnx_tensor *index;
+    sal_shape shape = {0};
     TRY(onnx_attribute_int(&axis_given, op, "axis", 0));
     TRY(onnx_is_constant(&constant, im, op, 0));
     TRY(onnx_constant(&index, im, op, 1));
@@ -349,25 +367,28 @@ sal_status onnx_lower_gather(onnx_importer *im, const onnx_op *op)
         return onnx_fail(op, SAL_ERROR_FORMAT, "its indices are no integers");
     if (constant)
         return gather_constant(im, op, axis_given, index);
-    const onnx_value *v = onnx_input(im, op, 0);
-    if (v->kind == ONNX_VALUE_PIECE && v->piece.kind == ONNX_PIECE_FLAT)
-        return gather_flat(im, op, v->piece.node, index);
-    TRY(onnx_node(&x, im, op, 0));
-    sal_shape shape = *onnx_shape(im, x);
-    TRY(onnx_axis(&axis, op, axis_given, shape.rank));
-    if (axis == 0 || index->shape.rank > 1)
-        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "indices of rank %d along axis %d", index->shape.rank, axis);
-    for (size_t k = 0; k < index->count && k < MAX_PICKS; k++)
-        TRY(gather_index(&indices[k], op, index->i[k], shape.dim[axis]));
-    TRY(pick(&x, im, op, x, axis, indices, index->count));
-    if (index->shape.rank == 0) {
-        sal_shape vector = {.rank = 2, .dim = {1, 1}};
-        for (int a = axis; a + 1 < shape.rank; a++)
-            shape.dim[a] = shape.dim[a + 1];
-        shape.rank--;
-        TRY(onnx_emit_reshape(&x, im, op, x, shape.rank == 1 ? &vector : &shape));
+    TRY(onnx_array_get(&x, im, op, 0));
+    TRY(onnx_axis(&axis, op, axis_given, x.shape.rank));
+    if (x.shape.rank - 1 + index->shape.rank > SAL_MAX_RANK)
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "the result has more than %d axes", SAL_MAX_RANK);
+    for (int a = 0; a < x.shape.rank; a++) {
+        if (a != axis)
+            shape.dim[shape.rank++] = x.shape.dim[a];
+        for (int b = 0; a == axis && b < index->shape.rank; b++)
+            shape.dim[shape.rank++] = index->shape.dim[b];
     }
-    onnx_output_node(im, op, 0, x);
+    if (axis == 0)
+        TRY(onnx_array_lead(&x, im, op));
+    TRY(sal_alloc(&indices, index->count, sizeof *indices, "indices"));
+    for (size_t k = 0; k < index->count; k++)
+        TRY(gather_index(&indices[k], op, index->i[k], x.shape.dim[axis]));
+    if (index->count == 0) {
+        st = onnx_fail(op, SAL_ERROR_UNSUPPORTED, "it picks nothing");
+        goto done;
+    }
+    TRY(take(&y, im, op, x.node, axis + x.lead, indices, index->count));
+    TRY(onnx_array_output(im, op, 0, y, &shape));
 done:
+    sal_free(indices);
     return st;
 }
