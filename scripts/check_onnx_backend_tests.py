@@ -12,7 +12,6 @@ Prints how many tests salmap accepts, how many of them are right or wrong, and w
 test. Ends with 1 where a test is wrong."""
 import argparse
 import collections
-import ctypes
 import re
 import sys
 import warnings
@@ -23,53 +22,11 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 from onnx.reference import ReferenceEvaluator
 
+from salmap_library import Salmap
+
 NEWEST = 28  # opset that salmap reads
 SCORES, STEPS = 3, (1e-6, 1e-4, 1e-3)
 SCORE_TOLERANCE, SLOPE_TOLERANCES = 1e-4, (2e-3, 2e-3, 1e-2)
-
-
-class Salmap:
-    """The library, as far as it is needed."""
-
-    class Target(ctypes.Structure):
-        _fields_ = [("kind", ctypes.c_int), ("index", ctypes.c_int64), ("score", ctypes.c_int)]
-
-    class Info(ctypes.Structure):
-        _fields_ = [("size", ctypes.c_size_t), ("path", ctypes.c_char_p), ("format", ctypes.c_char_p), ("channels", ctypes.c_int64),
-                    ("height", ctypes.c_int64), ("width", ctypes.c_int64), ("channels_last", ctypes.c_int)]
-
-    def __init__(self, path):
-        self.library = ctypes.CDLL(path)
-        self.library.sal_last_error.restype = ctypes.c_char_p
-
-    def must(self, status):
-        if status != 0:
-            raise ValueError(self.library.sal_last_error().decode(errors="replace"))
-
-    def scores_and_gradient(self, model, x):
-        """Of the first score; ValueError where salmap refuses."""
-        handle, engine = ctypes.c_void_p(), ctypes.c_void_p()
-        data, lib = model.SerializeToString(), self.library
-        try:
-            self.must(lib.sal_model_open_bytes(ctypes.byref(handle), data, ctypes.c_size_t(len(data)), None))
-            info = self.Info(ctypes.sizeof(self.Info))
-            self.must(lib.sal_model_get_info(ctypes.byref(info), handle))
-            if info.channels_last:  # the engine has channels first all the same
-                x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
-            self.must(lib.sal_engine_open(ctypes.byref(engine), handle, None))
-            scores, gradient = np.zeros(SCORES, np.float32), np.zeros(x.shape, np.float32)
-            target = self.Target(INDEX, 0, 0)
-            pointer = lambda a: a.ctypes.data_as(ctypes.c_void_p)
-            self.must(lib.sal_engine_gradient(engine, pointer(gradient), pointer(scores), None, pointer(x), ctypes.byref(target),
-                                              ctypes.c_int64(1)))
-            gradient = gradient.transpose(0, 2, 3, 1) if info.channels_last else gradient
-            return scores.astype(np.float64), gradient.astype(np.float64)
-        finally:
-            lib.sal_engine_close(engine)
-            lib.sal_model_close(handle)
-
-
-INDEX = 1  # SAL_TARGET_INDEX
 
 
 def is_float(value):
@@ -190,7 +147,7 @@ def check(salmap, case):
         if not np.isfinite(want).all():
             return "unknown", "its scores are not finite"
         try:
-            scores, gradient = salmap.scores_and_gradient(model, x)
+            scores, gradient = salmap.scores_and_gradient(model.SerializeToString(), x)
         except ValueError as error:
             return "refused", str(error)
         difference = np.abs(scores - want).max() / max(np.abs(want).max(), 1e-2)

@@ -15,8 +15,9 @@ OUT/NAME.zip holds the files of a case; the second run adds those of Keras 2 to 
     NAME.gradient.npy              (C, H, W) float32: of the largest score, from double precision
     NAME.options                   what the reader is told, where that is more than the file's name
 
-OUT/flat_pictures.zip holds, of the cases with layers MaxPooling2D, what Keras 3 computes for pictures that are flat in places,
-where a window's elements are equal and the first of them has the gradient:
+OUT/flat_pictures.zip holds, of the cases with layers MaxPooling2D and GlobalMaxPooling2D, what Keras 3 computes for pictures
+that are flat in places, where a window's elements are equal and the first of them has the gradient, or all elements of a map
+that are equal to its largest share it; and what keras1_networks.py computes for the files by Keras 1 that have max pools:
 
     NAME.flat_input.npy            (3, C, H, W) float32
     NAME.flat_scores.npy           (3, outputs) float64
@@ -32,6 +33,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import types
 import warnings
 import zipfile
 import zlib
@@ -54,6 +56,7 @@ if MAJOR == 2:
     tf.get_logger().setLevel("ERROR")
 else:
     import jax
+    import keras1_networks
     from keras.src.backend.common import dtypes
     # Without it Keras on JAX turns doubles to floats inside tanh, batch norms and others, whatever the policy.
     dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
@@ -62,6 +65,7 @@ MOVES = 1e-6       # of the input, relative: some times what float32 rounds
 MOST_MOVED = 1e-3  # of the gradient, relative
 TIED = 2.0**-30    # of flat pictures: what max pools choose from is rounded to multiples of it
 FLAT, FLAT_TRIED = 3, 24
+OFF_KERAS1 = 1e-5  # keras1_networks.py and what Keras 1 computed, in single precision on TensorFlow
 AGREEMENT = 1e-6   # of Keras 2 with the references that Keras 3 wrote
 
 
@@ -207,16 +211,23 @@ def compute(name, case, weights):
     return x.transpose(2, 0, 1), scores, gradient.transpose(2, 0, 1)
 
 
+def tied(x):
+    """Matrix products may round equal pixels apart, by their place in the matrix. The gradient passes."""
+    return x + jax.lax.stop_gradient(jax.numpy.round(x / TIED) * TIED - x)
+
+
 @contextlib.contextmanager
 def ties_kept():
-    """Matrix products may round equal pixels apart, by their place in the matrix. What max pools choose from is rounded, so that
-    they take the first of equals; the gradient passes."""
-    pool = keras.layers.MaxPooling2D.call
-    keras.layers.MaxPooling2D.call = lambda layer, x: pool(layer, x + jax.lax.stop_gradient(jax.numpy.round(x / TIED) * TIED - x))
+    """Max pools find equal what is equal in exact arithmetic."""
+    classes = keras.layers.MaxPooling2D, keras.layers.GlobalMaxPooling2D
+    calls = [c.call for c in classes]
+    for c, call in zip(classes, calls):
+        c.call = lambda layer, x, call=call: call(layer, tied(x))
     try:
         yield
     finally:
-        del keras.layers.MaxPooling2D.call
+        for c, call in zip(classes, calls):
+            c.call = call
 
 
 def steady(model, rng, case, picture):
@@ -234,42 +245,63 @@ def steady(model, rng, case, picture):
     return x.transpose(first), scores, gradient.transpose(first)
 
 
-def compute_flat(name, case):
+def find_flat(name, model, case):
     """(input, scores, gradient) of some pictures."""
-    with double_precision(case.policy == "float64"):
-        model = construct(case, case.policy, False)
-        randomise(name, case.seed, model)
-        weights = {key: layer.get_weights() for key, layer in every_layer(model).items()}
     rng = np.random.default_rng(zlib.crc32(f"{name} flat".encode()))
     shape = (*case.shape[1:], case.shape[0]) if case.channels_first else case.shape
     least, most = case.values
     found = []
-    with double_precision(), ties_kept():
-        model = in_double(case, weights)
-        for _ in range(FLAT_TRIED):
-            for x in flat_in_places(rng, rng.uniform(0, 255, (3, *shape))):
-                picture = (least + (most - least) * x / 255).astype(np.float32).astype(np.float64)
-                found += [r for r in [steady(model, rng, case, picture)] if r and len(found) < FLAT]
-            if len(found) == FLAT:
-                return [np.stack(values) for values in zip(*found)]
+    for _ in range(FLAT_TRIED):
+        for x in flat_in_places(rng, rng.uniform(0, 255, (3, *shape))):
+            picture = (least + (most - least) * x / 255).astype(np.float32).astype(np.float64)
+            found += [r for r in [steady(model, rng, case, picture)] if r and len(found) < FLAT]
+        if len(found) == FLAT:
+            return [np.stack(values) for values in zip(*found)]
     raise AssertionError(f"{name}: {len(found)} flat pictures are steady")
 
 
+def compute_flat(name, case):
+    with double_precision(case.policy == "float64"):
+        model = construct(case, case.policy, False)
+        randomise(name, case.seed, model)
+        weights = {key: layer.get_weights() for key, layer in every_layer(model).items()}
+    with double_precision(), ties_kept():
+        return find_flat(name, in_double(case, weights), case)
+
+
+def compute_flat_by_keras1(name, work):
+    """Of a file by Keras 1 in work, whose own picture's scores and gradient are compared first."""
+    case = types.SimpleNamespace(shape=(3, 19, 18), channels_first=True, values=(-2, 2))
+    x, scores, gradient = (np.asarray(v, np.float64) for v in read_back(work, name))
+    with double_precision():
+        model = keras1_networks.Network(work / f"{name}.h5", tied)
+        off = max(distance(scores_of(model, x), scores), distance(gradient_of(model, x, scores.argmax()), gradient))
+        assert off < OFF_KERAS1, f"{name}: {off} off what Keras 1 computed"
+        return find_flat(name, model, case)
+
+
+def save_flat(folder, name, results):
+    for what, values in zip(("input", "scores", "gradient"), results):
+        np.save(folder / f"{name}.flat_{what}.npy", np.ascontiguousarray(values, np.float64 if what == "scores" else np.float32))
+    print(f"{name}: {len(results[0])} flat pictures", flush=True)
+
+
+def has_max_pools(case):
+    kinds = keras.layers.MaxPooling2D, keras.layers.GlobalMaxPooling2D
+    with double_precision(False):
+        return any(isinstance(layer, kinds) for layer in every_layer(construct(case, "float32", False)).values())
+
+
 def make_flat(out):
-    """GlobalMaxPooling2D is no such layer: Keras shares its gradient among equals."""
-    with tempfile.TemporaryDirectory() as work:
-        work = pathlib.Path(work)
+    with tempfile.TemporaryDirectory() as work, tempfile.TemporaryDirectory() as unpacked:
+        work, unpacked = pathlib.Path(work), pathlib.Path(unpacked)
         for name, case in CASES.items():
-            if 3 not in case.versions or case.refused:
-                continue
-            with double_precision(False):
-                pools = any(isinstance(layer, keras.layers.MaxPooling2D) for layer in every_layer(construct(case, "float32", False)).values())
-            if not pools:
-                continue
-            results = compute_flat(name, case)
-            for what, values in zip(("input", "scores", "gradient"), results):
-                np.save(work / f"{name}.flat_{what}.npy", np.ascontiguousarray(values, np.float64 if what == "scores" else np.float32))
-            print(f"{name}: {len(results[0])} flat pictures", flush=True)
+            if 3 in case.versions and not case.refused and has_max_pools(case):
+                save_flat(work, name, compute_flat(name, case))
+        for name in keras1_networks.NAMES:
+            with zipfile.ZipFile(out / f"{name}.zip") as packed:
+                packed.extractall(unpacked)
+            save_flat(work, name, compute_flat_by_keras1(name, unpacked))
         pack(out, "flat_pictures", work)
 
 

@@ -1128,9 +1128,32 @@ def new_opsets():
     refuse("space_to_depth_mode", model(node("SpaceToDepth", "x", blocksize=1, mode="RCD"), opset=28), "unsupported", "the modes DCR and CRD")
 
 
+def vision_transformers():
+    """What their exports have beside the ops of others."""
+    global RNG
+    RNG = np.random.default_rng(17)
+    scale, bias = weights(2), weights(2)
+    norm = lambda v: F.layer_norm(v, (2,), t(scale), t(bias), 0.5)
+    tokens = [node("Reshape", "x s", "f"), node("Transpose", "f", "t", perm=[0, 2, 1]), node("LayerNormalization", "t a b", "n", epsilon=0.5)]
+    of_norm = {"s": i64(1, 2, 30), "a": scale, "b": bias}
+    mixed("tokens_norm_and_back", tokens + [node("Transpose", "n", "u", perm=[0, 2, 1]), node("Reshape", "u r")], {**of_norm, "r": i64(1, 2, 5, 6)},
+          lambda x: norm(x.flatten(2).mT).mT.reshape(1, 2, 5, 6), opset=17)
+    mixed("tokens_norm_gelu", tokens + [node("Div", "n q", "d"), node("Erf", "d", "e"), node("Add", "e one", "g"), node("Mul", "n g", "h"), node("Mul", "h half")],
+          {**of_norm, "q": f32(np.sqrt(2)), "one": f32(1), "half": f32(0.5)}, lambda x: F.gelu(norm(x.flatten(2).mT)), opset=17)
+    w = weights(4, 2, 3, 3)
+    flat = [node("Reshape", "w r", "f"), node("BatchNormalization", "f g h zero one", "n m v", training_mode=1), node("Reshape", "n back", "k"), node("Conv", "x k")]
+    g, h = weights(4), weights(4)
+    mixed("fold_batch_norm_of_its_own", flat, {"w": w, "r": i64(3, 4, 6), "g": g, "h": h, "one": np.ones(4, np.float32), "zero": np.zeros(4, np.float32),
+                                               "back": i64(4, 2, 3, 3)},
+          lambda x: F.conv2d(x, F.batch_norm(t(w).reshape(3, 4, 6), None, None, t(g), t(h), True, 0.0, float(np.float32(1e-5))).reshape(4, 2, 3, 3)), opset=15)
+    positions, k, c = weights(1, 4, 9, 7), weights(2, 2, 3, 2), weights(2)
+    mixed("fold_conv", [node("Conv", "p k c", "q", group=2, strides=[2, 1], pads=[1, 0, 1, 1], dilations=[1, 2]), node("Add", "x q")], {"p": positions, "k": k, "c": c},
+          lambda x: x + F.conv2d(F.pad(t(positions), (0, 1, 1, 1)), t(k), t(c), (2, 1), 0, (1, 2), 2))
+
+
 for make in (convolutions, element_types, dense, activations, normalisations, pools, means, arithmetic, softmaxes, shapes,
              selections, shape_computations, functions, whole_networks, refusals, any_shapes, reductions, products, shapes_of_arithmetic, all_normalisations,
              selections_of_any_kind, resizes, transposed_convolutions, constants_folded, later_cases, old_opsets, branches,
-             new_opsets):
+             new_opsets, vision_transformers):
     make()
 (OUT / "refused" / "list.txt").write_text("".join(REFUSED))

@@ -3,15 +3,21 @@
 
 #include <stdlib.h>
 
-/* A max pool passes its gradient to the first of equals. Where a picture is flat, the elements of its windows are equal
- * in exact arithmetic, and everybody's gradient depends on their being so in floats. That is asked of all passes alike,
- * also of those that do not come by the pool on their way back, so that a picture's scores are the same in all. */
+static int chooses(const sal_node *n)
+{
+    return n->op == SAL_OP_MAX_POOL || (n->op == SAL_OP_REDUCE && n->reduction == SAL_REDUCTION_MAX);
+}
+
+/* A max pool passes its gradient to the first of equals, a maximum over axes shares it among them. Where a picture is
+ * flat, elements are equal in exact arithmetic, and everybody's gradient depends on their being so in floats. That is
+ * asked of all passes alike, also of those that do not come by the pool on their way back, so that a picture's scores
+ * are the same in all. */
 void sal_tape_find_ties(sal_tape *t)
 {
     for (int i = (int)t->graph->count - 1; i >= 0; i--) {
         const sal_node *n = &t->graph->nodes[i];
         for (int k = 0; k < n->input_count; k++)
-            t->ties[n->inputs[k]] |= (char)(t->ties[i] || n->op == SAL_OP_MAX_POOL);
+            t->ties[n->inputs[k]] |= (char)(t->ties[i] || chooses(n));
     }
 }
 

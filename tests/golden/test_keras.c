@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILES_MOST = 1024, FILE_NAME = 96, FILES = 380, FILES_FLAT = 24 };
+enum { FILES_MOST = 1024, FILE_NAME = 96, FILES = 380, FILES_FLAT = 50 };
 
 static const double tolerance = 1e-5;
 static const double half_tolerance = 5e-3; /* policies of half precision: what a reader may round */

@@ -37,7 +37,7 @@ static double to_edge(const sal_activation *a, double x)
     }
 }
 
-/* Between the largest and the second largest of the elements under a window. */
+/* Between the largest of the elements under a window and the next smaller one: equals are so in floats as well. */
 static double gap_of_window(const sal_naive *run, const sal_node *n, int64_t at)
 {
     const int64_t *in = run->graph->nodes[n->inputs[0]].shape.dim, *out = n->shape.dim;
@@ -50,7 +50,8 @@ static double gap_of_window(const sal_naive *run, const sal_node *n, int64_t at)
         if (iy < 0 || iy >= in[2] || ix < 0 || ix >= in[3])
             continue;
         double v = x[iy * in[3] + ix];
-        second = v > first ? first : fmax(second, v);
+        if (v != first)
+            second = v > first ? first : fmax(second, v);
         first = fmax(first, v);
     }
     return first - second;

@@ -268,6 +268,15 @@ Test(program_steps, ties_matter_on_the_side_of_the_pool_only)
     expect_ties(&(sal_program_options){.batch = 1}, "");
 }
 
+Test(program_steps, ties_matter_before_a_maximum_over_axes)
+{
+    head(build_reduce(&graph, conv(input()), SAL_REDUCTION_MAX, 2, 2));
+    expect_ties(&(sal_program_options){.batch = 1}, " 0");
+    sal_graph_clear(&graph);
+    head(build_reduce(&graph, conv(input()), SAL_REDUCTION_SUM, 2, 2));
+    expect_ties(&(sal_program_options){.batch = 1}, "");
+}
+
 /* ---- Several readers ----------------------------------------------------- */
 
 Test(program_steps, a_fused_residual_gets_the_gradient_behind_the_activation)

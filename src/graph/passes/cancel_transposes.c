@@ -35,9 +35,10 @@ done:
 static int rename_channels(sal_node *node, const int *p)
 {
     int scalar = node->op == SAL_OP_AFFINE && node->weight_count == 1 && node->bias_count <= 1;
+    int fine = node->op == SAL_OP_LAYER_NORM && node->shape.rank != 4 ? node->shape.rank - 1 : 1;
     if (scalar)
         node->axis = 1;
-    else if (node->axis == 1 && p[1] != 1)
+    else if (node->axis == fine && p[fine] != fine)
         return 0;
     else
         node->axis = p[node->axis];

@@ -44,6 +44,7 @@ sal_status keras_layer_average_pool(keras_tensor *out, const keras_call *c)
 
 static sal_status global_pool(keras_tensor *out, const keras_call *c, const char *op)
 {
+    static const int64_t sides[] = {2, 3};
     sal_status st = SAL_OK;
     SalOnnx__Node *node;
     const int first = keras_channels_first(c);
@@ -51,7 +52,8 @@ static sal_status global_pool(keras_tensor *out, const keras_call *c, const char
     *out = c->in[0];
     if (!first)
         TRY(keras_to_first(&x, c, x));
-    TRY(keras_op1(&x, NULL, c, op, x));
+    TRY(keras_op1(&x, &node, c, op, x));
+    TRY(keras_set_ints(c, node, "axes", sides, 2));
     if (!keras_flag(c->settings, "keepdims", 0)) {
         TRY(keras_op1(&x, &node, c, "Flatten", x));
         TRY(keras_set_int(c, node, "axis", 1));
@@ -69,10 +71,11 @@ done:
 
 sal_status keras_layer_global_average_pool(keras_tensor *out, const keras_call *c)
 {
-    return global_pool(out, c, "GlobalAveragePool");
+    return global_pool(out, c, "ReduceMean");
 }
 
+/* Keras shares the gradient among equals: a reduction, where ONNX's pool gives it to the first. */
 sal_status keras_layer_global_max_pool(keras_tensor *out, const keras_call *c)
 {
-    return global_pool(out, c, "GlobalMaxPool");
+    return global_pool(out, c, "ReduceMax");
 }

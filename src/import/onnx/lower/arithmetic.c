@@ -95,12 +95,13 @@ static void apply_line(sal_node *n, const sal_node *from, const line *l)
     }
 }
 
-/* The line as a node after x; where x is a layer norm or a plain scaling, one node that does both. */
+/* The line as a node after x; where x is a layer norm along the same axis or a plain scaling, one node that does both.
+ * A scale alone after a layer norm may be the beginning of a GELU of it. */
 static sal_status emit_line(int *out, onnx_importer *im, const onnx_op *op, int x, const line *l)
 {
     sal_status st = SAL_OK;
     sal_node before = im->graph->nodes[x]; /* borrowed: nodes move when one is added */
-    int norm = before.op == SAL_OP_LAYER_NORM && (l->axis == 0 || l->axis == before.axis);
+    int norm = before.op == SAL_OP_LAYER_NORM && l->axis == before.axis;
     int merge = norm || (l->axis == 0 && onnx_is_scalar_affine(&before));
     size_t count = norm ? before.weight_count : l->count;
     int source = merge ? before.inputs[0] : x;

@@ -338,11 +338,11 @@ done:
 static sal_status get_global(onnx_array *x, unsigned *rest, sal_shape *out, onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
+    *rest = 0;
     TRY(onnx_array_get(x, im, op, 0));
     if (x->shape.rank < 3)
         return onnx_fail(op, SAL_ERROR_FORMAT, "its input has rank %d", x->shape.rank);
     *out = x->shape;
-    *rest = 0;
     for (int a = 2; a < x->shape.rank; a++) {
         out->dim[a] = 1;
         *rest |= 1U << (a + x->lead);

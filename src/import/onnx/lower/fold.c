@@ -217,6 +217,35 @@ static void products(onnx_tensor *y, const folding *f, const sal_node *n)
             }
 }
 
+/* One sum of a convolution, of the element at[]: image, channel, row and column of the result. */
+static double conv_sum(const float *x, const sal_shape *in, const sal_node *n, const int64_t *at)
+{
+    const sal_window *w = &n->window;
+    const int64_t channels = in->dim[1] / w->groups, taps = w->kernel[0] * w->kernel[1];
+    const int64_t group = at[1] / (n->shape.dim[1] / w->groups);
+    double sum = 0.0;
+    for (int64_t k = 0; k < channels * taps; k++) {
+        const int64_t tap = k % taps, c = group * channels + k / taps;
+        const int64_t row = at[2] * w->stride[0] - w->pad_begin[0] + tap / w->kernel[1] * w->dilation[0];
+        const int64_t column = at[3] * w->stride[1] - w->pad_begin[1] + tap % w->kernel[1] * w->dilation[1];
+        if (row >= 0 && row < in->dim[2] && column >= 0 && column < in->dim[3])
+            sum += (double)n->weight[at[1] * channels * taps + k] *
+                   (double)x[((at[0] * in->dim[1] + c) * in->dim[2] + row) * in->dim[3] + column];
+    }
+    return sum;
+}
+
+static void conv(onnx_tensor *y, const folding *f, const sal_node *n)
+{
+    const int64_t *out = n->shape.dim;
+    for (size_t k = 0; k < y->count; k++) {
+        const int64_t e = (int64_t)k, plane = out[2] * out[3];
+        const int64_t at[] = {e / plane / out[1], e / plane % out[1], e / out[3] % out[2], e % out[3]};
+        double sum = conv_sum(values_of(f, n->inputs[0]), &f->graph->nodes[n->inputs[0]].shape, n, at);
+        y->f[k] = (float)activate(&n->activation, sum + (n->bias ? (double)n->bias[at[1]] : 0.0));
+    }
+}
+
 static void pad(onnx_tensor *y, const folding *f, const sal_node *n)
 {
     const sal_shape *in = &f->graph->nodes[n->inputs[0]].shape;
@@ -268,6 +297,7 @@ static sal_status compute(folding *f, int node)
     case SAL_OP_GATHER: gather(y, f, n); break;
     case SAL_OP_DENSE:
     case SAL_OP_MATMUL: products(y, f, n); break;
+    case SAL_OP_CONV: conv(y, f, n); break;
     case SAL_OP_PAD: pad(y, f, n); break;
     default: return onnx_fail(f->op, SAL_ERROR_UNSUPPORTED, "of constants alone; fold the constants on export");
     }

@@ -24,6 +24,24 @@ static sal_status take_statistics(float **out, onnx_importer *im, const onnx_op 
     return SAL_OK;
 }
 
+/* In training mode the statistics are the batch's own. Of a constant they are known: weights are standardised so. */
+static void measure(float *mean, float *variance, const float *x, const sal_shape *shape)
+{
+    const int64_t channels = shape->dim[1], count = sal_shape_elements(shape) / channels;
+    const int64_t inner = count / shape->dim[0];
+    for (int64_t c = 0; c < channels; c++) {
+        double sum = 0.0, squares = 0.0;
+        for (int64_t k = 0; k < count; k++)
+            sum += (double)x[(k / inner * channels + c) * inner + k % inner];
+        for (int64_t k = 0; k < count; k++) {
+            double v = (double)x[(k / inner * channels + c) * inner + k % inner] - sum / (double)count;
+            squares += v * v;
+        }
+        mean[c] = (float)(sum / (double)count);
+        variance[c] = (float)(squares / (double)count);
+    }
+}
+
 sal_status onnx_lower_batch_norm(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
@@ -36,7 +54,7 @@ sal_status onnx_lower_batch_norm(onnx_importer *im, const onnx_op *op)
     TRY(onnx_attribute_int(&spatial, op, "spatial", 1));
     TRY(onnx_attribute_float(&epsilon, op, "epsilon", 1e-5F));
     TRY(onnx_attribute_int(&is_test, op, "is_test", op->output_count == 1)); /* before opset 7 */
-    if (training != 0 || (op->opset < 7 && is_test == 0))
+    if ((training != 0 && !im->folding) || (op->opset < 7 && is_test == 0))
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "the model was exported in training mode; call model.eval() first");
     if (spatial != 1)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "spatial %lld", (long long)spatial);
@@ -45,6 +63,8 @@ sal_status onnx_lower_batch_norm(onnx_importer *im, const onnx_op *op)
         return onnx_fail(op, SAL_ERROR_FORMAT, "its input has rank %d; it needs one with channels", x.shape.rank);
     size_t channels = (size_t)x.shape.dim[1];
     TRY(take_statistics(s, im, op, channels));
+    if (training != 0)
+        measure(s[MEAN], s[VARIANCE], im->graph->nodes[x.node].weight, &x.shape);
     TRY(onnx_start(&node, im, op, SAL_OP_AFFINE, &x.node, 1));
     sal_node *n = &im->graph->nodes[node];
     n->axis = 1 + x.lead;
