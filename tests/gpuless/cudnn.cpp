@@ -403,12 +403,6 @@ numbers rows_of(const convolution &c, const numbers &weight)
     return rows;
 }
 
-void add_times(double *to, const double *row, double factor, int64_t count)
-{
-    for (int64_t k = 0; k < count; k++)
-        to[k] += factor * row[k];
-}
-
 numbers convolve(const convolution &c, const numbers &from, const numbers &weight)
 {
     const int64_t groups = c.groups(), inner = c.w.dim[1], outer = c.w.dim[0] / groups, taps = c.w.dim[2] * c.w.dim[3];

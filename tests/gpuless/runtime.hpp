@@ -18,6 +18,8 @@ typedef std::lock_guard<std::recursive_mutex> guard;
 void enqueue(cudaStream_t stream, std::function<void()> work);
 /* Whether this call of a library is the one to fail. Counts it. */
 bool fails(const char *call);
+/* to[k] += factor * row[k] */
+void add_times(double *to, const double *row, double factor, int64_t count);
 /* Memory of the current device. */
 bool is_device(const void *p, size_t bytes);
 /* Objects of the libraries, for the account of leaks. */
