@@ -205,6 +205,18 @@ Test(program_device, nothing_is_prepared_for_a_batch_whose_values_exceed_the_lim
     sal_program_close(p);
 }
 
+/* Values leave half of the limit: nothing is expected to be prepared again, and weights may go at once. */
+Test(program_device, weights_that_go_early_need_no_more_than_the_limit)
+{
+    const size_t limit = (size_t)64 << 20;
+    const sal_program_options early = {.batch = 4, .max_memory = limit, .drop_early = 1};
+    sal_program *p = open_graph(early);
+    cr_expect_lt(p->arena_bytes, limit);
+    sal_program_close(p);
+    fake.scratch_bytes = 2 * limit;
+    expect_refused(early, SAL_ERROR_MEMORY, "a batch of 4 needs 128 MiB, 64 MiB may be used: ask for a smaller batch");
+}
+
 Test(program_device, memory_that_is_gone_after_all_halves_the_batch)
 {
     fake_add_all();
