@@ -1151,9 +1151,30 @@ def vision_transformers():
           lambda x: x + F.conv2d(F.pad(t(positions), (0, 1, 1, 1)), t(k), t(c), (2, 1), 0, (1, 2), 2))
 
 
+def formulas():
+    """What PyTorch writes in several ops."""
+    global RNG
+    RNG = np.random.default_rng(19)
+    soft = [node("Mul", "x b", "s"), node("Softplus", "s", "p"), node("Div", "p b", "q"), node("Greater", "s t", "c"), node("Where", "c x q")]
+    mixed("softplus_in_two_parts", soft, {"b": f32(3), "t": f32(20)}, lambda x: F.softplus(x, 3))
+    one = [node("Softplus", "x", "p"), node("Greater", "x t", "c"), node("Where", "c x p")]
+    mixed("softplus_in_two_parts_of_1", one, {"t": f32(20)}, F.softplus)
+    refuse("softplus_with_a_step", model(soft, {"b": f32(3), "t": f32(2)}), "unsupported", "must be a constant")
+    refuse("where_of_the_picture", model([node("Greater", "x t", "c"), node("Where", "c x o")], {"t": f32(0.5), "o": f32(2)}), "unsupported",
+           "must be a constant")
+    refuse("above_as_a_number", model([node("Greater", "x t", "c"), node("Cast", "c", "f", to=TensorProto.FLOAT), node("Mul", "x f")], {"t": f32(0.5)}),
+           "unsupported", "depends on the picture")
+    depth = [node("Mul", "x x", "q"), node("Reshape", "q five", "r"), node("Pad", "r p", "e"), node("AveragePool", "e", "a", kernel_shape=[3, 1, 1], strides=[1, 1, 1]),
+             node("Reshape", "a four", "m"), node("Div", "x m")]
+    mixed("lrn_by_depth", depth, {"five": i64(1, 1, 4, 5, 6), "four": i64(1, 4, 5, 6), "p": i64(0, 0, 1, 0, 0, 0, 0, 1, 0, 0)},
+          lambda x: x / F.avg_pool3d(F.pad(x.square()[None], (0, 0, 0, 0, 1, 1)), (3, 1, 1), 1)[0], (1, 4, 5, 6))
+    refuse("average_pool_3d", model([node("Reshape", "x five", "r"), node("AveragePool", "r", "a", kernel_shape=[1, 2, 1]), node("Reshape", "a flat")],
+                                    {"five": i64(1, 1, 2, 5, 6), "flat": i64(1, 48)}), "unsupported", "windows are two-dimensional here")
+
+
 for make in (convolutions, element_types, dense, activations, normalisations, pools, means, arithmetic, softmaxes, shapes,
              selections, shape_computations, functions, whole_networks, refusals, any_shapes, reductions, products, shapes_of_arithmetic, all_normalisations,
              selections_of_any_kind, resizes, transposed_convolutions, constants_folded, later_cases, old_opsets, branches,
-             new_opsets, vision_transformers):
+             new_opsets, vision_transformers, formulas):
     make()
 (OUT / "refused" / "list.txt").write_text("".join(REFUSED))

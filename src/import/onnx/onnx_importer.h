@@ -17,6 +17,7 @@
 
 typedef enum onnx_piece_kind {
     ONNX_PIECE_ERF,       /* shift + scale * erf(x / sqrt 2) */
+    ONNX_PIECE_ABOVE,     /* x > shift */
     ONNX_PIECE_MEAN,      /* mean of x along axis */
     ONNX_PIECE_CENTERED,  /* x - mean */
     ONNX_PIECE_SQUARE,    /* (x - mean)^2 */

@@ -257,13 +257,59 @@ done:
     return st;
 }
 
+static int all_are(const int64_t *values, size_t count, int64_t value)
+{
+    int all = 1;
+    for (size_t k = 0; k < count; k++)
+        all &= values[k] == value;
+    return all;
+}
+
+/* Of rank 5, along the first of the three axes alone and without padding: an LRN as PyTorch writes it, whose channels
+ * lie there. */
+static sal_status average_depth(int *handled, onnx_importer *im, const onnx_op *op)
+{
+    enum { SIDES = 3 };
+    sal_status st = SAL_OK;
+    const int64_t *kernel, *strides, *pads, *dilations;
+    size_t kernels, stride_count, pad_count, dilation_count;
+    int64_t ceil_mode;
+    onnx_array x;
+    sal_window w = {.stride = {1, 1}, .dilation = {1, 1}, .groups = 1, .kernel = {1, 1}};
+    *handled = 0;
+    TRY(onnx_array_get(&x, im, op, 0));
+    TRY(onnx_attribute_ints(&kernel, &kernels, op, "kernel_shape"));
+    TRY(onnx_attribute_ints(&strides, &stride_count, op, "strides"));
+    TRY(onnx_attribute_ints(&pads, &pad_count, op, "pads"));
+    TRY(onnx_attribute_ints(&dilations, &dilation_count, op, "dilations"));
+    TRY(onnx_attribute_int(&ceil_mode, op, "ceil_mode", 0));
+    if (x.shape.rank != 5 || x.shape.dim[0] != 1 || kernels != SIDES || kernel[1] != 1 || kernel[2] != 1 ||
+        kernel[0] < 1 || kernel[0] > x.shape.dim[2] || ceil_mode != 0 || !all_are(strides, stride_count, 1) ||
+        !all_are(pads, pad_count, 0) || !all_are(dilations, dilation_count, 1) ||
+        !onnx_attribute_is(op, "auto_pad", "NOTSET", "NOTSET"))
+        return SAL_OK;
+    const int64_t *dim = x.shape.dim;
+    const sal_shape flat = {.rank = 4, .dim = {1, dim[1], dim[2], dim[3] * dim[4]}};
+    w.kernel[0] = kernel[0];
+    TRY(onnx_emit_reshape(&x.node, im, op, x.node, &flat));
+    TRY(emit_pool(&x.node, im, op, SAL_OP_AVG_POOL, x.node, &w));
+    x.shape.dim[2] -= kernel[0] - 1;
+    TRY(onnx_array_output(im, op, 0, x.node, &x.shape));
+    *handled = 1;
+done:
+    return st;
+}
+
 sal_status onnx_lower_average_pool(onnx_importer *im, const onnx_op *op)
 {
     sal_status st = SAL_OK;
-    int node, ceil_mode, extended;
+    int node, ceil_mode, extended, handled;
     onnx_map map;
     int64_t count_padding;
     sal_window w = {0};
+    TRY(average_depth(&handled, im, op));
+    if (handled)
+        return SAL_OK;
     TRY(onnx_map_get(&map, im, op));
     TRY(onnx_attribute_int(&count_padding, op, "count_include_pad", 0));
     TRY(read_pool(&w, &extended, im, op, &map, &ceil_mode));

@@ -61,7 +61,7 @@ static const row rows[] = {
     {"GlobalAveragePool", onnx_lower_global_average_pool, FOLDS_BY_NODES},
     {"GlobalLpPool", onnx_lower_global_lp_pool, FOLDS_BY_NODES},
     {"GlobalMaxPool", onnx_lower_global_max_pool, FOLDS_BY_NODES},
-    {"Greater", onnx_fold_compare, FOLDS_ITSELF},
+    {"Greater", onnx_lower_greater, FOLDS_ITSELF},
     {"GreaterOrEqual", onnx_fold_compare, FOLDS_ITSELF},
     {"GroupNormalization", onnx_lower_group_norm, FOLDS_BY_NODES},
     {"HardSigmoid", onnx_lower_activation, FOLDS_BY_NODES},

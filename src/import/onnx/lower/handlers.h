@@ -36,9 +36,9 @@ onnx_handler onnx_lower_batch_norm, onnx_lower_layer_norm, onnx_lower_rms_norm, 
     onnx_lower_mean_variance, onnx_lower_lp_norm, onnx_lower_lrn;
 
 /* activation.c */
-onnx_handler onnx_lower_activation, onnx_lower_clip, onnx_lower_prelu, onnx_lower_erf, onnx_lower_gelu, onnx_lower_mish,
-    onnx_lower_softmax, onnx_lower_elementwise, onnx_lower_celu, onnx_lower_shrink, onnx_lower_trigonometric,
-    onnx_lower_swish;
+onnx_handler onnx_lower_activation, onnx_lower_clip, onnx_lower_prelu, onnx_lower_erf, onnx_lower_greater,
+    onnx_lower_gelu, onnx_lower_mish, onnx_lower_softmax, onnx_lower_elementwise, onnx_lower_celu, onnx_lower_shrink,
+    onnx_lower_trigonometric, onnx_lower_swish;
 
 /* arithmetic.c */
 onnx_handler onnx_lower_add, onnx_lower_sub, onnx_lower_mul, onnx_lower_div, onnx_lower_pow, onnx_lower_min,

@@ -3,6 +3,7 @@
 #include "import/onnx/lower/array.h"
 #include "import/onnx/lower/emit.h"
 #include "import/onnx/lower/handlers.h"
+#include "import/onnx/lower/piece.h"
 #include "import/onnx/onnx_importer.h"
 #include "import/onnx/op.h"
 #include "import/onnx/tensor.h"
@@ -54,13 +55,17 @@ sal_status onnx_lower_where(onnx_importer *im, const onnx_op *op)
     onnx_table table = {0};
     sal_shape shapes[3], shape;
     int64_t stride[3][SAL_MAX_RANK];
-    int constant, all = 1;
+    int constant, handled = 0, constants = 0;
     for (int i = 0; i < 3; i++) {
         TRY(onnx_is_constant(&constant, im, op, i));
-        all &= constant;
+        constants += constant;
     }
-    if (all)
+    if (constants == 3)
         return onnx_fold_where(im, op);
+    if (constants == 0)
+        TRY(onnx_piece_softplus(&handled, im, op));
+    if (handled)
+        return SAL_OK;
     TRY(onnx_constant(&condition, im, op, 0));
     shapes[0] = condition->shape;
     for (int i = 0; i < 2; i++) {

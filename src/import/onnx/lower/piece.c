@@ -1,4 +1,5 @@
-/* Formulas that exporters write op by op and that are one core op: GELU by the error function, and layer norm.
+/* Formulas that exporters write op by op and that are one core op: GELU by the error function, softplus, and layer
+ * norm.
  *
  * While its ops pass by, a formula is a piece: a note of what has been computed so far from which node. The op that
  * completes it makes the node. Nothing is looked up ahead, so the order of factors and the form of constants
@@ -79,6 +80,9 @@ sal_status onnx_piece_settle(onnx_importer *im, const onnx_op *op, onnx_value *v
     int x;
     if (p.kind == ONNX_PIECE_ERF)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "%s (%.200s)", erf_alone, value->name);
+    if (p.kind == ONNX_PIECE_ABOVE)
+        return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "what is compared, for %.200s, depends on the picture",
+                         value->name);
     if (p.kind == ONNX_PIECE_MEAN) {
         TRY(settle_mean(&x, &shape, im, op, &p));
         TRY(onnx_array_store(value, im, op, x, &shape));
@@ -248,6 +252,63 @@ sal_status onnx_lower_erf(onnx_importer *im, const onnx_op *op)
     onnx_piece p = {.kind = ONNX_PIECE_ERF, .node = n->inputs[0], .lead = lead, .scale = 1.0};
     onnx_output_piece(im, op, 0, p);
     return SAL_OK;
+}
+
+/* Greater: of constants, or what says which part of a softplus holds. */
+sal_status onnx_lower_greater(onnx_importer *im, const onnx_op *op)
+{
+    sal_status st = SAL_OK;
+    int constant[2], x, lead;
+    const onnx_tensor *limit = NULL;
+    for (int i = 0; i < 2; i++)
+        TRY(onnx_is_constant(&constant[i], im, op, i));
+    if (!constant[0] && constant[1])
+        TRY(onnx_constant(&limit, im, op, 1));
+    if (!limit || limit->count != 1)
+        return onnx_fold_compare(im, op);
+    onnx_piece p = {.kind = ONNX_PIECE_ABOVE, .shift = onnx_tensor_at(limit, 0)};
+    TRY(onnx_elements(&x, &lead, im, op, 0));
+    p.node = x;
+    p.lead = lead;
+    onnx_output_piece(im, op, 0, p);
+done:
+    return st;
+}
+
+/* The factor of a scaling without an offset, whose source it becomes; 1 where x is none. */
+static double scaled(int *x, const onnx_importer *im)
+{
+    const sal_node *n = &im->graph->nodes[*x];
+    if (!onnx_is_scalar_affine(n) || (n->bias && n->bias[0] != 0.0F))
+        return 1.0;
+    *x = n->inputs[0];
+    return (double)n->weight[0];
+}
+
+/* softplus(b x) / b is x within float's rounding where b x is above some 16: exporters write it so, against overflow.
+ */
+sal_status onnx_piece_softplus(int *handled, onnx_importer *im, const onnx_op *op)
+{
+    enum { LEAST = 16 };
+    sal_status st = SAL_OK;
+    int above, below, lead;
+    *handled = 0;
+    const onnx_value *condition = onnx_input(im, op, 0);
+    if (!is_piece(condition, ONNX_PIECE_ABOVE) || condition->piece.shift < LEAST)
+        return SAL_OK;
+    const int argument = condition->piece.node;
+    TRY(onnx_elements(&above, &lead, im, op, 1));
+    TRY(onnx_elements(&below, &lead, im, op, 2));
+    int source = argument, soft = below;
+    const double b = source == above ? 1.0 : scaled(&source, im), inverse = scaled(&soft, im);
+    const sal_node *n = &im->graph->nodes[soft];
+    if (source != above || !(b > 0.0) || !is_near(b * inverse, 1.0) || n->op != SAL_OP_ACTIVATION ||
+        n->activation.kind != SAL_ACT_SOFTPLUS || n->inputs[0] != argument)
+        return SAL_OK;
+    onnx_output_elements(im, op, 0, below, lead);
+    *handled = 1;
+done:
+    return st;
 }
 
 /* Sqrt and Reciprocal: of constants, inside a layer norm, or of anything else. */

@@ -11,7 +11,9 @@ void onnx_piece_mean(onnx_importer *im, const onnx_op *op, int x, int lead, int 
 /* Mean of a piece along axes; *handled = 0 where it is no variance. */
 void onnx_piece_variance(int *handled, onnx_importer *im, const onnx_op *op, const int64_t *axes, size_t count,
                          int keep);
-/* Turns what is part of no layer norm into nodes. Errors: UNSUPPORTED for the error function. */
+/* A Where of a piece: *handled = 1 where it is softplus in two parts. */
+sal_status onnx_piece_softplus(int *handled, onnx_importer *im, const onnx_op *op);
+/* Turns what is part of no layer norm into nodes. Errors: UNSUPPORTED for the error function and comparisons. */
 sal_status onnx_piece_settle(onnx_importer *im, const onnx_op *op, onnx_value *value);
 
 #endif
