@@ -52,7 +52,7 @@ def create(zoo, name):
         options = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
         return torchvision.models.get_model(name, weights=None, **options), 299 if name == "inception_v3" else 224
     import timm
-    net = timm.create_model(name, pretrained=False)
+    net = timm.create_model(name, pretrained=False, exportable=True)  # as timm exports them
     return net, net.default_cfg["input_size"][-1]
 
 

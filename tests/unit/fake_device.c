@@ -47,6 +47,8 @@ static sal_status prepare(void **plan, sal_needs *needs, sal_device *device, con
     *plan = made;
     fake.prepared++;
     fake.prepares++;
+    fake.first_prepared = fake.first_prepared ? fake.first_prepared : step->node;
+    fake.first_has_weights = fake.first_prepared->weight != NULL;
     if (step->kind == SAL_STEP_CONV || step->kind == SAL_STEP_CONV_BACKWARD)
         needs->scratch_bytes = fake.scratch_bytes;
     needs->weight_bytes = step->kind == SAL_STEP_CONV ? 1000 : 0;
@@ -89,6 +91,7 @@ static sal_status open_device(sal_device **out, const char *spec, const sal_devi
     fake.options = *options;
     snprintf(fake.spec, sizeof fake.spec, "%s", spec ? spec : "none");
     fake.opened++;
+    fake.first_prepared = NULL;
     return SAL_OK;
 }
 

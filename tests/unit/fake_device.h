@@ -23,6 +23,8 @@ typedef struct fake_device {
     int failing_rescales;                          /* so many to come fail */
     int opened, prepared;                          /* minus closed, released */
     int prepares;                                  /* calls so far */
+    const sal_node *first_prepared;                /* the node of a program's first */
+    int first_has_weights;                         /* whether it still had them at the last */
     sal_step_kind failing;                         /* steps of this kind fail to run; SAL_STEP_COUNT: none */
     size_t allocated;                              /* memory that nobody has released */
     size_t asked_bytes;                            /* by the last call of allocate */

@@ -212,9 +212,24 @@ Test(program_device, weights_that_go_early_need_no_more_than_the_limit)
     const sal_program_options early = {.batch = 4, .max_memory = limit, .drop_early = 1};
     sal_program *p = open_graph(early);
     cr_expect_lt(p->arena_bytes, limit);
+    cr_expect_eq(fake.first_has_weights, 0);
+    const size_t peak = p->peak_bytes;
     sal_program_close(p);
+    for (int less = 0; less < 2; less++) {
+        p = open_graph((sal_program_options){.batch = 4, .max_memory = 2 * peak - (size_t)less, .drop_early = 1});
+        cr_expect_eq(fake.first_has_weights, less);
+        sal_program_close(p);
+    }
     fake.scratch_bytes = 2 * limit;
     expect_refused(early, SAL_ERROR_MEMORY, "a batch of 4 needs 128 MiB, 64 MiB may be used: ask for a smaller batch");
+}
+
+Test(program_device, weights_go_when_all_is_prepared)
+{
+    sal_program *p = open_graph((sal_program_options){.batch = 4});
+    cr_expect_eq(fake.first_has_weights, 1);
+    cr_expect_null(p->graph.nodes[fake.first_prepared - p->graph.nodes].weight);
+    sal_program_close(p);
 }
 
 Test(program_device, memory_that_is_gone_after_all_halves_the_batch)
@@ -306,6 +321,8 @@ Test(program_device, a_pass_is_upload_steps_download)
     cr_expect_eq(sal_program_forward(p, scores, pictures, 4), SAL_ERROR_ARGUMENT);
     cr_expect_str_eq(sal_last_error(), "4 pictures for a batch of 3");
     cr_expect_eq(sal_program_forward(p, scores, pictures, 0), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_program_forward_array(p, scores, p->input, 4), SAL_ERROR_ARGUMENT);
+    cr_expect_eq(sal_program_forward_array(p, scores, p->input, 0), SAL_ERROR_ARGUMENT);
     cr_expect_eq(sal_program_backward(p, seeds, 4), SAL_ERROR_ARGUMENT);
     cr_expect_eq(sal_program_backward(p, seeds, 0), SAL_ERROR_ARGUMENT);
     fake_expect("");
