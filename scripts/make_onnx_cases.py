@@ -1168,6 +1168,11 @@ def formulas():
              node("Reshape", "a four", "m"), node("Div", "x m")]
     mixed("lrn_by_depth", depth, {"five": i64(1, 1, 4, 5, 6), "four": i64(1, 4, 5, 6), "p": i64(0, 0, 1, 0, 0, 0, 0, 1, 0, 0)},
           lambda x: x / F.avg_pool3d(F.pad(x.square()[None], (0, 0, 0, 0, 1, 1)), (3, 1, 1), 1)[0], (1, 4, 5, 6))
+    k, b = weights(3, 2, 3, 2), weights(3)
+    mixed("conv_of_windows", [node("Reshape", "x s", "r"), node("Transpose", "r", "t", perm=[0, 2, 4, 1, 3, 5]), node("Reshape", "t w", "v"),
+                              node("Conv", "v k b", pads=[1, 0, 1, 1])],
+          {"s": i64(1, 2, 2, 3, 2, 3), "w": i64(4, 2, 3, 3), "k": k, "b": b},
+          lambda x: F.conv2d(F.pad(x.reshape(2, 2, 3, 2, 3).permute(1, 3, 0, 2, 4).reshape(4, 2, 3, 3), (0, 1, 1, 1)), t(k), t(b)), (1, 2, 6, 6))
     refuse("average_pool_3d", model([node("Reshape", "x five", "r"), node("AveragePool", "r", "a", kernel_shape=[1, 2, 1]), node("Reshape", "a flat")],
                                     {"five": i64(1, 1, 2, 5, 6), "flat": i64(1, 48)}), "unsupported", "windows are two-dimensional here")
 

@@ -1,4 +1,5 @@
 /* Convolution and pooling. */
+#include "base/memory.h"
 #include "import/onnx/lower/array.h"
 #include "import/onnx/lower/emit.h"
 #include "import/onnx/lower/handlers.h"
@@ -6,6 +7,8 @@
 #include "import/onnx/onnx_importer.h"
 #include "import/onnx/op.h"
 #include "import/onnx/tensor.h"
+
+#include <string.h>
 
 /* No extent of a picture or window comes near; sums and products below stay far from overflow. */
 static const int64_t max_extent = (int64_t)1 << 30;
@@ -116,8 +119,28 @@ sal_status onnx_map_output(onnx_importer *im, const onnx_op *op, const onnx_map 
     return onnx_array_output(im, op, 0, y, &out);
 }
 
+/* Several maps of one picture (windows, heads of attention) become channels of one, in groups that have the same
+ * weights. */
+static sal_status repeat_for_maps(float **values, size_t *count, const onnx_op *op, int64_t maps)
+{
+    sal_status st = SAL_OK;
+    const size_t own = *count;
+    float *all = NULL;
+    if (maps == 1)
+        return SAL_OK;
+    TRY(sal_alloc(&all, own * (size_t)maps, sizeof *all, op->name));
+    for (int64_t k = 0; k < maps; k++)
+        memcpy(all + (size_t)k * own, *values, own * sizeof *all);
+    sal_free(*values);
+    *values = all;
+    *count = own * (size_t)maps;
+done:
+    return st;
+}
+
 sal_status onnx_lower_conv(onnx_importer *im, const onnx_op *op)
 {
+    enum { MOST_REPEATED = 1 << 22 }; /* weights */
     sal_status st = SAL_OK;
     int node;
     onnx_map map;
@@ -125,10 +148,12 @@ sal_status onnx_lower_conv(onnx_importer *im, const onnx_op *op)
     sal_window w = {0};
     int64_t given[2];
     TRY(onnx_map_get(&map, im, op));
-    TRY(onnx_map_one(&map, op));
     TRY(onnx_constant(&weight, im, op, 1));
+    const int64_t maps = map.shape.dim[0];
+    if ((int64_t)weight->count > MOST_REPEATED / maps)
+        TRY(onnx_map_one(&map, op));
     const sal_shape shape = weight->shape;
-    const int64_t channels = onnx_shape(im, map.x)->dim[1];
+    const int64_t channels = onnx_shape(im, map.x)->dim[1] / maps;
     const int rank = map.line ? 3 : 4;
     if (shape.rank != rank || shape.dim[2] < 1 || shape.dim[rank - 1] < 1)
         return onnx_fail(op, SAL_ERROR_UNSUPPORTED, "weights of rank %d; convolutions are two-dimensional here",
@@ -146,9 +171,13 @@ sal_status onnx_lower_conv(onnx_importer *im, const onnx_op *op)
     TRY(onnx_start(&node, im, op, SAL_OP_CONV, &map.x, 1));
     sal_node *n = &im->graph->nodes[node];
     n->window = w;
+    n->window.groups *= maps;
     TRY(onnx_take(&n->weight, &n->weight_count, im, op, 1));
-    if (onnx_has_input(op, 2))
+    TRY(repeat_for_maps(&n->weight, &n->weight_count, op, maps));
+    if (onnx_has_input(op, 2)) {
         TRY(onnx_take(&n->bias, &n->bias_count, im, op, 2));
+        TRY(repeat_for_maps(&n->bias, &n->bias_count, op, maps));
+    }
     TRY(onnx_finish(im, op, node));
     TRY(onnx_map_output(im, op, &map, node));
 done:
