@@ -1173,6 +1173,11 @@ def formulas():
                               node("Conv", "v k b", pads=[1, 0, 1, 1])],
           {"s": i64(1, 2, 2, 3, 2, 3), "w": i64(4, 2, 3, 3), "k": k, "b": b},
           lambda x: F.conv2d(F.pad(x.reshape(2, 2, 3, 2, 3).permute(1, 3, 0, 2, 4).reshape(4, 2, 3, 3), (0, 1, 1, 1)), t(k), t(b)), (1, 2, 6, 6))
+    filled = lambda name: node("ConstantOfShape", f"{name}_shape", name)
+    refuse("fold_conv_endless", model([filled("p"), filled("k"), node("Conv", "p k", "q"), node("Mul", "x q")], {"p_shape": i64(1, 1, 3000, 3000),
+                                      "k_shape": i64(1, 1, 1500, 1500)}), "limit", "products of constants")
+    refuse("fold_matmul_endless", model([filled("p"), node("MatMul", "p p", "q"), node("Mul", "x q")], {"p_shape": i64(4000, 4000)}), "limit",
+           "products of constants")
     refuse("average_pool_3d", model([node("Reshape", "x five", "r"), node("AveragePool", "r", "a", kernel_shape=[1, 2, 1]), node("Reshape", "a flat")],
                                     {"five": i64(1, 1, 2, 5, 6), "flat": i64(1, 48)}), "unsupported", "windows are two-dimensional here")
 

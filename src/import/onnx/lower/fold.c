@@ -268,13 +268,32 @@ static void pad(onnx_tensor *y, const folding *f, const sal_node *n)
     }
 }
 
+/* A small file can ask for products without end. */
+static sal_status check_products(const folding *f, const sal_node *n)
+{
+    static const double most = 1e10; /* some ten seconds */
+    double each = 0.0;
+    if (n->op == SAL_OP_CONV)
+        each = (double)n->weight_count / (double)n->shape.dim[1];
+    if (n->op == SAL_OP_DENSE || n->op == SAL_OP_MATMUL) {
+        const sal_shape *in = &f->graph->nodes[n->inputs[0]].shape;
+        each = (double)in->dim[in->rank - (n->op == SAL_OP_MATMUL && n->transpose[0] ? 2 : 1)];
+    }
+    const double all = each * (double)sal_shape_elements(&n->shape);
+    if (all > most)
+        return onnx_fail(f->op, SAL_ERROR_LIMIT, "%.3g products of constants; fold the constants on export", all);
+    return SAL_OK;
+}
+
 static sal_status compute(folding *f, int node)
 {
     const sal_node *n = &f->graph->nodes[node];
     onnx_tensor *y = &f->value[node];
     if (n->op == SAL_OP_CONSTANT)
         return SAL_OK;
-    sal_status st = onnx_tensor_new(y, f->im, 0, &n->shape, f->op->name);
+    sal_status st = check_products(f, n);
+    if (st == SAL_OK)
+        st = onnx_tensor_new(y, f->im, 0, &n->shape, f->op->name);
     if (st != SAL_OK)
         return st;
     switch (n->op) {
