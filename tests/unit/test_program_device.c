@@ -179,6 +179,8 @@ Test(program_device, too_little_memory_is_told_in_MiB)
     snprintf(text, sizeof text, "a batch of 64 needs %d MiB, 2 MiB may be used: ask for a smaller batch",
              (int)(need / (1024 * 1024)));
     expect_refused((sal_program_options){.batch = 64, .max_memory = 3u * 1024 * 1024 - 1}, SAL_ERROR_MEMORY, text);
+    expect_refused((sal_program_options){.batch = 2, .max_memory = 1000}, SAL_ERROR_MEMORY,
+                   "a batch of 2 needs 0 MiB, 0 MiB may be used: ask for a smaller batch");
     expect_refused((sal_program_options){.batch = 1, .max_memory = 1000}, SAL_ERROR_MEMORY,
                    "a batch of 1 needs 0 MiB, 0 MiB may be used");
     expect_refused((sal_program_options){.max_memory = 1000}, SAL_ERROR_MEMORY,
