@@ -108,8 +108,10 @@ static void mark_picture(sal_program *p, const sal_graph *g)
                 (g->nodes[i].op != SAL_OP_CONV || g->nodes[i].window.groups != 1 || k != 0))
                 only_convs = 0;
     p->values[p->input].picture = 1;
-    if (p->gradient >= 0)
+    if (p->gradient >= 0) {
+        p->values[p->gradient].picture = p->layer < 0;
         p->values[p->seed].seed = 1;
+    }
     for (size_t v = 0; v < p->value_count; v++)
         p->values[v].conv_picture = p->values[v].picture && only_convs;
 }

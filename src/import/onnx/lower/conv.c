@@ -176,6 +176,9 @@ sal_status onnx_lower_conv(onnx_importer *im, const onnx_op *op)
     TRY(repeat_for_maps(&n->weight, &n->weight_count, op, maps));
     if (onnx_has_input(op, 2)) {
         TRY(onnx_take(&n->bias, &n->bias_count, im, op, 2));
+        if (maps > 1 && (int64_t)n->bias_count != shape.dim[0])
+            return onnx_fail(op, SAL_ERROR_FORMAT, "%zu biases for %lld channels", n->bias_count,
+                             (long long)shape.dim[0]);
         TRY(repeat_for_maps(&n->bias, &n->bias_count, op, maps));
     }
     TRY(onnx_finish(im, op, node));

@@ -268,6 +268,8 @@ sal_status onnx_lower_greater(onnx_importer *im, const onnx_op *op)
         return onnx_fold_compare(im, op);
     onnx_piece p = {.kind = ONNX_PIECE_ABOVE, .shift = onnx_tensor_at(limit, 0)};
     TRY(onnx_elements(&x, &lead, im, op, 0));
+    if (limit->shape.rank > onnx_shape(im, x)->rank - lead) /* the result has more axes than x */
+        return onnx_fold_compare(im, op);
     p.node = x;
     p.lead = lead;
     onnx_output_piece(im, op, 0, p);
@@ -291,21 +293,22 @@ sal_status onnx_piece_softplus(int *handled, onnx_importer *im, const onnx_op *o
 {
     enum { LEAST = 16 };
     sal_status st = SAL_OK;
-    int above, below, lead;
+    int above, below, leads[2];
     *handled = 0;
     const onnx_value *condition = onnx_input(im, op, 0);
     if (!is_piece(condition, ONNX_PIECE_ABOVE) || condition->piece.shift < LEAST)
         return SAL_OK;
     const int argument = condition->piece.node;
-    TRY(onnx_elements(&above, &lead, im, op, 1));
-    TRY(onnx_elements(&below, &lead, im, op, 2));
+    TRY(onnx_elements(&above, &leads[0], im, op, 1));
+    TRY(onnx_elements(&below, &leads[1], im, op, 2));
     int source = argument, soft = below;
     const double b = source == above ? 1.0 : scaled(&source, im), inverse = scaled(&soft, im);
     const sal_node *n = &im->graph->nodes[soft];
-    if (source != above || !(b > 0.0) || !is_near(b * inverse, 1.0) || n->op != SAL_OP_ACTIVATION ||
-        n->activation.kind != SAL_ACT_SOFTPLUS || n->inputs[0] != argument)
+    if (source != above || leads[0] != leads[1] || leads[0] != condition->piece.lead || !(b > 0.0) ||
+        !is_near(b * inverse, 1.0) || n->op != SAL_OP_ACTIVATION || n->activation.kind != SAL_ACT_SOFTPLUS ||
+        n->inputs[0] != argument)
         return SAL_OK;
-    onnx_output_elements(im, op, 0, below, lead);
+    onnx_output_elements(im, op, 0, below, leads[1]);
     *handled = 1;
 done:
     return st;
