@@ -7,14 +7,13 @@ A line "NAME FIRST LAST" for each: all its ops have the same attributes, inputs 
 opset of the `onnx` package, so a file that only says another one of these must be read and compute the same. Run it with
 the newest onnx (in an environment of its own), once a new opset is out; it also says which ops that salmap reads changed
 in the last ones, which is what to look at before MAX_OPSET of src/import/onnx/flatten_functions.c is raised."""
+import argparse
 import pathlib
 import re
-import sys
 
 import onnx
 from onnx import defs
 
-OUT = pathlib.Path(sys.argv[1])
 HANDLERS = pathlib.Path(__file__).resolve().parent.parent / "src/import/onnx/lower/handlers.c"
 OLDEST, NEWEST = 6, defs.onnx_opset_version()
 OTHER_MEANING = {"Mod": {28}}  # what the schemas do not show: a remainder of floats with the divisor's sign
@@ -54,8 +53,11 @@ def same_as(schemas, op, opset):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("out", type=pathlib.Path, help="opsets.txt, beside the folder of accepted files")
+    out = parser.parse_args().out
     schemas, lines = history(), []
-    for path in sorted((OUT.parent / "accepted").glob("*.onnx")):
+    for path in sorted((out.parent / "accepted").glob("*.onnx")):
         model = onnx.load(str(path), load_external_data=False)
         opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
         ranges = [same_as(schemas, n.op_type, opset) for n in model.graph.node if n.domain in ("", "ai.onnx")]
@@ -63,7 +65,7 @@ def main():
         if len(known) < len(ranges):
             known.append((opset, opset))
         lines.append("%s %d %d\n" % (path.stem, max([OLDEST] + [r[0] for r in known]), min([NEWEST] + [r[1] for r in known])))
-    OUT.write_text("".join(lines))
+    out.write_text("".join(lines))
     for op in re.findall(r'\{"(\w+)", onnx_', HANDLERS.read_text()):
         for v in sorted(schemas.get(op, {})):
             if v > 21 and same_as(schemas, op, v)[0] >= v:
