@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Breaks the arithmetic of some modules on purpose, one operator at a time, and lists what no test notices.
 
-    mutate.py --build BUILD [--module map] [--sample 60] [--seed 1] [--json FILE] [--minimum 90]
+    mutate.py --build BUILD [--build SANITIZED] [--module map] [--sample 60] [--seed 1] [--json FILE] [--minimum 90]
 
-BUILD is a folder that scripts/build.sh made with -DSAL_TESTS=ON and Ninja. The working tree stays as it is: each mutant is a
+BUILD is a folder that scripts/build.sh made with -DSAL_TESTS=ON and Ninja. What survives there is tried again in a further one:
+CI runs the same tests under the sanitizers, which see what reads past an end. The working tree stays as it is: each mutant is a
 changed copy of one file, compiled and linked with BUILD's own commands in a folder of its own there. The tests of a module are
 those with its name among their ctest labels, but for the slow ones; they run quickest first until one fails. A test fails, too,
 where it takes several times as long as without a mutant, or far too much memory. Not counted are mutants
@@ -162,7 +163,8 @@ class Test:
         temporary = pathlib.Path(tempfile.mkdtemp(prefix="mutant."))
         temporary.chmod(0o1777)
         environment = {**os.environ, **self.environment, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "2",
-                       "CRITERION_FAIL_FAST": "1", "CRITERION_JOBS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+                       "CRITERION_FAIL_FAST": "1", "CRITERION_JOBS": "1", "PYTHONDONTWRITEBYTECODE": "1",
+                       "ASAN_OPTIONS": "strict_string_checks=1:detect_stack_use_after_return=1", "UBSAN_OPTIONS": "halt_on_error=1"}
         process = subprocess.Popen([swapped.get(w, w) for w in self.command], cwd=self.cwd, env=environment,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    start_new_session=True, preexec_fn=lambda: limits(build.memory))
@@ -307,19 +309,32 @@ class Check:
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
-    def run(self):
+    def run(self, mutants, most):
+        """Of the mutants the first `most` that count, each with the test that kills it or None."""
         tests = passing(self.build, self.module, self.arguments.tests)
         self.programs = {p for t in tests for p in t.programs(self.build)}
         sample = []
-        for number, mutant in enumerate(self.wanted()):
+        for number, mutant in enumerate(mutants):
             prepared = self.prepare(number, mutant)
             if prepared:
                 sample.append(prepared)
-            if len(sample) == self.arguments.sample and not self.arguments.only and not self.arguments.again:
+            if len(sample) == most:
                 break
         with concurrent.futures.ThreadPoolExecutor(self.arguments.jobs) as pool:
             killers = list(pool.map(lambda p: self.test(p, tests), sample))
         return [(mutant, killer) for (mutant, _, _), killer in zip(sample, killers)]
+
+
+def run_all(checks, most):
+    """The first check's sample; what survives there goes to the next."""
+    results = checks[0].run(checks[0].wanted(), most)
+    for check in checks[1:]:
+        survivors = [mutant for mutant, killer in results if killer is None]
+        if survivors:
+            print(f"  {len(survivors)} go to {check.build.folder.name}", file=sys.stderr, flush=True)
+            later = {mutant: killer for mutant, killer in check.run(survivors, len(survivors)) if killer}
+            results = [(m, killer or later.get(m) and f"{later[m]} ({check.build.folder.name})") for m, killer in results]
+    return results
 
 
 def report(module, check, results):
@@ -340,7 +355,8 @@ def report(module, check, results):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--build", type=pathlib.Path, required=True, help="folder of scripts/build.sh with -DSAL_TESTS=ON")
+    parser.add_argument("--build", type=pathlib.Path, required=True, action="append",
+                        help="folder of scripts/build.sh with -DSAL_TESTS=ON; again: one for what survives in the first")
     parser.add_argument("--module", action="append", choices=MODULES, help="default: all four")
     parser.add_argument("--sample", type=int, default=60, help="mutants a module (default 60)")
     parser.add_argument("--seed", type=int, default=1, help="of the sample (default 1)")
@@ -352,19 +368,20 @@ def main():
     parser.add_argument("--json", type=pathlib.Path, help="writes the results there")
     parser.add_argument("--list", action="store_true", help="print the mutants and end")
     arguments = parser.parse_args()
-    arguments.build = arguments.build.resolve()
-    build = Build(arguments.build)
+    builds = [Build(folder.resolve()) for folder in arguments.build]
+    most = sys.maxsize if arguments.only or arguments.again else arguments.sample
     results = {}
     try:
         for module in arguments.module or MODULES:
-            check = Check(build, module, arguments)
+            checks = [Check(build, module, arguments) for build in builds]
             if arguments.list:
-                for m in check.wanted():
+                for m in checks[0].wanted():
                     print(f"{m.file}:{m.line}: {m.kind}\n    - {m.before}\n    + {m.after}")
                 continue
-            results[module] = report(module, check, check.run())
+            results[module] = report(module, checks[0], run_all(checks, most))
     finally:
-        shutil.rmtree(build.scratch, ignore_errors=True)
+        for build in builds:
+            shutil.rmtree(build.scratch, ignore_errors=True)
     if not arguments.list and not any(r["mutants"] for r in results.values()):
         sys.exit("mutate.py: no mutants there")
     if arguments.json:

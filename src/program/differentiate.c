@@ -6,7 +6,6 @@
 #include "program/tape.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 sal_status sal_tape_value(int *out, sal_tape *t, sal_value_type type, const sal_node *like)
 {
@@ -35,7 +34,8 @@ sal_status sal_tape_step(sal_step **out, sal_tape *t, sal_step_kind kind, const 
     if (!s->inputs)
         return sal_fail_memory(((size_t)input_count + 2) * sizeof *s->inputs, "a step");
     p->step_count++;
-    memcpy(s->inputs, inputs, (size_t)input_count * sizeof *inputs);
+    for (int k = 0; k < input_count; k++)
+        s->inputs[k] = inputs[k];
     s->input_count = input_count;
     s->kind = kind;
     s->node = node;

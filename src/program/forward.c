@@ -1,8 +1,6 @@
 /* The forward pass: a step a node. */
 #include "program/tape.h"
 
-#include <stdlib.h>
-
 static int chooses(const sal_node *n)
 {
     return n->op == SAL_OP_MAX_POOL || (n->op == SAL_OP_REDUCE && n->reduction == SAL_REDUCTION_MAX);
@@ -24,18 +22,16 @@ void sal_tape_find_ties(sal_tape *t)
 static sal_status forward_step(sal_tape *t, int i)
 {
     const sal_node *n = &t->graph->nodes[i];
-    sal_step *s = NULL;
-    int *inputs = calloc((size_t)n->input_count + 1, sizeof *inputs); /* a constant has none */
-    if (!inputs)
-        return sal_fail_memory((size_t)n->input_count * sizeof *inputs, "a step");
+    sal_step *s;
+    const sal_status st =
+        sal_tape_step(&s, t, sal_derivative_get(n->op)->forward, n, n->inputs, n->input_count, t->values[i]);
+    if (st != SAL_OK)
+        return st;
     for (int k = 0; k < n->input_count; k++)
-        inputs[k] = t->values[n->inputs[k]];
-    sal_status st = sal_tape_step(&s, t, sal_derivative_get(n->op)->forward, n, inputs, n->input_count, t->values[i]);
+        s->inputs[k] = t->values[n->inputs[k]];
+    s->ties = n->op == SAL_OP_CONV && t->ties[i];
     t->forward[i] = (int)t->program->step_count - 1;
-    if (s)
-        s->ties = n->op == SAL_OP_CONV && t->ties[i];
-    free(inputs);
-    return st;
+    return SAL_OK;
 }
 
 sal_status sal_tape_forward(sal_tape *t)

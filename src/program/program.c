@@ -210,6 +210,14 @@ static sal_status fit_device(sal_program *p, const sal_program_options *options,
     return st;
 }
 
+static sal_status allocate_step_inputs(sal_program *p)
+{
+    int most = 0;
+    for (size_t s = 0; s < p->step_count; s++)
+        most = p->steps[s].input_count > most ? p->steps[s].input_count : most;
+    return sal_alloc(&p->step_inputs, (size_t)most, sizeof *p->step_inputs, "the program");
+}
+
 static sal_status compile(sal_program *p, const sal_program_options *options)
 {
     sal_status st = SAL_OK;
@@ -220,6 +228,7 @@ static sal_status compile(sal_program *p, const sal_program_options *options)
         limit = limit / 4 * 3;
     }
     TRY(fit_device(p, options, limit));
+    TRY(allocate_step_inputs(p));
     drop_weights(p);
     sal_memory_trim();
 done:
@@ -263,6 +272,7 @@ void sal_program_close(sal_program *p)
     if (p->arena)
         p->backend->release(p->device, p->arena);
     drop_steps(p);
+    sal_free(p->step_inputs);
     sal_graph_clear(&p->graph);
     if (p->device)
         p->backend->close(p->device);
@@ -281,21 +291,15 @@ static void *address(const sal_program *p, int value, int64_t picture)
 static sal_status run_step(sal_program *p, int s, int64_t picture)
 {
     const sal_step *step = &p->steps[s];
-    void *inputs[64];
-    void **in = inputs;
-    if (step->input_count > 64 && !(in = malloc((size_t)step->input_count * sizeof *in)))
-        return sal_fail_memory((size_t)step->input_count * sizeof *in, "a step");
     for (int k = 0; k < step->input_count; k++)
-        in[k] = address(p, step->inputs[k], picture);
+        p->step_inputs[k] = address(p, step->inputs[k], picture);
     sal_run run = {
-        .inputs = in,
+        .inputs = p->step_inputs,
         .output = address(p, step->output, picture),
         .kept = step->kept >= 0 ? address(p, step->kept, picture) : NULL,
         .scratch = p->arena + p->scratch_offsets[s],
     };
-    sal_status st = p->backend->rows[step->kind]->run(p->device, p->plans[s], &run);
-    if (in != inputs)
-        free(in);
+    const sal_status st = p->backend->rows[step->kind]->run(p->device, p->plans[s], &run);
     return st == SAL_OK ? st : sal_fail_in(st, "node '%s' (%s)", step->node->name, sal_step_kind_name(step->kind));
 }
 

@@ -51,7 +51,8 @@ typedef struct sal_program {
     int layer;    /* output of the layer where the backward pass ends there, kept to the end; else -1 */
     int arrays[SAL_MAX_ARRAYS];
     int array_count;
-    void **plans; /* one per step, the back end's */
+    void **plans;       /* one per step, the back end's */
+    void **step_inputs; /* where those of the step that runs lie: as many as any step has */
     sal_needs *needs;
     unsigned char *arena; /* device memory */
     size_t arena_bytes;

@@ -124,6 +124,13 @@ Test(program_steps, of_ops_that_need_nothing_keep_nothing)
           "back conv s18");
 }
 
+Test(program_steps, of_an_activation_that_changes_nothing_leave_no_step_on_the_way_back)
+{
+    head(act(conv(input()), SAL_ACT_NONE));
+    CHECK("", "conv x", "activation s0", "mean s1", "reshape s2", "dense s3", "back dense seed", "back reshape s5",
+          "back mean s6", "back conv s7");
+}
+
 /* ---- ReLUs that convolutions take along ---------------------------------- */
 
 static const char *const taken[] = {"conv x",
