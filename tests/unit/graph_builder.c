@@ -43,6 +43,11 @@ int build_done(sal_graph *graph, int node)
 int build_input(sal_graph *graph, int64_t a, int64_t b, int64_t c)
 {
     sal_graph_init(graph);
+    return build_later_input(graph, a, b, c);
+}
+
+int build_later_input(sal_graph *graph, int64_t a, int64_t b, int64_t c)
+{
     int node = build_raw(graph, SAL_OP_INPUT, -1, -1);
     graph->nodes[node].shape = (sal_shape){.rank = 4, .dim = {1, a, b, c}};
     graph->input = node;

@@ -7,6 +7,7 @@
 
 /* All of these assert on failure and return the node's index. */
 int build_input(sal_graph *graph, int64_t a, int64_t b, int64_t c); /* shape (1, a, b, c); also the output so far */
+int build_later_input(sal_graph *graph, int64_t a, int64_t b, int64_t c); /* behind nodes that are there already */
 /* A node with inputs a and b (-1: none), not yet inferred: set attributes, then build_done. */
 int build_raw(sal_graph *graph, sal_op op, int a, int b);
 int build_done(sal_graph *graph, int node); /* infers; the node becomes the output */

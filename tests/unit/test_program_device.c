@@ -215,7 +215,7 @@ Test(program_device, weights_that_go_early_need_no_more_than_the_limit)
     sal_program *p = open_graph(early);
     cr_expect_lt(p->arena_bytes, limit);
     cr_expect_eq(fake.first_has_weights, 0);
-    const size_t peak = p->peak_bytes;
+    const size_t peak = p->peak_bytes, steps = p->step_count;
     sal_program_close(p);
     for (int less = 0; less < 2; less++) {
         p = open_graph((sal_program_options){.batch = 4, .max_memory = 2 * peak - (size_t)less, .drop_early = 1});
@@ -224,6 +224,11 @@ Test(program_device, weights_that_go_early_need_no_more_than_the_limit)
     }
     fake.scratch_bytes = 2 * limit;
     expect_refused(early, SAL_ERROR_MEMORY, "a batch of 4 needs 128 MiB, 64 MiB may be used: ask for a smaller batch");
+    /* A chosen batch is not halved: its weights are gone. */
+    fake.prepares = 0;
+    expect_refused((sal_program_options){.max_memory = limit, .drop_early = 1}, SAL_ERROR_MEMORY,
+                   "a batch of 8 needs 128 MiB, 64 MiB may be used");
+    cr_expect_eq(fake.prepares, (int)steps);
 }
 
 Test(program_device, weights_go_when_all_is_prepared)

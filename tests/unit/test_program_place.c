@@ -358,6 +358,29 @@ Test(program_place, a_network_that_no_cut_makes_smaller_is_not_cut)
     sal_graph_clear(&graph);
 }
 
+/* Node 0 is the input of all networks above. */
+Test(program_place, a_constant_may_come_before_the_input)
+{
+    for (int large = 0; large < 2; large++) {
+        sal_graph graph;
+        sal_graph_init(&graph);
+        const int constant = build_constant(&graph, large ? "1,4,9,9" : "1,4,1,1");
+        int x = build_conv(&graph, build_later_input(&graph, 2, large ? 9 : 1, large ? 9 : 1), 4, 3, 1, 1, 1);
+        x = build_two(&graph, SAL_OP_ADD, build_activation(&graph, x, SAL_ACT_GELU, 0, 0), constant);
+        build_dense(&graph, build_flatten(&graph, build_activation(&graph, x, SAL_ACT_SIGMOID, 0, 0)), large ? 2 : 900);
+        for (int64_t batch = 1; batch <= 8; batch *= 2) {
+            sal_program *p = net_open(&graph, &(sal_program_options){.batch = batch});
+            cr_assert_eq(p->graph.nodes[0].op, SAL_OP_CONSTANT);
+            cr_expect_eq(p->backward_start[0], (int)p->step_count);
+            check_plan(p, "constant first", 2, 1);
+            if (batch == 8)
+                cr_expect_eq(p->segment_count, large ? 4 : 2);
+            sal_program_close(p);
+        }
+        sal_graph_clear(&graph);
+    }
+}
+
 Test(program_place, layers_behind_32_MiB_of_weights_run_the_whole_batch)
 {
     /* The dense layer: 1024 x 8191 weights and its biases are 32 MiB to the byte. */

@@ -340,6 +340,10 @@ Test(program_steps, cheap_values_are_made_again_from_what_is_kept)
     x = build_conv(&graph, x, 3, 3, 1, 1, 3);
     head(act(x, SAL_ACT_SILU));
     expect_all_made_again();
+    sal_graph_clear(&graph);
+    x = act(build_conv(&graph, input(), 2, 3, 1, 1, 1), SAL_ACT_SILU);
+    head(act(build_conv(&graph, x, 2, 3, 1, 1, 2), SAL_ACT_SILU)); /* the fewest channels */
+    expect_all_made_again();
 }
 
 /* The same with another convolution in the middle: its value is kept. */
