@@ -61,6 +61,7 @@ static void check_steps(const sal_program_options *options, const char *const *s
         cr_assert_not_null(steps[s], "step %d, %s, is too many", s, text);
         cr_expect_str_eq(text, steps[s], "step %d is '%s', expected '%s'", s, text, steps[s]);
         cr_expect_eq(p->steps[s].rule, (int)options->rule);
+        cr_expect_lt(p->steps[s].operand, p->steps[s].node->input_count, "step %d: operand %d", s, p->steps[s].operand);
         if (p->steps[s].kept >= 0) {
             const sal_value *v = &p->values[p->steps[s].kept];
             snprintf(keeping + strlen(keeping), sizeof keeping - strlen(keeping), " %d", s);
