@@ -2,6 +2,7 @@
  * shorter structs are read and written as far as they go, longer ones where nothing unknown is in them. */
 #include "salmap/plan.h"
 #include "salmap/salmap.h"
+#include "unit/at_end.h"
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
@@ -415,7 +416,7 @@ static void close_all(void)
     sal_engine_close(engine);
     sal_model_close(model);
     snprintf(command, sizeof command, "rm -r '%s'", folder);
-    cr_assert_eq(system(command), 0);
+    AT_END(system(command) == 0);
 }
 
 TestSuite(sizes, .init = open_all, .fini = close_all);

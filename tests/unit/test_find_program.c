@@ -1,5 +1,6 @@
 /* Where the library finds the programs that it starts, as seen from a file of its own that a test makes up. */
 #include "base/helper/start.h"
+#include "unit/at_end.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -56,7 +57,7 @@ static void remove_folders(void)
 {
     char command[128];
     snprintf(command, sizeof command, "rm -r '%s'", root);
-    cr_assert_eq(system(command), 0);
+    AT_END(system(command) == 0);
 }
 
 TestSuite(find_program, .init = make_folders, .fini = remove_folders);

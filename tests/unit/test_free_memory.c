@@ -1,5 +1,6 @@
 /* Free memory, of systems drawn in a folder: /proc and /sys/fs/cgroup as the kernel has them. */
 #include "base/free_memory.h"
+#include "unit/at_end.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@ static void remove_root(void)
 {
     char command[64];
     snprintf(command, sizeof command, "rm -r '%s'", root);
-    cr_assert_eq(system(command), 0);
+    AT_END(system(command) == 0);
 }
 
 TestSuite(free_memory, .init = make_root, .fini = remove_root);

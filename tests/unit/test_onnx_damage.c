@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "unit/at_end.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@ static void remove_folder(void)
 {
     char command[128];
     snprintf(command, sizeof command, "rm -rf %s", work);
-    cr_assert_eq(system(command), 0);
+    AT_END(system(command) == 0);
 }
 
 TestSuite(onnx_damage, .init = make_folder, .fini = remove_folder, .timeout = 120);

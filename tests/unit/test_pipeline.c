@@ -1,5 +1,6 @@
 /* The explain pipeline through the public header. */
 #include "salmap/salmap.h"
+#include "unit/at_end.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -34,7 +35,7 @@ static void close_all(void)
     sal_engine_close(engine);
     sal_model_close(model);
     snprintf(command, sizeof command, "rm -r '%s'", folder);
-    cr_assert_eq(system(command), 0);
+    AT_END(system(command) == 0);
 }
 
 TestSuite(pipeline, .init = open_all, .fini = close_all);

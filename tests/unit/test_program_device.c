@@ -1,5 +1,6 @@
 /* What a program asks of its device, and what it makes of the answers: memory that is not there, weights, the order of
  * a pass, passes that are run again. */
+#include "unit/at_end.h"
 #include "unit/fake_device.h"
 #include "unit/graph_builder.h"
 #include "unit/test_program_nets.h"
@@ -23,8 +24,7 @@ static void make_graph(void)
 static void clear_graph(void)
 {
     sal_graph_clear(&graph);
-    cr_expect(fake.opened == 0 && fake.prepared == 0 && fake.allocated == 0,
-              "%d devices, %d plans, %zu arenas are left", fake.opened, fake.prepared, fake.allocated);
+    AT_END(fake.opened == 0 && fake.prepared == 0 && fake.allocated == 0);
 }
 
 TestSuite(program_device, .init = make_graph, .fini = clear_graph);

@@ -5,6 +5,7 @@
 #include "base/helper/start.h"
 #include "sweep/pipeline.h"
 #include "sweep/suspect_reader/read_suspect.h"
+#include "unit/at_end.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -168,7 +169,7 @@ static void remove_folder(void)
 {
     char command[128];
     snprintf(command, sizeof command, "rm -r '%s'", folder);
-    cr_assert_eq(system(command), 0);
+    AT_END(system(command) == 0);
 }
 
 TestSuite(suspects, .init = make_folder, .fini = remove_folder);
