@@ -15,7 +15,7 @@ static sal_status contribute(sal_tape *t, sal_step_kind kind, const sal_node *no
     TRY(sal_tape_step(&s, t, kind, node, inputs, input_count, output));
     s->operand = operand;
     t->program->values[output].picture = to == t->graph->input;
-    if (t->gradients[to] >= 0) {
+    if (t->gradients[to] != SAL_NONE) {
         s->addend = t->gradients[to];
         s->inputs[s->input_count++] = s->addend;
     }
@@ -28,7 +28,7 @@ done:
 static sal_status contribute_same(sal_tape *t, const sal_node *node, int to, int dy)
 {
     sal_status st = SAL_OK;
-    if (t->gradients[to] < 0) {
+    if (t->gradients[to] == SAL_NONE) {
         t->gradients[to] = dy;
         return st;
     }
@@ -60,8 +60,8 @@ static sal_step *relu_taker(const sal_tape *t, int i, int dy)
         if (p->steps[s].output == dy)
             maker = &p->steps[s];
     }
-    const int able =
-        maker && maker->kind == SAL_STEP_CONV_BACKWARD && maker->activated < 0 && p->backend->takes_relu(maker->node);
+    const int able = maker && maker->kind == SAL_STEP_CONV_BACKWARD && maker->activated == SAL_NONE &&
+                     p->backend->takes_relu(maker->node);
     return able ? maker : NULL;
 }
 
@@ -71,10 +71,10 @@ static int take_relu_along(sal_tape *t, int i, int dy)
     sal_step *s = relu_taker(t, i, dy);
     if (!s)
         return 0;
-    s->activated = t->values[i];
-    if (s->addend >= 0)
+    s->activated = i;
+    if (s->addend != SAL_NONE)
         s->inputs[s->input_count] = s->addend;
-    s->inputs[s->addend >= 0 ? s->input_count - 1 : s->input_count] = s->activated;
+    s->inputs[s->addend == SAL_NONE ? s->input_count : s->input_count - 1] = s->activated;
     s->input_count++;
     return 1;
 }
@@ -86,7 +86,7 @@ static sal_status through_fused_activation(int *dy, sal_tape *t, int i)
     const sal_node *n = &t->graph->nodes[i];
     if (n->activation.kind == SAL_ACT_NONE || take_relu_along(t, i, *dy))
         return st;
-    int inputs[2] = {*dy, -1};
+    int inputs[2] = {*dy, SAL_NONE};
     int output;
     sal_step *s;
     TRY(sal_tape_kept(&inputs[1], t, i));
@@ -100,7 +100,7 @@ done:
 static sal_status back_activation(sal_tape *t, int i, int dy)
 {
     const sal_node *n = &t->graph->nodes[i];
-    int inputs[2] = {dy, -1};
+    int inputs[2] = {dy, SAL_NONE};
     sal_status st = SAL_OK;
     if (take_relu_along(t, i, dy))
         return contribute_same(t, n, n->inputs[0], dy);
@@ -124,7 +124,7 @@ static sal_status back_product(sal_tape *t, int i, int dy)
     sal_status st = SAL_OK;
     const sal_node *n = &t->graph->nodes[i];
     for (int k = 0; k < 2; k++) {
-        int inputs[2] = {dy, -1};
+        int inputs[2] = {dy, SAL_NONE};
         if (!t->wanted[n->inputs[k]])
             continue;
         TRY(sal_tape_value_again(&inputs[1], t, n->inputs[1 - k]));
@@ -187,7 +187,7 @@ static sal_status back_simple(sal_tape *t, int i, int dy)
 {
     sal_status st = SAL_OK;
     const sal_node *n = &t->graph->nodes[i];
-    int inputs[2] = {dy, -1}, count = 2;
+    int inputs[2] = {dy, SAL_NONE}, count = 2;
     switch (sal_node_keep(n)) {
     case SAL_KEEP_SIGN:
     case SAL_KEEP_INDICES: TRY(sal_tape_kept(&inputs[1], t, i)); break;
@@ -239,7 +239,7 @@ static void mark_gradients(sal_program *p, const sal_tape *t)
     for (size_t s = p->forward_count; s < p->step_count; s++)
         p->values[p->steps[s].output].gradient = 1;
     for (size_t i = 0; i < t->graph->count; i++)
-        if (t->again[i] >= 0)
+        if (t->again[i] != SAL_NONE)
             p->values[t->again[i]].gradient = 0;
     p->values[p->seed].gradient = 1;
 }
@@ -266,14 +266,14 @@ sal_status sal_tape_backward(sal_tape *t, int end)
     for (int i = (int)g->count - 1; i > end; i--) {
         const sal_derivative *d = sal_derivative_get(g->nodes[i].op);
         p->backward_start[i] = (int)p->step_count;
-        if (t->gradients[i] >= 0 && d->back) /* the input and constants have none */
+        if (t->gradients[i] != SAL_NONE && d->back) /* the input and constants have none */
             TRY(d->back(t, i, t->gradients[i]));
     }
     for (int i = end; i >= 0; i--)
         p->backward_start[i] = (int)p->step_count;
     p->gradient = t->gradients[end];
     mark_gradients(p, t);
-    if (p->gradient < 0)
+    if (p->gradient == SAL_NONE)
         st = sal_fail(SAL_ERROR_UNSUPPORTED, "the scores do not depend on %s%s%s",
                       end == g->input ? "the input" : "layer '", end == g->input ? "" : g->nodes[end].name,
                       end == g->input ? "" : "'");

@@ -40,9 +40,9 @@ sal_status sal_tape_step(sal_step **out, sal_tape *t, sal_step_kind kind, const 
     s->kind = kind;
     s->node = node;
     s->output = output;
-    s->kept = -1;
-    s->addend = -1;
-    s->activated = -1;
+    s->kept = SAL_NONE;
+    s->addend = SAL_NONE;
+    s->activated = SAL_NONE;
     s->rule = (int)t->rule;
     *out = s;
     return SAL_OK;
@@ -68,7 +68,6 @@ done:
 static sal_status tape_open(sal_tape *t, size_t count)
 {
     sal_status st = SAL_OK;
-    TRY(sal_alloc(&t->values, count, sizeof *t->values, "the tape"));
     TRY(sal_alloc(&t->forward, count, sizeof *t->forward, "the tape"));
     TRY(sal_alloc(&t->kept, count, sizeof *t->kept, "the tape"));
     TRY(sal_alloc(&t->gradients, count, sizeof *t->gradients, "the tape"));
@@ -79,14 +78,13 @@ static sal_status tape_open(sal_tape *t, size_t count)
     TRY(sal_alloc(&t->ties, count, 1, "the tape"));
     TRY(sal_alloc(&t->program->backward_start, count, sizeof *t->program->backward_start, "the tape"));
     for (size_t i = 0; i < count; i++)
-        t->kept[i] = t->gradients[i] = t->again[i] = -1;
+        t->kept[i] = t->gradients[i] = t->again[i] = SAL_NONE;
 done:
     return st;
 }
 
 static void tape_close(sal_tape *t)
 {
-    sal_free(t->values);
     sal_free(t->forward);
     sal_free(t->kept);
     sal_free(t->gradients);
@@ -108,8 +106,8 @@ static void mark_picture(sal_program *p, const sal_graph *g)
                 (g->nodes[i].op != SAL_OP_CONV || g->nodes[i].window.groups != 1 || k != 0))
                 only_convs = 0;
     p->values[p->input].picture = 1;
-    if (p->gradient >= 0) {
-        p->values[p->gradient].picture = p->layer < 0;
+    if (p->gradient != SAL_NONE) {
+        p->values[p->gradient].picture = p->layer == SAL_NONE;
         p->values[p->seed].seed = 1;
     }
     for (size_t v = 0; v < p->value_count; v++)
@@ -124,9 +122,9 @@ sal_status sal_program_differentiate(sal_program *program, const sal_program_opt
     sal_tape_choose_kept(&t);
     sal_tape_find_ties(&t);
     TRY(sal_tape_forward(&t));
-    program->seed = program->gradient = program->layer = -1;
+    program->seed = program->gradient = program->layer = SAL_NONE;
     if (options->end == SAL_PASS_TO_LAYER)
-        program->layer = t.values[options->layer];
+        program->layer = options->layer;
     if (options->end != SAL_PASS_NOWHERE)
         TRY(sal_tape_backward(&t, options->end == SAL_PASS_TO_LAYER ? options->layer : program->graph.input));
     TRY(add_arrays(&t, options));

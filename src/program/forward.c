@@ -1,4 +1,4 @@
-/* The forward pass: a step a node. */
+/* The forward pass: a step and a value a node. What a node makes is the value of its number. */
 #include "program/tape.h"
 
 static int chooses(const sal_node *n)
@@ -19,34 +19,23 @@ void sal_tape_find_ties(sal_tape *t)
     }
 }
 
-static sal_status forward_step(sal_tape *t, int i)
-{
-    const sal_node *n = &t->graph->nodes[i];
-    sal_step *s;
-    const sal_status st =
-        sal_tape_step(&s, t, sal_derivative_get(n->op)->forward, n, n->inputs, n->input_count, t->values[i]);
-    if (st != SAL_OK)
-        return st;
-    for (int k = 0; k < n->input_count; k++)
-        s->inputs[k] = t->values[n->inputs[k]];
-    s->ties = n->op == SAL_OP_CONV && t->ties[i];
-    t->forward[i] = (int)t->program->step_count - 1;
-    return SAL_OK;
-}
-
 sal_status sal_tape_forward(sal_tape *t)
 {
     sal_status st = SAL_OK;
     const sal_graph *g = t->graph;
     for (int i = 0; i < (int)g->count; i++) {
         const sal_node *n = &g->nodes[i];
-        TRY(sal_tape_value(&t->values[i], t, SAL_VALUE_FLOATS, n));
+        int output;
+        sal_step *s;
+        TRY(sal_tape_value(&output, t, SAL_VALUE_FLOATS, n)); /* number i */
         if (n->op == SAL_OP_INPUT)
             continue;
-        TRY(forward_step(t, i));
+        t->forward[i] = (int)t->program->step_count;
+        TRY(sal_tape_step(&s, t, sal_derivative_get(n->op)->forward, n, n->inputs, n->input_count, output));
+        s->ties = n->op == SAL_OP_CONV && t->ties[i];
     }
-    t->program->input = t->values[g->input];
-    t->program->scores = t->values[g->output];
+    t->program->input = g->input;
+    t->program->scores = g->output;
     t->program->forward_count = t->program->step_count;
 done:
     return st;

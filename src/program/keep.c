@@ -7,7 +7,7 @@ sal_status sal_tape_kept(int *out, sal_tape *t, int i)
 {
     sal_status st = SAL_OK;
     const sal_node *n = &t->graph->nodes[i];
-    if (t->kept[i] < 0) {
+    if (t->kept[i] == SAL_NONE) {
         TRY(sal_tape_value(&t->kept[i], t, n->op == SAL_OP_MAX_POOL ? SAL_VALUE_INDICES : SAL_VALUE_MASK, n));
         t->program->steps[t->forward[i]].kept = t->kept[i];
     }
@@ -57,10 +57,10 @@ sal_status sal_tape_value_again(int *out, sal_tape *t, int i)
 {
     sal_status st = SAL_OK;
     if (!t->repeatable[i]) {
-        *out = t->values[i];
+        *out = i;
         return st;
     }
-    if (t->again[i] < 0) {
+    if (t->again[i] == SAL_NONE) {
         const sal_node *n = &t->graph->nodes[i];
         int from, output;
         sal_step *s;

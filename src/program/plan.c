@@ -37,16 +37,16 @@ static void find_lifetimes(sal_program *p)
         const sal_step *step = &p->steps[s];
         p->values[step->output].first = s;
         p->values[step->output].last = s;
-        if (step->kept >= 0)
+        if (step->kept != SAL_NONE)
             p->values[step->kept].first = p->values[step->kept].last = s;
         for (int k = 0; k < step->input_count; k++)
             p->values[step->inputs[k]].last = s;
     }
     int end = (int)p->step_count;
     p->values[p->scores].last = end;
-    if (p->gradient >= 0)
+    if (p->gradient != SAL_NONE)
         p->values[p->gradient].last = p->values[p->seed].last = end;
-    if (p->layer >= 0)
+    if (p->layer != SAL_NONE)
         p->values[p->layer].last = end;
     for (int k = 0; k < p->array_count; k++)
         p->values[p->arrays[k]].last = end;
@@ -63,7 +63,7 @@ static int segment_of(const sal_program *p, int step)
     for (int k = 0; k < p->segment_count; k++)
         if (step >= p->segments[k].first && step < p->segments[k].last)
             return k;
-    return -1;
+    return SAL_NONE;
 }
 
 /* Values of a chunked segment hold a chunk; what crosses its border holds the batch and
@@ -74,14 +74,14 @@ static void size_values(sal_program *p)
         sal_value *value = &p->values[v];
         int from = segment_of(p, value->first);
         int to = segment_of(p, value->last);
-        if (from >= 0 && from == to) {
+        if (from != SAL_NONE && from == to) {
             value->pictures = p->segments[from].chunk;
             continue;
         }
         value->pictures = p->batch;
-        if (from >= 0 && p->segments[from].chunk < p->batch)
+        if (from != SAL_NONE && p->segments[from].chunk < p->batch)
             value->first = p->segments[from].first;
-        if (to >= 0 && p->segments[to].chunk < p->batch)
+        if (to != SAL_NONE && p->segments[to].chunk < p->batch)
             value->last = p->segments[to].last - 1;
     }
 }
@@ -101,22 +101,22 @@ static void count_kept(sal_program *p)
 
 /* ---- Sharing memory ----------------------------------------------------- */
 
-/* The input whose memory the output may take over when the step is its last reader, or -1. */
+/* The input whose memory the output may take over when the step is its last reader, or SAL_NONE. */
 static int overwritable_input(const sal_program *p, const sal_step *s)
 {
     if (p->backend->distinct_convs && (s->kind == SAL_STEP_CONV || s->kind == SAL_STEP_CONV_BACKWARD))
-        return -1;
-    if (s->addend >= 0)
+        return SAL_NONE;
+    if (s->addend != SAL_NONE)
         return s->addend;
     switch (s->kind) {
-    case SAL_STEP_CONV: return s->input_count > 1 ? s->inputs[1] : -1;
+    case SAL_STEP_CONV: return s->input_count > 1 ? s->inputs[1] : SAL_NONE;
     case SAL_STEP_AFFINE:
     case SAL_STEP_ACTIVATION:
     case SAL_STEP_ADD:
     case SAL_STEP_MUL:
     case SAL_STEP_AFFINE_BACKWARD:
     case SAL_STEP_ACTIVATION_BACKWARD: return s->inputs[0];
-    default: return -1;
+    default: return SAL_NONE;
     }
 }
 
@@ -128,7 +128,7 @@ static void share_blocks(int *owner, sal_program *p)
     for (int s = 0; s < (int)p->step_count; s++) {
         const sal_step *step = &p->steps[s];
         int u = overwritable_input(p, step);
-        if (u < 0)
+        if (u == SAL_NONE)
             continue;
         int times = 0;
         for (int k = 0; k < step->input_count; k++)
@@ -270,13 +270,13 @@ static void set_segments(sal_program *p, int cut_node, int64_t chunk)
 {
     const int steps = (int)p->step_count, forward = (int)p->forward_count;
     /* Forward steps are one per node but for the input. */
-    const int cut = cut_node < 0 ? 0 : cut_node + 1 - (p->graph.input <= cut_node);
-    const int back = cut_node < 0 ? steps : p->backward_start[cut_node];
+    const int cut = cut_node == SAL_NONE ? 0 : cut_node + (p->graph.input > cut_node);
+    const int back = cut_node == SAL_NONE ? steps : p->backward_start[cut_node];
     p->segment_count = 0;
     if (cut > 0)
         add_segment(p, 0, cut, chunk);
     add_segment(p, cut, forward, p->batch);
-    if (p->gradient < 0)
+    if (p->gradient == SAL_NONE)
         return;
     add_segment(p, forward, back, p->batch);
     if (cut > 0)
@@ -288,8 +288,8 @@ static sal_status choose_segments(sal_program *p, int64_t chunk)
 {
     sal_status st = SAL_OK;
     size_t best_bytes, weights = 0;
-    int best = -1;
-    set_segments(p, -1, p->batch);
+    int best = SAL_NONE;
+    set_segments(p, SAL_NONE, p->batch);
     if (p->batch <= chunk || !p->backend->chunks)
         return SAL_OK;
     TRY(assign_offsets(&best_bytes, NULL, p));
@@ -310,7 +310,7 @@ static sal_status choose_segments(sal_program *p, int64_t chunk)
             best = i;
         }
     }
-    set_segments(p, best, best < 0 ? p->batch : chunk);
+    set_segments(p, best, best == SAL_NONE ? p->batch : chunk);
 done:
     return st;
 }

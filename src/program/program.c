@@ -296,7 +296,7 @@ static sal_status run_step(sal_program *p, int s, int64_t picture)
     sal_run run = {
         .inputs = p->step_inputs,
         .output = address(p, step->output, picture),
-        .kept = step->kept >= 0 ? address(p, step->kept, picture) : NULL,
+        .kept = step->kept != SAL_NONE ? address(p, step->kept, picture) : NULL,
         .scratch = p->arena + p->scratch_offsets[s],
     };
     const sal_status st = p->backend->rows[step->kind]->run(p->device, p->plans[s], &run);

@@ -17,6 +17,9 @@ typedef struct sal_segment {
 
 enum { SAL_MAX_SEGMENTS = 4, SAL_MAX_ARRAYS = 4 };
 
+/* In the place of the number of a value, a node or a segment. */
+enum { SAL_NONE = -1 };
+
 /* Where the backward pass ends. */
 typedef enum sal_pass_end {
     SAL_PASS_TO_INPUT,
@@ -36,7 +39,7 @@ typedef struct sal_program {
     sal_device *device; /* owned */
     sal_graph graph;    /* owned; weights are dropped once the back end has them in its own layout */
     int64_t batch;
-    sal_value *values;
+    sal_value *values; /* the first ones are the outputs of the nodes, in their order */
     size_t value_count;
     sal_step *steps;
     size_t step_count;
@@ -47,8 +50,8 @@ typedef struct sal_program {
     int input;    /* values: the pictures, */
     int scores;   /* (1, outputs), */
     int seed;     /* gradient of the scores, (1, outputs), */
-    int gradient; /* and of the pictures, or of the layer's output; both -1 where there are forward steps alone */
-    int layer;    /* output of the layer where the backward pass ends there, kept to the end; else -1 */
+    int gradient; /* and of the pictures, or of the layer's output; both SAL_NONE where there are forward steps alone */
+    int layer;    /* output of the layer where the backward pass ends there, kept to the end; else SAL_NONE */
     int arrays[SAL_MAX_ARRAYS];
     int array_count;
     void **plans;       /* one per step, the back end's */

@@ -11,11 +11,10 @@ typedef struct sal_tape {
     sal_rule rule;
     size_t value_capacity;
     size_t step_capacity;
-    int *values;      /* per node: its output */
     int *forward;     /* per node: the step that makes its output */
-    int *kept;        /* per node: its mask or indices, or -1 while nobody wants them */
-    int *gradients;   /* per node: gradient so far, or -1 */
-    int *again;       /* per node: its output made again in the backward pass, or -1 */
+    int *kept;        /* per node: its mask or indices, or SAL_NONE while nobody wants them */
+    int *gradients;   /* per node: gradient so far, or SAL_NONE */
+    int *again;       /* per node: its output made again in the backward pass, or SAL_NONE */
     char *wanted;     /* per node: depends on where the backward pass ends, or is it */
     char *required;   /* per node: its output is read by the backward pass */
     char *repeatable; /* per node: cheap to make again from what is kept */

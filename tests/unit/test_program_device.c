@@ -190,7 +190,7 @@ Test(program_device, too_little_memory_is_told_in_MiB)
 Test(program_device, nothing_is_prepared_for_a_batch_whose_values_exceed_the_limit)
 {
     sal_program *p = open_graph((sal_program_options){.batch = 4});
-    const size_t peak = p->peak_bytes;
+    const size_t peak = p->peak_bytes, weights = p->weight_bytes;
     const int steps = (int)p->step_count;
     sal_program_close(p);
     fake.prepares = 0;
@@ -204,6 +204,7 @@ Test(program_device, nothing_is_prepared_for_a_batch_whose_values_exceed_the_lim
     p = open_graph((sal_program_options){.max_memory = 2 * peak - 1});
     cr_expect_lt(p->batch, 4);
     cr_expect_geq(fake.prepares, 2 * steps, "%d steps were prepared", fake.prepares);
+    cr_expect_eq(p->weight_bytes, weights, "%zu bytes of weights, expected %zu", p->weight_bytes, weights);
     sal_program_close(p);
 }
 

@@ -98,6 +98,11 @@ static int conv(int x)
     return build_conv(&graph, x, 3, 3, 1, 1, 1);
 }
 
+static int pool(int x)
+{
+    return build_pool(&graph, SAL_OP_MAX_POOL, x, 2, 2, 0);
+}
+
 static int act(int x, sal_activation_kind kind)
 {
     return build_activation(&graph, x, kind, 0.1f, 0.5f);
@@ -130,6 +135,27 @@ Test(program_steps, of_an_activation_that_changes_nothing_leave_no_step_on_the_w
     head(act(conv(input()), SAL_ACT_NONE));
     CHECK("", "conv x", "activation s0", "mean s1", "reshape s2", "dense s3", "back dense seed", "back reshape s5",
           "back mean s6", "back conv s7");
+}
+
+Test(program_steps, to_a_layer_end_at_what_it_makes)
+{
+    static const char *const behind[] = {"back dense seed", "back reshape s7", "back mean s8"};
+    const int x = pool(act(conv(input()), SAL_ACT_SIGMOID));
+    head(conv(x));
+    for (int layer = 1; layer <= x; layer++) {
+        char text[200];
+        sal_program *p = net_open(&graph, &(sal_program_options){.batch = 1, .end = SAL_PASS_TO_LAYER, .layer = layer});
+        cr_assert_eq(p->forward_count, 7);
+        cr_expect_eq(p->step_count, 7 + 4 + (size_t)(x - layer), "to node %d: %zu steps", layer, p->step_count);
+        for (int k = 0; k < 3; k++) {
+            describe(text, sizeof text, p, 7 + k);
+            cr_expect_str_eq(text, behind[k]);
+        }
+        cr_expect_eq(p->layer, layer);
+        cr_expect_eq(p->gradient, p->steps[p->step_count - 1].output);
+        cr_expect(!p->values[p->gradient].picture);
+        sal_program_close(p);
+    }
 }
 
 /* ---- ReLUs that convolutions take along ---------------------------------- */
@@ -246,11 +272,6 @@ static void expect_ties(const sal_program_options *options, const char *expected
             snprintf(found + strlen(found), sizeof found - strlen(found), " %d", s);
     cr_expect_str_eq(found, expected, "ties matter in%s, expected%s", found, expected);
     sal_program_close(p);
-}
-
-static int pool(int x)
-{
-    return build_pool(&graph, SAL_OP_MAX_POOL, x, 2, 2, 0);
 }
 
 Test(program_steps, ties_matter_before_a_max_pool_through_any_layers)
