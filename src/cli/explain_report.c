@@ -213,6 +213,6 @@ void explain_report_end(const explain_report *r, size_t count, size_t failed)
     cli_notes_end(&r->notes, &cli_explain_command);
     clock_gettime(CLOCK_MONOTONIC, &now);
     double seconds = (double)(now.tv_sec - r->begin.tv_sec) + (double)(now.tv_nsec - r->begin.tv_nsec) * 1e-9;
-    printf("%zu of %zu picture%s in %.2f s (%.1f per second) -> %s\n", count - failed, count, count == 1 ? "" : "s",
-           seconds, seconds > 0.0 ? (double)(count - failed) / seconds : 0.0, r->out_dir);
+    text_print(stdout, "%zu of %zu picture%s in %.2f s (%.1f per second) -> %s\n", count - failed, count,
+               count == 1 ? "" : "s", seconds, seconds > 0.0 ? (double)(count - failed) / seconds : 0.0, r->out_dir);
 }

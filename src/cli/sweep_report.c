@@ -333,12 +333,13 @@ void sweep_report_end(sweep_report *r, const sal_sweep_progress *p, const char *
                  p->failed - p->failed_now == 1 ? "is" : "are",
                  p->failed - p->failed_now == 1 ? "its file is" : "their files are");
     if (p->done_now == 0 && p->done == p->pictures) {
-        printf("all %zu pictures are done already, %zu of them failed -> %s\n", p->pictures, p->failed, r->folder);
+        text_print(stdout, "all %zu pictures are done already, %zu of them failed -> %s\n", p->pictures, p->failed,
+                   r->folder);
         print_right(r, p);
         return;
     }
-    printf("%zu of %zu pictures done, %zu of them failed; %zu now, in %.2f s (%.1f per second) -> %s\n", p->done,
-           p->pictures, p->failed, p->done_now, p->seconds, rate_of(p), r->folder);
+    text_print(stdout, "%zu of %zu pictures done, %zu of them failed; %zu now, in %.2f s (%.1f per second) -> %s\n",
+               p->done, p->pictures, p->failed, p->done_now, p->seconds, rate_of(p), r->folder);
     print_right(r, p);
     if (p->done_now > 0)
         print_stages(p);
@@ -356,12 +357,12 @@ static int ends_in_journal(const char *folder)
 static void print_state(const sweep_report *r, const sal_sweep_progress *p)
 {
     if (p->done > 0)
-        printf("results   %s: goes on, %zu of %zu pictures are done, %zu of them failed\n", r->folder, p->done,
-               p->pictures, p->failed);
+        text_print(stdout, "results   %s: goes on, %zu of %zu pictures are done, %zu of them failed\n", r->folder,
+                   p->done, p->pictures, p->failed);
     else if (ends_in_journal(r->folder))
-        printf("results   %s: goes on where it was killed, or is running\n", r->folder);
+        text_print(stdout, "results   %s: goes on where it was killed, or is running\n", r->folder);
     else
-        printf("results   %s\n", r->folder);
+        text_print(stdout, "results   %s\n", r->folder);
 }
 
 static void print_pictures(const sal_dataset *pictures, size_t missing)

@@ -64,6 +64,9 @@ int sal_csv_is_utf16(const void *bytes, size_t size);
 sal_status sal_csv_from_utf16(char **out, size_t *length, const void *bytes, size_t size, const char *name);
 /* One field, quoted where it must be. */
 void sal_csv_print(FILE *to, const char *field);
+/* The same for people: an apostrophe goes before a text that spreadsheets take for a formula, which begins with one of
+ * = + - @, a tab or the end of a line, perhaps behind apostrophes, and is no number. */
+void sal_csv_print_guarded(FILE *to, const char *field);
 
 /* ---- folder.c ------------------------------------------------------------ */
 

@@ -83,6 +83,49 @@ Test(csv, prints_what_it_reads_back)
     }
 }
 
+/* What spreadsheets would compute begins with an apostrophe, and what begins with apostrophes before it with one more.
+ */
+Test(csv, guards_formulas_and_no_numbers)
+{
+    static const char *const fields[][2] = {{"=1+1", "'=1+1"},
+                                            {"+cmd", "'+cmd"},
+                                            {"-x.png", "'-x.png"},
+                                            {"@eaDir/a", "'@eaDir/a"},
+                                            {"\ta", "\"'\ta\""},
+                                            {"\ra", "\"'\ra\""},
+                                            {"\na", "\"'\na\""},
+                                            {"=a,b", "\"'=a,b\""},
+                                            {"=\"a\"", "\"'=\"\"a\"\"\""},
+                                            {"'=1", "''=1"},
+                                            {"''-3", "'''-3"},
+                                            {"-", "'-"},
+                                            {"-.", "'-."},
+                                            {"-1e", "'-1e"},
+                                            {"-1e+", "'-1e+"},
+                                            {"-1+2", "'-1+2"},
+                                            {"-3x", "'-3x"},
+                                            {"-3", "-3"},
+                                            {"+4.50", "+4.50"},
+                                            {"-.5", "-.5"},
+                                            {"-5.", "-5."},
+                                            {"-1.5e-7 ", "-1.5e-7 "},
+                                            {"-2E10", "-2E10"},
+                                            {"-3,5", "\"-3,5\""},
+                                            {"a=b", "a=b"},
+                                            {"'a", "'a"},
+                                            {"'", "'"},
+                                            {"", ""}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        char *text = NULL;
+        size_t size;
+        FILE *to = open_memstream(&text, &size);
+        sal_csv_print_guarded(to, fields[i][0]);
+        fclose(to);
+        cr_expect_str_eq(text, fields[i][1], "'%s' is printed as '%s'", fields[i][0], text);
+        free(text);
+    }
+}
+
 /* The first field of a list that began with one would make the list another. */
 Test(csv, quotes_what_looks_like_a_byte_order_mark)
 {
