@@ -6,7 +6,7 @@ _salmap()
     COMPREPLY=()
 
     if [[ $COMP_CWORD -eq 1 ]]; then
-        COMPREPLY=($(compgen -W "explain sweep merge export inspect methods plan doctor help --help --version" -- "$cur"))
+        COMPREPLY=($(compgen -W "explain sweep merge export inspect methods plan doctor version help --help --version" -- "$cur"))
         return
     fi
 

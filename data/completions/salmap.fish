@@ -1,6 +1,6 @@
 # Fish completion of salmap.
 
-set -l commands explain sweep merge export inspect methods plan doctor help
+set -l commands explain sweep merge export inspect methods plan doctor version help
 set -l explain '__fish_seen_subcommand_from explain'
 set -l sweep '__fish_seen_subcommand_from sweep'
 set -l explaining '__fish_seen_subcommand_from explain sweep'
@@ -16,6 +16,7 @@ complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a inspect 
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a methods -d 'Methods of attribution'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a plan -d 'What a run will take'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'What there is to compute with'
+complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a version -d 'Version and commit'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a help -d 'Show help'
 complete -c salmap -f -n '__fish_seen_subcommand_from help' -a 'explain sweep merge export inspect methods plan doctor'
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import MODEL, SCALE, SCALES, SOURCE, Case, main
+from harness import MODEL, SALMAP, SCALE, SCALES, SOURCE, Case, main
 
 
 COMMANDS = ("explain", "sweep", "merge", "export", "inspect", "methods", "plan", "doctor")
@@ -22,7 +22,38 @@ class Usage(Case):
             done = self.check(arguments, 0)
             self.assertIn("Usage: salmap", done.out)
             self.assertEqual(done.err, "")
-        self.assertRegex(self.check(["--version"], 0).out, r"^salmap \d+\.\d+\.\d+\n$")
+    def test_the_version_names_the_commit(self):
+        for word in ("--version", "version", "-v", "-V"):
+            said = self.check([word], 0).out
+            self.assertRegex(said, r"\Asalmap \d+\.\d+\.\d+\n(commit [0-9a-f]{12}(, with changes)?\n)?\Z")
+        with open(os.path.join(os.path.dirname(SALMAP), "src/cli/commit.c")) as f:
+            commit = re.search(r'cli_commit = (?:NULL|"(.*)");', f.read()).group(1)
+        self.assertEqual(re.findall("commit (.*)\n", said), [commit] if commit else [])
+
+    def commit_of(self, folder):
+        """What a build of the sources in a folder would say, and when that was written."""
+        out = os.path.join(self.folder, "commit.c")
+        subprocess.run(["cmake", "-DSOURCE=" + folder, "-DOUTPUT=" + out, "-P", os.path.join(SOURCE, "src/cmake/commit.cmake")],
+                       check=True)
+        return re.search(r"cli_commit = (.*);", self.read(out).decode()).group(1), os.stat(out).st_mtime_ns
+
+    @unittest.skipUnless(shutil.which("git") and shutil.which("cmake"), "no git or no cmake")
+    def test_which_commit_is_named(self):
+        top = os.path.join(self.folder, "checkout")
+        os.makedirs(os.path.join(top, "unpacked"))
+        self.assertEqual(self.commit_of(top)[0], "NULL")
+        self.write("checkout/file", b"1")
+        git = ["git", "-C", top, "-c", "user.name=a", "-c", "user.email=a@b"]
+        for words in (["init", "-q"], ["add", "file"], ["commit", "-qm", "One"]):
+            subprocess.run([*git, *words], check=True)
+        head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, stdout=subprocess.PIPE).stdout.decode()
+        named, written = self.commit_of(top)
+        self.assertEqual(named, '"%s"' % head[:12])
+        self.write("checkout/untracked", b"2")
+        self.assertEqual(self.commit_of(top), (named, written), "it is not written again")
+        self.assertEqual(self.commit_of(os.path.join(top, "unpacked"))[0], "NULL")
+        self.write("checkout/file", b"3")
+        self.assertEqual(self.commit_of(top)[0], '"%s, with changes"' % head[:12])
 
     def test_mistyped_words_are_corrected(self):
         self.check(["explian"], 2, "unknown command 'explian'", "did you mean 'explain'?")
@@ -99,7 +130,7 @@ class Usage(Case):
         reading, writing = os.pipe()
         os.close(reading)
         with os.fdopen(writing, "wb") as left:
-            for arguments in (["--version"], ["--help"], ["help", "sweep"], ["explain", "--help"], ["export", "--help"],
+            for arguments in (["--version"], ["version"], ["--help"], ["help", "sweep"], ["explain", "--help"], ["export", "--help"],
                               ["inspect", MODEL], ["methods"]):
                 done = self.run_salmap(*arguments, stdout=left)
                 self.assertEqual((done.returncode, done.err), (1, ""), arguments)
