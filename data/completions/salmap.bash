@@ -17,6 +17,7 @@ _salmap()
 
     case $prev in
         --target | -t) words="predicted label index: top: margin mean" ;;
+        --write | -w) words="map overlay npy figure gradient" ;;
         --maps) words="npy none npz png16" ;;
         --overlays) words="all none wrong top:" ;;
         --overlay-format) words="jpeg png" ;;
@@ -80,7 +81,8 @@ _salmap()
     if [[ $cur == -* ]]; then
         case $command in
             explain)
-                words="--out --figure --save-gradient --classes --json --quiet --target --method --samples --noise --seed
+                words="--out --write --figure --save-gradient --json --quiet --root
+                    --path-column --label-column --label-from --label-as --classes --include --exclude --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --signed --raw-map --colormap --alpha --recipe --preset --fit --order --mean --std --scale --fill
                     --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --strict --save-preprocess --force --output --layer --at --coral --input-size --device --precision --batch --threads

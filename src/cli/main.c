@@ -59,6 +59,7 @@ void cli_note(const cli_command *command, const char *format, ...)
 
 /* The errno of standard output's first failure: stdio forgets. */
 static int output_error;
+static int forgotten;
 
 void cli_output_failed(int reason)
 {
@@ -82,9 +83,14 @@ int cli_flush(void)
     return output_error;
 }
 
+void cli_forget_output(void)
+{
+    forgotten = 1;
+}
+
 int cli_finish(const cli_command *command, int code)
 {
-    int reason = cli_flush();
+    const int reason = forgotten ? 0 : cli_flush();
     if (reason == EPIPE && !(command && command->works)) /* as with "| head": the reader has what it wanted */
         return CLI_FAILED;
     if (reason)

@@ -30,6 +30,9 @@ struct sal_dataset {
     char **named;     /* folders among several inputs, each with a slash at its end */
     size_t named_count;
     size_t named_room;
+    char **patterned; /* folders that patterns among the inputs begin with, likewise; "" of the working folder */
+    size_t patterned_count;
+    size_t patterned_room;
     char separator;        /* of a manifest's fields */
     char *path_name;       /* the columns that the caller chose, or NULL: "path", */
     char *label_name;      /* and "label" where there is one */
@@ -46,6 +49,9 @@ struct sal_dataset {
  * it lies in no sub-folder. below: the end of `path`. Pictures that the patterns leave out are only counted.
  * Errors: MEMORY. */
 sal_status sal_dataset_add_path(sal_dataset *d, const char *path, const char *below);
+
+/* Whether a path is relative, and none of its folders goes up. */
+int sal_dataset_is_below(const char *path);
 
 /* What each row opens. Errors: MEMORY. */
 sal_status sal_dataset_make_files(sal_dataset *d);

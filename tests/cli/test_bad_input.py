@@ -124,7 +124,7 @@ class BadPictures(Case):
         done = self.check(["explain", MODEL, path, SCALE, "-o", self.out], 3)
         wanted = re.escape("salmap: explain: %s: %s" % (path, reason)).replace(re.escape("..."), r"\w.*")
         self.assertRegex(done.err, r"\A%s\n\Z" % wanted)
-        self.assertRegex(done.out, r"(?m)^1 of 2 pictures in ")
+        self.assertRegex(done.out, r"(?m)^1 of 2 pictures done, 1 failed, in ")
         self.assertEqual(self.outputs(), ["scale_02.npy", "scale_02.overlay.png", "scale_02.saliency.png"])
 
     def test_a_file_that_is_not_there(self):
@@ -138,7 +138,7 @@ class BadPictures(Case):
 
     def test_a_device(self):
         done = self.check(["explain", MODEL, "/dev/null", "-o", self.out], 3, "/dev/null: is not a regular file")
-        self.assertRegex(done.out, r"^0 of 1 picture in ")
+        self.assertRegex(done.out, r"^0 of 1 picture done, 1 failed, in ")
 
     def test_truncated_pictures(self):
         picture = files.gradient_png(64, 48)

@@ -251,7 +251,7 @@ class Inputs(SweepCase):
         again = os.path.join(self.folder, "again")
         self.sweep(os.path.join(self.result, "manifest.csv"), "--root", top, run=again)
         self.assertEqual({row["status"] for row in self.rows(again)}, {"ok"})
-        self.assertIn("all 7 pictures are done already", self.sweep(os.path.join(top, "list.csv")).out)
+        self.assertIn("nothing is left to do: 7 of 7 pictures done", self.sweep(os.path.join(top, "list.csv")).out)
 
     def test_a_hundred_thousand_pictures(self):
         count, copies = 100000, 20000
