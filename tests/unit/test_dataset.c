@@ -409,3 +409,39 @@ Test(lists, that_were_read_back_are_made_as_that_of_now)
     sal_dataset_close(then);
     sal_patterns_clear(&now.patterns);
 }
+
+/* Places of rows that begin below these folders. */
+static void check_place(const char *path, const char *named, const char *pattern, const char *root, int manifest,
+                        const char *wanted)
+{
+    char *folder = (char *)named, *begin = (char *)pattern;
+    size_t row = 0;
+    sal_dataset d = {.text = (char *)path, .rows = &row, .count = 1, .root = (char *)root, .manifest = manifest};
+    d.named = &folder;
+    d.named_count = named != NULL;
+    d.patterned = &begin;
+    d.patterned_count = pattern != NULL;
+    const char *found = sal_dataset_place(&d, 0);
+    cr_expect_str_eq(found, wanted, "%s: %s, not %s", path, found, wanted);
+}
+
+Test(dataset, says_where_in_its_input_a_picture_lies)
+{
+    check_place("s/a.png", NULL, NULL, "in", 0, "s/a.png");
+    check_place("s/a.png", NULL, NULL, "in", 1, "s/a.png");
+    check_place("./s/a.png", NULL, NULL, "", 1, "s/a.png");
+    check_place("/s/a.png", NULL, NULL, "", 1, "a.png");
+    check_place("../s/a.png", NULL, NULL, "in", 1, "a.png");
+    check_place("s/../a.png", NULL, NULL, "in", 1, "a.png");
+    check_place("s/..a.png", NULL, NULL, "in", 1, "s/..a.png");
+    check_place("in/s/a.png", "in/", NULL, "", 0, "s/a.png");
+    check_place("/x/in/s/a.png", "/x/in/", NULL, "", 0, "s/a.png");
+    check_place("in//s/a.png", "in/", NULL, "", 0, "s/a.png");
+    check_place("inner/s/a.png", "in/", NULL, "", 0, "a.png");
+    check_place("scans/s1/t/a.png", "scans/s1/", "scans/", "", 0, "s1/t/a.png");
+    check_place("s1/a.png", NULL, "", "", 0, "s1/a.png");
+    check_place("/x/s1/a.png", NULL, "", "", 0, "a.png");
+    check_place("../s1/a.png", NULL, "", "", 0, "a.png");
+    check_place("x/s1/a.png", NULL, NULL, "", 0, "a.png");
+    check_place("a.png", NULL, NULL, "", 0, "a.png");
+}
