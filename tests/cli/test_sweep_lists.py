@@ -545,7 +545,7 @@ class DryRuns(ListCase):
         self.dry(top, "--sigma", "9", code=2, texts=["was begun with another --sigma"])
         self.draw("q.png", side=SIDE)
         self.dry(top, code=2, texts=["(1 new, such as q.png; --extend adds them)"])
-        self.assertIn(": goes on, 4 of 5 pictures are done", self.dry(top, "--extend").out)
+        self.assertIn(": goes on, 3 of 5 pictures done, 1 failed", self.dry(top, "--extend").out)
         self.dry(top, "--restart")
 
 
@@ -568,7 +568,7 @@ class Mended(ListCase):
         self.assertIn("note: 1 picture failed before and is not tried again as long as its file is unchanged", done.err)
         os.utime(bad[1], ns=(1, 1))
         self.assertIn("3 of 4 pictures done, 1 failed; 1 now,", self.sweep(top, code=3).out)
-        self.assertIn("all 4 pictures are done already", self.sweep(top, code=3).out)
+        self.assertIn("nothing is left to do: 3 of 4 pictures done, 1 failed", self.sweep(top, code=3).out)
         after = self.committed(self.result)
         self.assertEqual([after[i] for i in (0, 3)], [kept[i] for i in (0, 3)])
         self.draw("p0002.png", side=SIDE)
@@ -594,7 +594,7 @@ class Extended(ListCase):
                 self.assertEqual(now[name], before[name])
         # From now on the run is of all of them, with or without the option, and can be extended again.
         for options in ([], ["--extend"]):
-            self.assertIn("all 5 pictures are done already", self.sweep(top, *options).out)
+            self.assertIn("nothing is left to do: 5 of 5 pictures done, 0 failed", self.sweep(top, *options).out)
             self.assert_same_files(self.snapshot(), now)
         self.draw("e.png", side=SIDE)
         self.sweep(top, "--extend")
