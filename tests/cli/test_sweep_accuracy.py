@@ -140,7 +140,7 @@ class Lists(ListCase):
         os.rename(os.path.join(self.folder, "in"), os.path.join(self.folder, "away"))
         self.draw("other.png", side=SIDE)
         shutil.copy(os.path.join(self.folder, "away/list.csv"), path)
-        self.assertIn("all 3 pictures are done already", self.sweep(path).out)
+        self.assertIn("nothing is left to do: 3 of 3 pictures done, 0 failed", self.sweep(path).out)
         self.sweep(path, "--dry-run")
         self.list_of(["0", "1", "2", "3"])
         for options in (["--extend"], ["--extend", "--dry-run"]):

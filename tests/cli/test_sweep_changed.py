@@ -41,7 +41,7 @@ class Patterns(ListCase):
         options = ["--exclude", "p0003.png"]
         self.sweep(top, *options)
         os.remove(os.path.join(top, "p0001.png"))
-        self.assertIn("all 3 pictures are done already", self.sweep(top, *options).out)
+        self.assertIn("nothing is left to do: 3 of 3 pictures done, 0 failed", self.sweep(top, *options).out)
 
 
 class Vanished(ListCase):
