@@ -18,6 +18,7 @@ _salmap()
     case $prev in
         --target | -t) words="predicted label index: top: margin mean" ;;
         --write | -w) words="map overlay npy figure gradient" ;;
+        --show-as) words="auto kitty iterm2 sixel blocks" ;;
         --maps) words="npy none npz png16" ;;
         --overlays) words="all none wrong top:" ;;
         --overlay-format) words="jpeg png" ;;
@@ -81,7 +82,7 @@ _salmap()
     if [[ $cur == -* ]]; then
         case $command in
             explain)
-                words="--out --write --figure --save-gradient --json --quiet --root
+                words="--out --write --show --show-as --figure --save-gradient --json --quiet --root
                     --path-column --label-column --label-from --label-as --classes --include --exclude --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --signed --raw-map --colormap --alpha --recipe --preset --fit --order --mean --std --scale --fill

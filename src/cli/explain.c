@@ -12,6 +12,8 @@ typedef struct settings {
     const char *write;
     int figure;
     int save_gradient;
+    int show;
+    int show_as;
     int json;
     int quiet;
     sweep_list list;
@@ -25,6 +27,8 @@ static const cli_option options[] = {
     CLI_OPTION(CLI_FLAG, 0, "figure", NULL, figure, "also a figure: picture, map with colour bar, overlay"),
     CLI_OPTION(CLI_FLAG, 0, "save-gradient", NULL, save_gradient,
                "also the gradient, or what the method makes of it, (C,H,W) as .npy"),
+    CLI_OPTION(CLI_FLAG, 0, "show", NULL, show, "draw the overlay on the terminal"),
+    CLI_OPTION(CLI_CHOICE, 0, "show-as", CLI_WORDS_SHOW, show_as, "the same, by what the terminal can (default: auto)"),
     CLI_OPTION(CLI_FLAG, 0, "json", NULL, json, "print one JSON object per picture and line"),
     CLI_OPTION(CLI_FLAG, 'q', "quiet", NULL, quiet, "print errors only"),
     SWEEP_LIST_OPTIONS,
@@ -109,6 +113,8 @@ static int explain(const settings *s, const sal_explain_dataset_options *o, sal_
     int code = cli_job_engines(&engines, self, &s->job, model, sal_dataset_count(pictures));
     if (code != CLI_OK)
         return code;
+    if ((s->show || s->show_as) && !cli_show_begin(&report.show, (cli_show_how)s->show_as))
+        cli_note(self, "standard output is no terminal: --show draws nothing");
     explain_report_begin(&report, &info, o->explain);
     cli_hold_signals();
     const sal_status st =
@@ -159,6 +165,10 @@ static int run(const settings *s, char *const *operands, int count)
     o.progress = on_progress;
     if (code == CLI_OK && s->write)
         code = set_write(&o.write, s->write);
+    if (o.write && (s->show || s->show_as))
+        o.write |= SAL_WRITE_OVERLAY;
+    if (code == CLI_OK && (s->show || s->show_as) && (s->json || s->quiet))
+        code = cli_fail(self, CLI_USAGE, "--show goes with lines: leave --json and --quiet out");
     if (code == CLI_OK)
         code = sweep_list_open(&pictures, &s->list, self, (const char *const *)operands + 1, (size_t)count - 1,
                                s->json || s->quiet);

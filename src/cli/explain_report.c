@@ -116,6 +116,13 @@ static void print_line(const explain_report *r, const sal_explain_result *result
     putchar('\n');
 }
 
+static void print_picture(const explain_report *r, const sal_explain_result *result)
+{
+    print_line(r, result);
+    for (size_t i = 0; i < result->map_count; i++)
+        cli_show_file(&r->show, result->maps[i]->overlay_path);
+}
+
 /* ---- JSON --------------------------------------------------------------- */
 
 static void print_map_json(cli_json *j, const explain_report *r, const sal_explain_map *m)
@@ -224,7 +231,7 @@ int explain_report_picture(void *context, const sal_explain_result *result)
     if (r->json)
         print_json(r, result);
     else if (!r->quiet && !r->left && result->status == SAL_OK)
-        print_line(r, result);
+        print_picture(r, result);
     if (note && !r->json && !r->quiet)
         cli_notes_tell(&cli_explain_command, result->path, note);
     free(note);

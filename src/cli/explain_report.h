@@ -4,6 +4,7 @@
 
 #include "cli/notes.h"
 #include "cli/progress.h"
+#include "cli/show.h"
 
 #include <time.h>
 
@@ -24,6 +25,7 @@ typedef struct explain_report {
     int left;    /* 1: whoever read standard output has left */
     int terminal;
     cli_bar bar;
+    cli_show show;
     double drawn_at;
     cli_notes notes;
     struct timespec begin;

@@ -67,11 +67,14 @@ class Case(unittest.TestCase):
         return done
 
     def on_terminal(self, *arguments, columns=80, code=0, **environment):
-        """What a terminal gets of both streams, as bytes."""
-        main, side = pty.openpty()
+        """What a terminal gets of both streams, as bytes. Variables that are None are unset."""
+        try:
+            main, side = pty.openpty()
+        except OSError as error:
+            self.skipTest("no terminal can be had here: %s" % error)
         fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        process = self.beside([SALMAP, *arguments], stdin=side, stdout=side, stderr=side,
-                              env={**os.environ, **environment})
+        environment = {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
+        process = self.beside([SALMAP, *arguments], stdin=side, stdout=side, stderr=side, env=environment)
         os.close(side)
         said = b""
         with os.fdopen(main, "rb", buffering=0) as terminal:

@@ -1,5 +1,6 @@
 """How commands behave towards people: names on terminals, progress, signals, files that are given by mistake."""
 
+import base64
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import sys
 
 import files
 from harness import MODEL, SALMAP, SCALE, main
-from sweep_case import SweepCase
+from sweep_case import SweepCase, read_rgb8
 
 # A name that colours what comes after it, in each form that a terminal may obey.
 NASTY = b"a\x1b[31m\x9b32m\xc2\x9b33m\x07\x7f.png"
@@ -247,6 +248,112 @@ class Lines(SweepCase):
         for quiet in ("--quiet", "--json"):
             self.assertNotIn(b" left ", self.on_terminal("explain", MODEL, top, "-o", self.out, quiet))
         self.assertEqual(self.check(["explain", MODEL, top, "-o", self.out], 0).err, "")
+
+
+class Shown(SweepCase):
+    """explain --show, on a terminal of 80 columns whose cells have no size."""
+
+    NAMES = ("TMUX", "KITTY_WINDOW_ID", "TERM_PROGRAM", "LC_TERMINAL", "NO_COLOR")
+
+    def show(self, *arguments, side=32, columns=80, **environment):
+        """What follows the line of one picture, and the bytes of its overlay."""
+        path = os.path.join(self.draw("p.png", side=side), "p.png")
+        said = self.on_terminal("explain", MODEL, path, "-o", self.out, *arguments, columns=columns,
+                                **{**dict.fromkeys(self.NAMES), "TERM": "xterm", **environment})
+        said = said.replace(b"\r\x1b[K", b"").replace(b"\r\n", b"\n")
+        shown = re.fullmatch(rb"(?s)(?:\r.*?\x1b\[K)*p\.png +value .*? ms\n(.*?)(?:\r[^\n]*\x1b\[K)*1 of 1 picture in .*\n", said)
+        self.assertTrue(shown, said[-500:])
+        width, height, pixels = read_rgb8(os.path.join(self.out, "p.overlay.png"))
+        self.assertEqual((width, height), (side, side))
+        return re.sub(rb"\r[^\n]*\x1b\[K", b"", shown[1]), pixels
+
+    def test_which_protocol(self):
+        for environment, begin in (
+            ({"TERM": "xterm-kitty"}, b"\x1b_G"), ({"KITTY_WINDOW_ID": "1"}, b"\x1b_G"), ({"TERM_PROGRAM": "ghostty"}, b"\x1b_G"),
+            ({"TERM_PROGRAM": "iTerm.app"}, b"\x1b]1337;"), ({"LC_TERMINAL": "iTerm2"}, b"\x1b]1337;"),
+            ({"TERM_PROGRAM": "WezTerm"}, b"\x1b]1337;"), ({"TERM": "foot"}, b"\x1bP"), ({}, b"\x1b[38;2;"),
+            ({"TERM": "xterm-kitty", "TMUX": "/tmp/x"}, b"\x1b[38;2;"), ({"TERM": "screen-256color"}, b"\x1b[38;2;"),
+        ):
+            self.assertTrue(self.show("--show", **environment)[0].startswith(begin), environment)
+        for word, begin in (("kitty", b"\x1b_G"), ("iterm2", b"\x1b]1337;"), ("sixel", b"\x1bP"), ("blocks", b"\x1b[38;2;")):
+            self.assertTrue(self.show("--show-as", word)[0].startswith(begin), word)
+        self.assertEqual(self.show()[0], b"")
+
+    def test_kitty_gets_the_pixels(self):
+        for side in (32, 48):
+            shown, pixels = self.show("--show-as", "kitty", side=side)
+            pieces = re.findall(rb"\x1b_G([^;]*);([^\x1b]*)\x1b\\", shown)
+            self.assertEqual(b"".join(b"\x1b_G%s;%s\x1b\\" % piece for piece in pieces) + b"\n", shown)
+            self.assertEqual(pieces[0][0], b"a=T,q=2,f=24,s=%d,v=%d,m=%d" % (side, side, len(pieces) > 1))
+            self.assertEqual([piece[0] for piece in pieces[1:]], [b"m=1"] * (len(pieces) - 2) + [b"m=0"] * (len(pieces) > 1))
+            self.assertTrue(all(len(piece[1]) == 4096 for piece in pieces[:-1]))
+            self.assertEqual(base64.b64decode(b"".join(piece[1] for piece in pieces), validate=True), pixels)
+
+    def test_iterm2_gets_the_file(self):
+        shown = re.fullmatch(rb"\x1b\]1337;File=inline=1;width=32px;height=32px:([^\a]*)\a\n", self.show("--show-as", "iterm2")[0])
+        self.assertEqual(base64.b64decode(shown[1], validate=True), self.read(os.path.join(self.out, "p.overlay.png")))
+
+    def test_sixels_are_the_pixels(self):
+        shown, pixels = self.show("--show-as", "sixel")
+        whole = re.fullmatch(rb'\x1bP0;1;0q"1;1;32;32((?:#\d+;2;\d+;\d+;\d+)*)(.*)\x1b\\\n', shown)
+        palette = {int(k): [int(v) for v in rest.split(b";")] for k, rest in re.findall(rb"#(\d+);2;([\d;]+)", whole[1])}
+        drawn, bands = {}, whole[2].split(b"-")
+        self.assertEqual((len(bands), bands[-1]), (7, b""))
+        for band, rows in enumerate(bands[:-1]):
+            for colour, bits in re.findall(rb"#(\d+)([?-~]+)\$", rows):
+                for x, six in enumerate(bits):
+                    for k in range(6):
+                        if six - 63 >> k & 1:
+                            self.assertNotIn((x, 6 * band + k), drawn)
+                            drawn[x, 6 * band + k] = palette[int(colour)]
+        self.assertEqual(len(drawn), 32 * 32)
+        for (x, y), colour in drawn.items():
+            for c in range(3):  # six levels are 51 apart
+                self.assertLessEqual(abs(colour[c] * 2.55 - pixels[3 * (32 * y + x) + c]), 26.5)
+
+    def blocks(self, shown):
+        rows = [re.findall(r"\x1b\[38;2;(\d+);(\d+);(\d+)m\x1b\[48;2;(\d+);(\d+);(\d+)m\u2580", row)
+                for row in shown.decode().split("\n")[:-1]]
+        self.assertTrue(all(row.endswith("\x1b[0m") for row in shown.decode().split("\n")[:-1]))
+        return [[[int(v) for v in cell] for cell in row] for row in rows]
+
+    def test_blocks_are_the_pixels(self):
+        shown, pixels = self.show("--show")
+        rows = self.blocks(shown)
+        self.assertEqual([len(row) for row in rows], [32] * 16)
+        for y, row in enumerate(rows):
+            for x, cell in enumerate(row):
+                upper, lower = 3 * (64 * y + x), 3 * (64 * y + 32 + x)
+                self.assertEqual(cell, [*pixels[upper : upper + 3], *pixels[lower : lower + 3]])
+
+    def test_blocks_of_larger_pictures_are_means(self):
+        shown, pixels = self.show("--show", side=60, columns=20)
+        rows = self.blocks(shown)
+        self.assertEqual([len(row) for row in rows], [20] * 10)
+        for y in range(20):
+            for x in range(20):
+                for c in range(3):
+                    mean = sum(pixels[3 * (60 * v + u) + c] for v in range(3 * y, 3 * y + 3) for u in range(3 * x, 3 * x + 3)) / 9
+                    self.assertLessEqual(abs(rows[y // 2][x][3 * (y % 2) + c] - mean), 0.5)
+
+    def test_no_colour_where_none_is_wanted(self):
+        shown, pixels = self.show("--show", NO_COLOR="1")
+        self.assertRegex(shown, rb"\A(?:[ .:=+*#%@-]{32}\n){16}\Z")
+        self.assertGreater(len(set(shown)), 3)
+        # Nothing else that is printed has colours, and no bar is one.
+        top = self.draw_many(20)
+        for command in (["explain", MODEL, top, "-o", self.out], ["sweep", MODEL, top, "-o", self.result], ["inspect", MODEL], ["--help"]):
+            self.assertNotRegex(self.on_terminal(*command), rb"\x1b\[[\d;]*m")
+
+    def test_where_nothing_can_be_drawn(self):
+        done = self.check(["explain", MODEL, SCALE, "-o", self.out, "--show"], 0, "standard output is no terminal: --show draws nothing")
+        self.assertNotIn("\x1b", done.out)
+        for other in ("--json", "--quiet"):
+            self.check(["explain", MODEL, SCALE, "-o", self.out, "--show", other], 2, "--show goes with lines")
+
+    def test_what_is_shown_is_written(self):
+        self.show("--show", "--write", "npy")
+        self.assertEqual(self.outputs(), ["p.npy", "p.overlay.png"])
 
 
 class Ends(SweepCase):
