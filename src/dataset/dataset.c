@@ -194,33 +194,13 @@ done:
     return st;
 }
 
-/* The folder before the first name that is a pattern. */
-static sal_status add_pattern_folder(sal_dataset *d, const char *pattern)
-{
-    sal_status st = SAL_OK;
-    char *folder = NULL;
-    size_t length = strcspn(pattern, "*?[");
-    while (length > 0 && pattern[length - 1] != '/')
-        length--;
-    TRY(sal_alloc(&folder, length + 1, 1, "a path"));
-    memcpy(folder, pattern, length);
-    folder[length] = '\0';
-    TRY(sal_grow(&d->patterned, &d->patterned_room, d->patterned_count + 1, sizeof *d->patterned,
-                 "the list of pictures"));
-    d->patterned[d->patterned_count++] = folder;
-    folder = NULL;
-done:
-    sal_free(folder);
-    return st;
-}
-
 /* lenient: a pattern that nothing matches is a name, and a picture that is not there. */
 static sal_status add_glob(sal_dataset *d, const char *pattern, int lenient)
 {
     sal_status st = SAL_OK;
     glob_t found = {0};
     const size_t before = d->count;
-    TRY(add_pattern_folder(d, pattern));
+    TRY(sal_dataset_add_pattern(d, pattern));
     const int code = glob(pattern, GLOB_ERR, NULL, &found);
     if (code == GLOB_NOMATCH && lenient) {
         TRY(sal_dataset_add_path(d, pattern, pattern));

@@ -50,6 +50,8 @@ struct sal_dataset {
  * Errors: MEMORY. */
 sal_status sal_dataset_add_path(sal_dataset *d, const char *path, const char *below);
 
+/* Remembers the folder before the first name of a path that is a pattern. Errors: MEMORY. */
+sal_status sal_dataset_add_pattern(sal_dataset *d, const char *pattern);
 /* Whether a path is relative, and none of its folders goes up. */
 int sal_dataset_is_below(const char *path);
 

@@ -1,7 +1,28 @@
 /* Where in its input a picture lies. */
 #include "dataset/dataset.h"
 
+#include "base/memory.h"
+
 #include <string.h>
+
+sal_status sal_dataset_add_pattern(sal_dataset *d, const char *pattern)
+{
+    sal_status st = SAL_OK;
+    char *folder = NULL;
+    size_t length = strcspn(pattern, "*?[");
+    while (length > 0 && pattern[length - 1] != '/')
+        length--;
+    TRY(sal_alloc(&folder, length + 1, 1, "a path"));
+    memcpy(folder, pattern, length);
+    folder[length] = '\0';
+    TRY(sal_grow(&d->patterned, &d->patterned_room, d->patterned_count + 1, sizeof *d->patterned,
+                 "the list of pictures"));
+    d->patterned[d->patterned_count++] = folder;
+    folder = NULL;
+done:
+    sal_free(folder);
+    return st;
+}
 
 int sal_dataset_is_below(const char *path)
 {
