@@ -173,6 +173,8 @@ int main(int argc, char **argv)
         print_usage(stdout);
         return cli_finish(NULL, CLI_OK);
     }
+    if (strcmp(word, "help") == 0 && asks_version(argv[2]))
+        return print_version();
     if (strcmp(word, "help") == 0) {
         const subcommand *about = find_subcommand(argv[2]);
         static char help[] = "--help";

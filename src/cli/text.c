@@ -1,4 +1,4 @@
-#define _XOPEN_SOURCE 700 /* wcwidth */
+#define _GNU_SOURCE /* wcwidth */
 #include "cli/text.h"
 
 #include <locale.h>

@@ -461,8 +461,8 @@ static sal_status choose_all(sal_names *out, chooser *c, const char *const *path
         TRY(reserve_inputs(&c->files, paths, count, layout->out_dir));
     }
     for (size_t i = 0; i < count; i++)
-        TRY(i < layout->place_count ? choose_in_place(&out->stems[i], c, layout->places[i], layout)
-                                    : choose_stem(&out->stems[i], c, paths[i], layout));
+        TRY(layout->places && i < layout->place_count ? choose_in_place(&out->stems[i], c, layout->places[i], layout)
+                                                      : choose_stem(&out->stems[i], c, paths[i], layout));
 done:
     return st;
 }

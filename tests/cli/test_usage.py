@@ -23,8 +23,8 @@ class Usage(Case):
             self.assertIn("Usage: salmap", done.out)
             self.assertEqual(done.err, "")
     def test_the_version_names_the_commit(self):
-        for word in ("--version", "version", "-v", "-V"):
-            said = self.check([word], 0).out
+        for words in (["--version"], ["version"], ["-v"], ["-V"], ["help", "version"]):
+            said = self.check(words, 0).out
             self.assertRegex(said, r"\Asalmap \d+\.\d+\.\d+\n(commit [0-9a-f]{12}(, with changes)?\n)?\Z")
         with open(os.path.join(os.path.dirname(SALMAP), "src/cli/commit.c")) as f:
             commit = re.search(r'cli_commit = (?:NULL|"(.*)");', f.read()).group(1)
