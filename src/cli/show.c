@@ -97,7 +97,7 @@ static small shrink(const cli_show *s, const sal_picture *p)
 {
     small out = {.rgb = NULL};
     fit(&out, s, p);
-    out.rgb = malloc((size_t)out.width * (size_t)out.height * 3);
+    out.rgb = calloc((size_t)out.width * (size_t)out.height, 3);
     for (int y = 0; out.rgb && y < out.height; y++)
         for (int x = 0; x < out.width; x++)
             average(out.rgb + 3 * ((size_t)y * (size_t)out.width + (size_t)x), p, &out, x, y);

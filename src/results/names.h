@@ -27,8 +27,8 @@ typedef struct sal_output_layout {
     int64_t top;    /* above 0: so many maps of each picture */
     const char *out_dir;
     int spread; /* 1: into sub-folders by kind and by thousands of pictures */
-    /* Where in their input the first of the pictures lie, as "site_1/scale.png": their files go to such sub-folders, and
-     * keep the extension where only that tells two apart. NULL: all into one folder. Not with spread. */
+    /* Where in their input the first of the pictures lie, as "site_1/scale.png": their files go to such sub-folders,
+     * and keep the extension where only that tells two apart. NULL: all into one folder. Not with spread. */
     const char *const *places;
     size_t place_count;
 } sal_output_layout;
