@@ -6,7 +6,7 @@ _salmap()
     COMPREPLY=()
 
     if [[ $COMP_CWORD -eq 1 ]]; then
-        COMPREPLY=($(compgen -W "explain sweep merge export inspect methods plan doctor help --help --version" -- "$cur"))
+        COMPREPLY=($(compgen -W "explain sweep merge export inspect methods plan doctor version help --help --version" -- "$cur"))
         return
     fi
 
@@ -17,6 +17,8 @@ _salmap()
 
     case $prev in
         --target | -t) words="predicted label index: top: margin mean" ;;
+        --write | -w) words="map overlay npy figure gradient" ;;
+        --show-as) words="auto kitty iterm2 sixel blocks" ;;
         --maps) words="npy none npz png16" ;;
         --overlays) words="all none wrong top:" ;;
         --overlay-format) words="jpeg png" ;;
@@ -80,7 +82,8 @@ _salmap()
     if [[ $cur == -* ]]; then
         case $command in
             explain)
-                words="--out --figure --save-gradient --classes --json --quiet --target --method --samples --noise --seed
+                words="--out --write --show --show-as --figure --save-gradient --json --quiet --root
+                    --path-column --label-column --label-from --label-as --classes --include --exclude --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --signed --raw-map --colormap --alpha --recipe --preset --fit --order --mean --std --scale --fill
                     --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --strict --save-preprocess --force --output --layer --at --coral --input-size --device --precision --batch --threads

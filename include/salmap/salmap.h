@@ -21,7 +21,8 @@
  *   sal_engine_open, sal_gpu_plan_open,           of one model: any threads at once     any threads at once
  *     sal_model_drop_weights, _randomize
  *   sal_engine_forward, _gradient, _gradients,    of one engine, one call at a time:    any threads at once
- *     sal_explain_files, _files_on, sal_sweep     the second is refused (ARGUMENT)
+ *     sal_explain_files, _files_on, _dataset,
+ *     sal_sweep                                   the second is refused (ARGUMENT)
  *   sal_sweep, _merge, _export                    of one run folder: one call at a      any threads at once
  *                                                 time, but for shards of a sweep
  *   sal_*_close, sal_picture_clear,               when no other call uses the object    any threads at once
@@ -922,18 +923,19 @@ typedef struct sal_dataset sal_dataset;
 
 /* How inputs become a list. */
 typedef struct sal_dataset_options {
-    size_t size;      /* SAL_DATASET_OPTIONS_INIT */
-    int as_named;     /* 1: as `salmap explain` takes pictures: no manifests, no sub-folders, and files may be given
-                         twice or not be there */
-    const char *root; /* of a manifest: the folder that relative paths start from; NULL: the manifest's own */
-    const char *path_column;     /* of a manifest: the column of paths; NULL: "path" */
-    const char *label_column;    /* of a manifest: the column of labels; NULL: "label", where there is one */
-    const char *const *include;  /* patterns: only pictures that one of them matches */
-    const char *const *exclude;  /* likewise: none that one of these matches, even if it is included */
-    size_t include_count;        /* of include */
-    size_t exclude_count;        /* of exclude */
+    size_t size;                /* SAL_DATASET_OPTIONS_INIT */
+    int as_named;               /* 1: no manifests, no patterns, no sub-folders; and lenient */
+    const char *root;           /* of a manifest: the folder that relative paths start from; NULL: the manifest's own */
+    const char *path_column;    /* of a manifest: the column of paths; NULL: "path" */
+    const char *label_column;   /* of a manifest: the column of labels; NULL: "label", where there is one */
+    const char *const *include; /* patterns: only pictures that one of them matches */
+    const char *const *exclude; /* likewise: none that one of these matches, even if it is included */
+    size_t include_count;       /* of include */
+    size_t exclude_count;       /* of exclude */
     int64_t labels_from_folders; /* 1: of one folder: the label of a picture is the name of the sub-folder that it lies
                                     in (at any depth), "" where that is the folder itself */
+    int64_t lenient; /* 1: as `salmap explain` takes pictures: they may be given twice or not be there, each of which
+                        then fails by itself */
 } sal_dataset_options;
 #define SAL_DATASET_OPTIONS_INIT SAL_INIT(sal_dataset_options)
 
@@ -960,6 +962,10 @@ SAL_API size_t sal_dataset_count(const sal_dataset *dataset);
 SAL_API const char *sal_dataset_path(const sal_dataset *dataset, size_t row);  /* as it was listed */
 SAL_API const char *sal_dataset_file(const sal_dataset *dataset, size_t row);  /* what is opened */
 SAL_API const char *sal_dataset_label(const sal_dataset *dataset, size_t row); /* NULL: no such column */
+/* The end of the path that says where in its input a picture lies, as "site_1/scale.png": below the folder that was
+ * given, below the folder that a pattern begins with (scans of "scans/[ab]*.png"), and of a manifest the path that
+ * it has. The name alone of a file that was given, and of a path of a manifest that is absolute or goes up. */
+SAL_API const char *sal_dataset_place(const sal_dataset *dataset, size_t row);
 /* What a data set is. */
 typedef struct sal_dataset_info {
     size_t size;             /* SAL_DATASET_INFO_INIT */
@@ -1139,6 +1145,37 @@ typedef struct sal_sweep_options {
  * salmap-picture is gone: the same call goes on), FORMAT (results that are no results, or damaged), MEMORY, DEVICE. */
 SAL_API sal_status sal_sweep(sal_sweep_progress *last, sal_engine *const *engines, size_t engine_count,
                              const sal_dataset *dataset, const sal_sweep_options *options);
+
+/* ---- A data set, its results as files ------------------------------------ */
+
+/* Files of each map, as bits. */
+typedef enum sal_write {
+    SAL_WRITE_MAP = 1,      /* <stem>.saliency.png: the map in colours */
+    SAL_WRITE_OVERLAY = 2,  /* <stem>.overlay.png */
+    SAL_WRITE_NPY = 4,      /* <stem>.npy: the map, float32 */
+    SAL_WRITE_FIGURE = 8,   /* <stem>.figure.png */
+    SAL_WRITE_GRADIENT = 16 /* <stem>.gradient.npy */
+} sal_write;
+
+/* How sal_explain_dataset goes. */
+typedef struct sal_explain_dataset_options {
+    size_t size;                        /* SAL_EXPLAIN_DATASET_OPTIONS_INIT */
+    const sal_explain_options *explain; /* must be given; its target may be SAL_TARGET_LABEL */
+    int64_t write;    /* bits of sal_write; 0: map, overlay and npy, and what explain->figure and save_gradient add */
+    int64_t label_as; /* a sal_label_as: how labels are read, where explain->classes has names; of SAL_TARGET_LABEL */
+    const char *classes_from; /* not NULL: these names are the user's own choice, and not those of the model's file */
+    /* As of sal_sweep_options, with the callback's context; not 0 stops: what is being written is finished. */
+    int (*progress)(void *context, const sal_sweep_progress *progress);
+} sal_explain_dataset_options;
+#define SAL_EXPLAIN_DATASET_OPTIONS_INIT SAL_INIT(sal_explain_dataset_options)
+
+/* Explains a data set into explain->out_dir, as sal_explain_files_on does with a list of paths: results of a picture go
+ * to the folder below that sal_dataset_place says, with its extension in their name where two pictures there differ by
+ * it alone, as <stem>.png.overlay.png.
+ * Errors: those of sal_explain_files_on, and ARGUMENT for SAL_TARGET_LABEL without labels that are all outputs. */
+SAL_API sal_status sal_explain_dataset(size_t *failed, sal_engine *const *engines, size_t engine_count,
+                                       const sal_dataset *dataset, const sal_explain_dataset_options *options,
+                                       sal_explain_callback callback, void *context);
 
 /* What was merged. */
 typedef struct sal_merge_info {

@@ -48,6 +48,8 @@ void cli_output_failed(int reason);
 int cli_write(const char *bytes, size_t size);
 /* Flushes stdout; 0, or the errno of its first failure. */
 int cli_flush(void);
+/* Nobody reads it any more, and nothing was lost by that: it is no failure. */
+void cli_forget_output(void);
 /* code, or CLI_FAILED with a message when what was printed did not reach stdout; without one where the reader left and
  * the command only tells something. command: NULL also for a help text. */
 int cli_finish(const cli_command *command, int code);

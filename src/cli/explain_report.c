@@ -3,22 +3,23 @@
 #include "cli/json.h"
 #include "cli/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_NAME_WIDTH = 48, LINE_SIZE = 128 };
 
-static const char *base_name(const char *path)
+/* What tells it from the others: where it lies in its input, or its name. */
+static const char *name_of(const explain_report *r, size_t row)
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    return sal_dataset_place(r->pictures, row);
 }
 
-void explain_report_begin(explain_report *r, const sal_model_info *info, const sal_explain_options *o,
-                          const char *const *paths, size_t count)
+void explain_report_begin(explain_report *r, const sal_model_info *info, const sal_explain_options *o)
 {
     r->outputs = info->outputs;
     r->target = o->target;
@@ -28,8 +29,9 @@ void explain_report_begin(explain_report *r, const sal_model_info *info, const s
     if (sal_preprocess_describe(r->preprocess, sizeof r->preprocess, &o->preprocess) != SAL_OK)
         r->preprocess[0] = '\0';
     r->classes = info->outputs > 1 ? o->classes : NULL;
-    for (size_t i = 0; i < count; i++) {
-        size_t length = strlen(base_name(paths[i]));
+    r->terminal = isatty(STDERR_FILENO) && !r->json && !r->quiet;
+    for (size_t i = 0; i < sal_dataset_count(r->pictures); i++) {
+        const size_t length = text_width(name_of(r, i));
         if (length > (size_t)r->name_width)
             r->name_width = length < MAX_NAME_WIDTH ? (int)length : MAX_NAME_WIDTH;
     }
@@ -96,7 +98,7 @@ static void print_weak(const explain_report *r, const sal_explain_result *result
 static void print_line(const explain_report *r, const sal_explain_result *result)
 {
     char text[LINE_SIZE];
-    text_print(stdout, "%-*s", r->name_width, base_name(result->path));
+    text_print_padded(stdout, name_of(r, r->told), (size_t)r->name_width);
     if (r->outputs == 1) {
         printf("  value %-9.5g", (double)result->predicted_score);
     } else {
@@ -112,6 +114,13 @@ static void print_line(const explain_report *r, const sal_explain_result *result
             printf("  gap %.2g", result->maps[i]->gap);
     print_weak(r, result);
     putchar('\n');
+}
+
+static void print_picture(const explain_report *r, const sal_explain_result *result)
+{
+    print_line(r, result);
+    for (size_t i = 0; i < result->map_count; i++)
+        cli_show_file(&r->show, result->maps[i]->overlay_path);
 }
 
 /* ---- JSON --------------------------------------------------------------- */
@@ -164,6 +173,8 @@ static void print_json(const explain_report *r, const sal_explain_result *result
     cli_json j = {0};
     cli_json_begin(&j, NULL, '{');
     cli_json_text(&j, "picture", result->path);
+    if (sal_dataset_label(r->pictures, r->told))
+        cli_json_text(&j, "label", sal_dataset_label(r->pictures, r->told));
     cli_json_text(&j, "status", sal_status_name(result->status));
     if (result->status != SAL_OK) {
         cli_json_text(&j, "error", result->error);
@@ -188,31 +199,62 @@ static void print_json(const explain_report *r, const sal_explain_result *result
 
 /* ---- The run ------------------------------------------------------------ */
 
+void explain_report_clear(explain_report *r)
+{
+    cli_bar_clear(&r->bar);
+}
+
+void explain_report_progress(explain_report *r, const sal_sweep_progress *p)
+{
+    if (!r->terminal || (p->seconds - r->drawn_at < cli_bar_seconds && p->done < p->pictures))
+        return;
+    r->drawn_at = p->seconds;
+    cli_bar_draw(&r->bar, p);
+}
+
+/* One at a time, so that a long run can be followed through a pipe. Whoever stops reading lines, as "| head", wants the
+ * files all the same; of objects, nobody has the rest. */
+static int flush_picture(explain_report *r)
+{
+    const int reason = cli_flush();
+    r->left = reason == EPIPE && !r->json;
+    return reason && !r->left;
+}
+
 int explain_report_picture(void *context, const sal_explain_result *result)
 {
     explain_report *r = context;
     char *note = result->status == SAL_OK ? cli_notes_add(&r->notes, result->notes, result->note) : NULL;
+    explain_report_clear(r);
     if (result->status != SAL_OK && !r->json)
         cli_fail(&cli_explain_command, 0, "%s", result->error);
     if (r->json)
         print_json(r, result);
-    else if (!r->quiet && result->status == SAL_OK)
-        print_line(r, result);
+    else if (!r->quiet && !r->left && result->status == SAL_OK)
+        print_picture(r, result);
     if (note && !r->json && !r->quiet)
         cli_notes_tell(&cli_explain_command, result->path, note);
     free(note);
-    /* One at a time, so that a long run can be followed through a pipe. */
-    return cli_flush();
+    r->told++;
+    return r->left ? 0 : flush_picture(r);
 }
 
 void explain_report_end(const explain_report *r, size_t count, size_t failed)
 {
     struct timespec now;
+    char text[64] = "";
     if (r->json || r->quiet)
         return;
     cli_notes_end(&r->notes, &cli_explain_command);
+    if (r->left) {
+        cli_forget_output();
+        return;
+    }
     clock_gettime(CLOCK_MONOTONIC, &now);
     double seconds = (double)(now.tv_sec - r->begin.tv_sec) + (double)(now.tv_nsec - r->begin.tv_nsec) * 1e-9;
-    printf("%zu of %zu picture%s in %.2f s (%.1f per second) -> %s\n", count - failed, count, count == 1 ? "" : "s",
-           seconds, seconds > 0.0 ? (double)(count - failed) / seconds : 0.0, r->out_dir);
+    if (failed)
+        snprintf(text, sizeof text, " done, %zu failed,", failed);
+    text_print(stdout, "%zu of %zu picture%s%s in %.2f s (%.1f per second) -> %s\n", count - failed, count,
+               count == 1 ? "" : "s", text, seconds, seconds > 0.0 ? (double)(count - failed) / seconds : 0.0,
+               r->out_dir);
 }

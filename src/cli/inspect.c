@@ -35,7 +35,7 @@ const cli_command cli_inspect_command = {
 };
 static const cli_command *const self = &cli_inspect_command;
 
-enum { NAME_WIDTH = 36, DETAIL_WIDTH = 40, TEXT = 48 };
+enum { NAME_WIDTH = 36, DETAIL_WIDTH = 40, TEXT = 4 * DETAIL_WIDTH + 1 };
 
 static void print_header(const sal_model_info *m, int sidecar)
 {
@@ -87,9 +87,8 @@ static int print_layers(const sal_model *model, const sal_model_info *m)
         sal_layer_info l = SAL_LAYER_INFO_INIT;
         if (sal_model_get_layer(&l, model, i) != SAL_OK)
             return cli_fail_library(self);
-        text_print(stdout, "%4zu  %-*s  %-11s  %-*s  %-14s %8s %8s\n", i, NAME_WIDTH,
-                   text_cut(name, sizeof name, l.name, NAME_WIDTH), l.op, DETAIL_WIDTH,
-                   text_cut(detail, sizeof detail, l.detail, DETAIL_WIDTH),
+        text_print(stdout, "%4zu  %s  %-11s  %s  %-14s %8s %8s\n", i, text_fit(name, sizeof name, l.name, NAME_WIDTH),
+                   l.op, text_fit(detail, sizeof detail, l.detail, DETAIL_WIDTH),
                    text_shape(shape, sizeof shape, l.shape, l.rank),
                    l.parameters ? text_count(parameters, sizeof parameters, l.parameters) : "",
                    l.flops ? text_count(flops, sizeof flops, l.flops) : "");

@@ -188,14 +188,13 @@ int inspect_picture(inspected_picture *out, const cli_command *command, const cl
 void inspect_picture_print(const inspected_picture *picture, const sal_model_info *info)
 {
     enum { NAME = 34 };
-    char name[NAME + 4];
+    char name[4 * NAME + 1];
     text_print(stdout, "%s\n", picture->path);
     text_print(stdout, "  %-*s  %9s %9s %9s %9s  %s\n", NAME, "prepared by", "least", "greatest", "mean", "std",
                "prediction");
     for (size_t i = 0; i < picture->count; i++) {
         const inspected_row *r = &picture->rows[i];
-        text_print(stdout, "%s %-*s", picture->own && i == 0 ? ">" : " ", NAME,
-                   text_cut(name, sizeof name, r->name, NAME));
+        text_print(stdout, "%s %s", picture->own && i == 0 ? ">" : " ", text_fit(name, sizeof name, r->name, NAME));
         if (r->problem[0]) {
             text_print(stdout, "  %s\n", r->problem);
             continue;

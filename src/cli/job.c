@@ -31,7 +31,7 @@ static int set_target(sal_explain_options *o, const cli_command *self, const cha
         o->target.kind = SAL_TARGET_MEAN;
     } else if (strcmp(text, "margin") == 0) {
         o->target.kind = SAL_TARGET_MARGIN;
-    } else if (strcmp(text, "label") == 0 && self == &cli_sweep_command) {
+    } else if (strcmp(text, "label") == 0) {
         o->target.kind = SAL_TARGET_LABEL;
     } else if (strncmp(text, "index:", 6) == 0 && parse_whole(&number, text + 6)) {
         o->target.kind = SAL_TARGET_INDEX;
@@ -40,8 +40,8 @@ static int set_target(sal_explain_options *o, const cli_command *self, const cha
         o->top = number;
     } else {
         return cli_fail(self, CLI_USAGE,
-                        "--target: '%s' is no target; targets are predicted, %sindex:N, top:K, margin or mean", text,
-                        self == &cli_sweep_command ? "label, " : "");
+                        "--target: '%s' is no target; targets are predicted, label, index:N, top:K, margin or mean",
+                        text);
     }
     return CLI_OK;
 }

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 #include "cli/text.h"
+#include "cli/version.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -58,6 +59,7 @@ void cli_note(const cli_command *command, const char *format, ...)
 
 /* The errno of standard output's first failure: stdio forgets. */
 static int output_error;
+static int forgotten;
 
 void cli_output_failed(int reason)
 {
@@ -81,9 +83,14 @@ int cli_flush(void)
     return output_error;
 }
 
+void cli_forget_output(void)
+{
+    forgotten = 1;
+}
+
 int cli_finish(const cli_command *command, int code)
 {
-    int reason = cli_flush();
+    const int reason = forgotten ? 0 : cli_flush();
     if (reason == EPIPE && !(command && command->works)) /* as with "| head": the reader has what it wanted */
         return CLI_FAILED;
     if (reason)
@@ -103,7 +110,7 @@ static void print_usage(FILE *to)
         fprintf(to, "  %-10s%s\n", subcommands[i].command->name, subcommands[i].command->summary);
     fputs("\n"
           "  salmap COMMAND --help   the options of a command\n"
-          "  salmap --version        the version\n\n"
+          "  salmap version          the version, and the commit that it was built from; also -v, --version\n\n"
           "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but some pictures failed,\n"
           "75 or 130 a sweep that was stopped: run it again.\n",
           to);
@@ -131,6 +138,24 @@ static int unknown_subcommand(const char *name)
     return CLI_USAGE;
 }
 
+static int asks_version(const char *word)
+{
+    static const char *const words[] = {"version", "--version", "-v", "-V"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(word, words[i]) == 0)
+            return 1;
+    return 0;
+}
+
+/* The first line is for programs as well. */
+static int print_version(void)
+{
+    printf("salmap %s\n", sal_version());
+    if (cli_commit)
+        printf("commit %s\n", cli_commit);
+    return cli_finish(NULL, CLI_OK);
+}
+
 int main(int argc, char **argv)
 {
     /* A reader that left is seen as a failed write, with its message and exit code. */
@@ -142,14 +167,14 @@ int main(int argc, char **argv)
         return CLI_USAGE;
     }
     const char *word = argv[1];
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
-        printf("salmap %s\n", sal_version());
-        return cli_finish(NULL, CLI_OK);
-    }
+    if (asks_version(word))
+        return print_version();
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || (strcmp(word, "help") == 0 && argc == 2)) {
         print_usage(stdout);
         return cli_finish(NULL, CLI_OK);
     }
+    if (strcmp(word, "help") == 0 && asks_version(argv[2]))
+        return print_version();
     if (strcmp(word, "help") == 0) {
         const subcommand *about = find_subcommand(argv[2]);
         static char help[] = "--help";

@@ -1,5 +1,6 @@
 /* salmap merge: one run out of its shards. */
 #include "cli/cli.h"
+#include "cli/text.h"
 
 #include <stdio.h>
 
@@ -38,9 +39,10 @@ int cli_merge(int argc, char **argv)
         return cli_finish(self, cli_fail_status(self, st));
     const char *folder = s.out ? s.out : runs[0];
     if (!s.quiet && info.shards > 0)
-        printf("%zu pictures of %zu shards, %zu of them failed -> %s\n", info.pictures, info.shards, info.failed,
-               folder);
+        text_print(stdout, "%zu pictures of %zu shards, %zu of them failed -> %s\n", info.pictures, info.shards,
+                   info.failed, folder);
     else if (!s.quiet)
-        printf("%s is whole already: %zu pictures, %zu of them failed\n", folder, info.pictures, info.failed);
+        text_print(stdout, "%s is whole already: %zu pictures, %zu of them failed\n", folder, info.pictures,
+                   info.failed);
     return cli_finish(self, info.failed ? CLI_SOME_FAILED : CLI_OK);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_OPTIONS = 96, FIRST_LONG = 256, HELP_COLUMN = 30, CHOICE_SIZE = 32 };
 
@@ -131,12 +132,22 @@ static int add_text(cli_list *field, const cli_command *c, const cli_option *o, 
     return 1;
 }
 
+/* "-" is standard output to other programs. */
+static int is_name_of_output(const cli_command *c, const cli_option *o, const char *value)
+{
+    if (o->letter != 'o' || strcmp(value, "-") != 0)
+        return 1;
+    cli_fail(c, 0, "--%s: '-' is standard output, which takes no results here: give a name, such as ./- itself",
+             o->name);
+    return 0;
+}
+
 static int set_value(void *settings, const cli_command *c, const cli_option *o, const char *value)
 {
     void *field = (char *)settings + o->offset;
     switch (o->kind) {
     case CLI_FLAG: *(int *)field = 1; return 1;
-    case CLI_TEXT: *(const char **)field = value; return 1;
+    case CLI_TEXT: *(const char **)field = value; return is_name_of_output(c, o, value);
     case CLI_CHOICE: return set_choice(field, c, o, value);
     case CLI_INTEGER:
     case CLI_REAL: return set_number(field, c, o, value);
@@ -190,11 +201,22 @@ static const cli_option *option_of(const cli_command *c, int code)
     return NULL;
 }
 
-static void explain_unknown(const cli_command *c, const tables *t, const char *word)
+/* A file whose name begins as options do. */
+static int is_file(const char *word)
+{
+    return word && word[0] == '-' && word[1] && access(word, F_OK) == 0;
+}
+
+static void explain_unknown(const cli_command *c, const tables *t, char *const *at)
 {
     const cli_option *known = optopt ? option_of(c, optopt) : NULL;
+    const char *word = at[-1], *file = is_file(at[0]) ? at[0] : at[-1];
     if (known) {
         cli_fail(c, 0, "--%s takes no value", known->name);
+        return;
+    }
+    if (is_file(file)) {
+        cli_fail(c, 0, "'%s' looks like an option; to name the file, write ./%s", file, file);
         return;
     }
     if (optopt) {
@@ -216,8 +238,13 @@ static cli_parsed refused(const cli_command *c)
     return CLI_REFUSED;
 }
 
-static cli_parsed check_operands(const cli_command *c, int given)
+static cli_parsed check_operands(const cli_command *c, int given, char *const *operands)
 {
+    for (int i = 0; i < given; i++)
+        if (strcmp(operands[i], "-") == 0) {
+            cli_fail(c, 0, "'-' is standard input, which is not read: give a name, such as ./- itself");
+            return refused(c);
+        }
     if (!c->operands && given)
         cli_fail(c, 0, "too many operands; none is expected");
     else if (given < c->min_operands)
@@ -244,7 +271,7 @@ cli_parsed cli_parse(int *first, void *settings, const cli_command *c, int argc,
             return CLI_HELPED;
         }
         if (code == '?') {
-            explain_unknown(c, &t, argv[optind - 1]);
+            explain_unknown(c, &t, argv + optind);
             return refused(c);
         }
         if (code == ':') {
@@ -256,5 +283,5 @@ cli_parsed cli_parse(int *first, void *settings, const cli_command *c, int argc,
             return refused(c);
     }
     *first = optind;
-    return check_operands(c, argc - optind);
+    return check_operands(c, argc - optind, argv + optind);
 }

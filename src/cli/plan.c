@@ -56,7 +56,7 @@ const cli_command cli_plan_command = {
 };
 static const cli_command *const self = &cli_plan_command;
 
-enum { NAME_WIDTH = 32, TEXT = 48 };
+enum { NAME_WIDTH = 32, TEXT = 4 * NAME_WIDTH + 1 };
 
 static void print_summary(const char *path, const sal_plan_info *p, int forward_only)
 {
@@ -82,8 +82,8 @@ static int print_steps(const sal_engine *engine, size_t steps)
         sal_step_info s = SAL_STEP_INFO_INIT;
         if (sal_engine_get_step(&s, engine, i) != SAL_OK)
             return cli_fail_library(self);
-        text_print(stdout, "%4zu  %-*s  %-22s  %-30s %10s %10s %14" PRIu64 " %8s\n", i, NAME_WIDTH,
-                   text_cut(name, sizeof name, s.name, NAME_WIDTH), s.kind, s.algorithm ? s.algorithm : "",
+        text_print(stdout, "%4zu  %s  %-22s  %-30s %10s %10s %14" PRIu64 " %8s\n", i,
+                   text_fit(name, sizeof name, s.name, NAME_WIDTH), s.kind, s.algorithm ? s.algorithm : "",
                    text_bytes(output, sizeof output, s.output_bytes),
                    s.kept_bytes ? text_bytes(kept, sizeof kept, s.kept_bytes) : "", s.arena_offset,
                    s.flops ? text_count(flops, sizeof flops, s.flops) : "");

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { NAME_WIDTH = 32, TEXT = 48 };
+enum { NAME_WIDTH = 32, TEXT = 4 * NAME_WIDTH + 1 };
 
 /* "12.3 us", "4.56 ms"; returns text. */
 static const char *text_seconds(char *text, size_t size, double seconds)
@@ -65,8 +65,8 @@ static int print_steps(const cli_command *command, const sal_gpu_plan *plan, siz
         if (sal_gpu_plan_get_step(&s, plan, i) != SAL_OK)
             return cli_fail_library(command);
         snprintf(engine, sizeof engine, "%" PRId64, s.engine);
-        text_print(stdout, "%4zu  %-*s  %-22s  %-24s %6s %10s %8s %10s %9s  %s\n", i, NAME_WIDTH,
-                   text_cut(name, sizeof name, s.name, NAME_WIDTH), s.kind, s.algorithm ? s.algorithm : "",
+        text_print(stdout, "%4zu  %s  %-22s  %-24s %6s %10s %8s %10s %9s  %s\n", i,
+                   text_fit(name, sizeof name, s.name, NAME_WIDTH), s.kind, s.algorithm ? s.algorithm : "",
                    s.engine >= 0 ? engine : "",
                    s.workspace_bytes ? text_bytes(workspace, sizeof workspace, s.workspace_bytes) : "",
                    s.flops ? text_count(flops, sizeof flops, s.flops) : "", text_bytes(bytes, sizeof bytes, s.bytes),

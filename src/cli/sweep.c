@@ -1,16 +1,15 @@
 /* salmap sweep: a data set, its results in a folder. */
 #include "cli/job.h"
+#include "cli/signals.h"
 #include "cli/sweep_list.h"
 #include "cli/sweep_report.h"
 #include "salmap/plan.h"
 
 #include <ctype.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct settings {
     const char *out_dir;
@@ -68,39 +67,13 @@ const cli_command cli_sweep_command = {
 };
 static const cli_command *const self = &cli_sweep_command;
 
-/* ---- Signals ------------------------------------------------------------- */
-
-static volatile sig_atomic_t stop_signal;
-
-static int code_of_signal(int signal)
-{
-    return signal == SIGINT ? CLI_INTERRUPTED : CLI_STOPPED;
-}
-
-/* The first asks, the second insists: results are safe at any moment. */
-static void on_signal(int signal)
-{
-    if (stop_signal)
-        _exit(code_of_signal(signal));
-    stop_signal = signal;
-}
-
-static void catch_signals(void)
-{
-    static const int signals[] = {SIGINT, SIGTERM, SIGUSR1};
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        (void)sigaction(signals[i], &action, NULL);
-}
-
 /* ---- Callbacks ----------------------------------------------------------- */
 
 static int on_progress(void *context, const sal_sweep_progress *p)
 {
     sweep_report *r = context;
     sweep_report_progress(r, p);
-    return stop_signal || (r->json && cli_flush());
+    return cli_stop_signal() || (r->json && cli_flush());
 }
 
 static void on_failure(void *context, const char *path, const char *error)
@@ -207,7 +180,8 @@ static int code_of(sal_status st, const sal_sweep_progress *last)
     if (st == SAL_OK)
         return last->failed ? CLI_SOME_FAILED : CLI_OK;
     if (st == SAL_ERROR_CANCELLED)
-        return stop_signal ? code_of_signal(stop_signal) : CLI_FAILED; /* without a signal, standard output is gone */
+        return cli_stop_signal() ? cli_code_of_signal(cli_stop_signal())
+                                 : CLI_FAILED; /* without a signal, standard output is gone */
     return st == SAL_ERROR_ARGUMENT ? CLI_USAGE : CLI_FAILED;
 }
 
@@ -268,7 +242,7 @@ static int open_and_sweep(const settings *s, sal_sweep_options *o, cli_run_optio
         code = cli_job_preprocess(how, self, &s->job, model,
                                   sal_dataset_count(pictures) ? sal_dataset_file(pictures, 0) : NULL);
     if (code == CLI_OK)
-        code = sweep_list_classes(&classes, &s->list, pictures, model, s->json || s->quiet);
+        code = sweep_list_classes(&classes, &s->list, self, pictures, model, s->json || s->quiet);
     o->classes = classes;
     if (code == CLI_OK)
         code = sweep(s, o, model, pictures, shard);
@@ -290,7 +264,7 @@ static int run(const settings *s, char *const *operands, int count)
         return code;
     o.inputs = (const char *const *)operands + 1;
     o.input_count = (size_t)count - 1;
-    code = sweep_list_open(&pictures, &s->list, o.inputs, o.input_count, s->json || s->quiet);
+    code = sweep_list_open(&pictures, &s->list, self, o.inputs, o.input_count, s->json || s->quiet);
     if (code == CLI_OK)
         code = open_and_sweep(s, &o, &how, operands[0], pictures, &shard);
     sal_dataset_close(pictures);
@@ -308,6 +282,6 @@ int cli_sweep(int argc, char **argv)
     if (!s.out_dir)
         return cli_fail(self, CLI_USAGE, "no run folder: give -o RUN");
     s.job.dry_run = s.dry_run;
-    catch_signals();
+    cli_catch_signals();
     return cli_finish(self, run(&s, argv + first, argc - first));
 }

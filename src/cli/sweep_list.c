@@ -6,9 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const cli_command *const self = &cli_sweep_command;
-
-static void tell_left_out(const sweep_list *l, const sal_dataset *pictures)
+static void tell_left_out(const cli_command *self, const sweep_list *l, const sal_dataset *pictures)
 {
     sal_dataset_info info = SAL_DATASET_INFO_INIT;
     if (l->include.count + l->exclude.count == 0 || sal_dataset_get_info(&info, pictures) != SAL_OK)
@@ -21,7 +19,8 @@ static void tell_left_out(const sweep_list *l, const sal_dataset *pictures)
                  info.pictures);
 }
 
-int sweep_list_open(sal_dataset **out, const sweep_list *l, const char *const *inputs, size_t count, int is_quiet)
+int sweep_list_open(sal_dataset **out, const sweep_list *l, const cli_command *self, const char *const *inputs,
+                    size_t count, int is_quiet)
 {
     const sal_dataset_options o = {.size = sizeof o,
                                    .root = l->root,
@@ -31,12 +30,13 @@ int sweep_list_open(sal_dataset **out, const sweep_list *l, const char *const *i
                                    .exclude = l->exclude.texts,
                                    .include_count = l->include.count,
                                    .exclude_count = l->exclude.count,
-                                   .labels_from_folders = l->label_from};
+                                   .labels_from_folders = l->label_from,
+                                   .lenient = self == &cli_explain_command};
     const sal_status st = sal_dataset_open(out, inputs, count, &o);
     if (st != SAL_OK)
         return cli_fail_status(self, st);
     if (!is_quiet)
-        tell_left_out(l, *out);
+        tell_left_out(self, l, *out);
     return CLI_OK;
 }
 
@@ -57,7 +57,8 @@ static int class_count(const sal_model_info *m)
 }
 
 /* Names of the model's file, if there are any, say which output each folder is; else its place does. */
-static int take_folders(sal_classes **out, const sal_dataset *pictures, const sal_model_info *m, int is_quiet)
+static int take_folders(sal_classes **out, const cli_command *self, const sal_dataset *pictures,
+                        const sal_model_info *m, int is_quiet)
 {
     sal_classes *folders = NULL;
     char text[2048];
@@ -96,7 +97,7 @@ static void suggest_folders(const sal_dataset *pictures, const sal_model_info *m
     if (class_count(m) == 0 || sal_dataset_get_info(&info, pictures) != SAL_OK || info.labelled ||
         info.folders != (size_t)class_count(m))
         return;
-    cli_note(self,
+    cli_note(&cli_sweep_command,
              "there are as many sub-folders as the network has classes: --label-from folder takes them for labels");
 }
 
@@ -113,7 +114,7 @@ static void compare_folders(const sweep_list *l, const sal_classes *names, const
     while (i < count && strcmp(sal_classes_name(names, (int64_t)i), sal_classes_name(folders, (int64_t)i)) == 0)
         i++;
     if (i < count && are_among(folders, names)) /* then at least two have another place */
-        cli_note(self,
+        cli_note(&cli_sweep_command,
                  "%s numbers the classes otherwise than the folders sort (%s%.60s, %.60s%s), which is how Keras and "
                  "ImageFolder number them: is that meant?",
                  l->classes, i > 0 ? "..., " : "", sal_classes_name(folders, (int64_t)i),
@@ -121,19 +122,20 @@ static void compare_folders(const sweep_list *l, const sal_classes *names, const
     sal_classes_close(folders);
 }
 
-int sweep_list_classes(sal_classes **out, const sweep_list *l, const sal_dataset *pictures, const sal_model *model,
-                       int is_quiet)
+int sweep_list_classes(sal_classes **out, const sweep_list *l, const cli_command *self, const sal_dataset *pictures,
+                       const sal_model *model, int is_quiet)
 {
     sal_model_info info = SAL_MODEL_INFO_INIT;
+    const int compares = self == &cli_sweep_command; /* explain does nothing with labels that it is not asked for */
     *out = NULL;
     int code = cli_classes_open(out, self, l->classes, model);
     if (code == CLI_OK && sal_model_get_info(&info, model) != SAL_OK)
         code = cli_fail_library(self);
     if (code == CLI_OK && l->label_from && !l->classes)
-        code = take_folders(out, pictures, &info, is_quiet);
-    else if (code == CLI_OK && !is_quiet)
+        code = take_folders(out, self, pictures, &info, is_quiet);
+    else if (code == CLI_OK && compares && !is_quiet)
         suggest_folders(pictures, &info);
-    if (code == CLI_OK && l->classes && !is_quiet)
+    if (code == CLI_OK && l->classes && compares && !is_quiet)
         compare_folders(l, *out, pictures);
     if (code != CLI_OK) {
         sal_classes_close(*out);

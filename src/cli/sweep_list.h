@@ -1,10 +1,10 @@
-/* Which pictures `salmap sweep` takes, and what their labels and classes are called. */
+/* Which pictures `salmap sweep` and `explain` take, and what their labels and classes are called. */
 #ifndef SAL_CLI_SWEEP_LIST_H
 #define SAL_CLI_SWEEP_LIST_H
 
 #include "cli/classes.h"
 
-/* The settings of a sweep hold this as `list`. */
+/* The settings of both hold this as `list`. */
 typedef struct sweep_list {
     const char *root;
     const char *path_column;
@@ -37,12 +37,13 @@ typedef struct sweep_list {
                    "no pictures that match, as masks/; may be repeated")
 
 /* Opens the inputs, and tells what include and exclude leave out. Returns an exit code, after a message. */
-int sweep_list_open(sal_dataset **out, const sweep_list *list, const char *const *inputs, size_t count, int is_quiet);
+int sweep_list_open(sal_dataset **out, const sweep_list *list, const cli_command *command, const char *const *inputs,
+                    size_t count, int is_quiet);
 /* The names of the network's outputs, or NULL, and whether they are those of the folders, whose order is told then. A
  * folder whose sub-folders may be classes is told, too, and names that --classes has in another order than the
  * sub-folders sort. Likewise. */
-int sweep_list_classes(sal_classes **out, const sweep_list *list, const sal_dataset *pictures, const sal_model *model,
-                       int is_quiet);
+int sweep_list_classes(sal_classes **out, const sweep_list *list, const cli_command *command,
+                       const sal_dataset *pictures, const sal_model *model, int is_quiet);
 /* "20 of 24 are outputs of the network; 3 are missing, 1 is no number (in/b.png: 'one')"; returns text. */
 const char *sweep_list_labels(char *text, size_t size, const sal_label_counts *counts);
 /* Appends what to do if labels of a classifier were meant as names. classes: NULL, none are known. */

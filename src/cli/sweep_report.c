@@ -7,102 +7,23 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { FAILURES_TOLD = 20 };
-static const double bar_seconds = 0.2, line_seconds = 10.0, event_seconds = 1.0;
-
-static double rate_of(const sal_sweep_progress *p)
-{
-    return p->seconds > 0.0 ? (double)p->done_now / p->seconds : 0.0;
-}
-
-/* "0:28", "1:02:28", or "?" as long as there is no rate. */
-static const char *time_left(char *text, size_t size, const sal_sweep_progress *p)
-{
-    const double rate = rate_of(p);
-    if (rate <= 0.0) {
-        snprintf(text, size, "?");
-        return text;
-    }
-    const long long s = (long long)((double)(p->pictures - p->done) / rate + 0.5);
-    if (s < 3600)
-        snprintf(text, size, "%lld:%02lld", s / 60, s % 60);
-    else
-        snprintf(text, size, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
-    return text;
-}
-
-static const sal_stage_info *busiest(const sal_sweep_progress *p)
-{
-    const sal_stage_info *s = &p->stages[0];
-    for (int k = 1; k < SAL_STAGES; k++)
-        if (p->stages[k].busy > s->busy)
-            s = &p->stages[k];
-    return s;
-}
-
-/* "encode 97 %": what the speed hangs on. */
-static const char *bound_text(char *text, size_t size, const sal_sweep_progress *p)
-{
-    if (!p->bound || p->done_now == 0) {
-        snprintf(text, size, "starting");
-        return text;
-    }
-    const int processor = strcmp(p->bound, "processor") == 0;
-    snprintf(text, size, "%s %.0f %%", p->bound, 100.0 * (processor ? p->processor : busiest(p)->busy));
-    return text;
-}
-
-/* ---- A terminal ---------------------------------------------------------- */
-
-static int terminal_width(void)
-{
-    struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
+static const double line_seconds = 10.0, event_seconds = 1.0;
 
 void sweep_report_clear(sweep_report *r)
 {
-    if (r->drawn)
-        fputs("\r\033[K", stderr);
-    r->drawn = 0;
+    cli_bar_clear(&r->bar);
 }
 
-static void draw_bar(sweep_report *r, const sal_sweep_progress *p)
-{
-    enum { LEAST = 10, MOST = 40 };
-    char text[256], left[32], bound[64], failed[48] = "";
-    if (p->failed)
-        snprintf(failed, sizeof failed, "  %zu failed", p->failed);
-    const int length = snprintf(text, sizeof text, " %zu/%zu  %.1f/s  %s left%s  %s", p->done, p->pictures, rate_of(p),
-                                time_left(left, sizeof left, p), failed, bound_text(bound, sizeof bound, p));
-    const int columns = terminal_width();
-    int width = columns - length - 3;
-    width = width > MOST ? MOST : width;
-    if (columns <= length) /* a line that wraps cannot be drawn over */
-        text[columns - 1] = '\0';
-    fputs("\r", stderr);
-    if (width >= LEAST) {
-        const int full = p->pictures ? (int)((double)width * (double)p->done / (double)p->pictures) : width;
-        fputc('[', stderr);
-        for (int k = 0; k < width; k++)
-            fputc(k < full ? '=' : k == full ? '>' : ' ', stderr);
-        fputc(']', stderr);
-    }
-    fprintf(stderr, "%s\033[K", text);
-    fflush(stderr);
-    r->drawn = 1;
-}
-
-/* ---- Elsewhere ----------------------------------------------------------- */
+/* ---- Without a bar ------------------------------------------------------- */
 
 static void print_line(const sal_sweep_progress *p)
 {
     char left[32], bound[64];
-    fprintf(stderr, "%zu of %zu pictures, %.1f per second, %s left, %zu failed, %s\n", p->done, p->pictures, rate_of(p),
-            time_left(left, sizeof left, p), p->failed, bound_text(bound, sizeof bound, p));
+    fprintf(stderr, "%zu of %zu pictures, %.1f per second, %s left, %zu failed, %s\n", p->done, p->pictures,
+            cli_rate(p), cli_time_left(left, sizeof left, p), p->failed, cli_bound(bound, sizeof bound, p));
 }
 
 static void put_progress(cli_json *j, const sal_sweep_progress *p)
@@ -113,7 +34,7 @@ static void put_progress(cli_json *j, const sal_sweep_progress *p)
     cli_json_count(j, "done_now", p->done_now);
     cli_json_count(j, "failed_now", p->failed_now);
     cli_json_real(j, "seconds", p->seconds);
-    cli_json_real(j, "per_second", rate_of(p));
+    cli_json_real(j, "per_second", cli_rate(p));
     cli_json_text(j, "bound", p->bound);
     cli_json_real(j, "processor", p->processor);
     cli_json_begin(j, "stages", '[');
@@ -181,7 +102,7 @@ void sweep_report_begin(sweep_report *r, const sal_model_info *info, const sal_e
 
 void sweep_report_progress(sweep_report *r, const sal_sweep_progress *p)
 {
-    const double every = r->json ? event_seconds : r->terminal ? bar_seconds : line_seconds;
+    const double every = r->json ? event_seconds : r->terminal ? cli_bar_seconds : line_seconds;
     const int last = p->done == p->pictures;
     if (r->quiet || r->told_last || (p->seconds - r->told < every && !last))
         return;
@@ -192,7 +113,7 @@ void sweep_report_progress(sweep_report *r, const sal_sweep_progress *p)
         put_progress(&j, p);
         end_event(&j);
     } else if (r->terminal) {
-        draw_bar(r, p);
+        cli_bar_draw(&r->bar, p);
     } else if (p->seconds >= line_seconds) {
         print_line(p);
     }
@@ -333,12 +254,13 @@ void sweep_report_end(sweep_report *r, const sal_sweep_progress *p, const char *
                  p->failed - p->failed_now == 1 ? "is" : "are",
                  p->failed - p->failed_now == 1 ? "its file is" : "their files are");
     if (p->done_now == 0 && p->done == p->pictures) {
-        printf("all %zu pictures are done already, %zu of them failed -> %s\n", p->pictures, p->failed, r->folder);
+        text_print(stdout, "nothing is left to do: %zu of %zu pictures done, %zu failed -> %s\n", p->done - p->failed,
+                   p->pictures, p->failed, r->folder);
         print_right(r, p);
         return;
     }
-    printf("%zu of %zu pictures done, %zu of them failed; %zu now, in %.2f s (%.1f per second) -> %s\n", p->done,
-           p->pictures, p->failed, p->done_now, p->seconds, rate_of(p), r->folder);
+    text_print(stdout, "%zu of %zu pictures done, %zu failed; %zu now, in %.2f s (%.1f per second) -> %s\n",
+               p->done - p->failed, p->pictures, p->failed, p->done_now, p->seconds, cli_rate(p), r->folder);
     print_right(r, p);
     if (p->done_now > 0)
         print_stages(p);
@@ -356,12 +278,12 @@ static int ends_in_journal(const char *folder)
 static void print_state(const sweep_report *r, const sal_sweep_progress *p)
 {
     if (p->done > 0)
-        printf("results   %s: goes on, %zu of %zu pictures are done, %zu of them failed\n", r->folder, p->done,
-               p->pictures, p->failed);
+        text_print(stdout, "results   %s: goes on, %zu of %zu pictures done, %zu failed\n", r->folder,
+                   p->done - p->failed, p->pictures, p->failed);
     else if (ends_in_journal(r->folder))
-        printf("results   %s: goes on where it was killed, or is running\n", r->folder);
+        text_print(stdout, "results   %s: goes on where it was killed, or is running\n", r->folder);
     else
-        printf("results   %s\n", r->folder);
+        text_print(stdout, "results   %s\n", r->folder);
 }
 
 static void print_pictures(const sal_dataset *pictures, size_t missing)

@@ -3,6 +3,7 @@
 #define SAL_CLI_SWEEP_REPORT_H
 
 #include "cli/notes.h"
+#include "cli/progress.h"
 #include "cli/shard.h"
 #include "salmap/plan.h"
 
@@ -18,10 +19,10 @@ typedef struct sweep_report {
     int regression;    /* 1: the network gives a value, not classes */
     char labels[1024]; /* what the labels are, for the plan; "": there are none */
     int terminal;      /* 1: stderr is one: a bar is drawn */
-    int drawn;         /* 1: the bar stands on the line */
-    double told;       /* progress->seconds of what was told last */
-    int told_last;     /* 1: that it was the last picture */
-    size_t failures;   /* told one by one so far */
+    cli_bar bar;
+    double told;     /* progress->seconds of what was told last */
+    int told_last;   /* 1: that it was the last picture */
+    size_t failures; /* told one by one so far */
     cli_notes notes;
 } sweep_report;
 

@@ -1,7 +1,10 @@
+#define _GNU_SOURCE /* wcwidth */
 #include "cli/text.h"
 
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
 
 static const char *scaled(char *text, size_t size, uint64_t value, double base, const char *const *units)
 {
@@ -42,26 +45,6 @@ static int is_continuation(char byte)
     return ((unsigned char)byte & 0xC0) == 0x80;
 }
 
-const char *text_cut(char *text, size_t size, const char *name, size_t width)
-{
-    size_t length = strlen(name);
-    if (width >= size)
-        width = size - 1;
-    if (length <= width) {
-        memcpy(text, name, length + 1);
-        return text;
-    }
-    /* Endings tell layers of one block apart, beginnings tell blocks apart. */
-    size_t head = (width - 2) / 2, tail = width - 2 - head;
-    /* Not within a character of UTF-8. */
-    while (head > 0 && is_continuation(name[head]))
-        head--;
-    while (tail > 0 && is_continuation(name[length - tail]))
-        tail--;
-    snprintf(text, size, "%.*s..%s", (int)head, name, name + length - tail);
-    return text;
-}
-
 size_t text_character(const char *text)
 {
     const unsigned char *c = (const unsigned char *)text;
@@ -73,6 +56,114 @@ size_t text_character(const char *text)
     const int surrogate = c[0] == 0xED && c[1] >= 0xA0, beyond = c[0] == 0xF4 && c[1] >= 0x90;
     return overlong || surrogate || beyond ? 0 : length;
 }
+
+/* ---- As wide as a terminal shows it ------------------------------------------ */
+
+static wchar_t code_of(const char *text, size_t length)
+{
+    static const unsigned char first[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+    wchar_t code = (unsigned char)text[0] & first[length];
+    for (size_t k = 1; k < length; k++)
+        code = (code << 6) | ((unsigned char)text[k] & 0x3F);
+    return code;
+}
+
+/* Columns of the character that begins here, and its bytes. Controls are shown as question marks, one for each byte. */
+static size_t columns_of(size_t *bytes, const char *text)
+{
+    const size_t length = text_character(text);
+    *bytes = length ? length : 1;
+    if (length < 2)
+        return 1;
+    const wchar_t code = code_of(text, length);
+    const int columns = wcwidth(code);
+    return code < 0xA0 ? 2 : columns >= 0 ? (size_t)columns : 1;
+}
+
+/* wcwidth knows what its locale knows. */
+static locale_t enter_utf8(locale_t *before)
+{
+    const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    *before = utf8 ? uselocale(utf8) : (locale_t)0;
+    return utf8;
+}
+
+static void leave_utf8(locale_t utf8, locale_t before)
+{
+    if (!utf8)
+        return;
+    (void)uselocale(before);
+    freelocale(utf8);
+}
+
+static size_t width_of(const char *text)
+{
+    size_t width = 0, bytes;
+    for (; *text; text += bytes)
+        width += columns_of(&bytes, text);
+    return width;
+}
+
+size_t text_width(const char *text)
+{
+    locale_t before, utf8 = enter_utf8(&before);
+    const size_t width = width_of(text);
+    leave_utf8(utf8, before);
+    return width;
+}
+
+/* Bytes of as much of the beginning as takes so many columns at most. */
+static size_t head_of(const char *text, size_t columns)
+{
+    size_t used = 0, bytes;
+    const char *at = text;
+    for (; *at; at += bytes) {
+        used += columns_of(&bytes, at);
+        if (used > columns)
+            break;
+    }
+    return (size_t)(at - text);
+}
+
+/* Where as much of the end begins. */
+static size_t tail_of(const char *text, size_t width, size_t columns)
+{
+    size_t bytes;
+    const char *at = text;
+    for (; *at && width > columns; at += bytes)
+        width -= columns_of(&bytes, at);
+    while (*at && width == columns && columns_of(&bytes, at) == 0) /* marks of a letter that is left out */
+        at += bytes;
+    return (size_t)(at - text);
+}
+
+/* Endings tell layers of one block apart, beginnings tell blocks apart. */
+const char *text_fit(char *text, size_t size, const char *name, size_t columns)
+{
+    locale_t before, utf8 = enter_utf8(&before);
+    const size_t width = width_of(name);
+    if (width <= columns) {
+        snprintf(text, size, "%s%*s", name, (int)(columns - width), "");
+    } else {
+        const size_t head = head_of(name, (columns - 2) / 2);
+        const size_t tail = tail_of(name, width, columns - 2 - (columns - 2) / 2);
+        snprintf(text, size, "%.*s..%s", (int)head, name, name + tail);
+        const size_t shown = width_of(text), used = strlen(text);
+        if (shown < columns)
+            snprintf(text + used, size - used, "%*s", (int)(columns - shown), "");
+    }
+    leave_utf8(utf8, before);
+    return text;
+}
+
+void text_print_padded(FILE *to, const char *text, size_t columns)
+{
+    const size_t width = text_width(text);
+    text_print(to, "%s", text);
+    fprintf(to, "%*s", width < columns ? (int)(columns - width) : 0, "");
+}
+
+/* ---- Without controls -------------------------------------------------------- */
 
 /* Those of ASCII, but for newlines at the end, and U+0080 to U+009F, which UTF-8 writes as C2 and themselves, and other
  * codes as themselves. */

@@ -13,8 +13,15 @@ const char *text_count(char *text, size_t size, uint64_t count);
 const char *text_bytes(char *text, size_t size, uint64_t bytes);
 /* "64x56x56"; returns text. */
 const char *text_shape(char *text, size_t size, const int64_t *shape, int rank);
-/* name cut in its middle to width characters; returns text. */
-const char *text_cut(char *text, size_t size, const char *name, size_t width);
+/* name cut in its middle, or filled up with blanks, to so many columns of a terminal, 4 at least; returns text, which
+ * has room for 4 bytes a column. */
+const char *text_fit(char *text, size_t size, const char *name, size_t columns);
+
+/* Columns of a terminal that a text takes as text_print shows it: East Asian characters take two, combining marks none.
+ */
+size_t text_width(const char *text);
+/* Prints it with blanks up to so many columns. */
+void text_print_padded(FILE *to, const char *text, size_t columns);
 
 /* Bytes of the character of UTF-8 (RFC 3629) that begins here; 0: none does. */
 size_t text_character(const char *text);

@@ -16,6 +16,8 @@ install(FILES data/completions/salmap.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/
 install(FILES data/completions/_salmap DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 install(FILES data/completions/salmap.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
+install(DIRECTORY data/schema DESTINATION ${CMAKE_INSTALL_DATADIR}/salmap)
+
 install(EXPORT salmapTargets NAMESPACE salmap:: DESTINATION ${package_dir})
 configure_package_config_file(src/cmake/salmapConfig.cmake.in ${PROJECT_BINARY_DIR}/salmapConfig.cmake
                               INSTALL_DESTINATION ${package_dir})

@@ -268,20 +268,61 @@ done:
     return st;
 }
 
-void sal_csv_print(FILE *to, const char *field)
+static void print_field(FILE *to, const char *guard, const char *field)
 {
     /* The first field of a list must not begin with what is taken for the file's mark. */
     const size_t length = strlen(field);
     const int is_mark = begins_with_mark(field, length) || sal_csv_is_utf16(field, length);
     if (!strpbrk(field, ",;\t\"\r\n") && field[0] != ' ' && !is_mark) {
-        fputs(field, to);
+        fprintf(to, "%s%s", guard, field);
         return;
     }
-    fputc('"', to);
+    fprintf(to, "\"%s", guard);
     for (; *field; field++) {
         if (*field == '"')
             fputc('"', to);
         fputc(*field, to);
     }
     fputc('"', to);
+}
+
+void sal_csv_print(FILE *to, const char *field)
+{
+    print_field(to, "", field);
+}
+
+static size_t digits(const char *text)
+{
+    return strspn(text, "0123456789");
+}
+
+/* A decimal number, with a point or a comma, and blanks behind it. */
+static int is_number(const char *text)
+{
+    text += *text == '+' || *text == '-';
+    size_t count = digits(text);
+    text += count;
+    if (*text == '.' || *text == ',') {
+        count += digits(text + 1);
+        text += 1 + digits(text + 1);
+    }
+    if (count > 0 && (*text == 'e' || *text == 'E')) {
+        const char *power = text + 1 + (text[1] == '+' || text[1] == '-');
+        if (digits(power) == 0)
+            return 0;
+        text = power + digits(power);
+    }
+    return count > 0 && text[strspn(text, " ")] == '\0';
+}
+
+/* What a spreadsheet would compute, or run. Apostrophes before it count: they could be taken for the guard. */
+static int is_formula(const char *text)
+{
+    const char *first = text + strspn(text, "'");
+    return *first && strchr("=+-@\t\r\n", *first) && !(first == text && is_number(text));
+}
+
+void sal_csv_print_guarded(FILE *to, const char *field)
+{
+    print_field(to, is_formula(field) ? "'" : "", field);
 }

@@ -194,12 +194,18 @@ done:
     return st;
 }
 
-static sal_status add_glob(sal_dataset *d, const char *pattern)
+/* lenient: a pattern that nothing matches is a name, and a picture that is not there. */
+static sal_status add_glob(sal_dataset *d, const char *pattern, int lenient)
 {
     sal_status st = SAL_OK;
     glob_t found = {0};
     const size_t before = d->count;
+    TRY(sal_dataset_add_pattern(d, pattern));
     const int code = glob(pattern, GLOB_ERR, NULL, &found);
+    if (code == GLOB_NOMATCH && lenient) {
+        TRY(sal_dataset_add_path(d, pattern, pattern));
+        goto done;
+    }
     if (code != 0) {
         st = code == GLOB_NOMATCH   ? sal_fail(SAL_ERROR_IO, "%s: no file matches", pattern)
              : code == GLOB_ABORTED ? sal_fail(SAL_ERROR_IO, "%s: cannot read a folder: %s", pattern, strerror(errno))
@@ -223,14 +229,16 @@ done:
     return st;
 }
 
-static sal_status add_input(sal_dataset *d, const char *input, input_kind kind, int as_named)
+static sal_status add_input(sal_dataset *d, const char *input, input_kind kind, const sal_dataset_options *o)
 {
     if (kind == INPUT_FOLDER)
-        return add_folder(d, input, !as_named, 0);
-    if (as_named || kind == INPUT_FILE)
+        return add_folder(d, input, !o->as_named, 0);
+    if (o->as_named || kind == INPUT_FILE)
         return sal_dataset_add_path(d, input, input);
     if (strpbrk(input, "*?["))
-        return add_glob(d, input);
+        return add_glob(d, input, o->lenient != 0);
+    if (o->lenient)
+        return sal_dataset_add_path(d, input, input);
     return sal_fail(SAL_ERROR_IO, "%s: cannot open: %s", input, strerror(ENOENT));
 }
 
@@ -402,7 +410,7 @@ static sal_status fill(sal_dataset *d, const char *const *inputs, size_t count, 
         TRY(look_at(&kind, inputs[i]));
         if (!o->as_named && is_manifest(inputs[i], kind))
             return sal_fail(SAL_ERROR_ARGUMENT, "%s: a manifest is given alone", inputs[i]);
-        TRY(add_input(d, inputs[i], kind, o->as_named));
+        TRY(add_input(d, inputs[i], kind, o));
     }
 done:
     return st;
@@ -430,7 +438,7 @@ sal_status sal_dataset_open(sal_dataset **out, const char *const *inputs, size_t
                      "%s: include and exclude leave no picture: %zu pictures and %zu folders are "
                      "left out",
                      inputs[0], d->left_out, d->folders_left_out));
-    if (!o->as_named)
+    if (!o->as_named && !o->lenient)
         TRY(check_twice(d, inputs[0]));
     TRY(sal_dataset_make_files(d));
     *out = d;
@@ -468,6 +476,9 @@ void sal_dataset_close(sal_dataset *d)
     for (size_t i = 0; i < d->named_count; i++)
         sal_free(d->named[i]);
     sal_free(d->named);
+    for (size_t i = 0; i < d->patterned_count; i++)
+        sal_free(d->patterned[i]);
+    sal_free(d->patterned);
     for (size_t i = 0; i < d->folder_count; i++)
         free(d->folders[i]);
     free(d->folders);

@@ -30,6 +30,9 @@ struct sal_dataset {
     char **named;     /* folders among several inputs, each with a slash at its end */
     size_t named_count;
     size_t named_room;
+    char **patterned; /* folders that patterns among the inputs begin with, likewise; "" of the working folder */
+    size_t patterned_count;
+    size_t patterned_room;
     char separator;        /* of a manifest's fields */
     char *path_name;       /* the columns that the caller chose, or NULL: "path", */
     char *label_name;      /* and "label" where there is one */
@@ -46,6 +49,11 @@ struct sal_dataset {
  * it lies in no sub-folder. below: the end of `path`. Pictures that the patterns leave out are only counted.
  * Errors: MEMORY. */
 sal_status sal_dataset_add_path(sal_dataset *d, const char *path, const char *below);
+
+/* Remembers the folder before the first name of a path that is a pattern. Errors: MEMORY. */
+sal_status sal_dataset_add_pattern(sal_dataset *d, const char *pattern);
+/* Whether a path is relative, and none of its folders goes up. */
+int sal_dataset_is_below(const char *path);
 
 /* What each row opens. Errors: MEMORY. */
 sal_status sal_dataset_make_files(sal_dataset *d);
@@ -64,6 +72,9 @@ int sal_csv_is_utf16(const void *bytes, size_t size);
 sal_status sal_csv_from_utf16(char **out, size_t *length, const void *bytes, size_t size, const char *name);
 /* One field, quoted where it must be. */
 void sal_csv_print(FILE *to, const char *field);
+/* The same for people: an apostrophe goes before a text that spreadsheets take for a formula, which begins with one of
+ * = + - @, a tab or the end of a line, perhaps behind apostrophes, and is no number. */
+void sal_csv_print_guarded(FILE *to, const char *field);
 
 /* ---- folder.c ------------------------------------------------------------ */
 

@@ -45,27 +45,16 @@ done:
     return st;
 }
 
-/* A relative path that does not lead out of where it begins. */
-static int is_below(const char *path)
-{
-    if (path[0] == '/')
-        return 0;
-    for (const char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
-        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
-            return 0;
-    return 1;
-}
-
 /* In a folder that was named; one that leads out of it again is not. */
 static int is_in_folder(const sal_dataset *d, const char *path)
 {
     if (d->manifest)
         return 0;
     if (d->root[0])
-        return is_below(path);
+        return sal_dataset_is_below(path);
     for (size_t i = 0; i < d->named_count; i++) {
         const size_t length = strlen(d->named[i]);
-        if (strncmp(path, d->named[i], length) == 0 && is_below(path + length))
+        if (strncmp(path, d->named[i], length) == 0 && sal_dataset_is_below(path + length))
             return 1;
     }
     return 0;

@@ -1,4 +1,5 @@
 /* The formats of model files: a row each. What a file begins with tells them apart. */
+#include "import/foreign.h"
 #include "import/import.h"
 
 #include <fcntl.h>
@@ -43,9 +44,12 @@ sal_status sal_import(sal_graph *graph, sal_import_info *info, const char *path,
     const format *f = formats;
     while (f->size > size || memcmp(first, f->magic, f->size) != 0)
         f++;
-    if (f->read == sal_onnx_read && size > 0 && is_called_keras(path))
-        return sal_fail(
-            SAL_ERROR_FORMAT,
-            "%s: has the name of a Keras file, but is neither HDF5 nor a zip archive; copy or download it again", path);
-    return f->read(graph, info, path, options);
+    const int misnamed = f->read == sal_onnx_read && size > 0 && is_called_keras(path);
+    const sal_status st =
+        misnamed ? sal_fail(SAL_ERROR_FORMAT,
+                            "%s: has the name of a Keras file, but is neither HDF5 nor a zip archive; copy or download "
+                            "it again",
+                            path)
+                 : f->read(graph, info, path, options);
+    return st == SAL_ERROR_FORMAT ? sal_import_refuse_foreign(st, path) : st;
 }

@@ -87,7 +87,7 @@ static void print_value(FILE *to, sqlite3_stmt *s, int column)
     case SQLITE_INTEGER: fprintf(to, "%lld", (long long)sqlite3_column_int64(s, column)); break;
     /* Nine digits give every float back as it was. */
     case SQLITE_FLOAT: fprintf(to, "%.9g", sqlite3_column_double(s, column)); break;
-    default: sal_csv_print(to, sal_sql_text(s, column)); break;
+    default: sal_csv_print_guarded(to, sal_sql_text(s, column)); break;
     }
 }
 
@@ -141,7 +141,7 @@ static sal_status print_column_name(const export *e, const char *name)
         own -= length;
         memcpy(own, prefix, length);
     }
-    sal_csv_print(e->to, own);
+    sal_csv_print_guarded(e->to, own);
     free(room);
     return SAL_OK;
 }
@@ -176,7 +176,7 @@ done:
 static void print_picture(export *e)
 {
     FILE *to = e->to;
-    sal_csv_print(to, sal_sql_text(e->pictures, PATH));
+    sal_csv_print_guarded(to, sal_sql_text(e->pictures, PATH));
     for (int k = 1; k < sqlite3_column_count(e->manifest); k++)
         if (k != e->path_column)
             print_columns(to, e->manifest, k, k + 1);

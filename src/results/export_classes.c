@@ -62,7 +62,7 @@ void export_print_classes(const export *e, const char *predicted, int has_map)
     if (!e->classes)
         return;
     fputc(',', e->to);
-    sal_csv_print(e->to, predicted ? predicted : "");
+    sal_csv_print_guarded(e->to, predicted ? predicted : "");
     fputc(',', e->to);
-    sal_csv_print(e->to, target ? target : "");
+    sal_csv_print_guarded(e->to, target ? target : "");
 }

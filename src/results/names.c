@@ -123,6 +123,110 @@ static int same_folder(const char *path, const struct stat *folder)
     return same;
 }
 
+/* A folder that outputs go to, below the output folder. */
+typedef struct target {
+    const char *place; /* the path of a picture below it, */
+    size_t length;     /* and how much of that is the folder, with its slash */
+    dev_t device;
+    ino_t number;
+} target;
+
+static int by_folder(const void *a, const void *b)
+{
+    const target *x = a, *y = b;
+    if (x->device != y->device)
+        return x->device < y->device ? -1 : 1;
+    return x->number == y->number ? 0 : x->number < y->number ? -1 : 1;
+}
+
+static size_t folder_length(const char *place)
+{
+    return (size_t)(sal_names_base(place) - place);
+}
+
+/* Those that are there: an input can be in no other. *out: free with sal_free(). */
+static sal_status find_targets(target **out, size_t *count, const sal_output_layout *layout)
+{
+    sal_status st = SAL_OK;
+    target *list = NULL;
+    char *path = NULL;
+    size_t room = 0, used = 0;
+    const char *last = "";
+    TRY(sal_alloc(&list, layout->place_count + 1, sizeof *list, "output names"));
+    for (size_t i = 0; i <= layout->place_count; i++) { /* number 0 is the output folder itself */
+        const char *place = i ? layout->places[i - 1] : "";
+        const size_t length = folder_length(place), size = strlen(layout->out_dir) + length + 2;
+        struct stat info;
+        if (i && length == folder_length(last) && memcmp(place, last, length) == 0)
+            continue;
+        last = place;
+        TRY(sal_grow(&path, &room, size, 1, "an output name"));
+        snprintf(path, size, "%s/%.*s", layout->out_dir, (int)length, place);
+        if (stat(path, &info) == 0)
+            list[used++] = (target){place, length, info.st_dev, info.st_ino};
+    }
+    qsort(list, used, sizeof *list, by_folder);
+    *out = list;
+    *count = used;
+    list = NULL;
+done:
+    free(path);
+    sal_free(list);
+    return st;
+}
+
+/* A file of that name, in whichever of the folders it lies. */
+static sal_status reserve(name_set *set, const char *path, const target *targets, size_t count)
+{
+    sal_status st = SAL_OK;
+    struct stat info;
+    target wanted;
+    char *folder = NULL, *name = NULL;
+    const size_t length = folder_length(path);
+    TRY(sal_alloc(&folder, length + 2, 1, "an output name"));
+    snprintf(folder, length + 2, "%.*s%s", (int)length, path, length ? "" : ".");
+    if (stat(folder, &info) != 0)
+        goto done;
+    wanted = (target){.device = info.st_dev, .number = info.st_ino};
+    const target *t = bsearch(&wanted, targets, count, sizeof *targets, by_folder);
+    while (t && t > targets && by_folder(t - 1, &wanted) == 0)
+        t--;
+    for (; t && t < targets + count && by_folder(t, &wanted) == 0; t++) {
+        const size_t size = t->length + strlen(path + length) + 1;
+        TRY(sal_alloc(&name, size, 1, "an output name"));
+        snprintf(name, size, "%.*s%s", (int)t->length, t->place, path + length);
+        TRY(set_add(NULL, set, name));
+        sal_free(name);
+        name = NULL;
+    }
+done:
+    sal_free(name);
+    sal_free(folder);
+    return st;
+}
+
+static sal_status reserve_in_places(name_set *set, const char *const *paths, size_t count,
+                                    const sal_output_layout *layout)
+{
+    sal_status st = SAL_OK;
+    struct stat own;
+    target *targets = NULL;
+    size_t target_count = 0;
+    char *real = NULL;
+    TRY(find_targets(&targets, &target_count, layout));
+    for (size_t i = 0; i < count && target_count > 0; i++) {
+        TRY(reserve(set, paths[i], targets, target_count));
+        free(real);
+        real = lstat(paths[i], &own) == 0 && S_ISLNK(own.st_mode) ? realpath(paths[i], NULL) : NULL;
+        if (real)
+            TRY(reserve(set, real, targets, target_count));
+    }
+done:
+    free(real);
+    sal_free(targets);
+    return st;
+}
+
 static sal_status reserve_inputs(name_set *set, const char *const *paths, size_t count, const char *out_dir)
 {
     sal_status st = SAL_OK;
@@ -220,7 +324,8 @@ done:
 
 typedef struct chooser {
     name_set files; /* of outputs, and inputs in the output folder */
-    name_set stems; /* as the pictures have them */
+    name_set stems; /* as the pictures have them; of places: how many stems were tried, */
+    name_set kinds; /* and how many names there are of each */
 } chooser;
 
 const char *sal_names_suffix(const char **folder, sal_output_file file)
@@ -279,6 +384,89 @@ done:
     return st;
 }
 
+/* "site_1/scale" of "site_1/scale.png"; *extension: ".png". *out: free with free(). */
+static sal_status split_place(char **out, const char **extension, const char *place)
+{
+    const char *base = sal_names_base(place), *dot = strrchr(base, '.');
+    *extension = dot && dot > base ? dot : base + strlen(base);
+    *out = strndup(place, (size_t)(*extension - place));
+    return *out ? SAL_OK : sal_fail_memory(strlen(place), "an output name");
+}
+
+/* How many names differ by their extension alone. */
+static sal_status count_kinds(chooser *c, const sal_output_layout *layout)
+{
+    sal_status st = SAL_OK;
+    name_set names = {0};
+    char *stem = NULL;
+    for (size_t i = 0; i < layout->place_count; i++) {
+        const char *place = layout->places[i], *extension;
+        entry *known;
+        TRY(set_add(&known, &names, place));
+        if (known->number++ > 0)
+            continue;
+        TRY(split_place(&stem, &extension, place));
+        TRY(set_add(&known, &c->kinds, stem));
+        known->number++;
+        free(stem);
+        stem = NULL;
+    }
+done:
+    free(stem);
+    set_clear(&names);
+    return st;
+}
+
+static sal_status choose_in_place(char **out, chooser *c, const char *place, const sal_output_layout *layout)
+{
+    sal_status st = SAL_OK;
+    char *begin = NULL, *stem = NULL;
+    const char *extension;
+    const size_t size = strlen(place) + 32;
+    entry *known;
+    int taken;
+    TRY(split_place(&begin, &extension, place));
+    if (find(&c->kinds, begin)->number < 2)
+        extension = "";
+    stem = malloc(size);
+    if (!stem) {
+        st = sal_fail_memory(size, "an output name");
+        goto done;
+    }
+    snprintf(stem, size, "%s%s", begin, extension);
+    TRY(set_add(&known, &c->stems, stem));
+    do {
+        known->number++;
+        if (known->number > 1)
+            snprintf(stem, size, "%s-%zu%s", begin, known->number, extension);
+        TRY(visit_files(&taken, &c->files, stem, 0, layout));
+    } while (taken);
+    TRY(visit_files(&taken, &c->files, stem, 1, layout));
+    *out = stem;
+    stem = NULL;
+done:
+    free(begin);
+    free(stem);
+    return st;
+}
+
+static sal_status choose_all(sal_names *out, chooser *c, const char *const *paths, size_t count,
+                             const sal_output_layout *layout)
+{
+    sal_status st = SAL_OK;
+    if (layout->places) {
+        TRY(reserve_in_places(&c->files, paths, count, layout));
+        TRY(count_kinds(c, layout));
+    } else if (!layout->spread) {
+        TRY(reserve_inputs(&c->files, paths, count, layout->out_dir));
+    }
+    for (size_t i = 0; i < count; i++)
+        TRY(layout->places && i < layout->place_count ? choose_in_place(&out->stems[i], c, layout->places[i], layout)
+                                                      : choose_stem(&out->stems[i], c, paths[i], layout));
+done:
+    return st;
+}
+
 sal_status sal_names_make(sal_names *out, const char *const *paths, size_t count, const sal_output_layout *layout)
 {
     sal_status st = SAL_OK;
@@ -286,13 +474,11 @@ sal_status sal_names_make(sal_names *out, const char *const *paths, size_t count
     memset(out, 0, sizeof *out);
     TRY(sal_alloc(&out->stems, count, sizeof *out->stems, "output names"));
     out->count = count;
-    if (!layout->spread)
-        TRY(reserve_inputs(&c.files, paths, count, layout->out_dir));
-    for (size_t i = 0; i < count; i++)
-        TRY(choose_stem(&out->stems[i], &c, paths[i], layout));
+    TRY(choose_all(out, &c, paths, count, layout));
 done:
     set_clear(&c.files);
     set_clear(&c.stems);
+    set_clear(&c.kinds);
     if (st != SAL_OK)
         sal_names_clear(out);
     return st;

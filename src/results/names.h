@@ -27,6 +27,10 @@ typedef struct sal_output_layout {
     int64_t top;    /* above 0: so many maps of each picture */
     const char *out_dir;
     int spread; /* 1: into sub-folders by kind and by thousands of pictures */
+    /* Where in their input the first of the pictures lie, as "site_1/scale.png": their files go to such sub-folders,
+     * and keep the extension where only that tells two apart. NULL: all into one folder. Not with spread. */
+    const char *const *places;
+    size_t place_count;
 } sal_output_layout;
 
 typedef struct sal_names {
@@ -35,7 +39,8 @@ typedef struct sal_names {
 } sal_names;
 
 /* Chooses stems: the picture's name without folder and extension, then <stem>-2 and
- * so on where one of its files would be another picture's or overwrite an input.
+ * so on where one of its files would be another picture's or overwrite an input. With places: "site_1/scale", or
+ * "site_1/scale.png" beside "site_1/scale.jpg".
  * Errors: LIMIT, MEMORY. */
 sal_status sal_names_make(sal_names *out, const char *const *paths, size_t count, const sal_output_layout *layout);
 void sal_names_clear(sal_names *names); /* fine on a zeroed struct */

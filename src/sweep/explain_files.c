@@ -1,33 +1,37 @@
 /* Explaining a list of pictures into one folder: the pipeline's plain use. */
-#include "sweep/pipeline.h"
+#include "sweep/explain.h"
 
 #include "api/identity.h"
 #include "base/memory.h"
 #include "sweep/run_options.h"
+#include "sweep/sweep.h"
 
 #include <math.h>
 
 typedef struct delivery {
-    const char *const *paths;
-    sal_explain_callback callback;
-    void *context;
+    const sal_explain_call *call;
     const sal_explain_map **maps; /* of one picture */
     size_t map_count;
-    size_t failed;
+    sal_sweep_progress progress;
+    double began;
+    int stopped; /* 1: by progress */
 } delivery;
 
 static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
 {
     delivery *d = context;
     sal_explain_result result = {.size = sizeof result,
-                                 .path = d->paths[picture],
+                                 .path = d->call->paths[picture],
                                  .status = slot->status,
                                  .milliseconds = slot->milliseconds,
                                  .maps = d->maps,
                                  .notes = slot->notes,
                                  .note = slot->notes ? slot->note : NULL};
+    d->progress.done++;
+    d->progress.done_now++;
     if (slot->status != SAL_OK) {
-        d->failed++;
+        d->progress.failed++;
+        d->progress.failed_now++;
         result.error = slot->error;
         result.predicted = -1;
         result.predicted_score = result.predicted_probability = NAN;
@@ -39,19 +43,41 @@ static sal_status deliver(void *context, size_t picture, const sal_slot *slot)
         for (size_t i = 0; i < result.map_count; i++)
             d->maps[i] = &slot->outputs[i].map;
     }
-    int stop = d->callback ? d->callback(d->context, &result) : 0;
+    int stop = d->call->callback ? d->call->callback(d->call->context, &result) : 0;
     return stop ? sal_fail(SAL_ERROR_CANCELLED, "stopped after %s", result.path) : SAL_OK;
 }
 
-static sal_output_layout layout_of(const sal_explain_options *o)
+static int look(void *context, const sal_pipeline_state *state)
 {
-    sal_output_layout layout = {.top = o->top, .out_dir = o->out_dir};
-    layout.files = SAL_FILE_BIT(SAL_FILE_MAP) | SAL_FILE_BIT(SAL_FILE_OVERLAY) | SAL_FILE_BIT(SAL_FILE_NPY);
+    delivery *d = context;
+    sal_sweep_measure(&d->progress, 0.0, state);
+    d->progress.seconds = sal_pipeline_now() - d->began;
+    if (!d->stopped && d->call->progress(d->call->context, &d->progress) != 0)
+        d->stopped = 1;
+    return d->stopped;
+}
+
+static unsigned files_of(int64_t write, const sal_explain_options *o)
+{
+    static const struct {
+        sal_write bit;
+        sal_output_file file;
+    } all[] = {{SAL_WRITE_MAP, SAL_FILE_MAP},
+               {SAL_WRITE_OVERLAY, SAL_FILE_OVERLAY},
+               {SAL_WRITE_NPY, SAL_FILE_NPY},
+               {SAL_WRITE_FIGURE, SAL_FILE_FIGURE},
+               {SAL_WRITE_GRADIENT, SAL_FILE_GRADIENT}};
+    unsigned files = 0;
+    if (write == 0)
+        write = SAL_WRITE_MAP | SAL_WRITE_OVERLAY | SAL_WRITE_NPY;
     if (o->figure)
-        layout.files |= SAL_FILE_BIT(SAL_FILE_FIGURE);
+        write |= SAL_WRITE_FIGURE;
     if (o->save_gradient)
-        layout.files |= SAL_FILE_BIT(SAL_FILE_GRADIENT);
-    return layout;
+        write |= SAL_WRITE_GRADIENT;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (write & all[i].bit)
+            files |= SAL_FILE_BIT(all[i].file);
+    return files;
 }
 
 /* Nothing that is read is written over: pictures, the baseline's file, those of the model. */
@@ -76,36 +102,41 @@ done:
     return st;
 }
 
-/* With engines that were taken. */
-static sal_status explain(size_t *failed, sal_engine *const *engines, size_t engine_count, const char *const *paths,
-                          size_t count, const sal_explain_options *options, sal_explain_callback callback,
-                          void *context)
+sal_status sal_explain(size_t *failed, const sal_explain_call *call)
 {
     sal_status st = SAL_OK;
     sal_names names = {0};
     const char **read = NULL;
     size_t read_count;
-    delivery d = {.paths = paths, .callback = callback, .context = context};
-    TRY(sal_pipeline_check(engines, engine_count, options));
-    if (count == 0)
+    const sal_explain_options *o = call->options;
+    delivery d = {.call = call, .progress = SAL_SWEEP_PROGRESS_INIT, .began = sal_pipeline_now()};
+    TRY(sal_pipeline_check(call->engines, call->engine_count, o));
+    if (call->count == 0)
         return SAL_OK;
-    d.map_count = sal_maps_of(options->top);
+    d.progress.pictures = call->count;
+    d.map_count = sal_maps_of(o->top);
     TRY(sal_alloc(&d.maps, d.map_count, sizeof *d.maps, "results"));
-    TRY(sal_output_folder(options->out_dir, "writable"));
-    sal_pipeline_job job = {.paths = paths,
-                            .count = count,
-                            .options = options,
-                            .layout = layout_of(options),
+    TRY(sal_output_folder(o->out_dir, "writable"));
+    sal_pipeline_job job = {.paths = call->paths,
+                            .count = call->count,
+                            .options = o,
+                            .targets = call->targets,
+                            .layout = {.files = files_of(call->write, o), .top = o->top, .out_dir = o->out_dir},
                             .deliver = deliver,
+                            .look = call->progress ? look : NULL,
                             .context = &d,
-                            .lost_context = context};
-    TRY(list_read(&read, &read_count, engines[0], paths, count));
+                            .lost_context = call->context};
+    job.layout.places = call->places;
+    job.layout.place_count = call->places ? call->count : 0;
+    TRY(list_read(&read, &read_count, call->engines[0], call->paths, call->count));
     TRY(sal_names_make(&names, read, read_count, &job.layout));
     job.stems = (const char *const *)names.stems;
-    TRY(sal_pipeline_run(&job, engines, engine_count));
+    TRY(sal_pipeline_run(&job, call->engines, call->engine_count));
+    if (d.progress.done < call->count)
+        st = sal_fail(SAL_ERROR_CANCELLED, "stopped: %zu of %zu pictures are done", d.progress.done, call->count);
 done:
     if (failed)
-        *failed = d.failed;
+        *failed = d.progress.failed;
     sal_names_clear(&names);
     sal_free(read);
     sal_free(d.maps);
@@ -131,7 +162,14 @@ sal_status sal_explain_files_on(size_t *failed, sal_engine *const *engines, size
     TRY(check_paths(paths, count));
     TRY(sal_run_options_read(&own, options));
     TRY(sal_engines_take(engines, engine_count));
-    st = explain(failed, engines, engine_count, paths, count, &own.explain, callback, context);
+    const sal_explain_call call = {.engines = engines,
+                                   .engine_count = engine_count,
+                                   .paths = paths,
+                                   .count = count,
+                                   .options = &own.explain,
+                                   .callback = callback,
+                                   .context = context};
+    st = sal_explain(failed, &call);
     sal_engines_give_back(engines, engine_count);
 done:
     return st;

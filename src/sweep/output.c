@@ -113,6 +113,20 @@ static sal_status write_file(sal_output_file file, sal_output *out, const float 
     return SAL_OK;
 }
 
+/* Whatever is missing of it: places of pictures are as deep as they like. */
+static sal_status make_folder_of(const char *path)
+{
+    sal_status st = SAL_OK;
+    char *folder = NULL;
+    TRY(sal_strdup(&folder, path));
+    *strrchr(folder, '/') = '\0';
+    if (access(folder, F_OK) != 0)
+        TRY(sal_directory_make(folder));
+done:
+    free(folder);
+    return st;
+}
+
 static sal_status name_files(sal_output *out, const sal_output_job *job)
 {
     sal_status st = SAL_OK;
@@ -123,6 +137,8 @@ static sal_status name_files(sal_output *out, const sal_output_job *job)
                            job->layout));
         if (job->layout->spread)
             TRY(sal_run_place_make(out->paths[file]));
+        else if (strchr(job->stem, '/'))
+            TRY(make_folder_of(out->paths[file]));
     }
 done:
     return st;

@@ -213,7 +213,7 @@ int sal_sweep_look(sal_sweep_state *s)
     return s->stopped;
 }
 
-static void measure(sal_sweep_progress *p, double store_busy, const sal_pipeline_state *state)
+void sal_sweep_measure(sal_sweep_progress *p, double store_busy, const sal_pipeline_state *state)
 {
     p->processor = state->processor;
     p->stage_count = SAL_STAGES;
@@ -230,7 +230,7 @@ static int look(void *context, const sal_pipeline_state *state)
     sal_sweep_state *s = context;
     /* The few suspects after the others say nothing of the speed. */
     if (s->first == 0)
-        measure(&s->progress, sal_store_busy(s->store), state);
+        sal_sweep_measure(&s->progress, sal_store_busy(s->store), state);
     return sal_sweep_look(s);
 }
 

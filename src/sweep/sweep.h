@@ -146,6 +146,8 @@ sal_status sal_sweep_try_suspects(size_t *fine, sal_sweep_state *s, size_t first
 sal_status sal_sweep_fail_picture(sal_sweep_state *s, size_t row, const sal_slot *slot, int is_harmless);
 /* The run folder, as sal_run_lock, however long others have it. Errors: CANCELLED (the caller stops the sweep), IO. */
 sal_status sal_sweep_lock(int *lock, sal_sweep_state *s);
+/* What keeps which threads busy, and what the speed hangs on. store_busy: seconds. */
+void sal_sweep_measure(sal_sweep_progress *p, double store_busy, const sal_pipeline_state *state);
 /* Tells the caller how it goes; 1: the sweep is stopped. */
 int sal_sweep_look(sal_sweep_state *s);
 

@@ -1,13 +1,17 @@
 """What the tests of the program share: TEST SALMAP SOURCE [GROUP...] runs a file's groups."""
 
+import errno
 import fcntl
 import json
 import math
 import os
+import pty
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 
@@ -61,6 +65,26 @@ class Case(unittest.TestCase):
         for text in absent:
             self.assertNotIn(text, done.err)
         return done
+
+    def on_terminal(self, *arguments, columns=80, code=0, **environment):
+        """What a terminal gets of both streams, as bytes. Variables that are None are unset."""
+        try:
+            main, side = pty.openpty()
+        except OSError as error:
+            self.skipTest("no terminal can be had here: %s" % error)
+        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        environment = {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
+        process = self.beside([SALMAP, *arguments], stdin=side, stdout=side, stderr=side, env=environment)
+        os.close(side)
+        said = b""
+        with os.fdopen(main, "rb", buffering=0) as terminal:
+            try:
+                while part := terminal.read(65536):
+                    said += part
+            except OSError as error:  # Linux's end of a terminal
+                self.assertEqual(error.errno, errno.EIO)
+        self.assertEqual(process.wait(), code, said)
+        return said
 
     def explain(self, *arguments, code=0, model=MODEL):
         done = self.run_salmap("explain", model, *arguments, "-o", self.out, "--json")

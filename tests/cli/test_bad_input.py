@@ -1,10 +1,15 @@
 """Models and pictures that are broken: the exit code, and a message that names them."""
 
+import gzip
+import io
 import math
 import os
+import pickle
 import re
 import struct
 import sys
+import tarfile
+import zipfile
 import zlib
 
 import files
@@ -12,10 +17,10 @@ from harness import MODEL, SCALE, SCALES, Case, main
 
 
 class BadModels(Case):
-    def check_model(self, name, data, *texts):
+    def check_model(self, name, data, *texts, absent="mistake"):
         path = self.write(name, data)
         for arguments in (["inspect", path], ["plan", path], ["explain", path, SCALE, "-o", self.out]):
-            self.check(arguments, 1, "salmap: %s: %s: " % (arguments[0], path), *texts)
+            self.check(arguments, 1, "salmap: %s: %s: " % (arguments[0], path), *texts, absent=[absent])
         self.assertEqual(self.outputs(), [])
 
     def test_a_file_that_is_not_there(self):
@@ -28,8 +33,51 @@ class BadModels(Case):
         self.check_model("empty.onnx", b"", "the file is empty")
 
     def test_another_kind_of_file(self):
-        self.check_model("picture.onnx", self.read(SCALE), "not an ONNX model, or corrupt")
+        said = "picture.onnx: is a PNG picture, and salmap reads models of ONNX and Keras: MODEL comes first, then pictures\n"
+        self.check_model("picture.onnx", self.read(SCALE), said)
         self.check_model("text.onnx", b"not a model at all\n" * 40, "not an ONNX model, or corrupt")
+
+    def test_files_that_are_named_for_what_they_are(self):
+        def zipped(*names):
+            buffer = io.BytesIO()
+            with zipfile.ZipFile(buffer, "w") as z:
+                for name in names:
+                    z.writestr(name, b"something")
+            return buffer.getvalue()
+
+        tar = io.BytesIO()
+        with tarfile.open(fileobj=tar, mode="w") as t:
+            t.add(MODEL, "model.onnx")
+        table = self.read(os.path.join(SCALES, "labels.csv"))
+        for name, data, *texts in (
+            ("a.jpg", self.read(os.path.join(SCALES, "scale_05.jpg")), "is a JPEG picture", "MODEL comes first"),
+            ("a.tif", files.tiff(2, 2, b"\0" * 12), "is a TIFF picture", "MODEL comes first"),
+            ("a.npy", files.npy((2, 2), [0.0] * 4), "is a .npy array", "MODEL comes first"),
+            ("labels.csv", table, "is a CSV table", "MODEL comes first"),
+            ("new.pt", zipped("archive/data.pkl", "archive/version"), "is a PyTorch checkpoint", "torch.onnx.export("),
+            ("script.pt", zipped("m/code/__torch__.py"), "is a PyTorch checkpoint", "torch.onnx.export("),
+            ("old.pth", b"\x80\2\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\2", "is a PyTorch checkpoint", "torch.onnx.export("),
+            ("list.pkl", pickle.dumps([1], protocol=4), "is a Python pickle", "torch.onnx.export("),
+            ("w.safetensors", struct.pack("<Q", 20) + b'{"a":{"dtype":"F32"}}' + b"\0" * 40, "weights and no network"),
+            ("saved_model.pb", b"\x08\1\x12", "TensorFlow SavedModel", "tf2onnx.convert --saved-model FOLDER"),
+            ("m.tflite", b"\x1c\0\0\0TFL3" + b"\0" * 40, "a TensorFlow Lite model", "tf2onnx.convert --tflite FILE"),
+            ("arrays.npz", zipped("arr_0.npy"), "an .npz archive of arrays"),
+            ("m.onnx.gz", gzip.compress(b"something"), "a gzip archive", "unpack it"),
+            ("m.tar", tar.getvalue(), "a tar archive", "unpack it"),
+            ("lfs.onnx", b"version https://git-lfs.github.com/spec/v1\noid sha256:12\n", "git lfs pull"),
+            ("page.onnx", b"<!DOCTYPE html>\n<html></html>\n", "a web page", "download the model again"),
+            ("page.h5", b"<!DOCTYPE html>\n<html></html>\n", "a web page", "download the model again"),
+            ("config.json", b'{"architectures": []}\n', "a JSON file"),
+        ):
+            self.check_model(name, data, *texts)
+        # What cannot be told keeps the message of its reader.
+        self.check_model("else.zip", zipped("readme.txt"), "there is no config.json in this archive")
+        self.check_model("cut.keras", self.read(MODEL.replace(".onnx", ".keras"))[:2000], absent="salmap reads models")
+
+    def test_a_saved_model_in_its_folder(self):
+        os.mkdir(self.out)
+        self.write("out/saved_model.pb", b"\x08\1\x12")
+        self.check(["inspect", self.out], 1, "it is a SavedModel", "model.save(")
 
     def test_truncated_anywhere(self):
         data = self.read(MODEL)
@@ -76,7 +124,7 @@ class BadPictures(Case):
         done = self.check(["explain", MODEL, path, SCALE, "-o", self.out], 3)
         wanted = re.escape("salmap: explain: %s: %s" % (path, reason)).replace(re.escape("..."), r"\w.*")
         self.assertRegex(done.err, r"\A%s\n\Z" % wanted)
-        self.assertRegex(done.out, r"(?m)^1 of 2 pictures in ")
+        self.assertRegex(done.out, r"(?m)^1 of 2 pictures done, 1 failed, in ")
         self.assertEqual(self.outputs(), ["scale_02.npy", "scale_02.overlay.png", "scale_02.saliency.png"])
 
     def test_a_file_that_is_not_there(self):
@@ -90,7 +138,7 @@ class BadPictures(Case):
 
     def test_a_device(self):
         done = self.check(["explain", MODEL, "/dev/null", "-o", self.out], 3, "/dev/null: is not a regular file")
-        self.assertRegex(done.out, r"^0 of 1 picture in ")
+        self.assertRegex(done.out, r"^0 of 1 picture done, 1 failed, in ")
 
     def test_truncated_pictures(self):
         picture = files.gradient_png(64, 48)

@@ -146,7 +146,8 @@ class KerasModels(Case):
 
     def test_files_that_are_only_called_so(self):
         for ending in ("h5", "hdf5", "keras"):
-            self.check(["inspect", self.write("page." + ending, b"<html>not found</html>")], 1, "page." + ending, "neither HDF5 nor")
+            self.check(["inspect", self.write("page." + ending, b"<html>not found</html>")], 1, "page." + ending, "is a web page")
+            self.check(["inspect", self.write("text." + ending, b"not found")], 1, "text." + ending, "neither HDF5 nor")
         folder = os.path.join(self.folder, "saved")
         os.mkdir(folder)
         self.write("saved/saved_model.pb", b"x")

@@ -133,10 +133,11 @@ class LimitsOfSweeps(SweepCase):
     def counts(self, *options, code=0):
         """Pictures that failed, and those that were computed now."""
         done = self.sweep(self.top, *options, code=code)
-        none = re.match(r"all 4 pictures are done already, (\d) of them failed ", done.out)
-        some = re.match(r"4 of 4 pictures done, (\d) of them failed; (\d) now", done.out)
+        none = re.match(r"nothing is left to do: (\d) of 4 pictures done, (\d) failed ", done.out)
+        some = re.match(r"(\d) of 4 pictures done, (\d) failed; (\d) now", done.out)
         self.assertTrue(none or some, done.out)
-        return (int(none[1]), 0) if none else (int(some[1]), int(some[2]))
+        self.assertEqual(sum(int(n) for n in (none or some).groups()[:2]), 4)
+        return (int(none[2]), 0) if none else (int(some[2]), int(some[3]))
 
     def check_retry(self, options, less, little, more):
         self.assertEqual(self.counts(*options, little, code=3), (1, 4))
@@ -162,7 +163,7 @@ class LimitsOfSweeps(SweepCase):
         """Each takes more than half of what there is: they are decoded one after the other, and all are done."""
         self.top = self.draw_many(30, folder="many", side=64)
         done = self.sweep(self.top, "--max-memory", "30K", "--batch", "4")
-        self.assertRegex(done.out, r"\A30 of 30 pictures done, 0 of them failed")
+        self.assertRegex(done.out, r"\A30 of 30 pictures done, 0 failed")
 
 
 if __name__ == "__main__":

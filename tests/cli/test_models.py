@@ -195,7 +195,7 @@ class Targets(Case):
             ["explain", model, self.picture, "-o", self.out, "--preset", "raw"], 3,
             "explain: %s: the network's scores for it are NaN or infinite\n" % self.picture,
         )
-        self.assertRegex(done.out, r"\A0 of 1 picture in ")
+        self.assertRegex(done.out, r"\A0 of 1 picture done, 1 failed, in ")
         # Without bias overflow a black picture is fine, beside one that is not.
         weights[1], weights[3] = [0.0] * 4, [0.0] * 5
         model = self.write("huge.onnx", files.onnx_classifier(weights))
@@ -239,7 +239,7 @@ class Inspect(Case):
         self.assertGreater(data.count(name), 0)
         for bad, shown in (
             (b"\x1b[2J\x1b]0;t\x07", "?[2J?]0;t?"), ("\u009b31m".encode(), "??31m"), (b"\x9b31m", "?31m"), (b"a\rb", "a?b"),
-            (b"a\nsalmap: fine", "a?salmap: fine"), ("Größe 魚".encode(), "Größe 魚"), (("é" * 18).encode(), "é..é"),
+            (b"a\nsalmap: fine", "a?salmap: fine"), ("Größe 魚".encode(), "Größe 魚"), (("é" * 18).encode(), "é" * 18 + "x  "),
         ):
             with self.subTest(bad=bad):
                 model = self.write("m.onnx", data.replace(name, bad.ljust(len(name), b"x")))
@@ -252,6 +252,16 @@ class Inspect(Case):
                     self.assertNotRegex(out, "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\udc80-\\udcff]")
                     json.loads(out)
                 self.check(["explain", model, os.path.join(self.folder, "nowhere\x1b[1m.png"), "-o", self.out, "--preset", "unit"], 3, "nowhere?[1m.png: ")
+
+    def test_long_names_are_cut_by_their_columns(self):
+        data, name = self.read(MODEL), b"/coarse/coarse.3/second/second.0/Conv"
+        for long, cut in (("a" * 13 + "éé" + "b" * 6 + "é" + "c" * 12, "a" * 13 + "éé..bbé" + "c" * 12),
+                          ("a" * 13 + "魚" + "b" * 21, "a" * 13 + "魚.." + "b" * 15),
+                          ("a" * 14 + "魚" + "b" * 20, "a" * 14 + ".." + "b" * 15 + " ")):
+            self.assertEqual(len(long.encode()), len(name))
+            model = self.write("m.onnx", data.replace(name, long.encode()))
+            done = self.check(["plan", model, "--steps"], 0)
+            self.assertRegex(done.out, r"(?m)^ *\d+  %s  \w" % re.escape(cut), long)
 
     def test_json_is_utf8_whatever_names_hold(self):
         """A surrogate, an overlong form and what is beyond Unicode look like UTF-8, and are none."""

@@ -27,7 +27,7 @@ class Accuracy(ListCase):
         path = self.list_of(labels)
         done = self.sweep(path, code=3)
         lines = done.out.splitlines()
-        self.assertTrue(lines[0].startswith("12 of 12 pictures done, 1 of them failed; "), lines[0])
+        self.assertTrue(lines[0].startswith("11 of 12 pictures done, 1 failed; "), lines[0])
         self.assertEqual(lines[1], "9 compared with their labels: 7 right (78 %)")
         correct = [value for value in self.correct() if value is not None]
         self.assertEqual((len(correct), sum(correct)), (9, 7))
@@ -140,7 +140,7 @@ class Lists(ListCase):
         os.rename(os.path.join(self.folder, "in"), os.path.join(self.folder, "away"))
         self.draw("other.png", side=SIDE)
         shutil.copy(os.path.join(self.folder, "away/list.csv"), path)
-        self.assertIn("all 3 pictures are done already", self.sweep(path).out)
+        self.assertIn("nothing is left to do: 3 of 3 pictures done, 0 failed", self.sweep(path).out)
         self.sweep(path, "--dry-run")
         self.list_of(["0", "1", "2", "3"])
         for options in (["--extend"], ["--extend", "--dry-run"]):

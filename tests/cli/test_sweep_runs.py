@@ -38,7 +38,7 @@ class BadPictures(SweepCase):
             with open(path, "wb") as f:
                 f.write(data)
         done = self.sweep(top, "--preset", "unit", model=model, code=3)
-        self.assertRegex(done.out, r"\A200 of 200 pictures done, 2 of them failed; 200 now, in ")
+        self.assertRegex(done.out, r"\A198 of 200 pictures done, 2 failed; 200 now, in ")
         rows = self.query("SELECT id, path, status, error FROM pictures WHERE status <> 'ok' ORDER BY id")
         self.assertEqual([os.path.basename(row["path"]) for row in rows], ["p0050.png", "p0150.png"])
         self.assertEqual({row["status"] for row in rows}, {"format"})
@@ -114,7 +114,7 @@ class BadPictures(SweepCase):
         self.assertEqual(len(before), 40)
         timings = self.query("SELECT * FROM timings")
         done = self.sweep(top)
-        said = "all 20 pictures are done already, 0 of them failed -> %s\n" % self.result
+        said = "nothing is left to do: 20 of 20 pictures done, 0 failed -> %s\n" % self.result
         self.assertEqual((done.out, done.err), (said, ""))
         self.assertEqual({name: os.stat(os.path.join(self.result, name)).st_mtime_ns for name in before}, before)
         self.assertEqual(self.query("SELECT * FROM timings"), timings)
@@ -442,7 +442,7 @@ class Events(SweepCase):
         done = self.sweep(self.draw_many(20))
         self.assertEqual(done.err, "")
         head, empty, title, *stages, end = done.out.splitlines()
-        self.assertRegex(head, r"^20 of 20 pictures done, 0 of them failed; 20 now, in \d+\.\d\d s \(\d+\.\d per second\) -> %s$"
+        self.assertRegex(head, r"^20 of 20 pictures done, 0 failed; 20 now, in \d+\.\d\d s \(\d+\.\d per second\) -> %s$"
                          % re.escape(self.result))
         self.assertEqual((empty, title), ("", "  stage     threads  ms/picture   busy"))
         self.assertEqual([line.split()[0] for line in stages], ["decode", "compute", "encode", "store"])

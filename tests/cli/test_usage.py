@@ -7,7 +7,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import MODEL, SCALE, SCALES, SOURCE, Case, main
+from harness import MODEL, SALMAP, SCALE, SCALES, SOURCE, Case, main
 
 
 COMMANDS = ("explain", "sweep", "merge", "export", "inspect", "methods", "plan", "doctor")
@@ -22,7 +22,38 @@ class Usage(Case):
             done = self.check(arguments, 0)
             self.assertIn("Usage: salmap", done.out)
             self.assertEqual(done.err, "")
-        self.assertRegex(self.check(["--version"], 0).out, r"^salmap \d+\.\d+\.\d+\n$")
+    def test_the_version_names_the_commit(self):
+        for words in (["--version"], ["version"], ["-v"], ["-V"], ["help", "version"]):
+            said = self.check(words, 0).out
+            self.assertRegex(said, r"\Asalmap \d+\.\d+\.\d+\n(commit [0-9a-f]{12}(, with changes)?\n)?\Z")
+        with open(os.path.join(os.path.dirname(SALMAP), "src/cli/commit.c")) as f:
+            commit = re.search(r'cli_commit = (?:NULL|"(.*)");', f.read()).group(1)
+        self.assertEqual(re.findall("commit (.*)\n", said), [commit] if commit else [])
+
+    def commit_of(self, folder):
+        """What a build of the sources in a folder would say, and when that was written."""
+        out = os.path.join(self.folder, "commit.c")
+        subprocess.run(["cmake", "-DSOURCE=" + folder, "-DOUTPUT=" + out, "-P", os.path.join(SOURCE, "src/cmake/commit.cmake")],
+                       check=True)
+        return re.search(r"cli_commit = (.*);", self.read(out).decode()).group(1), os.stat(out).st_mtime_ns
+
+    @unittest.skipUnless(shutil.which("git") and shutil.which("cmake"), "no git or no cmake")
+    def test_which_commit_is_named(self):
+        top = os.path.join(self.folder, "checkout")
+        os.makedirs(os.path.join(top, "unpacked"))
+        self.assertEqual(self.commit_of(top)[0], "NULL")
+        self.write("checkout/file", b"1")
+        git = ["git", "-C", top, "-c", "user.name=a", "-c", "user.email=a@b"]
+        for words in (["init", "-q"], ["add", "file"], ["commit", "-qm", "One"]):
+            subprocess.run([*git, *words], check=True)
+        head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, stdout=subprocess.PIPE).stdout.decode()
+        named, written = self.commit_of(top)
+        self.assertEqual(named, '"%s"' % head[:12])
+        self.write("checkout/untracked", b"2")
+        self.assertEqual(self.commit_of(top), (named, written), "it is not written again")
+        self.assertEqual(self.commit_of(os.path.join(top, "unpacked"))[0], "NULL")
+        self.write("checkout/file", b"3")
+        self.assertEqual(self.commit_of(top)[0], '"%s, with changes"' % head[:12])
 
     def test_mistyped_words_are_corrected(self):
         self.check(["explian"], 2, "unknown command 'explian'", "did you mean 'explain'?")
@@ -40,7 +71,7 @@ class Usage(Case):
         self.check([*base, "--alpha", "1.5"], 2, "--alpha: '1.5'", "from 0 to 1")
         self.check([*base, "--batch", "0"], 2, "--batch: '0'", "from 1 to 65536")
         self.check([*base, "--batch", "2x"], 2, "--batch: '2x'")
-        self.check([*base, "--target", "best"], 2, "--target: 'best'", "predicted, index:N, top:K, margin or mean")
+        self.check([*base, "--target", "best"], 2, "--target: 'best'", "predicted, label, index:N, top:K, margin or mean")
         self.check([*base, "--preset", "imagnet"], 2, "--preset", "imagnet", "imagenet, unit, caffe, tf, raw")
         self.check([*base, "--fit", "squash"], 2, "--fit", "squash", "stretch, letterbox, center-crop")
         self.check([*base, "--json=yes"], 2, "--json takes no value")
@@ -48,7 +79,7 @@ class Usage(Case):
         self.assertEqual(self.outputs(), [])
 
     def test_operands_are_counted(self):
-        self.check(["explain"], 2, "no operands", "MODEL PICTURE...")
+        self.check(["explain"], 2, "no operands", "MODEL INPUT...")
         self.check(["explain", MODEL, "-o", self.out], 2, "too few operands")
         self.check(["inspect", MODEL, MODEL], 2, "too many operands")
         self.check(["explain", MODEL, SCALE], 2, "-o DIR")
@@ -62,12 +93,11 @@ class Usage(Case):
         self.assertEqual(self.outputs(), [])
 
     def test_words_that_are_no_targets(self):
-        known = "index:N, top:K, margin or mean\n"
-        for word in ("age_10", "index:", "label"):
-            said = "salmap: explain: --target: '%s' is no target; targets are predicted, " % word
-            self.check(["explain", MODEL, SCALE, "-o", self.out, "--target", word], 2, said + known)
-        said = "salmap: sweep: --target: 'age_10' is no target; targets are predicted, label, "
-        self.check(["sweep", MODEL, SCALES, "-o", self.out, "--target", "age_10"], 2, said + known)
+        known = "label, index:N, top:K, margin or mean\n"
+        for word in ("age_10", "index:", "labels"):
+            for command in ("explain", "sweep"):
+                said = "salmap: %s: --target: '%s' is no target; targets are predicted, " % (command, word)
+                self.check([command, MODEL, SCALES, "-o", self.out, "--target", word], 2, said + known)
 
     def test_pictures_in_sub_folders(self):
         top = os.path.join(self.folder, "in")
@@ -75,9 +105,7 @@ class Usage(Case):
         base = ["explain", MODEL, top, "-o", self.out]
         self.check(base, 1, "salmap: explain: %s: no pictures (.png, .jpg, .jpeg, .tif, .tiff, .npy) in this folder\n" % top)
         shutil.copy(SCALE, os.path.join(top, "a/b"))
-        said = "%s: no pictures in this folder itself; there are some in its sub-folders: name one, or use salmap sweep\n"
-        self.check(base, 1, "salmap: explain: " + said % top)
-        self.check([*base, SCALE], 1, said % top)
+        self.check(base, 0)
         self.check(["explain", MODEL, os.path.join(top, "a/b"), "-o", self.out], 0)
         # The results of a run are no pictures to explain.
         os.remove(os.path.join(top, "a/b", os.path.basename(SCALE)))
@@ -99,14 +127,16 @@ class Usage(Case):
         reading, writing = os.pipe()
         os.close(reading)
         with os.fdopen(writing, "wb") as left:
-            for arguments in (["--version"], ["--help"], ["help", "sweep"], ["explain", "--help"], ["export", "--help"],
+            for arguments in (["--version"], ["version"], ["--help"], ["help", "sweep"], ["explain", "--help"], ["export", "--help"],
                               ["inspect", MODEL], ["methods"]):
                 done = self.run_salmap(*arguments, stdout=left)
                 self.assertEqual((done.returncode, done.err), (1, ""), arguments)
-            for form in ([], ["--json"]):
-                done = self.run_salmap("explain", MODEL, SCALE, "-o", self.out, *form, stdout=left)
-                self.assertEqual(done.returncode, 1)
-                self.assertEqual(done.err, "salmap: explain: cannot write to standard output: Broken pipe\n")
+            # Lines are to be read, and the files are made; objects are results.
+            done = self.run_salmap("explain", MODEL, SCALE, "-o", self.out, stdout=left)
+            self.assertEqual((done.returncode, done.err, len(self.outputs())), (0, "", 3))
+            done = self.run_salmap("explain", MODEL, SCALE, "-o", self.out, "--json", stdout=left)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.err, "salmap: explain: cannot write to standard output: Broken pipe\n")
 
 
 class Documents(Case):

@@ -41,6 +41,12 @@ static const char *const nameless[] = {""};
 static const sal_dataset_options no_patterns = {.size = sizeof no_patterns, .include_count = 1};
 static const sal_sweep_options sweep_no_inputs = {
     .size = sizeof(sal_sweep_options), .max_failures = SAL_UNLIMITED, .explain = &explain, .input_count = 1};
+static const sal_explain_dataset_options all_explained = {.size = sizeof all_explained, .explain = &explain},
+                                         none_explained = SAL_EXPLAIN_DATASET_OPTIONS_INIT,
+                                         nowhere_explained = {.size = sizeof nowhere_explained,
+                                                              .explain = &explain_nowhere},
+                                         odd_files = {.size = sizeof odd_files, .explain = &explain, .write = 32},
+                                         sizeless_explained = {.explain = &explain};
 static const sal_gpu_plan_options gpu_options = {.size = sizeof(sal_gpu_plan_options), .gpu = "h100"},
                                   no_gpu = SAL_GPU_PLAN_OPTIONS_INIT;
 static const sal_picture empty_picture;
@@ -328,6 +334,15 @@ static sal_status baseline_of(float *baseline, const float *input, const sal_pla
     X(sal_explain_files_on, engines, sal_explain_files_on(&failed, NULL, 1, paths, 1, &explain, NULL, NULL))           \
     X(sal_explain_files_on, count, sal_explain_files_on(&failed, one(), 0, paths, 1, &explain, NULL, NULL))            \
     X(sal_explain_files_on, engine, sal_explain_files_on(&failed, with_none(), 2, paths, 1, &explain, NULL, NULL))     \
+    X(sal_explain_dataset, engines, sal_explain_dataset(NULL, NULL, 1, dataset, &all_explained, NULL, NULL))           \
+    X(sal_explain_dataset, engine, sal_explain_dataset(NULL, with_none(), 2, dataset, &all_explained, NULL, NULL))     \
+    X(sal_explain_dataset, count, sal_explain_dataset(NULL, one(), 0, dataset, &all_explained, NULL, NULL))            \
+    X(sal_explain_dataset, dataset, sal_explain_dataset(NULL, one(), 1, NULL, &all_explained, NULL, NULL))             \
+    X(sal_explain_dataset, options, sal_explain_dataset(NULL, one(), 1, dataset, NULL, NULL, NULL))                    \
+    X(sal_explain_dataset, explain, sal_explain_dataset(NULL, one(), 1, dataset, &none_explained, NULL, NULL))         \
+    X(sal_explain_dataset, out_dir, sal_explain_dataset(NULL, one(), 1, dataset, &nowhere_explained, NULL, NULL))      \
+    X(sal_explain_dataset, write, sal_explain_dataset(NULL, one(), 1, dataset, &odd_files, NULL, NULL))                \
+    X(sal_explain_dataset, size, sal_explain_dataset(NULL, one(), 1, dataset, &sizeless_explained, NULL, NULL))        \
     X(sal_dataset_open, out, sal_dataset_open(NULL, paths, 1, NULL))                                                   \
     X(sal_dataset_open, inputs, sal_dataset_open(&no_dataset, NULL, 1, NULL))                                          \
     X(sal_dataset_open, input, sal_dataset_open(&no_dataset, no_paths, 2, NULL))                                       \
@@ -409,6 +424,7 @@ Test(arguments, without_a_status_to_return_nothing_is_returned)
     cr_expect_null(sal_dataset_path(NULL, 0));
     cr_expect_null(sal_dataset_file(NULL, 0));
     cr_expect_null(sal_dataset_label(NULL, 0));
+    cr_expect_null(sal_dataset_place(NULL, 0));
     cr_expect_eq(sal_dataset_in_shard(NULL, 0, 0, 1), 0);
     cr_expect_eq(sal_classes_count(NULL), 0);
     cr_expect_null(sal_classes_name(NULL, 0));
@@ -439,6 +455,7 @@ Test(arguments, rows_beyond_the_list_are_none)
     cr_expect_null(sal_dataset_path(dataset, 1));
     cr_expect_null(sal_dataset_file(dataset, 1));
     cr_expect_null(sal_dataset_label(dataset, 1));
+    cr_expect_null(sal_dataset_place(dataset, 1));
     cr_expect_eq(sal_dataset_in_shard(dataset, 1, 0, 1), 0);
     cr_expect_eq(sal_dataset_in_shard(dataset, 0, 0, 0), 1);
 }
@@ -455,6 +472,8 @@ Test(arguments, that_may_be_missing_may)
     cr_expect_eq(sal_map_make(gradients, NULL, inputs, 3, SIDE, SIDE, NULL), SAL_OK);
     cr_expect_eq(sal_explain_files(NULL, engine, NULL, 0, &explain, NULL, NULL), SAL_OK, "%s", sal_last_error());
     cr_expect_eq(sal_explain_files(NULL, engine, paths, 1, &explain, NULL, NULL), SAL_OK, "%s", sal_last_error());
+    cr_expect_eq(sal_explain_dataset(NULL, one(), 1, dataset, &all_explained, NULL, NULL), SAL_OK, "%s",
+                 sal_last_error());
     sal_engine_close(plain);
     sal_model_close(again);
 }
@@ -468,7 +487,7 @@ static int is_tried(const char *function, size_t length)
         "sal_system_check", "sal_gpu_plan_close", "sal_dataset_close",    "sal_dataset_count", "sal_dataset_path",
         "sal_dataset_file", "sal_dataset_label",  "sal_dataset_in_shard", "sal_recipe_count",  "sal_word_value",
         "sal_words_list",   "sal_map_is_faint",   "sal_classes_close",    "sal_classes_count", "sal_classes_name",
-        "sal_classes_find"};
+        "sal_classes_find", "sal_dataset_place"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strlen(others[i]) == length && strncmp(others[i], function, length) == 0)
             return 1;

@@ -151,6 +151,13 @@ static sal_status explain_with_map(const void *given)
                                           .map = given});
 }
 
+static sal_status explain_dataset(const void *given)
+{
+    size_t failed = 0;
+    const sal_status st = sal_explain_dataset(&failed, &engine, 1, dataset, given, NULL, NULL);
+    return failed ? SAL_ERROR_CANCELLED : st;
+}
+
 static sal_status sweep(const void *given)
 {
     return sal_sweep(NULL, &engine, 1, dataset, given);
@@ -225,6 +232,8 @@ static const sal_explain_options explain_options = {
     .size = sizeof explain_options, .alpha = SAL_DEFAULT, .preprocess = {.scale = 1.0F}, .out_dir = folder};
 static const sal_sweep_options sweep_options = {
     .size = sizeof sweep_options, .max_failures = SAL_UNLIMITED, .explain = &explain_options, .restart = 1};
+static const sal_explain_dataset_options explain_dataset_options = {.size = sizeof explain_dataset_options,
+                                                                    .explain = &explain_options};
 static const sal_dataset_options dataset_options = SAL_DATASET_OPTIONS_INIT;
 static const sal_export_options export_options = SAL_EXPORT_OPTIONS_INIT;
 static const sal_overlay_options overlay_options = SAL_OVERLAY_OPTIONS_INIT;
@@ -264,6 +273,7 @@ static const reading readings[] = {
     READING("sal_explain_files", sal_map_options, map_options, explain_with_map),
     READING("sal_sweep", sal_sweep_options, sweep_options, sweep),
     READING("sal_sweep", sal_explain_options, explain_options, sweep_explaining),
+    READING("sal_explain_dataset", sal_explain_dataset_options, explain_dataset_options, explain_dataset),
     READING("sal_dataset_open", sal_dataset_options, dataset_options, list_pictures),
     READING("sal_overlay_make", sal_overlay_options, overlay_options, draw_overlay),
     READING("sal_figure_make", sal_figure_options, figure_options, draw_figure),
@@ -552,11 +562,12 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_explain_options, classes);
     EXPECT_FULL(sal_explain_map, gradient_path);
     EXPECT_FULL(sal_explain_result, note);
-    EXPECT_FULL(sal_dataset_options, labels_from_folders);
+    EXPECT_FULL(sal_dataset_options, lenient);
     EXPECT_FULL(sal_dataset_info, labelled);
     EXPECT_FULL(sal_label_counts, by_name);
     EXPECT_FULL(sal_sweep_progress, missing);
     EXPECT_FULL(sal_sweep_options, labels_read);
+    EXPECT_FULL(sal_explain_dataset_options, progress);
     EXPECT_FULL(sal_merge_info, failed);
     EXPECT_FULL(sal_export_options, timings);
     EXPECT_FULL(sal_overlay_options, preprocess);

@@ -83,6 +83,49 @@ Test(csv, prints_what_it_reads_back)
     }
 }
 
+/* What spreadsheets would compute begins with an apostrophe, and what begins with apostrophes before it with one more.
+ */
+Test(csv, guards_formulas_and_no_numbers)
+{
+    static const char *const fields[][2] = {{"=1+1", "'=1+1"},
+                                            {"+cmd", "'+cmd"},
+                                            {"-x.png", "'-x.png"},
+                                            {"@eaDir/a", "'@eaDir/a"},
+                                            {"\ta", "\"'\ta\""},
+                                            {"\ra", "\"'\ra\""},
+                                            {"\na", "\"'\na\""},
+                                            {"=a,b", "\"'=a,b\""},
+                                            {"=\"a\"", "\"'=\"\"a\"\"\""},
+                                            {"'=1", "''=1"},
+                                            {"''-3", "'''-3"},
+                                            {"-", "'-"},
+                                            {"-.", "'-."},
+                                            {"-1e", "'-1e"},
+                                            {"-1e+", "'-1e+"},
+                                            {"-1+2", "'-1+2"},
+                                            {"-3x", "'-3x"},
+                                            {"-3", "-3"},
+                                            {"+4.50", "+4.50"},
+                                            {"-.5", "-.5"},
+                                            {"-5.", "-5."},
+                                            {"-1.5e-7 ", "-1.5e-7 "},
+                                            {"-2E10", "-2E10"},
+                                            {"-3,5", "\"-3,5\""},
+                                            {"a=b", "a=b"},
+                                            {"'a", "'a"},
+                                            {"'", "'"},
+                                            {"", ""}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        char *text = NULL;
+        size_t size;
+        FILE *to = open_memstream(&text, &size);
+        sal_csv_print_guarded(to, fields[i][0]);
+        fclose(to);
+        cr_expect_str_eq(text, fields[i][1], "'%s' is printed as '%s'", fields[i][0], text);
+        free(text);
+    }
+}
+
 /* The first field of a list that began with one would make the list another. */
 Test(csv, quotes_what_looks_like_a_byte_order_mark)
 {
@@ -365,4 +408,40 @@ Test(lists, that_were_read_back_are_made_as_that_of_now)
     cr_expect_str_eq(text, "--label-from folder --exclude masks --exclude b.png ");
     sal_dataset_close(then);
     sal_patterns_clear(&now.patterns);
+}
+
+/* Places of rows that begin below these folders. */
+static void check_place(const char *path, const char *named, const char *pattern, const char *root, int manifest,
+                        const char *wanted)
+{
+    char *folder = (char *)named, *begin = (char *)pattern;
+    size_t row = 0;
+    sal_dataset d = {.text = (char *)path, .rows = &row, .count = 1, .root = (char *)root, .manifest = manifest};
+    d.named = &folder;
+    d.named_count = named != NULL;
+    d.patterned = &begin;
+    d.patterned_count = pattern != NULL;
+    const char *found = sal_dataset_place(&d, 0);
+    cr_expect_str_eq(found, wanted, "%s: %s, not %s", path, found, wanted);
+}
+
+Test(dataset, says_where_in_its_input_a_picture_lies)
+{
+    check_place("s/a.png", NULL, NULL, "in", 0, "s/a.png");
+    check_place("s/a.png", NULL, NULL, "in", 1, "s/a.png");
+    check_place("./s/a.png", NULL, NULL, "", 1, "s/a.png");
+    check_place("/s/a.png", NULL, NULL, "", 1, "a.png");
+    check_place("../s/a.png", NULL, NULL, "in", 1, "a.png");
+    check_place("s/../a.png", NULL, NULL, "in", 1, "a.png");
+    check_place("s/..a.png", NULL, NULL, "in", 1, "s/..a.png");
+    check_place("in/s/a.png", "in/", NULL, "", 0, "s/a.png");
+    check_place("/x/in/s/a.png", "/x/in/", NULL, "", 0, "s/a.png");
+    check_place("in//s/a.png", "in/", NULL, "", 0, "s/a.png");
+    check_place("inner/s/a.png", "in/", NULL, "", 0, "a.png");
+    check_place("scans/s1/t/a.png", "scans/s1/", "scans/", "", 0, "s1/t/a.png");
+    check_place("s1/a.png", NULL, "", "", 0, "s1/a.png");
+    check_place("/x/s1/a.png", NULL, "", "", 0, "a.png");
+    check_place("../s1/a.png", NULL, "", "", 0, "a.png");
+    check_place("x/s1/a.png", NULL, NULL, "", 0, "a.png");
+    check_place("a.png", NULL, NULL, "", 0, "a.png");
 }

@@ -55,6 +55,41 @@ Test(names, of_ranks_differ_too)
     free(path);
 }
 
+/* With places: sub-folders, and extensions where they alone tell two apart. */
+static void check_places(const char *const *places, const char *const *stems, size_t count)
+{
+    sal_output_layout placed = layout;
+    placed.places = places;
+    placed.place_count = count;
+    sal_names names;
+    cr_assert_eq(sal_names_make(&names, places, count, &placed), SAL_OK);
+    for (size_t i = 0; i < count; i++)
+        cr_expect_str_eq(names.stems[i], stems[i], "%s: %s, not %s", places[i], names.stems[i], stems[i]);
+    sal_names_clear(&names);
+}
+
+Test(names, keep_their_folders)
+{
+    const char *places[] = {"a.png", "s/a.png", "s/t/a.png", "s.d/b", "t/.hidden"};
+    const char *stems[] = {"a", "s/a", "s/t/a", "s.d/b", "t/.hidden"};
+    check_places(places, stems, 5);
+}
+
+Test(names, keep_extensions_that_tell_them_apart)
+{
+    const char *places[] = {"s/a.png", "s/a.tif", "t/a.tif", "s/b.png",  "s/b.png",
+                            "s/a.png", "s/a",     "c.png",   "c.png.png"};
+    const char *stems[] = {"s/a.png", "s/a.tif", "t/a", "s/b", "s/b-2", "s/a-2.png", "s/a", "c", "c.png"};
+    check_places(places, stems, 9);
+}
+
+Test(names, with_extensions_differ_in_every_file_they_make)
+{
+    const char *places[] = {"a.png.png", "a.png", "a.tif", "a-2.png"};
+    const char *stems[] = {"a.png", "a-2.png", "a.tif", "a-2"};
+    check_places(places, stems, 4);
+}
+
 Test(names, of_many_equal_pictures_are_found_fast)
 {
     enum { COUNT = 50000 };

@@ -24,6 +24,7 @@
     X(sal_dataset_info, SAL_DATASET_INFO_INIT)                                                                         \
     X(sal_sweep_progress, SAL_SWEEP_PROGRESS_INIT)                                                                     \
     X(sal_sweep_options, SAL_SWEEP_OPTIONS_INIT)                                                                       \
+    X(sal_explain_dataset_options, SAL_EXPLAIN_DATASET_OPTIONS_INIT)                                                   \
     X(sal_merge_info, SAL_MERGE_INFO_INIT)                                                                             \
     X(sal_export_options, SAL_EXPORT_OPTIONS_INIT)                                                                     \
     X(sal_overlay_options, SAL_OVERLAY_OPTIONS_INIT)                                                                   \
