@@ -35,6 +35,22 @@ __device__ __forceinline__ float value_at(const map_view &v, const cuda_overlay 
     return (1.0f - c.weight) * left + c.weight * right;
 }
 
+/* Whether a contour runs through a pixel whose value is `value`. */
+__device__ __forceinline__ int is_on_contour(const map_view &v, const cuda_overlay &o, int64_t y, int64_t x,
+                                             float value)
+{
+    const int64_t lower = y + o.line < o.height ? y + o.line : o.height - 1;
+    const int64_t right = x + o.line < o.width ? x + o.line : o.width - 1;
+    const float at = sal_contour_height(value, o.is_signed);
+    const float beside = sal_contour_height(value_at(v, o, y, right), o.is_signed);
+    const float below = sal_contour_height(value_at(v, o, lower, x), o.is_signed);
+    const float corner = sal_contour_height(value_at(v, o, lower, right), o.is_signed);
+    for (int k = 0; k < o.contour_count; k++)
+        if (sal_contour_runs(o.contours[k], at, beside, below, corner))
+            return 1;
+    return 0;
+}
+
 static __global__ void __launch_bounds__(BLOCK_THREADS)
     overlay_kernel(uint8_t *rgb, const uint8_t *shown, map_view v, const uint8_t *table, cuda_overlay o)
 {
@@ -54,16 +70,20 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
             for (int k = 0; k < WORDS; k++)
                 picture.words[k] = ((const uint32_t *)(shown + first * 3))[k];
         for (int k = 0; k < PIXELS && first + k < total; k++) {
-            const int64_t i = first + k;
-            const float value = value_at(v, o, o.first_row + i / o.width, i % o.width);
-            const uint8_t *const colour = table + 3 * sal_color_index(fmaf(o.gain, value, o.bias));
+            const int64_t i = first + k, y = o.first_row + i / o.width, x = i % o.width;
+            const float value = value_at(v, o, y, x);
+            const int row = sal_color_index(fmaf(o.gain, value, o.bias));
+            const uint8_t *const colour = table + 3 * row;
+            const uint32_t weight = o.blend == SAL_BLEND_MAP ? sal_blend_share(o.weight, row, o.is_signed) : o.weight;
+            uint8_t *const b = result.bytes + 3 * k;
             for (int c = 0; c < 3; c++) {
                 const uint8_t under = whole || !shown ? picture.bytes[3 * k + c] : shown[i * 3 + c];
-                const uint8_t b = shown ? sal_blend(under, colour[c], o.weight) : colour[c];
-                result.bytes[3 * k + c] = b;
-                if (!whole)
-                    rgb[i * 3 + c] = b;
+                b[c] = shown ? sal_blend_level(under, colour[c], weight) : colour[c];
             }
+            if (o.contour_count > 0 && is_on_contour(v, o, y, x, value))
+                b[0] = b[1] = b[2] = sal_contour_ink(b[0], b[1], b[2]);
+            for (int c = 0; c < 3 && !whole; c++)
+                rgb[i * 3 + c] = b[c];
         }
         if (whole)
             for (int k = 0; k < WORDS; k++)

@@ -96,7 +96,7 @@ sal_status sal_map_colorize(sal_picture *out, const float *map, int64_t height, 
     TRY(sal_require(out, "out", __func__));
     *out = (sal_picture){0};
     TRY(sal_require(map, "map", __func__));
-    const uint8_t(*table)[3] = sal_colormap_table(colormap);
+    const uint8_t(*table)[3] = sal_colormap_table(sal_colormap_choose(colormap, SAL_BLEND_MAP, 0, 0));
     if (!table)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown colour map %d", (int)colormap);
     TRY(check_sides(height, width));

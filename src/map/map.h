@@ -71,13 +71,14 @@ sal_status sal_map_upsample(float *values, const float *map, const sal_placement
 
 /* ---- Overlays ------------------------------------------------------------- */
 
-/* Enlarge, colour, blend, row by row: out = (1 - alpha) * picture + alpha * colour
- * in 8-bit sRGB, to the nearest level. */
+/* Enlarge, colour, blend, row by row: out = (1 - weight) * picture + weight * colour
+ * in 8-bit sRGB, to the nearest level; then contours. The weight is alpha, or alpha
+ * times the value: see sal_blend_share. */
 typedef struct sal_overlay sal_overlay;
 
 /* picture: the source that the placement was made for, shown as base/shade.h says,
  * or NULL for the colours alone; picture and map are borrowed and must outlive the overlay.
- * Errors: ARGUMENT (size of the picture, alpha, colour map), LIMIT, MEMORY. */
+ * Errors: ARGUMENT (size of the picture, the style), LIMIT, MEMORY. */
 sal_status sal_overlay_open(sal_overlay **out, const sal_picture *picture, const float *map,
                             const sal_placement *placement, const sal_overlay_style *style);
 /* rgb: 3 * source_width bytes of row y. Not for two threads at once. */
