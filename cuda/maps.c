@@ -233,7 +233,8 @@ done:
     return st;
 }
 
-static sal_status run_kernels(cuda_maps *m, int64_t pictures, int64_t height, int64_t width, double sigma)
+static sal_status run_kernels(cuda_maps *m, int64_t pictures, int64_t height, int64_t width, double sigma,
+                              double common)
 {
     sal_status st = SAL_OK;
     cudaStream_t compute = m->device->compute;
@@ -241,7 +242,7 @@ static sal_status run_kernels(cuda_maps *m, int64_t pictures, int64_t height, in
         cuda_smooth(m->map, m->work, m->weights, sal_gauss_radius(sigma), pictures, height, width, compute)));
     TRY(CUDA_CHECK(cuda_measure(m->stats, m->partial, m->map, pictures, height * width, compute)));
     if (m->normalized != SAL_NORMALIZE_NONE)
-        TRY(CUDA_CHECK(cuda_normalize(m->map, m->stats, pictures, height * width, m->normalized, compute)));
+        TRY(CUDA_CHECK(cuda_normalize(m->map, m->stats, pictures, height * width, m->normalized, common, compute)));
 done:
     return st;
 }
@@ -286,7 +287,7 @@ sal_status cuda_maps_make(float *host, sal_map_stats *stats, cuda_maps *m, const
     TRY(set_sigma(m, sigma));
     m->normalized = options->normalize;
     TRY(reduce(m, a, height, width, options));
-    TRY(run_kernels(m, a->extent.pictures, height, width, sigma));
+    TRY(run_kernels(m, a->extent.pictures, height, width, sigma, options->common_scale));
     TRY(CUDA_CHECK(
         cudaMemcpyAsync(m->host_stats, m->stats, pictures * sizeof *m->stats, cudaMemcpyDeviceToHost, compute)));
     if (host)

@@ -36,10 +36,10 @@ cudaError_t cuda_smooth(float *map, float *work, const double *weights, int64_t 
 enum { CUDA_MEASURE_BLOCKS = 32 };
 cudaError_t cuda_measure(cuda_map_stats *stats, cuda_map_stats *partial, const float *map, int64_t pictures,
                          int64_t pixels, cudaStream_t stream);
-/* normalize.cu: in place, by stats; a constant map becomes zeros; how: not SAL_NORMALIZE_NONE. Twin: sal_map_normalize.
- */
+/* normalize.cu: in place, by stats; a constant map becomes zeros; how: not SAL_NORMALIZE_NONE; common: the scale
+ * of all maps, or 0. Twin: sal_map_normalize_by. */
 cudaError_t cuda_normalize(float *map, const cuda_map_stats *stats, int64_t pictures, int64_t pixels, sal_normalize how,
-                           cudaStream_t stream);
+                           double common, cudaStream_t stream);
 
 /* overlay.cu: enlarge, colour, blend a band of rows in one pass, and draw contours. Twin: sal_overlay_row. */
 typedef struct cuda_overlay {

@@ -68,7 +68,7 @@ _salmap()
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             return
             ;;
-        --output | --layer | --at | --coral | --input-size | --sigma | --alpha | --contour | --mean | --std | --scale | --fill | --crop-resize | --crop-share | --batch | -b | --threads | --top-k | --tolerance | --max-failures | --samples | --noise | --seed | --steps | --cam-layer | --max-pixels | --max-memory | --path-column | --label-column | --include | --exclude)
+        --output | --layer | --at | --coral | --input-size | --sigma | --common-scale | --alpha | --contour | --mean | --std | --scale | --fill | --crop-resize | --crop-share | --batch | -b | --threads | --top-k | --tolerance | --max-failures | --samples | --noise | --seed | --steps | --cam-layer | --max-pixels | --max-memory | --path-column | --label-column | --include | --exclude)
             return
             ;;
     esac
@@ -83,7 +83,7 @@ _salmap()
             explain)
                 words="--out --figure --save-gradient --classes --json --quiet --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
-                    --sigma --normalize --signed --raw-map --colormap --blend --alpha --contour --recipe --preset --fit --order --mean --std --scale --fill
+                    --sigma --normalize --common-scale --signed --raw-map --colormap --blend --alpha --contour --recipe --preset --fit --order --mean --std --scale --fill
                     --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --strict --save-preprocess --force --output --layer --at --coral --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;
@@ -92,7 +92,7 @@ _salmap()
                     --path-column --label-column --label-from --label-as --classes --include --exclude
                     --shard --max-failures --restart --retry-failed --extend --dry-run --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
-                    --sigma --normalize --signed --raw-map --colormap --blend --alpha --contour --recipe --preset --fit --order --mean --std --scale --fill
+                    --sigma --normalize --common-scale --signed --raw-map --colormap --blend --alpha --contour --recipe --preset --fit --order --mean --std --scale --fill
                     --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --strict --save-preprocess --force --output --layer --at --coral --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;

@@ -60,6 +60,7 @@ complete -c salmap -n $explaining -l modifier -x -a 'abs relu negate none' -d 'O
 complete -c salmap -n $explaining -l reduce -x -a 'max mean sum l2' -d 'Over channels'
 complete -c salmap -n $explaining -l sigma -x -d 'Gaussian in pixels'
 complete -c salmap -n $explaining -l normalize -x -a 'minmax none signed keras-vis' -d 'Of maps'
+complete -c salmap -n $explaining -l common-scale -x -d 'What is 1 in all maps'
 complete -c salmap -n $explaining -l signed -d 'Maps with both signs'
 complete -c salmap -n $explaining -l raw-map -d 'Of a CAM: as large as the layer'
 complete -c salmap -n $explaining -l colormap -x -a 'viridis inferno turbo jet gray coolwarm magma cividis rdbu seismic' -d 'Colours'

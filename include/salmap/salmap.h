@@ -838,6 +838,8 @@ typedef struct sal_map_options {
     sal_normalize normalize; /* at the end */
     double sigma; /* Gaussian, in pixels of the map: of the input, or of a layer whose maps are raw; 0: no smoothing;
                      SAL_DEFAULT: 2 % of the shorter side */
+    double common_scale; /* above 0: what a map's range is divided by (MINMAX) or its values (SIGNED), where all maps of
+                            a run are to have one scale; 1 and more is 1. From 2^-100. 0: its own */
 } sal_map_options;
 #define SAL_MAP_OPTIONS_INIT SAL_INIT_WITH(sal_map_options, .sigma = SAL_DEFAULT)
 

@@ -85,6 +85,7 @@ static void set_map(sal_map_options *o, const cli_job *s)
     o->normalize = (sal_normalize)given_or(s->normalize, s->is_signed ? SAL_NORMALIZE_SIGNED : SAL_NORMALIZE_MINMAX);
     if (!isnan(s->sigma))
         o->sigma = s->sigma;
+    o->common_scale = s->common_scale;
 }
 
 /* "0.25,0.5,0.75"; salmap reads numbers with points, whatever the locale. */
@@ -124,6 +125,9 @@ int cli_job_options(cli_run_options *run, const cli_command *self, const cli_job
     if (s->is_signed && s->normalize >= 0 && s->normalize != SAL_NORMALIZE_SIGNED)
         return cli_fail(self, CLI_USAGE, "--signed: such maps are normalised to -1..1; leave --normalize out");
     set_map(&run->map, s);
+    if (s->common_scale > 0.0 && run->map.normalize != SAL_NORMALIZE_MINMAX &&
+        run->map.normalize != SAL_NORMALIZE_SIGNED)
+        return cli_fail(self, CLI_USAGE, "--common-scale is of maps with --normalize minmax or signed");
     o->raw_map = s->raw_map;
     o->strict = s->strict;
     o->colormap = (sal_colormap)s->colormap;

@@ -19,7 +19,8 @@ typedef struct cli_job {
     int normalize;
     int is_signed;
     int raw_map;
-    double sigma; /* NaN: not given */
+    double sigma;        /* NaN: not given */
+    double common_scale; /* 0: not given */
     int colormap;
     int blend;
     double alpha; /* SAL_DEFAULT: not given */
@@ -71,6 +72,8 @@ typedef struct cli_job {
                    "Gaussian, input pixels (default: 2 % of the shorter side; of a CAM none)", 0, 10000),              \
         CLI_OPTION(CLI_CHOICE, 0, "normalize", SAL_WORDS_NORMALIZE, job.normalize,                                     \
                    "to 0..1, as they are, to -1..1, or as tf-keras-vis (default: minmax)"),                            \
+        CLI_NUMBER(CLI_REAL, 0, "common-scale", "VALUE", job.common_scale,                                             \
+                   "that is 1 in all maps, as the largest peak of a run (default: of each its own)", 7.9e-31, 3.4e38), \
         CLI_OPTION(CLI_FLAG, 0, "signed", NULL, job.is_signed,                                                         \
                    "maps with both signs: --modifier none --reduce sum --normalize signed"),                           \
         CLI_OPTION(CLI_FLAG, 0, "raw-map", NULL, job.raw_map, "of a CAM: as large as the layer, not as the input"),    \

@@ -40,6 +40,10 @@ void sal_map_measure(sal_map_stats *stats, const float *map, int64_t pixels, sal
  * 1e-7), or m / (the largest modulus), or as it is. A constant map becomes zeros, unless it stays as it is. A map that
  * is scaled by a power of two becomes the same, bit by bit, but with keras-vis. *stats describes the map before. */
 void sal_map_normalize(float *map, sal_map_stats *stats, int64_t pixels, sal_normalize how);
+/* The same, to a scale in common with other maps: see sal_map_options. how: MINMAX or SIGNED; common 0: its own. */
+void sal_map_normalize_by(float *map, sal_map_stats *stats, int64_t pixels, sal_normalize how, double common);
+/* Whether maps that are normalised so can have such a scale. Error: ARGUMENT. */
+sal_status sal_map_check_common(double common, sal_normalize how);
 
 /* Where a map lies and how even it is, whatever its magnitude: of the map as it stands, which normalising brought to
  * 0..1. All in double. */

@@ -111,6 +111,13 @@ SAL_MATH float sal_signed_value(float m, double scale)
     return (float)((double)m * scale);
 }
 
+/* The same of maps that have a scale in common: what is beyond its end is clipped. low: 0 of signed maps. */
+SAL_MATH float sal_common_value(float m, float low, double scale)
+{
+    const double v = ((double)m - (double)low) * scale;
+    return v >= 1.0 ? 1.0f : v <= -1.0 ? -1.0f : (float)v;
+}
+
 /* -1..1 as a place on the colours, 0..1. */
 SAL_MATH float sal_signed_place(float m)
 {

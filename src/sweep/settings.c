@@ -186,6 +186,8 @@ static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *en
     print_choice(to, "reduce", SAL_WORDS_REDUCE, (int)m->reduce, bad);
     print_number(to, "sigma", m->sigma);
     print_choice(to, "normalize", SAL_WORDS_NORMALIZE, (int)m->normalize, bad);
+    if (m->common_scale > 0.0)
+        print_number(to, "common-scale", m->common_scale);
     if (o->explain->raw_map)
         print_word(to, "raw-map", "yes", bad);
     print_look(to, o, bad);

@@ -5,7 +5,7 @@ import os
 import sys
 
 import files
-from harness import MODEL, SCALE, SIDE, Case, main
+from harness import MODEL, SCALE, SCALES, SIDE, Case, main
 from sweep_case import SweepCase, read_rgb8
 
 FLAT = ["--blend", "flat"]
@@ -28,15 +28,11 @@ class Overlays(Case):
         under = read_rgb8(picture)[2]
         got, values = self.pixels(picture, *options)
         colours, _ = self.pixels(picture, *options, *FLAT, "--alpha", "1", "--colormap", table)
-        touched = 0
-        for i, value in enumerate(values):
-            weight = weight_of(value)
-            for c in range(3 * i, 3 * i + 3):
-                expected = (1 - weight) * under[c] + weight * colours[c]
-                # The weight goes in steps, of 1/127 at most.
-                self.assertLessEqual(abs(got[c] - expected), 0.51 + 0.9 * 255 / 127, "pixel %d, value %g" % (i, value))
-                touched += got[c] != under[c]
-        self.assertGreater(touched, SIDE * SIDE)
+        weights = [weight_of(value) for value in values for _ in range(3)]
+        expected = [(1 - w) * u + w * c for w, u, c in zip(weights, under, colours)]
+        # The weight goes in steps, of 1/127 at most.
+        self.assertLessEqual(max(abs(g - e) for g, e in zip(got, expected)), 0.51 + 0.9 * 255 / 127)
+        self.assertGreater(sum(g != u for g, u in zip(got, under)), SIDE * SIDE)
 
     def test_the_opacity_follows_the_map(self):
         self.check_weights(lambda value: 0.9 * value, "inferno")
@@ -72,14 +68,16 @@ class Overlays(Case):
         for options in ([], ["--signed"], FLAT):
             plain, values = self.pixels(picture, *options)
             lined, _ = self.pixels(picture, *options, "--contour", "0.25,0.5")
-            lines = 0
-            for i, value in enumerate(values):
-                near = [values[min(y, SIDE - 1) * SIDE + min(x, SIDE - 1)] for y in (i // SIDE, i // SIDE + 1)
-                        for x in (i % SIDE, i % SIDE + 1)]
-                runs = any(min(map(abs, near)) < level <= max(map(abs, near)) for level in (0.25, 0.5))
+            above = [[abs(v) >= level for v in values] for level in (0.25, 0.5)]
+            lines, wrong = 0, []
+            for i in range(SIDE * SIDE):
+                right, below = i % SIDE < SIDE - 1, SIDE * (i < SIDE * (SIDE - 1))
+                runs = any(0 < a[i] + a[i + right] + a[i + below] + a[i + right + below] < 4 for a in above)
                 pixel = lined[3 * i : 3 * i + 3]
-                self.assertIn(pixel, (bytes(3), b"\xff" * 3) if runs else (plain[3 * i : 3 * i + 3],), "pixel %d" % i)
+                if pixel not in ((bytes(3), b"\xff" * 3) if runs else (plain[3 * i : 3 * i + 3],)):
+                    wrong.append(i)
                 lines += runs
+            self.assertEqual(wrong, [])
             self.assertGreater(lines, SIDE)
         alone = self.drawn(picture)[0]["saliency"]
         self.assertEqual(self.drawn(picture, "--contour", "0.5")[0]["saliency"], alone)
@@ -90,6 +88,49 @@ class Overlays(Case):
             self.check([*base, levels], 2, "--contour: '%s' is no list of levels above 0 and below 1" % levels)
         self.check([*base, ",".join(["0.5"] * 9)], 2, "has more than 8 levels")
         self.assertEqual(self.outputs(), [])
+
+
+class CommonScale(SweepCase):
+    """Maps of several pictures on one scale: one that hardly says anything is dark."""
+
+    def maps(self, *options):
+        pictures = [os.path.join(SCALES, "scale_%02d.png" % k) for k in (0, 4, 8)]
+        maps = [r["maps"][0] for r in self.explain(*pictures, *options)]
+        return [(m["peak"], files.read_npy(m["npy"])[1]) for m in maps]
+
+    def test_maps_keep_their_peaks(self):
+        alone = self.maps("--modifier", "relu")
+        scale = max(peak for peak, _ in alone)
+        common = self.maps("--modifier", "relu", "--common-scale", repr(scale))
+        self.assertGreater(scale, 1.2 * min(peak for peak, _ in alone))
+        for (peak, own), (same, values) in zip(alone, common):
+            self.assertEqual(peak, same)
+            self.assertAlmostEqual(max(values), peak / scale, delta=1e-2)
+            # But for the least value, which is taken off before.
+            most = max(values)
+            self.assertLessEqual(max(abs(v - o * most) for v, o in zip(values, own)), 1e-6)
+
+    def test_signed_maps(self):
+        alone, common = self.maps("--signed"), self.maps("--signed", "--common-scale", "1e-4")
+        for (_, own), (_, values) in zip(alone, common):
+            self.assertEqual((max(values), min(values)), (1, -1))
+            self.assertEqual([v > 0 for v in own], [v > 0 for v in values])
+
+    def test_maps_of_other_normalisations_have_none(self):
+        for how in ("none", "keras-vis"):
+            self.check(["explain", MODEL, SCALE, "-o", self.out, "--normalize", how, "--common-scale", "1"], 2,
+                       "--common-scale is of maps with --normalize minmax or signed")
+        for value in ("0", "-1", "nan", "1e-40"):
+            self.check(["explain", MODEL, SCALE, "-o", self.out, "--common-scale", value], 2, "--common-scale: '%s'" % value)
+        self.assertEqual(self.outputs(), [])
+
+    def test_runs_say_it(self):
+        top = self.draw_many(3)
+        self.sweep(top, "--common-scale", "0.001", "--maps", "png16")
+        settings = json.loads(self.read(os.path.join(self.result, "run.json")))["settings"]
+        self.assertEqual(settings["common-scale"], "0.001")
+        self.sweep(top, "--maps", "png16", code=2, texts=["was begun with another --common-scale: 0.001, now none"])
+        self.sweep(top, "--common-scale", "0.001", "--maps", "png16")
 
 
 class RunsOfFlatOverlays(SweepCase):

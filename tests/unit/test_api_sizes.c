@@ -547,7 +547,7 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_engine_options, take_weights);
     EXPECT_FULL(sal_attribution_info, width);
     EXPECT_FULL(sal_gradient_job, gaps);
-    EXPECT_FULL(sal_map_options, sigma);
+    EXPECT_FULL(sal_map_options, common_scale);
     EXPECT_FULL(sal_explain_options, contours);
     EXPECT_FULL(sal_explain_map, gradient_path);
     EXPECT_FULL(sal_explain_result, note);
