@@ -103,11 +103,12 @@ extern "C" {
     {                                                                                                                  \
         .size = sizeof(type)                                                                                           \
     }
-/* and with the default of a field that is not 0, or of two. */
+/* and with the default of a field that is not 0, */
 #define SAL_INIT_WITH(type, field)                                                                                     \
     {                                                                                                                  \
         .size = sizeof(type), field                                                                                    \
     }
+/* or of two. */
 #define SAL_INIT_WITH_TWO(type, field, other)                                                                          \
     {                                                                                                                  \
         .size = sizeof(type), field, other                                                                             \

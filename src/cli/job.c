@@ -127,7 +127,9 @@ int cli_job_options(cli_run_options *run, const cli_command *self, const cli_job
     set_map(&run->map, s);
     if (s->common_scale > 0.0 && run->map.normalize != SAL_NORMALIZE_MINMAX &&
         run->map.normalize != SAL_NORMALIZE_SIGNED)
-        return cli_fail(self, CLI_USAGE, "--common-scale is of maps with --normalize minmax or signed");
+        return cli_fail(
+            self, CLI_USAGE,
+            "--common-scale: only maps of --normalize minmax or signed can have one; leave one of the two options out");
     o->raw_map = s->raw_map;
     o->strict = s->strict;
     o->colormap = (sal_colormap)s->colormap;

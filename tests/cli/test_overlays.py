@@ -119,7 +119,7 @@ class CommonScale(SweepCase):
     def test_maps_of_other_normalisations_have_none(self):
         for how in ("none", "keras-vis"):
             self.check(["explain", MODEL, SCALE, "-o", self.out, "--normalize", how, "--common-scale", "1"], 2,
-                       "--common-scale is of maps with --normalize minmax or signed")
+                       "--common-scale: only maps of --normalize minmax or signed can have one; leave one")
         for value in ("0", "-1", "nan", "1e-40"):
             self.check(["explain", MODEL, SCALE, "-o", self.out, "--common-scale", value], 2, "--common-scale: '%s'" % value)
         self.assertEqual(self.outputs(), [])

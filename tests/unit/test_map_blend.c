@@ -236,7 +236,7 @@ Test(overlay, is_as_opaque_as_the_map_is_high)
             for (int c = 0; c < 3; c++) {
                 const double got = ((uint8_t *)out.samples)[3 * i + c];
                 /* The weight is that of the table's row. */
-                cr_expect(is_near(got, mixed(rgb[3 * i + c], style.colormap, row, c, 0.9 * fabs(values[i])),
+                cr_expect(is_near(got, mixed(rgb[3 * i + c], style.colormap, row, c, 0.9 * fabs((double)values[i])),
                                   is_signed ? 2.4 : 1.5),
                           "signed %d, pixel %d: %g, value %g", is_signed, i, got, (double)values[i]);
             }
