@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { SLOTS = 2, TABLE_BYTES = 256 * 3, COLORMAPS = SAL_COLORMAP_COOLWARM + 1 };
+enum { SLOTS = 2, TABLE_BYTES = 256 * 3, COLORMAPS = SAL_COLORMAPS };
 static const size_t BAND_BYTES = (size_t)16 << 20;
 
 typedef struct band_slot {
@@ -233,7 +233,8 @@ done:
     return st;
 }
 
-static sal_status run_kernels(cuda_maps *m, int64_t pictures, int64_t height, int64_t width, double sigma)
+static sal_status run_kernels(cuda_maps *m, int64_t pictures, int64_t height, int64_t width, double sigma,
+                              double common)
 {
     sal_status st = SAL_OK;
     cudaStream_t compute = m->device->compute;
@@ -241,7 +242,7 @@ static sal_status run_kernels(cuda_maps *m, int64_t pictures, int64_t height, in
         cuda_smooth(m->map, m->work, m->weights, sal_gauss_radius(sigma), pictures, height, width, compute)));
     TRY(CUDA_CHECK(cuda_measure(m->stats, m->partial, m->map, pictures, height * width, compute)));
     if (m->normalized != SAL_NORMALIZE_NONE)
-        TRY(CUDA_CHECK(cuda_normalize(m->map, m->stats, pictures, height * width, m->normalized, compute)));
+        TRY(CUDA_CHECK(cuda_normalize(m->map, m->stats, pictures, height * width, m->normalized, common, compute)));
 done:
     return st;
 }
@@ -286,7 +287,7 @@ sal_status cuda_maps_make(float *host, sal_map_stats *stats, cuda_maps *m, const
     TRY(set_sigma(m, sigma));
     m->normalized = options->normalize;
     TRY(reduce(m, a, height, width, options));
-    TRY(run_kernels(m, a->extent.pictures, height, width, sigma));
+    TRY(run_kernels(m, a->extent.pictures, height, width, sigma, options->common_scale));
     TRY(CUDA_CHECK(
         cudaMemcpyAsync(m->host_stats, m->stats, pictures * sizeof *m->stats, cudaMemcpyDeviceToHost, compute)));
     if (host)
@@ -348,13 +349,12 @@ done:
     return st;
 }
 
+/* One that there is: check_overlay saw to it. */
 static sal_status load_table(cuda_maps *m, sal_colormap colormap)
 {
     sal_status st = SAL_OK;
     const uint8_t(*table)[3] = sal_colormap_table(colormap);
     uint8_t *device = NULL;
-    if (!table)
-        return sal_fail(SAL_ERROR_ARGUMENT, "unknown colour map %d", (int)colormap);
     if (m->tables[colormap])
         return SAL_OK;
     TRY(CUDA_CHECK(cudaMalloc((void **)&device, TABLE_BYTES)));
@@ -373,8 +373,9 @@ static sal_status check_overlay(const cuda_maps *m, int64_t picture, const sal_p
     if (picture < 0 || picture >= m->pictures || p->net_height != m->height || p->net_width != m->width)
         return sal_fail(SAL_ERROR_ARGUMENT, "picture %lld: no map of %lld x %lld pixels was made of it",
                         (long long)picture, (long long)p->net_width, (long long)p->net_height);
-    if (!(style->alpha >= 0.0 && style->alpha <= 1.0))
-        return sal_fail(SAL_ERROR_ARGUMENT, "alpha %g is not within 0 and 1", style->alpha);
+    const sal_status st = sal_overlay_style_check(style);
+    if (st != SAL_OK)
+        return st;
     if (!(p->scale_y > 0.0 && p->scale_x > 0.0) || p->source_height < 1 || p->source_width < 1)
         return sal_fail(SAL_ERROR_ARGUMENT, "placement with sides or scales that are not positive");
     if (shown && (shown->type != SAL_SAMPLE_U8 || shown->channels != 3 || shown->height != p->source_height ||
@@ -428,6 +429,7 @@ sal_status cuda_maps_overlay(uint8_t *rgb, cuda_maps *m, int64_t picture, const 
     TRY(st);
     cuda_overlay o = {.net_height = p->net_height,
                       .net_width = p->net_width,
+                      .height = p->source_height,
                       .width = p->source_width,
                       .scale_y = p->scale_y,
                       .scale_x = p->scale_x,
@@ -435,7 +437,12 @@ sal_status cuda_maps_overlay(uint8_t *rgb, cuda_maps *m, int64_t picture, const 
                       .offset_x = p->offset_x,
                       .weight = sal_blend_weight(style->alpha),
                       .gain = style->is_signed ? 0.5f : 1.0f,
-                      .bias = style->is_signed ? 0.5f : 0.0f};
+                      .bias = style->is_signed ? 0.5f : 0.0f,
+                      .blend = style->blend,
+                      .is_signed = style->is_signed,
+                      .contour_count = shown ? style->contour_count : 0,
+                      .line = sal_contour_width(p->source_height, p->source_width)};
+    memcpy(o.contours, style->contours, sizeof o.contours);
     for (o.first_row = 0; o.first_row < p->source_height; o.first_row += o.rows) {
         const size_t at = (size_t)o.first_row * row_bytes;
         o.rows = p->source_height - o.first_row < most ? p->source_height - o.first_row : most;

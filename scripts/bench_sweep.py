@@ -31,7 +31,8 @@ import draw_scales
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODEL = HERE.parent / "data/models/scale_age_honest.onnx"
-AS_THE_LOOP = ["--overlay-format", "png", "--overlay-size", "full"]  # overlays as the loop in PyTorch writes them
+# Overlays as the loop in PyTorch writes them.
+AS_THE_LOOP = ["--overlay-format", "png", "--overlay-size", "full", "--blend", "flat"]
 SEED = 5000
 LEAST_COSINE = 0.999
 VARIATIONS = 25  # pictures made of one drawing, which takes ten times as long

@@ -8,7 +8,9 @@ import argparse
 import pathlib
 import sys
 
-NAMES = ["viridis", "inferno", "turbo", "jet", "gray", "coolwarm"]
+# Ours, and matplotlib's where that is another: red stands for what is positive.
+NAMES = {name: name for name in ("viridis", "inferno", "turbo", "jet", "gray", "coolwarm", "magma", "cividis")}
+NAMES |= {"rdbu": "RdBu_r", "seismic": "seismic"}
 TARGET = pathlib.Path(__file__).resolve().parent.parent / "src" / "map" / "colormap_tables.c"
 
 
@@ -27,17 +29,18 @@ def file_text():
     colormaps = getattr(matplotlib, "colormaps", None)
     if colormaps is None:
         from matplotlib import cm
-        colormaps = {name: cm.get_cmap(name) for name in NAMES}
+        colormaps = {name: cm.get_cmap(name) for name in NAMES.values()}
     head = [
         "/* Colour tables, 256 rows of 8-bit sRGB each. Written by scripts/make_colormaps.py:",
-        " * change that, not this. viridis and inferno: S. van der Walt, N. Smith and",
-        " * E. Firing (CC0); turbo: A. Mikhailov; coolwarm: K. Moreland; jet and gray:",
+        " * change that, not this. viridis, inferno and magma: S. van der Walt, N. Smith",
+        " * and E. Firing (CC0); turbo: A. Mikhailov; coolwarm: K. Moreland; cividis:",
+        " * J. Nunez, C. Anderton and R. Renslow; rdbu: C. Brewer; jet, gray and seismic:",
         " * piecewise linear. */",
         "/* clang-format off */",
         '#include "map/colormap_tables.h"',
         "",
     ]
-    tables = "\n\n".join(table_text(name, colormaps[name]) for name in NAMES)
+    tables = "\n\n".join(table_text(name, colormaps[theirs]) for name, theirs in NAMES.items())
     return "\n".join(head) + "\n" + tables + "\n"
 
 

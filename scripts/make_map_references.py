@@ -94,8 +94,8 @@ def resize(f):
 
 
 def colormaps(f):
-    for name in ("viridis", "inferno", "turbo", "jet", "gray", "coolwarm"):
-        cmap = matplotlib.colormaps[name]
+    for name in ("viridis", "inferno", "turbo", "jet", "gray", "coolwarm", "magma", "cividis", "rdbu", "seismic"):
+        cmap = matplotlib.colormaps["RdBu_r" if name == "rdbu" else name]
         print(name, file=f)
         # Asked by value in the middle of each step, unlike the generator of the tables, which asks by index.
         for r, g, b, _ in cmap((np.arange(256) + 0.5) / 256, bytes=True):

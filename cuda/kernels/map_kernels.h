@@ -36,19 +36,24 @@ cudaError_t cuda_smooth(float *map, float *work, const double *weights, int64_t 
 enum { CUDA_MEASURE_BLOCKS = 32 };
 cudaError_t cuda_measure(cuda_map_stats *stats, cuda_map_stats *partial, const float *map, int64_t pictures,
                          int64_t pixels, cudaStream_t stream);
-/* normalize.cu: in place, by stats; a constant map becomes zeros; how: not SAL_NORMALIZE_NONE. Twin: sal_map_normalize.
- */
+/* normalize.cu: in place, by stats; a constant map becomes zeros; how: not SAL_NORMALIZE_NONE; common: the scale
+ * of all maps, or 0. Twin: sal_map_normalize_by. */
 cudaError_t cuda_normalize(float *map, const cuda_map_stats *stats, int64_t pictures, int64_t pixels, sal_normalize how,
-                           cudaStream_t stream);
+                           double common, cudaStream_t stream);
 
-/* overlay.cu: enlarge, colour, blend a band of rows in one pass. Twin: sal_overlay_row. */
+/* overlay.cu: enlarge, colour, blend a band of rows in one pass, and draw contours. Twin: sal_overlay_row. */
 typedef struct cuda_overlay {
     int64_t net_height, net_width;
-    int64_t width; /* of the source */
+    int64_t height, width; /* of the source */
     int64_t first_row, rows;
     double scale_y, scale_x, offset_y, offset_x; /* as in sal_placement */
     uint32_t weight;                             /* sal_blend_weight(alpha) */
     float gain, bias; /* a value's place on the colours: 1 and 0, or of signed maps a half each */
+    sal_blend blend;
+    int is_signed;
+    int contour_count; /* 0 without a picture */
+    float contours[SAL_CONTOURS_MAX];
+    int64_t line; /* sal_contour_width */
 } cuda_overlay;
 /* rgb, shown: (rows, width, 3) bytes; shown may be NULL: colours alone; stats: of the map where it is to be
  * coloured over its own range, or NULL; table: 256 RGB rows on the device. */

@@ -1,5 +1,6 @@
 /* Enlarge, colour and blend a map over a band of rows of its picture, in one pass that reads and writes bytes. A thread
- * takes four pixels: twelve bytes, three words. Twins: sal_upsampler_row, sal_color_row, sal_overlay_row of src/map. */
+ * takes four pixels: twelve bytes, three words. Contours come in a pass of their own. Twins: sal_upsampler_row,
+ * sal_color_row, sal_overlay_row of src/map. */
 #include "kernels/element.cuh"
 #include "kernels/map_kernels.h"
 
@@ -12,6 +13,15 @@ struct map_view {
     float low;
     int flat;
 };
+
+__device__ __forceinline__ void find_range(map_view &v)
+{
+    if (!v.stats)
+        return;
+    v.low = v.stats->low;
+    v.flat = sal_is_flat(v.stats->low, v.stats->high, SAL_NORMALIZE_MINMAX);
+    v.scale = sal_normalize_scale(v.stats->low, v.stats->high, SAL_NORMALIZE_MINMAX);
+}
 
 /* A value of the map as it is coloured. */
 __device__ __forceinline__ float shown_value(const map_view &v, int64_t at)
@@ -39,11 +49,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     overlay_kernel(uint8_t *rgb, const uint8_t *shown, map_view v, const uint8_t *table, cuda_overlay o)
 {
     const int64_t total = o.rows * o.width, step = (int64_t)gridDim.x * blockDim.x * PIXELS;
-    if (v.stats) {
-        v.low = v.stats->low;
-        v.flat = sal_is_flat(v.stats->low, v.stats->high, SAL_NORMALIZE_MINMAX);
-        v.scale = sal_normalize_scale(v.stats->low, v.stats->high, SAL_NORMALIZE_MINMAX);
-    }
+    find_range(v);
     for (int64_t first = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * PIXELS; first < total; first += step) {
         const int whole = first + PIXELS <= total;
         union {
@@ -56,10 +62,12 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
         for (int k = 0; k < PIXELS && first + k < total; k++) {
             const int64_t i = first + k;
             const float value = value_at(v, o, o.first_row + i / o.width, i % o.width);
-            const uint8_t *const colour = table + 3 * sal_color_index(fmaf(o.gain, value, o.bias));
+            const int row = sal_color_index(fmaf(o.gain, value, o.bias));
+            const uint8_t *const colour = table + 3 * row;
+            const uint32_t weight = o.blend == SAL_BLEND_MAP ? sal_blend_share(o.weight, row, o.is_signed) : o.weight;
             for (int c = 0; c < 3; c++) {
                 const uint8_t under = whole || !shown ? picture.bytes[3 * k + c] : shown[i * 3 + c];
-                const uint8_t b = shown ? sal_blend(under, colour[c], o.weight) : colour[c];
+                const uint8_t b = shown ? sal_blend_level(under, colour[c], weight) : colour[c];
                 result.bytes[3 * k + c] = b;
                 if (!whole)
                     rgb[i * 3 + c] = b;
@@ -71,6 +79,33 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     }
 }
 
+/* Whether a contour runs through a pixel. */
+__device__ __forceinline__ int is_on_contour(const map_view &v, const cuda_overlay &o, int64_t y, int64_t x)
+{
+    const int64_t lower = y + o.line < o.height ? y + o.line : o.height - 1;
+    const int64_t right = x + o.line < o.width ? x + o.line : o.width - 1;
+    const float at = sal_contour_height(value_at(v, o, y, x), o.is_signed);
+    const float beside = sal_contour_height(value_at(v, o, y, right), o.is_signed);
+    const float below = sal_contour_height(value_at(v, o, lower, x), o.is_signed);
+    const float corner = sal_contour_height(value_at(v, o, lower, right), o.is_signed);
+    for (int k = 0; k < o.contour_count; k++)
+        if (sal_contour_runs(o.contours[k], at, beside, below, corner))
+            return 1;
+    return 0;
+}
+
+/* Over what overlay_kernel drew: most overlays have no contours, and its registers are dear. */
+static __global__ void __launch_bounds__(BLOCK_THREADS) contour_kernel(uint8_t *rgb, map_view v, cuda_overlay o)
+{
+    const int64_t total = o.rows * o.width, step = (int64_t)gridDim.x * blockDim.x;
+    find_range(v);
+    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < total; i += step) {
+        uint8_t *const pixel = rgb + i * 3;
+        if (is_on_contour(v, o, o.first_row + i / o.width, i % o.width))
+            pixel[0] = pixel[1] = pixel[2] = sal_contour_ink(pixel[0], pixel[1], pixel[2]);
+    }
+}
+
 cudaError_t cuda_overlay_blend(uint8_t *rgb, const uint8_t *shown, const float *map, const cuda_map_stats *stats,
                                const uint8_t *table, cuda_overlay o, cudaStream_t stream)
 {
@@ -79,5 +114,7 @@ cudaError_t cuda_overlay_blend(uint8_t *rgb, const uint8_t *shown, const float *
     const map_view v = {map, stats, 1.0, 0.0f, 0};
     overlay_kernel<<<blocks_of(o.rows * o.width, BLOCK_THREADS * PIXELS), BLOCK_THREADS, 0, stream>>>(rgb, shown, v,
                                                                                                       table, o);
+    if (o.contour_count > 0)
+        contour_kernel<<<blocks_of(o.rows * o.width, BLOCK_THREADS), BLOCK_THREADS, 0, stream>>>(rgb, v, o);
     return cudaGetLastError();
 }

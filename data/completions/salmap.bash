@@ -39,7 +39,8 @@ _salmap()
         --modifier) words="abs relu negate none" ;;
         --reduce) words="max mean sum l2" ;;
         --normalize) words="minmax none signed keras-vis" ;;
-        --colormap) words="viridis inferno turbo jet gray coolwarm" ;;
+        --colormap) words="viridis inferno turbo jet gray coolwarm magma cividis rdbu seismic" ;;
+        --blend) words="map flat" ;;
         --preset) words="imagenet unit caffe tf raw" ;;
         --recipe)
             words="keras-load-img keras-image-dataset tf-image torchvision timm opencv keras-applications:" ;;
@@ -69,7 +70,7 @@ _salmap()
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             return
             ;;
-        --output | --layer | --at | --coral | --input-size | --sigma | --alpha | --mean | --std | --scale | --fill | --crop-resize | --crop-share | --batch | -b | --threads | --top-k | --tolerance | --max-failures | --samples | --noise | --seed | --steps | --cam-layer | --max-pixels | --max-memory | --path-column | --label-column | --include | --exclude)
+        --output | --layer | --at | --coral | --input-size | --sigma | --common-scale | --alpha | --contour | --mean | --std | --scale | --fill | --crop-resize | --crop-share | --batch | -b | --threads | --top-k | --tolerance | --max-failures | --samples | --noise | --seed | --steps | --cam-layer | --max-pixels | --max-memory | --path-column | --label-column | --include | --exclude)
             return
             ;;
     esac
@@ -85,7 +86,7 @@ _salmap()
                 words="--out --write --show --show-as --figure --save-gradient --json --quiet --root
                     --path-column --label-column --label-from --label-as --classes --include --exclude --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
-                    --sigma --normalize --signed --raw-map --colormap --alpha --recipe --preset --fit --order --mean --std --scale --fill
+                    --sigma --normalize --common-scale --signed --raw-map --colormap --blend --alpha --contour --recipe --preset --fit --order --mean --std --scale --fill
                     --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --strict --save-preprocess --force --output --layer --at --coral --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;
@@ -94,7 +95,7 @@ _salmap()
                     --path-column --label-column --label-from --label-as --classes --include --exclude
                     --shard --max-failures --restart --retry-failed --extend --dry-run --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
-                    --sigma --normalize --signed --raw-map --colormap --alpha --recipe --preset --fit --order --mean --std --scale --fill
+                    --sigma --normalize --common-scale --signed --raw-map --colormap --blend --alpha --contour --recipe --preset --fit --order --mean --std --scale --fill
                     --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --strict --save-preprocess --force --output --layer --at --coral --input-size --device --precision --batch --threads
                     --exact --lean --max-pixels --max-memory --help"
                 ;;

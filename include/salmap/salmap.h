@@ -63,7 +63,8 @@ extern "C" {
  *   options.batch = 16;
  *
  * SAL_..._INIT sets the size and the defaults. In C, {.size = sizeof options, .batch = 16} does the same, but for the
- * few fields whose default is a named constant, SAL_DEFAULT or SAL_UNLIMITED, since 0 means 0 there.
+ * few fields whose default is a named constant, SAL_DEFAULT, SAL_UNLIMITED or SAL_COLORMAP_AUTO, since 0 means
+ * something else there.
  *
  *   - The library reads and writes a struct only as far as its size says. Fields that an older program does not have
  *     count as 0. Fields that an older library does not have must be 0 where it reads (else ARGUMENT: it cannot do what
@@ -89,16 +90,29 @@ extern "C" {
         sal_init_ field;                                                                                               \
         return sal_init_;                                                                                              \
     }()
+#define SAL_INIT_WITH_TWO(type, field, other)                                                                          \
+    [] {                                                                                                               \
+        type sal_init_ = {};                                                                                           \
+        sal_init_.size = sizeof(type);                                                                                 \
+        sal_init_ field;                                                                                               \
+        sal_init_ other;                                                                                               \
+        return sal_init_;                                                                                              \
+    }()
 #else
 /* What the macros SAL_..._INIT are: the size alone, */
 #define SAL_INIT(type)                                                                                                 \
     {                                                                                                                  \
         .size = sizeof(type)                                                                                           \
     }
-/* and with the default of a field that is not 0. */
+/* and with the default of a field that is not 0, */
 #define SAL_INIT_WITH(type, field)                                                                                     \
     {                                                                                                                  \
         .size = sizeof(type), field                                                                                    \
+    }
+/* or of two. */
+#define SAL_INIT_WITH_TWO(type, field, other)                                                                          \
+    {                                                                                                                  \
+        .size = sizeof(type), field, other                                                                             \
     }
 #endif
 
@@ -794,13 +808,29 @@ typedef enum sal_normalize {
 
 /* Colour tables, of 256 colours each. */
 typedef enum sal_colormap {
+    SAL_COLORMAP_AUTO = -1, /* of a map alone viridis, over a picture inferno (SAL_BLEND_MAP) or viridis (FLAT); of
+                               signed maps coolwarm, over a picture seismic (MAP) or coolwarm (FLAT) */
     SAL_COLORMAP_VIRIDIS = 0,
     SAL_COLORMAP_INFERNO = 1,
     SAL_COLORMAP_TURBO = 2,
     SAL_COLORMAP_JET = 3,
     SAL_COLORMAP_GRAY = 4,
-    SAL_COLORMAP_COOLWARM = 5 /* diverging: for signed maps */
+    SAL_COLORMAP_COOLWARM = 5, /* diverging, as rdbu and seismic: for signed maps */
+    SAL_COLORMAP_MAGMA = 6,
+    SAL_COLORMAP_CIVIDIS = 7,
+    SAL_COLORMAP_RDBU = 8, /* blue to red: matplotlib's RdBu_r */
+    SAL_COLORMAP_SEISMIC = 9
 } sal_colormap;
+
+/* How the colours of a map lie over its picture. */
+typedef enum sal_blend {
+    SAL_BLEND_MAP = 0, /* the weight of a colour is alpha times the value of the map there, of signed maps its modulus:
+                          what the map finds is coloured, and the rest of the picture keeps its own colours */
+    SAL_BLEND_FLAT = 1 /* the weight is alpha everywhere */
+} sal_blend;
+
+/* Levels of a map that are drawn as lines, at most. */
+enum { SAL_CONTOURS_MAX = 8 };
 
 /* How a map is made of an attribution. */
 typedef struct sal_map_options {
@@ -810,6 +840,8 @@ typedef struct sal_map_options {
     sal_normalize normalize; /* at the end */
     double sigma; /* Gaussian, in pixels of the map: of the input, or of a layer whose maps are raw; 0: no smoothing;
                      SAL_DEFAULT: 2 % of the shorter side */
+    double common_scale; /* above 0: what a map's range is divided by (MINMAX) or its values (SIGNED), where all maps of
+                            a run are to have one scale; 1 and more is 1. From 2^-100. 0: its own */
 } sal_map_options;
 #define SAL_MAP_OPTIONS_INIT SAL_INIT_WITH(sal_map_options, .sigma = SAL_DEFAULT)
 
@@ -836,7 +868,7 @@ SAL_API sal_status sal_map_of(float *map, sal_map_stats *stats, int64_t map_heig
                               const float *attribution, int64_t channels, int64_t height, int64_t width,
                               const sal_map_options *options);
 /* RGB picture of a map through a colour table; values are clipped to 0..1.
- * On success the samples belong to *out. */
+ * On success the samples belong to *out. SAL_COLORMAP_AUTO: viridis. */
 SAL_API sal_status sal_map_colorize(sal_picture *out, const float *map, int64_t height, int64_t width,
                                     sal_colormap colormap);
 
@@ -853,10 +885,11 @@ typedef struct sal_explain_options {
     sal_target target;         /* of every picture */
     int64_t top; /* above 0: a map for each of that many best outputs, as <stem>.top1 ...; target.score still counts */
     const sal_map_options *map; /* of attributions at a layer, the default of sigma is 0; NULL: the defaults */
-    double alpha;               /* weight of the colours in the overlay, 0 to 1; SAL_DEFAULT: 0.5 */
-    sal_colormap colormap;      /* of all pictures that are drawn */
-    int raw_map;       /* 1: maps of a layer are as large as it, not as the network's input; pictures as ever */
-    int figure;        /* 1: also <stem>.figure.png: picture, map with colour bar, overlay */
+    double alpha; /* weight of the colours in the overlay, 0 to 1; SAL_DEFAULT: 0.9, or 0.5 with SAL_BLEND_FLAT */
+    sal_colormap colormap; /* of all pictures that are drawn; SAL_COLORMAP_AUTO: each has its own. Not set by the macro,
+                              it is SAL_COLORMAP_VIRIDIS */
+    int raw_map;           /* 1: maps of a layer are as large as it, not as the network's input; pictures as ever */
+    int figure;            /* 1: also <stem>.figure.png: picture, map with colour bar, overlay */
     int save_gradient; /* 1: also <stem>.gradient.npy, float32: what the method attributes, see sal_attribution_info */
     const char *out_dir; /* made when it is not there */
     /* Called, as the callback and with its context, when a device failed and the others go on with its pictures.
@@ -866,8 +899,12 @@ typedef struct sal_explain_options {
     const char *preprocess_origin; /* where `preprocess` comes from, for figures and run.json: "age.onnx.salmap"; may be
                                       NULL */
     const sal_classes *classes;    /* names of the network's outputs, for figures; NULL: none */
+    sal_blend blend;               /* of overlays */
+    int contour_count;             /* levels in `contours`, at most SAL_CONTOURS_MAX */
+    const double *contours;        /* see sal_overlay_options; NULL: none */
 } sal_explain_options;
-#define SAL_EXPLAIN_OPTIONS_INIT SAL_INIT_WITH(sal_explain_options, .alpha = SAL_DEFAULT)
+#define SAL_EXPLAIN_OPTIONS_INIT                                                                                       \
+    SAL_INIT_WITH_TWO(sal_explain_options, .alpha = SAL_DEFAULT, .colormap = SAL_COLORMAP_AUTO)
 
 /* One map of one picture; paths are NULL for files that were not asked for. */
 typedef struct sal_explain_map {
@@ -1219,14 +1256,20 @@ SAL_API sal_status sal_sweep_export(const char *run, const char *path,
 /* How a map is laid over its picture. */
 typedef struct sal_overlay_options {
     size_t size;             /* SAL_OVERLAY_OPTIONS_INIT */
-    double alpha;            /* weight of the colours, 0 to 1; SAL_DEFAULT: 0.5 */
+    double alpha;            /* weight of the colours, 0 to 1; SAL_DEFAULT: 0.9, or 0.5 with SAL_BLEND_FLAT */
     int64_t longest;         /* pixels of the overlay's longer side at most, as sweeps make them; 0: any */
-    sal_colormap colormap;   /* values beyond its ends are clipped */
+    sal_colormap colormap;   /* values beyond its ends are clipped; not set by the macro, it is SAL_COLORMAP_VIRIDIS */
     sal_normalize normalize; /* how the map was normalised: the colours span 0..1, its own range (NONE), or -1..1 */
     const sal_preprocess
-        *preprocess; /* what the input was made with: its alpha and depth are shown; NULL: the defaults */
+        *preprocess;        /* what the input was made with: its alpha and depth are shown; NULL: the defaults */
+    sal_blend blend;        /* how the weight of the colours follows the map */
+    int contour_count;      /* levels in `contours`, at most SAL_CONTOURS_MAX */
+    const double *contours; /* lines over a picture where the map is that high, above 0 and below 1, as it is coloured;
+                               of signed maps where its modulus is. They are black on light and white on dark pixels.
+                               NULL: none */
 } sal_overlay_options;
-#define SAL_OVERLAY_OPTIONS_INIT SAL_INIT_WITH(sal_overlay_options, .alpha = SAL_DEFAULT)
+#define SAL_OVERLAY_OPTIONS_INIT                                                                                       \
+    SAL_INIT_WITH_TWO(sal_overlay_options, .alpha = SAL_DEFAULT, .colormap = SAL_COLORMAP_AUTO)
 
 /* <stem>.overlay.png of a picture and its map, or <stem>.saliency.png, the colours alone, where picture is NULL: 8-bit
  * RGB, as large as the picture of the placement. Gray and deeper pictures are shown as 8-bit RGB, alpha and depth
@@ -1280,15 +1323,17 @@ SAL_API sal_status sal_npy_encode(void **bytes, size_t *size, const float *value
 /* ---- Words: what options, sidecar files and runs call the values of enumerations ---- */
 
 /* The words of each enumeration, in the order of its values, with "|" between them. */
-#define SAL_WORDS_SCORE "logit|probability"                                    /* sal_score */
-#define SAL_WORDS_RULE "gradient|guided|deconvnet|rectified"                   /* sal_rule */
-#define SAL_WORDS_PRECISION "default|fp32|tf32|bf16|fp16"                      /* sal_precision */
-#define SAL_WORDS_QUADRATURE "gauss-legendre|trapezoid"                        /* sal_quadrature */
-#define SAL_WORDS_BASELINE "zero|black|white|mean|blur"                        /* sal_baseline, but SAL_BASELINE_FILE */
-#define SAL_WORDS_MODIFIER "abs|relu|negate|none"                              /* sal_modifier */
-#define SAL_WORDS_REDUCE "max|mean|sum|l2"                                     /* sal_reduce */
-#define SAL_WORDS_NORMALIZE "minmax|none|signed|keras-vis"                     /* sal_normalize */
-#define SAL_WORDS_COLORMAP "viridis|inferno|turbo|jet|gray|coolwarm"           /* sal_colormap */
+#define SAL_WORDS_SCORE "logit|probability"                  /* sal_score */
+#define SAL_WORDS_RULE "gradient|guided|deconvnet|rectified" /* sal_rule */
+#define SAL_WORDS_PRECISION "default|fp32|tf32|bf16|fp16"    /* sal_precision */
+#define SAL_WORDS_QUADRATURE "gauss-legendre|trapezoid"      /* sal_quadrature */
+#define SAL_WORDS_BASELINE "zero|black|white|mean|blur"      /* sal_baseline, but SAL_BASELINE_FILE */
+#define SAL_WORDS_MODIFIER "abs|relu|negate|none"            /* sal_modifier */
+#define SAL_WORDS_REDUCE "max|mean|sum|l2"                   /* sal_reduce */
+#define SAL_WORDS_NORMALIZE "minmax|none|signed|keras-vis"   /* sal_normalize */
+#define SAL_WORDS_COLORMAP                                                                                             \
+    "viridis|inferno|turbo|jet|gray|coolwarm|magma|cividis|rdbu|seismic"       /* sal_colormap, but SAL_COLORMAP_AUTO */
+#define SAL_WORDS_BLEND "map|flat"                                             /* sal_blend */
 #define SAL_WORDS_FIT "stretch|letterbox|center-crop|crop-aspect|stretch-crop" /* sal_fit */
 #define SAL_WORDS_ORDER "auto|rgb|bgr|gray|asis"                               /* sal_channel_order */
 #define SAL_WORDS_CROP_ROUND "even|down"                                       /* sal_crop_round */

@@ -8,7 +8,12 @@
 
 void cli_job_defaults(cli_job *job)
 {
-    *job = (cli_job){.sigma = (double)NAN, .alpha = 0.5, .modifier = -1, .reduce = -1, .normalize = -1, .colormap = -1};
+    *job = (cli_job){.sigma = (double)NAN,
+                     .alpha = SAL_DEFAULT,
+                     .modifier = -1,
+                     .reduce = -1,
+                     .normalize = -1,
+                     .colormap = SAL_COLORMAP_AUTO};
     cli_method_defaults(&job->method);
 }
 
@@ -80,12 +85,35 @@ static void set_map(sal_map_options *o, const cli_job *s)
     o->normalize = (sal_normalize)given_or(s->normalize, s->is_signed ? SAL_NORMALIZE_SIGNED : SAL_NORMALIZE_MINMAX);
     if (!isnan(s->sigma))
         o->sigma = s->sigma;
+    o->common_scale = s->common_scale;
+}
+
+/* "0.25,0.5,0.75"; salmap reads numbers with points, whatever the locale. */
+static int set_contours(cli_run_options *run, const cli_command *self, const char *text)
+{
+    int count = 0;
+    for (const char *at = text;; at++) {
+        char *end;
+        const double level = strtod(at, &end);
+        if (end == at || (*end && *end != ',') || !(level > 0.0 && level < 1.0))
+            return cli_fail(self, CLI_USAGE,
+                            "--contour: '%s' is no list of levels above 0 and below 1, such as 0.25,0.5,0.75", text);
+        if (count == SAL_CONTOURS_MAX)
+            return cli_fail(self, CLI_USAGE, "--contour: '%s' has more than %d levels", text, SAL_CONTOURS_MAX);
+        run->contours[count++] = level;
+        at = end;
+        if (!*at)
+            break;
+    }
+    run->explain.contours = run->contours;
+    run->explain.contour_count = count;
+    return CLI_OK;
 }
 
 int cli_job_options(cli_run_options *run, const cli_command *self, const cli_job *s)
 {
     sal_explain_options *o = &run->explain;
-    *run = (cli_run_options){SAL_EXPLAIN_OPTIONS_INIT, SAL_MAP_OPTIONS_INIT, SAL_LIMITS_INIT, ""};
+    *run = (cli_run_options){SAL_EXPLAIN_OPTIONS_INIT, SAL_MAP_OPTIONS_INIT, SAL_LIMITS_INIT, "", {0}};
     o->map = &run->map;
     o->limits = &run->limits;
     int code = set_target(o, self, s->target);
@@ -97,12 +125,17 @@ int cli_job_options(cli_run_options *run, const cli_command *self, const cli_job
     if (s->is_signed && s->normalize >= 0 && s->normalize != SAL_NORMALIZE_SIGNED)
         return cli_fail(self, CLI_USAGE, "--signed: such maps are normalised to -1..1; leave --normalize out");
     set_map(&run->map, s);
+    if (s->common_scale > 0.0 && run->map.normalize != SAL_NORMALIZE_MINMAX &&
+        run->map.normalize != SAL_NORMALIZE_SIGNED)
+        return cli_fail(
+            self, CLI_USAGE,
+            "--common-scale: only maps of --normalize minmax or signed can have one; leave one of the two options out");
     o->raw_map = s->raw_map;
     o->strict = s->strict;
-    const int is_signed = run->map.normalize == SAL_NORMALIZE_SIGNED;
-    o->colormap = (sal_colormap)given_or(s->colormap, is_signed ? SAL_COLORMAP_COOLWARM : SAL_COLORMAP_VIRIDIS);
+    o->colormap = (sal_colormap)s->colormap;
+    o->blend = (sal_blend)s->blend;
     o->alpha = s->alpha;
-    return CLI_OK;
+    return s->contour ? set_contours(run, self, s->contour) : CLI_OK;
 }
 
 /* A batch that the user did not choose is worth a word. */

@@ -19,9 +19,12 @@ typedef struct cli_job {
     int normalize;
     int is_signed;
     int raw_map;
-    double sigma; /* NaN: not given */
+    double sigma;        /* NaN: not given */
+    double common_scale; /* 0: not given */
     int colormap;
-    double alpha;
+    int blend;
+    double alpha; /* SAL_DEFAULT: not given */
+    const char *contour;
     const char *recipe;
     const char *preset;
     const char *fit;
@@ -69,12 +72,19 @@ typedef struct cli_job {
                    "Gaussian, input pixels (default: 2 % of the shorter side; of a CAM none)", 0, 10000),              \
         CLI_OPTION(CLI_CHOICE, 0, "normalize", SAL_WORDS_NORMALIZE, job.normalize,                                     \
                    "to 0..1, as they are, to -1..1, or as tf-keras-vis (default: minmax)"),                            \
+        CLI_NUMBER(CLI_REAL, 0, "common-scale", "VALUE", job.common_scale,                                             \
+                   "that is 1 in all maps, as the largest peak of a run (default: of each its own)", 7.9e-31, 3.4e38), \
         CLI_OPTION(CLI_FLAG, 0, "signed", NULL, job.is_signed,                                                         \
-                   "maps with both signs: --modifier none --reduce sum --normalize signed --colormap coolwarm"),       \
+                   "maps with both signs: --modifier none --reduce sum --normalize signed"),                           \
         CLI_OPTION(CLI_FLAG, 0, "raw-map", NULL, job.raw_map, "of a CAM: as large as the layer, not as the input"),    \
-        CLI_OPTION(CLI_CHOICE, 0, "colormap", SAL_WORDS_COLORMAP, job.colormap, "(default: viridis)"),                 \
-        CLI_NUMBER(CLI_REAL, 0, "alpha", "WEIGHT", job.alpha, "of the colours in overlays, 0 to 1 (default: 0.5)", 0,  \
-                   1)
+        CLI_OPTION(CLI_CHOICE, 0, "colormap", SAL_WORDS_COLORMAP, job.colormap,                                        \
+                   "(default: inferno over pictures, seismic of signed maps; alone viridis, coolwarm)"),               \
+        CLI_OPTION(CLI_CHOICE, 0, "blend", SAL_WORDS_BLEND, job.blend,                                                 \
+                   "colours as opaque as the map is high, or evenly (default: map)"),                                  \
+        CLI_NUMBER(CLI_REAL, 0, "alpha", "WEIGHT", job.alpha,                                                          \
+                   "of the colours in overlays, 0 to 1 (default: 0.9; flat: 0.5)", 0, 1),                              \
+        CLI_OPTION(CLI_TEXT, 0, "contour", "LEVELS", job.contour,                                                      \
+                   "lines over the picture where the map is that high, as 0.25,0.5,0.75")
 
 #define CLI_PREPROCESS_OPTIONS                                                                                         \
     CLI_HEAD("Preprocessing (where MODEL.salmap is not there: a recipe, a preset, --scale, or --mean and --std)"),     \
@@ -140,6 +150,7 @@ typedef struct cli_run_options {
     sal_map_options map;
     sal_limits limits;
     char origin[512]; /* of the preprocessing */
+    double contours[SAL_CONTOURS_MAX];
 } cli_run_options;
 
 /* All but files and preprocessing. Returns an exit code, after a message. */

@@ -10,5 +10,9 @@ extern const uint8_t sal_table_turbo[256][3];
 extern const uint8_t sal_table_jet[256][3];
 extern const uint8_t sal_table_gray[256][3];
 extern const uint8_t sal_table_coolwarm[256][3];
+extern const uint8_t sal_table_magma[256][3];
+extern const uint8_t sal_table_cividis[256][3];
+extern const uint8_t sal_table_rdbu[256][3];
+extern const uint8_t sal_table_seismic[256][3];
 
 #endif

@@ -148,7 +148,7 @@ static void fill_box(sal_picture *canvas, int64_t x0, int64_t x1, int64_t y0, in
         for (int64_t x = x0 > 0 ? x0 : 0; x < x1 && x < canvas->width; x++)
             for (int c = 0; c < 3; c++) {
                 uint8_t *sample = rgb + 3 * (y * canvas->width + x) + c;
-                *sample = sal_blend(*sample, color[c], weight);
+                *sample = sal_blend_level(*sample, color[c], weight);
             }
 }
 

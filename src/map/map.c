@@ -73,9 +73,10 @@ sal_status sal_map_of(float *map, sal_map_stats *stats, int64_t map_height, int6
     TRY(sal_struct_read(&full, sizeof full, options, "sal_map_options"));
     if ((unsigned)o->normalize > SAL_NORMALIZE_KERAS_VIS)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown normalisation %d", (int)o->normalize);
+    TRY(sal_map_check_common(o->common_scale, o->normalize));
     TRY(reduce(map, map_height, map_width, attribution, channels, height, width, o));
     TRY(sal_map_smooth(map, map_height, map_width, sal_map_sigma(o, map_height, map_width)));
-    sal_map_normalize(map, &measured, map_height * map_width, o->normalize);
+    sal_map_normalize_by(map, &measured, map_height * map_width, o->normalize, o->common_scale);
     if (stats)
         *stats = measured;
 done:
@@ -96,7 +97,7 @@ sal_status sal_map_colorize(sal_picture *out, const float *map, int64_t height, 
     TRY(sal_require(out, "out", __func__));
     *out = (sal_picture){0};
     TRY(sal_require(map, "map", __func__));
-    const uint8_t(*table)[3] = sal_colormap_table(colormap);
+    const uint8_t(*table)[3] = sal_colormap_table(sal_colormap_choose(colormap, SAL_BLEND_MAP, 0, 0));
     if (!table)
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown colour map %d", (int)colormap);
     TRY(check_sides(height, width));

@@ -40,6 +40,10 @@ void sal_map_measure(sal_map_stats *stats, const float *map, int64_t pixels, sal
  * 1e-7), or m / (the largest modulus), or as it is. A constant map becomes zeros, unless it stays as it is. A map that
  * is scaled by a power of two becomes the same, bit by bit, but with keras-vis. *stats describes the map before. */
 void sal_map_normalize(float *map, sal_map_stats *stats, int64_t pixels, sal_normalize how);
+/* The same, to a scale in common with other maps: see sal_map_options. how: MINMAX or SIGNED; common 0: its own. */
+void sal_map_normalize_by(float *map, sal_map_stats *stats, int64_t pixels, sal_normalize how, double common);
+/* Whether maps that are normalised so can have such a scale. Error: ARGUMENT. */
+sal_status sal_map_check_common(double common, sal_normalize how);
 
 /* Where a map lies and how even it is, whatever its magnitude: of the map as it stands, which normalising brought to
  * 0..1. All in double. */
@@ -71,13 +75,14 @@ sal_status sal_map_upsample(float *values, const float *map, const sal_placement
 
 /* ---- Overlays ------------------------------------------------------------- */
 
-/* Enlarge, colour, blend, row by row: out = (1 - alpha) * picture + alpha * colour
- * in 8-bit sRGB, to the nearest level. */
+/* Enlarge, colour, blend, row by row: out = (1 - weight) * picture + weight * colour
+ * in 8-bit sRGB, to the nearest level; then contours. The weight is alpha, or alpha
+ * times the value: see sal_blend_share. */
 typedef struct sal_overlay sal_overlay;
 
 /* picture: the source that the placement was made for, shown as base/shade.h says,
  * or NULL for the colours alone; picture and map are borrowed and must outlive the overlay.
- * Errors: ARGUMENT (size of the picture, alpha, colour map), LIMIT, MEMORY. */
+ * Errors: ARGUMENT (size of the picture, the style), LIMIT, MEMORY. */
 sal_status sal_overlay_open(sal_overlay **out, const sal_picture *picture, const float *map,
                             const sal_placement *placement, const sal_overlay_style *style);
 /* rgb: 3 * source_width bytes of row y. Not for two threads at once. */

@@ -111,6 +111,13 @@ SAL_MATH float sal_signed_value(float m, double scale)
     return (float)((double)m * scale);
 }
 
+/* The same of maps that have a scale in common: what is beyond its end is clipped. low: 0 of signed maps. */
+SAL_MATH float sal_common_value(float m, float low, double scale)
+{
+    const double v = ((double)m - (double)low) * scale;
+    return v >= 1.0 ? 1.0f : v <= -1.0 ? -1.0f : (float)v;
+}
+
 /* -1..1 as a place on the colours, 0..1. */
 SAL_MATH float sal_signed_place(float m)
 {
@@ -136,10 +143,45 @@ SAL_MATH uint32_t sal_blend_weight(double alpha)
 }
 
 /* (1 - alpha) * picture + alpha * color to the nearest level, halves up. */
-SAL_MATH uint8_t sal_blend(uint8_t picture, uint8_t color, uint32_t weight)
+SAL_MATH uint8_t sal_blend_level(uint8_t picture, uint8_t color, uint32_t weight)
 {
     uint32_t sum = (uint32_t)picture * (SAL_BLEND_ONE - weight) + (uint32_t)color * weight;
     return (uint8_t)((sum + SAL_BLEND_ONE / 2) >> 23);
+}
+
+/* The weight of a colour where it follows the map: by its row of the table, the first 0 and the last all of it, or of
+ * signed maps from the two in the middle to either end. */
+SAL_MATH uint32_t sal_blend_share(uint32_t weight, int index, int is_signed)
+{
+    const uint32_t from_middle = (uint32_t)(index < 128 ? 127 - index : index - 128);
+    const uint32_t step = is_signed ? from_middle : (uint32_t)index, steps = is_signed ? 127 : 255;
+    return (weight * step + steps / 2) / steps; /* below 2^31 */
+}
+
+/* How far apart the pixels are that a contour runs between: the width of its line, which large pictures have wider. */
+SAL_MATH int64_t sal_contour_width(int64_t height, int64_t width)
+{
+    const int64_t longer = height > width ? height : width;
+    return 1 + longer / 1000;
+}
+
+/* What contours are drawn of. */
+SAL_MATH float sal_contour_height(float value, int is_signed)
+{
+    return is_signed ? fabsf(value) : value;
+}
+
+/* Whether a level runs between a pixel and those right of it, below it, or both. */
+SAL_MATH int sal_contour_runs(float level, float at, float right, float below, float corner)
+{
+    const int above = at >= level;
+    return (right >= level) != above || (below >= level) != above || (corner >= level) != above;
+}
+
+/* The gray of a line on such a pixel: black on light ones, white on dark ones. */
+SAL_MATH uint8_t sal_contour_ink(uint8_t red, uint8_t green, uint8_t blue)
+{
+    return 77 * red + 150 * green + 29 * blue >= 128 * 256 ? 0 : 255;
 }
 
 /* One axis of bilinear enlargement: what pixel i of the source takes from the

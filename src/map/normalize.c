@@ -1,6 +1,8 @@
 /* What a map measures, and its values brought to 0..1. */
+#include "base/error.h"
 #include "map/map.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -22,6 +24,31 @@ static void normalize_signed(float *map, const sal_map_stats *stats, int64_t pix
     const double scale = sal_signed_scale(stats->low, stats->peak);
     for (int64_t i = 0; i < pixels; i++)
         map[i] = sal_signed_value(map[i], scale);
+}
+
+sal_status sal_map_check_common(double common, sal_normalize how)
+{
+    if (common == 0.0)
+        return SAL_OK;
+    if (!(common >= (double)SAL_FAINT_PEAK && common <= (double)FLT_MAX))
+        return sal_fail(SAL_ERROR_ARGUMENT, "a common scale of %g: must be from %g to %g", common,
+                        (double)SAL_FAINT_PEAK, (double)FLT_MAX);
+    if (how != SAL_NORMALIZE_MINMAX && how != SAL_NORMALIZE_SIGNED)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "a common scale is of maps that are normalised by minmax or signed: choose one of them");
+    return SAL_OK;
+}
+
+void sal_map_normalize_by(float *map, sal_map_stats *stats, int64_t pixels, sal_normalize how, double common)
+{
+    if (common == 0.0) {
+        sal_map_normalize(map, stats, pixels, how);
+        return;
+    }
+    sal_map_measure(stats, map, pixels, how);
+    const float low = how == SAL_NORMALIZE_SIGNED ? 0.0f : stats->low;
+    for (int64_t i = 0; i < pixels; i++)
+        map[i] = stats->flat ? 0.0f : sal_common_value(map[i], low, 1.0 / common);
 }
 
 void sal_map_normalize(float *map, sal_map_stats *stats, int64_t pixels, sal_normalize how)

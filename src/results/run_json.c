@@ -200,6 +200,8 @@ static sal_status make_command(char **out, const sal_run *run, const sal_dataset
     /* No longer the default. */
     if (strstr(run->settings, "\noverlay-format ") && !strstr(run->settings, "\noverlay-size "))
         fprintf(to, " --overlay-size %s", sal_settings_unsaid("overlay-size"));
+    if (strstr(run->settings, "\ncolormap ") && !strstr(run->settings, "\nblend "))
+        fprintf(to, " --blend %s", sal_settings_unsaid("blend"));
     if (dashed) {
         fputs(" --", to);
         print_operands(to, run->model, inputs, input_count);

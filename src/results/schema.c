@@ -352,11 +352,12 @@ static sal_status fail_other(const sal_sql *sql, const sal_run *run, const char 
                         "another run folder",
                         sql->path);
     return sal_fail(SAL_ERROR_ARGUMENT,
-                    "%s: the run was begun with another %s: %s, now %s%s;%s --restart throws its results away, or "
+                    "%s: the run was begun with another %s: %s, now %s%s;%s%s --restart throws its results away, or "
                     "choose another run folder",
                     sql->path, name, then ? then : sal_settings_unsaid(own), now,
                     tell_origin(origin, sizeof origin, run, name),
-                    strcmp(name, SAL_LIST) == 0 ? " --extend adds pictures to it," : "");
+                    strcmp(name, SAL_LIST) == 0 ? " --extend adds pictures to it," : "",
+                    !then && strcmp(own, "blend") == 0 ? " --blend flat goes on with it," : "");
 }
 
 typedef struct comparison {

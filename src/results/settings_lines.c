@@ -69,6 +69,7 @@ const char *sal_settings_unsaid(const char *name)
     } all[] = {
         {"alpha-over", "auto"},
         {"antialias", "on"},
+        {"blend", "flat"},
         {"crop-round", "even"},
         {"crop-share", "0"},
         {"depth", "stored"},

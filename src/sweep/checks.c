@@ -24,16 +24,18 @@ static sal_status check_map_options(const sal_explain_options *o, const sal_engi
 {
     sal_attribution_info attribution = SAL_ATTRIBUTION_INFO_INIT;
     const sal_map_options *m = o->map;
-    const sal_status st = sal_engine_get_attribution(&attribution, engine);
+    sal_status st = sal_engine_get_attribution(&attribution, engine);
     if (st != SAL_OK)
         return st;
     if (o->raw_map && !attribution.layer)
         return sal_fail(SAL_ERROR_ARGUMENT, "raw-map: method %s maps no layer, its maps are of the network's input",
                         attribution.method);
-    if (!sal_colormap_name(o->colormap))
-        return sal_fail(SAL_ERROR_ARGUMENT, "unknown colour map %d", (int)o->colormap);
-    if (o->alpha != SAL_DEFAULT && !(o->alpha >= 0.0 && o->alpha <= 1.0))
-        return sal_fail(SAL_ERROR_ARGUMENT, "alpha %g: must be from 0 to 1", o->alpha);
+    const sal_overlay_style style = sal_output_style(o, 1);
+    st = sal_overlay_style_check(&style);
+    if (st == SAL_OK)
+        st = sal_map_check_common(m->common_scale, m->normalize);
+    if (st != SAL_OK)
+        return st;
     if (m->sigma != SAL_DEFAULT && !(m->sigma >= 0.0 && m->sigma <= SAL_SIGMA_MAX))
         return sal_fail(SAL_ERROR_ARGUMENT, "sigma %g: must be from 0 to %g", m->sigma, SAL_SIGMA_MAX);
     if ((unsigned)m->modifier > SAL_MODIFIER_NONE || (unsigned)m->reduce > SAL_REDUCE_L2 ||

@@ -77,11 +77,11 @@ static sal_status draw(sal_worker *w, sal_slot *slot, int64_t each, int64_t pict
 {
     sal_status st = SAL_OK;
     const sal_pipeline_job *job = w->pipeline->job;
-    const sal_overlay_style style = sal_output_style(w->pipeline->options);
     const sal_placement *where = &slot->drawn;
     sal_output *out = &slot->outputs[each];
     for (int file = 0; file <= SAL_FILE_OVERLAY; file++) {
         size_t size;
+        const sal_overlay_style style = sal_output_style(w->pipeline->options, file != SAL_FILE_MAP);
         const unsigned bits = file == SAL_FILE_MAP ? SAL_FILE_BIT(SAL_FILE_MAP) : SAL_FILES_OVERLAY;
         /* Overlays that few pictures get are the encoder's: which they are is not known yet. */
         if (!(job->layout.files & bits) || (file == SAL_FILE_OVERLAY && job->wants_overlay))

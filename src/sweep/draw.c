@@ -35,6 +35,19 @@ void sal_display_clear(sal_display *d)
     memset(d, 0, sizeof *d);
 }
 
+sal_overlay_style sal_look_style(const sal_look *l, int over_picture)
+{
+    const int is_signed = l->normalize == SAL_NORMALIZE_SIGNED;
+    sal_overlay_style style = {.colormap = sal_colormap_choose(l->colormap, l->blend, over_picture, is_signed),
+                               .blend = l->blend,
+                               .alpha = sal_alpha_choose(l->alpha, l->blend),
+                               .is_signed = is_signed,
+                               .contour_count = l->contours ? l->contour_count : 0};
+    for (int i = 0; i < style.contour_count && i < SAL_CONTOURS_MAX; i++)
+        style.contours[i] = (float)l->contours[i];
+    return style;
+}
+
 sal_placement sal_placement_within(const sal_placement *p, int64_t longest)
 {
     const int64_t longer = p->source_height > p->source_width ? p->source_height : p->source_width;

@@ -28,7 +28,18 @@ sal_placement sal_placement_within(const sal_placement *placement, int64_t longe
 sal_status sal_shown_make(sal_picture *out, const sal_picture *picture, const sal_placement *placement,
                           const sal_preprocess *preprocess);
 
-#define SAL_DEFAULT_ALPHA 0.5 /* of overlays */
+/* How maps are coloured: what is asked for, with the defaults. contours may be NULL; more than there may be are
+ * refused by sal_overlay_style_check. over_picture: 0: colours alone; figures have those of the overlay all over, so
+ * that their bar is of both. */
+typedef struct sal_look {
+    sal_colormap colormap;
+    sal_blend blend;
+    double alpha;
+    sal_normalize normalize;
+    const double *contours;
+    int contour_count;
+} sal_look;
+sal_overlay_style sal_look_style(const sal_look *look, int over_picture);
 
 /* Picture, map with a colour bar, and overlay. shown: 8-bit RGB. Errors: those of sal_figure_draw. */
 sal_status sal_figure_of(sal_picture *out, const sal_picture *shown, const sal_display *display,

@@ -26,7 +26,7 @@ static void drawing_clear(drawing *d)
     sal_picture_clear(&d->owned);
 }
 
-static sal_status read_options(drawing *d, const sal_overlay_options *given)
+static sal_status read_options(drawing *d, const sal_overlay_options *given, int over_picture)
 {
     sal_status st = SAL_OK;
     sal_overlay_options *o = &d->options;
@@ -39,9 +39,9 @@ static sal_status read_options(drawing *d, const sal_overlay_options *given)
     if (o->longest < 0)
         return sal_fail(SAL_ERROR_ARGUMENT, "an overlay of at most %lld pixels: give 0 for any size",
                         (long long)o->longest);
-    d->style = (sal_overlay_style){.colormap = o->colormap,
-                                   .alpha = o->alpha == SAL_DEFAULT ? SAL_DEFAULT_ALPHA : o->alpha,
-                                   .is_signed = o->normalize == SAL_NORMALIZE_SIGNED};
+    const sal_look look = {o->colormap, o->blend, o->alpha, o->normalize, o->contours, o->contour_count};
+    d->style = sal_look_style(&look, over_picture);
+    st = sal_overlay_style_check(&d->style);
 done:
     return st;
 }
@@ -82,7 +82,7 @@ static sal_status prepare(drawing *d, const sal_picture *picture, const float *m
 {
     sal_status st = SAL_OK;
     size_t pixels;
-    TRY(read_options(d, options));
+    TRY(read_options(d, options, picture != NULL));
     TRY(check_map(&pixels, map, placement));
     if (picture)
         TRY(check_picture(picture, placement));

@@ -80,15 +80,10 @@ done:
     return st;
 }
 
-double sal_output_alpha(const sal_explain_options *o)
+sal_overlay_style sal_output_style(const sal_explain_options *o, int over_picture)
 {
-    return o->alpha == SAL_DEFAULT ? SAL_DEFAULT_ALPHA : o->alpha;
-}
-
-sal_overlay_style sal_output_style(const sal_explain_options *o)
-{
-    return (sal_overlay_style){
-        .colormap = o->colormap, .alpha = sal_output_alpha(o), .is_signed = o->map->normalize == SAL_NORMALIZE_SIGNED};
+    const sal_look look = {o->colormap, o->blend, o->alpha, o->map->normalize, o->contours, o->contour_count};
+    return sal_look_style(&look, over_picture);
 }
 
 static sal_status write_file(sal_output_file file, sal_output *out, const float *map, const sal_display *d,
@@ -98,7 +93,7 @@ static sal_status write_file(sal_output_file file, sal_output *out, const float 
     const sal_attribution_info *a = job->attribution;
     const int64_t shape[2] = {p->net_height, p->net_width}, attribution[3] = {a->channels, a->height, a->width};
     const char *path = out->paths[file];
-    const sal_overlay_style style = sal_output_style(job->options);
+    const sal_overlay_style style = sal_output_style(job->options, file != SAL_FILE_MAP);
     switch (file) {
     case SAL_FILE_MAP: return write_colours(path, &out->colours[file], NULL, d, job, &style);
     case SAL_FILE_OVERLAY:

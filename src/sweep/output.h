@@ -31,9 +31,8 @@ typedef struct sal_output {
     uint8_t *colours[SAL_FILE_OVERLAY + 1]; /* MAP and OVERLAY as RGB of the source's size where a device made them */
 } sal_output;
 
-/* How the maps of these options are coloured, and the weight of the colours in overlays. */
-double sal_output_alpha(const sal_explain_options *options);
-sal_overlay_style sal_output_style(const sal_explain_options *options);
+/* How the maps of these options are coloured, over a picture or alone. */
+sal_overlay_style sal_output_style(const sal_explain_options *options, int over_picture);
 
 /* Fills stats and paths of *out, whose target, score and probability are set, and
  * writes the files. On failure none of them is left. Errors: IO, NUMERIC, MEMORY. */

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NUMBER_SIZE = 40 };
+
 static void print_word(FILE *to, const char *name, const char *word, int *bad)
 {
     *bad |= word == NULL;
@@ -26,6 +28,21 @@ static void print_choice(FILE *to, const char *name, const char *words, int valu
 {
     char word[SAL_WORD_SIZE];
     print_word(to, name, sal_word_of(word, words, value), bad);
+}
+
+/* The fewest digits that give the number back as it was. */
+static const char *number_text(char text[NUMBER_SIZE], double value)
+{
+    snprintf(text, NUMBER_SIZE, "%.15g", value);
+    if (strtod(text, NULL) != value)
+        snprintf(text, NUMBER_SIZE, "%.17g", value);
+    return text;
+}
+
+static void print_number(FILE *to, const char *name, double value)
+{
+    char text[NUMBER_SIZE];
+    fprintf(to, "%s %s\n", name, number_text(text, value));
 }
 
 static void print_target(FILE *to, const sal_explain_options *o, int *bad)
@@ -45,6 +62,25 @@ static void print_target(FILE *to, const sal_explain_options *o, int *bad)
     }
 }
 
+/* Where none is drawn the defaults are all the same: as of runs of before, which had no --blend. */
+static void print_look(FILE *to, const sal_sweep_options *o, int *bad)
+{
+    char text[NUMBER_SIZE];
+    sal_explain_options e = *o->explain;
+    if (o->overlays == SAL_OVERLAYS_NONE) {
+        e.blend = SAL_BLEND_FLAT;
+        e.contour_count = 0;
+    }
+    const sal_overlay_style style = sal_output_style(&e, 1);
+    if (style.blend != SAL_BLEND_FLAT)
+        print_choice(to, "blend", SAL_WORDS_BLEND, (int)style.blend, bad);
+    print_choice(to, "colormap", SAL_WORDS_COLORMAP, (int)style.colormap, bad);
+    print_number(to, "alpha", style.alpha);
+    for (int i = 0; i < style.contour_count; i++)
+        fprintf(to, "%s%s%s", i == 0 ? "contour " : ",", number_text(text, e.contours[i]),
+                i + 1 == style.contour_count ? "\n" : "");
+}
+
 static void print_overlays(FILE *to, const sal_sweep_options *o, int *bad)
 {
     switch (o->overlays) {
@@ -60,16 +96,6 @@ static void print_overlays(FILE *to, const sal_sweep_options *o, int *bad)
     fprintf(to, "overlay-format %s\n", o->overlay_format == SAL_OVERLAY_PNG || none ? "png" : "jpeg");
     if (o->overlay_size != SAL_OVERLAY_FULL && !none)
         fprintf(to, "overlay-size %lld\n", (long long)o->overlay_size);
-}
-
-/* The fewest digits that give the number back as it was. */
-static void print_number(FILE *to, const char *name, double value)
-{
-    char text[40];
-    snprintf(text, sizeof text, "%.15g", value);
-    if (strtod(text, NULL) != value)
-        snprintf(text, sizeof text, "%.17g", value);
-    fprintf(to, "%s %s\n", name, text);
 }
 
 /* Given or not at all: most networks have one output and a fixed size. */
@@ -160,10 +186,11 @@ static void print_all(FILE *to, const sal_sweep_options *o, const sal_engine *en
     print_choice(to, "reduce", SAL_WORDS_REDUCE, (int)m->reduce, bad);
     print_number(to, "sigma", m->sigma);
     print_choice(to, "normalize", SAL_WORDS_NORMALIZE, (int)m->normalize, bad);
+    if (m->common_scale > 0.0)
+        print_number(to, "common-scale", m->common_scale);
     if (o->explain->raw_map)
         print_word(to, "raw-map", "yes", bad);
-    print_choice(to, "colormap", SAL_WORDS_COLORMAP, (int)o->explain->colormap, bad);
-    print_number(to, "alpha", sal_output_alpha(o->explain));
+    print_look(to, o, bad);
     print_choice(to, "maps", SAL_WORDS_MAPS, (int)o->maps, bad);
     print_overlays(to, o, bad);
     fprintf(to, "top-k %lld\n", (long long)o->predictions);

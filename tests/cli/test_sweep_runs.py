@@ -269,7 +269,8 @@ class Refusals(SweepCase):
         top = self.draw_many(5)
         self.sweep(top)
         for option, then, now in (("--sigma", "3.84", "9"), ("--overlays", "all", "top:2"), ("--maps", "npy", "png16"),
-                                  ("--colormap", "viridis", "jet"), ("--alpha", "0.5", "0.25"),
+                                  ("--colormap", "inferno", "jet"), ("--alpha", "0.9", "0.25"),
+                                  ("--contour", "none", "0.25,0.5"),
                                   ("--normalize", "minmax", "none"), ("--reduce", "max", "mean"),
                                   ("--modifier", "abs", "relu"), ("--rule", "gradient", "guided"),
                                   ("--tolerance", "0.5", "2"), ("--overlay-format", "jpeg", "png"),
@@ -278,6 +279,8 @@ class Refusals(SweepCase):
             with self.subTest(option=option):
                 self.refused(BEGUN + "%s: %s, now %s" % (option, then, now), top, option, now)
         self.refused(BEGUN + "--exact: no, now yes", top, "--exact")
+        self.refused(BEGUN + "--colormap: inferno, now viridis", top, "--blend", "flat")
+        self.refused(BEGUN + "--blend: map, now flat", top, "--blend", "flat", "--colormap", "inferno", "--alpha", "0.9")
         self.refused(BEGUN + "--overlay-size: 1600, now full", top, "--overlay-size", "full")
         before = self.snapshot()
         self.sweep(top, "--shard", "0/2", code=2, texts=["RUN: holds a run that is not in shards: choose another folder, or "

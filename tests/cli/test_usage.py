@@ -64,6 +64,7 @@ class Usage(Case):
     def test_wrong_values_name_option_and_choices(self):
         base = ["explain", MODEL, SCALE, "-o", self.out]
         self.check([*base, "--colormap", "pink"], 2, "--colormap: 'pink'", "viridis, inferno, turbo, jet, gray")
+        self.check([*base, "--blend", "screen"], 2, "--blend: 'screen'", "map, flat")
         self.check([*base, "--modifier", "no"], 2, "--modifier: 'no'", "abs, relu, negate, none")
         self.check([*base, "--sigma", "-1"], 2, "--sigma: '-1'", "from 0 to 10000")
         self.check([*base, "--sigma", "nan"], 2, "--sigma: 'nan'")

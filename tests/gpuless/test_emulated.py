@@ -159,6 +159,10 @@ class Equality(Compared):
         self.check("--normalize", "none", "--reduce", "l2", "--sigma", "3.5", "--modifier", "none", "--colormap", "jet")
         self.check("--modifier", "relu", "--reduce", "mean", "--sigma", "0", level=None)
 
+    def test_looks_of_overlays(self):
+        self.check("--blend", "flat", pictures=PICTURES[:1])
+        self.check("--signed", "--contour", "0.25,0.5", "--figure", pictures=PICTURES[:1])
+
     def test_rules_and_targets(self):
         for rule in ("guided", "deconvnet", "rectified"):
             self.check("--rule", rule, pictures=PICTURES[:1])

@@ -168,6 +168,13 @@ ParameterizedTest(const trial *t, maps, are_the_hosts)
                                      &f.options));
     make(&f);
     compare(&f);
+    if (t->normalize == SAL_NORMALIZE_MINMAX || t->normalize == SAL_NORMALIZE_SIGNED) {
+        f.options.common_scale = 0.8 * fmax((double)f.stats[0].peak, -(double)f.stats[0].low);
+        if (f.options.common_scale == 0.0)
+            f.options.common_scale = 1.0;
+        make(&f);
+        compare(&f);
+    }
     fixture_close(&f);
 }
 
@@ -315,10 +322,14 @@ Test(overlays, are_the_hosts_to_the_last_bit)
         make(&f);
         for (size_t i = 0; i < 4; i++) {
             sal_picture picture = random_picture(sizes[i][0], sizes[i][1]);
-            for (int colors = 0; colors <= SAL_COLORMAP_COOLWARM; colors++) {
+            for (int colors = 0; colors < SAL_COLORMAPS; colors++) {
                 const sal_placement where = place_on(&f, sizes[i][0], sizes[i][1], i == 3 ? 6.25 : 0.0);
-                const sal_overlay_style style = {
-                    .colormap = (sal_colormap)colors, .alpha = 0.2 * colors, .is_signed = is_signed};
+                const sal_overlay_style style = {.colormap = (sal_colormap)colors,
+                                                 .blend = (sal_blend)(colors / 2 % 2),
+                                                 .alpha = 1.0 - 0.1 * colors,
+                                                 .is_signed = is_signed,
+                                                 .contour_count = colors % 4,
+                                                 .contours = {0.25f, 0.5f, 0.75f}};
                 check_overlay(&f, &picture, &where, colors % 2, &style);
             }
             free(picture.samples);
@@ -341,11 +352,13 @@ Test(overlays, show_maps_that_were_enlarged)
     make(&f);
     sal_picture picture = random_picture(101, 67);
     const sal_placement where = place_on(&f, 101, 67, 0.0);
-    check_overlay(&f, &picture, &where, 1, &(sal_overlay_style){.colormap = SAL_COLORMAP_TURBO, .alpha = 0.5});
+    check_overlay(&f, &picture, &where, 1,
+                  &(sal_overlay_style){.colormap = SAL_COLORMAP_TURBO, .blend = SAL_BLEND_FLAT, .alpha = 0.5});
     free(picture.samples);
     fixture_close(&f);
 }
 
+/* Of contours the rows below may lie in another band. */
 Test(overlays, large_pictures_go_in_bands)
 {
     const trial t = {1, 1, 16, 16, 1, SAL_MODIFIER_ABS, SAL_REDUCE_MAX, SAL_NORMALIZE_MINMAX, SAL_PRECISION_FP32};
@@ -354,7 +367,9 @@ Test(overlays, large_pictures_go_in_bands)
     make(&f);
     sal_picture picture = random_picture(1201, 4803);
     const sal_placement where = place_on(&f, 1201, 4803, 0.0);
-    check_overlay(&f, &picture, &where, 1, &(sal_overlay_style){.colormap = SAL_COLORMAP_TURBO, .alpha = 0.5});
+    check_overlay(
+        &f, &picture, &where, 1,
+        &(sal_overlay_style){.colormap = SAL_COLORMAP_TURBO, .alpha = 0.5, .contour_count = 1, .contours = {0.5f}});
     free(picture.samples);
     fixture_close(&f);
 }
@@ -364,7 +379,7 @@ Test(overlays, follow_each_other)
 {
     enum { COUNT = 9 };
     const trial t = {3, 3, 12, 12, 1, SAL_MODIFIER_ABS, SAL_REDUCE_MAX, SAL_NORMALIZE_MINMAX, SAL_PRECISION_FP32};
-    const sal_overlay_style style = {.colormap = SAL_COLORMAP_JET, .alpha = 0.5};
+    const sal_overlay_style style = {.colormap = SAL_COLORMAP_JET, .blend = SAL_BLEND_FLAT, .alpha = 0.5};
     fixture f;
     uint8_t *rgb[COUNT];
     sal_picture pictures[COUNT];
@@ -392,9 +407,9 @@ Test(overlays, follow_each_other)
 Test(overlays, wrong_requests_are_refused)
 {
     const trial t = {1, 1, 16, 16, 1, SAL_MODIFIER_ABS, SAL_REDUCE_MAX, SAL_NORMALIZE_MINMAX, SAL_PRECISION_FP32};
-    const sal_overlay_style good = {.colormap = SAL_COLORMAP_TURBO, .alpha = 0.5},
-                            wrong[] = {{.colormap = (sal_colormap)77, .alpha = 0.5},
-                                       {.colormap = SAL_COLORMAP_JET, .alpha = 2}};
+    const sal_overlay_style good = {.colormap = SAL_COLORMAP_TURBO, .blend = SAL_BLEND_FLAT, .alpha = 0.5},
+                            wrong[] = {{.colormap = (sal_colormap)77, .blend = SAL_BLEND_FLAT, .alpha = 0.5},
+                                       {.colormap = SAL_COLORMAP_JET, .blend = SAL_BLEND_FLAT, .alpha = 2}};
     fixture f;
     uint8_t rgb[16 * 16 * 3];
     fixture_open(&f, &t);

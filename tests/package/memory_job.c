@@ -22,14 +22,22 @@ typedef struct task {
     sal_reduce reduce;
     double sigma; /* 0: the default */
     sal_colormap colormap;
+    sal_blend blend;
+    int contours;
     sal_fit fit;
     int raw_map;
 } task;
 
+static const double contours[2] = {0.25, 0.5};
+
 #define MODELS "data/models/scale_age_honest"
 #define GOLDEN "tests/golden/image/"
 static const task tasks[] = {
-    {.model = MODELS ".onnx", .picture = "data/scales/scale_00.png", .preset = "unit"},
+    {.model = MODELS ".onnx",
+     .picture = "data/scales/scale_00.png",
+     .preset = "unit",
+     .colormap = SAL_COLORMAP_AUTO,
+     .contours = 2},
     {.model = MODELS ".onnx",
      .picture = "data/scales/scale_05.jpg",
      .preset = "imagenet",
@@ -37,13 +45,14 @@ static const task tasks[] = {
      .normalize = SAL_NORMALIZE_SIGNED,
      .modifier = SAL_MODIFIER_NONE,
      .reduce = SAL_REDUCE_SUM,
-     .colormap = SAL_COLORMAP_COOLWARM},
+     .colormap = SAL_COLORMAP_AUTO},
     {.model = MODELS ".h5",
      .picture = GOLDEN "png-gray-alpha16.png",
      .preset = "unit",
      .normalize = SAL_NORMALIZE_NONE,
      .sigma = 1.5,
-     .colormap = SAL_COLORMAP_TURBO},
+     .colormap = SAL_COLORMAP_TURBO,
+     .blend = SAL_BLEND_FLAT},
     {.model = MODELS ".onnx",
      .picture = GOLDEN "npy-f4.npy",
      .preset = "raw",
@@ -155,6 +164,9 @@ static void explain_files(blob files[FILES], const task *t, const sal_preprocess
     options.target = t->target;
     options.map = &map;
     options.colormap = t->colormap;
+    options.blend = t->blend;
+    options.contours = contours;
+    options.contour_count = t->contours;
     options.raw_map = t->raw_map;
     options.figure = 1;
     options.save_gradient = 1;
@@ -257,6 +269,9 @@ static void draw(blob files[FILES], work *w, const task *t, const sal_preprocess
     sal_picture drawn;
     char note[256];
     overlay.colormap = t->colormap;
+    overlay.blend = t->blend;
+    overlay.contours = contours;
+    overlay.contour_count = t->contours;
     overlay.normalize = t->normalize;
     overlay.preprocess = preprocess;
     must(sal_overlay_make(&drawn, NULL, w->map, &w->placement, &overlay), "the colours");

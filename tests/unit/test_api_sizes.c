@@ -558,8 +558,8 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_engine_options, take_weights);
     EXPECT_FULL(sal_attribution_info, width);
     EXPECT_FULL(sal_gradient_job, gaps);
-    EXPECT_FULL(sal_map_options, sigma);
-    EXPECT_FULL(sal_explain_options, classes);
+    EXPECT_FULL(sal_map_options, common_scale);
+    EXPECT_FULL(sal_explain_options, contours);
     EXPECT_FULL(sal_explain_map, gradient_path);
     EXPECT_FULL(sal_explain_result, note);
     EXPECT_FULL(sal_dataset_options, lenient);
@@ -570,7 +570,7 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_explain_dataset_options, progress);
     EXPECT_FULL(sal_merge_info, failed);
     EXPECT_FULL(sal_export_options, timings);
-    EXPECT_FULL(sal_overlay_options, preprocess);
+    EXPECT_FULL(sal_overlay_options, contours);
     EXPECT_FULL(sal_figure_options, note);
     EXPECT_FULL(sal_figure_facts, class_name);
     EXPECT_FULL(sal_plan_info, steps);

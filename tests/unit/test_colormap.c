@@ -23,14 +23,38 @@ Test(colormap, tables_equal_matplotlib_in_every_entry)
         map++;
     }
     fclose(f);
-    cr_assert_eq(map, 6);
+    cr_assert_eq(map, SAL_COLORMAPS);
 }
 
 Test(colormap, unknown_ones_have_neither_table_nor_name)
 {
-    cr_assert_null(sal_colormap_table((sal_colormap)6));
-    cr_assert_null(sal_colormap_table((sal_colormap)-1));
-    cr_assert_null(sal_colormap_name((sal_colormap)6));
+    cr_assert_null(sal_colormap_table((sal_colormap)SAL_COLORMAPS));
+    cr_assert_null(sal_colormap_table(SAL_COLORMAP_AUTO));
+    cr_assert_null(sal_colormap_name((sal_colormap)SAL_COLORMAPS));
+}
+
+Test(colormap, that_is_not_chosen_depends_on_what_is_drawn)
+{
+    static const struct {
+        sal_blend blend;
+        int over_picture;
+        int is_signed;
+        sal_colormap expected;
+    } rows[] = {{SAL_BLEND_MAP, 0, 0, SAL_COLORMAP_VIRIDIS},   {SAL_BLEND_MAP, 1, 0, SAL_COLORMAP_INFERNO},
+                {SAL_BLEND_MAP, 0, 1, SAL_COLORMAP_COOLWARM},  {SAL_BLEND_MAP, 1, 1, SAL_COLORMAP_SEISMIC},
+                {SAL_BLEND_FLAT, 0, 0, SAL_COLORMAP_VIRIDIS},  {SAL_BLEND_FLAT, 1, 0, SAL_COLORMAP_VIRIDIS},
+                {SAL_BLEND_FLAT, 0, 1, SAL_COLORMAP_COOLWARM}, {SAL_BLEND_FLAT, 1, 1, SAL_COLORMAP_COOLWARM}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_expect_eq(sal_colormap_choose(SAL_COLORMAP_AUTO, rows[i].blend, rows[i].over_picture, rows[i].is_signed),
+                     rows[i].expected, "row %zu", i);
+        for (int asked = 0; asked < SAL_COLORMAPS; asked++)
+            cr_expect_eq(
+                (int)sal_colormap_choose((sal_colormap)asked, rows[i].blend, rows[i].over_picture, rows[i].is_signed),
+                asked);
+    }
+    cr_expect_eq(sal_alpha_choose(SAL_DEFAULT, SAL_BLEND_MAP), 0.9);
+    cr_expect_eq(sal_alpha_choose(SAL_DEFAULT, SAL_BLEND_FLAT), 0.5);
+    cr_expect_eq(sal_alpha_choose(0.0, SAL_BLEND_MAP), 0.0);
 }
 
 Test(colormap, index_cuts_0_to_1_into_256_equal_parts)
@@ -76,5 +100,5 @@ Test(colorize, refuses_unknown_colour_maps_and_empty_maps)
     cr_assert(!picture.samples && picture.height == 0);
     cr_assert_eq(sal_map_colorize(&picture, map, 0, 1, SAL_COLORMAP_GRAY), SAL_ERROR_ARGUMENT);
     cr_assert_eq(sal_map_colorize(&picture, map, 1, 0, SAL_COLORMAP_GRAY), SAL_ERROR_ARGUMENT);
-    cr_assert_eq(sal_map_colorize(&picture, map, 1, 1, (sal_colormap)6), SAL_ERROR_ARGUMENT);
+    cr_assert_eq(sal_map_colorize(&picture, map, 1, 1, (sal_colormap)SAL_COLORMAPS), SAL_ERROR_ARGUMENT);
 }

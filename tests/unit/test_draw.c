@@ -1,5 +1,6 @@
 /* Overlays, figures and baselines in memory: their options and what they refuse. That they have the bytes of the files
  * of `salmap explain` is what tests/package/memory_job.c compares. */
+#include "base/digest.h"
 #include "image/image.h"
 #include "map/map.h"
 #include "salmap/salmap.h"
@@ -61,24 +62,75 @@ static void expect_same(sal_picture a, sal_picture b, int same)
     sal_picture_clear(&b);
 }
 
-Test(draw, half_of_the_colours_unless_told_otherwise)
+Test(draw, inferno_as_opaque_as_the_map_is_high_unless_told_otherwise)
 {
-    sal_overlay_options half = defaults(), none = defaults(), all = defaults();
+    sal_overlay_options asked = defaults(), none = defaults(), all = defaults();
     sal_picture copy;
-    half.alpha = 0.5;
+    asked.alpha = 0.9;
+    asked.colormap = SAL_COLORMAP_INFERNO;
+    asked.blend = SAL_BLEND_MAP;
     none.alpha = 0.0;
     all.alpha = 1.0;
-    expect_same(overlay(&picture, map, NULL), overlay(&picture, map, &half), 1);
+    all.blend = SAL_BLEND_FLAT;
+    expect_same(overlay(&picture, map, NULL), overlay(&picture, map, &asked), 1);
     cr_assert_eq(sal_picture_to_rgb8(&copy, &picture, NULL), SAL_OK);
     expect_same(overlay(&picture, map, &none), copy, 1);
     expect_same(overlay(&picture, map, &all), overlay(NULL, map, NULL), 1);
+    asked.colormap = SAL_COLORMAP_VIRIDIS;
+    expect_same(overlay(NULL, map, NULL), overlay(NULL, map, &asked), 1);
+}
+
+/* Of the pictures of versions before SAL_BLEND_FLAT had a name. */
+static void expect_digest(sal_picture drawn, const char *expected)
+{
+    sal_digest *digest;
+    char text[SAL_DIGEST_SIZE];
+    cr_assert_eq(sal_digest_open(&digest), SAL_OK);
+    cr_assert_eq(sal_digest_add(digest, drawn.samples, (size_t)(drawn.height * drawn.width * 3)), SAL_OK);
+    cr_assert_eq(sal_digest_finish(text, digest), SAL_OK);
+    cr_expect_str_eq(text, expected);
+    sal_digest_close(digest);
+    sal_picture_clear(&drawn);
+}
+
+Test(draw, flat_overlays_have_the_bytes_that_overlays_had)
+{
+    sal_overlay_options flat = defaults(), spelled = defaults();
+    sal_figure_options figure = SAL_FIGURE_OPTIONS_INIT;
+    sal_picture drawn;
+    spelled.blend = flat.blend = SAL_BLEND_FLAT;
+    spelled.alpha = 0.5;
+    spelled.colormap = SAL_COLORMAP_VIRIDIS;
+    expect_digest(overlay(&picture, map, &flat), "254e4f1e243bb030ec36069a71d40f2d4430bd259a5c12b8211fb615a8f38237");
+    expect_digest(overlay(&picture, map, &spelled), "254e4f1e243bb030ec36069a71d40f2d4430bd259a5c12b8211fb615a8f38237");
+    figure.overlay = &spelled;
+    cr_assert_eq(sal_figure_make(&drawn, &picture, map, &placement, &figure), SAL_OK);
+    expect_digest(drawn, "18b93370b7dc6686890a401d78dc7675c5407993450c42b93a727c47de46ebd8");
+    spelled.normalize = SAL_NORMALIZE_SIGNED;
+    spelled.colormap = SAL_COLORMAP_COOLWARM;
+    spelled.alpha = 0.3;
+    expect_digest(overlay(&picture, map, &spelled), "3e04350d57073bff4de93e80c3ebf71a42353d97917f3e6e084166bd2b4ca955");
+    expect_digest(overlay(NULL, map, NULL), "7bc1cea1482e7ac3d9ae02f05c4a430a0b42ab33f13c6db00b00410591efa8f1");
+}
+
+Test(draw, contours_are_drawn_over_the_picture)
+{
+    const double levels[] = {0.25, 0.5};
+    sal_overlay_options o = defaults(), few = defaults();
+    o.contours = few.contours = levels;
+    o.contour_count = 2;
+    expect_same(overlay(&picture, map, &o), overlay(&picture, map, NULL), 0);
+    expect_same(overlay(&picture, map, &few), overlay(&picture, map, NULL), 1);
+    expect_same(overlay(NULL, map, &o), overlay(NULL, map, NULL), 1);
+    o.contours = NULL;
+    expect_same(overlay(&picture, map, &o), overlay(&picture, map, NULL), 1);
 }
 
 Test(draw, the_options_of_an_older_caller_are_read_as_far_as_they_go)
 {
     sal_overlay_options newer = defaults(), older = defaults();
-    newer.colormap = older.colormap = SAL_COLORMAP_JET;
-    older.size = offsetof(sal_overlay_options, colormap); /* it does not have one yet */
+    newer.blend = older.blend = SAL_BLEND_FLAT;
+    older.size = offsetof(sal_overlay_options, blend); /* it does not have one yet */
     expect_same(overlay(&picture, map, &older), overlay(&picture, map, NULL), 1);
     expect_same(overlay(&picture, map, &newer), overlay(&picture, map, NULL), 0);
 }
@@ -90,6 +142,7 @@ Test(draw, colours_stand_for_the_values_that_normalising_gave)
     float large[NET * NET], shifted[NET * NET];
     as_is.normalize = SAL_NORMALIZE_NONE;
     is_signed.normalize = SAL_NORMALIZE_SIGNED;
+    is_signed.colormap = SAL_COLORMAP_VIRIDIS;
     for (int i = 0; i < NET * NET; i++) {
         large[i] = 512.0f * map[i] - 64.0f;
         shifted[i] = 2.0f * map[i] - 1.0f;
@@ -135,8 +188,17 @@ Test(draw, contradictions_are_refused)
     o.alpha = NAN;
     expect_refused(SAL_ERROR_ARGUMENT, "alpha", &picture, &placement, &o);
     o = defaults();
-    o.colormap = (sal_colormap)6;
-    expect_refused(SAL_ERROR_ARGUMENT, "colour map 6", &picture, &placement, &o);
+    o.colormap = (sal_colormap)10;
+    expect_refused(SAL_ERROR_ARGUMENT, "colour map 10", &picture, &placement, &o);
+    o = defaults();
+    o.blend = (sal_blend)2;
+    expect_refused(SAL_ERROR_ARGUMENT, "blend 2", &picture, &placement, &o);
+    o = defaults();
+    o.contours = (const double[]){0.5, 1.0};
+    o.contour_count = 2;
+    expect_refused(SAL_ERROR_ARGUMENT, "contour 1", &picture, &placement, &o);
+    o.contour_count = SAL_CONTOURS_MAX + 1;
+    expect_refused(SAL_ERROR_ARGUMENT, "9 contours", &picture, &placement, &o);
     o = defaults();
     o.normalize = (sal_normalize)4;
     expect_refused(SAL_ERROR_ARGUMENT, "normalisation 4", &picture, &placement, &o);

@@ -32,7 +32,8 @@ static sal_picture figure_of(int64_t height, int64_t width, sal_figure_style opt
 
 Test(figure, shows_picture_map_bar_and_overlay_in_this_order)
 {
-    sal_picture f = figure_of(100, 100, (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}});
+    sal_picture f = figure_of(
+        100, 100, (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .blend = SAL_BLEND_FLAT, .alpha = 0.5}});
     int64_t y = f.height / 2, x = 0;
     /* Walk along the middle row and note the order of what appears. */
     static const uint8_t order[][3] = {{200, 40, 90}, {0, 0, 0}, {255, 255, 255}, {100, 20, 45}, {228, 148, 173}};
@@ -63,7 +64,8 @@ static int64_t bar_columns(const sal_picture *f, int64_t top, int64_t height)
 
 Test(figure, has_a_colour_bar_from_0_at_the_foot_to_1_at_the_top)
 {
-    sal_picture f = figure_of(100, 100, (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}});
+    sal_picture f = figure_of(
+        100, 100, (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .blend = SAL_BLEND_FLAT, .alpha = 0.5}});
     int64_t top = 0;
     /* The first row of the panels is where the picture's colour starts. */
     while (top < f.height && !is_color(pixel(&f, 100, top), 200, 40, 90))
@@ -181,12 +183,15 @@ Test(figure, of_a_square_has_everything_in_its_place)
                   {"0", "0.5", "1"},
                   {"picture", "map", "overlay"},
                   NULL};
-    check_figure(100, 100, (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}}, &m);
+    check_figure(100, 100,
+                 (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .blend = SAL_BLEND_FLAT, .alpha = 0.5}},
+                 &m);
     m.height += 20 + 14;
     m.note = "a note";
     m.captions[1] = "why";
-    sal_figure_style options = {
-        .style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.25}, .captions = {NULL, "why", NULL}, .note = "a note"};
+    sal_figure_style options = {.style = {.colormap = SAL_COLORMAP_GRAY, .blend = SAL_BLEND_FLAT, .alpha = 0.25},
+                                .captions = {NULL, "why", NULL},
+                                .note = "a note"};
     check_figure(30, 30, options, &m);
     options.note = "";
     m.note = NULL;
@@ -211,8 +216,9 @@ Test(figure, of_a_wide_picture_is_lower_and_its_bar_still_has_room_for_labels)
         m.height = cases[i].figure_height;
         m.panel_height = cases[i].panel_height;
         m.bar_height = cases[i].bar_height;
-        check_figure(cases[i].height, cases[i].width,
-                     (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}}, &m);
+        check_figure(
+            cases[i].height, cases[i].width,
+            (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .blend = SAL_BLEND_FLAT, .alpha = 0.5}}, &m);
     }
 }
 
@@ -230,8 +236,10 @@ Test(figure, of_a_narrow_picture_has_slots_as_wide_as_a_caption)
                         {"-2", "2", "6"},
                         {"picture", "map", "overlay"},
                         "of"};
-    sal_figure_style options = {
-        .style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}, .note = "of", .bar_low = -2.0, .bar_high = 6.0};
+    sal_figure_style options = {.style = {.colormap = SAL_COLORMAP_GRAY, .blend = SAL_BLEND_FLAT, .alpha = 0.5},
+                                .note = "of",
+                                .bar_low = -2.0,
+                                .bar_high = 6.0};
     check_figure(300, 30, options, &m);
 }
 
@@ -240,8 +248,9 @@ Test(figure, panels_are_as_large_as_the_nearest_pixel_says)
     /* Panels 93.4957 wide and 93.4957 high. */
     static const int64_t shapes[2][4] = {{115, 24, 522, 24 + 93 + 28 + 93 + 75 + 28 + 93 + 24}, {12, 115, 167, 2867}};
     for (int k = 0; k < 2; k++) {
-        sal_picture f = figure_of(shapes[k][0], shapes[k][1],
-                                  (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}});
+        sal_picture f = figure_of(
+            shapes[k][0], shapes[k][1],
+            (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .blend = SAL_BLEND_FLAT, .alpha = 0.5}});
         cr_expect(f.height == shapes[k][2] && f.width == shapes[k][3], "%ld x %ld", (long)f.width, (long)f.height);
         sal_free(f.samples);
     }
@@ -261,7 +270,9 @@ Test(figure, bar_ends_may_be_any_two_numbers)
                   {"0", "0.002", "0.004"},
                   {"picture", "map", "overlay"},
                   NULL};
-    check_figure(64, 64, (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}, .bar_high = 0.004},
+    check_figure(64, 64,
+                 (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .blend = SAL_BLEND_FLAT, .alpha = 0.5},
+                                    .bar_high = 0.004},
                  &m);
     m = (measures){522,
                    1523 + 2 * 12,
@@ -278,7 +289,9 @@ Test(figure, bar_ends_may_be_any_two_numbers)
     m.width += 12;
     m.left[2] += 12;
     m.slots[2] += 12;
-    check_figure(64, 64, (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}, .bar_low = -0.01},
+    check_figure(64, 64,
+                 (sal_figure_style){.style = {.colormap = SAL_COLORMAP_GRAY, .blend = SAL_BLEND_FLAT, .alpha = 0.5},
+                                    .bar_low = -0.01},
                  &m);
 }
 
@@ -293,7 +306,7 @@ Test(figure, captions_of_37_letters_fit_a_square_panel_and_longer_ones_end_in_do
     measures m = {
         522, 1523, 448, 448, {24, 500, 1051}, 448, {24, 500, 1051}, 960, 448, {"0", "0.5", "1"}, {whole, cut, "...."},
         NULL};
-    sal_figure_style options = {.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5},
+    sal_figure_style options = {.style = {.colormap = SAL_COLORMAP_GRAY, .blend = SAL_BLEND_FLAT, .alpha = 0.5},
                                 .captions = {whole, longer, "...."}};
     check_figure(64, 64, options, &m);
 }
@@ -302,7 +315,7 @@ Test(figure, is_made_for_any_shape)
 {
     static const int64_t shapes[][2] = {{1, 1}, {1, 3000}, {3000, 1}, {20, 2000}, {700, 90}, {448, 448}, {3, 2}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        sal_figure_style options = {.style = {.colormap = SAL_COLORMAP_VIRIDIS, .alpha = 0.5},
+        sal_figure_style options = {.style = {.colormap = SAL_COLORMAP_VIRIDIS, .blend = SAL_BLEND_FLAT, .alpha = 0.5},
                                     .note = "a note that is quite long"};
         sal_picture f = figure_of(shapes[i][0], shapes[i][1], options);
         cr_assert(f.height >= 448 / 4 && f.height < 600 && f.width < 3200, "%ld x %ld", (long)f.width, (long)f.height);
@@ -336,7 +349,7 @@ Test(figure, refuses_pictures_of_another_size_and_wrong_styles)
     sal_picture picture = {.height = 2, .width = 2, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb},
                 out = picture;
     sal_placement p = stretch(1, 1, 2, 2), other = stretch(1, 1, 3, 2), third = stretch(1, 1, 2, 3);
-    sal_figure_style options = {.style = {.colormap = SAL_COLORMAP_GRAY, .alpha = 0.5}};
+    sal_figure_style options = {.style = {.colormap = SAL_COLORMAP_GRAY, .blend = SAL_BLEND_FLAT, .alpha = 0.5}};
     cr_assert_eq(sal_figure_draw(&out, &picture, map, &third, &options), SAL_ERROR_ARGUMENT);
     cr_assert_str_eq(sal_last_error(), "picture of 2 x 2 pixels, but its placement says 3 x 2");
     for (int k = 0; k < 2; k++) {

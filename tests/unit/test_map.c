@@ -495,3 +495,52 @@ Test(map_of, attributions_of_a_layer_are_enlarged_before_they_are_smoothed)
     cr_expect_arr_eq(map, expected, sizeof small);
     free(a);
 }
+
+/* ---- A scale in common --------------------------------------------------------- */
+
+Test(normalize, by_a_scale_in_common_keeps_what_maps_are_worth)
+{
+    float weak[3] = {1.0F, 1.5F, 2.0F}, strong[3] = {0.0F, 2.0F, 6.0F}, both[4] = {-8.0F, -1.0F, 0.0F, 2.0F};
+    float flat[2] = {3.0F, 3.0F};
+    sal_map_stats stats;
+    sal_map_normalize_by(weak, &stats, 3, SAL_NORMALIZE_MINMAX, 4.0);
+    cr_expect(weak[0] == 0.0F && weak[1] == 0.125F && weak[2] == 0.25F);
+    cr_expect(stats.peak == 2.0F && stats.low == 1.0F && !stats.flat);
+    sal_map_normalize_by(strong, &stats, 3, SAL_NORMALIZE_MINMAX, 4.0);
+    cr_expect(strong[0] == 0.0F && strong[1] == 0.5F && strong[2] == 1.0F, "what is beyond the scale is 1");
+    sal_map_normalize_by(both, &stats, 4, SAL_NORMALIZE_SIGNED, 4.0);
+    cr_expect(both[0] == -1.0F && both[1] == -0.25F && both[2] == 0.0F && both[3] == 0.5F);
+    sal_map_normalize_by(flat, &stats, 2, SAL_NORMALIZE_MINMAX, 4.0);
+    cr_expect(stats.flat && flat[0] == 0.0F && flat[1] == 0.0F);
+    sal_map_normalize_by(strong, &stats, 3, SAL_NORMALIZE_MINMAX, 0.0);
+    cr_expect(strong[1] == 0.5F && strong[2] == 1.0F);
+}
+
+Test(normalize, by_the_largest_peak_is_as_alone)
+{
+    float alone[3] = {0.0F, 0.3F, 0.7F}, common[3] = {0.0F, 0.3F, 0.7F};
+    sal_map_stats stats;
+    sal_map_normalize(alone, &stats, 3, SAL_NORMALIZE_MINMAX);
+    sal_map_normalize_by(common, &stats, 3, SAL_NORMALIZE_MINMAX, (double)stats.peak);
+    cr_expect_arr_eq(alone, common, sizeof alone);
+}
+
+Test(normalize, scales_that_are_none_are_refused)
+{
+    static const double wrong[] = {-1.0, NAN, INFINITY, 1e-31, 1e39};
+    const float gradient[2] = {1.0F, 2.0F};
+    float map[2];
+    sal_map_options o = SAL_MAP_OPTIONS_INIT;
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
+        o.common_scale = wrong[k];
+        cr_expect_eq(sal_map_make(map, NULL, gradient, 1, 1, 2, &o), SAL_ERROR_ARGUMENT, "%g", wrong[k]);
+    }
+    o.common_scale = 2.0;
+    o.sigma = 0.0;
+    cr_expect_eq(sal_map_make(map, NULL, gradient, 1, 1, 2, &o), SAL_OK);
+    cr_expect(map[0] == 0.0F && map[1] == 0.5F);
+    o.normalize = SAL_NORMALIZE_NONE;
+    cr_expect_eq(sal_map_make(map, NULL, gradient, 1, 1, 2, &o), SAL_ERROR_ARGUMENT);
+    o.normalize = SAL_NORMALIZE_KERAS_VIS;
+    cr_expect_eq(sal_map_make(map, NULL, gradient, 1, 1, 2, &o), SAL_ERROR_ARGUMENT);
+}

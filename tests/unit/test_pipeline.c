@@ -133,6 +133,13 @@ Test(pipeline, refuses_contradictions_before_any_work)
     o.colormap = (sal_colormap)77;
     check_refused(&o, "colour map 77");
     o = unit_options();
+    o.blend = (sal_blend)-1;
+    check_refused(&o, "blend -1");
+    o = unit_options();
+    o.contours = (const double[]){0.0};
+    o.contour_count = 1;
+    check_refused(&o, "contour 0");
+    o = unit_options();
     o.top = 2;
     check_refused(&o, "top 2");
     o = unit_options();
@@ -144,10 +151,11 @@ Test(pipeline, refuses_contradictions_before_any_work)
 }
 
 /* The bytes of the overlay of one picture at a weight. */
-static size_t draw_overlay(unsigned char *bytes, size_t room, double alpha)
+static size_t draw_overlay(unsigned char *bytes, size_t room, sal_blend blend, double alpha)
 {
     char path[128];
     sal_explain_options o = unit_options();
+    o.blend = blend;
     o.alpha = alpha;
     cr_assert_eq(sal_explain_files(NULL, engine, pictures, 1, &o, NULL, NULL), SAL_OK, "%s", sal_last_error());
     snprintf(path, sizeof path, "%s/scale_00.overlay.png", folder);
@@ -159,10 +167,15 @@ static size_t draw_overlay(unsigned char *bytes, size_t room, double alpha)
     return size;
 }
 
-Test(pipeline, overlays_are_half_colour_unless_told)
+Test(pipeline, overlays_have_the_weight_of_their_blend_unless_told)
 {
-    static unsigned char half[1 << 20], other[1 << 20];
-    const size_t size = draw_overlay(half, sizeof half, 0.5);
-    cr_expect(draw_overlay(other, sizeof other, SAL_DEFAULT) == size && memcmp(half, other, size) == 0);
-    cr_expect(draw_overlay(other, sizeof other, 0.0) != size || memcmp(half, other, size) != 0, "0 is not 0");
+    static unsigned char told[1 << 20], other[1 << 20];
+    const double weights[] = {[SAL_BLEND_MAP] = 0.9, [SAL_BLEND_FLAT] = 0.5};
+    for (int k = SAL_BLEND_MAP; k <= SAL_BLEND_FLAT; k++) {
+        const sal_blend blend = (sal_blend)k;
+        const size_t size = draw_overlay(told, sizeof told, blend, weights[k]);
+        cr_expect(draw_overlay(other, sizeof other, blend, SAL_DEFAULT) == size && memcmp(told, other, size) == 0);
+        cr_expect(draw_overlay(other, sizeof other, blend, 0.0) != size || memcmp(told, other, size) != 0,
+                  "0 is not 0");
+    }
 }

@@ -10,8 +10,8 @@ Test(words, have_a_value_and_values_have_a_word)
         SAL_WORDS_SCORE,    SAL_WORDS_RULE,   SAL_WORDS_PRECISION,      SAL_WORDS_QUADRATURE, SAL_WORDS_BASELINE,
         SAL_WORDS_MODIFIER, SAL_WORDS_REDUCE, SAL_WORDS_NORMALIZE,      SAL_WORDS_COLORMAP,   SAL_WORDS_FIT,
         SAL_WORDS_ORDER,    SAL_WORDS_MAPS,   SAL_WORDS_OVERLAY_FORMAT, SAL_WORDS_RESAMPLE,   SAL_WORDS_ANTIALIAS,
-        SAL_WORDS_ROUND,    SAL_WORDS_GRID,   SAL_WORDS_CROP_ROUND,     SAL_WORDS_JPEG_DCT};
-    static const int counts[] = {2, 4, 5, 2, 5, 4, 4, 4, 6, 5, 5, 4, 2, 8, 2, 6, 3, 2, 2};
+        SAL_WORDS_ROUND,    SAL_WORDS_GRID,   SAL_WORDS_CROP_ROUND,     SAL_WORDS_JPEG_DCT,   SAL_WORDS_BLEND};
+    static const int counts[] = {2, 4, 5, 2, 5, 4, 4, 4, 10, 5, 5, 4, 2, 8, 2, 6, 3, 2, 2, 2};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
         char word[SAL_WORD_SIZE];
         for (int value = 0; value < counts[k]; value++) {

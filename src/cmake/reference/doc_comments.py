@@ -10,7 +10,7 @@ import sys
 
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 SECTION = re.compile(r"/\* ---- (.*?) -+ \*/")
-INIT = re.compile(r"^(#define SAL_\w+_INIT SAL_INIT(?:_WITH)?\((\w+).*)$", re.M)
+INIT = re.compile(r"^(#define SAL_\w+_INIT(?: +\\\n)? +SAL_INIT(?:_WITH(?:_TWO)?)?\((\w+).*)$", re.M)
 SET_IN = re.compile(r" \*  +")
 
 
