@@ -1,7 +1,7 @@
 # How a test is declared. Every test goes through sal_test(), which refuses one without labels.
 
 set(SAL_TEST_KINDS unit conformance golden cli gpu package)
-set(SAL_TEST_ROOMS base graph import image map program backend attribution api dataset results sweep cli cuda scripts)
+set(SAL_TEST_ROOMS base graph import image map figure program backend attribution api dataset results sweep report cli cuda scripts)
 
 # sal_test(NAME COMMAND word... LABELS kind... room... [slow] [sample] [PROGRAMS target...] [ENVIRONMENT NAME=value...]
 #          [PROPERTIES name value...] [MAY_SKIP])

@@ -1,6 +1,6 @@
 # Fish completion of salmap.
 
-set -l commands explain sweep merge export inspect methods plan doctor help
+set -l commands explain sweep merge export sheet inspect methods plan doctor help
 set -l explain '__fish_seen_subcommand_from explain'
 set -l sweep '__fish_seen_subcommand_from sweep'
 set -l explaining '__fish_seen_subcommand_from explain sweep'
@@ -12,12 +12,13 @@ complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a explain 
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a sweep -d 'Maps of a data set'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a merge -d 'One run of its shards'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a export -d 'Results as text'
+complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a sheet -d 'Overlays on one page'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a inspect -d 'What is in a model'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a methods -d 'Methods of attribution'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a plan -d 'What a run will take'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'What there is to compute with'
 complete -c salmap -f -n "not __fish_seen_subcommand_from $commands" -a help -d 'Show help'
-complete -c salmap -f -n '__fish_seen_subcommand_from help' -a 'explain sweep merge export inspect methods plan doctor'
+complete -c salmap -f -n '__fish_seen_subcommand_from help' -a 'explain sweep merge export sheet inspect methods plan doctor'
 
 complete -c salmap -n $network -l output -x -d 'Of a network with several'
 complete -c salmap -n $network -l layer -x -d 'That makes the scores'
@@ -116,3 +117,11 @@ complete -c salmap -n '__fish_seen_subcommand_from merge' -s q -l quiet -d 'Prin
 complete -c salmap -n '__fish_seen_subcommand_from export' -l csv -d 'A table'
 complete -c salmap -n '__fish_seen_subcommand_from export' -s o -l out -r -d 'File to write'
 complete -c salmap -n '__fish_seen_subcommand_from export' -l timings -d 'With milliseconds'
+set -l sheet '__fish_seen_subcommand_from sheet'
+complete -c salmap -n $sheet -s o -l out -r -d 'File to write: .png, .svg or .pdf'
+complete -c salmap -n $sheet -l sort -x -a error -d 'Column of results.csv, or error'
+complete -c salmap -n $sheet -l reverse -d 'The lowest first'
+complete -c salmap -n $sheet -l rows -x -d 'Rows of pictures'
+complete -c salmap -n $sheet -l columns -x -d 'Columns of pictures'
+complete -c salmap -n $sheet -l panel-size -x -d 'Longer side of each picture'
+complete -c salmap -n $sheet -s q -l quiet -d 'Print errors only'

@@ -22,7 +22,7 @@
  *     sal_model_drop_weights, _randomize
  *   sal_engine_forward, _gradient, _gradients,    of one engine, one call at a time:    any threads at once
  *     sal_explain_files, _files_on, sal_sweep     the second is refused (ARGUMENT)
- *   sal_sweep, _merge, _export                    of one run folder: one call at a      any threads at once
+ *   sal_sweep, _merge, _export; sal_run_*         of one run folder: one call at a      any threads at once
  *                                                 time, but for shards of a sweep
  *   sal_*_close, sal_picture_clear,               when no other call uses the object    any threads at once
  *     sal_bytes_free
@@ -1173,6 +1173,45 @@ SAL_API sal_status sal_sweep_export(const char *run, const char *path,
                                     int (*write)(void *context, const char *bytes, size_t size), void *context,
                                     const sal_export_options *options);
 
+/* ---- Pages: figures and contact sheets -------------------------------------- */
+
+/* Files that drawings with text are made as. Text can be selected and searched in SVG and PDF, and fonts are embedded.
+ */
+typedef enum sal_page_format { SAL_PAGE_PNG = 0, SAL_PAGE_SVG = 1, SAL_PAGE_PDF = 2 } sal_page_format;
+
+/* What is on a contact sheet. */
+typedef struct sal_sheet_options {
+    size_t size;        /* SAL_SHEET_OPTIONS_INIT */
+    int64_t rows;       /* of pictures, at most; 0 selects 6 */
+    int64_t columns;    /* likewise */
+    int64_t panel_size; /* pixels of each picture's longer side; 0 selects 240 */
+    const char *sort;   /* a column of results.csv, the highest number first and words by their letters; or "error": how
+                           far the prediction is from the label, in its unit, or of labels that are words 1 where it is
+                           wrong; NULL: the order of the list */
+    sal_page_format format;
+    int reverse; /* 1: the lowest first */
+    /* Called for each overlay or map that could not be read; may be NULL. */
+    void (*map_failed)(void *context, const char *file, const char *error);
+    void *context; /* of the call-back */
+} sal_sheet_options;
+#define SAL_SHEET_OPTIONS_INIT SAL_INIT(sal_sheet_options)
+
+/* What came onto it. */
+typedef struct sal_sheet_info {
+    size_t size;   /* SAL_SHEET_INFO_INIT */
+    size_t maps;   /* that the run has, */
+    size_t shown;  /* of them, */
+    size_t failed; /* and of these, whose files could not be read: their places are empty */
+} sal_sheet_info;
+#define SAL_SHEET_INFO_INIT SAL_INIT(sal_sheet_info)
+
+/* Draws the overlays of a finished run on one page, each with its name, prediction, label and what it is sorted by, and
+ * writes it to a file, whole or not at all. A picture without an overlay is shown as its map alone. info may be NULL.
+ * Errors: ARGUMENT (also: no picture has a value to sort by, nothing can be shown, a link is in the folder), IO, FORMAT
+ * (results that are no results, or damaged), UNSUPPORTED (there is no font), LIMIT (the page is too large), MEMORY. */
+SAL_API sal_status sal_run_sheet(sal_sheet_info *info, const char *run, const char *path,
+                                 const sal_sheet_options *options);
+
 /* ---- What jobs draw and write, in memory ---------------------------------- */
 
 /* `salmap explain` in memory, with the same bytes: sal_picture_decode_for, sal_preprocess_apply, sal_engine_gradients,
@@ -1263,6 +1302,7 @@ SAL_API sal_status sal_npy_encode(void **bytes, size_t *size, const float *value
 #define SAL_WORDS_EXIF "auto|apply|ignore"                                             /* sal_exif */
 #define SAL_WORDS_MAPS "npy|none|npz|png16"                                            /* sal_map_format */
 #define SAL_WORDS_OVERLAY_FORMAT "jpeg|png"                                            /* sal_overlay_format */
+#define SAL_WORDS_PAGE "png|svg|pdf"                                                   /* sal_page_format */
 #define SAL_WORDS_LABEL_AS "auto|name|output"                                          /* sal_label_as */
 
 /* The value of a word. -1: it is none of these words, or an argument is NULL. */

@@ -37,6 +37,10 @@ static const sal_sweep_options sweep_in_pieces = {.size = sizeof(sal_sweep_optio
                                                   .explain = &explain,
                                                   .shards = ((int64_t)1 << 20) + 1};
 static const sal_export_options odd_export = {.size = sizeof(sal_export_options), .format = (sal_export_format)2};
+static const sal_sheet_options odd_sheet = {.size = sizeof odd_sheet, .format = (sal_page_format)3},
+                               many_rows = {.size = sizeof many_rows, .rows = 1001},
+                               no_columns = {.size = sizeof no_columns, .columns = -1},
+                               small_panels = {.size = sizeof small_panels, .panel_size = 31};
 static const char *const nameless[] = {""};
 static const sal_dataset_options no_patterns = {.size = sizeof no_patterns, .include_count = 1};
 static const sal_sweep_options sweep_no_inputs = {
@@ -359,6 +363,12 @@ static sal_status baseline_of(float *baseline, const float *input, const sal_pla
     X(sal_sweep, fewer_shards, sal_sweep(NULL, one(), 1, dataset, &sweep_in_pieces))                                   \
     X(sal_sweep_merge, name, sal_sweep_merge(&merge_info, nameless, 1, NULL))                                          \
     X(sal_sweep_export, format, sal_sweep_export(folder, NULL, write_nothing, NULL, &odd_export))                      \
+    X(sal_run_sheet, run, sal_run_sheet(NULL, NULL, "never-made.png", NULL))                                           \
+    X(sal_run_sheet, path, sal_run_sheet(NULL, folder, NULL, NULL))                                                    \
+    X(sal_run_sheet, format, sal_run_sheet(NULL, folder, "never-made.png", &odd_sheet))                                \
+    X(sal_run_sheet, rows, sal_run_sheet(NULL, folder, "never-made.png", &many_rows))                                  \
+    X(sal_run_sheet, columns, sal_run_sheet(NULL, folder, "never-made.png", &no_columns))                              \
+    X(sal_run_sheet, panels, sal_run_sheet(NULL, folder, "never-made.png", &small_panels))                             \
     X(sal_sweep_merge, info, sal_sweep_merge(NULL, paths, 1, NULL))                                                    \
     X(sal_sweep_merge, runs, sal_sweep_merge(&merge_info, NULL, 1, NULL))                                              \
     X(sal_sweep_merge, run, sal_sweep_merge(&merge_info, no_paths, 2, folder))                                         \
