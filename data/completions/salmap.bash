@@ -80,7 +80,7 @@ _salmap()
     if [[ $cur == -* ]]; then
         case $command in
             explain)
-                words="--out --figure --save-gradient --classes --json --quiet --target --method --samples --noise --seed
+                words="--out --figure --panel-size --save-gradient --classes --json --quiet --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --signed --raw-map --colormap --alpha --recipe --preset --fit --order --mean --std --scale --fill
                     --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --strict --save-preprocess --force --output --layer --at --coral --input-size --device --precision --batch --threads

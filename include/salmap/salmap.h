@@ -14,7 +14,7 @@
  *   calls                                         on one object                         on several objects
  *   sal_model_get_*, _check_target,               any threads at once                   any threads at once
  *     _probabilities; sal_engine_model, _get_*;
- *     sal_figure_note;
+ *     sal_figure_note, _title;
  *     sal_dataset_*, sal_classes_* but _open
  *     and _close;
  *     sal_gpu_plan_get_*
@@ -299,7 +299,7 @@ typedef enum sal_picture_format {
  * LIMIT, MEMORY. */
 SAL_API sal_status sal_picture_encode(void **bytes, size_t *size, const sal_picture *picture,
                                       sal_picture_format format);
-/* Frees what sal_picture_encode, sal_map_encode and sal_npy_encode gave. NULL is fine. */
+/* Frees what sal_picture_encode, sal_map_encode, sal_npy_encode and sal_figure_encode gave. NULL is fine. */
 SAL_API void sal_bytes_free(void *bytes);
 
 /* ---- Preprocessing ------------------------------------------------------ */
@@ -844,6 +844,10 @@ SAL_API sal_status sal_map_colorize(sal_picture *out, const float *map, int64_t 
 /* Names of a network's outputs, from 0; two outputs may have one name. See sal_classes_open. */
 typedef struct sal_classes sal_classes;
 
+/* Files that drawings with text are made as. Text can be selected and searched in SVG and PDF, and fonts are embedded.
+ */
+typedef enum sal_page_format { SAL_PAGE_PNG = 0, SAL_PAGE_SVG = 1, SAL_PAGE_PDF = 2 } sal_page_format;
+
 /* What is explained of pictures, and which files are written. */
 typedef struct sal_explain_options {
     size_t size;               /* SAL_EXPLAIN_OPTIONS_INIT */
@@ -855,7 +859,7 @@ typedef struct sal_explain_options {
     double alpha;               /* weight of the colours in the overlay, 0 to 1; SAL_DEFAULT: 0.5 */
     sal_colormap colormap;      /* of all pictures that are drawn */
     int raw_map;       /* 1: maps of a layer are as large as it, not as the network's input; pictures as ever */
-    int figure;        /* 1: also <stem>.figure.png: picture, map with colour bar, overlay */
+    int figure;        /* 1: also <stem>.figure.png (or .svg, .pdf): picture, map with colour bar, overlay */
     int save_gradient; /* 1: also <stem>.gradient.npy, float32: what the method attributes, see sal_attribution_info */
     const char *out_dir; /* made when it is not there */
     /* Called, as the callback and with its context, when a device failed and the others go on with its pictures.
@@ -865,6 +869,8 @@ typedef struct sal_explain_options {
     const char *preprocess_origin; /* where `preprocess` comes from, for figures and run.json: "age.onnx.salmap"; may be
                                       NULL */
     const sal_classes *classes;    /* names of the network's outputs, for figures; NULL: none */
+    int64_t figure_format;         /* a sal_page_format */
+    int64_t panel_size;            /* see sal_figure_options */
 } sal_explain_options;
 #define SAL_EXPLAIN_OPTIONS_INIT SAL_INIT_WITH(sal_explain_options, .alpha = SAL_DEFAULT)
 
@@ -879,7 +885,7 @@ typedef struct sal_explain_map {
     const char *map_path;      /* <stem>.saliency.png */
     const char *overlay_path;  /* <stem>.overlay.png */
     const char *npy_path;      /* <stem>.npy */
-    const char *figure_path;   /* <stem>.figure.png */
+    const char *figure_path;   /* <stem>.figure.png, .svg or .pdf */
     const char *gradient_path; /* <stem>.gradient.npy */
 } sal_explain_map;
 
@@ -1173,11 +1179,7 @@ SAL_API sal_status sal_sweep_export(const char *run, const char *path,
                                     int (*write)(void *context, const char *bytes, size_t size), void *context,
                                     const sal_export_options *options);
 
-/* ---- Pages: figures and contact sheets -------------------------------------- */
-
-/* Files that drawings with text are made as. Text can be selected and searched in SVG and PDF, and fonts are embedded.
- */
-typedef enum sal_page_format { SAL_PAGE_PNG = 0, SAL_PAGE_SVG = 1, SAL_PAGE_PDF = 2 } sal_page_format;
+/* ---- Contact sheets ------------------------------------------------------ */
 
 /* What is on a contact sheet. */
 typedef struct sal_sheet_options {
@@ -1244,14 +1246,27 @@ typedef struct sal_figure_options {
     const sal_overlay_options *overlay; /* its `longest` is 0: panels have a size of their own; NULL: the defaults */
     const char *name;                   /* over the picture: the name of its file; NULL: "picture" */
     const char *note;                   /* the line below, see sal_figure_note; NULL: none */
+    const char *title;                  /* the line above, see sal_figure_title; NULL: none */
+    int64_t panel_size;                 /* height of the panels in pixels, 64 to 4096; 0 selects 448. They are at most
+                                           twice as wide: wider pictures are lower */
 } sal_figure_options;
 #define SAL_FIGURE_OPTIONS_INIT SAL_INIT(sal_figure_options)
 
-/* <stem>.figure.png: picture, map with a colour bar, and overlay side by side on white, 8-bit RGB. Text beyond ASCII is
- * drawn as '?', text wider than its place is cut with dots. On success the samples belong to *out. options may be NULL.
- * Errors: as sal_overlay_make; the picture must be given. */
+/* <stem>.figure.png: picture, map with a colour bar, and overlay side by side on white, 8-bit RGB. Text wider than its
+ * place has dots in its middle. On success the samples belong to *out. options may be NULL.
+ * Errors: as sal_overlay_make; the picture must be given; UNSUPPORTED (the machine has no font). */
 SAL_API sal_status sal_figure_make(sal_picture *out, const sal_picture *picture, const float *map,
                                    const sal_placement *placement, const sal_figure_options *options);
+/* The same as the bytes of a file of any of these formats. *bytes as of sal_picture_encode. Errors likewise. */
+SAL_API sal_status sal_figure_encode(void **bytes, size_t *size, sal_page_format format, const sal_picture *picture,
+                                     const float *map, const sal_placement *placement,
+                                     const sal_figure_options *options);
+
+/* Writes the line above a figure: "scale_04.png: age.onnx, grad-cam at conv5, σ 3.84 px". picture, model: names of
+ * their files, without folders; model NULL: the engine's. map: NULL for the defaults. At most `size` bytes of UTF-8
+ * with the final NUL, cut where it does not fit. Errors: ARGUMENT, MEMORY. */
+SAL_API sal_status sal_figure_title(char *text, size_t size, const sal_engine *engine, const char *picture,
+                                    const char *model, const sal_map_options *map);
 
 /* What the line below a figure says of a map. */
 typedef struct sal_figure_facts {
@@ -1263,6 +1278,7 @@ typedef struct sal_figure_facts {
     sal_map_stats stats;    /* of the map */
     const char *input;      /* where the preprocessing comes from, see sal_explain_options; NULL: it is not said */
     const char *class_name; /* of the output that was explained, where there are several; NULL: it has none */
+    const char *label;      /* what the output should be, as the list has it; NULL: it is not known */
 } sal_figure_facts;
 #define SAL_FIGURE_FACTS_INIT SAL_INIT(sal_figure_facts)
 

@@ -8,7 +8,8 @@
 
 typedef struct settings {
     const char *out_dir;
-    int figure;
+    int figure; /* 1 and a sal_page_format */
+    int64_t panel_size;
     int save_gradient;
     const char *classes;
     int json;
@@ -19,7 +20,10 @@ typedef struct settings {
 static const cli_option options[] = {
     CLI_HEAD("Results"),
     CLI_OPTION(CLI_TEXT, 'o', "out", "DIR", out_dir, "folder for the results; made when it is not there"),
-    CLI_OPTION(CLI_FLAG, 0, "figure", NULL, figure, "also a figure: picture, map with colour bar, overlay"),
+    CLI_OPTION(CLI_MAYBE, 0, "figure", SAL_WORDS_PAGE, figure,
+               "also a figure: picture, map with colour bar, overlay (alone: png)"),
+    CLI_NUMBER(CLI_INTEGER, 0, "panel-size", "PIXELS", panel_size, "height of a figure's panels (default: 448)", 64,
+               4096),
     CLI_OPTION(CLI_FLAG, 0, "save-gradient", NULL, save_gradient,
                "also the gradient, or what the method makes of it, (C,H,W) as .npy"),
     CLI_OPTION(CLI_TEXT, 0, "classes", "FILE", classes,
@@ -126,7 +130,9 @@ int cli_explain(int argc, char **argv)
     sal_explain_options *o = &run.explain;
     int code = cli_job_options(&run, self, &s.job);
     o->out_dir = s.out_dir;
-    o->figure = s.figure;
+    o->figure = s.figure > 0;
+    o->figure_format = s.figure > 0 ? s.figure - 1 : 0;
+    o->panel_size = s.panel_size;
     o->save_gradient = s.save_gradient;
     o->device_lost = tell_lost_device;
     if (code == CLI_OK)

@@ -14,6 +14,8 @@ typedef enum sal_output_file {
     SAL_FILE_NPZ,
     SAL_FILE_PNG16,
     SAL_FILE_FIGURE,
+    SAL_FILE_FIGURE_SVG,
+    SAL_FILE_FIGURE_PDF,
     SAL_FILE_GRADIENT,
     SAL_FILE_COUNT
 } sal_output_file;

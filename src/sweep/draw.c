@@ -74,13 +74,14 @@ done:
     return st;
 }
 
-sal_status sal_figure_of(sal_picture *out, const sal_picture *shown, const sal_display *d,
-                         const sal_placement *placement, const sal_overlay_style *style, const char *name,
-                         const char *note)
+sal_figure_style sal_figure_style_of(const sal_display *d, const sal_overlay_style *style, sal_normalize normalize,
+                                     const char *name)
 {
-    const sal_figure_style figure = {
-        .style = *style, .captions = {name, "saliency"}, .note = note, .bar_low = d->low, .bar_high = d->high};
-    return sal_figure_draw(out, shown, d->values, placement, &figure);
+    const char *counts = normalize == SAL_NORMALIZE_NONE     ? "attribution, not normalised"
+                         : normalize == SAL_NORMALIZE_SIGNED ? "relative attribution, signed"
+                                                             : "relative attribution";
+    return (sal_figure_style){
+        .style = *style, .captions = {name, "saliency"}, .bar_label = counts, .bar_low = d->low, .bar_high = d->high};
 }
 
 /* ---- The note ------------------------------------------------------------ */
@@ -125,6 +126,8 @@ static void write_note(line *l, const sal_figure_facts *f, int64_t outputs, cons
         add(l, "%s %.5g", has_probability ? unit : "value", score);
     if (has_probability && f->asked.score == SAL_SCORE_LOGIT)
         add(l, "   probability %.3g", (double)f->probability);
+    if (f->label && *f->label)
+        add(l, "   label %.80s", f->label);
     if (f->stats.flat)
         add(l, "   flat map");
     else
@@ -141,6 +144,25 @@ sal_status sal_note_write(char *note, size_t size, const sal_figure_facts *facts
     line l = {note, size, 0};
     TRY(sal_plain_locale_enter(&plain));
     write_note(&l, facts, outputs, method);
+    sal_plain_locale_leave(&plain);
+done:
+    return st;
+}
+
+/* ---- The title ----------------------------------------------------------- */
+
+sal_status sal_title_write(char *title, size_t size, const char *picture, const char *model,
+                           const sal_attribution_info *attribution, double sigma)
+{
+    sal_status st = SAL_OK;
+    sal_plain_locale plain = {0};
+    line l = {title, size, 0};
+    TRY(sal_plain_locale_enter(&plain));
+    add(&l, "%s: %s, %s", picture, model, attribution->method);
+    if (attribution->layer)
+        add(&l, " at %s", attribution->layer);
+    if (sigma > 0.0)
+        add(&l, ", \xcf\x83 %.3g px", sigma);
     sal_plain_locale_leave(&plain);
 done:
     return st;

@@ -3,6 +3,7 @@
 
 #include "api/identity.h"
 #include "base/memory.h"
+#include "sweep/output.h"
 #include "sweep/run_options.h"
 
 #include <math.h>
@@ -48,7 +49,7 @@ static sal_output_layout layout_of(const sal_explain_options *o)
     sal_output_layout layout = {.top = o->top, .out_dir = o->out_dir};
     layout.files = SAL_FILE_BIT(SAL_FILE_MAP) | SAL_FILE_BIT(SAL_FILE_OVERLAY) | SAL_FILE_BIT(SAL_FILE_NPY);
     if (o->figure)
-        layout.files |= SAL_FILE_BIT(SAL_FILE_FIGURE);
+        layout.files |= SAL_FILE_BIT(sal_figure_file((sal_page_format)o->figure_format));
     if (o->save_gradient)
         layout.files |= SAL_FILE_BIT(SAL_FILE_GRADIENT);
     return layout;

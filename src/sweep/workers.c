@@ -126,6 +126,7 @@ static sal_status encode(sal_pipeline *p, sal_slot *slot, size_t picture)
                           .files = overlay ? j->layout.files : j->layout.files & ~SAL_FILES_OVERLAY,
                           .picture = j->rows ? j->rows[picture] : picture,
                           .picture_path = p->paths[picture],
+                          .model = p->model.path,
                           .stem = j->stems[picture],
                           .attribution = &p->attribution,
                           .map_options = &p->map_options,

@@ -61,6 +61,7 @@ static const sal_preprocess two_values = {.scale = 1.0F, .value_count = 2};
 static const sal_overlay_options sizeless_overlay;
 static const sal_figure_options sizeless_figure;
 static const sal_figure_options figure_of_sizeless = {.size = sizeof figure_of_sizeless, .overlay = &sizeless_overlay};
+static const sal_figure_options small_figure = {.size = sizeof small_figure, .panel_size = 63};
 static const sal_figure_facts facts = SAL_FIGURE_FACTS_INIT, sizeless_facts;
 static const int64_t one_value[] = {1, 1, 1, 1, 1, 1};
 
@@ -308,6 +309,19 @@ static sal_status baseline_of(float *baseline, const float *input, const sal_pla
     X(sal_figure_make, placement, sal_figure_make(&picture, &pixel, inputs, NULL, NULL))                               \
     X(sal_figure_make, size, sal_figure_make(&picture, &pixel, inputs, &placement, &sizeless_figure))                  \
     X(sal_figure_make, overlay_size, sal_figure_make(&picture, &pixel, inputs, &placement, &figure_of_sizeless))       \
+    X(sal_figure_make, panels, sal_figure_make(&picture, &pixel, inputs, &placement, &small_figure))                   \
+    X(sal_figure_encode, bytes, sal_figure_encode(NULL, &byte_count, SAL_PAGE_PDF, &pixel, inputs, &placement, NULL))  \
+    X(sal_figure_encode, size, sal_figure_encode(&bytes, NULL, SAL_PAGE_PDF, &pixel, inputs, &placement, NULL))        \
+    X(sal_figure_encode, picture,                                                                                      \
+      sal_figure_encode(&bytes, &byte_count, SAL_PAGE_PDF, NULL, inputs, &placement, NULL))                            \
+    X(sal_figure_encode, map, sal_figure_encode(&bytes, &byte_count, SAL_PAGE_PDF, &pixel, NULL, &placement, NULL))    \
+    X(sal_figure_encode, placement, sal_figure_encode(&bytes, &byte_count, SAL_PAGE_PDF, &pixel, inputs, NULL, NULL))  \
+    X(sal_figure_encode, format,                                                                                       \
+      sal_figure_encode(&bytes, &byte_count, (sal_page_format)3, &pixel, inputs, &placement, NULL))                    \
+    X(sal_figure_title, text, sal_figure_title(NULL, 8, engine, "p", NULL, NULL))                                      \
+    X(sal_figure_title, room, sal_figure_title(note, 0, engine, "p", NULL, NULL))                                      \
+    X(sal_figure_title, engine, sal_figure_title(note, sizeof note, NULL, "p", NULL, NULL))                            \
+    X(sal_figure_title, picture, sal_figure_title(note, sizeof note, engine, NULL, NULL, NULL))                        \
     X(sal_figure_note, text, sal_figure_note(NULL, 8, engine, &facts))                                                 \
     X(sal_figure_note, room, sal_figure_note(note, 0, engine, &facts))                                                 \
     X(sal_figure_note, engine, sal_figure_note(note, sizeof note, NULL, &facts))                                       \

@@ -555,7 +555,7 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_attribution_info, width);
     EXPECT_FULL(sal_gradient_job, gaps);
     EXPECT_FULL(sal_map_options, sigma);
-    EXPECT_FULL(sal_explain_options, classes);
+    EXPECT_FULL(sal_explain_options, panel_size);
     EXPECT_FULL(sal_explain_map, gradient_path);
     EXPECT_FULL(sal_explain_result, note);
     EXPECT_FULL(sal_dataset_options, labels_from_folders);
@@ -568,8 +568,8 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_sheet_options, context);
     EXPECT_FULL(sal_sheet_info, failed);
     EXPECT_FULL(sal_overlay_options, preprocess);
-    EXPECT_FULL(sal_figure_options, note);
-    EXPECT_FULL(sal_figure_facts, class_name);
+    EXPECT_FULL(sal_figure_options, panel_size);
+    EXPECT_FULL(sal_figure_facts, label);
     EXPECT_FULL(sal_plan_info, steps);
     EXPECT_FULL(sal_step_info, note);
     EXPECT_FULL(sal_pass_info, note);
