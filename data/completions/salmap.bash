@@ -6,12 +6,12 @@ _salmap()
     COMPREPLY=()
 
     if [[ $COMP_CWORD -eq 1 ]]; then
-        COMPREPLY=($(compgen -W "explain sweep merge export sheet inspect methods plan doctor help --help --version" -- "$cur"))
+        COMPREPLY=($(compgen -W "explain sweep merge export sheet render inspect methods plan doctor help --help --version" -- "$cur"))
         return
     fi
 
     if [[ $command == help ]]; then
-        COMPREPLY=($(compgen -W "explain sweep merge export sheet inspect methods plan doctor" -- "$cur"))
+        COMPREPLY=($(compgen -W "explain sweep merge export sheet render inspect methods plan doctor" -- "$cur"))
         return
     fi
 
@@ -97,6 +97,10 @@ _salmap()
                 ;;
             merge) words="--out --quiet --help" ;;
             export) words="--csv --json --out --timings --help" ;;
+            render)
+                words="--out --overlay-format --overlay-size --figure --panel-size --figures-only --root --quiet --colormap --alpha
+                    --max-pixels --max-memory --help"
+                ;;
             sheet) words="--out --sort --reverse --rows --columns --panel-size --quiet --help" ;;
             inspect)
                 words="--output --layer --at --coral --input-size --json --picture --out --recipe --preset --fit --order --mean --std --scale --fill

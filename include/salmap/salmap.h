@@ -1214,6 +1214,39 @@ typedef struct sal_sheet_info {
 SAL_API sal_status sal_run_sheet(sal_sheet_info *info, const char *run, const char *path,
                                  const sal_sheet_options *options);
 
+/* ---- Rendering again -------------------------------------------------------- */
+
+/* How the maps of a run are drawn again. */
+typedef struct sal_render_options {
+    size_t size;                        /* SAL_RENDER_OPTIONS_INIT */
+    const sal_explain_options *explain; /* must be given: out_dir, the colours of overlays, figure, figure_format,
+                                           panel_size and limits count; all else is as the run has it */
+    const char *root;                   /* where the list's relative paths start; NULL: as the run has it */
+    int64_t overlay_size;               /* pixels of an overlay's longer side at most; 0 selects 1600 */
+    sal_overlay_format overlay_format;  /* JPEG or PNG */
+    int figures_only;                   /* 1: no overlays */
+    /* Called for each picture that could not be drawn; may be NULL. */
+    void (*picture_failed)(void *context, const char *path, const char *error);
+    void *context; /* of the call-back */
+} sal_render_options;
+#define SAL_RENDER_OPTIONS_INIT SAL_INIT(sal_render_options)
+
+/* What was drawn. */
+typedef struct sal_render_info {
+    size_t size;     /* SAL_RENDER_INFO_INIT */
+    size_t pictures; /* that the run has maps of, */
+    size_t failed;   /* and of them, that could not be drawn */
+} sal_render_info;
+#define SAL_RENDER_INFO_INIT SAL_INIT(sal_render_info)
+
+/* Makes overlays and figures of a finished run again from the maps that it kept, with other colours, and without its
+ * model: explain->out_dir/overlays/000/<stem>.overlay.jpg, and figures/000/<stem>.figure.png. Pictures are read from
+ * where the run's list says; one that is gone, or has other bytes or sides than the run saw, fails and is told of, and
+ * the rest goes on. info may be NULL.
+ * Errors: ARGUMENT (also: the run keeps no maps, out_dir is a run, a link is in the folder), IO, FORMAT (results that
+ * are no results, or damaged), UNSUPPORTED (there is no font for figures), MEMORY. */
+SAL_API sal_status sal_run_render(sal_render_info *info, const char *run, const sal_render_options *options);
+
 /* ---- What jobs draw and write, in memory ---------------------------------- */
 
 /* `salmap explain` in memory, with the same bytes: sal_picture_decode_for, sal_preprocess_apply, sal_engine_gradients,

@@ -2,8 +2,10 @@
 #include "results/settings_lines.h"
 
 #include "base/memory.h"
+#include "image/image.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +30,7 @@ static sal_status read_names(sal_kept_run *run)
         goto done;
     root = json_loadb((const char *)bytes, size, 0, NULL);
     TRY(copy_text(&run->model, root, "model"));
+    TRY(copy_text(&run->origin, root, "preprocess_origin"));
     st = copy_text(&run->root, root, "root");
 done:
     json_decref(root);
@@ -55,6 +58,7 @@ void sal_kept_close(sal_kept_run *run)
     sal_run_facts_close(&run->facts);
     free(run->model);
     free(run->root);
+    free(run->origin);
     *run = (sal_kept_run){.folder = {.fd = -1}};
 }
 
@@ -161,6 +165,12 @@ done:
 
 /* ---- Files ----------------------------------------------------------------- */
 
+static int is_npz(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot && strcmp(dot, ".npz") == 0;
+}
+
 sal_status sal_kept_picture(sal_picture *out, const sal_kept_run *run, const char *name)
 {
     sal_status st = SAL_OK;
@@ -170,9 +180,42 @@ sal_status sal_kept_picture(sal_picture *out, const sal_kept_run *run, const cha
     TRY(sal_run_file_read(&bytes, &size, &run->folder, name, max_picture_bytes, NULL));
     if (!bytes)
         st = sal_fail(SAL_ERROR_IO, "%s/%s: is not there any more", run->folder.path, name);
+    else if (is_npz(name))
+        st = sal_npz_decode(out, bytes, size, "map", name);
     else if (sal_picture_decode(out, bytes, size, NULL) != SAL_OK)
         st = sal_fail(SAL_ERROR_FORMAT, "%s/%s: %s", run->folder.path, name, sal_last_error());
 done:
     sal_free(bytes);
+    return st;
+}
+
+sal_status sal_kept_map(float **out, int64_t *height, int64_t *width, const sal_kept_run *run, const char *name)
+{
+    sal_status st = SAL_OK;
+    sal_picture map = {0};
+    float *values = NULL;
+    *out = NULL;
+    TRY(sal_kept_picture(&map, run, name));
+    if (map.channels != 1 || map.type == SAL_SAMPLE_U8) {
+        st = sal_fail(SAL_ERROR_FORMAT, "%s/%s: is no map", run->folder.path, name);
+        goto done;
+    }
+    const size_t pixels = (size_t)map.height * (size_t)map.width;
+    TRY(sal_alloc(&values, pixels, sizeof *values, "a map"));
+    for (size_t i = 0; i < pixels; i++) {
+        values[i] = map.type == SAL_SAMPLE_F32 ? ((const float *)map.samples)[i]
+                                               : (float)((const uint16_t *)map.samples)[i] / 65535.0f;
+        if (!isfinite(values[i])) {
+            st = sal_fail(SAL_ERROR_FORMAT, "%s/%s: is NaN or infinite at pixel %zu", run->folder.path, name, i);
+            goto done;
+        }
+    }
+    *out = values;
+    values = NULL;
+    *height = map.height;
+    *width = map.width;
+done:
+    sal_picture_clear(&map);
+    sal_free(values);
     return st;
 }

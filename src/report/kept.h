@@ -11,6 +11,7 @@ typedef struct sal_kept_run {
     sal_run_folder folder;
     sal_run_facts facts; /* its list may be NULL */
     char *model;         /* as the run names it, or NULL */
+    char *origin;        /* where its preprocessing came from, or NULL */
     char *root;          /* where the relative paths of its list started from, or NULL */
 } sal_kept_run;
 
@@ -32,5 +33,8 @@ sal_status sal_kept_name(char **out, const json_t *object, const char *key);
 /* A file of the folder, decoded: an overlay, or a map as a picture of one channel. Errors: IO (also: it is gone),
  * FORMAT, ARGUMENT (a link), UNSUPPORTED, LIMIT, MEMORY. */
 sal_status sal_kept_picture(sal_picture *out, const sal_kept_run *run, const char *name);
+
+/* A map of it, of any of its formats, as finite values. *out: free with sal_free. Errors likewise. */
+sal_status sal_kept_map(float **out, int64_t *height, int64_t *width, const sal_kept_run *run, const char *name);
 
 #endif

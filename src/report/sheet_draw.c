@@ -57,23 +57,18 @@ static sal_status fit(sal_picture *out, const sal_picture *picture, int64_t pane
 }
 
 /* A map alone, in colours. */
-static sal_status colour(sal_picture *out, const sal_picture *map, int64_t panel)
+static sal_status read_map(sal_picture *out, const sheet *s, const sheet_cell *cell, int64_t panel)
 {
     sal_status st = SAL_OK;
     sal_picture colours = {0};
-    float *values = NULL;
-    const int64_t pixels = map->height * map->width;
-    if (map->channels != 1 || map->type == SAL_SAMPLE_U8)
-        return sal_fail(SAL_ERROR_FORMAT, "it is no map");
-    TRY(sal_alloc(&values, (size_t)pixels, sizeof *values, "a map"));
-    for (int64_t i = 0; i < pixels; i++)
-        values[i] = map->type == SAL_SAMPLE_F32 ? ((const float *)map->samples)[i]
-                                                : (float)((const uint16_t *)map->samples)[i] / 65535.0f;
-    TRY(sal_map_colorize(&colours, values, map->height, map->width, SAL_COLORMAP_VIRIDIS));
+    float *map = NULL;
+    int64_t height, width;
+    TRY(sal_kept_map(&map, &height, &width, s->run, cell->file));
+    TRY(sal_map_colorize(&colours, map, height, width, SAL_COLORMAP_VIRIDIS));
     st = fit(out, &colours, panel);
 done:
     sal_picture_clear(&colours);
-    sal_free(values);
+    sal_free(map);
     return st;
 }
 
@@ -81,8 +76,10 @@ static sal_status read_panel(sal_picture *out, const sheet *s, const sheet_cell 
 {
     sal_status st = SAL_OK;
     sal_picture picture = {0};
+    if (cell->is_map)
+        return read_map(out, s, cell, panel);
     TRY(sal_kept_picture(&picture, s->run, cell->file));
-    st = cell->is_map ? colour(out, &picture, panel) : fit(out, &picture, panel);
+    st = fit(out, &picture, panel);
 done:
     sal_picture_clear(&picture);
     return st;

@@ -4,7 +4,7 @@
 #include "api/attribute.h"
 #include "api/identity.h"
 #include "base/memory.h"
-#include "figure/figure.h"
+#include "sweep/draw.h"
 
 #include <string.h>
 
@@ -158,19 +158,6 @@ done:
     return st;
 }
 
-/* Of whoever wants figures, before the first picture. */
-static sal_status check_figures(const sal_explain_options *o)
-{
-    if (!o->figure)
-        return SAL_OK;
-    if (o->figure_format < 0 || o->figure_format > SAL_PAGE_PDF)
-        return sal_fail(SAL_ERROR_ARGUMENT, "unknown format %lld of a figure", (long long)o->figure_format);
-    if (o->panel_size != 0 && (o->panel_size < SAL_FIGURE_PANEL_LEAST || o->panel_size > SAL_FIGURE_PANEL_MOST))
-        return sal_fail(SAL_ERROR_ARGUMENT, "panels of %lld pixels: give %d to %d", (long long)o->panel_size,
-                        SAL_FIGURE_PANEL_LEAST, SAL_FIGURE_PANEL_MOST);
-    return sal_figure_check_fonts();
-}
-
 sal_status sal_pipeline_check(sal_engine *const *engines, size_t engine_count, const sal_explain_options *options)
 {
     sal_status st = SAL_OK;
@@ -181,7 +168,7 @@ sal_status sal_pipeline_check(sal_engine *const *engines, size_t engine_count, c
     TRY(check_targets(model, &info, options));
     TRY(check_map_options(options, engines[0]));
     TRY(check_preprocess(&info, &options->preprocess));
-    TRY(check_figures(options));
+    TRY(sal_figure_check(options));
     TRY(check_baseline(&info, engines[0], options));
 done:
     return st;

@@ -74,6 +74,18 @@ done:
     return st;
 }
 
+sal_status sal_figure_check(const sal_explain_options *o)
+{
+    if (!o->figure)
+        return SAL_OK;
+    if (o->figure_format < 0 || o->figure_format > SAL_PAGE_PDF)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown format %lld of a figure", (long long)o->figure_format);
+    if (o->panel_size != 0 && (o->panel_size < SAL_FIGURE_PANEL_LEAST || o->panel_size > SAL_FIGURE_PANEL_MOST))
+        return sal_fail(SAL_ERROR_ARGUMENT, "panels of %lld pixels: give %d to %d", (long long)o->panel_size,
+                        SAL_FIGURE_PANEL_LEAST, SAL_FIGURE_PANEL_MOST);
+    return sal_figure_check_fonts();
+}
+
 sal_figure_style sal_figure_style_of(const sal_display *d, const sal_overlay_style *style, sal_normalize normalize,
                                      const char *name)
 {
@@ -117,9 +129,11 @@ static void write_note(line *l, const sal_figure_facts *f, int64_t outputs, cons
     const int has_probability = isfinite(f->probability);
     const char *unit = f->asked.score == SAL_SCORE_PROBABILITY ? "probability" : "logit";
     const double score = (double)f->score;
-    if (f->target < 0)
+    if (f->target < 0 && outputs < 1)
+        add(l, "mean of all outputs  %.5g", score);
+    else if (f->target < 0)
         add(l, "mean of %lld outputs  %.5g", (long long)outputs, score);
-    else if (outputs > 1 || f->asked.kind == SAL_TARGET_MARGIN) {
+    else if (outputs != 1 || f->asked.kind == SAL_TARGET_MARGIN) {
         add_output(l, f);
         add(l, "%s   %s %.5g", f->asked.kind == SAL_TARGET_MARGIN ? " ahead by" : "", unit, score);
     } else

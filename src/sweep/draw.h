@@ -31,6 +31,10 @@ sal_status sal_shown_make(sal_picture *out, const sal_picture *picture, const sa
 
 #define SAL_DEFAULT_ALPHA 0.5 /* of overlays */
 
+/* Before the first picture of a job: what its options say of figures. Errors: ARGUMENT, UNSUPPORTED (there is no font).
+ */
+sal_status sal_figure_check(const sal_explain_options *options);
+
 /* What a figure shows of a map, but for its title and note. shown: 8-bit RGB; name: over the picture. All borrowed. */
 sal_figure_style sal_figure_style_of(const sal_display *display, const sal_overlay_style *style,
                                      sal_normalize normalize, const char *name);
@@ -42,7 +46,8 @@ sal_status sal_title_write(char *title, size_t size, const char *picture, const 
 
 enum { SAL_NOTE_SIZE = 256, SAL_TITLE_SIZE = 1024 };
 
-/* The line below a figure, of a model with so many outputs and of a method. Error: MEMORY. */
+/* The line below a figure, of a model with so many outputs, 0: several, and of a
+ * method. Error: MEMORY. */
 sal_status sal_note_write(char *note, size_t size, const sal_figure_facts *facts, int64_t outputs, const char *method);
 
 #endif

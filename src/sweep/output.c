@@ -42,7 +42,8 @@ static sal_status write_figure(const char *path, sal_page_format format, const s
                                     .probability = m->probability,
                                     .stats = m->stats,
                                     .input = job->options->preprocess_origin,
-                                    .class_name = sal_classes_name(job->options->classes, m->target)};
+                                    .class_name = sal_classes_name(job->options->classes, m->target),
+                                    .label = job->label};
     const sal_figure_content content = {.picture = job->shown, .map = d->values, .placement = job->placement};
     sal_figure_style style = sal_figure_style_of(d, overlay, job->options->map->normalize, NULL);
     TRY(sal_note_write(note, sizeof note, &facts, job->outputs, job->attribution->method));

@@ -13,6 +13,7 @@ typedef struct sal_output_job {
     size_t picture; /* its number, for the layout */
     const char *picture_path;
     const char *model; /* its path, for figures */
+    const char *label; /* likewise, what the output should be; NULL: it is not known */
     const char *stem;
     int64_t number;                          /* of the map, from 0 */
     const sal_attribution_info *attribution; /* its shape, and */

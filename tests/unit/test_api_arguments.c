@@ -37,6 +37,14 @@ static const sal_sweep_options sweep_in_pieces = {.size = sizeof(sal_sweep_optio
                                                   .explain = &explain,
                                                   .shards = ((int64_t)1 << 20) + 1};
 static const sal_export_options odd_export = {.size = sizeof(sal_export_options), .format = (sal_export_format)2};
+static const sal_render_options render = {.size = sizeof render, .explain = &explain},
+                                render_unexplained = SAL_RENDER_OPTIONS_INIT,
+                                render_nowhere = {.size = sizeof render, .explain = &explain_nowhere},
+                                odd_render = {.size = sizeof render,
+                                              .explain = &explain,
+                                              .overlay_format = (sal_overlay_format)2},
+                                small_render = {.size = sizeof render, .explain = &explain, .overlay_size = -1},
+                                nothing_rendered = {.size = sizeof render, .explain = &explain, .figures_only = 1};
 static const sal_sheet_options odd_sheet = {.size = sizeof odd_sheet, .format = (sal_page_format)3},
                                many_rows = {.size = sizeof many_rows, .rows = 1001},
                                no_columns = {.size = sizeof no_columns, .columns = -1},
@@ -377,6 +385,13 @@ static sal_status baseline_of(float *baseline, const float *input, const sal_pla
     X(sal_sweep, fewer_shards, sal_sweep(NULL, one(), 1, dataset, &sweep_in_pieces))                                   \
     X(sal_sweep_merge, name, sal_sweep_merge(&merge_info, nameless, 1, NULL))                                          \
     X(sal_sweep_export, format, sal_sweep_export(folder, NULL, write_nothing, NULL, &odd_export))                      \
+    X(sal_run_render, run, sal_run_render(NULL, NULL, &render))                                                        \
+    X(sal_run_render, options, sal_run_render(NULL, folder, NULL))                                                     \
+    X(sal_run_render, explain, sal_run_render(NULL, folder, &render_unexplained))                                      \
+    X(sal_run_render, out_dir, sal_run_render(NULL, folder, &render_nowhere))                                          \
+    X(sal_run_render, format, sal_run_render(NULL, folder, &odd_render))                                               \
+    X(sal_run_render, overlay_size, sal_run_render(NULL, folder, &small_render))                                       \
+    X(sal_run_render, figures, sal_run_render(NULL, folder, &nothing_rendered))                                        \
     X(sal_run_sheet, run, sal_run_sheet(NULL, NULL, "never-made.png", NULL))                                           \
     X(sal_run_sheet, path, sal_run_sheet(NULL, folder, NULL, NULL))                                                    \
     X(sal_run_sheet, format, sal_run_sheet(NULL, folder, "never-made.png", &odd_sheet))                                \

@@ -174,6 +174,11 @@ static sal_status export_nothing(const void *given)
     return sal_sweep_export(folder, "never-made.csv", NULL, NULL, given);
 }
 
+static sal_status render_run(const void *given)
+{
+    return sal_run_render(NULL, folder, given);
+}
+
 static sal_status draw_sheet(const void *given)
 {
     return sal_run_sheet(NULL, folder, "never-made.png", given);
@@ -231,6 +236,7 @@ static const sal_sweep_options sweep_options = {
     .size = sizeof sweep_options, .max_failures = SAL_UNLIMITED, .explain = &explain_options, .restart = 1};
 static const sal_dataset_options dataset_options = SAL_DATASET_OPTIONS_INIT;
 static const sal_export_options export_options = SAL_EXPORT_OPTIONS_INIT;
+static const sal_render_options render_options = {.size = sizeof render_options, .explain = &explain_options};
 static const sal_sheet_options sheet_options = SAL_SHEET_OPTIONS_INIT;
 static const sal_overlay_options overlay_options = SAL_OVERLAY_OPTIONS_INIT;
 static const sal_figure_options figure_options = SAL_FIGURE_OPTIONS_INIT;
@@ -275,6 +281,7 @@ static const reading readings[] = {
     READING("sal_figure_make", sal_overlay_options, overlay_options, draw_figure_with_overlay),
     READING("sal_figure_note", sal_figure_facts, figure_facts, write_note),
     {"sal_sweep_export", "sal_export_options", sizeof(sal_export_options), &export_options, export_nothing, 1},
+    {"sal_run_render", "sal_render_options", sizeof(sal_render_options), &render_options, render_run, 1},
     {"sal_run_sheet", "sal_sheet_options", sizeof(sal_sheet_options), &sheet_options, draw_sheet, 1},
     {"sal_gpu_plan_open", "sal_gpu_plan_options", sizeof(sal_gpu_plan_options), &gpu_options, plan, 1},
 };
@@ -565,6 +572,8 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_sweep_options, labels_read);
     EXPECT_FULL(sal_merge_info, failed);
     EXPECT_FULL(sal_export_options, timings);
+    EXPECT_FULL(sal_render_options, context);
+    EXPECT_FULL(sal_render_info, failed);
     EXPECT_FULL(sal_sheet_options, context);
     EXPECT_FULL(sal_sheet_info, failed);
     EXPECT_FULL(sal_overlay_options, preprocess);
