@@ -33,6 +33,10 @@ function(sal_test name)
     message(FATAL_ERROR "test ${name}: an empty word of a command is lost on its way to add_test()")
   endif()
 
+  # What fontconfig keeps of its configuration, it points to in ways that the leak sanitizer does not see.
+  if(SAL_SANITIZE MATCHES "address")
+    list(APPEND arg_ENVIRONMENT "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.txt:print_suppressions=0")
+  endif()
   add_test(NAME ${name} COMMAND ${arg_COMMAND})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 900
                                           ENVIRONMENT "OMP_WAIT_POLICY=passive;${arg_ENVIRONMENT}" ${arg_PROPERTIES})

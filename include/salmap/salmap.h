@@ -1190,8 +1190,8 @@ typedef struct sal_sheet_options {
     const char *sort;   /* a column of results.csv, the highest number first and words by their letters; or "error": how
                            far the prediction is from the label, in its unit, or of labels that are words 1 where it is
                            wrong; NULL: the order of the list */
-    sal_page_format format;
-    int reverse; /* 1: the lowest first */
+    sal_page_format format; /* of the file */
+    int reverse;            /* 1: the lowest first */
     /* Called for each overlay or map that could not be read; may be NULL. */
     void (*map_failed)(void *context, const char *file, const char *error);
     void *context; /* of the call-back */

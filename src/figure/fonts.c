@@ -4,6 +4,7 @@
 
 #include <cairo-ft.h>
 #include <fontconfig/fontconfig.h>
+#include <stdlib.h>
 
 /* One weight: what fits best, and all others in the order of how well they fit, once they are asked for. */
 typedef struct family {
@@ -69,11 +70,22 @@ static void family_close(family *f)
         FcPatternDestroy(f->wanted);
 }
 
+/* fontconfig goes on with memory that it does not have: what it needs has to be there before it is asked. */
+static sal_status see_memory(void)
+{
+    enum { NEEDED = 16 << 20 };
+    void *room = malloc(NEEDED);
+    const sal_status st = room ? SAL_OK : sal_fail_memory(NEEDED, "fonts");
+    free(room);
+    return st;
+}
+
 sal_status sal_fonts_open(sal_fonts **out)
 {
     sal_status st = SAL_OK;
     sal_fonts *fonts = NULL;
     *out = NULL;
+    TRY(see_memory());
     TRY(sal_alloc(&fonts, 1, sizeof *fonts, "fonts"));
     if (!FcInit()) {
         st = sal_fail_memory(0, "fonts");
