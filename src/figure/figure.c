@@ -133,7 +133,8 @@ static sal_status draw_labels(sal_page *page, const figure_layout *l, const sal_
     const double ticks = (double)(l->bar + BAR_WIDTH);
     sal_page_text how = {.x = ticks + TICK + TICK_GAP, .size = LABEL_SIZE, .color = ink};
     for (int i = 0; i < LABELS; i++) {
-        const double y = (double)(l->top + (l->bar_height - 1) * (LABELS - 1 - i) / (LABELS - 1));
+        const int64_t row = l->top + (l->bar_height - 1) * (LABELS - 1 - i) / (LABELS - 1);
+        const double y = (double)row;
         TRY(sal_page_box(page, ticks, y, TICK, 1, ink));
         how.y = y + LABEL_SIZE * 0.36; /* half of a digit */
         TRY(sal_page_write(page, l->labels[i], &how));

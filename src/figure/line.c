@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,9 +80,7 @@ static sal_status shorten(char **out, const char *text, size_t kept)
     *out = malloc(size);
     if (!*out)
         return sal_fail_memory(size, "a text");
-    memcpy(*out, text, front);
-    strcpy(*out + front, DOTS);
-    strcat(*out, back);
+    snprintf(*out, size, "%.*s" DOTS "%s", (int)front, text, back);
     return SAL_OK;
 }
 
@@ -136,16 +135,17 @@ static sal_status layout(sal_line *l, sal_fonts *fonts, char *text, double size,
     sal_status st = SAL_OK;
     cairo_font_face_t *face = NULL, *next;
     const char *begin = text;
-    uint32_t character;
+    uint32_t character = 0;
     l->text = text;
-    for (const char *at = text; *at; at += character_at(&character, at)) {
-        (void)character_at(&character, at);
+    for (const char *at = text; *at;) {
+        const size_t bytes = character_at(&character, at);
         TRY(sal_fonts_find(&next, fonts, bold, character));
         if (face && next != face) {
             TRY(add_run(l, face, size, begin, (size_t)(at - begin)));
             begin = at;
         }
         face = next;
+        at += bytes;
     }
     if (face)
         st = add_run(l, face, size, begin, strlen(begin));

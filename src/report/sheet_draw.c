@@ -43,7 +43,8 @@ static int64_t cell_height(const layout *l)
 
 static double top_of(const layout *l, size_t cell)
 {
-    return (double)(MARGIN + TITLE_HEIGHT + (int64_t)cell / l->columns * cell_height(l));
+    const int64_t row = (int64_t)cell / l->columns;
+    return (double)(MARGIN + TITLE_HEIGHT + row * cell_height(l));
 }
 
 /* The longest side fills the panel, whatever that makes of small pictures. */
@@ -105,9 +106,9 @@ static sal_status draw_panel(sal_page *page, size_t *failed, const sheet *s, con
         TRY(sal_page_write(page, "cannot be read", &text));
         goto done;
     }
-    const double inset_x = (double)((l->panel - panel.width) / 2), inset_y = (double)((l->panel - panel.height) / 2);
-    TRY(sal_page_picture(page, x + inset_x, y + inset_y, &panel));
-    TRY(sal_page_frame(page, x + inset_x, y + inset_y, (double)panel.width, (double)panel.height, line));
+    const int64_t right = (l->panel - panel.width) / 2, down = (l->panel - panel.height) / 2;
+    TRY(sal_page_picture(page, x + (double)right, y + (double)down, &panel));
+    TRY(sal_page_frame(page, x + (double)right, y + (double)down, (double)panel.width, (double)panel.height, line));
 done:
     sal_picture_clear(&panel);
     return st;

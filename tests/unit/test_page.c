@@ -51,9 +51,9 @@ Test(page, shows_every_character_of_utf8_and_a_sign_for_all_else)
     expect_text("\xed\xa0\x80", NONE NONE NONE);          /* half of a pair of UTF-16 */
     expect_text("\xf4\x90\x80\x80", NONE NONE NONE NONE); /* beyond Unicode */
     expect_text("\xff\xfe", NONE NONE);
-    expect_text("gnp.\xe2\x80\xae"
-                "exe",
-                "gnp." NONE NONE NONE "exe"); /* what follows would run to the left */
+    /* What follows would run to the left. */
+    expect_text((char[]){'g', 'n', 'p', '.', (char)0xe2, (char)0x80, (char)0xae, 'e', 'x', 'e', 0},
+                "gnp." NONE NONE NONE "exe");
     expect_text("\xc2\x9b"
                 "31m",
                 NONE NONE "31m"); /* a terminal's CSI */
