@@ -176,6 +176,7 @@ Nothing is installed; the folder may lie anywhere, and move.
     share/man/, share/bash-completion/, share/zsh/, share/fish/   manual page and completions
     share/doc/salmap/         licences
 
+Figures and contact sheets are written with the fonts of the machine; where there are none, the program says so.
 GPUs want a driver, cuDNN 9.8 or later and cuBLASLt; pip's nvidia-cudnn-cu13, nvidia-cublas and nvidia-cuda-nvrtc will do, PyTorch brings
 them. "bin/salmap doctor" says what was found and where it was looked for; SAL_CUDA_PATH names other folders.
 END

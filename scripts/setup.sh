@@ -9,7 +9,7 @@ set -euo pipefail
 
 packages=(build-essential cmake ninja-build pkg-config libdnnl-dev libprotobuf-c-dev protobuf-c-compiler libpng-dev
     libjpeg-dev libtiff-dev libsqlite3-dev libssl-dev libzip-dev libdeflate-dev
-    libhdf5-dev libjansson-dev)
+    libhdf5-dev libjansson-dev libcairo2-dev fonts-dejavu-core)
 tests=(libcriterion-dev python3 python3-numpy python3-scipy python3-pil python3-matplotlib)
 # Without OpenBLAS, PyTorch multiplies matrices by the plain loops of libblas3: four times slower in double precision.
 references=(python3-torch python3-torchvision python3-onnx python3-venv libopenblas0-openmp)

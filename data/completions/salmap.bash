@@ -6,12 +6,12 @@ _salmap()
     COMPREPLY=()
 
     if [[ $COMP_CWORD -eq 1 ]]; then
-        COMPREPLY=($(compgen -W "explain sweep merge export inspect methods plan doctor version help --help --version" -- "$cur"))
+        COMPREPLY=($(compgen -W "explain sweep merge export sheet render inspect methods plan doctor version help --help --version" -- "$cur"))
         return
     fi
 
     if [[ $command == help ]]; then
-        COMPREPLY=($(compgen -W "explain sweep merge export inspect methods plan doctor" -- "$cur"))
+        COMPREPLY=($(compgen -W "explain sweep merge export sheet render inspect methods plan doctor" -- "$cur"))
         return
     fi
 
@@ -83,7 +83,7 @@ _salmap()
     if [[ $cur == -* ]]; then
         case $command in
             explain)
-                words="--out --write --show --show-as --figure --save-gradient --json --quiet --root
+                words="--out --write --show --show-as --figure --panel-size --save-gradient --json --quiet --root
                     --path-column --label-column --label-from --label-as --classes --include --exclude --target --method --samples --noise --seed
                     --steps --quadrature --baseline --cam-layer --score --rule --modifier --reduce
                     --sigma --normalize --common-scale --signed --raw-map --colormap --blend --alpha --contour --recipe --preset --fit --order --mean --std --scale --fill
@@ -101,6 +101,11 @@ _salmap()
                 ;;
             merge) words="--out --quiet --help" ;;
             export) words="--csv --json --out --timings --help" ;;
+            render)
+                words="--out --overlay-format --overlay-size --figure --panel-size --figures-only --root --quiet --colormap --blend --alpha --contour
+                    --max-pixels --max-memory --help"
+                ;;
+            sheet) words="--out --sort --reverse --rows --columns --panel-size --quiet --help" ;;
             inspect)
                 words="--output --layer --at --coral --input-size --json --picture --out --recipe --preset --fit --order --mean --std --scale --fill
                     --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --save-preprocess --force --help"

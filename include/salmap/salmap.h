@@ -14,7 +14,7 @@
  *   calls                                         on one object                         on several objects
  *   sal_model_get_*, _check_target,               any threads at once                   any threads at once
  *     _probabilities; sal_engine_model, _get_*;
- *     sal_figure_note;
+ *     sal_figure_note, _title;
  *     sal_dataset_*, sal_classes_* but _open
  *     and _close;
  *     sal_gpu_plan_get_*
@@ -23,7 +23,7 @@
  *   sal_engine_forward, _gradient, _gradients,    of one engine, one call at a time:    any threads at once
  *     sal_explain_files, _files_on, _dataset,
  *     sal_sweep                                   the second is refused (ARGUMENT)
- *   sal_sweep, _merge, _export                    of one run folder: one call at a      any threads at once
+ *   sal_sweep, _merge, _export; sal_run_*         of one run folder: one call at a      any threads at once
  *                                                 time, but for shards of a sweep
  *   sal_*_close, sal_picture_clear,               when no other call uses the object    any threads at once
  *     sal_bytes_free
@@ -314,7 +314,7 @@ typedef enum sal_picture_format {
  * LIMIT, MEMORY. */
 SAL_API sal_status sal_picture_encode(void **bytes, size_t *size, const sal_picture *picture,
                                       sal_picture_format format);
-/* Frees what sal_picture_encode, sal_map_encode and sal_npy_encode gave. NULL is fine. */
+/* Frees what sal_picture_encode, sal_map_encode, sal_npy_encode and sal_figure_encode gave. NULL is fine. */
 SAL_API void sal_bytes_free(void *bytes);
 
 /* ---- Preprocessing ------------------------------------------------------ */
@@ -877,6 +877,10 @@ SAL_API sal_status sal_map_colorize(sal_picture *out, const float *map, int64_t 
 /* Names of a network's outputs, from 0; two outputs may have one name. See sal_classes_open. */
 typedef struct sal_classes sal_classes;
 
+/* Files that drawings with text are made as. Text can be selected and searched in SVG and PDF, and fonts are embedded.
+ */
+typedef enum sal_page_format { SAL_PAGE_PNG = 0, SAL_PAGE_SVG = 1, SAL_PAGE_PDF = 2 } sal_page_format;
+
 /* What is explained of pictures, and which files are written. */
 typedef struct sal_explain_options {
     size_t size;               /* SAL_EXPLAIN_OPTIONS_INIT */
@@ -889,7 +893,7 @@ typedef struct sal_explain_options {
     sal_colormap colormap; /* of all pictures that are drawn; SAL_COLORMAP_AUTO: each has its own. Not set by the macro,
                               it is SAL_COLORMAP_VIRIDIS */
     int raw_map;           /* 1: maps of a layer are as large as it, not as the network's input; pictures as ever */
-    int figure;            /* 1: also <stem>.figure.png: picture, map with colour bar, overlay */
+    int figure;            /* 1: also <stem>.figure.png (or .svg, .pdf): picture, map with colour bar, overlay */
     int save_gradient; /* 1: also <stem>.gradient.npy, float32: what the method attributes, see sal_attribution_info */
     const char *out_dir; /* made when it is not there */
     /* Called, as the callback and with its context, when a device failed and the others go on with its pictures.
@@ -902,6 +906,8 @@ typedef struct sal_explain_options {
     sal_blend blend;               /* of overlays */
     int contour_count;             /* levels in `contours`, at most SAL_CONTOURS_MAX */
     const double *contours;        /* see sal_overlay_options; NULL: none */
+    int64_t figure_format;         /* a sal_page_format */
+    int64_t panel_size;            /* see sal_figure_options */
 } sal_explain_options;
 #define SAL_EXPLAIN_OPTIONS_INIT                                                                                       \
     SAL_INIT_WITH_TWO(sal_explain_options, .alpha = SAL_DEFAULT, .colormap = SAL_COLORMAP_AUTO)
@@ -917,7 +923,7 @@ typedef struct sal_explain_map {
     const char *map_path;      /* <stem>.saliency.png */
     const char *overlay_path;  /* <stem>.overlay.png */
     const char *npy_path;      /* <stem>.npy */
-    const char *figure_path;   /* <stem>.figure.png */
+    const char *figure_path;   /* <stem>.figure.png, .svg or .pdf */
     const char *gradient_path; /* <stem>.gradient.npy */
 } sal_explain_map;
 
@@ -1247,6 +1253,74 @@ SAL_API sal_status sal_sweep_export(const char *run, const char *path,
                                     int (*write)(void *context, const char *bytes, size_t size), void *context,
                                     const sal_export_options *options);
 
+/* ---- Contact sheets ------------------------------------------------------ */
+
+/* What is on a contact sheet. */
+typedef struct sal_sheet_options {
+    size_t size;        /* SAL_SHEET_OPTIONS_INIT */
+    int64_t rows;       /* of pictures, at most; 0 selects 6 */
+    int64_t columns;    /* likewise */
+    int64_t panel_size; /* pixels of each picture's longer side; 0 selects 240 */
+    const char *sort;   /* a column of results.csv, the highest number first and words by their letters; or "error": how
+                           far the prediction is from the label, in its unit, or of labels that are words 1 where it is
+                           wrong; NULL: the order of the list */
+    sal_page_format format; /* of the file */
+    int reverse;            /* 1: the lowest first */
+    /* Called for each overlay or map that could not be read; may be NULL. */
+    void (*map_failed)(void *context, const char *file, const char *error);
+    void *context; /* of the call-back */
+} sal_sheet_options;
+#define SAL_SHEET_OPTIONS_INIT SAL_INIT(sal_sheet_options)
+
+/* What came onto it. */
+typedef struct sal_sheet_info {
+    size_t size;   /* SAL_SHEET_INFO_INIT */
+    size_t maps;   /* that the run has, */
+    size_t shown;  /* of them, */
+    size_t failed; /* and of these, whose files could not be read: their places are empty */
+} sal_sheet_info;
+#define SAL_SHEET_INFO_INIT SAL_INIT(sal_sheet_info)
+
+/* Draws the overlays of a finished run on one page, each with its name, prediction, label and what it is sorted by, and
+ * writes it to a file, whole or not at all. A picture without an overlay is shown as its map alone. info may be NULL.
+ * Errors: ARGUMENT (also: no picture has a value to sort by, nothing can be shown, a link is in the folder), IO, FORMAT
+ * (results that are no results, or damaged), UNSUPPORTED (there is no font), LIMIT (the page is too large), MEMORY. */
+SAL_API sal_status sal_run_sheet(sal_sheet_info *info, const char *run, const char *path,
+                                 const sal_sheet_options *options);
+
+/* ---- Rendering again -------------------------------------------------------- */
+
+/* How the maps of a run are drawn again. */
+typedef struct sal_render_options {
+    size_t size;                        /* SAL_RENDER_OPTIONS_INIT */
+    const sal_explain_options *explain; /* must be given: out_dir, the colours of overlays, figure, figure_format,
+                                           panel_size and limits count; all else is as the run has it */
+    const char *root;                   /* where the list's relative paths start; NULL: as the run has it */
+    int64_t overlay_size;               /* pixels of an overlay's longer side at most; 0 selects 1600 */
+    sal_overlay_format overlay_format;  /* JPEG or PNG */
+    int figures_only;                   /* 1: no overlays */
+    /* Called for each picture that could not be drawn; may be NULL. */
+    void (*picture_failed)(void *context, const char *path, const char *error);
+    void *context; /* of the call-back */
+} sal_render_options;
+#define SAL_RENDER_OPTIONS_INIT SAL_INIT(sal_render_options)
+
+/* What was drawn. */
+typedef struct sal_render_info {
+    size_t size;     /* SAL_RENDER_INFO_INIT */
+    size_t pictures; /* that the run has maps of, */
+    size_t failed;   /* and of them, that could not be drawn */
+} sal_render_info;
+#define SAL_RENDER_INFO_INIT SAL_INIT(sal_render_info)
+
+/* Makes overlays and figures of a finished run again from the maps that it kept, with other colours, and without its
+ * model: explain->out_dir/overlays/000/<stem>.overlay.jpg, and figures/000/<stem>.figure.png. Pictures are read from
+ * where the run's list says; one that is gone, or has other bytes or sides than the run saw, fails and is told of, and
+ * the rest goes on. info may be NULL.
+ * Errors: ARGUMENT (also: the run keeps no maps, out_dir is a run, a link is in the folder), IO, FORMAT (results that
+ * are no results, or damaged), UNSUPPORTED (there is no font for figures), MEMORY. */
+SAL_API sal_status sal_run_render(sal_render_info *info, const char *run, const sal_render_options *options);
+
 /* ---- What jobs draw and write, in memory ---------------------------------- */
 
 /* `salmap explain` in memory, with the same bytes: sal_picture_decode_for, sal_preprocess_apply, sal_engine_gradients,
@@ -1285,14 +1359,27 @@ typedef struct sal_figure_options {
     const sal_overlay_options *overlay; /* its `longest` is 0: panels have a size of their own; NULL: the defaults */
     const char *name;                   /* over the picture: the name of its file; NULL: "picture" */
     const char *note;                   /* the line below, see sal_figure_note; NULL: none */
+    const char *title;                  /* the line above, see sal_figure_title; NULL: none */
+    int64_t panel_size;                 /* height of the panels in pixels, 64 to 4096; 0 selects 448. They are at most
+                                           twice as wide: wider pictures are lower */
 } sal_figure_options;
 #define SAL_FIGURE_OPTIONS_INIT SAL_INIT(sal_figure_options)
 
-/* <stem>.figure.png: picture, map with a colour bar, and overlay side by side on white, 8-bit RGB. Text beyond ASCII is
- * drawn as '?', text wider than its place is cut with dots. On success the samples belong to *out. options may be NULL.
- * Errors: as sal_overlay_make; the picture must be given. */
+/* <stem>.figure.png: picture, map with a colour bar, and overlay side by side on white, 8-bit RGB. Text wider than its
+ * place has dots in its middle. On success the samples belong to *out. options may be NULL.
+ * Errors: as sal_overlay_make; the picture must be given; UNSUPPORTED (the machine has no font). */
 SAL_API sal_status sal_figure_make(sal_picture *out, const sal_picture *picture, const float *map,
                                    const sal_placement *placement, const sal_figure_options *options);
+/* The same as the bytes of a file of any of these formats. *bytes as of sal_picture_encode. Errors likewise. */
+SAL_API sal_status sal_figure_encode(void **bytes, size_t *size, sal_page_format format, const sal_picture *picture,
+                                     const float *map, const sal_placement *placement,
+                                     const sal_figure_options *options);
+
+/* Writes the line above a figure: "scale_04.png: age.onnx, grad-cam at conv5, σ 3.84 px". picture, model: names of
+ * their files, without folders; model NULL: the engine's. map: NULL for the defaults. At most `size` bytes of UTF-8
+ * with the final NUL, cut where it does not fit. Errors: ARGUMENT, MEMORY. */
+SAL_API sal_status sal_figure_title(char *text, size_t size, const sal_engine *engine, const char *picture,
+                                    const char *model, const sal_map_options *map);
 
 /* What the line below a figure says of a map. */
 typedef struct sal_figure_facts {
@@ -1304,6 +1391,7 @@ typedef struct sal_figure_facts {
     sal_map_stats stats;    /* of the map */
     const char *input;      /* where the preprocessing comes from, see sal_explain_options; NULL: it is not said */
     const char *class_name; /* of the output that was explained, where there are several; NULL: it has none */
+    const char *label;      /* what the output should be, as the list has it; NULL: it is not known */
 } sal_figure_facts;
 #define SAL_FIGURE_FACTS_INIT SAL_INIT(sal_figure_facts)
 
@@ -1345,6 +1433,7 @@ SAL_API sal_status sal_npy_encode(void **bytes, size_t *size, const float *value
 #define SAL_WORDS_EXIF "auto|apply|ignore"                                             /* sal_exif */
 #define SAL_WORDS_MAPS "npy|none|npz|png16"                                            /* sal_map_format */
 #define SAL_WORDS_OVERLAY_FORMAT "jpeg|png"                                            /* sal_overlay_format */
+#define SAL_WORDS_PAGE "png|svg|pdf"                                                   /* sal_page_format */
 #define SAL_WORDS_LABEL_AS "auto|name|output"                                          /* sal_label_as */
 
 /* The value of a word. -1: it is none of these words, or an argument is NULL. */

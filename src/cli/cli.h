@@ -23,6 +23,8 @@ int cli_inspect(int argc, char **argv);
 int cli_merge(int argc, char **argv);
 int cli_methods(int argc, char **argv);
 int cli_plan(int argc, char **argv);
+int cli_render(int argc, char **argv);
+int cli_sheet(int argc, char **argv);
 int cli_sweep(int argc, char **argv);
 
 extern const cli_command cli_doctor_command;
@@ -32,6 +34,8 @@ extern const cli_command cli_inspect_command;
 extern const cli_command cli_merge_command;
 extern const cli_command cli_methods_command;
 extern const cli_command cli_plan_command;
+extern const cli_command cli_render_command;
+extern const cli_command cli_sheet_command;
 extern const cli_command cli_sweep_command;
 
 /* "salmap: explain: text" on stderr; returns the exit code given. */

@@ -10,7 +10,8 @@
 typedef struct settings {
     const char *out_dir;
     const char *write;
-    int figure;
+    int figure; /* 1 and a sal_page_format */
+    int64_t panel_size;
     int save_gradient;
     int show;
     int show_as;
@@ -24,7 +25,10 @@ static const cli_option options[] = {
     CLI_HEAD("Results"),
     CLI_OPTION(CLI_TEXT, 'o', "out", "DIR", out_dir, "folder for the results; made when it is not there"),
     CLI_OPTION(CLI_TEXT, 'w', "write", "LIST", write, "which files: map,overlay,npy (default), figure, gradient"),
-    CLI_OPTION(CLI_FLAG, 0, "figure", NULL, figure, "also a figure: picture, map with colour bar, overlay"),
+    CLI_OPTION(CLI_MAYBE, 0, "figure", SAL_WORDS_PAGE, figure,
+               "also a figure: picture, map with colour bar, overlay (alone: png)"),
+    CLI_NUMBER(CLI_INTEGER, 0, "panel-size", "PIXELS", panel_size, "height of a figure's panels (default: 448)", 64,
+               4096),
     CLI_OPTION(CLI_FLAG, 0, "save-gradient", NULL, save_gradient,
                "also the gradient, or what the method makes of it, (C,H,W) as .npy"),
     CLI_OPTION(CLI_FLAG, 0, "show", NULL, show, "draw the overlay on the terminal"),
@@ -156,7 +160,9 @@ static int run(const settings *s, char *const *operands, int count)
     cli_run_options run;
     int code = cli_job_options(&run, self, &s->job);
     run.explain.out_dir = s->out_dir;
-    run.explain.figure = s->figure;
+    run.explain.figure = s->figure > 0;
+    run.explain.figure_format = s->figure > 0 ? s->figure - 1 : 0;
+    run.explain.panel_size = s->panel_size;
     run.explain.save_gradient = s->save_gradient;
     run.explain.device_lost = tell_lost_device;
     o.explain = &run.explain;

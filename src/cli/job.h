@@ -59,6 +59,25 @@ typedef struct cli_job {
     const char *max_memory;
 } cli_job;
 
+/* How maps are coloured: also of `salmap render`, which makes no maps. */
+#define CLI_DRAWING_OPTIONS                                                                                            \
+    CLI_OPTION(CLI_CHOICE, 0, "colormap", SAL_WORDS_COLORMAP, job.colormap,                                            \
+               "(default: inferno over pictures, seismic of signed maps; alone viridis, coolwarm)"),                   \
+        CLI_OPTION(CLI_CHOICE, 0, "blend", SAL_WORDS_BLEND, job.blend,                                                 \
+                   "colours as opaque as the map is high, or evenly (default: map)"),                                  \
+        CLI_NUMBER(CLI_REAL, 0, "alpha", "WEIGHT", job.alpha,                                                          \
+                   "of the colours in overlays, 0 to 1 (default: 0.9; flat: 0.5)", 0, 1),                              \
+        CLI_OPTION(CLI_TEXT, 0, "contour", "LEVELS", job.contour,                                                      \
+                   "lines over the picture where the map is that high, as 0.25,0.5,0.75")
+
+/* What a picture may take to be read. */
+#define CLI_LIMIT_OPTIONS                                                                                              \
+    CLI_HEAD("Of one picture"),                                                                                        \
+        CLI_NUMBER(CLI_INTEGER, 0, "max-pixels", "N", job.max_pixels, "height times width (default: 1073741824)", 1,   \
+                   1e15),                                                                                              \
+        CLI_OPTION(CLI_TEXT, 0, "max-memory", "SIZE", job.max_memory,                                                  \
+                   "to read it, as 900M or 4G (default: half of what is free)")
+
 /* Rows of an option table, in three parts. targets: the words that --target takes. */
 #define CLI_EXPLAINED_OPTIONS(targets)                                                                                 \
     CLI_HEAD("What is explained"), CLI_OPTION(CLI_TEXT, 't', "target", "TARGET", job.target, targets),                 \
@@ -77,14 +96,7 @@ typedef struct cli_job {
         CLI_OPTION(CLI_FLAG, 0, "signed", NULL, job.is_signed,                                                         \
                    "maps with both signs: --modifier none --reduce sum --normalize signed"),                           \
         CLI_OPTION(CLI_FLAG, 0, "raw-map", NULL, job.raw_map, "of a CAM: as large as the layer, not as the input"),    \
-        CLI_OPTION(CLI_CHOICE, 0, "colormap", SAL_WORDS_COLORMAP, job.colormap,                                        \
-                   "(default: inferno over pictures, seismic of signed maps; alone viridis, coolwarm)"),               \
-        CLI_OPTION(CLI_CHOICE, 0, "blend", SAL_WORDS_BLEND, job.blend,                                                 \
-                   "colours as opaque as the map is high, or evenly (default: map)"),                                  \
-        CLI_NUMBER(CLI_REAL, 0, "alpha", "WEIGHT", job.alpha,                                                          \
-                   "of the colours in overlays, 0 to 1 (default: 0.9; flat: 0.5)", 0, 1),                              \
-        CLI_OPTION(CLI_TEXT, 0, "contour", "LEVELS", job.contour,                                                      \
-                   "lines over the picture where the map is that high, as 0.25,0.5,0.75")
+        CLI_DRAWING_OPTIONS
 
 #define CLI_PREPROCESS_OPTIONS                                                                                         \
     CLI_HEAD("Preprocessing (where MODEL.salmap is not there: a recipe, a preset, --scale, or --mean and --std)"),     \
@@ -133,11 +145,7 @@ typedef struct cli_job {
         CLI_NUMBER(CLI_INTEGER, 0, "threads", "N", job.threads, "CPU threads (default: one per core)", 1, 4096),       \
         CLI_OPTION(CLI_FLAG, 0, "exact", NULL, job.exact, "direct convolutions only (no Winograd)"),                   \
         CLI_OPTION(CLI_FLAG, 0, "lean", NULL, job.lean, "of a GPU: the least memory, more passes over it"),            \
-        CLI_HEAD("Of one picture"),                                                                                    \
-        CLI_NUMBER(CLI_INTEGER, 0, "max-pixels", "N", job.max_pixels, "height times width (default: 1073741824)", 1,   \
-                   1e15),                                                                                              \
-        CLI_OPTION(CLI_TEXT, 0, "max-memory", "SIZE", job.max_memory,                                                  \
-                   "to read it, as 900M or 4G (default: half of what is free)"),                                       \
+        CLI_LIMIT_OPTIONS,                                                                                             \
         CLI_OPTION(CLI_FLAG, 0, "strict", NULL, job.strict,                                                            \
                    "fail it where anything of it has to be taken for granted")
 

@@ -15,8 +15,9 @@ typedef struct subcommand {
 
 static const subcommand subcommands[] = {
     {&cli_explain_command, cli_explain}, {&cli_sweep_command, cli_sweep},     {&cli_merge_command, cli_merge},
-    {&cli_export_command, cli_export},   {&cli_inspect_command, cli_inspect}, {&cli_methods_command, cli_methods},
-    {&cli_plan_command, cli_plan},       {&cli_doctor_command, cli_doctor},
+    {&cli_export_command, cli_export},   {&cli_sheet_command, cli_sheet},     {&cli_render_command, cli_render},
+    {&cli_inspect_command, cli_inspect}, {&cli_methods_command, cli_methods}, {&cli_plan_command, cli_plan},
+    {&cli_doctor_command, cli_doctor},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof subcommands[0] };
 

@@ -97,6 +97,23 @@ static int set_choice(int *field, const cli_command *c, const cli_option *o, con
     return refuse(c, o, value, wanted);
 }
 
+/* "--figure", "--figure=svg", and "--figure svg": a word behind it belongs to it if it is one of its words alone. */
+static int set_maybe(int *field, const cli_command *c, const cli_option *o, const char *value, const char *next)
+{
+    const char *taken = NULL;
+    *field = 1;
+    if (!value && next && sal_word_value(o->value, next) >= 0) {
+        taken = next;
+        optind++;
+    }
+    if (!value && !taken)
+        return 1;
+    if (!set_choice(field, c, o, value ? value : taken))
+        return 0;
+    ++*field;
+    return 1;
+}
+
 static int set_number(void *field, const cli_command *c, const cli_option *o, const char *value)
 {
     char *end, wanted[128];
@@ -142,13 +159,15 @@ static int is_name_of_output(const cli_command *c, const cli_option *o, const ch
     return 0;
 }
 
-static int set_value(void *settings, const cli_command *c, const cli_option *o, const char *value)
+/* next: what follows on the command line, or NULL. */
+static int set_value(void *settings, const cli_command *c, const cli_option *o, const char *value, const char *next)
 {
     void *field = (char *)settings + o->offset;
     switch (o->kind) {
     case CLI_FLAG: *(int *)field = 1; return 1;
     case CLI_TEXT: *(const char **)field = value; return is_name_of_output(c, o, value);
     case CLI_CHOICE: return set_choice(field, c, o, value);
+    case CLI_MAYBE: return set_maybe(field, c, o, value, next);
     case CLI_INTEGER:
     case CLI_REAL: return set_number(field, c, o, value);
     case CLI_LIST: return add_text(field, c, o, value);
@@ -178,8 +197,8 @@ static void make_tables(tables *t, const cli_command *c)
         if (o->kind == CLI_HEADING)
             continue;
         int takes = o->kind != CLI_FLAG;
-        t->longs[t->count] =
-            (struct option){o->name, takes ? required_argument : no_argument, NULL, FIRST_LONG + (int)i};
+        const int kind = !takes ? no_argument : o->kind == CLI_MAYBE ? optional_argument : required_argument;
+        t->longs[t->count] = (struct option){o->name, kind, NULL, FIRST_LONG + (int)i};
         t->names[t->count++] = o->name;
         if (o->letter) {
             t->letters[letters++] = o->letter;
@@ -279,7 +298,7 @@ cli_parsed cli_parse(int *first, void *settings, const cli_command *c, int argc,
             cli_fail(c, 0, "--%s needs a value: %s", o ? o->name : "?", o ? o->value : "");
             return refused(c);
         }
-        if (!set_value(settings, c, option_of(c, code), optarg))
+        if (!set_value(settings, c, option_of(c, code), optarg, optind < argc ? argv[optind] : NULL))
             return refused(c);
     }
     *first = optind;

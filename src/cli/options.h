@@ -9,6 +9,7 @@ typedef enum cli_kind {
     CLI_FLAG,    /* int, 1 when given */
     CLI_TEXT,    /* const char * */
     CLI_CHOICE,  /* int: position in `value`, "minmax|none" */
+    CLI_MAYBE,   /* the same counted from 1, where the word may be left out: 1, then */
     CLI_INTEGER, /* int64_t, low to high */
     CLI_REAL,    /* double, low to high */
     CLI_LIST     /* cli_list: the option may be given several times */

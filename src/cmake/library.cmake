@@ -24,6 +24,7 @@ function(sal_library target kind)
                       $<BUILD_INTERFACE:PkgConfig::PROTOBUF_C> $<BUILD_INTERFACE:${DNNL_LIBRARY}>
                       $<BUILD_INTERFACE:PkgConfig::SQLITE> $<BUILD_INTERFACE:PkgConfig::CRYPTO>
                       $<BUILD_INTERFACE:PkgConfig::ZIP> $<BUILD_INTERFACE:PkgConfig::JANSSON>
+                      $<BUILD_INTERFACE:PkgConfig::CAIRO>
                       $<BUILD_INTERFACE:${DEFLATE_LIBRARY}> $<BUILD_INTERFACE:${CMAKE_DL_LIBS}>
                       $<BUILD_INTERFACE:OpenMP::OpenMP_C> $<BUILD_INTERFACE:Threads::Threads> $<BUILD_INTERFACE:stdc++>
                       $<BUILD_INTERFACE:m>)
@@ -45,7 +46,7 @@ foreach(name IN LISTS OpenMP_C_LIB_NAMES)
     list(APPEND openmp_libraries ${OpenMP_${name}_LIBRARY})
   endif()
 endforeach()
-set(SAL_PRIVATE_LIBRARIES png jpeg tiff protobuf-c sqlite3 crypto zip jansson deflate dnnl ${openmp_libraries} ${SAL_CUDA_INSTALLED} stdc++ dl m)
+set(SAL_PRIVATE_LIBRARIES png jpeg tiff protobuf-c sqlite3 crypto zip jansson cairo fontconfig deflate dnnl ${openmp_libraries} ${SAL_CUDA_INSTALLED} stdc++ dl m)
 list(REMOVE_DUPLICATES SAL_PRIVATE_LIBRARIES)
 
 # The objects as they are: the tests look inside.

@@ -78,6 +78,10 @@ sal_status sal_npy_write(const char *path, const float *data, const int64_t *sha
  * Errors: ARGUMENT (name, shape), LIMIT, MEMORY, IO (naming the path). */
 sal_status sal_npz_write(const char *path, const char *name, const float *data, const int64_t *shape, int rank);
 
+/* The one array of such a file, which is called `name`, as sal_npy_decode has it: of a file in memory, whose path is
+ * for messages. Errors: FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
+sal_status sal_npz_decode(sal_picture *out, const void *bytes, size_t size, const char *name, const char *path);
+
 enum { SAL_JPEG_QUALITY = 90 }; /* of overlays */
 
 /* Writes 8-bit gray or RGB as a baseline JPEG without colour subsampling, whole or not at all;

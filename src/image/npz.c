@@ -3,6 +3,7 @@
 #include "image/encode.h"
 
 #include "base/file.h"
+#include "base/memory.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -135,5 +136,59 @@ sal_status sal_npz_write(const char *path, const char *name, const float *data, 
     st = sal_file_commit(&file);
 done:
     sal_file_discard(&file);
+    return st;
+}
+
+/* ---- Reading ----------------------------------------------------------------- */
+
+/* All bytes of a member, which libzip compares with its checksum as the last one is read. */
+static sal_status read_member(unsigned char **out, size_t *size, zip_t *zip, const char *member, const char *path)
+{
+    static const uint64_t most = (uint64_t)1 << 32;
+    sal_status st = SAL_OK;
+    unsigned char none;
+    zip_file_t *file = NULL;
+    zip_stat_t about;
+    zip_stat_init(&about);
+    if (zip_stat(zip, member, 0, &about) != 0 || !(about.valid & ZIP_STAT_SIZE))
+        return sal_fail(SAL_ERROR_FORMAT, "%s: there is no %s in this archive", path, member);
+    TRY(sal_file_check_size(about.size, most, path));
+    TRY(sal_alloc(out, (size_t)about.size, 1, "a map"));
+    *size = (size_t)about.size;
+    file = zip_fopen(zip, member, 0);
+    if (!file || zip_fread(file, *out, about.size) != (zip_int64_t)about.size || zip_fread(file, &none, 1) != 0)
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: %s in this archive is damaged or truncated", path, member);
+done:
+    if (file)
+        zip_fclose(file);
+    return st;
+}
+
+sal_status sal_npz_decode(sal_picture *out, const void *bytes, size_t size, const char *name, const char *path)
+{
+    sal_status st = SAL_OK;
+    unsigned char *array = NULL;
+    size_t array_size = 0;
+    char member[128];
+    zip_error_t error;
+    zip_error_init(&error);
+    memset(out, 0, sizeof *out);
+    snprintf(member, sizeof member, "%s.npy", name);
+    zip_source_t *source = zip_source_buffer_create(bytes, size, 0, &error);
+    zip_t *zip = source ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
+    if (!zip) {
+        zip_source_free(source);
+        st = sal_fail(zip_error_code_zip(&error) == ZIP_ER_MEMORY ? SAL_ERROR_MEMORY : SAL_ERROR_FORMAT, "%s: .npz: %s",
+                      path, zip_error_strerror(&error));
+        goto done;
+    }
+    TRY(read_member(&array, &array_size, zip, member, path));
+    if (sal_picture_decode(out, array, array_size, NULL) != SAL_OK)
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: %s: %s", path, member, sal_last_error());
+done:
+    if (zip)
+        zip_discard(zip);
+    zip_error_fini(&error);
+    sal_free(array);
     return st;
 }

@@ -93,36 +93,9 @@ void sal_overlay_close(sal_overlay *overlay); /* NULL is fine */
 sal_status sal_overlay_draw(sal_picture *out, const sal_picture *picture, const float *map,
                             const sal_placement *placement, const sal_overlay_style *style);
 
-/* ---- Figures --------------------------------------------------------------- */
-
 /* Any picture as 8-bit RGB of another size: triangle filter as wide as the
  * reduction (area average and bilinear in one, Pillow's BILINEAR). One pass over
  * the source; memory of the size of the result. Errors: ARGUMENT, LIMIT, MEMORY. */
 sal_status sal_resize_rgb(sal_picture *out, const sal_picture *picture, int64_t height, int64_t width);
-
-typedef struct sal_figure_style {
-    sal_overlay_style style;
-    const char *captions[3]; /* over picture, map and overlay; NULL: just these words */
-    const char *note;        /* one line under the panels, or NULL */
-    double bar_low;          /* values that the ends of the colour bar stand for; */
-    double bar_high;         /* both 0: 0 and 1 */
-} sal_figure_style;
-
-/* Picture, map with a colour bar, and overlay side by side on white: an 8-bit RGB
- * picture whose samples belong to *out. Text beyond ASCII is drawn as '?', text
- * wider than its place is cut with dots. Errors: ARGUMENT, LIMIT, MEMORY. */
-sal_status sal_figure_draw(sal_picture *out, const sal_picture *picture, const float *map,
-                           const sal_placement *placement, const sal_figure_style *options);
-
-/* ---- Text ------------------------------------------------------------------ */
-
-enum { SAL_FONT_WIDTH = 5, SAL_FONT_ASCENT = 7, SAL_FONT_HEIGHT = 9, SAL_FONT_ADVANCE = 6 };
-
-/* Width in pixels of a text at a whole magnification. */
-int64_t sal_text_width(const char *text, int64_t magnify);
-/* Draws text on an 8-bit RGB canvas: the top left corner of the first letter's
- * cell at (x, y), clipped at the borders; descenders reach below SAL_FONT_ASCENT. */
-void sal_text_draw(sal_picture *canvas, int64_t x, int64_t y, const char *text, int64_t magnify,
-                   const uint8_t color[3]);
 
 #endif

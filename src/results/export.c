@@ -250,10 +250,11 @@ static void put_value(sal_json *j, const char *key, sqlite3_stmt *s, int column)
 }
 
 /* JSON has no bytes that are not UTF-8: they are in the hexadecimal form beside it. */
-static sal_status put_path(sal_json *j, sqlite3_stmt *s, int column)
+static sal_status put_path(sal_json *j, const char *key, sqlite3_stmt *s, int column)
 {
     const char *path = sal_sql_text(s, column);
-    sal_json_text(j, "path", path);
+    char hex_key[32];
+    sal_json_text(j, key, path);
     if (!path || sal_json_is_utf8(path))
         return SAL_OK;
     const size_t length = strlen(path);
@@ -262,7 +263,8 @@ static sal_status put_path(sal_json *j, sqlite3_stmt *s, int column)
         return sal_fail_memory(2 * length + 1, "an export");
     for (size_t i = 0; i < length; i++)
         snprintf(hex + 2 * i, 3, "%02x", (unsigned)(unsigned char)path[i]);
-    sal_json_text(j, "path_hex", hex);
+    snprintf(hex_key, sizeof hex_key, "%s_hex", key);
+    sal_json_text(j, hex_key, hex);
     free(hex);
     return SAL_OK;
 }
@@ -273,7 +275,7 @@ static sal_status print_json(export *e, int64_t id)
     int64_t predictions = 0, maps = 0;
     sal_json j = {.stream = e->to};
     sal_json_begin(&j, NULL, '{');
-    TRY(put_path(&j, e->pictures, PATH));
+    TRY(put_path(&j, "path", e->pictures, PATH));
     sal_json_begin(&j, "manifest", '{');
     for (int k = 1; k < sqlite3_column_count(e->manifest); k++)
         if (k != e->path_column)
@@ -301,7 +303,10 @@ static sal_status print_json(export *e, int64_t id)
         TRY(export_check_files(e));
         sal_json_begin(&j, NULL, '{');
         for (int k = MAP_RANK; k < e->map_columns; k++)
-            put_value(&j, map_names[k - MAP_RANK], e->maps, k);
+            if (k == MAP_FILE || k == MAP_FILE + 1)
+                TRY(put_path(&j, map_names[k - MAP_RANK], e->maps, k));
+            else
+                put_value(&j, map_names[k - MAP_RANK], e->maps, k);
         if (e->classes)
             sal_json_text(&j, export_class_columns[1], export_class_of(e, e->maps, MAP_TARGET));
         sal_json_end(&j, '}');
@@ -421,7 +426,7 @@ done:
 }
 
 /* What the results themselves lie in stays. */
-static sal_status check_target(const char *path, const char *run)
+sal_status sal_run_check_target(const char *path, const char *run)
 {
     static const char *const names[] = {SAL_STORE_WHOLE, SAL_RUN_JSON, SAL_RUN_MANIFEST};
     static const char *const folders[] = {SAL_STORE_SHARDS, SAL_RUN_MAPS, SAL_RUN_OVERLAYS};
@@ -530,7 +535,7 @@ sal_status sal_sweep_export(const char *run, const char *path,
         return sal_fail(SAL_ERROR_ARGUMENT, "unknown format %d of an export", (int)o->format);
     TRY(find_results(&store, run));
     if (path)
-        TRY(check_target(path, run));
+        TRY(sal_run_check_target(path, run));
     TRY(sal_run_facts_open(&facts, run));
     st = sal_sql_open(&sql, store, SQLITE_OPEN_READWRITE);
     if (st == SAL_ERROR_MEMORY)

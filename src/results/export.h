@@ -12,4 +12,8 @@
  * Errors: FORMAT (no results of salmap, or of another list), IO, MEMORY. */
 sal_status sal_export_print(FILE *to, sal_sql *sql, const sal_run_names *names, const sal_export_options *options);
 
+/* Refuses to write to `path` where that is among the files of the run itself, or a name that they may get. Errors:
+ * ARGUMENT, IO, MEMORY. */
+sal_status sal_run_check_target(const char *path, const char *run);
+
 #endif

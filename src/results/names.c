@@ -23,6 +23,8 @@ static const struct {
     [SAL_FILE_NPZ] = {".npz", "maps"},
     [SAL_FILE_PNG16] = {".png", "maps"},
     [SAL_FILE_FIGURE] = {".figure.png", "figures"},
+    [SAL_FILE_FIGURE_SVG] = {".figure.svg", "figures"},
+    [SAL_FILE_FIGURE_PDF] = {".figure.pdf", "figures"},
     [SAL_FILE_GRADIENT] = {".gradient.npy", "gradients"},
 };
 

@@ -14,12 +14,16 @@ typedef enum sal_output_file {
     SAL_FILE_NPZ,
     SAL_FILE_PNG16,
     SAL_FILE_FIGURE,
+    SAL_FILE_FIGURE_SVG,
+    SAL_FILE_FIGURE_PDF,
     SAL_FILE_GRADIENT,
     SAL_FILE_COUNT
 } sal_output_file;
 
 #define SAL_FILE_BIT(file) (1u << (file))
 #define SAL_FILES_OVERLAY (SAL_FILE_BIT(SAL_FILE_OVERLAY) | SAL_FILE_BIT(SAL_FILE_OVERLAY_JPEG))
+#define SAL_FILES_FIGURE                                                                                               \
+    (SAL_FILE_BIT(SAL_FILE_FIGURE) | SAL_FILE_BIT(SAL_FILE_FIGURE_SVG) | SAL_FILE_BIT(SAL_FILE_FIGURE_PDF))
 
 /* Which files there are of each picture, and where. */
 typedef struct sal_output_layout {

@@ -4,6 +4,7 @@
 #include "api/attribute.h"
 #include "api/identity.h"
 #include "base/memory.h"
+#include "sweep/draw.h"
 
 #include <string.h>
 
@@ -169,6 +170,7 @@ sal_status sal_pipeline_check(sal_engine *const *engines, size_t engine_count, c
     TRY(check_targets(model, &info, options));
     TRY(check_map_options(options, engines[0]));
     TRY(check_preprocess(&info, &options->preprocess));
+    TRY(sal_figure_check(options));
     TRY(check_baseline(&info, engines[0], options));
 done:
     return st;

@@ -87,13 +87,26 @@ done:
     return st;
 }
 
-sal_status sal_figure_of(sal_picture *out, const sal_picture *shown, const sal_display *d,
-                         const sal_placement *placement, const sal_overlay_style *style, const char *name,
-                         const char *note)
+sal_status sal_figure_check(const sal_explain_options *o)
 {
-    const sal_figure_style figure = {
-        .style = *style, .captions = {name, "saliency"}, .note = note, .bar_low = d->low, .bar_high = d->high};
-    return sal_figure_draw(out, shown, d->values, placement, &figure);
+    if (!o->figure)
+        return SAL_OK;
+    if (o->figure_format < 0 || o->figure_format > SAL_PAGE_PDF)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown format %lld of a figure", (long long)o->figure_format);
+    if (o->panel_size != 0 && (o->panel_size < SAL_FIGURE_PANEL_LEAST || o->panel_size > SAL_FIGURE_PANEL_MOST))
+        return sal_fail(SAL_ERROR_ARGUMENT, "panels of %lld pixels: give %d to %d", (long long)o->panel_size,
+                        SAL_FIGURE_PANEL_LEAST, SAL_FIGURE_PANEL_MOST);
+    return sal_figure_check_fonts();
+}
+
+sal_figure_style sal_figure_style_of(const sal_display *d, const sal_overlay_style *style, sal_normalize normalize,
+                                     const char *name)
+{
+    const char *counts = normalize == SAL_NORMALIZE_NONE     ? "attribution, not normalised"
+                         : normalize == SAL_NORMALIZE_SIGNED ? "relative attribution, signed"
+                                                             : "relative attribution";
+    return (sal_figure_style){
+        .style = *style, .captions = {name, "saliency"}, .bar_label = counts, .bar_low = d->low, .bar_high = d->high};
 }
 
 /* ---- The note ------------------------------------------------------------ */
@@ -129,15 +142,19 @@ static void write_note(line *l, const sal_figure_facts *f, int64_t outputs, cons
     const int has_probability = isfinite(f->probability);
     const char *unit = f->asked.score == SAL_SCORE_PROBABILITY ? "probability" : "logit";
     const double score = (double)f->score;
-    if (f->target < 0)
+    if (f->target < 0 && outputs < 1)
+        add(l, "mean of all outputs  %.5g", score);
+    else if (f->target < 0)
         add(l, "mean of %lld outputs  %.5g", (long long)outputs, score);
-    else if (outputs > 1 || f->asked.kind == SAL_TARGET_MARGIN) {
+    else if (outputs != 1 || f->asked.kind == SAL_TARGET_MARGIN) {
         add_output(l, f);
         add(l, "%s   %s %.5g", f->asked.kind == SAL_TARGET_MARGIN ? " ahead by" : "", unit, score);
     } else
         add(l, "%s %.5g", has_probability ? unit : "value", score);
     if (has_probability && f->asked.score == SAL_SCORE_LOGIT)
         add(l, "   probability %.3g", (double)f->probability);
+    if (f->label && *f->label)
+        add(l, "   label %.80s", f->label);
     if (f->stats.flat)
         add(l, "   flat map");
     else
@@ -154,6 +171,25 @@ sal_status sal_note_write(char *note, size_t size, const sal_figure_facts *facts
     line l = {note, size, 0};
     TRY(sal_plain_locale_enter(&plain));
     write_note(&l, facts, outputs, method);
+    sal_plain_locale_leave(&plain);
+done:
+    return st;
+}
+
+/* ---- The title ----------------------------------------------------------- */
+
+sal_status sal_title_write(char *title, size_t size, const char *picture, const char *model,
+                           const sal_attribution_info *attribution, double sigma)
+{
+    sal_status st = SAL_OK;
+    sal_plain_locale plain = {0};
+    line l = {title, size, 0};
+    TRY(sal_plain_locale_enter(&plain));
+    add(&l, "%s: %s, %s", picture, model, attribution->method);
+    if (attribution->layer)
+        add(&l, " at %s", attribution->layer);
+    if (sigma > 0.0)
+        add(&l, ", \xcf\x83 %.3g px", sigma);
     sal_plain_locale_leave(&plain);
 done:
     return st;

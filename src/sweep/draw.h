@@ -4,6 +4,7 @@
 #define SAL_SWEEP_DRAW_H
 
 #include "base/placement.h"
+#include "figure/figure.h"
 #include "map/map.h"
 
 /* A map as it is coloured. */
@@ -41,14 +42,23 @@ typedef struct sal_look {
 } sal_look;
 sal_overlay_style sal_look_style(const sal_look *look, int over_picture);
 
-/* Picture, map with a colour bar, and overlay. shown: 8-bit RGB. Errors: those of sal_figure_draw. */
-sal_status sal_figure_of(sal_picture *out, const sal_picture *shown, const sal_display *display,
-                         const sal_placement *placement, const sal_overlay_style *style, const char *name,
-                         const char *note);
+/* Before the first picture of a job: what its options say of figures. Errors: ARGUMENT, UNSUPPORTED (there is no font).
+ */
+sal_status sal_figure_check(const sal_explain_options *options);
 
-enum { SAL_NOTE_SIZE = 256 };
+/* What a figure shows of a map, but for its title and note. shown: 8-bit RGB; name: over the picture. All borrowed. */
+sal_figure_style sal_figure_style_of(const sal_display *display, const sal_overlay_style *style,
+                                     sal_normalize normalize, const char *name);
 
-/* The line below a figure, of a model with so many outputs and of a method. Error: MEMORY. */
+/* The line above a figure. picture, model: names of files, without folders; sigma: of the
+ * map, in its pixels. Error: MEMORY. */
+sal_status sal_title_write(char *title, size_t size, const char *picture, const char *model,
+                           const sal_attribution_info *attribution, double sigma);
+
+enum { SAL_NOTE_SIZE = 256, SAL_TITLE_SIZE = 1024 };
+
+/* The line below a figure, of a model with so many outputs, 0: several, and of a
+ * method. Error: MEMORY. */
 sal_status sal_note_write(char *note, size_t size, const sal_figure_facts *facts, int64_t outputs, const char *method);
 
 #endif

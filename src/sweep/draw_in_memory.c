@@ -112,26 +112,84 @@ done:
     return st;
 }
 
-sal_status sal_figure_make(sal_picture *out, const sal_picture *picture, const float *map,
-                           const sal_placement *placement, const sal_figure_options *options)
+/* As a picture, or as the bytes of a file: whichever is not NULL. */
+static sal_status make_figure(sal_picture *out, void **bytes, size_t *size, sal_page_format format,
+                              const sal_picture *picture, const float *map, const sal_placement *placement,
+                              const sal_figure_options *options)
 {
     sal_status st = SAL_OK;
     drawing d = {0};
     sal_figure_options o = SAL_FIGURE_OPTIONS_INIT;
+    TRY(sal_struct_read(&o, sizeof o, options, "sal_figure_options"));
+    TRY(prepare(&d, picture, map, placement, o.overlay));
+    if (d.options.longest != 0) {
+        st = sal_fail(SAL_ERROR_ARGUMENT, "longest is %lld: a figure has a size of its own, leave it at 0",
+                      (long long)d.options.longest);
+        goto done;
+    }
+    const sal_figure_content content = {.picture = d.shown, .map = d.display.values, .placement = &d.placement};
+    sal_figure_style style = sal_figure_style_of(&d.display, &d.style, d.options.normalize, o.name);
+    style.title = o.title;
+    style.note = o.note;
+    style.panel = o.panel_size;
+    st = out ? sal_figure_draw(out, &content, &style) : sal_figure_put(bytes, size, format, &content, &style);
+done:
+    drawing_clear(&d);
+    return st;
+}
+
+sal_status sal_figure_make(sal_picture *out, const sal_picture *picture, const float *map,
+                           const sal_placement *placement, const sal_figure_options *options)
+{
+    sal_status st = SAL_OK;
     TRY(sal_require(out, "out", __func__));
     memset(out, 0, sizeof *out);
     TRY(sal_require(picture, "picture", __func__));
     TRY(sal_require(map, "map", __func__));
     TRY(sal_require(placement, "placement", __func__));
-    TRY(sal_struct_read(&o, sizeof o, options, "sal_figure_options"));
-    TRY(prepare(&d, picture, map, placement, o.overlay));
-    if (d.options.longest != 0)
-        st = sal_fail(SAL_ERROR_ARGUMENT, "longest is %lld: a figure has a size of its own, leave it at 0",
-                      (long long)d.options.longest);
-    else
-        st = sal_figure_of(out, d.shown, &d.display, &d.placement, &d.style, o.name, o.note);
+    st = make_figure(out, NULL, NULL, SAL_PAGE_PNG, picture, map, placement, options);
 done:
-    drawing_clear(&d);
+    return st;
+}
+
+sal_status sal_figure_encode(void **bytes, size_t *size, sal_page_format format, const sal_picture *picture,
+                             const float *map, const sal_placement *placement, const sal_figure_options *options)
+{
+    sal_status st = SAL_OK;
+    TRY(sal_require(bytes, "bytes", __func__));
+    *bytes = NULL;
+    TRY(sal_require(size, "size", __func__));
+    *size = 0;
+    TRY(sal_require(picture, "picture", __func__));
+    TRY(sal_require(map, "map", __func__));
+    TRY(sal_require(placement, "placement", __func__));
+    if ((unsigned)format > SAL_PAGE_PDF)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown format %d of a figure", (int)format);
+    st = make_figure(NULL, bytes, size, format, picture, map, placement, options);
+done:
+    return st;
+}
+
+sal_status sal_figure_title(char *text, size_t size, const sal_engine *engine, const char *picture, const char *model,
+                            const sal_map_options *map)
+{
+    sal_status st = SAL_OK;
+    sal_attribution_info attribution = SAL_ATTRIBUTION_INFO_INIT;
+    sal_model_info info = SAL_MODEL_INFO_INIT;
+    sal_map_options o = SAL_MAP_OPTIONS_INIT;
+    TRY(sal_require(text, "text", __func__));
+    if (size == 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "%s: there is no room for a text", __func__);
+    text[0] = '\0';
+    TRY(sal_require(engine, "engine", __func__));
+    TRY(sal_require(picture, "picture", __func__));
+    TRY(sal_struct_read(&o, sizeof o, map, "sal_map_options"));
+    TRY(sal_engine_get_attribution(&attribution, engine));
+    TRY(sal_model_get_info(&info, sal_engine_model(engine)));
+    sal_map_options_resolve(&o, &attribution, info.height, info.width);
+    const char *slash = strrchr(info.path, '/');
+    st = sal_title_write(text, size, picture, model ? model : slash ? slash + 1 : info.path, &attribution, o.sigma);
+done:
     return st;
 }
 

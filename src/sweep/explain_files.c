@@ -3,6 +3,7 @@
 
 #include "api/identity.h"
 #include "base/memory.h"
+#include "sweep/output.h"
 #include "sweep/run_options.h"
 #include "sweep/sweep.h"
 
@@ -59,13 +60,13 @@ static int look(void *context, const sal_pipeline_state *state)
 
 static unsigned files_of(int64_t write, const sal_explain_options *o)
 {
-    static const struct {
+    const struct {
         sal_write bit;
         sal_output_file file;
     } all[] = {{SAL_WRITE_MAP, SAL_FILE_MAP},
                {SAL_WRITE_OVERLAY, SAL_FILE_OVERLAY},
                {SAL_WRITE_NPY, SAL_FILE_NPY},
-               {SAL_WRITE_FIGURE, SAL_FILE_FIGURE},
+               {SAL_WRITE_FIGURE, sal_figure_file((sal_page_format)o->figure_format)},
                {SAL_WRITE_GRADIENT, SAL_FILE_GRADIENT}};
     unsigned files = 0;
     if (write == 0)

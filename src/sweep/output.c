@@ -16,24 +16,46 @@
 #include <string.h>
 #include <unistd.h>
 
-static sal_status write_figure(const char *path, const sal_explain_map *m, const sal_display *d,
-                               const sal_output_job *job, const sal_overlay_style *style)
+static sal_status write_bytes(const char *path, const void *bytes, size_t size)
 {
     sal_status st = SAL_OK;
-    sal_picture figure = {0};
-    char note[SAL_NOTE_SIZE];
+    sal_file_out file = {0};
+    TRY(sal_file_create(&file, path));
+    TRY(sal_file_write(file.stream, bytes, size, path));
+    st = sal_file_commit(&file);
+done:
+    sal_file_discard(&file);
+    return st;
+}
+
+static sal_status write_figure(const char *path, sal_page_format format, const sal_explain_map *m, const sal_display *d,
+                               const sal_output_job *job, const sal_overlay_style *overlay)
+{
+    sal_status st = SAL_OK;
+    void *bytes = NULL;
+    size_t size;
+    char note[SAL_NOTE_SIZE], title[SAL_TITLE_SIZE];
+    const char *name = sal_names_base(job->picture_path);
     const sal_figure_facts facts = {.asked = job->options->target,
                                     .target = m->target,
                                     .score = m->score,
                                     .probability = m->probability,
                                     .stats = m->stats,
                                     .input = job->options->preprocess_origin,
-                                    .class_name = sal_classes_name(job->options->classes, m->target)};
+                                    .class_name = sal_classes_name(job->options->classes, m->target),
+                                    .label = job->label};
+    const sal_figure_content content = {.picture = job->shown, .map = d->values, .placement = job->placement};
+    sal_figure_style style = sal_figure_style_of(d, overlay, job->options->map->normalize, NULL);
     TRY(sal_note_write(note, sizeof note, &facts, job->outputs, job->attribution->method));
-    TRY(sal_figure_of(&figure, job->shown, d, job->placement, style, sal_names_base(job->picture_path), note));
-    TRY(sal_picture_write_png(path, &figure));
+    TRY(sal_title_write(title, sizeof title, name, sal_names_base(job->model), job->attribution,
+                        job->map_options->sigma));
+    style.note = note;
+    style.title = title;
+    style.panel = job->options->panel_size;
+    TRY(sal_figure_put(&bytes, &size, format, &content, &style));
+    st = write_bytes(path, bytes, size);
 done:
-    sal_picture_clear(&figure);
+    free(bytes);
     return st;
 }
 
@@ -101,7 +123,9 @@ static sal_status write_file(sal_output_file file, sal_output *out, const float 
     case SAL_FILE_NPY: return sal_npy_write(path, map, shape, 2);
     case SAL_FILE_NPZ: return sal_npz_write(path, "map", map, shape, 2);
     case SAL_FILE_PNG16: return write_png16(path, d, p);
-    case SAL_FILE_FIGURE: return write_figure(path, &out->map, d, job, &style);
+    case SAL_FILE_FIGURE: return write_figure(path, SAL_PAGE_PNG, &out->map, d, job, &style);
+    case SAL_FILE_FIGURE_SVG: return write_figure(path, SAL_PAGE_SVG, &out->map, d, job, &style);
+    case SAL_FILE_FIGURE_PDF: return write_figure(path, SAL_PAGE_PDF, &out->map, d, job, &style);
     case SAL_FILE_GRADIENT: return sal_npy_write(path, job->values, attribution, 3);
     case SAL_FILE_COUNT: break;
     }
@@ -145,7 +169,9 @@ static void publish_paths(sal_output *out)
     out->map.overlay_path =
         out->paths[SAL_FILE_OVERLAY] ? out->paths[SAL_FILE_OVERLAY] : out->paths[SAL_FILE_OVERLAY_JPEG];
     out->map.npy_path = out->paths[SAL_FILE_NPY];
-    out->map.figure_path = out->paths[SAL_FILE_FIGURE];
+    for (int file = SAL_FILE_FIGURE; file <= SAL_FILE_FIGURE_PDF; file++)
+        if (out->paths[file])
+            out->map.figure_path = out->paths[file];
     out->map.gradient_path = out->paths[SAL_FILE_GRADIENT];
 }
 

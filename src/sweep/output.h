@@ -12,6 +12,8 @@ typedef struct sal_output_job {
     unsigned files; /* of the layout's: what this picture gets */
     size_t picture; /* its number, for the layout */
     const char *picture_path;
+    const char *model; /* its path, for figures */
+    const char *label; /* likewise, what the output should be; NULL: it is not known */
     const char *stem;
     int64_t number;                          /* of the map, from 0 */
     const sal_attribution_info *attribution; /* its shape, and */
@@ -38,6 +40,12 @@ sal_overlay_style sal_output_style(const sal_explain_options *options, int over_
  * writes the files. On failure none of them is left. Errors: IO, NUMERIC, MEMORY. */
 sal_status sal_output_write(sal_output *out, const sal_output_job *job);
 void sal_output_clear(sal_output *out); /* fine on a zeroed struct */
+
+/* Which file a figure of that format is. */
+static inline sal_output_file sal_figure_file(sal_page_format format)
+{
+    return (sal_output_file)(SAL_FILE_FIGURE + (int)format);
+}
 
 /* Makes the output folder, and makes sure that files can be made in it, such as `name`: better before the first picture
  * than after it. Errors: ARGUMENT (none is given), IO. */

@@ -87,7 +87,7 @@ static sal_status decode(sal_pipeline *p, sal_slot *slot, size_t number)
     if (st == SAL_OK)
         st = take_notes(slot, &picture, how, m->channels, p->options->strict != 0);
     slot->drawn = sal_placement_of_map(&slot->placement, p->map_height, p->map_width);
-    if (st == SAL_OK && (p->job->layout.files & (SAL_FILES_OVERLAY | SAL_FILE_BIT(SAL_FILE_FIGURE))))
+    if (st == SAL_OK && (p->job->layout.files & (SAL_FILES_OVERLAY | SAL_FILES_FIGURE)))
         st = keep_shown(slot, &picture, how, p->job->longest);
     /* What a device draws is as large, and there until it is encoded. */
     if (st == SAL_OK && p->device_maps)
@@ -126,6 +126,7 @@ static sal_status encode(sal_pipeline *p, sal_slot *slot, size_t picture)
                           .files = overlay ? j->layout.files : j->layout.files & ~SAL_FILES_OVERLAY,
                           .picture = j->rows ? j->rows[picture] : picture,
                           .picture_path = p->paths[picture],
+                          .model = p->model.path,
                           .stem = j->stems[picture],
                           .attribution = &p->attribution,
                           .map_options = &p->map_options,

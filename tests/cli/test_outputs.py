@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 
 import files
 from harness import MODEL, SALMAP, SCALE, SCALES, SIDE, Case, main
@@ -139,7 +140,7 @@ class Results(Case):
         m = result["maps"][0]
         self.assertEqual(files.png_size(m["saliency"]), (300, 120))
         self.assertEqual(files.png_size(m["overlay"]), (300, 120))
-        self.assertEqual(files.png_size(m["figure"]), (2867, 466))
+        self.assertEqual(files.png_size(m["figure"]), (2885, 510))
         shape, values = files.read_npy(m["npy"])
         self.assertEqual(shape, (SIDE, SIDE))
         self.assertEqual(files.read_npy(m["gradient"])[0], (3, SIDE, SIDE))
@@ -149,6 +150,47 @@ class Results(Case):
         self.assert_all_within(values, [(v - low) / (high - low) for v in plain], 6e-8)
         self.assertEqual(self.outputs(), ["wide.figure.png", "wide.gradient.npy", "wide.npy", "wide.overlay.png",
                                           "wide.saliency.png"])
+
+    def test_figures_of_every_format(self):
+        """The word behind --figure may be left out, and a name that is none of its words is a picture."""
+        picture = self.write("p.png", files.gradient_png(60, 40))
+        found = {}
+        for given in (["--figure"], ["--figure", "png"], ["--figure=png"], ["--figure", "svg"], ["--figure=svg"], ["--figure", "pdf"]):
+            m = self.explain(*given, picture)[0]["maps"][0]
+            found.setdefault(given[-1][-3:].replace("ure", "png"), set()).add(self.read(m["figure"]))
+            self.assertTrue(m["figure"].endswith("p.figure." + given[-1][-3:].replace("ure", "png")))
+        self.assertEqual({kind: len(files) for kind, files in found.items()}, {"png": 1, "svg": 1, "pdf": 1})
+        svg, pdf = *found["svg"], *found["pdf"]
+        texts = [t.text for t in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+        self.assertIn("p.png: scale_age_honest.onnx, gradient, \u03c3 3.84 px", texts)
+        for text in ("picture", "saliency", "overlay", "relative attribution", "0", "0.5", "1"):
+            self.assertIn(text, texts)
+        self.assertTrue(texts[-1].startswith("value "), texts)
+        self.assertTrue(pdf.startswith(b"%PDF-"))
+        self.assertGreaterEqual(pdf.count(b"/FontFile2"), 2)
+        self.assertNotIn(b"Date", pdf)
+        self.check(["explain", MODEL, picture, "-o", self.out, "--figure=gif"], 2, "--figure: 'gif'", "png, svg, pdf")
+
+    def test_panels_are_as_high_as_asked(self):
+        picture = self.write("p.png", files.gradient_png(60, 60))
+        for size in (64, 300):
+            m = self.explain(picture, "--figure", "--panel-size", str(size))[0]["maps"][0]
+            slot = max(size, 140)
+            self.assertEqual(files.png_size(m["figure"]), (3 * slot + 2 * 24 + 2 * 28 + 93, max(size, 72) + 24 + 36 + 28 + 40 + 24))
+        self.check(["explain", MODEL, picture, "-o", self.out, "--figure", "--panel-size", "63"], 2, "--panel-size: '63'")
+
+    def test_bars_say_what_they_count(self):
+        picture = self.write("p.png", files.gradient_png(40, 40))
+        for given, text in ((["--normalize", "none"], "attribution, not normalised"), (["--signed"], "relative attribution, signed")):
+            svg = self.read(self.explain(picture, "--figure", "svg", *given)[0]["maps"][0]["figure"])
+            self.assertIn(b">" + text.encode() + b"</text>", svg)
+
+    def test_a_machine_without_fonts_is_told_before_the_first_picture(self):
+        os.environ["FONTCONFIG_FILE"] = self.write("fonts.conf", b"<fontconfig></fontconfig>")
+        self.addCleanup(os.environ.pop, "FONTCONFIG_FILE")
+        self.check(["explain", MODEL, SCALE, "-o", self.out, "--figure"], 1, "there is no font on this machine", "fonts-dejavu-core")
+        self.assertEqual(self.outputs(), [])
+        self.check(["explain", MODEL, SCALE, "-o", self.out], 0)
 
     def test_results_come_in_the_order_given(self):
         paths = sorted(os.path.join(SCALES, n) for n in os.listdir(SCALES) if n.endswith((".png", ".jpg")))[:11]

@@ -10,7 +10,7 @@ import unittest
 from harness import MODEL, SALMAP, SCALE, SCALES, SOURCE, Case, main
 
 
-COMMANDS = ("explain", "sweep", "merge", "export", "inspect", "methods", "plan", "doctor")
+COMMANDS = ("explain", "sweep", "merge", "export", "sheet", "render", "inspect", "methods", "plan", "doctor")
 
 
 class Usage(Case):

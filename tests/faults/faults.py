@@ -284,6 +284,11 @@ def make_commands(options, work):
         Command("export-json", [salmap, "export", "--json", "-o", "out/rows.json", "out"], begin=run,
                 results=("rows.json",)),
     ]
+    commands += [
+        Command("figure", [salmap, "explain", model, files[0], "--figure", "pdf", "-q", "-o", "out", *batch], results=("",)),
+        Command("sheet", [salmap, "sheet", run, "-q", "-o", "out/sheet.pdf"], begin=pictures, results=("sheet.pdf",)),
+        Command("render", [salmap, "render", run, "-q", "-o", "out/drawn", "--figure", "svg"], begin=pictures, results=("drawn",)),
+    ]
     if options.again:
         commands.append(Command("again", [os.path.abspath(options.again), model], repeats=False))
     return [c for c in commands if not options.commands or c.name in options.commands]

@@ -260,14 +260,15 @@ static blob encode(sal_picture *picture)
     return b;
 }
 
-static void draw(blob files[FILES], work *w, const task *t, const sal_preprocess *preprocess)
+static void draw(blob files[FILES], work *w, const task *t, const sal_preprocess *preprocess, const char *model_path)
 {
     const int64_t shape[3] = {w->shape.channels, w->shape.height, w->shape.width};
     const char *slash = strrchr(t->picture, '/');
     sal_overlay_options overlay = SAL_OVERLAY_OPTIONS_INIT;
     sal_figure_options figure = SAL_FIGURE_OPTIONS_INIT;
     sal_picture drawn;
-    char note[256];
+    char note[256], title[1024];
+    const sal_map_options options = map_options(t);
     overlay.colormap = t->colormap;
     overlay.blend = t->blend;
     overlay.contours = contours;
@@ -283,8 +284,10 @@ static void draw(blob files[FILES], work *w, const task *t, const sal_preprocess
          "the map's .npy");
     must(sal_figure_note(note, sizeof note, w->engine, &w->facts), "the note");
     figure.overlay = &overlay;
-    figure.name = slash + 1;
     figure.note = note;
+    must(sal_figure_title(title, sizeof title, w->engine, slash + 1, strrchr(model_path, '/') + 1, &options),
+         "the title");
+    figure.title = title;
     must(sal_figure_make(&drawn, &w->picture, w->map, &w->placement, &figure), "the figure");
     files[3] = encode(&drawn);
     must(sal_npy_encode(&files[4].bytes, &files[4].size, w->attribution, shape, 3), "the attribution's .npy");
@@ -300,7 +303,7 @@ static void explain_in_memory(blob files[FILES], const task *t, const sal_prepro
     open_model(&w, t, model_path);
     attribute(&w, t, preprocess);
     make_map(&w, t);
-    draw(files, &w, t, preprocess);
+    draw(files, &w, t, preprocess, model_path);
     free(w.map);
     free(w.attribution);
     sal_picture_clear(&w.picture);

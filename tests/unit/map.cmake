@@ -1,5 +1,4 @@
-foreach(name test_map test_smooth test_map_upsample test_colormap test_map_blend test_figure test_resize
-             test_text)
+foreach(name test_map test_smooth test_map_upsample test_colormap test_map_blend test_resize)
   sal_unit_test(${name} LABELS map MODULES base map)
 endforeach()
 

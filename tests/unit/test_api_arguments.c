@@ -37,6 +37,18 @@ static const sal_sweep_options sweep_in_pieces = {.size = sizeof(sal_sweep_optio
                                                   .explain = &explain,
                                                   .shards = ((int64_t)1 << 20) + 1};
 static const sal_export_options odd_export = {.size = sizeof(sal_export_options), .format = (sal_export_format)2};
+static const sal_render_options render = {.size = sizeof render, .explain = &explain},
+                                render_unexplained = SAL_RENDER_OPTIONS_INIT,
+                                render_nowhere = {.size = sizeof render, .explain = &explain_nowhere},
+                                odd_render = {.size = sizeof render,
+                                              .explain = &explain,
+                                              .overlay_format = (sal_overlay_format)2},
+                                small_render = {.size = sizeof render, .explain = &explain, .overlay_size = -1},
+                                nothing_rendered = {.size = sizeof render, .explain = &explain, .figures_only = 1};
+static const sal_sheet_options odd_sheet = {.size = sizeof odd_sheet, .format = (sal_page_format)3},
+                               many_rows = {.size = sizeof many_rows, .rows = 1001},
+                               no_columns = {.size = sizeof no_columns, .columns = -1},
+                               small_panels = {.size = sizeof small_panels, .panel_size = 31};
 static const char *const nameless[] = {""};
 static const sal_dataset_options no_patterns = {.size = sizeof no_patterns, .include_count = 1};
 static const sal_sweep_options sweep_no_inputs = {
@@ -63,6 +75,7 @@ static const sal_preprocess two_values = {.scale = 1.0F, .value_count = 2};
 static const sal_overlay_options sizeless_overlay;
 static const sal_figure_options sizeless_figure;
 static const sal_figure_options figure_of_sizeless = {.size = sizeof figure_of_sizeless, .overlay = &sizeless_overlay};
+static const sal_figure_options small_figure = {.size = sizeof small_figure, .panel_size = 63};
 static const sal_figure_facts facts = SAL_FIGURE_FACTS_INIT, sizeless_facts;
 static const int64_t one_value[] = {1, 1, 1, 1, 1, 1};
 
@@ -310,6 +323,19 @@ static sal_status baseline_of(float *baseline, const float *input, const sal_pla
     X(sal_figure_make, placement, sal_figure_make(&picture, &pixel, inputs, NULL, NULL))                               \
     X(sal_figure_make, size, sal_figure_make(&picture, &pixel, inputs, &placement, &sizeless_figure))                  \
     X(sal_figure_make, overlay_size, sal_figure_make(&picture, &pixel, inputs, &placement, &figure_of_sizeless))       \
+    X(sal_figure_make, panels, sal_figure_make(&picture, &pixel, inputs, &placement, &small_figure))                   \
+    X(sal_figure_encode, bytes, sal_figure_encode(NULL, &byte_count, SAL_PAGE_PDF, &pixel, inputs, &placement, NULL))  \
+    X(sal_figure_encode, size, sal_figure_encode(&bytes, NULL, SAL_PAGE_PDF, &pixel, inputs, &placement, NULL))        \
+    X(sal_figure_encode, picture,                                                                                      \
+      sal_figure_encode(&bytes, &byte_count, SAL_PAGE_PDF, NULL, inputs, &placement, NULL))                            \
+    X(sal_figure_encode, map, sal_figure_encode(&bytes, &byte_count, SAL_PAGE_PDF, &pixel, NULL, &placement, NULL))    \
+    X(sal_figure_encode, placement, sal_figure_encode(&bytes, &byte_count, SAL_PAGE_PDF, &pixel, inputs, NULL, NULL))  \
+    X(sal_figure_encode, format,                                                                                       \
+      sal_figure_encode(&bytes, &byte_count, (sal_page_format)3, &pixel, inputs, &placement, NULL))                    \
+    X(sal_figure_title, text, sal_figure_title(NULL, 8, engine, "p", NULL, NULL))                                      \
+    X(sal_figure_title, room, sal_figure_title(note, 0, engine, "p", NULL, NULL))                                      \
+    X(sal_figure_title, engine, sal_figure_title(note, sizeof note, NULL, "p", NULL, NULL))                            \
+    X(sal_figure_title, picture, sal_figure_title(note, sizeof note, engine, NULL, NULL, NULL))                        \
     X(sal_figure_note, text, sal_figure_note(NULL, 8, engine, &facts))                                                 \
     X(sal_figure_note, room, sal_figure_note(note, 0, engine, &facts))                                                 \
     X(sal_figure_note, engine, sal_figure_note(note, sizeof note, NULL, &facts))                                       \
@@ -374,6 +400,19 @@ static sal_status baseline_of(float *baseline, const float *input, const sal_pla
     X(sal_sweep, fewer_shards, sal_sweep(NULL, one(), 1, dataset, &sweep_in_pieces))                                   \
     X(sal_sweep_merge, name, sal_sweep_merge(&merge_info, nameless, 1, NULL))                                          \
     X(sal_sweep_export, format, sal_sweep_export(folder, NULL, write_nothing, NULL, &odd_export))                      \
+    X(sal_run_render, run, sal_run_render(NULL, NULL, &render))                                                        \
+    X(sal_run_render, options, sal_run_render(NULL, folder, NULL))                                                     \
+    X(sal_run_render, explain, sal_run_render(NULL, folder, &render_unexplained))                                      \
+    X(sal_run_render, out_dir, sal_run_render(NULL, folder, &render_nowhere))                                          \
+    X(sal_run_render, format, sal_run_render(NULL, folder, &odd_render))                                               \
+    X(sal_run_render, overlay_size, sal_run_render(NULL, folder, &small_render))                                       \
+    X(sal_run_render, figures, sal_run_render(NULL, folder, &nothing_rendered))                                        \
+    X(sal_run_sheet, run, sal_run_sheet(NULL, NULL, "never-made.png", NULL))                                           \
+    X(sal_run_sheet, path, sal_run_sheet(NULL, folder, NULL, NULL))                                                    \
+    X(sal_run_sheet, format, sal_run_sheet(NULL, folder, "never-made.png", &odd_sheet))                                \
+    X(sal_run_sheet, rows, sal_run_sheet(NULL, folder, "never-made.png", &many_rows))                                  \
+    X(sal_run_sheet, columns, sal_run_sheet(NULL, folder, "never-made.png", &no_columns))                              \
+    X(sal_run_sheet, panels, sal_run_sheet(NULL, folder, "never-made.png", &small_panels))                             \
     X(sal_sweep_merge, info, sal_sweep_merge(NULL, paths, 1, NULL))                                                    \
     X(sal_sweep_merge, runs, sal_sweep_merge(&merge_info, NULL, 1, NULL))                                              \
     X(sal_sweep_merge, run, sal_sweep_merge(&merge_info, no_paths, 2, folder))                                         \

@@ -182,6 +182,16 @@ static sal_status export_nothing(const void *given)
     return sal_sweep_export(folder, "never-made.csv", NULL, NULL, given);
 }
 
+static sal_status render_run(const void *given)
+{
+    return sal_run_render(NULL, folder, given);
+}
+
+static sal_status draw_sheet(const void *given)
+{
+    return sal_run_sheet(NULL, folder, "never-made.png", given);
+}
+
 static const sal_placement placement = {SIDE, SIDE, SIDE, SIDE, 1.0, 0.0, 1.0, 0.0};
 
 static sal_status draw_overlay(const void *given)
@@ -236,6 +246,8 @@ static const sal_explain_dataset_options explain_dataset_options = {.size = size
                                                                     .explain = &explain_options};
 static const sal_dataset_options dataset_options = SAL_DATASET_OPTIONS_INIT;
 static const sal_export_options export_options = SAL_EXPORT_OPTIONS_INIT;
+static const sal_render_options render_options = {.size = sizeof render_options, .explain = &explain_options};
+static const sal_sheet_options sheet_options = SAL_SHEET_OPTIONS_INIT;
 static const sal_overlay_options overlay_options = SAL_OVERLAY_OPTIONS_INIT;
 static const sal_figure_options figure_options = SAL_FIGURE_OPTIONS_INIT;
 static const sal_figure_facts figure_facts = SAL_FIGURE_FACTS_INIT;
@@ -280,6 +292,8 @@ static const reading readings[] = {
     READING("sal_figure_make", sal_overlay_options, overlay_options, draw_figure_with_overlay),
     READING("sal_figure_note", sal_figure_facts, figure_facts, write_note),
     {"sal_sweep_export", "sal_export_options", sizeof(sal_export_options), &export_options, export_nothing, 1},
+    {"sal_run_render", "sal_render_options", sizeof(sal_render_options), &render_options, render_run, 1},
+    {"sal_run_sheet", "sal_sheet_options", sizeof(sal_sheet_options), &sheet_options, draw_sheet, 1},
     {"sal_gpu_plan_open", "sal_gpu_plan_options", sizeof(sal_gpu_plan_options), &gpu_options, plan, 1},
 };
 
@@ -559,7 +573,7 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_attribution_info, width);
     EXPECT_FULL(sal_gradient_job, gaps);
     EXPECT_FULL(sal_map_options, common_scale);
-    EXPECT_FULL(sal_explain_options, contours);
+    EXPECT_FULL(sal_explain_options, panel_size);
     EXPECT_FULL(sal_explain_map, gradient_path);
     EXPECT_FULL(sal_explain_result, note);
     EXPECT_FULL(sal_dataset_options, lenient);
@@ -570,9 +584,13 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_explain_dataset_options, progress);
     EXPECT_FULL(sal_merge_info, failed);
     EXPECT_FULL(sal_export_options, timings);
+    EXPECT_FULL(sal_render_options, context);
+    EXPECT_FULL(sal_render_info, failed);
+    EXPECT_FULL(sal_sheet_options, context);
+    EXPECT_FULL(sal_sheet_info, failed);
     EXPECT_FULL(sal_overlay_options, contours);
-    EXPECT_FULL(sal_figure_options, note);
-    EXPECT_FULL(sal_figure_facts, class_name);
+    EXPECT_FULL(sal_figure_options, panel_size);
+    EXPECT_FULL(sal_figure_facts, label);
     EXPECT_FULL(sal_plan_info, steps);
     EXPECT_FULL(sal_step_info, note);
     EXPECT_FULL(sal_pass_info, note);

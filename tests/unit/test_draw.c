@@ -284,6 +284,24 @@ Test(note, is_cut_where_there_is_no_room)
     cr_expect_eq(one[0], '\0');
 }
 
+Test(note, has_the_label_behind_the_score)
+{
+    const sal_figure_facts f = {.target = 4, .score = 1.25f, .probability = NAN, .label = "trout"};
+    cr_expect_str_eq(note_of(f, 10, "gradient"), "output 4   logit 1.25   label trout   peak gradient 0");
+}
+
+Test(title, names_picture_model_method_and_sigma)
+{
+    char title[80];
+    sal_attribution_info info = {.size = sizeof info, .method = "gradient"};
+    cr_assert_eq(sal_title_write(title, sizeof title, "a.png", "m.onnx", &info, 3.84), SAL_OK);
+    cr_expect_str_eq(title, "a.png: m.onnx, gradient, \xcf\x83 3.84 px");
+    info.method = "grad-cam";
+    info.layer = "conv5";
+    cr_assert_eq(sal_title_write(title, sizeof title, "a.png", "m.onnx", &info, 0.0), SAL_OK);
+    cr_expect_str_eq(title, "a.png: m.onnx, grad-cam at conv5");
+}
+
 /* Figures have points, whatever the caller's locale. */
 Test(note, has_points_in_a_locale_with_commas)
 {

@@ -27,6 +27,10 @@
     X(sal_explain_dataset_options, SAL_EXPLAIN_DATASET_OPTIONS_INIT)                                                   \
     X(sal_merge_info, SAL_MERGE_INFO_INIT)                                                                             \
     X(sal_export_options, SAL_EXPORT_OPTIONS_INIT)                                                                     \
+    X(sal_render_options, SAL_RENDER_OPTIONS_INIT)                                                                     \
+    X(sal_render_info, SAL_RENDER_INFO_INIT)                                                                           \
+    X(sal_sheet_options, SAL_SHEET_OPTIONS_INIT)                                                                       \
+    X(sal_sheet_info, SAL_SHEET_INFO_INIT)                                                                             \
     X(sal_overlay_options, SAL_OVERLAY_OPTIONS_INIT)                                                                   \
     X(sal_figure_options, SAL_FIGURE_OPTIONS_INIT)                                                                     \
     X(sal_figure_facts, SAL_FIGURE_FACTS_INIT)                                                                         \

@@ -1,0 +1,77 @@
+/* salmap sheet: the overlays of a run on one page. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct settings {
+    const char *out;
+    const char *sort;
+    int reverse;
+    int64_t rows;
+    int64_t columns;
+    int64_t panel_size;
+    int quiet;
+} settings;
+
+static const cli_option options[] = {
+    CLI_OPTION(CLI_TEXT, 'o', "out", "FILE", out, "file to write: its name ends in .png, .svg or .pdf"),
+    CLI_OPTION(CLI_TEXT, 0, "sort", "COLUMN", sort,
+               "a column of results.csv, the highest first, or 'error': how far from the label"),
+    CLI_OPTION(CLI_FLAG, 0, "reverse", NULL, reverse, "the lowest first"),
+    CLI_NUMBER(CLI_INTEGER, 0, "rows", "N", rows, "rows of pictures, at most (default: 6)", 1, 1000),
+    CLI_NUMBER(CLI_INTEGER, 0, "columns", "N", columns, "columns of pictures, at most (default: 6)", 1, 1000),
+    CLI_NUMBER(CLI_INTEGER, 0, "panel-size", "PIXELS", panel_size, "longer side of each picture (default: 240)", 32,
+               4096),
+    CLI_OPTION(CLI_FLAG, 'q', "quiet", NULL, quiet, "print errors only"),
+};
+
+const cli_command cli_sheet_command = {
+    .name = "sheet",
+    .operands = "RUN -o FILE",
+    .summary = "A contact sheet of a sweep: its overlays on one page, sorted as you like.",
+    .options = options,
+    .option_count = sizeof options / sizeof options[0],
+    .works = 1,
+    .min_operands = 1,
+    .max_operands = 1,
+};
+static const cli_command *const self = &cli_sheet_command;
+
+static void tell_failed(void *context, const char *file, const char *error)
+{
+    (void)context;
+    (void)file; /* the error names it */
+    cli_fail(self, 0, "%s", error);
+}
+
+int cli_sheet(int argc, char **argv)
+{
+    int first;
+    settings s = {0};
+    sal_sheet_info info = SAL_SHEET_INFO_INIT;
+    sal_sheet_options o = SAL_SHEET_OPTIONS_INIT;
+    cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
+    if (parsed != CLI_GO)
+        return parsed == CLI_HELPED ? cli_finish(NULL, CLI_OK) : CLI_USAGE;
+    if (!s.out)
+        return cli_fail(self, CLI_USAGE, "no file to write: give -o FILE");
+    const char *dot = strrchr(s.out, '.');
+    const int format = dot ? sal_word_value(SAL_WORDS_PAGE, dot + 1) : -1;
+    if (format < 0)
+        return cli_fail(self, CLI_USAGE, "%s: its name does not say what it is to be: let it end in .png, .svg or .pdf",
+                        s.out);
+    o.format = (sal_page_format)format;
+    o.sort = s.sort;
+    o.reverse = s.reverse;
+    o.rows = s.rows;
+    o.columns = s.columns;
+    o.panel_size = s.panel_size;
+    o.map_failed = tell_failed;
+    const sal_status st = sal_run_sheet(&info, argv[first], s.out, &o);
+    if (st != SAL_OK)
+        return cli_finish(self, cli_fail_status(self, st));
+    if (!s.quiet)
+        printf("%zu of %zu maps -> %s\n", info.shown, info.maps, s.out);
+    return cli_finish(self, info.failed ? CLI_SOME_FAILED : CLI_OK);
+}

@@ -1,0 +1,40 @@
+/* A finished run as somebody finds it: what it is of, a row for each map, and the pictures of its folder. Nothing of it
+ * is trusted: rows are checked as an export checks them, and names are followed within the folder alone. */
+#ifndef SAL_REPORT_KEPT_H
+#define SAL_REPORT_KEPT_H
+
+#include "results/run.h"
+
+#include <jansson.h>
+
+typedef struct sal_kept_run {
+    sal_run_folder folder;
+    sal_run_facts facts; /* its list may be NULL */
+    char *model;         /* as the run names it, or NULL */
+    char *origin;        /* where its preprocessing came from, or NULL */
+    char *root;          /* where the relative paths of its list started from, or NULL */
+} sal_kept_run;
+
+/* Errors: IO, FORMAT, ARGUMENT (a link), MEMORY. */
+sal_status sal_kept_open(sal_kept_run *out, const char *path);
+void sal_kept_close(sal_kept_run *run); /* fine on a zeroed struct whose folder's fd is -1 */
+/* The value of an option; NULL: the run does not say. *out: free with free(). Errors: MEMORY. */
+sal_status sal_kept_setting(char **out, const sal_kept_run *run, const char *name);
+
+/* Calls visit for each picture in the order of the list, with what an export says of it as JSON, which is borrowed.
+ * Errors: those of sal_sweep_export, and of visit. */
+sal_status sal_kept_each(const sal_kept_run *run, sal_status (*visit)(void *context, const json_t *picture),
+                         void *context);
+
+/* The name under this key: its bytes, where they are no UTF-8, are in the hexadecimal form beside it. *out: free with
+ * free(); NULL: there is none. Errors: MEMORY. */
+sal_status sal_kept_name(char **out, const json_t *object, const char *key);
+
+/* A file of the folder, decoded: an overlay, or a map as a picture of one channel. Errors: IO (also: it is gone),
+ * FORMAT, ARGUMENT (a link), UNSUPPORTED, LIMIT, MEMORY. */
+sal_status sal_kept_picture(sal_picture *out, const sal_kept_run *run, const char *name);
+
+/* A map of it, of any of its formats, as finite values. *out: free with sal_free. Errors likewise. */
+sal_status sal_kept_map(float **out, int64_t *height, int64_t *width, const sal_kept_run *run, const char *name);
+
+#endif

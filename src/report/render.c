@@ -1,0 +1,285 @@
+#include "report/render.h"
+
+#include "base/memory.h"
+#include "base/struct.h"
+#include "figure/figure.h"
+#include "image/image.h"
+#include "sweep/draw.h"
+#include "sweep/output.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OVERLAY_SIZE = 1600 };
+
+typedef struct renderer {
+    render_run run;
+    sal_render_options options;
+    sal_run_options own; /* options.explain, complete */
+    sal_output_layout layout;
+    const char *label; /* the column of labels, or NULL */
+    sal_render_info info;
+} renderer;
+
+/* ---- One picture ----------------------------------------------------------- */
+
+static double number_of(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+/* The picture, if it still is the one that the run saw. */
+static sal_status read_picture(sal_picture *out, const renderer *r, size_t row, const json_t *seen)
+{
+    sal_status st = SAL_OK;
+    size_t size;
+    const char *path = sal_dataset_file(r->run.list, row);
+    const double bytes = number_of(seen, "bytes"), height = number_of(seen, "height"), width = number_of(seen, "width");
+    TRY(sal_picture_read_through(out, &size, path, &r->run.preprocess, 0, &r->own.limits, NULL));
+    if ((double)size != bytes || (double)out->height != height || (double)out->width != width)
+        st = sal_fail(SAL_ERROR_FORMAT,
+                      "%s: is not the picture that the run saw: it has %zu bytes and %lld x %lld pixels, and had %.0f "
+                      "and %.0f x %.0f",
+                      path, size, (long long)out->width, (long long)out->height, bytes, width, height);
+done:
+    return st;
+}
+
+/* What the row of a map says of it. */
+static void fill_map(sal_explain_map *m, const json_t *map)
+{
+    const json_t *target = json_object_get(map, "target"), *flat = json_object_get(map, "flat");
+    m->target = json_is_integer(target) ? json_integer_value(target) : -1;
+    m->score = (float)number_of(map, "score");
+    m->probability = (float)number_of(map, "probability");
+    m->stats = (sal_map_stats){.peak = (float)number_of(map, "map_peak"),
+                               .mean = (float)number_of(map, "map_mean"),
+                               .low = (float)number_of(map, "map_min"),
+                               .flat = json_integer_value(flat) != 0};
+}
+
+static int64_t outputs_of(const renderer *r, const json_t *picture, const json_t *map)
+{
+    const json_t *predicted = json_object_get(picture, "predicted");
+    if (r->run.classes)
+        return (int64_t)sal_classes_count(r->run.classes);
+    return json_integer_value(predicted) == 0 && !json_is_number(json_object_get(map, "probability")) &&
+                   json_array_size(json_object_get(picture, "predictions")) == 1
+               ? 1
+               : 0;
+}
+
+static sal_status draw_map(renderer *r, size_t row, const sal_picture *picture, const json_t *seen, const json_t *map)
+{
+    sal_status st = SAL_OK;
+    char *name = NULL;
+    float *values = NULL;
+    int64_t height, width;
+    sal_placement placed;
+    sal_picture shown = {0};
+    sal_output out = {0};
+    TRY(sal_kept_name(&name, map, "map_file"));
+    TRY(sal_kept_map(&values, &height, &width, &r->run.kept, name));
+    TRY(render_place(&placed, &r->run, picture, height, width));
+    const sal_placement drawn = sal_placement_within(&placed, r->options.overlay_size);
+    TRY(sal_shown_make(&shown, picture, &drawn, &r->run.preprocess));
+    const sal_output_job job = {
+        .options = &r->own.explain,
+        .layout = &r->layout,
+        .files = r->layout.files,
+        .picture = row,
+        .picture_path = sal_dataset_file(r->run.list, row),
+        .model = r->run.kept.model ? r->run.kept.model : "",
+        .label = r->label ? json_string_value(json_object_get(json_object_get(seen, "manifest"), r->label)) : NULL,
+        .stem = r->run.kept.facts.names.names.stems[row],
+        .number = json_integer_value(json_object_get(map, "rank")) - 1,
+        .attribution = &r->run.attribution,
+        .map_options = &r->own.map,
+        .map = values,
+        .outputs = outputs_of(r, seen, map),
+        .shown = shown.samples ? &shown : picture,
+        .placement = &drawn};
+    fill_map(&out.map, map);
+    st = sal_output_write(&out, &job);
+done:
+    sal_output_clear(&out);
+    sal_picture_clear(&shown);
+    sal_free(values);
+    free(name);
+    return st;
+}
+
+static sal_status draw_maps(renderer *r, const json_t *seen, const json_t *maps)
+{
+    sal_status st = SAL_OK;
+    sal_picture picture = {0};
+    char *name = NULL;
+    TRY(sal_kept_name(&name, json_array_get(maps, 0), "map_file"));
+    const int64_t row = name ? sal_run_names_find(&r->run.kept.facts.names, name) : -1;
+    if (row < 0 || (size_t)row >= r->run.list->count) {
+        st = sal_fail(SAL_ERROR_FORMAT, "%s: is no file of the run", name ? name : "a map without a file");
+        goto done;
+    }
+    TRY(read_picture(&picture, r, (size_t)row, seen));
+    for (size_t k = 0; k < json_array_size(maps); k++)
+        TRY(draw_map(r, (size_t)row, &picture, seen, json_array_get(maps, k)));
+done:
+    sal_picture_clear(&picture);
+    free(name);
+    return st;
+}
+
+/* A picture that cannot be drawn is told of, and the rest goes on; where memory is gone it does not. */
+static sal_status visit(void *context, const json_t *seen)
+{
+    renderer *r = context;
+    char *path = NULL;
+    const json_t *maps = json_object_get(seen, "maps");
+    if (json_array_size(maps) == 0 || !json_is_string(json_object_get(json_array_get(maps, 0), "map_file")))
+        return SAL_OK;
+    r->info.pictures++;
+    sal_status st = draw_maps(r, seen, maps);
+    if (st == SAL_OK || st == SAL_ERROR_MEMORY)
+        return st;
+    char error[1024];
+    snprintf(error, sizeof error, "%s", sal_last_error());
+    r->info.failed++;
+    TRY(sal_kept_name(&path, seen, "path"));
+    if (r->options.picture_failed)
+        r->options.picture_failed(r->options.context, path ? path : "", error);
+    st = SAL_OK;
+done:
+    free(path);
+    return st;
+}
+
+/* ---- The run ------------------------------------------------------------------ */
+
+static sal_status check_options(renderer *r)
+{
+    const sal_render_options *o = &r->options;
+    const sal_explain_options *e = &r->own.explain;
+    if ((unsigned)o->overlay_format > SAL_OVERLAY_PNG)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown format %d of overlays", (int)o->overlay_format);
+    if (o->overlay_size < 0)
+        return sal_fail(SAL_ERROR_ARGUMENT, "overlays of at most %lld pixels: give 1 or more",
+                        (long long)o->overlay_size);
+    if (o->figures_only && !e->figure)
+        return sal_fail(SAL_ERROR_ARGUMENT, "neither overlays nor figures are to be drawn");
+    return sal_figure_check(e);
+}
+
+/* A run's folders would be another's: its overlays are told from its settings. */
+static sal_status check_folder(const char *out_dir)
+{
+    sal_status st = SAL_OK;
+    int there = 0, json;
+    TRY(sal_run_exists(&there, out_dir, SAL_STORE_WHOLE));
+    TRY(sal_run_exists(&json, out_dir, SAL_RUN_JSON));
+    if (there || json)
+        st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is a run, whose files have names alike: choose another folder", out_dir);
+done:
+    return st;
+}
+
+/* The folder of a file, wherever links lead, "" where there is none. real: PATH_MAX bytes. */
+static void real_folder(char *real, const char *file)
+{
+    char folder[PATH_MAX];
+    const size_t length = (size_t)(sal_names_base(file) - file);
+    if (length >= sizeof folder)
+        return;
+    memcpy(folder, file, length);
+    memcpy(folder + length, ".", 2);
+    if (!realpath(folder, real))
+        real[0] = '\0';
+}
+
+/* No picture lies where a drawing could replace it. */
+static sal_status check_pictures(const renderer *r)
+{
+    static const char *const kinds[] = {"overlays", "figures"};
+    char out[PATH_MAX] = "", folder[PATH_MAX] = "";
+    const char *last = NULL;
+    if (!realpath(r->own.explain.out_dir, out))
+        return SAL_OK;
+    const size_t n = strlen(out);
+    for (size_t row = 0; row < r->run.list->count; row++) {
+        const char *file = sal_dataset_file(r->run.list, row);
+        const size_t length = (size_t)(sal_names_base(file) - file);
+        /* Pictures mostly come folder by folder. */
+        if (!last || strncmp(last, file, length) != 0 || strchr(last + length, '/'))
+            real_folder(folder, file);
+        last = file;
+        for (int k = 0; k < 2; k++) {
+            const size_t size = strlen(kinds[k]);
+            if (strncmp(folder, out, n) == 0 && folder[n] == '/' && strncmp(folder + n + 1, kinds[k], size) == 0 &&
+                (folder[n + 1 + size] == '/' || !folder[n + 1 + size]))
+                return sal_fail(SAL_ERROR_ARGUMENT, "%s: lies where drawings go: choose another folder than %s", file,
+                                r->own.explain.out_dir);
+        }
+    }
+    return SAL_OK;
+}
+
+/* All but colours and files is as the run has it. */
+static void take_over(renderer *r)
+{
+    sal_explain_options *e = &r->own.explain;
+    const sal_dataset *list = r->run.list;
+    r->own.map.normalize = r->run.normalize;
+    r->own.map.sigma = r->run.sigma;
+    e->target = r->run.asked;
+    e->preprocess = r->run.preprocess;
+    e->preprocess_origin = r->run.kept.origin;
+    e->classes = r->run.classes;
+    r->label = list->label_column >= 0 ? list->columns[list->label_column] : NULL;
+    r->layout = (sal_output_layout){.top = r->run.top, .out_dir = e->out_dir, .spread = 1};
+    if (!r->options.figures_only)
+        r->layout.files |=
+            SAL_FILE_BIT(r->options.overlay_format == SAL_OVERLAY_PNG ? SAL_FILE_OVERLAY : SAL_FILE_OVERLAY_JPEG);
+    if (e->figure)
+        r->layout.files |= SAL_FILE_BIT(sal_figure_file((sal_page_format)e->figure_format));
+    if (!r->options.overlay_size)
+        r->options.overlay_size = OVERLAY_SIZE;
+}
+
+static sal_status render(renderer *r, const char *run)
+{
+    sal_status st = SAL_OK;
+    TRY(render_run_open(&r->run, run, r->options.root));
+    take_over(r);
+    TRY(check_pictures(r));
+    TRY(sal_output_folder(r->own.explain.out_dir, "writable"));
+    TRY(sal_kept_each(&r->run.kept, visit, r));
+    if (r->info.pictures == 0)
+        st = sal_fail(SAL_ERROR_ARGUMENT, "%s: keeps no maps, and so there is nothing to draw of it", run);
+done:
+    return st;
+}
+
+sal_status sal_run_render(sal_render_info *info, const char *run, const sal_render_options *options)
+{
+    sal_status st = SAL_OK;
+    renderer r = {
+        .run = {.kept = {.folder = {.fd = -1}}}, .options = SAL_RENDER_OPTIONS_INIT, .info = SAL_RENDER_INFO_INIT};
+    TRY(sal_require(run, "run", __func__));
+    TRY(sal_require(options, "options", __func__));
+    if (info)
+        TRY(sal_struct_write(info, &r.info, sizeof r.info, "sal_render_info"));
+    TRY(sal_struct_read(&r.options, sizeof r.options, options, "sal_render_options"));
+    TRY(sal_run_options_read(&r.own, r.options.explain));
+    TRY(check_options(&r));
+    TRY(sal_require(r.own.explain.out_dir, "explain->out_dir", __func__));
+    TRY(check_folder(r.own.explain.out_dir));
+    TRY(render(&r, run));
+    if (info)
+        st = sal_struct_write(info, &r.info, sizeof r.info, "sal_render_info");
+done:
+    render_run_close(&r.run);
+    return st;
+}

@@ -1,0 +1,215 @@
+#include "report/sheet.h"
+#include "results/export.h"
+#include "results/settings_lines.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/plain_locale.h"
+#include "base/struct.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_SIDE = 1000, MOST_PANEL = 4096 };
+
+static void clear(sheet *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        free(s->cells[i].name);
+        free(s->cells[i].prediction);
+        free(s->cells[i].label);
+        free(s->cells[i].target);
+        free(s->cells[i].file);
+        free(s->cells[i].key.word);
+    }
+    free(s->cells);
+    memset(s, 0, sizeof *s);
+}
+
+/* ---- Cells ----------------------------------------------------------------- */
+
+/* A network of one value, whose outputs are neither classes nor have a probability: no picture of its results says
+ * otherwise. Only what looks so throughout is taken for one. */
+static void look_at_prediction(sheet *s, const json_t *picture)
+{
+    const json_t *predicted = json_object_get(picture, "predicted");
+    if (json_is_number(json_object_get(picture, "predicted_probability")) ||
+        json_object_get(picture, "predicted_class") ||
+        (json_is_integer(predicted) && json_integer_value(predicted) != 0) ||
+        json_array_size(json_object_get(picture, "predictions")) > 1)
+        s->of_values = 0;
+}
+
+static sal_status note_prediction(void *context, const json_t *picture)
+{
+    look_at_prediction(context, picture);
+    return SAL_OK;
+}
+
+/* "pike", or "output 3". */
+static void print_output(char *text, size_t size, const json_t *object, const char *key, const char *class_key)
+{
+    const char *class = json_string_value(json_object_get(object, class_key));
+    if (class)
+        snprintf(text, size, "%.160s", class);
+    else
+        snprintf(text, size, "output %lld", (long long)json_integer_value(json_object_get(object, key)));
+}
+
+static sal_status describe(sheet_cell *cell, const sheet *s, const json_t *picture, const json_t *map)
+{
+    sal_status st = SAL_OK;
+    const json_t *manifest = json_object_get(picture, "manifest");
+    const char *label = s->label ? json_string_value(json_object_get(manifest, s->label)) : NULL;
+    const json_t *probability = json_object_get(picture, "predicted_probability");
+    char output[200], text[256], share[32] = "";
+    if (json_is_number(probability))
+        snprintf(share, sizeof share, " (%.0f %%)", 100 * json_number_value(probability));
+    if (s->of_values)
+        snprintf(output, sizeof output, "%.4g", json_number_value(json_object_get(picture, "predicted_score")));
+    else
+        print_output(output, sizeof output, picture, "predicted", "predicted_class");
+    snprintf(text, sizeof text, "predicted %s%s", output, share);
+    TRY(sal_strdup(&cell->prediction, text));
+    snprintf(text, sizeof text, "label %.200s", label ? label : "");
+    if (label && *label)
+        TRY(sal_strdup(&cell->label, text));
+    print_output(output, sizeof output, map, "target", "target_class");
+    snprintf(text, sizeof text, "map of %s", output);
+    if (json_array_size(json_object_get(picture, "maps")) > 1)
+        TRY(sal_strdup(&cell->target, text));
+done:
+    return st;
+}
+
+static sal_status add_map(sheet *s, const json_t *picture, const json_t *map)
+{
+    sal_status st = SAL_OK;
+    char *overlay = NULL, *kept = NULL;
+    TRY(sal_kept_name(&overlay, map, "overlay_file"));
+    TRY(sal_kept_name(&kept, map, "map_file"));
+    if (!overlay && !kept)
+        goto done;
+    TRY(sal_grow(&s->cells, &s->room, s->count + 1, sizeof *s->cells, "a contact sheet"));
+    sheet_cell *cell = &s->cells[s->count];
+    cell->at = s->count++;
+    cell->is_map = !overlay;
+    cell->file = overlay ? overlay : kept;
+    *(overlay ? &overlay : &kept) = NULL;
+    TRY(sal_kept_name(&cell->name, picture, "path"));
+    TRY(describe(cell, s, picture, map));
+    TRY(sheet_key_make(&cell->key, s, picture, map));
+    s->keyed += cell->key.kind != SHEET_NOTHING;
+    s->has_targets |= cell->target != NULL;
+done:
+    free(overlay);
+    free(kept);
+    return st;
+}
+
+static sal_status add_picture(void *context, const json_t *picture)
+{
+    sal_status st = SAL_OK;
+    const json_t *maps = json_object_get(picture, "maps");
+    for (size_t k = 0; k < json_array_size(maps); k++)
+        TRY(add_map(context, picture, json_array_get(maps, k)));
+done:
+    return st;
+}
+
+/* ---- The sheet --------------------------------------------------------------- */
+
+static sal_status check(sal_sheet_options *o)
+{
+    const int64_t given[] = {o->rows, o->columns, o->panel_size};
+    const int64_t least[] = {1, 1, 32}, most[] = {MOST_SIDE, MOST_SIDE, MOST_PANEL};
+    static const char *const names[] = {"rows", "columns", "pixels of a panel"};
+    if ((unsigned)o->format > SAL_PAGE_PDF)
+        return sal_fail(SAL_ERROR_ARGUMENT, "unknown format %d of a contact sheet", (int)o->format);
+    for (int k = 0; k < 3; k++)
+        if (given[k] != 0 && (given[k] < least[k] || given[k] > most[k]))
+            return sal_fail(SAL_ERROR_ARGUMENT, "a contact sheet of %lld %s: give %lld to %lld", (long long)given[k],
+                            names[k], (long long)least[k], (long long)most[k]);
+    o->rows = o->rows ? o->rows : 6;
+    o->columns = o->columns ? o->columns : 6;
+    o->panel_size = o->panel_size ? o->panel_size : 240;
+    return SAL_OK;
+}
+
+static sal_status check_cells(const sheet *s, const char *run)
+{
+    if (s->count == 0)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "%s: keeps neither overlays nor maps: nothing can be shown of a run with --overlays none and "
+                        "--maps none",
+                        run);
+    if (s->options->sort && s->keyed == 0)
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "%s: no picture has a value of '%s' to sort by: give a column of results.csv, or 'error', the "
+                        "distance of the prediction from the label",
+                        run, s->options->sort);
+    return SAL_OK;
+}
+
+static sal_status fill(sheet *s)
+{
+    sal_status st = SAL_OK;
+    const sal_dataset *list = s->run->facts.list;
+    if (list && list->label_column >= 0)
+        s->label = list->columns[list->label_column];
+    s->of_values = 1;
+    TRY(sal_kept_each(s->run, note_prediction, s));
+    TRY(sal_kept_each(s->run, add_picture, s));
+    TRY(check_cells(s, s->run->folder.path));
+    sheet_sort(s);
+done:
+    return st;
+}
+
+static sal_status write_file(const char *path, const void *bytes, size_t size)
+{
+    sal_status st = SAL_OK;
+    sal_file_out file = {0};
+    TRY(sal_file_create(&file, path));
+    TRY(sal_file_write(file.stream, bytes, size, path));
+    st = sal_file_commit(&file);
+done:
+    sal_file_discard(&file);
+    return st;
+}
+
+sal_status sal_run_sheet(sal_sheet_info *info, const char *run, const char *path, const sal_sheet_options *options)
+{
+    sal_status st = SAL_OK;
+    sal_sheet_options o = SAL_SHEET_OPTIONS_INIT;
+    sal_sheet_info told = SAL_SHEET_INFO_INIT;
+    sal_kept_run kept = {.folder = {.fd = -1}};
+    sal_plain_locale plain = {0};
+    sheet s = {.run = &kept, .options = &o};
+    void *bytes = NULL;
+    size_t size;
+    TRY(sal_require(run, "run", __func__));
+    TRY(sal_require(path, "path", __func__));
+    TRY(sal_struct_read(&o, sizeof o, options, "sal_sheet_options"));
+    TRY(check(&o));
+    if (info)
+        TRY(sal_struct_write(info, &told, sizeof told, "sal_sheet_info"));
+    TRY(sal_run_check_target(path, run));
+    TRY(sal_kept_open(&kept, run));
+    TRY(sal_plain_locale_enter(&plain));
+    TRY(fill(&s));
+    told.maps = s.count;
+    told.shown = (int64_t)s.count < o.rows * o.columns ? s.count : (size_t)(o.rows * o.columns);
+    TRY(sheet_draw(&bytes, &size, &told.failed, &s, told.shown));
+    TRY(write_file(path, bytes, size));
+    if (info)
+        st = sal_struct_write(info, &told, sizeof told, "sal_sheet_info");
+done:
+    if (plain.c)
+        sal_plain_locale_leave(&plain);
+    free(bytes);
+    clear(&s);
+    sal_kept_close(&kept);
+    return st;
+}

@@ -1,0 +1,52 @@
+/* A contact sheet while it is made: for the files that make it up. */
+#ifndef SAL_REPORT_SHEET_H
+#define SAL_REPORT_SHEET_H
+
+#include "report/kept.h"
+
+/* The place of a cell in the order that is asked for: numbers come first, then words, then what has no value. */
+typedef struct sheet_key {
+    enum { SHEET_NUMBER, SHEET_WORD, SHEET_NOTHING } kind;
+    double number;
+    char *word; /* free with free() */
+} sheet_key;
+
+/* One map of one picture. Texts: free with free(). */
+typedef struct sheet_cell {
+    char *name;       /* the picture's, as it is listed */
+    char *prediction; /* "predicted 4.1" */
+    char *label;      /* NULL: it has none */
+    char *target;     /* which output the map is of, where a picture has several; else NULL */
+    char *file;       /* its overlay, or its map */
+    int is_map;
+    size_t at; /* its place in the results */
+    sheet_key key;
+} sheet_cell;
+
+typedef struct sheet {
+    const sal_kept_run *run;
+    const sal_sheet_options *options;
+    const char *label; /* the column of labels, or NULL; borrowed from the run's list */
+    int of_values;     /* 1: the network has one output, whose value is the prediction */
+    sheet_cell *cells;
+    size_t count;
+    size_t room;
+    int has_targets; /* 1: some pictures have several maps */
+    size_t keyed;    /* cells that have a value of the column */
+} sheet;
+
+/* ---- sheet_sort.c -------------------------------------------------------- */
+
+/* The value of options->sort, of a picture's map. Errors: MEMORY. */
+sal_status sheet_key_make(sheet_key *out, const sheet *s, const json_t *picture, const json_t *map);
+/* Ordered by it: the highest number first, words by their letters; reverse turns both. */
+void sheet_sort(sheet *s);
+/* "error 0.15": *text is cut to size. Nothing where there is no value. */
+void sheet_key_print(char *text, size_t size, const sheet *s, const sheet_key *key);
+
+/* ---- sheet_draw.c ---------------------------------------------------------- */
+
+/* The first cells, so many, as the bytes of a file; *failed: how many pictures could not be read. */
+sal_status sheet_draw(void **bytes, size_t *size, size_t *failed, const sheet *s, size_t count);
+
+#endif

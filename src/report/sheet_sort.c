@@ -1,0 +1,111 @@
+/* What a contact sheet is sorted by: a column of the results, or "error", how far the prediction is from the label. */
+#include "report/sheet.h"
+
+#include "base/memory.h"
+#include "base/plain_locale.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A column of results.csv: of the map, of the picture, or of the manifest, which has "manifest_" before names of ours.
+ */
+static const json_t *find(const json_t *picture, const json_t *map, const char *column)
+{
+    static const char prefix[] = "manifest_";
+    const json_t *manifest = json_object_get(picture, "manifest");
+    const json_t *of_map = json_object_get(map, column), *of_picture = json_object_get(picture, column);
+    if (of_map)
+        return of_map;
+    if (of_picture && !json_is_object(of_picture) && !json_is_array(of_picture))
+        return of_picture;
+    if (strncmp(column, prefix, strlen(prefix)) == 0 && !json_object_get(manifest, column))
+        column += strlen(prefix);
+    return json_object_get(manifest, column);
+}
+
+static int is_error(const char *column)
+{
+    return strcmp(column, "error") == 0;
+}
+
+/* How far the prediction is from the label: in the label's unit where that is a number, else 1 where it is wrong. */
+static int error_of(double *out, const sheet *s, const json_t *picture)
+{
+    const char *label =
+        s->label ? json_string_value(json_object_get(json_object_get(picture, "manifest"), s->label)) : NULL;
+    const json_t *predicted = json_object_get(picture, s->of_values ? "predicted_score" : "predicted");
+    const json_t *correct = json_object_get(picture, "correct");
+    double number;
+    if (label && json_is_number(predicted) && sal_plain_number(&number, label))
+        *out = fabs(json_number_value(predicted) - number);
+    else if (json_is_integer(correct))
+        *out = json_integer_value(correct) ? 0 : 1;
+    else
+        return 0;
+    return 1;
+}
+
+sal_status sheet_key_make(sheet_key *out, const sheet *s, const json_t *picture, const json_t *map)
+{
+    const char *column = s->options->sort;
+    *out = (sheet_key){.kind = SHEET_NOTHING};
+    if (!column)
+        return SAL_OK;
+    if (is_error(column)) {
+        out->kind = error_of(&out->number, s, picture) ? SHEET_NUMBER : SHEET_NOTHING;
+        return SAL_OK;
+    }
+    const json_t *value = find(picture, map, column);
+    const char *text = json_string_value(value);
+    if (json_is_number(value))
+        out->number = json_number_value(value);
+    else if (!text || !*text)
+        return SAL_OK;
+    else if (!sal_plain_number(&out->number, text)) {
+        out->kind = SHEET_WORD;
+        return sal_strdup(&out->word, text);
+    }
+    out->kind = SHEET_NUMBER;
+    return SAL_OK;
+}
+
+static int compare(const void *left, const void *right)
+{
+    const sheet_cell *a = left, *b = right;
+    int order = (int)a->key.kind - (int)b->key.kind;
+    if (order == 0 && a->key.kind == SHEET_NUMBER)
+        order = (a->key.number < b->key.number) - (a->key.number > b->key.number);
+    if (order == 0 && a->key.kind == SHEET_WORD)
+        order = strcmp(a->key.word, b->key.word);
+    return order ? order : (a->at > b->at) - (a->at < b->at);
+}
+
+/* What has no value stays at the end, and equal ones in the order of the list. */
+static int compare_reverse(const void *left, const void *right)
+{
+    const sheet_cell *a = left, *b = right;
+    if (a->key.kind == SHEET_NOTHING || b->key.kind == SHEET_NOTHING || compare(left, right) == 0)
+        return compare(left, right);
+    sheet_cell first = *a, second = *b;
+    first.at = second.at = 0;
+    const int order = compare(&second, &first);
+    return order ? order : (a->at > b->at) - (a->at < b->at);
+}
+
+void sheet_sort(sheet *s)
+{
+    if (s->options->sort && s->count)
+        qsort(s->cells, s->count, sizeof *s->cells, s->options->reverse ? compare_reverse : compare);
+}
+
+void sheet_key_print(char *text, size_t size, const sheet *s, const sheet_key *key)
+{
+    const char *column = s->options->sort;
+    text[0] = '\0';
+    if (key->kind == SHEET_NUMBER)
+        snprintf(text, size, "%s %.4g", column, key->number);
+    else if (key->kind == SHEET_WORD)
+        snprintf(text, size, "%s %s", column, key->word);
+}

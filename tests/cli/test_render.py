@@ -1,0 +1,179 @@
+"""Runs drawn again: the bytes that a sweep or explain would have drawn, without the model."""
+
+import os
+import shutil
+import struct
+import sys
+
+import files
+from harness import MODEL, SCALES, main
+from sweep_case import SweepCase
+
+
+class Render(SweepCase):
+    def setUp(self):
+        super().setUp()
+        self.model = os.path.join(self.folder, "m.onnx")
+        shutil.copy(MODEL, self.model)
+        self.drawings = os.path.join(self.folder, "drawings")
+
+    def kept(self, *arguments, model=None):
+        """A run whose model is gone."""
+        self.sweep(*arguments, model=model or self.model)
+        os.remove(model or self.model)
+
+    def render(self, *options, code=0, texts=(), run=None):
+        return self.check(["render", run or self.result, "-o", self.drawings, *options], code, *texts)
+
+    def files_of(self, folder):
+        return {name: self.read(os.path.join(folder, name)) for name in os.listdir(folder)}
+
+    def assert_drawn_alike(self, count, run=None):
+        made = self.files_of(os.path.join(run or self.result, "overlays/000"))
+        self.assertEqual(len(made), count)
+        self.assert_same_files(self.files_of(os.path.join(self.drawings, "overlays/000")), made)
+
+    def test_the_overlays_of_the_sweep_without_its_model(self):
+        self.kept(SCALES, "--preset", "unit")
+        done = self.render()
+        self.assertEqual(done.out, "24 pictures drawn, 0 failed -> %s\n" % self.drawings)
+        self.assert_drawn_alike(24)
+        self.assertEqual(os.listdir(self.drawings), ["overlays"])
+
+    def test_pictures_of_any_fit_kind_and_size(self):
+        """Cropped and padded pictures of several sizes, maps of every format that keeps them whole, several a picture."""
+        top = self.draw("a.png", "b.png", side=48)
+        with open(os.path.join(top, "wide.png"), "wb") as f:
+            f.write(files.gradient_png(90, 40))
+        for given in (["--fit", "letterbox", "--fill", "9"], ["--fit", "center-crop", "--crop-resize", "40", "--maps", "npz"],
+                      ["--fit", "crop-aspect", "--grid", "align-corners", "--antialias", "off", "--overlay-format", "png"],
+                      ["--overlay-size", "30", "--target", "top:3"], ["--signed"], ["--normalize", "none"]):
+            with self.subTest(given=given):
+                shutil.rmtree(self.drawings, ignore_errors=True)
+                model = self.classifier()
+                self.kept(top, "--preset", "unit", *given, "--restart", model=model)
+                same = [word for option in ("--overlay-format", "--overlay-size") if option in given
+                        for word in (option, given[given.index(option) + 1])]
+                self.render(*same, *(["--colormap", "coolwarm"] if "--signed" in given else []))
+                self.assert_drawn_alike(9 if "top:3" in given else 3)
+
+    def test_maps_of_a_layer(self):
+        top = self.draw("a.png", "b.png", side=200)
+        self.kept(top, "--preset", "unit", "--method", "grad-cam", "--raw-map")
+        self.render()
+        self.assert_drawn_alike(2)
+        shutil.copy(MODEL, self.model)
+        self.kept(top, "--preset", "unit", "--method", "grad-cam", "--raw-map", "--fit", "letterbox", "--restart")
+        self.render(code=3, texts=["is not known without the model"])
+
+    def test_maps_of_16_bits(self):
+        top = self.draw("a.png")
+        self.kept(top, "--preset", "unit", "--maps", "png16", "--overlay-format", "png")
+        self.render("--overlay-format", "png")
+        (here,), (there,) = [self.files_of(os.path.join(f, "overlays/000")).values() for f in (self.drawings, self.result)]
+        self.assertEqual(files.png_size(os.path.join(self.drawings, "overlays/000/a.overlay.png")), (32, 32))
+        self.assertLess(abs(len(here) - len(there)), 200)
+
+    def test_other_colours_are_those_of_a_sweep_with_them(self):
+        top = self.draw("a.png", "b.png")
+        other = os.path.join(self.folder, "other")
+        colours = ["--colormap", "inferno", "--alpha", "0.8"]
+        self.sweep(top, "--preset", "unit", *colours, model=self.model, run=other)
+        self.kept(top, "--preset", "unit")
+        self.render(*colours)
+        self.assert_drawn_alike(2, run=other)
+
+    def test_the_figures_of_explain(self):
+        top = self.draw("a.png", "b.png")
+        self.write("names", b"salmon\ntrout\nchar\npike\nperch\n")
+        model = self.classifier()
+        for kind in ("png", "svg", "pdf"):
+            self.check(["explain", model, top, "--preset", "unit", "--classes", "names", "-o", self.out, "--figure", kind,
+                        "--panel-size", "100"], 0)
+        self.kept(top, "--preset", "unit", "--classes", "names", model=model)
+        for kind in ("png", "svg", "pdf"):
+            self.render("--figure", kind, "--panel-size", "100", "--figures-only")
+        made = self.files_of(os.path.join(self.drawings, "figures/000"))
+        self.assertEqual(len(made), 6)
+        self.assert_same_files(made, {name: self.read(os.path.join(self.out, name)) for name in self.outputs() if ".figure." in name})
+        self.assertEqual(os.listdir(self.drawings), ["figures"])
+
+    def test_figures_have_the_label(self):
+        self.draw("a.png")
+        listed = self.write("list.csv", b"path,age\nin/a.png,7\n")
+        self.kept(listed, "--preset", "unit", "--label-column", "age")
+        self.render("--figure", "svg")
+        self.assertIn(b"   label 7   peak", self.read(os.path.join(self.drawings, "figures/000/a.figure.svg")))
+
+    def test_pictures_that_are_gone_or_others_now(self):
+        top = self.draw("a.png", "b.png", "c.png", "d.png")
+        self.kept(top, "--preset", "unit")
+        os.remove(os.path.join(top, "a.png"))
+        with open(os.path.join(top, "b.png"), "ab") as f:
+            f.write(b"x")
+        with open(os.path.join(top, "c.png"), "wb") as f:
+            f.write(files.gradient_png(33, 32, 1))
+        done = self.render(code=3, texts=["a.png: ", "No such file", "b.png: is not the picture that the run saw: it has ",
+                                          "c.png: is not the picture that the run saw: it has ", "33 x 32 pixels, and had "])
+        self.assertEqual(done.out, "1 pictures drawn, 3 failed -> %s\n" % self.drawings)
+        self.assertEqual(os.listdir(os.path.join(self.drawings, "overlays/000")), ["d.overlay.jpg"])
+
+    def test_pictures_that_moved(self):
+        top = self.draw("a.png")
+        listed = self.write("list.csv", b"path\nin/a.png\n")
+        self.kept(listed, "--preset", "unit")
+        moved = os.path.join(self.folder, "moved")
+        os.mkdir(moved)
+        os.rename(top, os.path.join(moved, "in"))
+        self.render(code=3, texts=["in/a.png: "])
+        self.render("--root", moved)
+        self.assert_drawn_alike(1)
+
+    def test_maps_that_are_no_maps(self):
+        top = self.draw("a.png", "b.png", "c.png", "d.png", "e.png")
+        self.kept(top, "--preset", "unit")
+        at = lambda name: os.path.join(self.result, "maps/000/%s.npy" % name)
+        secret = self.write("secret.npy", self.read(at("e")))
+        os.remove(at("a"))
+        os.symlink(secret, at("a"))
+        os.remove(at("b"))
+        self.spoil(at("c"))
+        whole = self.read(at("d"))
+        with open(at("d"), "wb") as f:
+            f.write(whole[:-4] + struct.pack("<f", float("nan")))
+        self.render(code=3, texts=["maps/000/a.npy: is a link", "maps/000/b.npy: is not there any more", "maps/000/c.npy: ",
+                                   "maps/000/d.npy: is NaN or infinite at pixel "])
+        self.assertEqual(os.listdir(os.path.join(self.drawings, "overlays/000")), ["e.overlay.jpg"])
+
+    def test_what_is_refused(self):
+        top = self.draw("a.png")
+        self.sweep(top, "--preset", "unit", model=self.model)
+        self.check(["render", self.result], 2, "no output folder: give -o DIR")
+        before = self.snapshot()
+        self.check(["render", self.result, "-o", self.result], 2, self.result + ": is a run", "choose another folder")
+        self.assert_same_files(self.snapshot(), before)
+        self.render("--figures-only", code=2, texts=["neither overlays nor figures"])
+        os.environ["FONTCONFIG_FILE"] = self.write("fonts.conf", b"<fontconfig></fontconfig>")
+        self.addCleanup(os.environ.pop, "FONTCONFIG_FILE", None)
+        self.render("--figure", code=1, texts=["there is no font on this machine"])
+        del os.environ["FONTCONFIG_FILE"]
+        self.assertFalse(os.path.exists(self.drawings))
+        self.sweep(top, "--preset", "unit", "--maps", "none", "--restart", model=self.model)
+        self.render(code=2, texts=["keeps no maps"])
+        os.remove(os.path.join(self.result, "manifest.csv"))
+        self.render(code=1, texts=["manifest.csv in it, which say where its pictures are"])
+        self.check(["render", self.folder, "-o", self.drawings], 1)
+
+    def test_no_picture_is_drawn_over(self):
+        """Pictures that lie where the drawings would go."""
+        place = os.path.join(self.drawings, "overlays/000")
+        os.makedirs(place)
+        self.draw("a.png", "a.overlay.jpg", folder=place)
+        before = self.files_of(place)
+        self.kept(place, "--preset", "unit")
+        self.render(code=2, texts=["lies where drawings go", "choose another folder"])
+        self.assert_same_files(self.files_of(place), before)
+
+
+if __name__ == "__main__":
+    main(sys.modules[__name__])

@@ -1,0 +1,187 @@
+"""Contact sheets of runs: what is on them, in which order, and what becomes of them where something is missing."""
+
+import json
+import os
+import shutil
+import sqlite3
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import files
+from harness import main
+from sweep_case import SCALES_CSV, SweepCase
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+class Sheets(SweepCase):
+    def sheet(self, name, *options, code=0, texts=(), run=None):
+        path = os.path.join(self.folder, name)
+        self.check(["sheet", run or self.result, "-o", path, *options], code, *texts)
+        return path
+
+    def texts(self, path):
+        """Title and lines below the pictures of an SVG, in the order of the page."""
+        return [t.text for t in ElementTree.parse(path).getroot().iter(SVG + "text")]
+
+    def pictures(self, path):
+        return [(int(i.get("width")), int(i.get("height"))) for i in ElementTree.parse(path).getroot().iter(SVG + "image")]
+
+    def by_error(self):
+        """Names and errors of the demo's rows, the largest first: a regression, so a row's score is what it predicts."""
+        rows = [(abs(float(r["predicted_score"]) - float(r["label"])), r["path"]) for r in self.rows(name="results.csv")]
+        return sorted(rows, key=lambda row: -row[0])
+
+    def test_the_worst_predictions_come_first(self):
+        self.sweep(SCALES_CSV)
+        path = self.sheet("a.svg", "--sort", "error", "--rows", "1", "--columns", "6")
+        texts = self.texts(path)
+        expected = self.by_error()[:6]
+        self.assertEqual(texts[0], "RUN: scale_age_honest.onnx, gradient, 6 of 24 maps, sorted by error")
+        of = {r["path"]: (float(r["predicted_score"]), r["label"]) for r in self.rows(name="results.csv")}
+        lines = [[name, "predicted %.4g" % of[name][0], "label " + of[name][1], "error %.4g" % error] for error, name in expected]
+        self.assertEqual(texts[1:], sum(lines, []))
+        self.assertEqual(self.pictures(path), [(240, 240)] * 6)
+        best = self.texts(self.sheet("b.svg", "--sort", "error", "--reverse", "--rows", "1", "--columns", "2"))
+        self.assertEqual(best[1::4], [name for _, name in self.by_error()[:-3:-1]])
+
+    def test_png_svg_and_pdf(self):
+        self.sweep(SCALES_CSV)
+        arguments = ("--rows", "2", "--columns", "2", "--panel-size", "100")
+        png = self.sheet("a.png", *arguments)
+        self.assertEqual(files.png_size(png), (2 * 32 + 2 * 100 + 20, 32 + 52 + 2 * (100 + 18 + 3 * 19) + 16))
+        pdf = self.read(self.sheet("a.pdf", *arguments))
+        self.assertTrue(pdf.startswith(b"%PDF-1."))
+        self.assertEqual(pdf.count(b"/FontFile2"), 2)  # plain and bold, embedded
+        self.assertIn(b"/ToUnicode", pdf)
+        self.assertNotIn(b"Date", pdf)
+        self.assertEqual(self.pictures(self.sheet("a.svg", *arguments)), [(100, 100)] * 4)
+        for name in ("a.png", "a.svg", "a.pdf"):
+            with self.subTest(name=name):
+                again = self.sheet("again" + name[1:], *arguments)
+                self.assertEqual(self.read(again), self.read(os.path.join(self.folder, name)))
+
+    def test_any_column_of_the_results_sorts(self):
+        self.draw("c.png", "a.png", "b.png")
+        listed = self.write("list.csv", b"path,site,depth,score\nin/a.png,west,10,low\nin/b.png,,9.5,high\nin/c.png,east,100,\n")
+        self.sweep(listed)
+        names = lambda *options: self.texts(self.sheet("a.svg", *options))[1::3]
+        self.assertEqual(names("--sort", "depth"), ["in/c.png", "in/a.png", "in/b.png"])
+        self.assertEqual(names("--sort", "depth", "--reverse"), ["in/b.png", "in/a.png", "in/c.png"])
+        self.assertEqual(names("--sort", "site"), ["in/c.png", "in/a.png", "in/b.png"])
+        self.assertEqual(names("--sort", "site", "--reverse"), ["in/a.png", "in/c.png"] + ["in/b.png"])
+        self.assertEqual(names("--sort", "path"), ["in/a.png", "in/b.png", "in/c.png"])
+        scores = {r["path"]: float(r["score"]) for r in self.rows(name="results.csv")}
+        self.assertEqual(names("--sort", "score"), sorted(scores, key=lambda name: -scores[name]))
+        # The manifest's own column of that name is called as results.csv calls it.
+        self.assertEqual(names("--sort", "manifest_score"), ["in/b.png", "in/a.png", "in/c.png"])
+        self.assertEqual(self.texts(self.sheet("a.svg"))[1::2], ["in/a.png", "in/b.png", "in/c.png"])
+        self.sheet("no.svg", "--sort", "colour", code=2, texts=["no picture has a value of 'colour'", "a column of results.csv"])
+        self.sheet("no.svg", "--sort", "error", code=2, texts=["no picture has a value of 'error'"])
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "no.svg")))
+
+    def test_classes_and_several_maps(self):
+        self.draw("a.png", "b.png")
+        self.write("names", b"salmon\ntrout\nchar\npike\nperch\n")
+        listed = self.write("list.csv", b"path,label\nin/a.png,trout\nin/b.png,salmon\n")
+        self.sweep(listed, "--classes", "names", "--target", "top:2", "--preset", "unit", model=self.classifier())
+        texts = self.texts(self.sheet("a.svg", "--sort", "error"))
+        rows = self.rows(name="results.csv")
+        self.assertEqual(len(rows), 4)
+        expected = sorted(rows, key=lambda r: int(r["correct"]))
+        lines = [[r["path"], "predicted %s (%.0f %%)" % (r["predicted_class"], 100 * float(r["predicted_probability"])),
+                  "label " + r["label"], "map of " + r["target_class"], "error %d" % (1 - int(r["correct"]))] for r in expected]
+        self.assertEqual(texts[1:], sum(lines, []))
+
+    def test_maps_stand_in_for_overlays(self):
+        self.draw("wide.png", "b.png")
+        for maps in ("npy", "png16"):
+            with self.subTest(maps=maps):
+                self.sweep(os.path.join(self.folder, "in"), "--overlays", "none", "--maps", maps, "--restart")
+                path = self.sheet(maps + ".svg", "--panel-size", "64")
+                self.assertEqual(self.pictures(path), [(64, 64)] * 2)
+        self.assertEqual(self.texts(os.path.join(self.folder, "npy.svg")), self.texts(os.path.join(self.folder, "png16.svg")))
+        self.sweep(os.path.join(self.folder, "in"), "--overlays", "none", "--maps", "none", "--restart")
+        self.sheet("none.svg", code=2, texts=["keeps neither overlays nor maps"])
+
+    def test_names_of_any_script(self):
+        """Each is written as it is, and what is no text with a sign in its place."""
+        names = ["чешуя.png", "鱗.png", "λέπι.png", "a&b<c>.png", b"broken\xff\x1b[31m.png"]
+        self.draw(*names)
+        self.sweep(os.path.join(self.folder, "in"))
+        found = self.texts(self.sheet("a.svg"))[1::2]
+        self.assertEqual(sorted(found), sorted(names[:-1] + ["broken\ufffd\ufffd[31m.png"]))
+        for name in ("a.png", "a.pdf"):
+            self.sheet(name)
+        # Where JSON cannot hold a name, its bytes are beside it.
+        rows = [json.loads(line)["maps"][0] for line in self.run_salmap("export", self.result, "--json").out.splitlines()]
+        (row,) = [row for row in rows if "overlay_file_hex" in row]
+        for key, ending in (("map_file", b".npy"), ("overlay_file", b".overlay.jpg")):
+            name = bytes.fromhex(row[key + "_hex"])
+            self.assertTrue(name.endswith(b"broken\xff\x1b[31m" + ending), name)
+            self.assertTrue(os.path.exists(os.path.join(os.fsencode(self.result), name)))
+
+    def test_long_names_are_cut_in_their_middle(self):
+        self.draw("begins" + "x" * 100 + "ends.png")
+        self.sweep(os.path.join(self.folder, "in"))
+        (found,) = self.texts(self.sheet("a.svg"))[1::2]
+        self.assertRegex(found, "^beginsx*\u2026x*ends.png$")
+        element = next(t for t in ElementTree.parse(os.path.join(self.folder, "a.svg")).getroot().iter(SVG + "text")
+                       if t.text == found)
+        self.assertLessEqual(float(element.get("textLength")), 240)
+        self.assertGreater(float(element.get("textLength")), 215)
+
+    def test_overlays_that_are_gone_leave_their_places_empty(self):
+        self.draw("a.png", "b.png", "c.png", "d.png")
+        self.sweep(os.path.join(self.folder, "in"))
+        at = lambda name: os.path.join(self.result, "overlays/000/%s.overlay.jpg" % name)
+        secret = self.write("secret.jpg", self.read(at("d")))
+        os.remove(at("a"))
+        self.spoil(at("b"))
+        os.remove(at("c"))
+        os.symlink(secret, at("c"))
+        path = self.sheet("a.svg", code=3, texts=["a.overlay.jpg: is not there any more", "b.overlay.jpg: ", "c.overlay.jpg: is a link"])
+        self.assertEqual(len(self.pictures(path)), 1)
+        self.assertEqual(self.texts(path).count("cannot be read"), 3)
+
+    def test_rows_of_strangers_lead_nowhere(self):
+        """Where a run has lost its list, nothing says which files are its own: none is read outside of the folder."""
+        self.draw("a.png")
+        self.sweep(os.path.join(self.folder, "in"))
+        shutil.copy(os.path.join(self.result, "overlays/000/a.overlay.jpg"), os.path.join(self.folder, "outside.jpg"))
+        os.remove(os.path.join(self.result, "run.json"))
+        os.remove(os.path.join(self.result, "manifest.csv"))
+        self.assertEqual(len(self.pictures(self.sheet("a.svg"))), 1)
+        connection = sqlite3.connect(os.path.join(self.result, "results.sqlite"))
+        connection.execute("UPDATE maps SET overlay_file = '../outside.jpg'")
+        connection.commit()
+        connection.close()
+        path = self.sheet("b.svg", code=3, texts=["../outside.jpg: is no name of a run's files"])
+        self.assertEqual(self.pictures(path), [])
+
+    def test_what_is_refused(self):
+        self.draw("a.png")
+        self.sweep(os.path.join(self.folder, "in"))
+        base = ["sheet", self.result]
+        self.check(base, 2, "no file to write: give -o FILE")
+        for name in ("a.gif", "a", "-"):
+            self.sheet(name, code=2, texts=["let it end in .png, .svg or .pdf"])
+        self.check([*base, "-o", "a.png", "--rows", "0"], 2, "--rows: '0'", "from 1 to 1000")
+        self.check([*base, "-o", "a.png", "--panel-size", "31"], 2, "--panel-size: '31'", "from 32 to 4096")
+        for name in ("overlays/000/mine.png", "maps/mine.pdf", "shards/mine.svg"):
+            os.makedirs(os.path.dirname(os.path.join(self.result, name)), exist_ok=True)
+            self.check([*base, "-o", os.path.join(self.result, name)], 2, "lies among the run's own", "another folder")
+        self.check(["sheet", self.folder, "-o", "a.png"], 1, "is no run folder: there is no results.sqlite in it")
+        self.assertEqual([n for n in os.listdir(self.folder) if n.startswith("a.")], [])
+
+    def test_a_machine_without_fonts_says_which_package_has_one(self):
+        self.draw("a.png")
+        self.sweep(os.path.join(self.folder, "in"))
+        os.environ["FONTCONFIG_FILE"] = self.write("fonts.conf", b"<fontconfig></fontconfig>")
+        self.addCleanup(os.environ.pop, "FONTCONFIG_FILE")
+        self.sheet("a.png", code=1, texts=["there is no font on this machine", "fonts-dejavu-core"])
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "a.png")))
+
+
+if __name__ == "__main__":
+    main(sys.modules[__name__])
