@@ -54,7 +54,7 @@ class Render(SweepCase):
                 self.kept(top, "--preset", "unit", *given, "--restart", model=model)
                 same = [word for option in ("--overlay-format", "--overlay-size") if option in given
                         for word in (option, given[given.index(option) + 1])]
-                self.render(*same, *(["--colormap", "coolwarm"] if "--signed" in given else []))
+                self.render(*same)
                 self.assert_drawn_alike(9 if "top:3" in given else 3)
 
     def test_maps_of_a_layer(self):
