@@ -61,7 +61,8 @@ static void check_steps(const sal_program_options *options, const char *const *s
         cr_assert_not_null(steps[s], "step %d, %s, is too many", s, text);
         cr_expect_str_eq(text, steps[s], "step %d is '%s', expected '%s'", s, text, steps[s]);
         cr_expect_eq(p->steps[s].rule, (int)options->rule);
-        cr_expect_lt(p->steps[s].operand, p->steps[s].node->input_count, "step %d: operand %d", s, p->steps[s].operand);
+        cr_expect(p->steps[s].operand == 0 || p->steps[s].operand < p->steps[s].node->input_count,
+                  "step %d: operand %d", s, p->steps[s].operand);
         if (p->steps[s].kept >= 0) {
             const sal_value *v = &p->values[p->steps[s].kept];
             snprintf(keeping + strlen(keeping), sizeof keeping - strlen(keeping), " %d", s);
@@ -345,6 +346,18 @@ Test(program_steps, parts_of_a_concat_begin_where_the_earlier_ones_end)
     CHECK("", "conv x", "conv x", "conv x", "concat s0 s1 s2", "mean s3", "reshape s4", "dense s5", "back dense seed",
           "back reshape s7", "back mean s8", "back concat s9 from 0", "back concat s9 from 2", "back concat s9 from 5",
           "back conv s12", "back conv s11 add s13", "back conv s10 add s14");
+}
+
+/* A constant is read, and nobody asks for its gradient. */
+Test(program_steps, constants_get_no_gradient)
+{
+    int x = conv(input()), c = build_constant(&graph, "1,3,1,1");
+    x = build_two(&graph, SAL_OP_ADD, x, c);
+    x = build_two(&graph, SAL_OP_MUL, build_constant(&graph, "1,3,8,8"), x);
+    head(build_two(&graph, SAL_OP_CONCAT, build_constant(&graph, "1,2,8,8"), x));
+    CHECK("", "conv x", "constant", "add s0 s1", "constant", "mul s3 s2", "constant", "concat s5 s4", "mean s6",
+          "reshape s7", "dense s8", "back dense seed", "back reshape s10", "back mean s11", "back concat s12 from 2",
+          "back mul s13 s3 of 1", "back conv s14");
 }
 
 /* ---- Values that are kept, and made again --------------------------------- */
