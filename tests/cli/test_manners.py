@@ -211,7 +211,7 @@ class Given(SweepCase):
     def test_a_dash_is_no_file(self):
         for arguments in (["explain", MODEL, SCALE], ["sweep", MODEL, SCALE], ["merge", "run"], ["export", "run"],
                           ["inspect", MODEL, "--picture", SCALE]):
-            self.check([*arguments, "-o", "-"], 2, "--out: '-' is standard output, which takes no results here")
+            self.check([*arguments, "-o", "-"], 2, "--out: results cannot be written to standard output")
         for arguments in (["explain", MODEL, "-", "-o", "out"], ["inspect", "-"]):
             self.check(arguments, 2, "'-' is standard input, which is not read")
         self.assertEqual(os.listdir(self.folder), [])
