@@ -1262,8 +1262,9 @@ typedef struct sal_sheet_options {
     int64_t columns;    /* likewise */
     int64_t panel_size; /* pixels of each picture's longer side; 0 selects 240 */
     const char *sort;   /* a column of results.csv, the highest number first and words by their letters; or "error": how
-                           far the prediction is from the label, in its unit, or of labels that are words 1 where it is
-                           wrong; NULL: the order of the list */
+                           far the prediction is from the label, of a regression in its unit, else 1 where it is wrong
+                           and 0 where it is right; NULL: the order of the list. A manifest's own column "error" is
+                           "manifest_error" */
     sal_page_format format; /* of the file */
     int reverse;            /* 1: the lowest first */
     /* Called for each overlay or map that could not be read; may be NULL. */

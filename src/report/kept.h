@@ -13,6 +13,9 @@ typedef struct sal_kept_run {
     char *model;         /* as the run names it, or NULL */
     char *origin;        /* where its preprocessing came from, or NULL */
     char *root;          /* where the relative paths of its list started from, or NULL */
+    int64_t outputs;     /* of the model; 0: that is not known */
+    char separator;      /* as of sal_label_read, of the list that the run was made of */
+    int classes;         /* 1: its outputs have names */
 } sal_kept_run;
 
 /* Errors: IO, FORMAT, ARGUMENT (a link), MEMORY. */
@@ -25,6 +28,12 @@ sal_status sal_kept_setting(char **out, const sal_kept_run *run, const char *nam
  * Errors: those of sal_sweep_export, and of visit. */
 sal_status sal_kept_each(const sal_kept_run *run, sal_status (*visit)(void *context, const json_t *picture),
                          void *context);
+
+/* Sets run->outputs where neither run.json nor the settings say it, and the rows leave no doubt. Errors: as
+ * sal_kept_each. */
+sal_status sal_kept_count_outputs(sal_kept_run *run);
+/* 1: the model surely has one output, a value in the unit of the labels and no probability. */
+int sal_kept_is_value(const sal_kept_run *run, const json_t *picture);
 
 /* The name under this key: its bytes, where they are no UTF-8, are in the hexadecimal form beside it. *out: free with
  * free(); NULL: there is none. Errors: MEMORY. */

@@ -62,17 +62,6 @@ static void fill_map(sal_explain_map *m, const json_t *map)
                                .flat = json_integer_value(flat) != 0};
 }
 
-static int64_t outputs_of(const renderer *r, const json_t *picture, const json_t *map)
-{
-    const json_t *predicted = json_object_get(picture, "predicted");
-    if (r->run.classes)
-        return (int64_t)sal_classes_count(r->run.classes);
-    return json_integer_value(predicted) == 0 && !json_is_number(json_object_get(map, "probability")) &&
-                   json_array_size(json_object_get(picture, "predictions")) == 1
-               ? 1
-               : 0;
-}
-
 static sal_status draw_map(renderer *r, size_t row, const sal_picture *picture, const json_t *seen, const json_t *map)
 {
     sal_status st = SAL_OK;
@@ -100,7 +89,7 @@ static sal_status draw_map(renderer *r, size_t row, const sal_picture *picture, 
         .attribution = &r->run.attribution,
         .map_options = &r->own.map,
         .map = values,
-        .outputs = outputs_of(r, seen, map),
+        .outputs = r->run.kept.outputs,
         .shown = shown.samples ? &shown : picture,
         .placement = &drawn};
     fill_map(&out.map, map);
@@ -238,7 +227,7 @@ static void take_over(renderer *r)
     e->preprocess_origin = r->run.kept.origin;
     e->classes = r->run.classes;
     r->label = list->label_column >= 0 ? list->columns[list->label_column] : NULL;
-    r->layout = (sal_output_layout){.top = r->run.top, .out_dir = e->out_dir, .spread = 1};
+    r->layout = (sal_output_layout){.top = r->run.kept.facts.names.layout.top, .out_dir = e->out_dir, .spread = 1};
     if (!r->options.figures_only)
         r->layout.files |=
             SAL_FILE_BIT(r->options.overlay_format == SAL_OVERLAY_PNG ? SAL_FILE_OVERLAY : SAL_FILE_OVERLAY_JPEG);
@@ -255,6 +244,7 @@ static sal_status render(renderer *r, const char *run)
     take_over(r);
     TRY(check_pictures(r));
     TRY(sal_output_folder(r->own.explain.out_dir, "writable"));
+    TRY(sal_kept_count_outputs(&r->run.kept));
     TRY(sal_kept_each(&r->run.kept, visit, r));
     if (r->info.pictures == 0)
         st = sal_fail(SAL_ERROR_ARGUMENT, "%s: keeps no maps, and so there is nothing to draw of it", run);

@@ -14,20 +14,16 @@
 
 static sal_status fail_setting(const render_run *run, const char *name, const char *value)
 {
-    return sal_fail(SAL_ERROR_FORMAT, "%s/" SAL_RUN_JSON ": its setting %s '%s' is none of this version",
+    return sal_fail(SAL_ERROR_FORMAT, "%s/" SAL_RUN_JSON ": this version does not know the setting %s '%s'",
                     run->kept.folder.path, name, value);
 }
 
-static int read_target(sal_target *asked, int64_t *top, const char *value)
+static void read_target(sal_target *asked, const char *value)
 {
-    long long count;
     if (strcmp(value, "margin") == 0)
         asked->kind = SAL_TARGET_MARGIN;
     else if (strcmp(value, "mean") == 0)
         asked->kind = SAL_TARGET_MEAN;
-    else if (sscanf(value, "top:%lld", &count) == 1)
-        *top = count;
-    return 1;
 }
 
 static int read_word(int *out, const char *words, const char *value)
@@ -43,7 +39,7 @@ static sal_status read_setting(void *context, const char *name, const char *valu
     if (sal_settings_is_of_preprocess(name)) {
         fine = sal_preprocess_set(&run->preprocess, name, value) == SAL_OK;
     } else if (strcmp(name, "target") == 0) {
-        fine = read_target(&run->asked, &run->top, value);
+        read_target(&run->asked, value);
     } else if (strcmp(name, "score") == 0) {
         fine = read_word(&word, SAL_WORDS_SCORE, value);
         run->asked.score = (sal_score)word;

@@ -27,7 +27,6 @@ typedef struct sheet {
     const sal_kept_run *run;
     const sal_sheet_options *options;
     const char *label; /* the column of labels, or NULL; borrowed from the run's list */
-    int of_values;     /* 1: the network has one output, whose value is the prediction */
     sheet_cell *cells;
     size_t count;
     size_t room;
