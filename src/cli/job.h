@@ -68,7 +68,7 @@ typedef struct cli_job {
         CLI_NUMBER(CLI_REAL, 0, "alpha", "WEIGHT", job.alpha,                                                          \
                    "of the colours in overlays, 0 to 1 (default: 0.9; flat: 0.5)", 0, 1),                              \
         CLI_OPTION(CLI_TEXT, 0, "contour", "LEVELS", job.contour,                                                      \
-                   "lines over the picture where the map is that high, as 0.25,0.5,0.75")
+                   "lines over the picture at these values of the map, such as 0.25,0.5,0.75")
 
 /* What a picture may take to be read. */
 #define CLI_LIMIT_OPTIONS                                                                                              \
@@ -92,7 +92,8 @@ typedef struct cli_job {
         CLI_OPTION(CLI_CHOICE, 0, "normalize", SAL_WORDS_NORMALIZE, job.normalize,                                     \
                    "to 0..1, as they are, to -1..1, or as tf-keras-vis (default: minmax)"),                            \
         CLI_NUMBER(CLI_REAL, 0, "common-scale", "VALUE", job.common_scale,                                             \
-                   "that is 1 in all maps, as the largest peak of a run (default: of each its own)", 7.9e-31, 3.4e38), \
+                   "that becomes 1 in all maps, such as a run's largest peak (default: each map's own)", 7.9e-31,      \
+                   3.4e38),                                                                                            \
         CLI_OPTION(CLI_FLAG, 0, "signed", NULL, job.is_signed,                                                         \
                    "maps with both signs: --modifier none --reduce sum --normalize signed"),                           \
         CLI_OPTION(CLI_FLAG, 0, "raw-map", NULL, job.raw_map, "of a CAM: as large as the layer, not as the input"),    \

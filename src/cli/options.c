@@ -154,7 +154,7 @@ static int is_name_of_output(const cli_command *c, const cli_option *o, const ch
 {
     if (o->letter != 'o' || strcmp(value, "-") != 0)
         return 1;
-    cli_fail(c, 0, "--%s: '-' is standard output, which takes no results here: give a name, such as ./- itself",
+    cli_fail(c, 0, "--%s: results cannot be written to standard output: give a name (./- for a file called '-')",
              o->name);
     return 0;
 }

@@ -1,5 +1,6 @@
 /* salmap render: overlays and figures of a run in other colours. */
 #include "cli/job.h"
+#include "cli/text.h"
 
 #include <stdio.h>
 
@@ -22,7 +23,7 @@ static const cli_option options[] = {
     CLI_NUMBER(CLI_INTEGER, 0, "overlay-size", "PIXELS", overlay_size,
                "an overlay's longer side, at most (default: 1600)", 1, 1e9),
     CLI_OPTION(CLI_MAYBE, 0, "figure", SAL_WORDS_PAGE, figure,
-               "also a figure: picture, map with colour bar, overlay (alone: png)"),
+               "also a figure: picture, map with colour bar, overlay (default format: png)"),
     CLI_NUMBER(CLI_INTEGER, 0, "panel-size", "PIXELS", panel_size, "height of a figure's panels (default: 448)", 64,
                4096),
     CLI_OPTION(CLI_FLAG, 0, "figures-only", NULL, figures_only, "no overlays"),
@@ -73,7 +74,8 @@ static int render(const settings *s, const char *run_path)
     if (st != SAL_OK)
         return cli_fail_status(self, st);
     if (!s->quiet)
-        printf("%zu pictures drawn, %zu failed -> %s\n", info.pictures - info.failed, info.failed, s->out_dir);
+        text_print(stdout, "%zu of %zu pictures drawn, %zu failed -> %s\n", info.pictures - info.failed, info.pictures,
+                   info.failed, s->out_dir);
     return info.failed ? CLI_SOME_FAILED : CLI_OK;
 }
 

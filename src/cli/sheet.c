@@ -1,5 +1,6 @@
 /* salmap sheet: the overlays of a run on one page. */
 #include "cli/cli.h"
+#include "cli/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +73,6 @@ int cli_sheet(int argc, char **argv)
     if (st != SAL_OK)
         return cli_finish(self, cli_fail_status(self, st));
     if (!s.quiet)
-        printf("%zu of %zu maps -> %s\n", info.shown, info.maps, s.out);
+        text_print(stdout, "%zu of %zu maps -> %s\n", info.shown, info.maps, s.out);
     return cli_finish(self, info.failed ? CLI_SOME_FAILED : CLI_OK);
 }

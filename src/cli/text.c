@@ -68,6 +68,12 @@ static wchar_t code_of(const char *text, size_t length)
     return code;
 }
 
+/* Whether the character, of three bytes, ends a line or turns the direction of what comes after it. */
+static int is_turning(wchar_t code)
+{
+    return (code >= 0x2028 && code < 0x202F) || (code >= 0x2066 && code < 0x206A);
+}
+
 /* Columns of the character that begins here, and its bytes. Controls are shown as question marks, one for each byte. */
 static size_t columns_of(size_t *bytes, const char *text)
 {
@@ -77,6 +83,8 @@ static size_t columns_of(size_t *bytes, const char *text)
         return 1;
     const wchar_t code = code_of(text, length);
     const int columns = wcwidth(code);
+    if (is_turning(code))
+        return length;
     return code < 0xA0 ? 2 : columns >= 0 ? (size_t)columns : 1;
 }
 
@@ -166,7 +174,7 @@ void text_print_padded(FILE *to, const char *text, size_t columns)
 /* ---- Without controls -------------------------------------------------------- */
 
 /* Those of ASCII, but for newlines at the end, and U+0080 to U+009F, which UTF-8 writes as C2 and themselves, and other
- * codes as themselves. */
+ * codes as themselves; and what turns the direction of text. */
 static void hide_controls(char *text)
 {
     unsigned char *c = (unsigned char *)text, *end = c + strlen(text);
@@ -174,8 +182,9 @@ static void hide_controls(char *text)
         end--;
     for (size_t length; c < end; c += length ? length : 1) {
         length = text_character((const char *)c);
-        if (length == 2 && c[0] == 0xC2 && c[1] < 0xA0)
-            c[0] = c[1] = '?';
+        if ((length == 2 && c[0] == 0xC2 && c[1] < 0xA0) ||
+            (length == 3 && is_turning(code_of((const char *)c, length))))
+            memset(c, '?', length);
         else if (*c < ' ' || *c == 0x7F || (length == 0 && *c < 0xA0))
             *c = '?';
     }

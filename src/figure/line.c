@@ -27,6 +27,8 @@ static size_t character_at(uint32_t *character, const char *text)
     }
     if (value < least[size] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
         return 0;
+    if ((value >= 0xfdd0 && value < 0xfdf0) || (value & 0xfffe) == 0xfffe) /* none of Unicode's characters */
+        return 0;
     if (value < 0x20 || (value >= 0x7f && value < 0xa0) || (value >= 0x2028 && value < 0x202f) ||
         (value >= 0x2066 && value < 0x206a)) /* these turn the direction of what comes after them */
         return 0;

@@ -4,10 +4,10 @@
 #include "base/struct.h"
 #include "figure/figure.h"
 #include "image/image.h"
+#include "results/export.h"
 #include "sweep/draw.h"
 #include "sweep/output.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,60 +159,73 @@ static sal_status check_options(renderer *r)
                         (long long)o->overlay_size);
     if (o->figures_only && !e->figure)
         return sal_fail(SAL_ERROR_ARGUMENT, "neither overlays nor figures are to be drawn");
-    return sal_figure_check(e);
+    const sal_overlay_style style = sal_output_style(e, 1);
+    const sal_status st = sal_overlay_style_check(&style);
+    return st == SAL_OK ? sal_figure_check(e) : st;
 }
 
-/* A run's folders would be another's: its overlays are told from its settings. */
-static sal_status check_folder(const char *out_dir)
+/* A run's folders would be another's: its overlays are told from its settings. Nor may the run's own be drawn over. */
+static sal_status check_folder(const char *out_dir, const char *run)
 {
+    static const char *const places[] = {"x", "overlays/x", "figures/x"};
     sal_status st = SAL_OK;
     int there = 0, json;
+    char *path = NULL;
     TRY(sal_run_exists(&there, out_dir, SAL_STORE_WHOLE));
     TRY(sal_run_exists(&json, out_dir, SAL_RUN_JSON));
     if (there || json)
-        st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is a run, whose files have names alike: choose another folder", out_dir);
+        st = sal_fail(SAL_ERROR_ARGUMENT,
+                      "%s is a run folder, and drawings would replace its files: choose another folder", out_dir);
+    for (size_t k = 0; st == SAL_OK && k < sizeof places / sizeof *places; k++) {
+        free(path);
+        TRY(sal_run_path(&path, out_dir, places[k]));
+        st = sal_run_check_target(path, run);
+    }
 done:
+    free(path);
     return st;
 }
 
-/* The folder of a file, wherever links lead, "" where there is none. real: PATH_MAX bytes. */
-static void real_folder(char *real, const char *file)
+/* Whether a path without links is below a folder of drawings. */
+static int is_drawn_over(const char *real, const char *out)
 {
-    char folder[PATH_MAX];
-    const size_t length = (size_t)(sal_names_base(file) - file);
-    if (length >= sizeof folder)
-        return;
-    memcpy(folder, file, length);
-    memcpy(folder + length, ".", 2);
-    if (!realpath(folder, real))
-        real[0] = '\0';
+    static const char *const kinds[] = {"/overlays/", "/figures/"};
+    const size_t n = strlen(out);
+    int is = 0;
+    for (int k = 0; k < 2; k++)
+        is |= strncmp(real, out, n) == 0 && strncmp(real + n, kinds[k], strlen(kinds[k])) == 0;
+    return is;
 }
 
-/* No picture lies where a drawing could replace it. */
+/* No picture lies where a drawing could replace it: neither it, nor what it is a link to. */
 static sal_status check_pictures(const renderer *r)
 {
-    static const char *const kinds[] = {"overlays", "figures"};
-    char out[PATH_MAX] = "", folder[PATH_MAX] = "";
-    const char *last = NULL;
-    if (!realpath(r->own.explain.out_dir, out))
-        return SAL_OK;
-    const size_t n = strlen(out);
-    for (size_t row = 0; row < r->run.list->count; row++) {
+    sal_status st = SAL_OK;
+    char *folder = NULL, *path = NULL, *real = NULL, *out = realpath(r->own.explain.out_dir, NULL);
+    for (size_t row = 0; out && st == SAL_OK && row < r->run.list->count; row++) {
         const char *file = sal_dataset_file(r->run.list, row);
-        const size_t length = (size_t)(sal_names_base(file) - file);
-        /* Pictures mostly come folder by folder. */
-        if (!last || strncmp(last, file, length) != 0 || strchr(last + length, '/'))
-            real_folder(folder, file);
-        last = file;
-        for (int k = 0; k < 2; k++) {
-            const size_t size = strlen(kinds[k]);
-            if (strncmp(folder, out, n) == 0 && folder[n] == '/' && strncmp(folder + n + 1, kinds[k], size) == 0 &&
-                (folder[n + 1 + size] == '/' || !folder[n + 1 + size]))
-                return sal_fail(SAL_ERROR_ARGUMENT, "%s: lies where drawings go: choose another folder than %s", file,
-                                r->own.explain.out_dir);
-        }
+        free(folder);
+        free(path);
+        free(real);
+        folder = path = real = NULL;
+        TRY(sal_strdup(&folder, file));
+        folder[sal_names_base(file) - file] = '\0';
+        path = realpath(folder[0] ? folder : ".", NULL);
+        real = realpath(file, NULL);
+        free(folder);
+        folder = NULL;
+        if (path)
+            TRY(sal_run_path(&folder, path, sal_names_base(file)));
+        if ((folder && is_drawn_over(folder, out)) || (real && is_drawn_over(real, out)))
+            st = sal_fail(SAL_ERROR_ARGUMENT, "%s: lies where drawings go: choose another folder than %s", file,
+                          r->own.explain.out_dir);
     }
-    return SAL_OK;
+done:
+    free(folder);
+    free(path);
+    free(real);
+    free(out);
+    return st;
 }
 
 /* All but colours and files is as the run has it. */
@@ -265,7 +278,7 @@ sal_status sal_run_render(sal_render_info *info, const char *run, const sal_rend
     TRY(sal_run_options_read(&r.own, r.options.explain));
     TRY(check_options(&r));
     TRY(sal_require(r.own.explain.out_dir, "explain->out_dir", __func__));
-    TRY(check_folder(r.own.explain.out_dir));
+    TRY(check_folder(r.own.explain.out_dir, run));
     TRY(render(&r, run));
     if (info)
         st = sal_struct_write(info, &r.info, sizeof r.info, "sal_render_info");

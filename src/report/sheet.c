@@ -150,6 +150,12 @@ static sal_status fill(sheet *s)
     const sal_dataset *list = s->run->facts.list;
     if (list && list->label_column >= 0)
         s->label = list->columns[list->label_column];
+    if (!list) {
+        st = sal_fail(SAL_ERROR_FORMAT,
+                      "%s: without its run.json and manifest.csv nothing tells which pictures are its own",
+                      s->run->folder.path);
+        goto done;
+    }
     TRY(sal_kept_each(s->run, add_picture, s));
     TRY(check_cells(s, s->run->folder.path));
     sheet_sort(s);

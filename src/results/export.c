@@ -440,20 +440,20 @@ sal_status sal_run_check_target(const char *path, const char *run)
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         TRY(lies_in(&within, folder[0] ? folder : ".", run, folders[i]));
         if (within) {
-            st = sal_fail(SAL_ERROR_ARGUMENT, "%s: lies among the run's own %s: export to another folder", path,
+            st = sal_fail(SAL_ERROR_ARGUMENT, "%s: lies among the run's own %s: choose another folder", path,
                           folders[i]);
             goto done;
         }
     }
     if (stat(run, &own) == 0 && stat(folder[0] ? folder : ".", &target) == 0 && own.st_dev == target.st_dev &&
         own.st_ino == target.st_ino && is_name_of_run(slash ? slash + 1 : path)) {
-        st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is a name of the run's own files: export to another file", path);
+        st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is a name of the run's own files: choose another file", path);
         goto done;
     }
     for (size_t i = 0; i < sizeof names / sizeof *names && stat(path, &target) == 0; i++) {
         TRY(sal_run_path(&name, run, names[i]));
         if (stat(name, &own) == 0 && own.st_dev == target.st_dev && own.st_ino == target.st_ino) {
-            st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is the run's own %s: export to another file", path, names[i]);
+            st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is the run's own %s: choose another file", path, names[i]);
             goto done;
         }
         free(name);

@@ -17,9 +17,9 @@ class Render(SweepCase):
         shutil.copy(MODEL, self.model)
         self.drawings = os.path.join(self.folder, "drawings")
 
-    def kept(self, *arguments, model=None):
+    def kept(self, *arguments, model=None, code=0):
         """A run whose model is gone."""
-        self.sweep(*arguments, model=model or self.model)
+        self.sweep(*arguments, model=model or self.model, code=code)
         os.remove(model or self.model)
 
     def render(self, *options, code=0, texts=(), run=None):
@@ -36,7 +36,7 @@ class Render(SweepCase):
     def test_the_overlays_of_the_sweep_without_its_model(self):
         self.kept(SCALES, "--preset", "unit")
         done = self.render()
-        self.assertEqual(done.out, "24 pictures drawn, 0 failed -> %s\n" % self.drawings)
+        self.assertEqual(done.out, "24 of 24 pictures drawn, 0 failed -> %s\n" % self.drawings)
         self.assert_drawn_alike(24)
         self.assertEqual(os.listdir(self.drawings), ["overlays"])
 
@@ -136,7 +136,7 @@ class Render(SweepCase):
             f.write(files.gradient_png(33, 32, 1))
         done = self.render(code=3, texts=["a.png: ", "No such file", "b.png: is not the picture that the run saw: it has ",
                                           "c.png: is not the picture that the run saw: it has ", "33 x 32 pixels, and had "])
-        self.assertEqual(done.out, "1 pictures drawn, 3 failed -> %s\n" % self.drawings)
+        self.assertEqual(done.out, "1 of 4 pictures drawn, 3 failed -> %s\n" % self.drawings)
         self.assertEqual(os.listdir(os.path.join(self.drawings, "overlays/000")), ["d.overlay.jpg"])
 
     def test_pictures_that_moved(self):
@@ -171,7 +171,7 @@ class Render(SweepCase):
         self.sweep(top, "--preset", "unit", model=self.model)
         self.check(["render", self.result], 2, "no output folder: give -o DIR")
         before = self.snapshot()
-        self.check(["render", self.result, "-o", self.result], 2, self.result + ": is a run", "choose another folder")
+        self.check(["render", self.result, "-o", self.result], 2, self.result + " is a run folder", "choose another folder")
         self.assert_same_files(self.snapshot(), before)
         self.render("--figures-only", code=2, texts=["neither overlays nor figures"])
         os.environ["FONTCONFIG_FILE"] = self.write("fonts.conf", b"<fontconfig></fontconfig>")
@@ -194,6 +194,38 @@ class Render(SweepCase):
         self.kept(place, "--preset", "unit")
         self.render(code=2, texts=["lies where drawings go", "choose another folder"])
         self.assert_same_files(self.files_of(place), before)
+
+    def test_no_picture_behind_a_link_is_drawn_over(self):
+        top = self.draw("a.png")
+        place = os.path.join(self.drawings, "overlays/000")
+        os.makedirs(place)
+        os.rename(os.path.join(top, "a.png"), os.path.join(place, "a.overlay.png"))
+        os.symlink(os.path.join(place, "a.overlay.png"), os.path.join(top, "a.png"))
+        before = self.files_of(place)
+        self.kept(top, "--preset", "unit")
+        self.render("--overlay-format", "png", code=2, texts=["a.png: lies where drawings go", "choose another folder"])
+        self.assert_same_files(self.files_of(place), before)
+
+    def test_the_runs_own_overlays_stay_wherever_they_are(self):
+        self.kept(self.draw("a.png"), "--preset", "unit")
+        os.makedirs(os.path.join(self.folder, "disk"))
+        there = os.path.join(self.folder, "disk/overlays")
+        os.rename(os.path.join(self.result, "overlays"), there)
+        os.symlink(there, os.path.join(self.result, "overlays"))
+        before = self.files_of(os.path.join(there, "000"))
+        for out, name in ((os.path.dirname(there), "overlays"), (there, "overlays"), (os.path.join(self.result, "maps"), "maps")):
+            with self.subTest(out=out):
+                self.check(["render", self.result, "-o", out, "--colormap", "turbo"], 2, "lies among the run's own " + name)
+        self.assert_same_files(self.files_of(os.path.join(there, "000")), before)
+
+    def test_a_path_as_long_as_paths_may_be(self):
+        """Of a picture that is not there: it failed."""
+        self.draw("a.png")
+        deep = "/" + "x/" * 2047
+        listed = self.write("list.csv", ("path\nin/a.png\n%sa.png\n" % deep).encode())
+        os.makedirs(self.drawings)
+        self.kept(listed, "--preset", "unit", code=3)
+        self.assertEqual(self.render().out, "1 of 1 pictures drawn, 0 failed -> %s\n" % self.drawings)
 
 
 if __name__ == "__main__":

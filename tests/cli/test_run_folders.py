@@ -879,14 +879,14 @@ class ReceivedRuns(RunFolderCase):
             self.assertEqual(self.everything(), before)
         for ending in ("-journal", "-wal", "-shm", "-in-flight"):
             self.check(["export", self.result, "-o", self.path("RUN/results.sqlite" + ending)], 2,
-                       "is a name of the run's own files: export to another file")
+                       "is a name of the run's own files: choose another file")
             self.assertEqual(self.everything(), before)
 
     def test_exports_take_no_name_of_a_folder_to_come(self):
         self.sweep(self.top, "--maps", "none", "--overlays", "none")
         before = self.everything()
         for name in ("shards", "maps", "overlays"):
-            self.check(["export", self.result, "-o", self.path("RUN", name)], 2, "is a name of the run's own files: export to another file")
+            self.check(["export", self.result, "-o", self.path("RUN", name)], 2, "is a name of the run's own files: choose another file")
             self.assertEqual(self.everything(), before)
 
     def test_names_that_are_almost_a_shard_s(self):

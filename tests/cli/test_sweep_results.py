@@ -285,7 +285,7 @@ class Results(SweepCase):
         link = os.path.join(self.folder, "link.csv")
         os.symlink(os.path.join(self.result, "manifest.csv"), link)
         for name in ("results.sqlite", "run.json", "manifest.csv", "../link.csv"):
-            self.check(["export", self.result, "-o", os.path.join(self.result, name)], 2, "is the run's own ", "export to another file")
+            self.check(["export", self.result, "-o", os.path.join(self.result, name)], 2, "is the run's own ", "choose another file")
         self.assert_same_files(self.snapshot(self.result), before)
 
     def test_export_to_a_reader_that_left(self):

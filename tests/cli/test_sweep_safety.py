@@ -130,7 +130,7 @@ class Safety(SweepCase):
         before = self.snapshot()
         for name in ("maps/000/p0000.npy", "overlays/000/p0000.overlay.jpg", "maps/000/new.csv", "maps/000/../new.csv"):
             self.check(["export", self.result, "-o", os.path.join(self.result, name)], 2,
-                       "lies among the run's own %s: export to another folder\n" % name.split("/")[0])
+                       "lies among the run's own %s: choose another folder\n" % name.split("/")[0])
         self.assertEqual(self.snapshot(), before)
         self.check(["export", self.result, "-o", os.path.join(self.result, "mine.csv")], 0)
 

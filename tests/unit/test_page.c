@@ -51,6 +51,11 @@ Test(page, shows_every_character_of_utf8_and_a_sign_for_all_else)
     expect_text("\xed\xa0\x80", NONE NONE NONE);          /* half of a pair of UTF-16 */
     expect_text("\xf4\x90\x80\x80", NONE NONE NONE NONE); /* beyond Unicode */
     expect_text("\xff\xfe", NONE NONE);
+    expect_text("\xef\xb7\x8f\xef\xb7\xb0", "\xef\xb7\x8f\xef\xb7\xb0");
+    expect_text("\xef\xb7\x90", NONE NONE NONE); /* U+FDD0 and these are no characters, and cairo refuses them */
+    expect_text("\xef\xb7\xaf", NONE NONE NONE);
+    expect_text("\xef\xbf\xbe\xef\xbf\xbf", NONE NONE NONE NONE NONE NONE);
+    expect_text("\xf0\x9f\xbf\xbe", NONE NONE NONE NONE);
     /* What follows would run to the left. */
     expect_text((char[]){'g', 'n', 'p', '.', (char)0xe2, (char)0x80, (char)0xae, 'e', 'x', 'e', 0},
                 "gnp." NONE NONE NONE "exe");
