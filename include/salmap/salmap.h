@@ -1269,7 +1269,8 @@ typedef struct sal_sheet_options {
     int reverse;            /* 1: the lowest first */
     /* Called for each overlay or map that could not be read; may be NULL. */
     void (*map_failed)(void *context, const char *file, const char *error);
-    void *context; /* of the call-back */
+    void *context;            /* of the call-back */
+    const sal_limits *limits; /* of an overlay or a map; NULL: the defaults */
 } sal_sheet_options;
 #define SAL_SHEET_OPTIONS_INIT SAL_INIT(sal_sheet_options)
 

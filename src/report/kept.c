@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t max_json_bytes = (uint64_t)1 << 24, max_picture_bytes = (uint64_t)1 << 32;
+static const uint64_t max_json_bytes = (uint64_t)1 << 24;
 
 static sal_status copy_text(char **out, const json_t *root, const char *key)
 {
@@ -255,31 +255,55 @@ static int is_npz(const char *name)
     return dot && strcmp(dot, ".npz") == 0;
 }
 
-sal_status sal_kept_picture(sal_picture *out, const sal_kept_run *run, const char *name)
+typedef struct allowance {
+    uint64_t bytes;
+    const char *folder;
+    const char *name;
+} allowance;
+
+static sal_status judge_size(void *context, const unsigned char *head, size_t head_size, uint64_t file_size)
+{
+    const allowance *a = context;
+    (void)head;
+    (void)head_size;
+    return file_size <= a->bytes
+               ? SAL_OK
+               : sal_fail(SAL_ERROR_LIMIT,
+                          "%s/%s: has %llu bytes, more than the %llu bytes of memory for a picture: --max-memory sets "
+                          "it",
+                          a->folder, a->name, (unsigned long long)file_size, (unsigned long long)a->bytes);
+}
+
+sal_status sal_kept_picture(sal_picture *out, const sal_kept_run *run, const char *name, const sal_limits *limits)
 {
     sal_status st = SAL_OK;
     unsigned char *bytes = NULL;
     size_t size;
+    allowance most = {limits->max_memory ? limits->max_memory : sal_picture_default_memory(), run->folder.path, name};
+    const sal_file_judge judge = {judge_size, &most};
     memset(out, 0, sizeof *out);
-    TRY(sal_run_file_read(&bytes, &size, &run->folder, name, max_picture_bytes, NULL));
-    if (!bytes)
+    TRY(sal_run_file_read(&bytes, &size, &run->folder, name, SIZE_MAX, &judge));
+    if (!bytes) {
         st = sal_fail(SAL_ERROR_IO, "%s/%s: is missing", run->folder.path, name);
-    else if (is_npz(name))
-        st = sal_npz_decode(out, bytes, size, "map", name);
-    else if (sal_picture_decode(out, bytes, size, NULL) != SAL_OK)
-        st = sal_fail(SAL_ERROR_FORMAT, "%s/%s: %s", run->folder.path, name, sal_last_error());
+        goto done;
+    }
+    st = is_npz(name) ? sal_npz_decode(out, bytes, size, "map", name, limits)
+                      : sal_picture_decode(out, bytes, size, limits);
+    if (st != SAL_OK)
+        st = is_npz(name) ? sal_fail_in(st, "%s", run->folder.path) : sal_fail_in(st, "%s/%s", run->folder.path, name);
 done:
     sal_free(bytes);
     return st;
 }
 
-sal_status sal_kept_map(float **out, int64_t *height, int64_t *width, const sal_kept_run *run, const char *name)
+sal_status sal_kept_map(float **out, int64_t *height, int64_t *width, const sal_kept_run *run, const char *name,
+                        const sal_limits *limits)
 {
     sal_status st = SAL_OK;
     sal_picture map = {0};
     float *values = NULL;
     *out = NULL;
-    TRY(sal_kept_picture(&map, run, name));
+    TRY(sal_kept_picture(&map, run, name, limits));
     if (map.channels != 1 || map.type == SAL_SAMPLE_U8) {
         st = sal_fail(SAL_ERROR_FORMAT, "%s/%s: is not a map", run->folder.path, name);
         goto done;

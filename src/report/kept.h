@@ -39,11 +39,12 @@ int sal_kept_is_value(const sal_kept_run *run, const json_t *picture);
  * free(); NULL: there is none. Errors: MEMORY. */
 sal_status sal_kept_name(char **out, const json_t *object, const char *key);
 
-/* A file of the folder, decoded: an overlay, or a map as a picture of one channel. Errors: IO (also: it is gone),
- * FORMAT, ARGUMENT (a link), UNSUPPORTED, LIMIT, MEMORY. */
-sal_status sal_kept_picture(sal_picture *out, const sal_kept_run *run, const char *name);
+/* A file of the folder, decoded within limits, which are complete: an overlay, or a map as a picture of one channel.
+ * Errors: IO (also: it is gone), FORMAT, ARGUMENT (a link), UNSUPPORTED, LIMIT, MEMORY. */
+sal_status sal_kept_picture(sal_picture *out, const sal_kept_run *run, const char *name, const sal_limits *limits);
 
 /* A map of it, of any of its formats, as finite values. *out: free with sal_free. Errors likewise. */
-sal_status sal_kept_map(float **out, int64_t *height, int64_t *width, const sal_kept_run *run, const char *name);
+sal_status sal_kept_map(float **out, int64_t *height, int64_t *width, const sal_kept_run *run, const char *name,
+                        const sal_limits *limits);
 
 #endif

@@ -72,7 +72,7 @@ static sal_status draw_map(renderer *r, size_t row, const sal_picture *picture, 
     sal_picture shown = {0};
     sal_output out = {0};
     TRY(sal_kept_name(&name, map, "map_file"));
-    TRY(sal_kept_map(&values, &height, &width, &r->run.kept, name));
+    TRY(sal_kept_map(&values, &height, &width, &r->run.kept, name, &r->own.limits));
     TRY(render_place(&placed, &r->run, picture, height, width));
     const sal_placement drawn = sal_placement_within(&placed, r->options.overlay_size);
     TRY(sal_shown_make(&shown, picture, &drawn, &r->run.preprocess));

@@ -170,12 +170,13 @@ sal_status sal_run_sheet(sal_sheet_info *info, const char *run, const char *path
     sal_sheet_info told = SAL_SHEET_INFO_INIT;
     sal_kept_run kept = {.folder = {.fd = -1}};
     sal_plain_locale plain = {0};
-    sheet s = {.run = &kept, .options = &o};
+    sheet s = {.run = &kept, .options = &o, .limits = SAL_LIMITS_INIT};
     void *bytes = NULL;
     size_t size;
     TRY(sal_require(run, "run", __func__));
     TRY(sal_require(path, "path", __func__));
     TRY(sal_struct_read(&o, sizeof o, options, "sal_sheet_options"));
+    TRY(sal_struct_read(&s.limits, sizeof s.limits, o.limits, "sal_limits"));
     TRY(check(&o));
     if (info)
         TRY(sal_struct_write(info, &told, sizeof told, "sal_sheet_info"));

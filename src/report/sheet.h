@@ -26,6 +26,7 @@ typedef struct sheet_cell {
 typedef struct sheet {
     const sal_kept_run *run;
     const sal_sheet_options *options;
+    sal_limits limits; /* complete */
     const char *label; /* the column of labels, or NULL; borrowed from the run's list */
     sheet_cell *cells;
     size_t count;

@@ -4,6 +4,7 @@ import os
 import shutil
 import struct
 import sys
+import zipfile
 
 import files
 from harness import MODEL, SCALES, main
@@ -165,6 +166,38 @@ class Render(SweepCase):
         self.render(code=3, texts=["maps/000/a.npy: is a link", "maps/000/b.npy: is missing", "maps/000/c.npy: ",
                                    "maps/000/d.npy: is NaN or infinite at pixel "])
         self.assertEqual(os.listdir(os.path.join(self.drawings, "overlays/000")), ["e.overlay.jpg"])
+
+    def test_maps_that_would_take_more_memory_than_they_may(self):
+        """Some hundred bytes a thousandfold, and what is packed in another way than salmap packs."""
+        top = self.draw("a.png", "b.png", "c.png", "d.png", "e.png")
+        self.kept(top, "--preset", "unit", "--maps", "npz", "--overlays", "none")
+        at = lambda name: os.path.join(self.result, "maps/000/%s.npz" % name)
+        large = files.npy((4000, 3000), [0.0] * 12000000)
+        small = files.npy((192, 192), [0.5] * 192 * 192)
+        packed = {"a": files.npz("map.npy", large), "b": files.npz("map.npy", small, zipfile.ZIP_LZMA),
+                  "c": files.npz("map.npy", small[:200] + os.urandom(9 << 20), zipfile.ZIP_STORED), "d": files.npz("x.npy", small)}
+        self.assertLess(len(packed["a"]), 100000)
+        for name, data in packed.items():
+            with open(at(name), "wb") as f:
+                f.write(data)
+        expected = ["a.npz: map.npy in this archive has 48000128 bytes, more than the ", "--max-memory sets the limit",
+                    "b.npz: map.npy in this archive is neither stored nor deflated",
+                    "c.npz: has %d bytes, more than the 8388608 bytes of memory" % len(packed["c"]), "d.npz: there is no map.npy"]
+        self.render("--max-memory", "8M", code=3, texts=expected)
+        self.assertEqual(os.listdir(os.path.join(self.drawings, "overlays/000")), ["e.overlay.jpg"])
+        sheet = ["sheet", self.result, "-o", os.path.join(self.folder, "sheet.svg"), "--max-memory", "8M"]
+        done = self.check(sheet, 3, *expected)
+        self.assertEqual(done.err.count("\n"), 4)
+        self.check([*sheet[:-1], "200M"], 3, *expected[2:3], absent=expected[:1])
+        self.check([*sheet[:-2], "--max-pixels", "11999999"], 3, "a.npz: ", "3000 x 4000 pixels, the limit is 11999999 pixels")
+
+    def test_overlays_that_would_take_more_memory_than_they_may(self):
+        top = self.draw("a.png", "b.png")
+        self.sweep(top, "--preset", "unit", "--overlay-format", "png", model=self.model)
+        with open(os.path.join(self.result, "overlays/000/a.overlay.png"), "wb") as f:
+            f.write(files.png(4000, 3000, [bytes(12000)] * 3000))
+        self.check(["sheet", self.result, "-o", os.path.join(self.folder, "sheet.svg"), "--max-memory", "8M"], 3, "a.overlay.png: ",
+                   "4000 x 3000 pixels of 3 channels take ", "--max-memory sets it")
 
     def test_what_is_refused(self):
         top = self.draw("a.png")
