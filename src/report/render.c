@@ -113,6 +113,7 @@ static sal_status draw_maps(renderer *r, const json_t *seen, const json_t *maps)
         st = sal_fail(SAL_ERROR_FORMAT, "%s: is no file of the run", name ? name : "a map without a file");
         goto done;
     }
+    TRY(render_check_row(&r->run, (size_t)row));
     TRY(read_picture(&picture, r, (size_t)row, seen));
     for (size_t k = 0; k < json_array_size(maps); k++)
         TRY(draw_map(r, (size_t)row, &picture, seen, json_array_get(maps, k)));

@@ -3,11 +3,12 @@
 import os
 import shutil
 import struct
+import subprocess
 import sys
 import zipfile
 
 import files
-from harness import MODEL, SCALES, main
+from harness import MODEL, SALMAP, SCALES, main
 from sweep_case import SweepCase, read_rgb8
 
 
@@ -36,7 +37,8 @@ class Render(SweepCase):
 
     def test_the_overlays_of_the_sweep_without_its_model(self):
         self.kept(SCALES, "--preset", "unit")
-        done = self.render()
+        self.render(code=2, texts=["is not below the current folder: give --root DIR to say where its pictures may lie"])
+        done = self.render("--root", SCALES)
         self.assertEqual(done.out, "24 of 24 pictures drawn, 0 failed -> %s\n" % self.drawings)
         self.assert_drawn_alike(24)
         self.assertEqual(os.listdir(self.drawings), ["overlays"])
@@ -151,6 +153,78 @@ class Render(SweepCase):
         self.render("--root", moved)
         self.assert_drawn_alike(1)
 
+    def place(self, *names):
+        """Pictures in the folder "own", beside which others lie."""
+        return self.draw(*names, folder="own")
+
+    def from_own(self, *arguments, code=0, texts=()):
+        """In the folder "own"."""
+        done = subprocess.run([SALMAP, *arguments], cwd=os.path.join(self.folder, "own"), capture_output=True, text=True, timeout=300)
+        self.assertEqual(done.returncode, code, done.stderr)
+        for text in texts:
+            self.assertIn(text, done.stderr)
+
+    def drawn_names(self):
+        folder = os.path.join(self.drawings, "overlays/000")
+        found = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        shutil.rmtree(self.drawings, ignore_errors=True)
+        return found
+
+    def test_absolute_paths_outside_of_the_current_folder_need_a_root(self):
+        """A stranger's run may name any picture of the machine."""
+        own, top = self.place("z.png"), self.draw("a.png", "deep/b.png")
+        listed = self.write("list.csv", b"path\n%s/a.png\n%s/deep/b.png\n" % (top.encode(), top.encode()))
+        self.sweep(listed, "--preset", "unit", model=self.model)
+        arguments = ["render", self.result, "-o", self.drawings]
+        self.from_own(*arguments, code=2, texts=["%s: its list names %s/a.png, which is not below" % (self.result, top), "give --root DIR"])
+        self.assertFalse(os.path.exists(self.drawings))
+        for root in (top, top + "//", os.path.relpath(top, own), self.folder, "/"):
+            with self.subTest(root=root):
+                self.from_own(*arguments, "--root", root)
+                self.assertEqual(self.drawn_names(), ["a.overlay.jpg", "b.overlay.jpg"])
+        os.makedirs(top[:-1])  # whose name is how that of the pictures' folder begins
+        for root, drawn in ((os.path.join(top, "deep"), ["b.overlay.jpg"]), (top[:-1], []), (".", [])):
+            with self.subTest(root=root):
+                self.from_own(*arguments, "--root", root, code=3, texts=["%s/a.png: is not below %s" % (top, root)])
+                self.assertEqual(self.drawn_names(), drawn)
+        self.from_own(*arguments, "--root", "gone", code=1, texts=["gone: No such file"])
+        # From above, nothing is to be said.
+        self.render()
+        self.assertEqual(self.drawn_names(), ["a.overlay.jpg", "b.overlay.jpg"])
+
+    def test_paths_that_go_up_need_a_root(self):
+        self.place("z.png")
+        self.draw("a.png", "b.png")
+        arguments = ["render", self.result, "-o", self.drawings]
+        self.from_own("sweep", self.model, "../in", "-o", self.result, "--preset", "unit", "-q")
+        self.from_own(*arguments, code=2, texts=["its list names ../in/a.png, which is not below", "give --root DIR"])
+        self.from_own(*arguments, "--root", "../in")
+        self.assertEqual(self.drawn_names(), ["a.overlay.jpg", "b.overlay.jpg"])
+        self.from_own("sweep", self.model, "../in/a.png", "..//in/b.png", "-o", self.result, "--preset", "unit", "-q", "--restart")
+        self.from_own(*arguments, code=2, texts=["in/a.png, which is not below", "give --root DIR"])
+        self.from_own(*arguments, "--root", "..")
+        self.assertEqual(self.drawn_names(), ["a.overlay.jpg", "b.overlay.jpg"])
+        self.from_own("sweep", self.model, "../own/../in/a.png", "-o", self.result, "--preset", "unit", "-q", "--restart")
+        self.from_own(*arguments, "--root", "..", code=3, texts=["../own/../in/a.png: is not below .., where --root says"])
+        self.assertEqual(self.drawn_names(), [])
+        # Where a list started from is the run's word as well.
+        self.write("list.csv", b"path\nin/a.png\n")
+        self.from_own("sweep", self.model, "../list.csv", "-o", self.result, "--preset", "unit", "-q", "--restart")
+        self.from_own(*arguments, code=2, texts=["its list names ../in/a.png, which is not below"])
+        self.from_own(*arguments, "--root", "..")
+        self.assertEqual(self.drawn_names(), ["a.overlay.jpg"])
+
+    def test_links_lead_nowhere_but_below_a_root(self):
+        own = self.place("a.png")
+        secret = self.draw("secret.png")
+        os.symlink(secret, os.path.join(own, "link"))
+        self.from_own("sweep", self.model, "a.png", "link/secret.png", "-o", self.result, "--preset", "unit", "-q")
+        arguments = ["render", self.result, "-o", self.drawings]
+        self.from_own(*arguments, code=2, texts=["its list names ./link/secret.png, which is not below the current folder"])
+        self.assertFalse(os.path.exists(self.drawings))
+        self.from_own(*arguments, "--root", ".")
+        self.assertEqual(self.drawn_names(), ["a.overlay.jpg", "secret.overlay.jpg"])
+
     def test_maps_that_are_no_maps(self):
         top = self.draw("a.png", "b.png", "c.png", "d.png", "e.png")
         self.kept(top, "--preset", "unit")
@@ -258,7 +332,7 @@ class Render(SweepCase):
         listed = self.write("list.csv", ("path\nin/a.png\n%sa.png\n" % deep).encode())
         os.makedirs(self.drawings)
         self.kept(listed, "--preset", "unit", code=3)
-        self.assertEqual(self.render().out, "1 of 1 pictures drawn, 0 failed -> %s\n" % self.drawings)
+        self.assertEqual(self.render("--root", self.folder).out, "1 of 1 pictures drawn, 0 failed -> %s\n" % self.drawings)
 
 
 if __name__ == "__main__":
