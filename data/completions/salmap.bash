@@ -105,7 +105,7 @@ _salmap()
                 words="--out --overlay-format --overlay-size --figure --panel-size --figures-only --root --quiet --colormap --blend --alpha --contour
                     --max-pixels --max-memory --help"
                 ;;
-            sheet) words="--out --sort --reverse --rows --columns --panel-size --quiet --help" ;;
+            sheet) words="--out --sort --reverse --rows --columns --panel-size --max-pixels --max-memory --quiet --help" ;;
             inspect)
                 words="--output --layer --at --coral --input-size --json --picture --out --recipe --preset --fit --order --mean --std --scale --fill
                     --crop-resize --crop-share --crop-round --resample --antialias --round --grid --alpha-over --exif --jpeg-dct --pages --depth --save-preprocess --force --help"

@@ -1262,13 +1262,15 @@ typedef struct sal_sheet_options {
     int64_t columns;    /* likewise */
     int64_t panel_size; /* pixels of each picture's longer side; 0 selects 240 */
     const char *sort;   /* a column of results.csv, the highest number first and words by their letters; or "error": how
-                           far the prediction is from the label, in its unit, or of labels that are words 1 where it is
-                           wrong; NULL: the order of the list */
+                           far the prediction is from the label, of a regression in its unit, else 1 where it is wrong
+                           and 0 where it is right; NULL: the order of the list. A manifest's own column "error" is
+                           "manifest_error" */
     sal_page_format format; /* of the file */
     int reverse;            /* 1: the lowest first */
     /* Called for each overlay or map that could not be read; may be NULL. */
     void (*map_failed)(void *context, const char *file, const char *error);
-    void *context; /* of the call-back */
+    void *context;            /* of the call-back */
+    const sal_limits *limits; /* of an overlay or a map; NULL: the defaults */
 } sal_sheet_options;
 #define SAL_SHEET_OPTIONS_INIT SAL_INIT(sal_sheet_options)
 
@@ -1295,7 +1297,8 @@ typedef struct sal_render_options {
     size_t size;                        /* SAL_RENDER_OPTIONS_INIT */
     const sal_explain_options *explain; /* must be given: out_dir, the colours of overlays, figure, figure_format,
                                            panel_size and limits count; all else is as the run has it */
-    const char *root;                   /* where the list's relative paths start; NULL: as the run has it */
+    const char *root;                   /* where the list's relative paths start, and below which its pictures must
+                                           lie; NULL: as the run has it, and all below the current folder */
     int64_t overlay_size;               /* pixels of an overlay's longer side at most; 0 selects 1600 */
     sal_overlay_format overlay_format;  /* JPEG or PNG */
     int figures_only;                   /* 1: no overlays */
@@ -1316,8 +1319,9 @@ typedef struct sal_render_info {
 /* Makes overlays and figures of a finished run again from the maps that it kept, with other colours, and without its
  * model: explain->out_dir/overlays/000/<stem>.overlay.jpg, and figures/000/<stem>.figure.png. Pictures are read from
  * where the run's list says; one that is gone, or has other bytes or sides than the run saw, fails and is told of, and
- * the rest goes on. info may be NULL.
- * Errors: ARGUMENT (also: the run keeps no maps, out_dir is a run, a link is in the folder), IO, FORMAT (results that
+ * the rest goes on. Of paths that begin with "../", what follows starts at a root that is given. info may be NULL.
+ * Errors: ARGUMENT (also: the run keeps no maps, out_dir is a run, a link is in the folder, no root is given and a
+ * picture of the list is not below the current folder), IO, FORMAT (results that
  * are no results, or damaged), UNSUPPORTED (there is no font for figures), MEMORY. */
 SAL_API sal_status sal_run_render(sal_render_info *info, const char *run, const sal_render_options *options);
 

@@ -303,6 +303,18 @@ void sal_file_discard(sal_file_out *out)
     memset(out, 0, sizeof *out);
 }
 
+sal_status sal_file_put(const char *path, const void *bytes, size_t size)
+{
+    sal_status st = SAL_OK;
+    sal_file_out file = {0};
+    TRY(sal_file_create(&file, path));
+    TRY(sal_file_write(file.stream, bytes, size, path));
+    st = sal_file_commit(&file);
+done:
+    sal_file_discard(&file);
+    return st;
+}
+
 sal_status sal_directory_make(const char *path)
 {
     char *partial = NULL;

@@ -56,6 +56,9 @@ sal_status sal_file_commit_new(int *made, sal_file_out *out);
 /* Gives up: the temporary file is gone. Harmless after a commit or on a zeroed struct. */
 void sal_file_discard(sal_file_out *out);
 
+/* All of a file at once, whole or not at all. Errors likewise. */
+sal_status sal_file_put(const char *path, const void *bytes, size_t size);
+
 /* Makes the directory and its parents; fine when it is there. Errors: IO (names the part). */
 sal_status sal_directory_make(const char *path);
 /* The directory that a file is to lie in, and the one above it, but no more: a tree that was there and is gone, with

@@ -1,5 +1,5 @@
 /* salmap sheet: the overlays of a run on one page. */
-#include "cli/cli.h"
+#include "cli/job.h"
 #include "cli/text.h"
 
 #include <stdio.h>
@@ -13,6 +13,7 @@ typedef struct settings {
     int64_t columns;
     int64_t panel_size;
     int quiet;
+    cli_job job; /* limits alone */
 } settings;
 
 static const cli_option options[] = {
@@ -25,6 +26,7 @@ static const cli_option options[] = {
     CLI_NUMBER(CLI_INTEGER, 0, "panel-size", "PIXELS", panel_size, "longer side of each picture (default: 240)", 32,
                4096),
     CLI_OPTION(CLI_FLAG, 'q', "quiet", NULL, quiet, "print errors only"),
+    CLI_LIMIT_OPTIONS,
 };
 
 const cli_command cli_sheet_command = {
@@ -52,6 +54,8 @@ int cli_sheet(int argc, char **argv)
     settings s = {0};
     sal_sheet_info info = SAL_SHEET_INFO_INIT;
     sal_sheet_options o = SAL_SHEET_OPTIONS_INIT;
+    cli_run_options run;
+    cli_job_defaults(&s.job);
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)
         return parsed == CLI_HELPED ? cli_finish(NULL, CLI_OK) : CLI_USAGE;
@@ -62,6 +66,10 @@ int cli_sheet(int argc, char **argv)
     if (format < 0)
         return cli_fail(self, CLI_USAGE, "%s: its name does not say what it is to be: let it end in .png, .svg or .pdf",
                         s.out);
+    const int code = cli_job_options(&run, self, &s.job);
+    if (code != CLI_OK)
+        return code;
+    o.limits = &run.limits;
     o.format = (sal_page_format)format;
     o.sort = s.sort;
     o.reverse = s.reverse;

@@ -134,7 +134,9 @@ typedef enum sal_label_text {
     SAL_LABEL_WORD /* anything else; also 1,234 among fields with commas between them: a thousand, or one and a bit? */
 } sal_label_text;
 
-/* *number: of a number. A row that is not there, or a list without labels: EMPTY. */
+/* *number: of a number. label NULL: EMPTY. separator: of the fields of the list that it is from; 0: it is from none. */
+sal_label_text sal_label_read(double *number, const char *label, char separator);
+/* The same of a row. One that is not there, or a list without labels: EMPTY. */
 sal_label_text sal_dataset_read_label(double *number, const sal_dataset *d, size_t row);
 /* Without the blanks around it. *length: of what is left. Borrowed. */
 const char *sal_label_trim(size_t *length, const char *label);

@@ -64,9 +64,8 @@ static int make_point(char *text, char separator)
     return 1;
 }
 
-sal_label_text sal_dataset_read_label(double *number, const sal_dataset *d, size_t row)
+sal_label_text sal_label_read(double *number, const char *label, char separator)
 {
-    const char *label = sal_dataset_label(d, row);
     char text[LONGEST_NUMBER + 1];
     size_t length;
     *number = 0.0;
@@ -79,7 +78,12 @@ sal_label_text sal_dataset_read_label(double *number, const sal_dataset *d, size
     text[length] = '\0';
     if (stands_for_nothing(text))
         return SAL_LABEL_EMPTY;
-    return make_point(text, d->separator) && sal_plain_number(number, text) ? SAL_LABEL_NUMBER : SAL_LABEL_WORD;
+    return make_point(text, separator) && sal_plain_number(number, text) ? SAL_LABEL_NUMBER : SAL_LABEL_WORD;
+}
+
+sal_label_text sal_dataset_read_label(double *number, const sal_dataset *d, size_t row)
+{
+    return sal_label_read(number, sal_dataset_label(d, row), d->separator);
 }
 
 sal_status sal_dataset_check_points(const sal_dataset *d)

@@ -79,8 +79,10 @@ sal_status sal_npy_write(const char *path, const float *data, const int64_t *sha
 sal_status sal_npz_write(const char *path, const char *name, const float *data, const int64_t *shape, int rank);
 
 /* The one array of such a file, which is called `name`, as sal_npy_decode has it: of a file in memory, whose path is
- * for messages. Errors: FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
-sal_status sal_npz_decode(sal_picture *out, const void *bytes, size_t size, const char *name, const char *path);
+ * for messages. limits: complete, of the archive, the array in it and the samples together; NULL: the defaults. Errors:
+ * FORMAT, LIMIT, UNSUPPORTED (also: packed in another way than NumPy's), MEMORY. */
+sal_status sal_npz_decode(sal_picture *out, const void *bytes, size_t size, const char *name, const char *path,
+                          const sal_limits *limits);
 
 enum { SAL_JPEG_QUALITY = 90 }; /* of overlays */
 

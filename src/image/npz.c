@@ -141,10 +141,18 @@ done:
 
 /* ---- Reading ----------------------------------------------------------------- */
 
-/* All bytes of a member, which libzip compares with its checksum as the last one is read. */
-static sal_status read_member(unsigned char **out, size_t *size, zip_t *zip, const char *member, const char *path)
+/* What salmap and NumPy write alone: other ways to pack ask for memory of their own. */
+static int is_plain(const zip_stat_t *about)
 {
-    static const uint64_t most = (uint64_t)1 << 32;
+    return (about->valid & ZIP_STAT_COMP_METHOD) &&
+           (about->comp_method == ZIP_CM_STORE || about->comp_method == ZIP_CM_DEFLATE) &&
+           (about->valid & ZIP_STAT_ENCRYPTION_METHOD) && about->encryption_method == ZIP_EM_NONE;
+}
+
+/* All bytes of a member, at most so many, which libzip compares with its checksum as the last one is read. */
+static sal_status read_member(unsigned char **out, size_t *size, zip_t *zip, const char *member, uint64_t most,
+                              const char *path)
+{
     sal_status st = SAL_OK;
     unsigned char none;
     zip_file_t *file = NULL;
@@ -152,7 +160,14 @@ static sal_status read_member(unsigned char **out, size_t *size, zip_t *zip, con
     zip_stat_init(&about);
     if (zip_stat(zip, member, 0, &about) != 0 || !(about.valid & ZIP_STAT_SIZE))
         return sal_fail(SAL_ERROR_FORMAT, "%s: there is no %s in this archive", path, member);
-    TRY(sal_file_check_size(about.size, most, path));
+    if (!is_plain(&about))
+        return sal_fail(SAL_ERROR_UNSUPPORTED, "%s: %s in this archive is neither stored nor deflated", path, member);
+    if (about.size > most)
+        return sal_fail(SAL_ERROR_LIMIT,
+                        "%s: %s in this archive has %llu bytes, more than the %llu bytes of memory that are left for "
+                        "it: --max-memory sets the limit",
+                        path, member, (unsigned long long)about.size, (unsigned long long)most);
+    TRY(sal_file_check_size(about.size, SIZE_MAX, path));
     TRY(sal_alloc(out, (size_t)about.size, 1, "a map"));
     *size = (size_t)about.size;
     file = zip_fopen(zip, member, 0);
@@ -164,12 +179,23 @@ done:
     return st;
 }
 
-sal_status sal_npz_decode(sal_picture *out, const void *bytes, size_t size, const char *name, const char *path)
+/* What the archive leaves of the memory that there may be; its own bytes stay meanwhile. */
+static sal_limits within(const sal_limits *limits, size_t archive)
+{
+    sal_limits left = limits ? *limits : (sal_limits)SAL_LIMITS_INIT;
+    const uint64_t memory = left.max_memory ? left.max_memory : sal_picture_default_memory();
+    left.max_memory = memory > archive ? memory - archive : 1;
+    return left;
+}
+
+sal_status sal_npz_decode(sal_picture *out, const void *bytes, size_t size, const char *name, const char *path,
+                          const sal_limits *limits)
 {
     sal_status st = SAL_OK;
     unsigned char *array = NULL;
     size_t array_size = 0;
     char member[128];
+    const sal_limits left = within(limits, size);
     zip_error_t error;
     zip_error_init(&error);
     memset(out, 0, sizeof *out);
@@ -182,9 +208,10 @@ sal_status sal_npz_decode(sal_picture *out, const void *bytes, size_t size, cons
                       path, zip_error_strerror(&error));
         goto done;
     }
-    TRY(read_member(&array, &array_size, zip, member, path));
-    if (sal_picture_decode(out, array, array_size, NULL) != SAL_OK)
-        st = sal_fail(SAL_ERROR_FORMAT, "%s: %s: %s", path, member, sal_last_error());
+    TRY(read_member(&array, &array_size, zip, member, left.max_memory, path));
+    st = sal_picture_decode(out, array, array_size, &left);
+    if (st != SAL_OK)
+        st = sal_fail_in(st, "%s: %s", path, member);
 done:
     if (zip)
         zip_discard(zip);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t max_json_bytes = (uint64_t)1 << 24, max_picture_bytes = (uint64_t)1 << 32;
+static const uint64_t max_json_bytes = (uint64_t)1 << 24;
 
 static sal_status copy_text(char **out, const json_t *root, const char *key)
 {
@@ -18,7 +18,28 @@ static sal_status copy_text(char **out, const json_t *root, const char *key)
     return text ? sal_strdup(out, text) : SAL_OK;
 }
 
-/* What run.json tells beside its facts. That it is JSON was seen when the facts were read. */
+static sal_status parse(json_t **out, const void *bytes, size_t size, size_t flags, const char *what)
+{
+    errno = 0;
+    *out = json_loadb(bytes, size, flags, NULL);
+    /* What it had no memory for is missing, whether it says so or not. */
+    if (errno == ENOMEM)
+        return sal_fail_memory(size, what);
+    return *out ? SAL_OK : sal_fail(SAL_ERROR_FORMAT, "%s cannot be read", what);
+}
+
+/* Fields that nothing vouches for: what is no such number or text counts as not there. */
+static void read_unsigned(sal_kept_run *run, const json_t *root)
+{
+    const json_t *outputs = json_object_get(root, SAL_RUN_OUTPUTS);
+    const char *separator = json_string_value(json_object_get(root, SAL_RUN_SEPARATOR));
+    if (json_is_integer(outputs) && json_integer_value(outputs) > 0)
+        run->outputs = (int64_t)json_integer_value(outputs);
+    if (separator)
+        run->separator = separator[0];
+}
+
+/* What run.json tells beside its facts. */
 static sal_status read_names(sal_kept_run *run)
 {
     sal_status st = SAL_OK;
@@ -28,7 +49,8 @@ static sal_status read_names(sal_kept_run *run)
     TRY(sal_run_file_read(&bytes, &size, &run->folder, SAL_RUN_JSON, max_json_bytes, NULL));
     if (!bytes)
         goto done;
-    root = json_loadb((const char *)bytes, size, 0, NULL);
+    TRY(parse(&root, bytes, size, 0, SAL_RUN_JSON));
+    read_unsigned(run, root);
     TRY(copy_text(&run->model, root, "model"));
     TRY(copy_text(&run->origin, root, "preprocess_origin"));
     st = copy_text(&run->root, root, "root");
@@ -38,14 +60,50 @@ done:
     return st;
 }
 
+static sal_status has_setting(int *has, const sal_kept_run *run, const char *name)
+{
+    char *value = NULL;
+    const sal_status st = sal_kept_setting(&value, run, name);
+    *has = value != NULL;
+    free(value);
+    return st;
+}
+
+/* How many outputs the settings say that the model has, where run.json does not. */
+static sal_status count_outputs(sal_kept_run *run)
+{
+    static const char *const of_one[] = {SAL_SETTINGS_LABEL_NAMES, "coral", "at"};
+    sal_status st = SAL_OK;
+    char *names = NULL;
+    json_t *list = NULL;
+    int has = 0;
+    TRY(sal_kept_setting(&names, run, SAL_SETTINGS_CLASS_NAMES));
+    run->classes = names != NULL;
+    if (run->outputs > 0)
+        goto done;
+    for (size_t i = 0; i < sizeof of_one / sizeof *of_one && !has; i++)
+        TRY(has_setting(&has, run, of_one[i]));
+    run->outputs = has;
+    if (names) {
+        TRY(parse(&list, names, strlen(names), JSON_DECODE_ANY, "the names of classes in " SAL_RUN_JSON));
+        run->outputs = (int64_t)json_array_size(list);
+    }
+done:
+    json_decref(list);
+    free(names);
+    return st;
+}
+
 sal_status sal_kept_open(sal_kept_run *out, const char *path)
 {
     sal_status st = SAL_OK;
     *out = (sal_kept_run){.folder = {.fd = -1}};
     TRY(sal_run_folder_open(&out->folder, path));
     TRY(sal_run_facts_open(&out->facts, path));
+    out->separator = ',';
     if (out->facts.description.sign == SAL_RUN_SIGNED)
         TRY(read_names(out));
+    TRY(count_outputs(out));
 done:
     if (st != SAL_OK)
         sal_kept_close(out);
@@ -97,12 +155,11 @@ typedef struct lines {
 
 static sal_status visit_line(lines *l, const char *line, size_t size)
 {
-    errno = 0;
-    json_t *picture = json_loadb(line, size, 0, NULL);
-    if (!picture)
-        return errno == ENOMEM ? sal_fail_memory(size, "a result")
-                               : sal_fail(SAL_ERROR_FORMAT, "a row of the results cannot be read");
-    const sal_status st = l->visit(l->context, picture);
+    sal_status st = SAL_OK;
+    json_t *picture = NULL;
+    TRY(parse(&picture, line, size, 0, "a row of the results"));
+    st = l->visit(l->context, picture);
+done:
     json_decref(picture);
     return st;
 }
@@ -139,6 +196,33 @@ sal_status sal_kept_each(const sal_kept_run *run, sal_status (*visit)(void *cont
     return l.st != SAL_OK ? sal_fail(l.st, "%s", l.error) : st;
 }
 
+/* Of several outputs, a prediction is correct where its output is the label: a row that says otherwise is of one. */
+static sal_status look_at_outputs(void *context, const json_t *picture)
+{
+    sal_kept_run *run = context;
+    const sal_dataset *list = run->facts.list;
+    const char *column = list && list->label_column >= 0 ? list->columns[list->label_column] : NULL;
+    const char *label =
+        column ? json_string_value(json_object_get(json_object_get(picture, "manifest"), column)) : NULL;
+    const json_t *predicted = json_object_get(picture, "predicted"), *correct = json_object_get(picture, "correct");
+    double number;
+    if (json_is_integer(predicted) && json_is_integer(correct) &&
+        sal_label_read(&number, label, run->separator) == SAL_LABEL_NUMBER &&
+        (json_integer_value(correct) != 0) != (number == (double)json_integer_value(predicted)))
+        run->outputs = 1;
+    return SAL_OK;
+}
+
+sal_status sal_kept_count_outputs(sal_kept_run *run)
+{
+    return run->outputs > 0 ? SAL_OK : sal_kept_each(run, look_at_outputs, run);
+}
+
+int sal_kept_is_value(const sal_kept_run *run, const json_t *picture)
+{
+    return run->outputs == 1 && !json_is_number(json_object_get(picture, "predicted_probability"));
+}
+
 static int digit(char c)
 {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
@@ -171,33 +255,57 @@ static int is_npz(const char *name)
     return dot && strcmp(dot, ".npz") == 0;
 }
 
-sal_status sal_kept_picture(sal_picture *out, const sal_kept_run *run, const char *name)
+typedef struct allowance {
+    uint64_t bytes;
+    const char *folder;
+    const char *name;
+} allowance;
+
+static sal_status judge_size(void *context, const unsigned char *head, size_t head_size, uint64_t file_size)
+{
+    const allowance *a = context;
+    (void)head;
+    (void)head_size;
+    return file_size <= a->bytes
+               ? SAL_OK
+               : sal_fail(SAL_ERROR_LIMIT,
+                          "%s/%s: has %llu bytes, more than the %llu bytes of memory for a picture: --max-memory sets "
+                          "it",
+                          a->folder, a->name, (unsigned long long)file_size, (unsigned long long)a->bytes);
+}
+
+sal_status sal_kept_picture(sal_picture *out, const sal_kept_run *run, const char *name, const sal_limits *limits)
 {
     sal_status st = SAL_OK;
     unsigned char *bytes = NULL;
     size_t size;
+    allowance most = {limits->max_memory ? limits->max_memory : sal_picture_default_memory(), run->folder.path, name};
+    const sal_file_judge judge = {judge_size, &most};
     memset(out, 0, sizeof *out);
-    TRY(sal_run_file_read(&bytes, &size, &run->folder, name, max_picture_bytes, NULL));
-    if (!bytes)
-        st = sal_fail(SAL_ERROR_IO, "%s/%s: is not there any more", run->folder.path, name);
-    else if (is_npz(name))
-        st = sal_npz_decode(out, bytes, size, "map", name);
-    else if (sal_picture_decode(out, bytes, size, NULL) != SAL_OK)
-        st = sal_fail(SAL_ERROR_FORMAT, "%s/%s: %s", run->folder.path, name, sal_last_error());
+    TRY(sal_run_file_read(&bytes, &size, &run->folder, name, SIZE_MAX, &judge));
+    if (!bytes) {
+        st = sal_fail(SAL_ERROR_IO, "%s/%s: is missing", run->folder.path, name);
+        goto done;
+    }
+    st = is_npz(name) ? sal_npz_decode(out, bytes, size, "map", name, limits)
+                      : sal_picture_decode(out, bytes, size, limits);
+    if (st != SAL_OK)
+        st = is_npz(name) ? sal_fail_in(st, "%s", run->folder.path) : sal_fail_in(st, "%s/%s", run->folder.path, name);
 done:
     sal_free(bytes);
     return st;
 }
 
-sal_status sal_kept_map(float **out, int64_t *height, int64_t *width, const sal_kept_run *run, const char *name)
+sal_status sal_kept_map(float **out, int64_t *height, int64_t *width, const sal_kept_run *run, const char *name,
+                        const sal_limits *limits)
 {
     sal_status st = SAL_OK;
     sal_picture map = {0};
     float *values = NULL;
     *out = NULL;
-    TRY(sal_kept_picture(&map, run, name));
+    TRY(sal_kept_picture(&map, run, name, limits));
     if (map.channels != 1 || map.type == SAL_SAMPLE_U8) {
-        st = sal_fail(SAL_ERROR_FORMAT, "%s/%s: is no map", run->folder.path, name);
+        st = sal_fail(SAL_ERROR_FORMAT, "%s/%s: is not a map", run->folder.path, name);
         goto done;
     }
     const size_t pixels = (size_t)map.height * (size_t)map.width;

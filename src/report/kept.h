@@ -13,6 +13,9 @@ typedef struct sal_kept_run {
     char *model;         /* as the run names it, or NULL */
     char *origin;        /* where its preprocessing came from, or NULL */
     char *root;          /* where the relative paths of its list started from, or NULL */
+    int64_t outputs;     /* of the model; 0: that is not known */
+    char separator;      /* as of sal_label_read, of the list that the run was made of */
+    int classes;         /* 1: its outputs have names */
 } sal_kept_run;
 
 /* Errors: IO, FORMAT, ARGUMENT (a link), MEMORY. */
@@ -26,15 +29,22 @@ sal_status sal_kept_setting(char **out, const sal_kept_run *run, const char *nam
 sal_status sal_kept_each(const sal_kept_run *run, sal_status (*visit)(void *context, const json_t *picture),
                          void *context);
 
+/* Sets run->outputs where neither run.json nor the settings say it, and the rows leave no doubt. Errors: as
+ * sal_kept_each. */
+sal_status sal_kept_count_outputs(sal_kept_run *run);
+/* 1: the model surely has one output, a value in the unit of the labels and no probability. */
+int sal_kept_is_value(const sal_kept_run *run, const json_t *picture);
+
 /* The name under this key: its bytes, where they are no UTF-8, are in the hexadecimal form beside it. *out: free with
  * free(); NULL: there is none. Errors: MEMORY. */
 sal_status sal_kept_name(char **out, const json_t *object, const char *key);
 
-/* A file of the folder, decoded: an overlay, or a map as a picture of one channel. Errors: IO (also: it is gone),
- * FORMAT, ARGUMENT (a link), UNSUPPORTED, LIMIT, MEMORY. */
-sal_status sal_kept_picture(sal_picture *out, const sal_kept_run *run, const char *name);
+/* A file of the folder, decoded within limits, which are complete: an overlay, or a map as a picture of one channel.
+ * Errors: IO (also: it is gone), FORMAT, ARGUMENT (a link), UNSUPPORTED, LIMIT, MEMORY. */
+sal_status sal_kept_picture(sal_picture *out, const sal_kept_run *run, const char *name, const sal_limits *limits);
 
 /* A map of it, of any of its formats, as finite values. *out: free with sal_free. Errors likewise. */
-sal_status sal_kept_map(float **out, int64_t *height, int64_t *width, const sal_kept_run *run, const char *name);
+sal_status sal_kept_map(float **out, int64_t *height, int64_t *width, const sal_kept_run *run, const char *name,
+                        const sal_limits *limits);
 
 #endif

@@ -62,17 +62,6 @@ static void fill_map(sal_explain_map *m, const json_t *map)
                                .flat = json_integer_value(flat) != 0};
 }
 
-static int64_t outputs_of(const renderer *r, const json_t *picture, const json_t *map)
-{
-    const json_t *predicted = json_object_get(picture, "predicted");
-    if (r->run.classes)
-        return (int64_t)sal_classes_count(r->run.classes);
-    return json_integer_value(predicted) == 0 && !json_is_number(json_object_get(map, "probability")) &&
-                   json_array_size(json_object_get(picture, "predictions")) == 1
-               ? 1
-               : 0;
-}
-
 static sal_status draw_map(renderer *r, size_t row, const sal_picture *picture, const json_t *seen, const json_t *map)
 {
     sal_status st = SAL_OK;
@@ -83,7 +72,7 @@ static sal_status draw_map(renderer *r, size_t row, const sal_picture *picture, 
     sal_picture shown = {0};
     sal_output out = {0};
     TRY(sal_kept_name(&name, map, "map_file"));
-    TRY(sal_kept_map(&values, &height, &width, &r->run.kept, name));
+    TRY(sal_kept_map(&values, &height, &width, &r->run.kept, name, &r->own.limits));
     TRY(render_place(&placed, &r->run, picture, height, width));
     const sal_placement drawn = sal_placement_within(&placed, r->options.overlay_size);
     TRY(sal_shown_make(&shown, picture, &drawn, &r->run.preprocess));
@@ -100,7 +89,7 @@ static sal_status draw_map(renderer *r, size_t row, const sal_picture *picture, 
         .attribution = &r->run.attribution,
         .map_options = &r->own.map,
         .map = values,
-        .outputs = outputs_of(r, seen, map),
+        .outputs = r->run.kept.outputs,
         .shown = shown.samples ? &shown : picture,
         .placement = &drawn};
     fill_map(&out.map, map);
@@ -124,6 +113,7 @@ static sal_status draw_maps(renderer *r, const json_t *seen, const json_t *maps)
         st = sal_fail(SAL_ERROR_FORMAT, "%s: is no file of the run", name ? name : "a map without a file");
         goto done;
     }
+    TRY(render_check_row(&r->run, (size_t)row));
     TRY(read_picture(&picture, r, (size_t)row, seen));
     for (size_t k = 0; k < json_array_size(maps); k++)
         TRY(draw_map(r, (size_t)row, &picture, seen, json_array_get(maps, k)));
@@ -251,7 +241,7 @@ static void take_over(renderer *r)
     e->preprocess_origin = r->run.kept.origin;
     e->classes = r->run.classes;
     r->label = list->label_column >= 0 ? list->columns[list->label_column] : NULL;
-    r->layout = (sal_output_layout){.top = r->run.top, .out_dir = e->out_dir, .spread = 1};
+    r->layout = (sal_output_layout){.top = r->run.kept.facts.names.layout.top, .out_dir = e->out_dir, .spread = 1};
     if (!r->options.figures_only)
         r->layout.files |=
             SAL_FILE_BIT(r->options.overlay_format == SAL_OVERLAY_PNG ? SAL_FILE_OVERLAY : SAL_FILE_OVERLAY_JPEG);
@@ -268,6 +258,7 @@ static sal_status render(renderer *r, const char *run)
     take_over(r);
     TRY(check_pictures(r));
     TRY(sal_output_folder(r->own.explain.out_dir, "writable"));
+    TRY(sal_kept_count_outputs(&r->run.kept));
     TRY(sal_kept_each(&r->run.kept, visit, r));
     if (r->info.pictures == 0)
         st = sal_fail(SAL_ERROR_ARGUMENT, "%s: keeps no maps, and so there is nothing to draw of it", run);

@@ -14,18 +14,23 @@ typedef struct render_run {
     sal_attribution_info attribution; /* its method and its layer alone */
     sal_normalize normalize;
     double sigma;
-    int64_t top;
     int64_t input_height; /* as the run was told to have it; 0: it says nothing */
     int64_t input_width;
     int raw_map;
     sal_target asked;
     sal_classes *classes;
+    char *given;  /* the root that was given, or NULL */
+    char *below;  /* where pictures may lie, wherever links lead: that root, or the current folder */
     char *method; /* these two: what attribution points to */
     char *layer;
 } render_run;
 
-/* root: NULL, as the run has it. Errors: IO, FORMAT, ARGUMENT, MEMORY. */
+/* root: where the list's relative paths start, and below which all of its pictures must lie: render_check_row says
+ * which do; NULL: as the run has it, and one outside of the current folder is refused. Errors: IO, FORMAT, ARGUMENT,
+ * MEMORY. */
 sal_status render_run_open(render_run *out, const char *path, const char *root);
+/* Whether the picture of a row is one that may be opened. Errors: ARGUMENT. */
+sal_status render_check_row(const render_run *run, size_t row);
 void render_run_close(render_run *run); /* fine on a struct whose kept.folder.fd is -1, else zeroed */
 /* Where a map of these sides lies on a picture. Errors: UNSUPPORTED (that is not known), ARGUMENT. */
 sal_status render_place(sal_placement *out, const render_run *run, const sal_picture *picture, int64_t height,

@@ -8,26 +8,23 @@
 #include "dataset/classes.h"
 #include "image/fit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static sal_status fail_setting(const render_run *run, const char *name, const char *value)
 {
-    return sal_fail(SAL_ERROR_FORMAT, "%s/" SAL_RUN_JSON ": its setting %s '%s' is none of this version",
+    return sal_fail(SAL_ERROR_FORMAT, "%s/" SAL_RUN_JSON ": this version does not know the setting %s '%s'",
                     run->kept.folder.path, name, value);
 }
 
-static int read_target(sal_target *asked, int64_t *top, const char *value)
+static void read_target(sal_target *asked, const char *value)
 {
-    long long count;
     if (strcmp(value, "margin") == 0)
         asked->kind = SAL_TARGET_MARGIN;
     else if (strcmp(value, "mean") == 0)
         asked->kind = SAL_TARGET_MEAN;
-    else if (sscanf(value, "top:%lld", &count) == 1)
-        *top = count;
-    return 1;
 }
 
 static int read_word(int *out, const char *words, const char *value)
@@ -43,7 +40,7 @@ static sal_status read_setting(void *context, const char *name, const char *valu
     if (sal_settings_is_of_preprocess(name)) {
         fine = sal_preprocess_set(&run->preprocess, name, value) == SAL_OK;
     } else if (strcmp(name, "target") == 0) {
-        fine = read_target(&run->asked, &run->top, value);
+        read_target(&run->asked, value);
     } else if (strcmp(name, "score") == 0) {
         fine = read_word(&word, SAL_WORDS_SCORE, value);
         run->asked.score = (sal_score)word;
@@ -90,6 +87,92 @@ done:
     return st;
 }
 
+/* ---- Where pictures may lie ---------------------------------------------------- */
+
+/* Whether a path leads below a folder, as both are written. */
+static int leads_below(const char *folder, const char *path)
+{
+    size_t length = strlen(folder);
+    while (length > 0 && folder[length - 1] == '/')
+        length--;
+    if (strncmp(path, folder, length) != 0 || path[length] != '/')
+        return 0;
+    path += length;
+    return sal_dataset_is_below(path + strspn(path, "/"));
+}
+
+/* Of the current folder, links count for what they lead to: a run brings its own along. Where there is no file, there
+ * is nothing to read either. */
+static int is_below_current(const render_run *run, const char *file)
+{
+    char *real = realpath(file, NULL);
+    const int is = real             ? leads_below(run->below, real)
+                   : file[0] == '/' ? leads_below(run->below, file)
+                                    : sal_dataset_is_below(file);
+    free(real);
+    return is;
+}
+
+/* How much of a path goes up first: "../../". */
+static size_t climb(const char *path)
+{
+    size_t length = 0;
+    while (strncmp(path + length, "../", 3) == 0)
+        length += 3 + strspn(path + length + 3, "/");
+    return length;
+}
+
+/* Below a folder that somebody chose, links are that person's own. */
+static int is_below_root(const render_run *run, const char *path, const char *file)
+{
+    if (path[0] != '/')
+        return sal_dataset_is_below(path + climb(path));
+    return leads_below(run->given, file) || leads_below(run->below, file);
+}
+
+/* With a root of its own, what goes up from where the list was starts at the root as well. */
+static void take_root(sal_dataset *list)
+{
+    for (size_t row = 0; row < list->count; row++) {
+        const char *path = sal_dataset_path(list, row);
+        char *file = list->files[row];
+        const size_t length = strlen(path), up = climb(path);
+        if (up > 0)
+            memmove(file + strlen(file) - length, path + up, length - up + 1);
+    }
+}
+
+sal_status render_check_row(const render_run *run, size_t row)
+{
+    const char *file = sal_dataset_file(run->list, row);
+    if (!run->given && !is_below_current(run, file))
+        return sal_fail(SAL_ERROR_ARGUMENT,
+                        "%s: its list names %.200s, which is not below the current folder: give --root DIR to say where "
+                        "its pictures may lie",
+                        run->kept.folder.path, file);
+    if (run->given && !is_below_root(run, sal_dataset_path(run->list, row), file))
+        return sal_fail(SAL_ERROR_ARGUMENT, "%s: is not below %s, where --root says that the pictures lie", file,
+                        run->given);
+    return SAL_OK;
+}
+
+/* Whoever sent a run chose what its list names. */
+static sal_status check_places(render_run *run, const char *root)
+{
+    sal_status st = SAL_OK;
+    if (root)
+        TRY(sal_strdup(&run->given, root));
+    run->below = realpath(root ? root : ".", NULL);
+    if (!run->below)
+        return sal_fail(SAL_ERROR_IO, "%s: %s", root ? root : "the current folder", strerror(errno));
+    if (root)
+        take_root(run->list);
+    for (size_t row = 0; !root && row < run->list->count; row++)
+        TRY(render_check_row(run, row));
+done:
+    return st;
+}
+
 sal_status render_run_open(render_run *out, const char *path, const char *root)
 {
     sal_status st = SAL_OK;
@@ -104,9 +187,10 @@ sal_status render_run_open(render_run *out, const char *path, const char *root)
         goto done;
     }
     TRY(read_settings(out));
-    root = root ? root : out->kept.root;
-    st = sal_run_list_open(&out->list, sha256, &out->kept.folder, root && !*root ? "." : root,
-                           out->kept.facts.description.settings);
+    const char *given = root && !*root ? "." : root, *start = given ? given : out->kept.root;
+    TRY(sal_run_list_open(&out->list, sha256, &out->kept.folder, start && !*start ? "." : start,
+                          out->kept.facts.description.settings));
+    st = check_places(out, given);
 done:
     if (st != SAL_OK)
         render_run_close(out);
@@ -118,6 +202,8 @@ void render_run_close(render_run *run)
     sal_kept_close(&run->kept);
     sal_dataset_close(run->list);
     sal_classes_close(run->classes);
+    free(run->given);
+    free(run->below);
     free(run->method);
     free(run->layer);
     *run = (render_run){.kept = {.folder = {.fd = -1}}};

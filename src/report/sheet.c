@@ -29,24 +29,6 @@ static void clear(sheet *s)
 
 /* ---- Cells ----------------------------------------------------------------- */
 
-/* A network of one value, whose outputs are neither classes nor have a probability: no picture of its results says
- * otherwise. Only what looks so throughout is taken for one. */
-static void look_at_prediction(sheet *s, const json_t *picture)
-{
-    const json_t *predicted = json_object_get(picture, "predicted");
-    if (json_is_number(json_object_get(picture, "predicted_probability")) ||
-        json_object_get(picture, "predicted_class") ||
-        (json_is_integer(predicted) && json_integer_value(predicted) != 0) ||
-        json_array_size(json_object_get(picture, "predictions")) > 1)
-        s->of_values = 0;
-}
-
-static sal_status note_prediction(void *context, const json_t *picture)
-{
-    look_at_prediction(context, picture);
-    return SAL_OK;
-}
-
 /* "pike", or "output 3". */
 static void print_output(char *text, size_t size, const json_t *object, const char *key, const char *class_key)
 {
@@ -57,20 +39,30 @@ static void print_output(char *text, size_t size, const json_t *object, const ch
         snprintf(text, size, "output %lld", (long long)json_integer_value(json_object_get(object, key)));
 }
 
+/* "predicted 4.1", "predicted pike (47 %)", or "predicted 47 %" of one output that says yes or no. */
+static void print_prediction(char *text, size_t size, const sheet *s, const json_t *picture)
+{
+    const json_t *probability = json_object_get(picture, "predicted_probability");
+    const double percent = 100 * json_number_value(probability);
+    char output[200];
+    print_output(output, sizeof output, picture, "predicted", "predicted_class");
+    if (sal_kept_is_value(s->run, picture))
+        snprintf(text, size, "predicted %.4g", json_number_value(json_object_get(picture, "predicted_score")));
+    else if (!json_is_number(probability))
+        snprintf(text, size, "predicted %s", output);
+    else if (s->run->outputs == 1)
+        snprintf(text, size, "predicted %.0f %%", percent);
+    else
+        snprintf(text, size, "predicted %s (%.0f %%)", output, percent);
+}
+
 static sal_status describe(sheet_cell *cell, const sheet *s, const json_t *picture, const json_t *map)
 {
     sal_status st = SAL_OK;
     const json_t *manifest = json_object_get(picture, "manifest");
     const char *label = s->label ? json_string_value(json_object_get(manifest, s->label)) : NULL;
-    const json_t *probability = json_object_get(picture, "predicted_probability");
-    char output[200], text[256], share[32] = "";
-    if (json_is_number(probability))
-        snprintf(share, sizeof share, " (%.0f %%)", 100 * json_number_value(probability));
-    if (s->of_values)
-        snprintf(output, sizeof output, "%.4g", json_number_value(json_object_get(picture, "predicted_score")));
-    else
-        print_output(output, sizeof output, picture, "predicted", "predicted_class");
-    snprintf(text, sizeof text, "predicted %s%s", output, share);
+    char output[200], text[256];
+    print_prediction(text, sizeof text, s, picture);
     TRY(sal_strdup(&cell->prediction, text));
     snprintf(text, sizeof text, "label %.200s", label ? label : "");
     if (label && *label)
@@ -158,8 +150,6 @@ static sal_status fill(sheet *s)
     const sal_dataset *list = s->run->facts.list;
     if (list && list->label_column >= 0)
         s->label = list->columns[list->label_column];
-    s->of_values = 1;
-    TRY(sal_kept_each(s->run, note_prediction, s));
     if (!list) {
         st = sal_fail(SAL_ERROR_FORMAT,
                       "%s: without its run.json and manifest.csv nothing tells which pictures are its own",
@@ -173,18 +163,6 @@ done:
     return st;
 }
 
-static sal_status write_file(const char *path, const void *bytes, size_t size)
-{
-    sal_status st = SAL_OK;
-    sal_file_out file = {0};
-    TRY(sal_file_create(&file, path));
-    TRY(sal_file_write(file.stream, bytes, size, path));
-    st = sal_file_commit(&file);
-done:
-    sal_file_discard(&file);
-    return st;
-}
-
 sal_status sal_run_sheet(sal_sheet_info *info, const char *run, const char *path, const sal_sheet_options *options)
 {
     sal_status st = SAL_OK;
@@ -192,23 +170,25 @@ sal_status sal_run_sheet(sal_sheet_info *info, const char *run, const char *path
     sal_sheet_info told = SAL_SHEET_INFO_INIT;
     sal_kept_run kept = {.folder = {.fd = -1}};
     sal_plain_locale plain = {0};
-    sheet s = {.run = &kept, .options = &o};
+    sheet s = {.run = &kept, .options = &o, .limits = SAL_LIMITS_INIT};
     void *bytes = NULL;
     size_t size;
     TRY(sal_require(run, "run", __func__));
     TRY(sal_require(path, "path", __func__));
     TRY(sal_struct_read(&o, sizeof o, options, "sal_sheet_options"));
+    TRY(sal_struct_read(&s.limits, sizeof s.limits, o.limits, "sal_limits"));
     TRY(check(&o));
     if (info)
         TRY(sal_struct_write(info, &told, sizeof told, "sal_sheet_info"));
     TRY(sal_run_check_target(path, run));
     TRY(sal_kept_open(&kept, run));
     TRY(sal_plain_locale_enter(&plain));
+    TRY(sal_kept_count_outputs(&kept));
     TRY(fill(&s));
     told.maps = s.count;
     told.shown = (int64_t)s.count < o.rows * o.columns ? s.count : (size_t)(o.rows * o.columns);
     TRY(sheet_draw(&bytes, &size, &told.failed, &s, told.shown));
-    TRY(write_file(path, bytes, size));
+    TRY(sal_file_put(path, bytes, size));
     if (info)
         st = sal_struct_write(info, &told, sizeof told, "sal_sheet_info");
 done:

@@ -26,8 +26,8 @@ typedef struct sheet_cell {
 typedef struct sheet {
     const sal_kept_run *run;
     const sal_sheet_options *options;
+    sal_limits limits; /* complete */
     const char *label; /* the column of labels, or NULL; borrowed from the run's list */
-    int of_values;     /* 1: the network has one output, whose value is the prediction */
     sheet_cell *cells;
     size_t count;
     size_t room;

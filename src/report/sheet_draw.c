@@ -64,7 +64,7 @@ static sal_status read_map(sal_picture *out, const sheet *s, const sheet_cell *c
     sal_picture colours = {0};
     float *map = NULL;
     int64_t height, width;
-    TRY(sal_kept_map(&map, &height, &width, s->run, cell->file));
+    TRY(sal_kept_map(&map, &height, &width, s->run, cell->file, &s->limits));
     TRY(sal_map_colorize(&colours, map, height, width, SAL_COLORMAP_VIRIDIS));
     st = fit(out, &colours, panel);
 done:
@@ -79,7 +79,7 @@ static sal_status read_panel(sal_picture *out, const sheet *s, const sheet_cell 
     sal_picture picture = {0};
     if (cell->is_map)
         return read_map(out, s, cell, panel);
-    TRY(sal_kept_picture(&picture, s->run, cell->file));
+    TRY(sal_kept_picture(&picture, s->run, cell->file, &s->limits));
     st = fit(out, &picture, panel);
 done:
     sal_picture_clear(&picture);

@@ -3,23 +3,44 @@
 
 #include "base/memory.h"
 #include "base/plain_locale.h"
+#include "dataset/dataset.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* "top2", "top2_score", "top2_probability", where the run has so many; NULL: it is none of these. */
+static const json_t *find_prediction(const json_t *picture, const char *column)
+{
+    static const struct {
+        const char *suffix;
+        const char *key;
+    } all[] = {{"", "output"}, {"_score", "score"}, {"_probability", "probability"}};
+    const json_t *predictions = json_object_get(picture, "predictions");
+    char name[64];
+    for (size_t i = 0; i < json_array_size(predictions); i++)
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+            snprintf(name, sizeof name, "top%zu%s", i + 1, all[k].suffix);
+            if (strcmp(column, name) == 0)
+                return json_object_get(json_array_get(predictions, i), all[k].key);
+        }
+    return NULL;
+}
+
 /* A column of results.csv: of the map, of the picture, or of the manifest, which has "manifest_" before names of ours.
  */
 static const json_t *find(const json_t *picture, const json_t *map, const char *column)
 {
     static const char prefix[] = "manifest_";
-    const json_t *manifest = json_object_get(picture, "manifest");
+    const json_t *manifest = json_object_get(picture, "manifest"), *prediction = find_prediction(picture, column);
     const json_t *of_map = json_object_get(map, column), *of_picture = json_object_get(picture, column);
     if (of_map)
         return of_map;
     if (of_picture && !json_is_object(of_picture) && !json_is_array(of_picture))
         return of_picture;
+    if (prediction)
+        return prediction;
     if (strncmp(column, prefix, strlen(prefix)) == 0 && !json_object_get(manifest, column))
         column += strlen(prefix);
     return json_object_get(manifest, column);
@@ -30,16 +51,16 @@ static int is_error(const char *column)
     return strcmp(column, "error") == 0;
 }
 
-/* How far the prediction is from the label: in the label's unit where that is a number, else 1 where it is wrong. */
+/* How far the prediction is from the label: of a regression in its unit, else 1 where it is wrong. */
 static int error_of(double *out, const sheet *s, const json_t *picture)
 {
     const char *label =
         s->label ? json_string_value(json_object_get(json_object_get(picture, "manifest"), s->label)) : NULL;
-    const json_t *predicted = json_object_get(picture, s->of_values ? "predicted_score" : "predicted");
-    const json_t *correct = json_object_get(picture, "correct");
+    const json_t *score = json_object_get(picture, "predicted_score"), *correct = json_object_get(picture, "correct");
+    const int in_unit = sal_kept_is_value(s->run, picture) && !s->run->classes;
     double number;
-    if (label && json_is_number(predicted) && sal_plain_number(&number, label))
-        *out = fabs(json_number_value(predicted) - number);
+    if (in_unit && json_is_number(score) && sal_label_read(&number, label, s->run->separator) == SAL_LABEL_NUMBER)
+        *out = fabs(json_number_value(score) - number);
     else if (json_is_integer(correct))
         *out = json_integer_value(correct) ? 0 : 1;
     else

@@ -233,6 +233,16 @@ static sal_status check_settings(const char *settings)
     return st;
 }
 
+/* What sheets and figures want to know of the model and the list, and no result depends on. */
+static void print_unsigned(sal_json *j, const sal_run *run, const sal_dataset *dataset)
+{
+    const char separator[2] = {dataset->separator};
+    if (run->outputs > 0)
+        sal_json_count(j, SAL_RUN_OUTPUTS, (size_t)run->outputs);
+    if (dataset->label_column >= 0 && dataset->separator != ',')
+        sal_json_text(j, SAL_RUN_SEPARATOR, separator);
+}
+
 sal_status sal_run_description_write(int *made, const sal_run_folder *folder, const sal_run *run,
                                      const sal_dataset *dataset, const char *const *inputs, size_t input_count)
 {
@@ -261,6 +271,7 @@ sal_status sal_run_description_write(int *made, const sal_run_folder *folder, co
     sal_json_end(&j, '}');
     if (run->preprocess_origin)
         sal_json_text(&j, "preprocess_origin", run->preprocess_origin);
+    print_unsigned(&j, run, dataset);
     sal_json_text(&j, "fingerprint", mark);
     sal_json_text(&j, "again", command);
     sal_json_end(&j, '}');

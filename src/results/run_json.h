@@ -9,6 +9,12 @@
 #define SAL_RUN_JSON "run.json"
 #define SAL_RUN_MANIFEST "manifest.csv"
 
+/* Two of its fields that are outside the fingerprint, and that runs of before do not have: how many outputs the model
+ * has, and what stood between the fields of a list with labels, where that was no comma ("": it was no table), which
+ * says what commas in labels mean. */
+#define SAL_RUN_OUTPUTS "outputs"
+#define SAL_RUN_SEPARATOR "separator"
+
 typedef enum sal_run_sign {
     SAL_RUN_UNSIGNED, /* there is no run.json */
     SAL_RUN_FOREIGN,  /* there is one, and its fingerprint is not that of its fields: somebody else's */

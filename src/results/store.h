@@ -24,6 +24,7 @@ typedef struct sal_run {
     int64_t shards;                /* 1: not sharded */
     const char *preprocess_origin; /* where its preprocessing comes from, for people; or NULL */
     const char *classes;           /* file of names of classes, for the command that makes the run again; or NULL */
+    int64_t outputs;               /* of the model, for who draws the run again; 0: not said */
     int extend;                    /* 1: results of a shorter list are those of the first rows of this one */
 } sal_run;
 

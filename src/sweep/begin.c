@@ -278,6 +278,7 @@ sal_status sal_sweep_check_folder(sal_sweep_state *s, const sal_model *model)
                        .shards = s->options.shards,
                        .preprocess_origin = s->how.explain.preprocess_origin,
                        .classes = s->options.classes_from,
+                       .outputs = s->info.outputs,
                        .extend = s->options.extend};
 done:
     return st;

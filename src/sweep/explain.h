@@ -10,6 +10,7 @@ typedef struct sal_explain_call {
     size_t engine_count;
     const char *const *paths;
     const char *const *places; /* as of sal_output_layout; NULL: all results go to one folder */
+    const char *const *labels; /* one per picture, for figures; NULL: there are none */
     size_t count;
     const sal_explain_options *options; /* complete */
     const sal_target *targets;          /* one per picture, in place of that of the options; or NULL */

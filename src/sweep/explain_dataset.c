@@ -43,20 +43,25 @@ static sal_status explain(size_t *failed, sal_explain_call *call, const sal_expl
 {
     sal_status st = SAL_OK;
     sal_target *targets = NULL;
-    const char **places = NULL;
+    const char **places = NULL, **labels = NULL;
     TRY(sal_alloc(&places, dataset->count, sizeof *places, "the list of pictures"));
-    for (size_t i = 0; i < dataset->count; i++)
+    TRY(sal_alloc(&labels, dataset->count, sizeof *labels, "the list of pictures"));
+    for (size_t i = 0; i < dataset->count; i++) {
         places[i] = sal_dataset_place(dataset, i);
+        labels[i] = sal_dataset_label(dataset, i);
+    }
     if (own->explain.target.kind == SAL_TARGET_LABEL) {
         TRY(read_targets(&targets, o, own, dataset, call->engines[0]));
         own->explain.target.kind = SAL_TARGET_INDEX; /* each picture has its own */
         own->explain.target.index = 0;
     }
     call->places = places;
+    call->labels = labels;
     call->targets = targets;
     st = sal_explain(failed, call);
 done:
     sal_free(targets);
+    sal_free(labels);
     sal_free(places);
     return st;
 }

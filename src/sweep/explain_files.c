@@ -122,6 +122,7 @@ sal_status sal_explain(size_t *failed, const sal_explain_call *call)
                             .count = call->count,
                             .options = o,
                             .targets = call->targets,
+                            .labels = call->labels,
                             .layout = {.files = files_of(call->write, o), .top = o->top, .out_dir = o->out_dir},
                             .deliver = deliver,
                             .look = call->progress ? look : NULL,

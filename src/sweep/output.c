@@ -16,18 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static sal_status write_bytes(const char *path, const void *bytes, size_t size)
-{
-    sal_status st = SAL_OK;
-    sal_file_out file = {0};
-    TRY(sal_file_create(&file, path));
-    TRY(sal_file_write(file.stream, bytes, size, path));
-    st = sal_file_commit(&file);
-done:
-    sal_file_discard(&file);
-    return st;
-}
-
 static sal_status write_figure(const char *path, sal_page_format format, const sal_explain_map *m, const sal_display *d,
                                const sal_output_job *job, const sal_overlay_style *overlay)
 {
@@ -53,7 +41,7 @@ static sal_status write_figure(const char *path, sal_page_format format, const s
     style.title = title;
     style.panel = job->options->panel_size;
     TRY(sal_figure_put(&bytes, &size, format, &content, &style));
-    st = write_bytes(path, bytes, size);
+    st = sal_file_put(path, bytes, size);
 done:
     free(bytes);
     return st;

@@ -19,9 +19,10 @@ typedef struct sal_pipeline_state {
 
 /* What a run is to do. All is borrowed. */
 typedef struct sal_pipeline_job {
-    const char *const *paths; /* of the pictures */
-    const char *const *stems; /* of their files */
-    const size_t *rows;       /* their numbers for the layout; NULL: 0, 1, 2 ... */
+    const char *const *paths;  /* of the pictures */
+    const char *const *stems;  /* of their files */
+    const char *const *labels; /* what figures say that each should be; NULL: nothing */
+    const size_t *rows;        /* their numbers for the layout; NULL: 0, 1, 2 ... */
     size_t count;
     const char *baseline_sha256;        /* what the baseline's file must hold, or NULL */
     size_t alone;                       /* this many of the last ones are in flight alone, one after the other */

@@ -127,6 +127,7 @@ static sal_status encode(sal_pipeline *p, sal_slot *slot, size_t picture)
                           .picture = j->rows ? j->rows[picture] : picture,
                           .picture_path = p->paths[picture],
                           .model = p->model.path,
+                          .label = j->labels ? j->labels[picture] : NULL,
                           .stem = j->stems[picture],
                           .attribution = &p->attribution,
                           .map_options = &p->map_options,

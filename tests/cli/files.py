@@ -1,7 +1,9 @@
 """Pictures, arrays and protocol buffers for the tests, with the standard library alone."""
 
 import ast
+import io
 import struct
+import zipfile
 import zlib
 
 
@@ -55,6 +57,14 @@ def npy(shape, floats):
     header = "{'descr': '<f4', 'fortran_order': False, 'shape': %r, }" % (tuple(shape),)
     header += " " * (63 - (10 + len(header)) % 64) + "\n"
     return b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header.encode() + struct.pack("<%df" % len(floats), *floats)
+
+
+def npz(member, array, method=zipfile.ZIP_DEFLATED):
+    """An archive of one array, which was packed by npy()."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        archive.writestr(member, array)
+    return out.getvalue()
 
 
 def read_npy(path):

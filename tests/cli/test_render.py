@@ -3,11 +3,13 @@
 import os
 import shutil
 import struct
+import subprocess
 import sys
+import zipfile
 
 import files
-from harness import MODEL, SCALES, main
-from sweep_case import SweepCase
+from harness import MODEL, SALMAP, SCALES, main
+from sweep_case import SweepCase, read_rgb8
 
 
 class Render(SweepCase):
@@ -35,7 +37,8 @@ class Render(SweepCase):
 
     def test_the_overlays_of_the_sweep_without_its_model(self):
         self.kept(SCALES, "--preset", "unit")
-        done = self.render()
+        self.render(code=2, texts=["is not below the current folder: give --root DIR to say where its pictures may lie"])
+        done = self.render("--root", SCALES)
         self.assertEqual(done.out, "24 of 24 pictures drawn, 0 failed -> %s\n" % self.drawings)
         self.assert_drawn_alike(24)
         self.assertEqual(os.listdir(self.drawings), ["overlays"])
@@ -70,9 +73,11 @@ class Render(SweepCase):
         top = self.draw("a.png")
         self.kept(top, "--preset", "unit", "--maps", "png16", "--overlay-format", "png")
         self.render("--overlay-format", "png")
-        (here,), (there,) = [self.files_of(os.path.join(f, "overlays/000")).values() for f in (self.drawings, self.result)]
-        self.assertEqual(files.png_size(os.path.join(self.drawings, "overlays/000/a.overlay.png")), (32, 32))
-        self.assertLess(abs(len(here) - len(there)), 200)
+        name = "overlays/000/a.overlay.png"
+        (width, height, here), there = (read_rgb8(os.path.join(self.drawings, name)), read_rgb8(os.path.join(self.result, name)))
+        self.assertEqual(there[:2], (width, height))
+        self.assert_all_within(here, there[2], 2)  # levels: 65536 steps of a map are close to all that it has
+        self.assertGreater(max(here) - min(here), 100)
 
     def test_other_colours_are_those_of_a_sweep_with_them(self):
         top = self.draw("a.png", "b.png")
@@ -97,6 +102,25 @@ class Render(SweepCase):
         self.assertEqual(len(made), 6)
         self.assert_same_files(made, {name: self.read(os.path.join(self.out, name)) for name in self.outputs() if ".figure." in name})
         self.assertEqual(os.listdir(self.drawings), ["figures"])
+
+    def test_figures_of_any_network_are_those_of_explain(self):
+        """Of a yes or no, of logits of which one is kept, of a value, and of what is no single output."""
+        self.draw("a.png", "b.png")
+        cases = [(self.classifier(1, "Sigmoid"), []), (self.classifier(3, None), ["-t", "index:1"]), (MODEL, []),
+                 (self.classifier(3, None), ["-t", "mean"]), (self.classifier(3, "Softmax"), ["-t", "margin"]),
+                 (self.classifier(1, "Sigmoid"), ["-t", "mean"]), (self.classifier(3, "Softmax"), ["--score", "probability"])]
+        listed = self.write("list.csv", b"path,label\nin/a.png,1\nin/b.png,0\n")
+        for model, given in cases:
+            with self.subTest(model=os.path.basename(model), given=given):
+                for folder in (self.out, self.drawings):
+                    shutil.rmtree(folder, ignore_errors=True)
+                self.check(["explain", model, listed, "--preset", "unit", *given, "-o", self.out, "--figure", "svg"], 0)
+                self.sweep(listed, "--preset", "unit", *given, "--top-k", "1", "--restart", model=model)
+                self.render("--figure", "svg", "--figures-only")
+                made = self.files_of(os.path.join(self.drawings, "figures/000"))
+                self.assertEqual(sorted(made), ["a.figure.svg", "b.figure.svg"])
+                self.assertIn(b"   label 1   peak", made["a.figure.svg"])
+                self.assert_same_files(made, {name: self.read(os.path.join(self.out, "in", name)) for name in made})
 
     def test_figures_have_the_label(self):
         self.draw("a.png")
@@ -129,6 +153,78 @@ class Render(SweepCase):
         self.render("--root", moved)
         self.assert_drawn_alike(1)
 
+    def place(self, *names):
+        """Pictures in the folder "own", beside which others lie."""
+        return self.draw(*names, folder="own")
+
+    def from_own(self, *arguments, code=0, texts=()):
+        """In the folder "own"."""
+        done = subprocess.run([SALMAP, *arguments], cwd=os.path.join(self.folder, "own"), capture_output=True, text=True, timeout=300)
+        self.assertEqual(done.returncode, code, done.stderr)
+        for text in texts:
+            self.assertIn(text, done.stderr)
+
+    def drawn_names(self):
+        folder = os.path.join(self.drawings, "overlays/000")
+        found = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        shutil.rmtree(self.drawings, ignore_errors=True)
+        return found
+
+    def test_absolute_paths_outside_of_the_current_folder_need_a_root(self):
+        """A stranger's run may name any picture of the machine."""
+        own, top = self.place("z.png"), self.draw("a.png", "deep/b.png")
+        listed = self.write("list.csv", b"path\n%s/a.png\n%s/deep/b.png\n" % (top.encode(), top.encode()))
+        self.sweep(listed, "--preset", "unit", model=self.model)
+        arguments = ["render", self.result, "-o", self.drawings]
+        self.from_own(*arguments, code=2, texts=["%s: its list names %s/a.png, which is not below" % (self.result, top), "give --root DIR"])
+        self.assertFalse(os.path.exists(self.drawings))
+        for root in (top, top + "//", os.path.relpath(top, own), self.folder, "/"):
+            with self.subTest(root=root):
+                self.from_own(*arguments, "--root", root)
+                self.assertEqual(self.drawn_names(), ["a.overlay.jpg", "b.overlay.jpg"])
+        os.makedirs(top[:-1])  # whose name is how that of the pictures' folder begins
+        for root, drawn in ((os.path.join(top, "deep"), ["b.overlay.jpg"]), (top[:-1], []), (".", [])):
+            with self.subTest(root=root):
+                self.from_own(*arguments, "--root", root, code=3, texts=["%s/a.png: is not below %s" % (top, root)])
+                self.assertEqual(self.drawn_names(), drawn)
+        self.from_own(*arguments, "--root", "gone", code=1, texts=["gone: No such file"])
+        # From above, nothing is to be said.
+        self.render()
+        self.assertEqual(self.drawn_names(), ["a.overlay.jpg", "b.overlay.jpg"])
+
+    def test_paths_that_go_up_need_a_root(self):
+        self.place("z.png")
+        self.draw("a.png", "b.png")
+        arguments = ["render", self.result, "-o", self.drawings]
+        self.from_own("sweep", self.model, "../in", "-o", self.result, "--preset", "unit", "-q")
+        self.from_own(*arguments, code=2, texts=["its list names ../in/a.png, which is not below", "give --root DIR"])
+        self.from_own(*arguments, "--root", "../in")
+        self.assertEqual(self.drawn_names(), ["a.overlay.jpg", "b.overlay.jpg"])
+        self.from_own("sweep", self.model, "../in/a.png", "..//in/b.png", "-o", self.result, "--preset", "unit", "-q", "--restart")
+        self.from_own(*arguments, code=2, texts=["in/a.png, which is not below", "give --root DIR"])
+        self.from_own(*arguments, "--root", "..")
+        self.assertEqual(self.drawn_names(), ["a.overlay.jpg", "b.overlay.jpg"])
+        self.from_own("sweep", self.model, "../own/../in/a.png", "-o", self.result, "--preset", "unit", "-q", "--restart")
+        self.from_own(*arguments, "--root", "..", code=3, texts=["../own/../in/a.png: is not below .., where --root says"])
+        self.assertEqual(self.drawn_names(), [])
+        # Where a list started from is the run's word as well.
+        self.write("list.csv", b"path\nin/a.png\n")
+        self.from_own("sweep", self.model, "../list.csv", "-o", self.result, "--preset", "unit", "-q", "--restart")
+        self.from_own(*arguments, code=2, texts=["its list names ../in/a.png, which is not below"])
+        self.from_own(*arguments, "--root", "..")
+        self.assertEqual(self.drawn_names(), ["a.overlay.jpg"])
+
+    def test_links_lead_nowhere_but_below_a_root(self):
+        own = self.place("a.png")
+        secret = self.draw("secret.png")
+        os.symlink(secret, os.path.join(own, "link"))
+        self.from_own("sweep", self.model, "a.png", "link/secret.png", "-o", self.result, "--preset", "unit", "-q")
+        arguments = ["render", self.result, "-o", self.drawings]
+        self.from_own(*arguments, code=2, texts=["its list names ./link/secret.png, which is not below the current folder"])
+        self.assertFalse(os.path.exists(self.drawings))
+        self.from_own(*arguments, "--root", ".")
+        self.assertEqual(self.drawn_names(), ["a.overlay.jpg", "secret.overlay.jpg"])
+
     def test_maps_that_are_no_maps(self):
         top = self.draw("a.png", "b.png", "c.png", "d.png", "e.png")
         self.kept(top, "--preset", "unit")
@@ -141,9 +237,41 @@ class Render(SweepCase):
         whole = self.read(at("d"))
         with open(at("d"), "wb") as f:
             f.write(whole[:-4] + struct.pack("<f", float("nan")))
-        self.render(code=3, texts=["maps/000/a.npy: is a link", "maps/000/b.npy: is not there any more", "maps/000/c.npy: ",
+        self.render(code=3, texts=["maps/000/a.npy: is a link", "maps/000/b.npy: is missing", "maps/000/c.npy: ",
                                    "maps/000/d.npy: is NaN or infinite at pixel "])
         self.assertEqual(os.listdir(os.path.join(self.drawings, "overlays/000")), ["e.overlay.jpg"])
+
+    def test_maps_that_would_take_more_memory_than_they_may(self):
+        """Some hundred bytes a thousandfold, and what is packed in another way than salmap packs."""
+        top = self.draw("a.png", "b.png", "c.png", "d.png", "e.png")
+        self.kept(top, "--preset", "unit", "--maps", "npz", "--overlays", "none")
+        at = lambda name: os.path.join(self.result, "maps/000/%s.npz" % name)
+        large = files.npy((4000, 3000), [0.0] * 12000000)
+        small = files.npy((192, 192), [0.5] * 192 * 192)
+        packed = {"a": files.npz("map.npy", large), "b": files.npz("map.npy", small, zipfile.ZIP_LZMA),
+                  "c": files.npz("map.npy", small[:200] + os.urandom(9 << 20), zipfile.ZIP_STORED), "d": files.npz("x.npy", small)}
+        self.assertLess(len(packed["a"]), 100000)
+        for name, data in packed.items():
+            with open(at(name), "wb") as f:
+                f.write(data)
+        expected = ["a.npz: map.npy in this archive has 48000128 bytes, more than the ", "--max-memory sets the limit",
+                    "b.npz: map.npy in this archive is neither stored nor deflated",
+                    "c.npz: has %d bytes, more than the 8388608 bytes of memory" % len(packed["c"]), "d.npz: there is no map.npy"]
+        self.render("--max-memory", "8M", code=3, texts=expected)
+        self.assertEqual(os.listdir(os.path.join(self.drawings, "overlays/000")), ["e.overlay.jpg"])
+        sheet = ["sheet", self.result, "-o", os.path.join(self.folder, "sheet.svg"), "--max-memory", "8M"]
+        done = self.check(sheet, 3, *expected)
+        self.assertEqual(done.err.count("\n"), 4)
+        self.check([*sheet[:-1], "200M"], 3, *expected[2:3], absent=expected[:1])
+        self.check([*sheet[:-2], "--max-pixels", "11999999"], 3, "a.npz: ", "3000 x 4000 pixels, the limit is 11999999 pixels")
+
+    def test_overlays_that_would_take_more_memory_than_they_may(self):
+        top = self.draw("a.png", "b.png")
+        self.sweep(top, "--preset", "unit", "--overlay-format", "png", model=self.model)
+        with open(os.path.join(self.result, "overlays/000/a.overlay.png"), "wb") as f:
+            f.write(files.png(4000, 3000, [bytes(12000)] * 3000))
+        self.check(["sheet", self.result, "-o", os.path.join(self.folder, "sheet.svg"), "--max-memory", "8M"], 3, "a.overlay.png: ",
+                   "4000 x 3000 pixels of 3 channels take ", "--max-memory sets it")
 
     def test_what_is_refused(self):
         top = self.draw("a.png")
@@ -204,7 +332,7 @@ class Render(SweepCase):
         listed = self.write("list.csv", ("path\nin/a.png\n%sa.png\n" % deep).encode())
         os.makedirs(self.drawings)
         self.kept(listed, "--preset", "unit", code=3)
-        self.assertEqual(self.render().out, "1 of 1 pictures drawn, 0 failed -> %s\n" % self.drawings)
+        self.assertEqual(self.render("--root", self.folder).out, "1 of 1 pictures drawn, 0 failed -> %s\n" % self.drawings)
 
 
 if __name__ == "__main__":

@@ -93,6 +93,109 @@ class Sheets(SweepCase):
                   "label " + r["label"], "map of " + r["target_class"], "error %d" % (1 - int(r["correct"]))] for r in expected]
         self.assertEqual(texts[1:], sum(lines, []))
 
+    def lines_of(self, *options, lines=4, run=None):
+        """Of each picture, by its name: the lines below it."""
+        texts = self.texts(self.sheet("lines.svg", *options, run=run))[1:]
+        return {texts[i]: texts[i + 1 : i + lines] for i in range(0, len(texts), lines)}
+
+    def predicted(self, *arguments, **where):
+        """The rows of a sweep of in/, by the names of the pictures."""
+        self.sweep(os.path.join(self.folder, "in"), "--preset", "unit", *arguments, **where)
+        return {os.path.basename(r["path"]): r for r in self.rows(name="results.csv")}
+
+    def test_errors_of_a_network_that_says_yes_or_no(self):
+        self.draw("a.png", "b.png")
+        model = self.classifier(1, "Sigmoid")
+        told = self.predicted(model=model)
+        chance = {name: float(row["predicted_probability"]) for name, row in told.items()}
+        right = {name: int(p > 0.5) for name, p in chance.items()}
+        listed = self.write("list.csv", b"path,label\nin/a.png,%d\nin/b.png,%d\n" % (right["a.png"], 1 - right["b.png"]))
+        self.sweep(listed, "--preset", "unit", "--restart", model=model)
+        found = self.lines_of("--sort", "error")
+        self.assertEqual(found, {
+            "in/b.png": ["predicted %.0f %%" % (100 * chance["b.png"]), "label %d" % (1 - right["b.png"]), "error 1"],
+            "in/a.png": ["predicted %.0f %%" % (100 * chance["a.png"]), "label %d" % right["a.png"], "error 0"]})
+        self.assertEqual(list(found), ["in/b.png", "in/a.png"])
+        self.forget("outputs")
+        self.assertEqual({name: lines[1:] for name, lines in self.lines_of("--sort", "error").items()},
+                         {name: lines[1:] for name, lines in found.items()})
+
+    def test_errors_where_names_of_classes_are_digits(self):
+        self.draw("10/a.png", "20/b.png", "30/c.png")
+        self.write("names", b"10\n20\n30\n")
+        for last in (None, "Softmax"):
+            for given in (["--label-from", "folder"], ["--label-as", "name"]):
+                with self.subTest(last=last, given=given):
+                    listed = os.path.join(self.folder, "in")
+                    if "name" in given:
+                        listed = self.write("list.csv", b"path,label\nin/10/a.png,10\nin/20/b.png,20\nin/30/c.png,30\n")
+                    self.sweep(listed, "--preset", "unit", "--classes", "names", *given, "--restart",
+                               model=self.classifier(3, last))
+                    rows = {r["path"]: r for r in self.rows(name="results.csv")}
+                    self.assertEqual(sorted(int(r["correct"]) for r in rows.values()), [0, 0, 1])
+                    found = self.lines_of("--sort", "error")
+                    self.assertEqual({name: lines[-1] for name, lines in found.items()},
+                                     {name: "error %d" % (1 - int(r["correct"])) for name, r in rows.items()})
+
+    def test_labels_are_read_as_the_sweep_reads_them(self):
+        """Decimal commas, blanks around numbers, and what is no number."""
+        self.draw("a.png", "b.png", "c.png", "d.png")
+        score = {name: float(row["predicted_score"]) for name, row in self.predicted().items()}
+        cases = ((b"path;label\nin/a.png; 104,5 \nin/b.png;1,834\nin/c.png;NA\nin/d.png;-7\n", (104.5, 1.834, None, -7)),
+                 (b"path,label\nin/a.png,\"104,5 \"\nin/b.png,\"1,834\"\nin/c.png,\nin/d.png,-7\n", (104.5, None, None, -7)))
+        for text, labels in cases:
+            with self.subTest(text=text):
+                self.sweep(self.write("list.csv", text), "--preset", "unit", "--restart")
+                expected = ["error %.4g" % abs(score[name] - label) if label is not None else None
+                            for name, label in zip(("a.png", "b.png", "c.png", "d.png"), labels)]
+                texts = self.texts(self.sheet("a.svg", "--sort", "error"))
+                self.assertEqual(sorted(t for t in texts if t.startswith("error ")), sorted(t for t in expected if t))
+
+    def test_runs_that_do_not_tell_how_many_outputs_there_are(self):
+        """Of before: one prediction of a run that keeps one alone may be of any network."""
+        self.draw("a.png")
+        row = self.predicted()["a.png"]
+        value = "predicted %.4g" % float(row["predicted_score"])
+        self.assertIn(value, self.texts(self.sheet("a.svg")))
+        self.forget("outputs")
+        self.assertIn("predicted output 0", self.texts(self.sheet("a.svg")))
+        self.sweep(os.path.join(self.folder, "in"), "--preset", "unit")  # it is the same run, and complete
+        self.assertIn("predicted output 0", self.texts(self.sheet("a.svg")))
+        # One that is right though its label is no output, or wrong though it is, is of a single value.
+        for label, right in (("%.3f" % float(row["predicted_score"]), 1), ("0", 0)):
+            with self.subTest(label=label):
+                self.sweep(self.write("list.csv", b"path,label\nin/a.png,%s\n" % label.encode()), "--preset", "unit", "--restart")
+                self.assertEqual(self.rows(name="results.csv")[0]["correct"], str(right))
+                self.forget("outputs")
+                self.assertIn(value, self.texts(self.sheet("a.svg")))
+        model = self.classifier(3, None)
+        best = int(self.predicted("--restart", model=model)["a.png"]["predicted"])
+        for label in (best, (best + 1) % 3):
+            with self.subTest(label=label):
+                self.sweep(self.write("list.csv", b"path,label\nin/a.png,%d\n" % label), "--preset", "unit", "--restart", model=model)
+                self.forget("outputs")
+                self.assertIn("predicted output %d" % best, self.texts(self.sheet("a.svg")))
+        for given in (["--top-k", "1"], ["--top-k", "3"]):
+            for remembered in (True, False):
+                with self.subTest(given=given, remembered=remembered):
+                    row = self.predicted(*given, "--restart", model=self.classifier(3, None))["a.png"]
+                    if not remembered:
+                        self.forget("outputs")
+                    self.assertIn("predicted output " + row["predicted"], self.texts(self.sheet("a.svg")))
+
+    def test_best_outputs_sort(self):
+        self.draw("a.png", "b.png", "c.png")
+        listed = self.write("list.csv", b"path,top1,error\nin/a.png,5,2\nin/b.png,6,1\nin/c.png,7,3\n")
+        self.sweep(listed, "--preset", "unit", "--top-k", "3", model=self.classifier())
+        rows = {r["path"]: r for r in self.rows(name="results.csv")}
+        for column in ("top1", "top2", "top2_score", "top3_probability", "manifest_top1", "manifest_error"):
+            with self.subTest(column=column):
+                texts = self.texts(self.sheet("a.svg", "--sort", column))
+                self.assertEqual(texts[1::3], sorted(rows, key=lambda name: -float(rows[name][column])))
+                self.assertEqual(texts[3::3], ["%s %.4g" % (column, float(rows[name][column])) for name in texts[1::3]])
+        for column in ("top4", "top0", "top1_", "top01", "predictions", "error"):
+            self.sheet("no.svg", "--sort", column, code=2, texts=["no picture has a value of '%s'" % column])
+
     def test_maps_stand_in_for_overlays(self):
         self.draw("wide.png", "b.png")
         for maps in ("npy", "png16"):
@@ -140,7 +243,7 @@ class Sheets(SweepCase):
         self.spoil(at("b"))
         os.remove(at("c"))
         os.symlink(secret, at("c"))
-        path = self.sheet("a.svg", code=3, texts=["a.overlay.jpg: is not there any more", "b.overlay.jpg: ", "c.overlay.jpg: is a link"])
+        path = self.sheet("a.svg", code=3, texts=["a.overlay.jpg: is missing", "b.overlay.jpg: ", "c.overlay.jpg: is a link"])
         self.assertEqual(len(self.pictures(path)), 1)
         self.assertEqual(self.texts(path).count("cannot be read"), 3)
 

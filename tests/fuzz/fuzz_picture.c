@@ -1,4 +1,5 @@
-/* Any bytes as a picture: decoded, rendered for the eye, and brought to a network's input. */
+/* Any bytes as a picture: decoded, rendered for the eye, and brought to a network's input; and as the archive of a map
+ * that a run kept. */
 #include "support.h"
 
 #include "image/image.h"
@@ -84,9 +85,23 @@ static void read_as(const reading *r, const uint8_t *bytes, size_t size)
     sal_picture_clear(&picture);
 }
 
+static void read_archive(const uint8_t *bytes, size_t size)
+{
+    sal_picture map;
+    const sal_limits limits = {.size = sizeof limits, .max_pixels = 1 << 18, .max_memory = 1 << 21};
+    if (!fuzz_is_ok(sal_npz_decode(&map, bytes, size, "map", "fuzz/map.npz", &limits))) {
+        FUZZ_REQUIRE(!map.samples);
+        return;
+    }
+    check_samples(&map, &(const sal_image_source){.max_pixels = limits.max_pixels});
+    FUZZ_REQUIRE(size + sal_picture_bytes(&map) <= limits.max_memory);
+    sal_picture_clear(&map);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < sizeof readings / sizeof *readings; i++)
         read_as(&readings[i], bytes, size);
+    read_archive(bytes, size);
     return 0;
 }

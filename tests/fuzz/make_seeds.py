@@ -147,6 +147,15 @@ def picture():
             out = io.BytesIO()
             numpy.save(out, array.astype(kind))
             yield f"{name}_{kind.replace('<', 'l').replace('>', 'b')}.npy", out.getvalue()
+    kept = shades[..., 0].astype("<f4") / 256
+    for name, save in (("stored", numpy.savez), ("deflated", numpy.savez_compressed)):
+        for member in ("map", "arr"):
+            out = io.BytesIO()
+            save(out, **{member: kept})
+            yield f"{name}_{member}.npz", out.getvalue()
+    out = io.BytesIO()
+    numpy.savez_compressed(out, map=numpy.zeros((1 << 10, 1 << 10), "<f4"))  # more than it may take
+    yield "large.npz", out.getvalue()
 
 
 def csv():

@@ -586,7 +586,7 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_export_options, timings);
     EXPECT_FULL(sal_render_options, context);
     EXPECT_FULL(sal_render_info, failed);
-    EXPECT_FULL(sal_sheet_options, context);
+    EXPECT_FULL(sal_sheet_options, limits);
     EXPECT_FULL(sal_sheet_info, failed);
     EXPECT_FULL(sal_overlay_options, contours);
     EXPECT_FULL(sal_figure_options, panel_size);
