@@ -1,5 +1,6 @@
 /* salmap render: overlays and figures of a run in other colours. */
 #include "cli/job.h"
+#include "cli/signals.h"
 #include "cli/text.h"
 
 #include <stdio.h>
@@ -53,6 +54,12 @@ static void tell_failed(void *context, const char *path, const char *error)
     cli_fail(self, 0, "%s: %s", path, error);
 }
 
+static int is_stopped(void *context, size_t done)
+{
+    (void)context, (void)done;
+    return cli_stop_signal() != 0;
+}
+
 static int render(const settings *s, const char *run_path)
 {
     cli_run_options run;
@@ -71,7 +78,11 @@ static int render(const settings *s, const char *run_path)
     o.overlay_size = s->overlay_size;
     o.figures_only = s->figures_only;
     o.picture_failed = tell_failed;
+    o.progress = is_stopped;
+    cli_hold_signals();
     const sal_status st = sal_run_render(&info, run_path, &o);
+    if (cli_stop_signal())
+        cli_die_of(cli_stop_signal());
     if (st != SAL_OK)
         return cli_fail_status(self, st);
     if (!s->quiet)

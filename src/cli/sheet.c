@@ -1,5 +1,6 @@
 /* salmap sheet: the overlays of a run on one page. */
 #include "cli/job.h"
+#include "cli/signals.h"
 #include "cli/text.h"
 
 #include <stdio.h>
@@ -77,10 +78,16 @@ int cli_sheet(int argc, char **argv)
     o.columns = s.columns;
     o.panel_size = s.panel_size;
     o.map_failed = tell_failed;
+    cli_hold_signals(); /* the page is finished first: nothing half-written stays */
     const sal_status st = sal_run_sheet(&info, argv[first], s.out, &o);
+    if (cli_stop_signal())
+        cli_die_of(cli_stop_signal());
     if (st != SAL_OK)
         return cli_finish(self, cli_fail_status(self, st));
-    if (!s.quiet)
+    if (!s.quiet && info.failed)
+        text_print(stdout, "%zu of %zu maps, and %zu that cannot be read -> %s\n", info.shown - info.failed, info.maps,
+                   info.failed, s.out);
+    else if (!s.quiet)
         text_print(stdout, "%zu of %zu maps -> %s\n", info.shown, info.maps, s.out);
     return cli_finish(self, info.failed ? CLI_SOME_FAILED : CLI_OK);
 }

@@ -124,14 +124,9 @@ done:
 }
 
 /* A picture that cannot be drawn is told of, and the rest goes on; where memory is gone it does not. */
-static sal_status visit(void *context, const json_t *seen)
+static sal_status draw_picture(renderer *r, const json_t *seen, const json_t *maps)
 {
-    renderer *r = context;
     char *path = NULL;
-    const json_t *maps = json_object_get(seen, "maps");
-    if (json_array_size(maps) == 0 || !json_is_string(json_object_get(json_array_get(maps, 0), "map_file")))
-        return SAL_OK;
-    r->info.pictures++;
     sal_status st = draw_maps(r, seen, maps);
     if (st == SAL_OK || st == SAL_ERROR_MEMORY)
         return st;
@@ -144,6 +139,19 @@ static sal_status visit(void *context, const json_t *seen)
     st = SAL_OK;
 done:
     free(path);
+    return st;
+}
+
+static sal_status visit(void *context, const json_t *seen)
+{
+    renderer *r = context;
+    const json_t *maps = json_object_get(seen, "maps");
+    if (json_array_size(maps) == 0 || !json_is_string(json_object_get(json_array_get(maps, 0), "map_file")))
+        return SAL_OK;
+    r->info.pictures++;
+    const sal_status st = draw_picture(r, seen, maps);
+    if (st == SAL_OK && r->options.progress && r->options.progress(r->options.context, r->info.pictures) != 0)
+        return sal_fail(SAL_ERROR_CANCELLED, "stopped after %zu pictures", r->info.pictures);
     return st;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MOST_SIDE = 1000, MOST_PANEL = 4096 };
 
@@ -163,6 +164,28 @@ done:
     return st;
 }
 
+/* No picture of the run is replaced. */
+static sal_status check_path(const char *path, const sal_kept_run *run)
+{
+    sal_status st = SAL_OK;
+    struct stat target, own;
+    char *below = NULL;
+    if (stat(path, &target) != 0)
+        return SAL_OK;
+    for (size_t row = 0; st == SAL_OK && row < run->facts.list->count; row++) {
+        const char *file = sal_dataset_file(run->facts.list, row);
+        free(below);
+        below = NULL;
+        if (run->root && file[0] != '/')
+            TRY(sal_run_path(&below, run->root, file));
+        if (stat(below ? below : file, &own) == 0 && own.st_dev == target.st_dev && own.st_ino == target.st_ino)
+            st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is a picture of the run: choose another file", path);
+    }
+done:
+    free(below);
+    return st;
+}
+
 sal_status sal_run_sheet(sal_sheet_info *info, const char *run, const char *path, const sal_sheet_options *options)
 {
     sal_status st = SAL_OK;
@@ -185,6 +208,7 @@ sal_status sal_run_sheet(sal_sheet_info *info, const char *run, const char *path
     TRY(sal_plain_locale_enter(&plain));
     TRY(sal_kept_count_outputs(&kept));
     TRY(fill(&s));
+    TRY(check_path(path, &kept));
     told.maps = s.count;
     told.shown = (int64_t)s.count < o.rows * o.columns ? s.count : (size_t)(o.rows * o.columns);
     TRY(sheet_draw(&bytes, &size, &told.failed, &s, told.shown));

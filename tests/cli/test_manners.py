@@ -362,13 +362,15 @@ class Shown(SweepCase):
 class Ends(SweepCase):
     """Jobs that are ended early leave no half files."""
 
-    def explain_beside(self, *arguments, **pipes):
+    def listening_beside(self, *command, **pipes):
         def default():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
 
-        command = [SALMAP, "explain", MODEL, "in", "-o", "out", *arguments]
-        return self.beside(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=default, **pipes)
+        return self.beside([SALMAP, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=default, **pipes)
+
+    def explain_beside(self, *arguments, **pipes):
+        return self.listening_beside("explain", MODEL, "in", "-o", "out", *arguments, **pipes)
 
     def assert_whole_files(self, most):
         """No temporary names, and all three files of each picture, to their ends."""
@@ -394,13 +396,28 @@ class Ends(SweepCase):
                 self.assertIn(b'"status": "ok"', process.stdout.readline())
             for _ in range(times):
                 process.send_signal(number)
-            rest, said = process.communicate(timeout=200)
+            # communicate() would leave out what readline() has read ahead.
+            rest, said = process.stdout.read(), process.stderr.read()
+            process.wait(200)
             # As if it had not been caught: a shell's loop ends as well.
             self.assertEqual(process.returncode, -number, said)
             self.assertRegex(said.decode(), r"\Asalmap: explain: stopped: \d+ of 1000 pictures are done\n\Z")
             whole = self.assert_whole_files(999)
             told = after + len([json.loads(line) for line in rest.splitlines()])
             self.assertGreaterEqual(whole, told)
+
+    def test_a_render_that_is_stopped_leaves_whole_files(self):
+        self.draw_many(1000, side=64)
+        self.sweep(os.path.join(self.folder, "in"), "--overlays", "none")
+        process = self.listening_beside("render", self.result, "-o", self.out)
+        while not [name for name in tree(self.out) if name.endswith(".jpg")]:
+            self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=200)
+        self.assertEqual(process.returncode, -signal.SIGINT, said)
+        names = tree(self.out)
+        self.assertEqual([name for name in names if not name.endswith(".overlay.jpg")], [])
+        self.assertLess(len(names), 1000)
 
     def test_ignored_signals_stay_ignored(self):
         self.draw_many(20)

@@ -584,7 +584,7 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_explain_dataset_options, progress);
     EXPECT_FULL(sal_merge_info, failed);
     EXPECT_FULL(sal_export_options, timings);
-    EXPECT_FULL(sal_render_options, context);
+    EXPECT_FULL(sal_render_options, progress);
     EXPECT_FULL(sal_render_info, failed);
     EXPECT_FULL(sal_sheet_options, limits);
     EXPECT_FULL(sal_sheet_info, failed);
