@@ -159,9 +159,12 @@ class Given(SweepCase):
         self.assertEqual([(line["label"], line["maps"][0]["target"]) for line in lines], [("3", 3), ("0", 0), ("2", 2)])
         for name, line in self.pairs("abc", lines):
             kept = self.read(line["maps"][0]["npy"]), self.read(line["maps"][0]["figure"])
-            alone = self.explain(os.path.join(top, name + ".png"), *given, "--target", "index:" + line["label"], "--figure",
-                                 model=model)[0]["maps"][0]
-            self.assertEqual((self.read(alone["npy"]), self.read(alone["figure"])), kept)
+            self.write("in/one.csv", ("path,label\n%s.png,%s\n" % (name, line["label"])).encode())
+            for shown, labelled in (("one.csv", True), (name + ".png", False)):  # figures say the label of a list
+                alone = self.explain(os.path.join(top, shown), *given, "--target", "index:" + line["label"], "--figure",
+                                     model=model)[0]["maps"][0]
+                self.assertEqual(self.read(alone["npy"]), kept[0])
+                self.assertEqual(self.read(alone["figure"]) == kept[1], labelled)
         for name, text in (("x,9", "x.png: its label '9' names no output"), ("x,", "names no output")):
             self.write("in/bad.csv", ("path,label\n%s\n" % name.replace("x,", "x.png,")).encode())
             self.check(["explain", model, "in/bad.csv", "-o", self.out, *given, "-t", "label"], 2, text)
