@@ -88,6 +88,8 @@ static int render(const settings *s, const char *run_path)
     if (!s->quiet)
         text_print(stdout, "%zu of %zu pictures drawn, %zu failed -> %s\n", info.pictures - info.failed, info.pictures,
                    info.failed, s->out_dir);
+    if (info.failed == info.pictures && !s->root)
+        cli_note(self, "no picture could be drawn: give --root DIR if they lie elsewhere now");
     return info.failed ? CLI_SOME_FAILED : CLI_OK;
 }
 

@@ -149,7 +149,7 @@ class Render(SweepCase):
         moved = os.path.join(self.folder, "moved")
         os.mkdir(moved)
         os.rename(top, os.path.join(moved, "in"))
-        self.render(code=3, texts=["in/a.png: "])
+        self.render(code=3, texts=["in/a.png: ", "give --root DIR if they lie elsewhere now"])
         self.render("--root", moved)
         self.assert_drawn_alike(1)
 
