@@ -146,10 +146,11 @@ sal_status render_check_row(const render_run *run, size_t row)
 {
     const char *file = sal_dataset_file(run->list, row);
     if (!run->given && !is_below_current(run, file))
-        return sal_fail(SAL_ERROR_ARGUMENT,
-                        "%s: its list names %.200s, which is not below the current folder: give --root DIR to say where "
-                        "its pictures may lie",
-                        run->kept.folder.path, file);
+        return sal_fail(
+            SAL_ERROR_ARGUMENT,
+            "%s: its list names %.200s, which is not below the current folder: give --root DIR to say where "
+            "its pictures may lie",
+            run->kept.folder.path, file);
     if (run->given && !is_below_root(run, sal_dataset_path(run->list, row), file))
         return sal_fail(SAL_ERROR_ARGUMENT, "%s: is not below %s, where --root says that the pictures lie", file,
                         run->given);
