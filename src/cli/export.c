@@ -1,5 +1,6 @@
 /* salmap export: a run's results as text. */
 #include "cli/cli.h"
+#include "cli/signals.h"
 #include "cli/text.h"
 
 #include <errno.h>
@@ -104,7 +105,11 @@ int cli_export(int argc, char **argv)
         return parsed == CLI_HELPED ? cli_finish(NULL, CLI_OK) : CLI_USAGE;
     if (s.csv && s.json)
         return cli_fail(self, CLI_USAGE, "--csv and --json exclude each other");
+    if (s.out)
+        cli_hold_signals(); /* the file is finished first: nothing half-written stays */
     const sal_status st = export_run(&s, argv[first]);
+    if (cli_stop_signal())
+        cli_die_of(cli_stop_signal());
     /* Where standard output is gone, cli_finish says so. */
     if (st == SAL_ERROR_CANCELLED)
         return cli_finish(self, CLI_FAILED);

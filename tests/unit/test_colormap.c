@@ -81,6 +81,10 @@ Test(colorize, gives_an_rgb_picture_of_the_map)
     for (int i = 0; i < 6; i++)
         cr_assert_arr_eq((uint8_t *)picture.samples + 3 * i, sal_colormap_table(SAL_COLORMAP_TURBO)[rows[i]], 3);
     sal_free(picture.samples);
+    cr_assert_eq(sal_map_colorize(&picture, map, 2, 3, SAL_COLORMAP_AUTO), SAL_OK);
+    for (int i = 0; i < 6; i++)
+        cr_assert_arr_eq((uint8_t *)picture.samples + 3 * i, sal_colormap_table(SAL_COLORMAP_VIRIDIS)[rows[i]], 3);
+    sal_free(picture.samples);
 }
 
 Test(colorize, of_a_row_writes_three_bytes_a_value)

@@ -331,6 +331,9 @@ Test(summary, is_mean_deviation_and_centre_of_mass)
     cr_expect_float_eq(s.deviation, 0.3818813f, 1e-6f);
     cr_expect_float_eq(s.center_x, 2.5f / 3.0f, 1e-7f);
     cr_expect_float_eq(s.center_y, (0.5f * 1.0f + 1.5f * 0.5f) / 1.5f / 2.0f, 1e-7f);
+    const float nearly[2] = {0.5f, 0.5625f}; /* 1/32 from their mean */
+    sal_map_summarize(&s, nearly, 1, 2);
+    cr_expect_float_eq(s.deviation, 0.03125f, 1e-7f);
     sal_map_summarize(&s, nothing, 1, 2);
     cr_expect(s.mean == 0.0f && s.deviation == 0.0f && isnan(s.center_x) && isnan(s.center_y));
 }
@@ -493,6 +496,10 @@ Test(map_of, attributions_of_a_layer_are_enlarged_before_they_are_smoothed)
     cr_assert_eq(sal_map_of(map, NULL, SMALL_H, SMALL_W, a, 2, SMALL_H, SMALL_W, &options), SAL_OK);
     cr_assert_eq(sal_map_make(expected, NULL, a, 2, SMALL_H, SMALL_W, &options), SAL_OK);
     cr_expect_arr_eq(map, expected, sizeof small);
+    /* The sides of the map are checked as well as those of the layer. */
+    cr_expect_eq(sal_map_of(map, NULL, 0, W, a, 2, SMALL_H, SMALL_W, &options), SAL_ERROR_ARGUMENT);
+    cr_expect_str_eq(sal_last_error(), "map of 9 x 0 pixels: both sides must be at least 1");
+    cr_expect_eq(sal_map_of(map, NULL, INT64_MAX / 4, 8, a, 2, SMALL_H, SMALL_W, &options), SAL_ERROR_ARGUMENT);
     free(a);
 }
 
