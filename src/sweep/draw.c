@@ -43,7 +43,8 @@ sal_overlay_style sal_look_style(const sal_look *l, int over_picture)
                                .alpha = sal_alpha_choose(l->alpha, l->blend),
                                .is_signed = is_signed,
                                .contour_count = l->contours ? l->contour_count : 0};
-    for (int i = 0; i < style.contour_count && i < SAL_CONTOURS_MAX; i++)
+    /* Of a count that is refused nobody knows how many there are. */
+    for (int i = 0; i < style.contour_count && style.contour_count <= SAL_CONTOURS_MAX; i++)
         style.contours[i] = (float)l->contours[i];
     return style;
 }
