@@ -125,6 +125,53 @@ Test(figure, has_everything_in_its_place)
     check_measures(300, 30, (sal_figure_style){0}, &narrow);
 }
 
+/* One of the panels, or the bar: a level apart where a value of the map lies on the border of two colours. */
+static void expect_pixels(const sal_picture *f, int64_t left, int64_t top, const sal_picture *expected,
+                          const char *what)
+{
+    for (int64_t i = 0; i < expected->height * expected->width; i++) {
+        const uint8_t *a = pixel(f, left + i % expected->width, top + i / expected->width);
+        const uint8_t *b = (const uint8_t *)expected->samples + 3 * i;
+        for (int c = 0; c < 3; c++)
+            cr_assert(abs(a[c] - b[c]) <= 1, "%s, at %ld, %ld: %d %d %d, expected %d %d %d", what,
+                      (long)(i % expected->width), (long)(i / expected->width), a[0], a[1], a[2], b[0], b[1], b[2]);
+    }
+}
+
+Test(figure, has_every_pixel_of_picture_map_overlay_and_bar)
+{
+    enum { SIDE = 448, TOP = 52, BAR = 960 };
+    static const int64_t left[3] = {24, 500, 1043};
+    uint8_t *rgb = hashed_levels(77, 90 * 90 * 3), ramp[SIDE * 18 * 3];
+    float *map = uniform_floats(78, 12);
+    const sal_picture picture = {.height = 90, .width = 90, .channels = 3, .type = SAL_SAMPLE_U8, .samples = rgb};
+    /* The network saw three quarters of the picture. */
+    const sal_placement p = {90, 90, 3, 4, 90 / 4.0, 90 / 8.0, 90 / 5.0, 90 / 10.0};
+    const sal_placement panel = {SIDE, SIDE, 3, 4, SIDE / 4.0, SIDE / 8.0, SIDE / 5.0, SIDE / 10.0};
+    for (int blend = 0; blend < 2; blend++) {
+        const sal_figure_style style = {
+            .style = {.colormap = SAL_COLORMAP_INFERNO, .blend = (sal_blend)blend, .alpha = 0.7}};
+        sal_picture panels[3], f;
+        cr_assert_eq(sal_figure_draw(&f, &(sal_figure_content){&picture, map, &p}, &style), SAL_OK, "%s",
+                     sal_last_error());
+        cr_assert_eq(sal_resize_rgb(&panels[0], &picture, SIDE, SIDE), SAL_OK);
+        cr_assert_eq(sal_overlay_draw(&panels[1], NULL, map, &panel, &style.style), SAL_OK);
+        cr_assert_eq(sal_overlay_draw(&panels[2], &panels[0], map, &panel, &style.style), SAL_OK);
+        for (int k = 0; k < 3; k++)
+            expect_pixels(&f, left[k], TOP, &panels[k], k == 0 ? "picture" : k == 1 ? "map" : "overlay");
+        const uint8_t(*table)[3] = sal_colormap_table(SAL_COLORMAP_INFERNO);
+        for (int i = 0; i < SIDE * 18; i++)
+            memcpy(ramp + 3L * i, table[sal_color_index(1.0f - (float)(i / 18) / (float)(SIDE - 1))], 3);
+        const sal_picture bar = {.height = SIDE, .width = 18, .channels = 3, .type = SAL_SAMPLE_U8, .samples = ramp};
+        expect_pixels(&f, BAR, TOP, &bar, "bar");
+        for (int k = 0; k < 3; k++)
+            sal_free(panels[k].samples);
+        sal_free(f.samples);
+    }
+    free(rgb);
+    free(map);
+}
+
 Test(figure, gives_long_labels_their_room)
 {
     sal_picture plain = figure_of(64, 64, (sal_figure_style){0});
