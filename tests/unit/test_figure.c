@@ -160,8 +160,10 @@ Test(figure, has_every_pixel_of_picture_map_overlay_and_bar)
         for (int k = 0; k < 3; k++)
             expect_pixels(&f, left[k], TOP, &panels[k], k == 0 ? "picture" : k == 1 ? "map" : "overlay");
         const uint8_t(*table)[3] = sal_colormap_table(SAL_COLORMAP_INFERNO);
-        for (int i = 0; i < SIDE * 18; i++)
-            memcpy(ramp + 3L * i, table[sal_color_index(1.0f - (float)(i / 18) / (float)(SIDE - 1))], 3);
+        for (int i = 0; i < SIDE * 18; i++) {
+            const int row = i / 18;
+            memcpy(ramp + 3L * i, table[sal_color_index(1.0f - (float)row / (float)(SIDE - 1))], 3);
+        }
         const sal_picture bar = {.height = SIDE, .width = 18, .channels = 3, .type = SAL_SAMPLE_U8, .samples = ramp};
         expect_pixels(&f, BAR, TOP, &bar, "bar");
         for (int k = 0; k < 3; k++)
