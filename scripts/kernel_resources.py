@@ -3,11 +3,14 @@
 
     kernel_resources.py [--nvcc PATH] [--cache FOLDER] [--jobs N] [--tolerance N] [--all | --update]
 
-Compiles each file for each architecture that this nvcc knows, but for those of which the table has the numbers of another in
-every row (sm_89 is as sm_86): --all compiles for them as well. No kernel may spill registers or use local memory, each
+Compiles each file for each architecture that this nvcc knows. No kernel may spill registers or use local memory, each
 must have __launch_bounds__, and registers and static shared memory must be those of the committed table
 (tests/gpuless/kernel_resources.csv), registers give or take the tolerance; --update writes the table anew. Tables
 of another nvcc (major.minor) hold other numbers: then the table is compared by its kernels alone.
+
+Where sources and compiler are those that the table was written from, to the last byte, the oldest architecture and one
+of the newer ones stand for all; where they are not, those that the table has the numbers of another for in every row
+(sm_89 is as sm_86) are left out. --all leaves none out.
 
 What was compiled is remembered in FOLDER by a hash of all that matters; $SAL_KERNEL_CACHE, if set, is that folder.
 Exit status: 0 as it should be, 1 not so, 2 wrong usage, 77 no nvcc here.
@@ -27,6 +30,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tests/gpuless/kernel_resources.csv"
 ARCHITECTURES = ("75", "80", "86", "89", "90", "100", "120")
+SPOT_CHECKED = ("75", "90")
 KERNELS = ROOT / "cuda/kernels"
 INCLUDES = (ROOT / "cuda", ROOT / "src", ROOT / "include")
 # -Wmissing-launch-bounds is wrong about templates (nvcc 13.0): missing_bounds() looks instead.
@@ -58,6 +62,15 @@ def sources_of(file, seen=None):
                 sources_of((folder / name).resolve(), seen)
                 break
     return seen
+
+
+def digest(build):
+    """Of everything that a table is made from: the sources, the options and the compiler."""
+    sources = {}
+    for file in KERNELS.glob("*.cu"):
+        sources_of(file, sources)
+    texts = sorted([path.name, text] for path, text in sources.items())
+    return hashlib.sha256(json.dumps([build, FLAGS, texts]).encode()).hexdigest()[:32]
 
 
 def missing_bounds(text):
@@ -110,14 +123,22 @@ def twins(table):
 
 
 class Compiler:
-    def __init__(self, nvcc, cache, left_out):
+    def __init__(self, nvcc, cache):
         self.nvcc = nvcc
         self.cache = cache
         version = run(nvcc, "--version").stdout
         self.version = (re.search(r"release (\d+\.\d+)", version) or ["", "unknown"])[1]
         self.build = (re.search(r"V[\d.]+", version) or [version])[0]
         known = run(nvcc, "--list-gpu-code").stdout.split()
-        self.architectures = [a for a in ARCHITECTURES if f"sm_{a}" in known and left_out.get(a) not in known]
+        self.architectures = [a for a in ARCHITECTURES if f"sm_{a}" in known]
+
+    def leave_out(self, of, table):
+        """Architectures that need not be compiled for, since the table, which was written of a digest, has them."""
+        if of == digest(self.build):
+            self.architectures = [a for a in self.architectures if a in SPOT_CHECKED]
+        else:
+            known = [f"sm_{a}" for a in self.architectures]
+            self.architectures = [a for a in self.architectures if twins(table).get(a) not in known]
 
     def kernels(self, file, architecture):
         """(None, kernels by short name) or (what went wrong, None)."""
@@ -171,7 +192,7 @@ def measure(compiler, jobs):
 def write_table(compiler, rows):
     with open(TABLE, "w", newline="") as f:
         f.write(f"# nvcc {compiler.version}: registers a thread by architecture, bytes of static shared memory; "
-                "nothing spilled, no local memory. Written by scripts/kernel_resources.py --update.\n")
+                f"nothing spilled, no local memory. Written by scripts/kernel_resources.py --update of {digest(compiler.build)}.\n")
         writer = csv.writer(f, lineterminator="\n")
         writer.writerow(["file", "kernel", "shared", *(f"sm_{a}" for a in compiler.architectures)])
         for (file, kernel), row in sorted(rows.items()):
@@ -179,14 +200,15 @@ def write_table(compiler, rows):
 
 
 def read_table():
+    """The version of nvcc, the digest of what it was written from, and the rows."""
     with open(TABLE, newline="") as f:
-        version = re.search(r"nvcc (\S+):", f.readline())[1]
+        version, of = re.search(r"nvcc (\S+):.* of (\w+)\.$", f.readline()).groups()
         rows = {(r["file"], r["kernel"]): r for r in csv.DictReader(f)}
-    return version, rows
+    return version, of, rows
 
 
 def compare(compiler, rows, tolerance):
-    version, table = read_table()
+    version, _, table = read_table()
     problems = [f"{file}: {kernel} is not in the table" for file, kernel in rows.keys() - table.keys()]
     problems += [f"{file}: {kernel} is in the table and no longer there" for file, kernel in table.keys() - rows.keys()]
     if version != compiler.version:
@@ -220,7 +242,9 @@ def main():
         return 77
     cache = pathlib.Path(os.environ.get("SAL_KERNEL_CACHE") or args.cache)
     cache.mkdir(parents=True, exist_ok=True)
-    compiler = Compiler(nvcc, cache, {} if args.all or args.update else twins(read_table()[1]))
+    compiler = Compiler(nvcc, cache)
+    if not args.all and not args.update:
+        compiler.leave_out(*read_table()[1:])
     rows, problems = measure(compiler, args.jobs)
     if not rows and not problems:
         problems.append("no kernels were found")

@@ -17,6 +17,9 @@ endfunction()
 # sal_caught(BUG FILE PROGRAM MESSAGE [OPTION...]): PROGRAM with the bug fails, and prints MESSAGE.
 function(sal_caught bug file program message)
   sal_planted(${bug} ${file} ${program})
+  if(program STREQUAL "emulated_maps")
+    list(APPEND ARGN --fail-fast)
+  endif()
   # Slow: what is checked here is the checks.
   sal_test(planted_${bug} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/must_fail.sh "${message}" $<TARGET_FILE:planted_${bug}> ${ARGN}
            LABELS gpu cuda slow ENVIRONMENT XDG_CACHE_HOME=none HOME=none)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """scripts/kernel_resources.py catches what it is there for; no compiler is needed."""
 import pathlib
+import shutil
 import sys
 import tempfile
 import types
@@ -48,7 +49,7 @@ class Table(unittest.TestCase):
         committed = kr.TABLE
         self.addCleanup(setattr, kr, "TABLE", committed)
         kr.TABLE = pathlib.Path(folder.name) / "table.csv"
-        self.compiler = types.SimpleNamespace(version="13.0", architectures=["75", "90"])
+        self.compiler = types.SimpleNamespace(version="13.0", build="V13.0.88", architectures=["75", "90"])
         self.rows = {("a.cu", "k<half;4>"): {"shared": 16, "75": 30, "90": 32}}
         kr.write_table(self.compiler, self.rows)
 
@@ -78,10 +79,30 @@ class Table(unittest.TestCase):
 
     def test_the_committed_table_has_every_kernel_file(self):
         kr.TABLE = kr.ROOT / "tests/gpuless/kernel_resources.csv"
-        _, rows = kr.read_table()
+        rows = kr.read_table()[2]
         self.assertEqual({file for file, _ in rows}, {p.name for p in kr.KERNELS.glob("*.cu")})
         self.assertTrue(all(int(row[f"sm_{a}"]) > 0 for row in rows.values() for a in kr.ARCHITECTURES))
         self.assertEqual(kr.twins(rows), {"89": "sm_86"})
+
+    def left(self, of, build):
+        rows = {"one": {f"sm_{a}": "30" if a == "89" else a for a in kr.ARCHITECTURES}}
+        rows["one"]["sm_89"] = rows["one"]["sm_86"]
+        compiler = types.SimpleNamespace(build=build, architectures=list(kr.ARCHITECTURES))
+        kr.Compiler.leave_out(compiler, of, rows)
+        return compiler.architectures
+
+    def test_two_architectures_stand_for_all_only_where_nothing_has_changed(self):
+        of = kr.digest("V13.0.88")
+        self.assertEqual(self.left(of, "V13.0.88"), ["75", "90"])
+        most = [a for a in kr.ARCHITECTURES if a != "89"]
+        self.assertEqual(self.left(of, "V13.0.89"), most)
+        self.addCleanup(setattr, kr, "KERNELS", kr.KERNELS)
+        with tempfile.TemporaryDirectory() as folder:
+            kr.KERNELS = shutil.copytree(kr.KERNELS, pathlib.Path(folder) / "kernels")
+            self.assertEqual(kr.digest("V13.0.88"), of)
+            with open(kr.KERNELS / "reduce.cu", "a") as f:
+                f.write("// one more line\n")
+            self.assertNotEqual(kr.digest("V13.0.88"), of)
 
     def test_one_register_more_makes_an_architecture_another(self):
         rows = {name: {f"sm_{a}": str(registers + k) for k, a in enumerate(kr.ARCHITECTURES)}

@@ -2,10 +2,10 @@
  * precisions that it has. All are expected to be fused, but for what a committed table lists: a change of a graph that
  * loses a fusion fails.
  *
- *   test_planning GPU SHAPES.csv UNFUSED.csv   exit code 0, 1, or 77 (skipped)
- *   test_planning GPU SHAPES.csv --write       prints the GPU's rows of the table
- *   test_planning GPU SHAPES.csv --ties        whether engines round by the place in a tile, where ties of max pools
- *                                              matter and where they do not
+ *   test_planning GPU SHAPES.csv UNFUSED.csv [K/N]   exit code 0, 1, or 77 (skipped); of N shapes one, from the K-th on
+ *   test_planning GPU SHAPES.csv --write             prints the GPU's rows of the table
+ *   test_planning GPU SHAPES.csv --ties              whether engines round by the place in a tile, where ties of max
+ *                                                    pools matter and where they do not
  *
  * A row of the table is GPU, problem and what became of it in fp32, tf32, bf16 and fp16: F one plan for all of it, U
  * the convolution alone is planned, D it is not either, - not tried: graphs that cuDNN compiles at run time take up to
@@ -252,18 +252,27 @@ static int count_stale(const table *t)
     return stale;
 }
 
+typedef struct part {
+    int turn, of;
+} part;
+
 /* t NULL: prints the table instead. */
-static int run(const device *d, const shape *shapes, int count, table *t)
+static int run(const device *d, const shape *shapes, int count, table *t, part part)
 {
     char name[MAX_LINE], cell[PRECISIONS + 1];
     int planned = 0, bad = 0;
     for (int i = 0; i < count; i++)
         for (int f = 0; f < FORMS; f++) {
+            row_name(name, sizeof name, &shapes[i], &forms[f]);
+            if (i % part.of != part.turn) {
+                if (t)
+                    (void)find_row(t, name); /* not stale */
+                continue;
+            }
             const int precisions = plan_cell(cell, d, &shapes[i], f);
             if (precisions == 0)
                 continue;
             planned += precisions;
-            row_name(name, sizeof name, &shapes[i], &forms[f]);
             bad += t ? !compare_cell(name, cell, find_row(t, name)) : !print_exception(d, name, cell);
         }
     if (t) {
@@ -373,7 +382,9 @@ int main(int argc, char **argv)
     static shape shapes[MAX_SHAPES];
     static table expected;
     device d = {0};
-    if (argc != 4)
+    part part = {0, 1};
+    if (argc < 4 || argc > 5 || (argc == 5 && sscanf(argv[4], "%d/%d", &part.turn, &part.of) != 2) || part.turn < 0 ||
+        part.of <= part.turn)
         return 2;
     const int count = read_shapes(shapes, argv[2]), ties = strcmp(argv[3], "--ties") == 0;
     const int write = strcmp(argv[3], "--write") == 0;
@@ -394,7 +405,7 @@ int main(int argc, char **argv)
         return SKIPPED;
     }
     const int code = !open_device(&d, argv[1]) ||
-                     (ties ? run_ties(&d, shapes, count) : run(&d, shapes, count, write ? NULL : &expected));
+                     (ties ? run_ties(&d, shapes, count) : run(&d, shapes, count, write ? NULL : &expected, part));
     if (d.target.properties)
         (void)nvidia.cudnnBackendDestroyDescriptor(d.target.properties);
     sal_gpu_profile_clear(&d.profile);
