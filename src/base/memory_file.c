@@ -1,28 +1,24 @@
 #include "base/memory_file.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 sal_status sal_memory_file_open(sal_memory_file *file)
 {
-    memset(file, 0, sizeof *file);
-    file->stream = open_memstream(&file->bytes, &file->size);
-    return file->stream ? SAL_OK : sal_fail_memory(0, "an encoded file");
+    return sal_text_open(file);
 }
 
 sal_status sal_memory_file_close(void **bytes, size_t *size, sal_memory_file *file, sal_status st)
 {
+    char *written = NULL;
     if (!file->stream)
         return st;
-    const int failed = fclose(file->stream) != 0;
-    if (st == SAL_ERROR_IO || (st == SAL_OK && failed))
-        st = sal_fail_memory(file->size, "an encoded file");
-    if (st == SAL_OK) {
-        *bytes = file->bytes;
-        *size = file->size;
-    } else {
-        free(file->bytes);
+    if (st == SAL_ERROR_IO) {
+        file->failed = 1;
+        st = SAL_OK;
     }
+    st = sal_text_close(&written, size, file, st, "an encoded file");
+    if (st == SAL_OK)
+        *bytes = written;
     memset(file, 0, sizeof *file);
     return st;
 }

@@ -2,15 +2,9 @@
 #ifndef SAL_BASE_MEMORY_FILE_H
 #define SAL_BASE_MEMORY_FILE_H
 
-#include "base/error.h"
+#include "base/text.h"
 
-#include <stdio.h>
-
-typedef struct sal_memory_file {
-    FILE *stream;
-    char *bytes;
-    size_t size;
-} sal_memory_file;
+typedef sal_text sal_memory_file; /* whose stream is to be written to; it stays where it is meanwhile */
 
 /* Error: MEMORY. */
 sal_status sal_memory_file_open(sal_memory_file *file);

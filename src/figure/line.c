@@ -1,6 +1,7 @@
 #include "figure/line.h"
 
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,21 +12,12 @@
 #define REPLACEMENT "\xef\xbf\xbd"
 #define DOTS "\xe2\x80\xa6"
 
-/* Bytes of the character of UTF-8 that begins here; 0: none does, or one that moves the cursor and shows nothing. */
+/* As sal_utf8_read, and 0 also of one that moves the cursor and shows nothing. */
 static size_t character_at(uint32_t *character, const char *text)
 {
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char *c = (const unsigned char *)text;
-    const size_t size = c[0] < 0x80 ? 1 : c[0] >= 0xc2 && c[0] < 0xe0 ? 2 : (c[0] & 0xf0) == 0xe0 ? 3 : 4;
-    uint32_t value = size == 1 ? c[0] : c[0] & (0xffu >> (size + 1));
-    if (size == 4 && (c[0] < 0xf0 || c[0] > 0xf4))
-        return 0;
-    for (size_t i = 1; i < size; i++) {
-        if ((c[i] & 0xc0) != 0x80)
-            return 0;
-        value = value << 6 | (c[i] & 0x3fu);
-    }
-    if (value < least[size] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
+    uint32_t value;
+    const size_t size = sal_utf8_read(&value, text);
+    if (size == 0)
         return 0;
     if ((value >= 0xfdd0 && value < 0xfdf0) || (value & 0xfffe) == 0xfffe) /* none of Unicode's characters */
         return 0;

@@ -1,5 +1,6 @@
 sal_unit_test(test_struct LABELS base MODULES base)
 sal_unit_test(test_words LABELS base MODULES base)
+sal_unit_test(test_utf8 LABELS base MODULES base)
 sal_unit_test(test_digest LABELS base MODULES base)
 sal_unit_test(test_base_limits LABELS base MODULES base)
 sal_unit_test(test_confine LABELS base MODULES base)

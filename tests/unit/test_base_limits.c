@@ -1,3 +1,4 @@
+#include "base/memory_file.h"
 #include "base/text.h"
 #include "base/threads.h"
 
@@ -86,4 +87,29 @@ Test(text, that_there_is_no_memory_for_is_none)
     cr_expect_null(text);
     cr_expect_eq(print_lines(&text, NULL, 1), SAL_OK, "%s", sal_last_error());
     free(text);
+}
+
+/* Whoever prints does not look at each call: an SVG is written so. */
+Test(memory_file, that_there_is_no_memory_for_is_none)
+{
+    sal_memory_file file;
+    void *bytes = NULL;
+    size_t size = 0;
+    limit_addresses((size_t)8 << 20);
+    cr_assert_eq(sal_memory_file_open(&file), SAL_OK, "%s", sal_last_error());
+    for (size_t i = 0; i < (size_t)1 << 20; i++)
+        fputs(line, file.stream);
+    cr_expect_eq(sal_memory_file_close(&bytes, &size, &file, SAL_OK), SAL_ERROR_MEMORY, "%zu bytes", size);
+    cr_expect_null(bytes);
+}
+
+Test(memory_file, that_could_not_be_written_had_no_memory)
+{
+    sal_memory_file file;
+    void *bytes = NULL;
+    size_t size = 0;
+    cr_assert_eq(sal_memory_file_open(&file), SAL_OK, "%s", sal_last_error());
+    cr_expect_eq(sal_memory_file_close(&bytes, &size, &file, SAL_ERROR_IO), SAL_ERROR_MEMORY);
+    cr_expect_eq(sal_memory_file_close(&bytes, &size, &file, SAL_OK), SAL_OK); /* it is closed already */
+    cr_expect_null(bytes);
 }
