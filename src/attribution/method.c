@@ -143,13 +143,14 @@ done:
 
 sal_status sal_method_find(const sal_method_row **out, const char *name)
 {
-    char names[256];
+    char names[1024];
     size_t used = 0;
     for (size_t k = 0; k < METHODS; k++) {
         *out = &methods[k];
         if (strcmp(name ? name : "gradient", methods[k].info.name) == 0)
             return SAL_OK;
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", k ? ", " : "", methods[k].info.name);
+        if (used < sizeof names)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", k ? ", " : "", methods[k].info.name);
     }
     return sal_fail(SAL_ERROR_ARGUMENT, "no method '%s'; there are %s", name, names);
 }

@@ -79,8 +79,8 @@ sal_status sal_page_open(sal_page **out, sal_page_format format, sal_fonts *font
     *out = NULL;
     if (width < 1 || height < 1 || width > SAL_PAGE_LONGEST || height > SAL_PAGE_LONGEST)
         return sal_fail(SAL_ERROR_LIMIT,
-                        "a drawing of %lld x %lld pixels, more than %d a side: ask for smaller panels or "
-                        "fewer columns",
+                        "a drawing of %lld x %lld pixels, more than %d a side: ask for smaller panels, or fewer "
+                        "columns or rows",
                         (long long)width, (long long)height, SAL_PAGE_LONGEST);
     TRY(sal_alloc(&p, 1, sizeof *p, "a drawing"));
     p->format = format;

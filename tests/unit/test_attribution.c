@@ -406,6 +406,17 @@ static void refuse(sal_method_options options, const char *text)
     cr_expect(strstr(sal_last_error(), text) != NULL, "'%s' lacks '%s'", sal_last_error(), text);
 }
 
+Test(attribution, all_methods_are_named_where_one_is_unknown)
+{
+    const sal_method_row *row;
+    cr_expect_eq(sal_method_find(&row, "?"), SAL_ERROR_ARGUMENT);
+    for (size_t k = 0; k < sal_method_count(); k++) {
+        sal_method_info info = SAL_METHOD_INFO_INIT;
+        cr_assert_eq(sal_method_get_info(&info, k), SAL_OK);
+        cr_expect(strstr(sal_last_error(), info.name), "'%s' lacks %s", sal_last_error(), info.name);
+    }
+}
+
 Test(attribution, options_that_contradict_the_method_are_refused)
 {
     refuse((sal_method_options){.noise = SAL_DEFAULT, .name = "grad-can"},
