@@ -40,3 +40,12 @@ int sal_utf8_head(const char *text, size_t most)
             return (int)(most - back);
     return (int)most; /* no UTF-8: its bytes are shown one by one */
 }
+
+void sal_utf8_trim(char *text)
+{
+    size_t end = strlen(text), begin = end;
+    while (begin > 0 && end - begin < 3 && is_continuation(text[begin - 1]))
+        begin--;
+    if (begin > 0 && (unsigned char)text[begin - 1] >= 0xc0 && sal_utf8_read(NULL, text + begin - 1) == 0)
+        text[begin - 1] = '\0';
+}

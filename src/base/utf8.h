@@ -10,5 +10,7 @@ size_t sal_utf8_read(uint32_t *character, const char *text);
 
 /* Bytes of the beginning of a text, `most` at most, that end with a whole character: for "%.*s". */
 int sal_utf8_head(const char *text, size_t most);
+/* Cuts half a character off the end of a text. */
+void sal_utf8_trim(char *text);
 
 #endif

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_NAME_WIDTH = 48, LINE_SIZE = 128 };
+enum { MAX_NAME_WIDTH = 48, MAX_CLASS = 80, LINE_SIZE = 128 };
 
 /* What tells it from the others: where it lies in its input, or its name. */
 static const char *name_of(const explain_report *r, size_t row)
@@ -38,12 +38,14 @@ void explain_report_begin(explain_report *r, const sal_model_info *info, const s
     clock_gettime(CLOCK_MONOTONIC, &r->begin);
 }
 
-/* "age_6 (output 6)", or "output 6" with so many digits or blanks; returns text. */
+/* "age_6 (output 6)", or "output 6" with so many digits or blanks; "the mean" of -1. Returns text. */
 static const char *output_text(char text[LINE_SIZE], const explain_report *r, int64_t output, int width)
 {
     const char *name = sal_classes_name(r->classes, output);
-    if (name)
-        snprintf(text, LINE_SIZE, "%.80s (output %" PRId64 ")", name, output);
+    if (output < 0)
+        snprintf(text, LINE_SIZE, "the mean");
+    else if (name)
+        snprintf(text, LINE_SIZE, "%.*s (output %" PRId64 ")", text_head(name, MAX_CLASS), name, output);
     else
         snprintf(text, LINE_SIZE, "output %-*" PRId64, width, output);
     return text;
@@ -55,7 +57,7 @@ static void print_target(const explain_report *r, const sal_explain_map *m, size
 {
     const char *name = sal_classes_name(r->classes, m->target);
     if (name)
-        text_print(stdout, "%s %.80s (%.5g)", i ? "," : "", name, (double)m->score);
+        text_print(stdout, "%s %.*s (%.5g)", i ? "," : "", text_head(name, MAX_CLASS), name, (double)m->score);
     else
         printf("%s %" PRId64 " (%.5g)", i ? "," : "", m->target, (double)m->score);
 }
@@ -81,7 +83,7 @@ static void print_weak(const explain_report *r, const sal_explain_result *result
         const sal_explain_map *m = result->maps[i];
         char output[LINE_SIZE];
         (void)output_text(output, r, m->target, 0);
-        if (m->stats.flat && m->stats.peak == 0.0f && r->target.score == SAL_SCORE_PROBABILITY)
+        if (m->stats.flat && m->stats.peak == 0.0f && r->target.score == SAL_SCORE_PROBABILITY && m->target >= 0)
             text_print(stdout,
                        "  flat: the probability of %s is so sure that its %s is 0 in float32: explain the "
                        "logit (--score logit)",

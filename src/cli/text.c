@@ -57,6 +57,17 @@ size_t text_character(const char *text)
     return overlong || surrogate || beyond ? 0 : length;
 }
 
+int text_head(const char *text, size_t most)
+{
+    const size_t length = strnlen(text, most + 1);
+    if (length <= most)
+        return (int)length;
+    for (size_t back = 0; back <= most && back < 4; back++)
+        if (!is_continuation(text[most - back]))
+            return (int)(most - back);
+    return (int)most; /* no UTF-8 */
+}
+
 /* ---- As wide as a terminal shows it ------------------------------------------ */
 
 static wchar_t code_of(const char *text, size_t length)

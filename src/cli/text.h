@@ -25,6 +25,8 @@ void text_print_padded(FILE *to, const char *text, size_t columns);
 
 /* Bytes of the character of UTF-8 (RFC 3629) that begins here; 0: none does. */
 size_t text_character(const char *text);
+/* Bytes of the beginning of a text, `most` at most, that end with a whole character: for "%.*s". */
+int text_head(const char *text, size_t most);
 
 /* As printf, with a question mark for each byte of a character that would move a terminal's cursor or worse: names from
  * models and of files may hold any. Newlines at the end stay. */

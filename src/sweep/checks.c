@@ -31,8 +31,7 @@ static sal_status check_map_options(const sal_explain_options *o, const sal_engi
     if (o->raw_map && !attribution.layer)
         return sal_fail(SAL_ERROR_ARGUMENT, "raw-map: method %s maps no layer, its maps are of the network's input",
                         attribution.method);
-    const sal_overlay_style style = sal_output_style(o, 1);
-    st = sal_overlay_style_check(&style);
+    st = sal_output_check_style(o);
     if (st == SAL_OK)
         st = sal_map_check_common(m->common_scale, m->normalize);
     if (st != SAL_OK)

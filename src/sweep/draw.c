@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/plain_locale.h"
 #include "base/samples.h"
+#include "base/utf8.h"
 #include "image/image.h"
 
 #include <math.h>
@@ -47,6 +48,16 @@ sal_overlay_style sal_look_style(const sal_look *l, int over_picture)
     for (int i = 0; i < style.contour_count && style.contour_count <= SAL_CONTOURS_MAX; i++)
         style.contours[i] = (float)l->contours[i];
     return style;
+}
+
+sal_status sal_look_check(const sal_look *l)
+{
+    const int count = l->contours && l->contour_count <= SAL_CONTOURS_MAX ? l->contour_count : 0;
+    for (int i = 0; i < count; i++)
+        if (!((float)l->contours[i] > 0.0f && (float)l->contours[i] < 1.0f))
+            return sal_fail(SAL_ERROR_ARGUMENT, "contour %.15g is not above 0 and below 1 as a float", l->contours[i]);
+    const sal_overlay_style style = sal_look_style(l, 1);
+    return sal_overlay_style_check(&style);
 }
 
 sal_placement sal_placement_within(const sal_placement *p, int64_t longest)
@@ -126,14 +137,18 @@ __attribute__((format(printf, 2, 3))) static void add(line *l, const char *forma
     const int n = vsnprintf(l->text + l->used, l->size - l->used, format, args);
     va_end(args);
     l->used += n > 0 ? (size_t)n : 0;
-    l->used = l->used < l->size ? l->used : l->size - 1;
+    if (l->used < l->size)
+        return;
+    sal_utf8_trim(l->text);
+    l->used = strlen(l->text);
+    l->size = l->used + 1; /* nothing more comes behind what was cut */
 }
 
 /* "output 6", or "age_6 (output 6)". */
 static void add_output(line *l, const sal_figure_facts *f)
 {
     if (f->class_name)
-        add(l, "%.80s (output %lld)", f->class_name, (long long)f->target);
+        add(l, "%.*s (output %lld)", sal_utf8_head(f->class_name, 80), f->class_name, (long long)f->target);
     else
         add(l, "output %lld", (long long)f->target);
 }
@@ -155,7 +170,7 @@ static void write_note(line *l, const sal_figure_facts *f, int64_t outputs, cons
     if (has_probability && f->asked.score == SAL_SCORE_LOGIT)
         add(l, "   probability %.3g", (double)f->probability);
     if (f->label && *f->label)
-        add(l, "   label %.80s", f->label);
+        add(l, "   label %.*s", sal_utf8_head(f->label, 80), f->label);
     if (f->stats.flat)
         add(l, "   flat map");
     else

@@ -30,7 +30,7 @@ sal_status sal_shown_make(sal_picture *out, const sal_picture *picture, const sa
                           const sal_preprocess *preprocess);
 
 /* How maps are coloured: what is asked for, with the defaults. contours may be NULL; more than there may be are
- * refused by sal_overlay_style_check. over_picture: 0: colours alone; figures have those of the overlay all over, so
+ * refused by sal_look_check. over_picture: 0: colours alone; figures have those of the overlay all over, so
  * that their bar is of both. */
 typedef struct sal_look {
     sal_colormap colormap;
@@ -41,6 +41,8 @@ typedef struct sal_look {
     int contour_count;
 } sal_look;
 sal_overlay_style sal_look_style(const sal_look *look, int over_picture);
+/* What is wrong with it, in the numbers that were given. Error: ARGUMENT. */
+sal_status sal_look_check(const sal_look *look);
 
 /* Before the first picture of a job: what its options say of figures. Errors: ARGUMENT, UNSUPPORTED (there is no font).
  */

@@ -40,8 +40,8 @@ static sal_status read_options(drawing *d, const sal_overlay_options *given, int
         return sal_fail(SAL_ERROR_ARGUMENT, "an overlay of at most %lld pixels: give 0 for any size",
                         (long long)o->longest);
     const sal_look look = {o->colormap, o->blend, o->alpha, o->normalize, o->contours, o->contour_count};
+    TRY(sal_look_check(&look));
     d->style = sal_look_style(&look, over_picture);
-    st = sal_overlay_style_check(&d->style);
 done:
     return st;
 }

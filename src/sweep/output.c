@@ -32,7 +32,9 @@ static sal_status write_figure(const char *path, sal_page_format format, const s
                                     .input = job->options->preprocess_origin,
                                     .class_name = sal_classes_name(job->options->classes, m->target),
                                     .label = job->label};
-    const sal_figure_content content = {.picture = job->shown, .map = d->values, .placement = job->placement};
+    const sal_figure_content content = {.picture = job->figured ? job->figured : job->shown,
+                                        .map = d->values,
+                                        .placement = job->figured ? job->figured_placement : job->placement};
     sal_figure_style style = sal_figure_style_of(d, overlay, job->options->map->normalize, NULL);
     TRY(sal_note_write(note, sizeof note, &facts, job->outputs, job->attribution->method));
     TRY(sal_title_write(title, sizeof title, name, sal_names_base(job->model), job->attribution,
@@ -90,10 +92,21 @@ done:
     return st;
 }
 
+static sal_look look_of(const sal_explain_options *o)
+{
+    return (sal_look){o->colormap, o->blend, o->alpha, o->map->normalize, o->contours, o->contour_count};
+}
+
 sal_overlay_style sal_output_style(const sal_explain_options *o, int over_picture)
 {
-    const sal_look look = {o->colormap, o->blend, o->alpha, o->map->normalize, o->contours, o->contour_count};
+    const sal_look look = look_of(o);
     return sal_look_style(&look, over_picture);
+}
+
+sal_status sal_output_check_style(const sal_explain_options *o)
+{
+    const sal_look look = look_of(o);
+    return sal_look_check(&look);
 }
 
 static sal_status write_file(sal_output_file file, sal_output *out, const float *map, const sal_display *d,

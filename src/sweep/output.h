@@ -23,6 +23,8 @@ typedef struct sal_output_job {
     int64_t outputs;                         /* of the model */
     const sal_picture *shown;                /* the picture as 8-bit RGB */
     const sal_placement *placement;
+    const sal_picture *figured; /* likewise, where figures are made from another size of it; or NULL */
+    const sal_placement *figured_placement;
 } sal_output_job;
 
 /* One map and the names of its files, in the order of sal_output_file. */
@@ -35,6 +37,8 @@ typedef struct sal_output {
 
 /* How the maps of these options are coloured, over a picture or alone. */
 sal_overlay_style sal_output_style(const sal_explain_options *options, int over_picture);
+/* Whether they can be. Error: ARGUMENT. */
+sal_status sal_output_check_style(const sal_explain_options *options);
 
 /* Fills stats and paths of *out, whose target, score and probability are set, and
  * writes the files. On failure none of them is left. Errors: IO, NUMERIC, MEMORY. */

@@ -203,6 +203,24 @@ class Targets(Case):
         self.assertEqual([r["status"] for r in results], ["numeric", "ok"])
         self.assertTrue(results[1]["maps"][0]["flat"])
 
+    def test_a_flat_mean_is_called_so(self):
+        weights = small_weights()
+        weights[2] = [0.0] * len(weights[2])
+        model = self.write("flat.onnx", files.onnx_classifier(weights, "Sigmoid"))
+        for score in ("logit", "probability"):
+            done = self.check(["explain", model, self.picture, "-o", self.out, "--preset", "unit", "-t", "mean", "--score", score], 0)
+            self.assertIn("  flat: the gradient of the mean is the same everywhere", done.out)
+
+    def test_names_of_classes_are_cut_between_characters(self):
+        for begin in ("", "x", "xx"):
+            fish = "\u9c57"  # three bytes
+            names = "".join("%s%s%d\n" % (begin, 60 * fish, k) for k in range(5))
+            self.write("names", names.encode())
+            done = self.check(["explain", self.models["Softmax"], self.picture, "-o", self.out, "--preset", "unit",
+                               "--classes", "names", "-t", "top:2"], 0)
+            shown = begin + (80 - len(begin)) // 3 * fish
+            self.assertEqual(done.out.count(shown + " ("), 3, done.out)
+
     def test_rules_change_what_the_gradient_keeps(self):
         # Output 1 has weights of both signs, on units that are on and off.
         seen = {

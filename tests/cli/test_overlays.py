@@ -87,6 +87,8 @@ class Overlays(Case):
         for levels in ("", "0", "1", "0.5,", ",0.5", "0.5;0.7", "0.5 0.7", "-0.5", "nan", "two", "0.5,1.5"):
             self.check([*base, levels], 2, "--contour: '%s' is no list of levels above 0 and below 1" % levels)
         self.check([*base, ",".join(["0.5"] * 9)], 2, "has more than 8 levels")
+        for level in ("1e-300", "0.999999999999"):
+            self.check([*base, "0.5," + level], 2, "contour %s is not above 0 and below 1 as a float" % level)
         self.assertEqual(self.outputs(), [])
 
 

@@ -9,6 +9,7 @@
 #include <criterion/criterion.h>
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -191,7 +192,9 @@ Test(draw, contradictions_are_refused)
     o = defaults();
     o.contours = (const double[]){0.5, 1.0};
     o.contour_count = 2;
-    expect_refused(SAL_ERROR_ARGUMENT, "contour 1", &picture, &placement, &o);
+    expect_refused(SAL_ERROR_ARGUMENT, "contour 1 ", &picture, &placement, &o);
+    o.contours = (const double[]){1e-300, 0.5};
+    expect_refused(SAL_ERROR_ARGUMENT, "contour 1e-300 ", &picture, &placement, &o);
     o.contour_count = SAL_CONTOURS_MAX + 1;
     expect_refused(SAL_ERROR_ARGUMENT, "9 contours", &picture, &placement, &o);
     o = defaults();
@@ -277,6 +280,33 @@ Test(note, is_cut_where_there_is_no_room)
     cr_expect_str_eq(note, "output 4   ");
     cr_assert_eq(sal_note_write(one, sizeof one, &f, 10, "gradient"), SAL_OK);
     cr_expect_eq(one[0], '\0');
+}
+
+/* A character of three bytes is left out whole. */
+Test(note, cuts_no_character)
+{
+    char name[8 * 3 * 10 + 3] = "", note[32];
+    sal_figure_facts f = {.size = sizeof f, .target = 4, .score = 1.25f, .probability = NAN};
+    for (size_t begin = 0; begin < 3; begin++) {
+        memset(name, 'x', begin);
+        for (size_t i = 0; i < 40; i++)
+            memcpy(name + begin + 3 * i, "\xe9\xb1\x97", 4);
+        const int kept = (int)(80 - begin) / 3 * 3 + (int)begin;
+        char expected[SAL_NOTE_SIZE];
+        f.class_name = name;
+        f.label = NULL;
+        snprintf(expected, sizeof expected, "%.*s (output 4)   logit 1.25   peak gradient 0", kept, name);
+        cr_expect_str_eq(note_of(f, 10, "gradient"), expected);
+        f.class_name = NULL;
+        f.label = name;
+        snprintf(expected, sizeof expected, "output 4   logit 1.25   label %.*s   peak gradient 0", kept, name);
+        cr_expect_str_eq(note_of(f, 10, "gradient"), expected);
+        /* Where there is no room for the rest, nothing comes behind the cut. */
+        f.class_name = name;
+        cr_assert_eq(sal_note_write(note, sizeof note, &f, 10, "gradient"), SAL_OK);
+        snprintf(expected, sizeof expected, "%.*s", (int)(31 - begin) / 3 * 3 + (int)begin, name);
+        cr_expect_str_eq(note, expected);
+    }
 }
 
 Test(note, has_the_label_behind_the_score)

@@ -1,6 +1,7 @@
 #include "base/utf8.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 Test(utf8, reads_characters_of_every_length)
@@ -78,4 +79,25 @@ Test(utf8, heads_end_with_a_whole_character)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         cr_expect_eq(sal_utf8_head(cases[i].text, cases[i].most), cases[i].head, "case %zu: %d", i,
                      sal_utf8_head(cases[i].text, cases[i].most));
+}
+
+Test(utf8, trims_half_a_character)
+{
+    static const char *const cases[][2] = {{"", ""},
+                                           {"abc", "abc"},
+                                           {"a\xc3\xa9", "a\xc3\xa9"},
+                                           {"a\xc3", "a"},
+                                           {"\xe9\xb1\x97\xe9\xb1", "\xe9\xb1\x97"},
+                                           {"\xe9\xb1\x97\xe9", "\xe9\xb1\x97"},
+                                           {"\xe9\xb1\x97", "\xe9\xb1\x97"},
+                                           {"x\xf0\x9f\x90", "x"},
+                                           {"x\xf0\x9f\x90\x9f", "x\xf0\x9f\x90\x9f"},
+                                           {"\xf0\x9f", ""},
+                                           {"a\x80\x80\x80\x80", "a\x80\x80\x80\x80"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "%s", cases[i][0]);
+        sal_utf8_trim(text);
+        cr_expect_str_eq(text, cases[i][1], "case %zu", i);
+    }
 }
