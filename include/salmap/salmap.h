@@ -1269,8 +1269,11 @@ typedef struct sal_sheet_options {
     int reverse;            /* 1: the lowest first */
     /* Called for each overlay or map that could not be read; may be NULL. */
     void (*map_failed)(void *context, const char *file, const char *error);
-    void *context;            /* of the call-back */
+    void *context;            /* of the call-backs */
     const sal_limits *limits; /* of an overlay or a map; NULL: the defaults */
+    /* Called over and over, with how many maps are drawn: 0 while the results are read; not 0 stops (CANCELLED), and
+     * nothing is written. May be NULL. */
+    int (*progress)(void *context, size_t done);
 } sal_sheet_options;
 #define SAL_SHEET_OPTIONS_INIT SAL_INIT(sal_sheet_options)
 
@@ -1305,8 +1308,8 @@ typedef struct sal_render_options {
     /* Called for each picture that could not be drawn; may be NULL. */
     void (*picture_failed)(void *context, const char *path, const char *error);
     void *context; /* of the call-backs */
-    /* Called after each picture, with how many are behind; not 0 stops (CANCELLED): what is drawn is whole, and stays.
-     * May be NULL. */
+    /* Called after each picture, with how many are behind, and with 0 for each of the list while that is looked at; not 0
+     * stops (CANCELLED): what is drawn is whole, and stays. May be NULL. */
     int (*progress)(void *context, size_t done);
 } sal_render_options;
 #define SAL_RENDER_OPTIONS_INIT SAL_INIT(sal_render_options)
@@ -1315,14 +1318,16 @@ typedef struct sal_render_options {
 typedef struct sal_render_info {
     size_t size;     /* SAL_RENDER_INFO_INIT */
     size_t pictures; /* that the run has maps of, */
-    size_t failed;   /* and of them, that could not be drawn */
+    size_t failed;   /* and of them, that could not be drawn, */
+    size_t missing;  /* of these, where there is no file */
 } sal_render_info;
 #define SAL_RENDER_INFO_INIT SAL_INIT(sal_render_info)
 
 /* Makes overlays and figures of a finished run again from the maps that it kept, with other colours, and without its
  * model: explain->out_dir/overlays/000/<stem>.overlay.jpg, and figures/000/<stem>.figure.png. Pictures are read from
  * where the run's list says; one that is gone, or has other bytes or sides than the run saw, fails and is told of, and
- * the rest goes on. Of paths that begin with "../", what follows starts at a root that is given. info may be NULL.
+ * the rest goes on; what cannot be written ends it (IO). Of paths that begin with "../", what follows starts at a root
+ * that is given. info may be NULL.
  * Errors: ARGUMENT (also: the run keeps no maps, out_dir is a run, a link is in the folder, no root is given and a
  * picture of the list is not below the current folder), IO, FORMAT (results that
  * are no results, or damaged), UNSUPPORTED (there is no font for figures), MEMORY. */

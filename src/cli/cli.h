@@ -54,6 +54,8 @@ int cli_write(const char *bytes, size_t size);
 int cli_flush(void);
 /* Nobody reads it any more, and nothing was lost by that: it is no failure. */
 void cli_forget_output(void);
+/* Flushes what a command that has done its work says of it: a reader that left wanted the files all the same. */
+void cli_finish_report(void);
 /* code, or CLI_FAILED with a message when what was printed did not reach stdout; without one where the reader left and
  * the command only tells something. command: NULL also for a help text. */
 int cli_finish(const cli_command *command, int code);

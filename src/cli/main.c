@@ -89,6 +89,12 @@ void cli_forget_output(void)
     forgotten = 1;
 }
 
+void cli_finish_report(void)
+{
+    if (cli_flush() == EPIPE)
+        cli_forget_output();
+}
+
 int cli_finish(const cli_command *command, int code)
 {
     const int reason = forgotten ? 0 : cli_flush();

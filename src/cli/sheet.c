@@ -49,6 +49,24 @@ static void tell_failed(void *context, const char *file, const char *error)
     cli_fail(self, 0, "%s", error);
 }
 
+static int is_stopped(void *context, size_t done)
+{
+    (void)context, (void)done;
+    return cli_stop_signal() != 0;
+}
+
+/* A sal_page_format, or -1 after a message. */
+static int format_of(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    const int format = dot ? sal_word_value(SAL_WORDS_PAGE, dot + 1) : -1;
+    if (format < 0)
+        return cli_fail(self, -1, "%s: its name does not say what it is to be: let it end in .png, .svg or .pdf", path);
+    if (dot == path || dot[-1] == '/')
+        return cli_fail(self, -1, "%s: is an ending without a name: give one such as sheet%s", path, dot);
+    return format;
+}
+
 int cli_sheet(int argc, char **argv)
 {
     int first;
@@ -62,11 +80,11 @@ int cli_sheet(int argc, char **argv)
         return parsed == CLI_HELPED ? cli_finish(NULL, CLI_OK) : CLI_USAGE;
     if (!s.out)
         return cli_fail(self, CLI_USAGE, "no file to write: give -o FILE");
-    const char *dot = strrchr(s.out, '.');
-    const int format = dot ? sal_word_value(SAL_WORDS_PAGE, dot + 1) : -1;
+    if (s.reverse && !s.sort)
+        return cli_fail(self, CLI_USAGE, "--reverse: there is no order to turn around; give --sort COLUMN as well");
+    const int format = format_of(s.out);
     if (format < 0)
-        return cli_fail(self, CLI_USAGE, "%s: its name does not say what it is to be: let it end in .png, .svg or .pdf",
-                        s.out);
+        return CLI_USAGE;
     const int code = cli_job_options(&run, self, &s.job);
     if (code != CLI_OK)
         return code;
@@ -78,7 +96,8 @@ int cli_sheet(int argc, char **argv)
     o.columns = s.columns;
     o.panel_size = s.panel_size;
     o.map_failed = tell_failed;
-    cli_hold_signals(); /* the page is finished first: nothing half-written stays */
+    o.progress = is_stopped;
+    cli_hold_signals(); /* nothing half-written stays */
     const sal_status st = sal_run_sheet(&info, argv[first], s.out, &o);
     if (cli_stop_signal())
         cli_die_of(cli_stop_signal());
@@ -89,5 +108,6 @@ int cli_sheet(int argc, char **argv)
                    info.failed, s.out);
     else if (!s.quiet)
         text_print(stdout, "%zu of %zu maps -> %s\n", info.shown, info.maps, s.out);
+    cli_finish_report();
     return cli_finish(self, info.failed ? CLI_SOME_FAILED : CLI_OK);
 }

@@ -10,22 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t max_json_bytes = (uint64_t)1 << 24;
-
 static sal_status copy_text(char **out, const json_t *root, const char *key)
 {
     const char *text = json_string_value(json_object_get(root, key));
     return text ? sal_strdup(out, text) : SAL_OK;
 }
 
-static sal_status parse(json_t **out, const void *bytes, size_t size, size_t flags, const char *what)
+static sal_status parse(json_t **out, const void *bytes, size_t size, size_t flags, const char *folder,
+                        const char *what)
 {
     errno = 0;
     *out = json_loadb(bytes, size, flags, NULL);
     /* What it had no memory for is missing, whether it says so or not. */
     if (errno == ENOMEM)
         return sal_fail_memory(size, what);
-    return *out ? SAL_OK : sal_fail(SAL_ERROR_FORMAT, "%s cannot be read", what);
+    return *out ? SAL_OK : sal_fail(SAL_ERROR_FORMAT, "%s: %s cannot be read", folder, what);
 }
 
 /* Fields that nothing vouches for: what is no such number or text counts as not there. */
@@ -46,10 +45,10 @@ static sal_status read_names(sal_kept_run *run)
     unsigned char *bytes = NULL;
     size_t size;
     json_t *root = NULL;
-    TRY(sal_run_file_read(&bytes, &size, &run->folder, SAL_RUN_JSON, max_json_bytes, NULL));
+    TRY(sal_run_file_read(&bytes, &size, &run->folder, SAL_RUN_JSON, SAL_RUN_JSON_MOST, NULL));
     if (!bytes)
         goto done;
-    TRY(parse(&root, bytes, size, 0, SAL_RUN_JSON));
+    TRY(parse(&root, bytes, size, 0, run->folder.path, SAL_RUN_JSON));
     read_unsigned(run, root);
     TRY(copy_text(&run->model, root, "model"));
     TRY(copy_text(&run->origin, root, "preprocess_origin"));
@@ -85,12 +84,34 @@ static sal_status count_outputs(sal_kept_run *run)
         TRY(has_setting(&has, run, of_one[i]));
     run->outputs = has;
     if (names) {
-        TRY(parse(&list, names, strlen(names), JSON_DECODE_ANY, "the names of classes in " SAL_RUN_JSON));
+        TRY(parse(&list, names, strlen(names), JSON_DECODE_ANY, run->folder.path,
+                  "the names of classes in " SAL_RUN_JSON));
         run->outputs = (int64_t)json_array_size(list);
     }
 done:
     json_decref(list);
     free(names);
+    return st;
+}
+
+static sal_status read_asked(sal_kept_run *run)
+{
+    sal_status st = SAL_OK;
+    char *normalize = NULL, *target = NULL;
+    TRY(sal_kept_setting(&normalize, run, "normalize"));
+    TRY(sal_kept_setting(&target, run, "target"));
+    const int how = normalize ? sal_word_value(SAL_WORDS_NORMALIZE, normalize) : SAL_NORMALIZE_MINMAX;
+    if (how < 0)
+        st = sal_kept_fail_setting(run, "normalize", normalize);
+    else
+        run->normalize = (sal_normalize)how;
+    if (target && strcmp(target, "margin") == 0)
+        run->asked = SAL_TARGET_MARGIN;
+    else if (target && strcmp(target, "mean") == 0)
+        run->asked = SAL_TARGET_MEAN;
+done:
+    free(normalize);
+    free(target);
     return st;
 }
 
@@ -104,6 +125,7 @@ sal_status sal_kept_open(sal_kept_run *out, const char *path)
     if (out->facts.description.sign == SAL_RUN_SIGNED)
         TRY(read_names(out));
     TRY(count_outputs(out));
+    TRY(read_asked(out));
 done:
     if (st != SAL_OK)
         sal_kept_close(out);
@@ -140,6 +162,28 @@ sal_status sal_kept_setting(char **out, const sal_kept_run *run, const char *nam
     return st;
 }
 
+sal_status sal_kept_fail_setting(const sal_kept_run *run, const char *name, const char *value)
+{
+    return sal_fail(SAL_ERROR_FORMAT, "%s/" SAL_RUN_JSON ": this version does not know the setting %s '%s'",
+                    run->folder.path, name, value);
+}
+
+sal_status sal_kept_list_open(sal_dataset **out, const sal_kept_run *run, const char *root)
+{
+    sal_status st = SAL_OK;
+    char sha256[SAL_DIGEST_SIZE];
+    const char *start = root ? root : run->root;
+    TRY(sal_run_list_open(out, sha256, &run->folder, start && !*start ? "." : start, run->facts.description.settings));
+    if (*out && strcmp(sha256, run->facts.description.manifest_sha256) == 0)
+        return SAL_OK;
+    sal_dataset_close(*out);
+    *out = NULL;
+    st = sal_fail(SAL_ERROR_FORMAT, "%s/" SAL_RUN_MANIFEST ": was replaced while it was looked at: try again",
+                  run->folder.path);
+done:
+    return st;
+}
+
 /* ---- Rows ------------------------------------------------------------------ */
 
 /* Lines of an export, as they come piece by piece. */
@@ -149,6 +193,7 @@ typedef struct lines {
     size_t room;
     sal_status st;    /* what visit said, and */
     char error[1024]; /* in which words: the export goes on to say that it was stopped */
+    const char *folder;
     sal_status (*visit)(void *context, const json_t *picture);
     void *context;
 } lines;
@@ -157,7 +202,7 @@ static sal_status visit_line(lines *l, const char *line, size_t size)
 {
     sal_status st = SAL_OK;
     json_t *picture = NULL;
-    TRY(parse(&picture, line, size, 0, "a row of the results"));
+    TRY(parse(&picture, line, size, 0, l->folder, "a row of the results"));
     st = l->visit(l->context, picture);
 done:
     json_decref(picture);
@@ -167,17 +212,17 @@ done:
 static int take(void *context, const char *bytes, size_t size)
 {
     lines *l = context;
+    size_t begin = 0, fresh = l->used; /* what was there before holds no end of a line */
     sal_status st = sal_grow(&l->text, &l->room, l->used + size, 1, "results");
     if (st == SAL_OK) {
         memcpy(l->text + l->used, bytes, size);
         l->used += size;
     }
-    size_t begin = 0;
-    for (const char *end; st == SAL_OK && (end = memchr(l->text + begin, '\n', l->used - begin));) {
+    for (const char *end; st == SAL_OK && (end = memchr(l->text + fresh, '\n', l->used - fresh));) {
         st = visit_line(l, l->text + begin, (size_t)(end - l->text) - begin);
-        begin = (size_t)(end - l->text) + 1;
+        begin = fresh = (size_t)(end - l->text) + 1;
     }
-    if (l->text)
+    if (begin > 0)
         memmove(l->text, l->text + begin, l->used - begin);
     l->used -= begin;
     l->st = st;
@@ -190,7 +235,7 @@ sal_status sal_kept_each(const sal_kept_run *run, sal_status (*visit)(void *cont
                          void *context)
 {
     static const sal_export_options json = {.size = sizeof json, .format = SAL_EXPORT_JSON};
-    lines l = {.visit = visit, .context = context};
+    lines l = {.folder = run->folder.path, .visit = visit, .context = context};
     const sal_status st = sal_sweep_export(run->folder.path, NULL, take, &l, &json);
     free(l.text);
     return l.st != SAL_OK ? sal_fail(l.st, "%s", l.error) : st;

@@ -16,6 +16,8 @@ typedef struct sal_kept_run {
     int64_t outputs;     /* of the model; 0: that is not known */
     char separator;      /* as of sal_label_read, of the list that the run was made of */
     int classes;         /* 1: its outputs have names */
+    sal_normalize normalize;
+    sal_target_kind asked; /* what its maps are of: PREDICTED, MEAN or MARGIN; of single outputs the rows say which */
 } sal_kept_run;
 
 /* Errors: IO, FORMAT, ARGUMENT (a link), MEMORY. */
@@ -23,6 +25,12 @@ sal_status sal_kept_open(sal_kept_run *out, const char *path);
 void sal_kept_close(sal_kept_run *run); /* fine on a zeroed struct whose folder's fd is -1 */
 /* The value of an option; NULL: the run does not say. *out: free with free(). Errors: MEMORY. */
 sal_status sal_kept_setting(char **out, const sal_kept_run *run, const char *name);
+/* FORMAT: a setting has a value that is none. */
+sal_status sal_kept_fail_setting(const sal_kept_run *run, const char *name, const char *value);
+
+/* The run's list, which it must have, with the paths of its pictures as they are opened. root: where relative ones
+ * start; NULL: as the run has it. Errors: as sal_run_list_open, FORMAT (it is another list by now). */
+sal_status sal_kept_list_open(sal_dataset **out, const sal_kept_run *run, const char *root);
 
 /* Calls visit for each picture in the order of the list, with what an export says of it as JSON, which is borrowed.
  * Errors: those of sal_sweep_export, and of visit. */

@@ -1,11 +1,11 @@
 #include "report/sheet.h"
 #include "results/export.h"
-#include "results/settings_lines.h"
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/plain_locale.h"
 #include "base/struct.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +28,13 @@ static void clear(sheet *s)
     memset(s, 0, sizeof *s);
 }
 
+sal_status sheet_go_on(const sheet *s, size_t drawn)
+{
+    if (s->options->progress && s->options->progress(s->options->context, drawn) != 0)
+        return sal_fail(SAL_ERROR_CANCELLED, "stopped after %zu maps", drawn);
+    return SAL_OK;
+}
+
 /* ---- Cells ----------------------------------------------------------------- */
 
 /* "pike", or "output 3". */
@@ -35,7 +42,7 @@ static void print_output(char *text, size_t size, const json_t *object, const ch
 {
     const char *class = json_string_value(json_object_get(object, class_key));
     if (class)
-        snprintf(text, size, "%.160s", class);
+        snprintf(text, size, "%.*s", sal_utf8_head(class, 160), class);
     else
         snprintf(text, size, "output %lld", (long long)json_integer_value(json_object_get(object, key)));
 }
@@ -57,21 +64,42 @@ static void print_prediction(char *text, size_t size, const sheet *s, const json
         snprintf(text, size, "predicted %s (%.0f %%)", output, percent);
 }
 
+/* "map of pike", or of what is no output: "map of the mean". */
+static void print_target(char *text, size_t size, const sheet *s, const json_t *map)
+{
+    char output[200];
+    print_output(output, sizeof output, map, "target", "target_class");
+    if (s->run->asked == SAL_TARGET_MEAN)
+        snprintf(text, size, "map of the mean");
+    else
+        snprintf(text, size, "map of %s%s", s->run->asked == SAL_TARGET_MARGIN ? "the margin of " : "", output);
+}
+
+/* 1: a map of the output that is predicted anyway needs no line. */
+static int has_own_target(const sheet *s, const json_t *picture, const json_t *map)
+{
+    const json_t *target = json_object_get(map, "target"), *predicted = json_object_get(picture, "predicted");
+    if (json_array_size(json_object_get(picture, "maps")) > 1)
+        return 1;
+    return s->run->outputs != 1 && (s->run->asked != SAL_TARGET_PREDICTED || !json_equal(target, predicted));
+}
+
 static sal_status describe(sheet_cell *cell, const sheet *s, const json_t *picture, const json_t *map)
 {
     sal_status st = SAL_OK;
     const json_t *manifest = json_object_get(picture, "manifest");
     const char *label = s->label ? json_string_value(json_object_get(manifest, s->label)) : NULL;
-    char output[200], text[256];
+    char text[256];
     print_prediction(text, sizeof text, s, picture);
     TRY(sal_strdup(&cell->prediction, text));
-    snprintf(text, sizeof text, "label %.200s", label ? label : "");
-    if (label && *label)
+    if (label && *label) {
+        snprintf(text, sizeof text, "label %.*s", sal_utf8_head(label, 200), label);
         TRY(sal_strdup(&cell->label, text));
-    print_output(output, sizeof output, map, "target", "target_class");
-    snprintf(text, sizeof text, "map of %s", output);
-    if (json_array_size(json_object_get(picture, "maps")) > 1)
+    }
+    if (has_own_target(s, picture, map)) {
+        print_target(text, sizeof text, s, map);
         TRY(sal_strdup(&cell->target, text));
+    }
 done:
     return st;
 }
@@ -105,6 +133,7 @@ static sal_status add_picture(void *context, const json_t *picture)
 {
     sal_status st = SAL_OK;
     const json_t *maps = json_object_get(picture, "maps");
+    TRY(sheet_go_on(context, 0));
     for (size_t k = 0; k < json_array_size(maps); k++)
         TRY(add_map(context, picture, json_array_get(maps, k)));
 done:
@@ -165,24 +194,24 @@ done:
 }
 
 /* No picture of the run is replaced. */
-static sal_status check_path(const char *path, const sal_kept_run *run)
+static sal_status check_path(const char *path, const sheet *s)
 {
     sal_status st = SAL_OK;
     struct stat target, own;
-    char *below = NULL;
+    sal_dataset *list = NULL;
     if (stat(path, &target) != 0)
         return SAL_OK;
-    for (size_t row = 0; st == SAL_OK && row < run->facts.list->count; row++) {
-        const char *file = sal_dataset_file(run->facts.list, row);
-        free(below);
-        below = NULL;
-        if (run->root && file[0] != '/')
-            TRY(sal_run_path(&below, run->root, file));
-        if (stat(below ? below : file, &own) == 0 && own.st_dev == target.st_dev && own.st_ino == target.st_ino)
+    TRY(sal_kept_list_open(&list, s->run, NULL));
+    for (size_t row = 0; row < list->count; row++) {
+        TRY(sheet_go_on(s, 0));
+        if (stat(sal_dataset_file(list, row), &own) == 0 && own.st_dev == target.st_dev &&
+            own.st_ino == target.st_ino) {
             st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is a picture of the run: choose another file", path);
+            goto done;
+        }
     }
 done:
-    free(below);
+    sal_dataset_close(list);
     return st;
 }
 
@@ -208,7 +237,7 @@ sal_status sal_run_sheet(sal_sheet_info *info, const char *run, const char *path
     TRY(sal_plain_locale_enter(&plain));
     TRY(sal_kept_count_outputs(&kept));
     TRY(fill(&s));
-    TRY(check_path(path, &kept));
+    TRY(check_path(path, &s));
     told.maps = s.count;
     told.shown = (int64_t)s.count < o.rows * o.columns ? s.count : (size_t)(o.rows * o.columns);
     TRY(sheet_draw(&bytes, &size, &told.failed, &s, told.shown));

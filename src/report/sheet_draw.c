@@ -2,7 +2,7 @@
 #include "report/sheet.h"
 
 #include "base/memory.h"
-#include "base/placement.h"
+#include "base/utf8.h"
 #include "figure/page.h"
 #include "map/map.h"
 #include "results/names.h"
@@ -57,15 +57,18 @@ static sal_status fit(sal_picture *out, const sal_picture *picture, int64_t pane
     return sal_resize_rgb(out, picture, height < 1 ? 1 : height, width < 1 ? 1 : width);
 }
 
-/* A map alone, in colours. */
+/* A map alone, in the colours that `explain` gives it. */
 static sal_status read_map(sal_picture *out, const sheet *s, const sheet_cell *cell, int64_t panel)
 {
     sal_status st = SAL_OK;
     sal_picture colours = {0};
+    sal_overlay_options o = SAL_OVERLAY_OPTIONS_INIT;
     float *map = NULL;
     int64_t height, width;
+    o.normalize = s->run->normalize;
     TRY(sal_kept_map(&map, &height, &width, s->run, cell->file, &s->limits));
-    TRY(sal_map_colorize(&colours, map, height, width, SAL_COLORMAP_VIRIDIS));
+    const sal_placement itself = {height, width, height, width, .scale_y = 1, .scale_x = 1};
+    TRY(sal_overlay_make(&colours, NULL, map, &itself, &o));
     st = fit(out, &colours, panel);
 done:
     sal_picture_clear(&colours);
@@ -147,23 +150,40 @@ done:
     return st;
 }
 
+/* The last part of the path, of "." the folder's own. *out: free with free(). */
+static sal_status name_folder(char **out, const char *path)
+{
+    sal_status st = SAL_OK;
+    char *text = NULL;
+    TRY(sal_strdup(&text, path));
+    for (size_t n = strlen(text); n > 1 && text[n - 1] == '/'; n--)
+        text[n - 1] = '\0';
+    const char *base = sal_names_base(text);
+    char *real = strcmp(base, ".") == 0 || strcmp(base, "..") == 0 ? realpath(text, NULL) : NULL;
+    st = sal_strdup(out, real ? sal_names_base(real) : base);
+    free(real);
+done:
+    free(text);
+    return st;
+}
+
 /* "night: age.onnx, integrated; the 36 of 800 maps with the highest error". */
 static sal_status make_title(char *title, size_t size, const sheet *s, size_t count)
 {
     sal_status st = SAL_OK;
-    char *method = NULL, order[160] = "", folder[256];
+    char *method = NULL, *folder = NULL, order[160] = "";
     const char *sort = s->options->sort;
     TRY(sal_kept_setting(&method, s->run, "method"));
-    snprintf(folder, sizeof folder, "%s", s->run->folder.path);
-    for (size_t n = strlen(folder); n > 1 && folder[n - 1] == '/'; n--)
-        folder[n - 1] = '\0';
+    TRY(name_folder(&folder, s->run->folder.path));
     if (sort)
-        snprintf(order, sizeof order, ", sorted by %.100s%s", sort, s->options->reverse ? " in reverse" : "");
-    snprintf(title, size, "%s: %s%s%s, %zu of %zu maps%s", sal_names_base(folder),
-             s->run->model ? sal_names_base(s->run->model) : "", s->run->model ? ", " : "",
-             method ? method : "gradient", count, s->count, order);
+        snprintf(order, sizeof order, ", sorted by %.*s%s", sal_utf8_head(sort, 100), sort,
+                 s->options->reverse ? " in reverse" : "");
+    snprintf(title, size, "%s: %s%s%s, %zu of %zu maps%s", folder, s->run->model ? sal_names_base(s->run->model) : "",
+             s->run->model ? ", " : "", method ? method : "gradient", count, s->count, order);
+    sal_utf8_trim(title);
 done:
     free(method);
+    free(folder);
     return st;
 }
 
@@ -179,6 +199,7 @@ static sal_status draw_all(sal_page *page, size_t *failed, const sheet *s, const
                                 .color = ink};
     TRY(sal_page_write(page, title, &text));
     for (size_t at = 0; at < count; at++) {
+        TRY(sheet_go_on(s, at));
         TRY(draw_panel(page, failed, s, l, at));
         TRY(draw_texts(page, s, l, at));
     }

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/plain_locale.h"
+#include "base/utf8.h"
 #include "dataset/dataset.h"
 
 #include <math.h>
@@ -68,6 +69,16 @@ static int error_of(double *out, const sheet *s, const json_t *picture)
     return 1;
 }
 
+/* Labels are read as the sweep read them. */
+static sheet_kind kind_of(double *number, const char *text, int is_label, char separator)
+{
+    static const sheet_kind of_labels[] = {
+        [SAL_LABEL_EMPTY] = SHEET_NOTHING, [SAL_LABEL_NUMBER] = SHEET_NUMBER, [SAL_LABEL_WORD] = SHEET_WORD};
+    if (is_label)
+        return of_labels[sal_label_read(number, text, separator)];
+    return !*text ? SHEET_NOTHING : sal_plain_number(number, text) ? SHEET_NUMBER : SHEET_WORD;
+}
+
 sal_status sheet_key_make(sheet_key *out, const sheet *s, const json_t *picture, const json_t *map)
 {
     const char *column = s->options->sort;
@@ -79,40 +90,46 @@ sal_status sheet_key_make(sheet_key *out, const sheet *s, const json_t *picture,
         return SAL_OK;
     }
     const json_t *value = find(picture, map, column);
+    const int is_label = s->label && value && value == json_object_get(json_object_get(picture, "manifest"), s->label);
     const char *text = json_string_value(value);
+    out->kind = SHEET_NUMBER;
     if (json_is_number(value))
         out->number = json_number_value(value);
-    else if (!text || !*text)
-        return SAL_OK;
-    else if (!sal_plain_number(&out->number, text)) {
-        out->kind = SHEET_WORD;
-        return sal_strdup(&out->word, text);
-    }
-    out->kind = SHEET_NUMBER;
-    return SAL_OK;
+    else if (text)
+        out->kind = kind_of(&out->number, text, is_label, s->run->separator);
+    else
+        out->kind = SHEET_NOTHING;
+    return out->kind == SHEET_WORD ? sal_strdup(&out->word, text) : SAL_OK;
+}
+
+/* Below 0: a comes before b. reverse turns what is of one kind. */
+static int compare_keys(const sheet_key *a, const sheet_key *b, int reverse)
+{
+    int order = 0;
+    if (a->kind != b->kind)
+        return (int)a->kind - (int)b->kind;
+    if (a->kind == SHEET_NUMBER)
+        order = (a->number < b->number) - (a->number > b->number);
+    else if (a->kind == SHEET_WORD)
+        order = strcmp(a->word, b->word);
+    return reverse ? -order : order;
+}
+
+/* Equal ones stay in the order of the list. */
+static int compare_cells(const sheet_cell *a, const sheet_cell *b, int reverse)
+{
+    const int order = compare_keys(&a->key, &b->key, reverse);
+    return order ? order : (a->at > b->at) - (a->at < b->at);
 }
 
 static int compare(const void *left, const void *right)
 {
-    const sheet_cell *a = left, *b = right;
-    int order = (int)a->key.kind - (int)b->key.kind;
-    if (order == 0 && a->key.kind == SHEET_NUMBER)
-        order = (a->key.number < b->key.number) - (a->key.number > b->key.number);
-    if (order == 0 && a->key.kind == SHEET_WORD)
-        order = strcmp(a->key.word, b->key.word);
-    return order ? order : (a->at > b->at) - (a->at < b->at);
+    return compare_cells(left, right, 0);
 }
 
-/* What has no value stays at the end, and equal ones in the order of the list. */
 static int compare_reverse(const void *left, const void *right)
 {
-    const sheet_cell *a = left, *b = right;
-    if (a->key.kind == SHEET_NOTHING || b->key.kind == SHEET_NOTHING || compare(left, right) == 0)
-        return compare(left, right);
-    sheet_cell first = *a, second = *b;
-    first.at = second.at = 0;
-    const int order = compare(&second, &first);
-    return order ? order : (a->at > b->at) - (a->at < b->at);
+    return compare_cells(left, right, 1);
 }
 
 void sheet_sort(sheet *s)
@@ -129,4 +146,5 @@ void sheet_key_print(char *text, size_t size, const sheet *s, const sheet_key *k
         snprintf(text, size, "%s %.4g", column, key->number);
     else if (key->kind == SHEET_WORD)
         snprintf(text, size, "%s %s", column, key->word);
+    sal_utf8_trim(text);
 }

@@ -27,7 +27,6 @@ done:
 
 /* ---- Reading --------------------------------------------------------------- */
 
-static const uint64_t max_json_bytes = (uint64_t)1 << 24; /* a command line's worth of inputs, and more */
 
 /* "name value" lines again. *out: NULL where it is no object of texts. */
 static sal_status read_settings(char **out, const json_t *settings)
@@ -80,7 +79,7 @@ sal_status sal_run_description_read(sal_run_description *out, const sal_run_fold
     size_t size;
     json_t *root = NULL;
     *out = (sal_run_description){.sign = SAL_RUN_UNSIGNED};
-    st = sal_run_file_read(&bytes, &size, folder, SAL_RUN_JSON, max_json_bytes, NULL);
+    st = sal_run_file_read(&bytes, &size, folder, SAL_RUN_JSON, SAL_RUN_JSON_MOST, NULL);
     if (st == SAL_OK && !bytes)
         goto done;
     if (st == SAL_OK || st == SAL_ERROR_FORMAT || st == SAL_ERROR_LIMIT) /* empty, or too large for one */
@@ -276,10 +275,10 @@ sal_status sal_run_description_write(int *made, const sal_run_folder *folder, co
     sal_json_text(&j, "again", command);
     sal_json_end(&j, '}');
     fputc('\n', file.stream);
-    if (ftello(file.stream) > (off_t)max_json_bytes) {
+    if (ftello(file.stream) > (off_t)SAL_RUN_JSON_MOST) {
         st = sal_fail(SAL_ERROR_LIMIT,
                       "%s/" SAL_RUN_JSON ": the names of all inputs are more than its %d MiB: give a folder or a list",
-                      folder->path, (int)(max_json_bytes >> 20));
+                      folder->path, (int)(SAL_RUN_JSON_MOST >> 20));
         goto done;
     }
     st = made ? sal_file_commit_new(made, &file) : sal_file_commit(&file);

@@ -9,6 +9,8 @@
 #define SAL_RUN_JSON "run.json"
 #define SAL_RUN_MANIFEST "manifest.csv"
 
+#define SAL_RUN_JSON_MOST ((uint64_t)1 << 24) /* bytes: a command line's worth of inputs, and more */
+
 /* Two of its fields that are outside the fingerprint, and that runs of before do not have: how many outputs the model
  * has, and what stood between the fields of a list with labels, where that was no comma ("": it was no table), which
  * says what commas in labels mean. */

@@ -3,13 +3,15 @@
 import json
 import os
 import shutil
+import signal
 import sqlite3
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
 import files
-from harness import main
-from sweep_case import SCALES_CSV, SweepCase
+from harness import MODEL, SALMAP, SIDE, main
+from sweep_case import SCALES_CSV, SweepCase, read_rgb8
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -61,6 +63,26 @@ class Sheets(SweepCase):
                 again = self.sheet("again" + name[1:], *arguments)
                 self.assertEqual(self.read(again), self.read(os.path.join(self.folder, name)))
 
+    def test_no_picture_of_the_run_is_replaced(self):
+        """Whatever the list's relative paths start from."""
+        self.draw("a.png", "deep/b.png")
+        os.makedirs(os.path.join(self.folder, "lists"))
+        self.write("lists/list.csv", b"path\n../in/a.png\n../in/deep/b.png\n")
+        self.write("lists/below.csv", b"path\na.png\ndeep/b.png\n")
+        absolute = os.path.join(self.folder, "in").encode()
+        self.write("absolute.csv", b"path\n%s/a.png\n%s/deep/b.png\n" % (absolute, absolute))
+        before = self.read(os.path.join(self.folder, "in/deep/b.png"))
+        os.symlink("in", os.path.join(self.folder, "link"))
+        for given in (["in"], ["in/a.png", "in/deep/b.png"], ["lists/list.csv"], ["lists/below.csv", "--root", "in"],
+                      ["absolute.csv"], [os.path.join(self.folder, "in")], ["in/*.png", "in/deep/*.png"], ["link"]):
+            with self.subTest(given=given):
+                self.sweep(*given, "--restart")
+                for path in ("in/deep/b.png", os.path.join(self.folder, "in/deep/b.png"), "link/deep/b.png"):
+                    self.sheet(path, code=2, texts=["b.png: is a picture of the run: choose another file"])
+                self.assertEqual(self.read(os.path.join(self.folder, "in/deep/b.png")), before)
+        self.write("other.png", before)
+        self.sheet("other.png")  # that is no picture of the run
+
     def test_any_column_of_the_results_sorts(self):
         self.draw("c.png", "a.png", "b.png")
         listed = self.write("list.csv", b"path,site,depth,score\nin/a.png,west,10,low\nin/b.png,,9.5,high\nin/c.png,east,100,\n")
@@ -79,6 +101,66 @@ class Sheets(SweepCase):
         self.sheet("no.svg", "--sort", "colour", code=2, texts=["no picture has a value of 'colour'", "a column of results.csv"])
         self.sheet("no.svg", "--sort", "error", code=2, texts=["no picture has a value of 'error'"])
         self.assertFalse(os.path.exists(os.path.join(self.folder, "no.svg")))
+
+    def test_labels_sort_as_the_sweep_reads_them(self):
+        self.draw("a.png", "b.png", "c.png", "d.png", "e.png")
+        listed = self.write("list.csv", b"path;age\nin/a.png;9,5\nin/b.png;NA\nin/c.png; 10,25 \nin/d.png;old\nin/e.png;2\n")
+        self.sweep(listed, "--label-column", "age")
+        names = lambda *options: [t for t in self.texts(self.sheet("a.svg", *options)) if t.startswith("in/")]
+        self.assertEqual(names("--sort", "age"), ["in/%s.png" % c for c in "caedb"])
+        # Words stay behind numbers, and what has no value behind both.
+        self.assertEqual(names("--sort", "age", "--reverse"), ["in/%s.png" % c for c in "eacdb"])
+
+    def test_what_maps_are_of_is_said_where_it_is_not_the_prediction(self):
+        self.draw("a.png", "b.png")
+        self.write("names", b"salmon\ntrout\nchar\npike\nperch\n")
+        predicted = {int(r["predicted"]) for r in self.predicted("--classes", "names", model=self.classifier()).values()}
+        self.assertEqual([t for t in self.texts(self.sheet("a.svg")) if t.startswith("map of")], [])
+        other = min({0, 1, 2, 3, 4} - predicted)
+        name = ["salmon", "trout", "char", "pike", "perch"][other]
+        for target, expected in (("index:%d" % other, "map of " + name), ("mean", "map of the mean")):
+            with self.subTest(target=target):
+                self.predicted("--classes", "names", "-t", target, "--restart", model=self.classifier())
+                self.assertEqual([line[1] for line in self.lines_of(lines=3).values()], [expected] * 2)
+        rows = self.predicted("--classes", "names", "-t", "margin", "--restart", model=self.classifier())
+        self.assertEqual({name: line[1] for name, line in self.lines_of(lines=3).items()},
+                         {r["path"]: "map of the margin of " + r["target_class"] for r in rows.values()})
+        # Of one output there is nothing to be said.
+        self.predicted("-t", "mean", "--restart")
+        self.assertEqual([t for t in self.texts(self.sheet("a.svg")) if t.startswith("map of")], [])
+
+    def test_titles_name_the_folder(self):
+        self.draw("a.png")
+        deep = os.path.join("d" * 200, "e" * 100, "RUN")
+        os.makedirs(os.path.join(self.folder, os.path.dirname(deep)))
+        self.sweep("in", run=deep)
+        for run in (deep, deep + "//", deep + "/."):
+            self.assertTrue(self.texts(self.sheet("a.svg", run=run))[0].startswith("RUN: "), run)
+        done = subprocess.run([SALMAP, "sheet", ".", "-o", "../a.svg"], cwd=os.path.join(self.folder, deep), timeout=300)
+        self.assertEqual(done.returncode, 0)
+        self.assertTrue(self.texts(os.path.join(self.folder, os.path.dirname(deep), "a.svg"))[0].startswith("RUN: "))
+
+    def test_no_character_is_cut(self):
+        """Names of classes and labels of more bytes than are shown."""
+        self.draw("a.png")
+        fish = "\u9c57"  # three bytes
+        for begin in ("", "x", "xx"):
+            with self.subTest(begin=begin):
+                name = begin + 100 * fish
+                self.write("names", ("%s\ntrout\nchar\n" % name).encode())
+                self.sweep(self.write("list.csv", ("path,label\nin/a.png,%s\n" % name).encode()), "--classes", "names",
+                           "--label-as", "name", "-t", "index:0", "--preset", "unit", "--restart",
+                           model=self.classifier(3))
+                texts = self.texts(self.sheet("a.svg", "--panel-size", "4096", "--sort", "label"))
+                self.assertEqual([text for text in texts if "\ufffd" in text], [])
+                for which in ("predicted ", "label "):
+                    self.assertTrue([text for text in texts if text.startswith(which + begin + 50 * fish)], texts)
+
+    def test_a_page_that_is_too_high(self):
+        self.draw(*["%d.png" % k for k in range(9)])
+        self.sweep("in")
+        self.sheet("a.png", "--columns", "1", "--rows", "9", "--panel-size", "4096", code=1,
+                   texts=["pixels, more than 32767 a side: ask for smaller panels, or fewer columns or rows"])
 
     def test_classes_and_several_maps(self):
         self.draw("a.png", "b.png")
@@ -207,6 +289,37 @@ class Sheets(SweepCase):
         self.sweep(os.path.join(self.folder, "in"), "--overlays", "none", "--maps", "none", "--restart")
         self.sheet("none.svg", code=2, texts=["keeps neither overlays nor maps"])
 
+    def panel(self, path, side):
+        """The one picture of a sheet."""
+        width, height, pixels = read_rgb8(path)
+        rows = [pixels[3 * (width * y + 32) : 3 * (width * y + 32 + side)] for y in range(32 + 52, 32 + 52 + side)]
+        return b"".join(rows)
+
+    def test_maps_have_the_colours_that_explain_gives_them(self):
+        top = self.draw("a.png", side=SIDE)
+        for given in ([], ["--signed"], ["--normalize", "none"], ["--normalize", "none", "--maps", "npz"]):
+            with self.subTest(given=given):
+                self.sweep(top, "--preset", "unit", "--overlays", "none", *given, "--restart")
+                self.check(["explain", MODEL, top, "--preset", "unit", *given[:2], "-o", self.out, "-w", "map"], 0)
+                expected = read_rgb8(os.path.join(self.out, "a.saliency.png"))
+                self.assertEqual(expected[:2], (SIDE, SIDE))
+                shown = self.panel(self.sheet("a.png", "--panel-size", str(SIDE)), SIDE)
+                self.assertEqual(shown == expected[2], True)
+                self.assertGreater(len(set(shown)), 50)
+
+    def test_a_sheet_that_is_stopped_is_not_written(self):
+        self.draw("a.png", "b.png")
+        self.sweep("in")
+        for name in "ab":
+            self.spoil(os.path.join(self.result, "overlays/000/%s.overlay.jpg" % name))
+        default = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+        process = self.hold_command(["sheet", self.result, "-o", "a.png"], preexec_fn=default)
+        process.send_signal(signal.SIGINT)
+        said = self.let_go(process)
+        self.assertEqual(process.returncode, -signal.SIGINT, said)
+        self.assertNotIn("b.overlay.jpg", said)
+        self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("a.png")], [])
+
     def test_names_of_any_script(self):
         """Each is written as it is, and what is no text with a sign in its place."""
         names = ["чешуя.png", "鱗.png", "λέπι.png", "a&b<c>.png", b"broken\xff\x1b[31m.png"]
@@ -262,6 +375,9 @@ class Sheets(SweepCase):
         self.check(base, 2, "no file to write: give -o FILE")
         for name in ("a.gif", "a", "-"):
             self.sheet(name, code=2, texts=["let it end in .png, .svg or .pdf"])
+        for name in (".png", "RUN/.svg"):
+            self.check([*base, "-o", name], 2, name + ": is an ending without a name: give one such as sheet" + name[-4:])
+        self.check([*base, "-o", "a.png", "--reverse"], 2, "--reverse: there is no order to turn around; give --sort COLUMN")
         self.check([*base, "-o", "a.png", "--rows", "0"], 2, "--rows: '0'", "from 1 to 1000")
         self.check([*base, "-o", "a.png", "--panel-size", "31"], 2, "--panel-size: '31'", "from 32 to 4096")
         for name in ("overlays/000/mine.png", "maps/mine.pdf", "shards/mine.svg"):

@@ -585,8 +585,8 @@ Test(structs, end_without_padding)
     EXPECT_FULL(sal_merge_info, failed);
     EXPECT_FULL(sal_export_options, timings);
     EXPECT_FULL(sal_render_options, progress);
-    EXPECT_FULL(sal_render_info, failed);
-    EXPECT_FULL(sal_sheet_options, limits);
+    EXPECT_FULL(sal_render_info, missing);
+    EXPECT_FULL(sal_sheet_options, progress);
     EXPECT_FULL(sal_sheet_info, failed);
     EXPECT_FULL(sal_overlay_options, contours);
     EXPECT_FULL(sal_figure_options, panel_size);
