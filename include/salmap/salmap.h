@@ -1308,8 +1308,8 @@ typedef struct sal_render_options {
     /* Called for each picture that could not be drawn; may be NULL. */
     void (*picture_failed)(void *context, const char *path, const char *error);
     void *context; /* of the call-backs */
-    /* Called after each picture, with how many are behind, and with 0 for each of the list while that is looked at; not 0
-     * stops (CANCELLED): what is drawn is whole, and stays. May be NULL. */
+    /* Called after each picture, with how many are behind, and with 0 for each of the list while that is looked at; not
+     * 0 stops (CANCELLED): what is drawn is whole, and stays. May be NULL. */
     int (*progress)(void *context, size_t done);
 } sal_render_options;
 #define SAL_RENDER_OPTIONS_INIT SAL_INIT(sal_render_options)

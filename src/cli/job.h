@@ -14,14 +14,14 @@ typedef struct cli_job {
     const char *target;
     int score;
     int rule;
-    int modifier; /* these three and the colours: -1 where they are not given */
+    int modifier; /* these three: -1 where they are not given */
     int reduce;
     int normalize;
     int is_signed;
     int raw_map;
     double sigma;        /* NaN: not given */
     double common_scale; /* 0: not given */
-    int colormap;
+    int colormap;        /* SAL_COLORMAP_AUTO: not given */
     int blend;
     double alpha; /* SAL_DEFAULT: not given */
     const char *contour;

@@ -4,10 +4,11 @@
 #include "cli/text.h"
 
 #include <stdio.h>
+#include <string.h>
 
 typedef struct settings {
     const char *out_dir;
-    int overlay_format;
+    int overlay_format; /* -1: not given */
     int64_t overlay_size;
     int figure; /* 1 and a sal_page_format */
     int64_t panel_size;
@@ -51,7 +52,10 @@ static const cli_command *const self = &cli_render_command;
 static void tell_failed(void *context, const char *path, const char *error)
 {
     (void)context;
-    cli_fail(self, 0, "%s: %s", path, error);
+    if (strstr(error, path)) /* most errors name it */
+        cli_fail(self, 0, "%s", error);
+    else
+        cli_fail(self, 0, "%s: %s", path, error);
 }
 
 static int is_stopped(void *context, size_t done)
@@ -60,12 +64,25 @@ static int is_stopped(void *context, size_t done)
     return cli_stop_signal() != 0;
 }
 
+/* What would be ignored is refused. */
+static int check(const settings *s)
+{
+    if (s->panel_size && !s->figure)
+        return cli_fail(self, CLI_USAGE, "--panel-size: only figures have panels; give --figure as well");
+    if (s->figures_only && (s->overlay_format >= 0 || s->overlay_size))
+        return cli_fail(self, CLI_USAGE, "--overlay-%s: --figures-only draws no overlays; leave one of the two out",
+                        s->overlay_format >= 0 ? "format" : "size");
+    return CLI_OK;
+}
+
 static int render(const settings *s, const char *run_path)
 {
     cli_run_options run;
     sal_render_info info = SAL_RENDER_INFO_INIT;
     sal_render_options o = SAL_RENDER_OPTIONS_INIT;
-    const int code = cli_job_options(&run, self, &s->job);
+    int code = check(s);
+    if (code == CLI_OK)
+        code = cli_job_options(&run, self, &s->job);
     if (code != CLI_OK)
         return code;
     run.explain.out_dir = s->out_dir;
@@ -74,7 +91,7 @@ static int render(const settings *s, const char *run_path)
     run.explain.panel_size = s->panel_size;
     o.explain = &run.explain;
     o.root = s->root;
-    o.overlay_format = (sal_overlay_format)s->overlay_format;
+    o.overlay_format = s->overlay_format >= 0 ? (sal_overlay_format)s->overlay_format : SAL_OVERLAY_JPEG;
     o.overlay_size = s->overlay_size;
     o.figures_only = s->figures_only;
     o.picture_failed = tell_failed;
@@ -88,15 +105,16 @@ static int render(const settings *s, const char *run_path)
     if (!s->quiet)
         text_print(stdout, "%zu of %zu pictures drawn, %zu failed -> %s\n", info.pictures - info.failed, info.pictures,
                    info.failed, s->out_dir);
-    if (info.failed == info.pictures && !s->root)
-        cli_note(self, "no picture could be drawn: give --root DIR if they lie elsewhere now");
+    cli_finish_report();
+    if (info.missing == info.pictures && !s->root && !s->quiet)
+        cli_note(self, "no picture is there: give --root DIR if they lie elsewhere now");
     return info.failed ? CLI_SOME_FAILED : CLI_OK;
 }
 
 int cli_render(int argc, char **argv)
 {
     int first;
-    settings s = {0};
+    settings s = {.overlay_format = -1};
     cli_job_defaults(&s.job);
     cli_parsed parsed = cli_parse(&first, &s, self, argc, argv);
     if (parsed != CLI_GO)

@@ -8,10 +8,15 @@
 #include "sweep/draw.h"
 #include "sweep/output.h"
 
+#include <errno.h>
+#include <float.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { OVERLAY_SIZE = 1600 };
 
@@ -21,8 +26,16 @@ typedef struct renderer {
     sal_run_options own; /* options.explain, complete */
     sal_output_layout layout;
     const char *label; /* the column of labels, or NULL */
+    int unwritable;    /* 1: a drawing could not be written */
     sal_render_info info;
 } renderer;
+
+static sal_status go_on(const renderer *r)
+{
+    if (r->options.progress && r->options.progress(r->options.context, r->info.pictures) != 0)
+        return sal_fail(SAL_ERROR_CANCELLED, "stopped after %zu pictures", r->info.pictures);
+    return SAL_OK;
+}
 
 /* ---- One picture ----------------------------------------------------------- */
 
@@ -33,12 +46,14 @@ static double number_of(const json_t *object, const char *key)
 }
 
 /* The picture, if it still is the one that the run saw. */
-static sal_status read_picture(sal_picture *out, const renderer *r, size_t row, const json_t *seen)
+static sal_status read_picture(sal_picture *out, renderer *r, size_t row, const json_t *seen)
 {
     sal_status st = SAL_OK;
     size_t size;
     const char *path = sal_dataset_file(r->run.list, row);
     const double bytes = number_of(seen, "bytes"), height = number_of(seen, "height"), width = number_of(seen, "width");
+    if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        r->info.missing++;
     TRY(sal_picture_read_through(out, &size, path, &r->run.preprocess, 0, &r->own.limits, NULL));
     if ((double)size != bytes || (double)out->height != height || (double)out->width != width)
         st = sal_fail(SAL_ERROR_FORMAT,
@@ -49,17 +64,47 @@ done:
     return st;
 }
 
-/* What the row of a map says of it. */
-static void fill_map(sal_explain_map *m, const json_t *map)
+/* NaN where the row has none. */
+static sal_status read_float(float *out, const json_t *map, const char *key)
 {
+    const double value = number_of(map, key);
+    *out = (float)NAN;
+    if (fabs(value) > (double)FLT_MAX * (1 + 0x1p-25)) /* as JSON has its digits, the largest is a little larger */
+        return sal_fail(SAL_ERROR_FORMAT, "its row of the results says %s %g, which is no number of a map", key, value);
+    *out = (float)value;
+    return SAL_OK;
+}
+
+/* What the row of a map says of it. */
+static sal_status fill_map(sal_explain_map *m, const json_t *map)
+{
+    sal_status st = SAL_OK;
     const json_t *target = json_object_get(map, "target"), *flat = json_object_get(map, "flat");
     m->target = json_is_integer(target) ? json_integer_value(target) : -1;
-    m->score = (float)number_of(map, "score");
-    m->probability = (float)number_of(map, "probability");
-    m->stats = (sal_map_stats){.peak = (float)number_of(map, "map_peak"),
-                               .mean = (float)number_of(map, "map_mean"),
-                               .low = (float)number_of(map, "map_min"),
-                               .flat = json_integer_value(flat) != 0};
+    m->stats.flat = json_integer_value(flat) != 0;
+    TRY(read_float(&m->score, map, "score"));
+    TRY(read_float(&m->probability, map, "probability"));
+    TRY(read_float(&m->stats.peak, map, "map_peak"));
+    TRY(read_float(&m->stats.mean, map, "map_mean"));
+    TRY(read_float(&m->stats.low, map, "map_min"));
+done:
+    return st;
+}
+
+/* What is drawn on: the picture, at most so large. */
+typedef struct canvas {
+    sal_picture owned; /* where it is not the picture itself */
+    const sal_picture *shown;
+    sal_placement placement;
+} canvas;
+
+static sal_status canvas_make(canvas *out, const sal_picture *picture, const sal_placement *placed, int64_t longest,
+                              const sal_preprocess *preprocess)
+{
+    out->placement = sal_placement_within(placed, longest);
+    const sal_status st = sal_shown_make(&out->owned, picture, &out->placement, preprocess);
+    out->shown = out->owned.samples ? &out->owned : picture;
+    return st;
 }
 
 static sal_status draw_map(renderer *r, size_t row, const sal_picture *picture, const json_t *seen, const json_t *map)
@@ -69,13 +114,15 @@ static sal_status draw_map(renderer *r, size_t row, const sal_picture *picture, 
     float *values = NULL;
     int64_t height, width;
     sal_placement placed;
-    sal_picture shown = {0};
+    canvas on = {.shown = NULL}, whole = {.shown = NULL};
     sal_output out = {0};
     TRY(sal_kept_name(&name, map, "map_file"));
     TRY(sal_kept_map(&values, &height, &width, &r->run.kept, name, &r->own.limits));
     TRY(render_place(&placed, &r->run, picture, height, width));
-    const sal_placement drawn = sal_placement_within(&placed, r->options.overlay_size);
-    TRY(sal_shown_make(&shown, picture, &drawn, &r->run.preprocess));
+    TRY(canvas_make(&on, picture, &placed, r->options.figures_only ? 0 : r->options.overlay_size, &r->run.preprocess));
+    if (r->own.explain.figure &&
+        (on.placement.source_height != placed.source_height || on.placement.source_width != placed.source_width))
+        TRY(canvas_make(&whole, picture, &placed, 0, &r->run.preprocess));
     const sal_output_job job = {
         .options = &r->own.explain,
         .layout = &r->layout,
@@ -90,13 +137,17 @@ static sal_status draw_map(renderer *r, size_t row, const sal_picture *picture, 
         .map_options = &r->own.map,
         .map = values,
         .outputs = r->run.kept.outputs,
-        .shown = shown.samples ? &shown : picture,
-        .placement = &drawn};
-    fill_map(&out.map, map);
+        .shown = on.shown,
+        .placement = &on.placement,
+        .figured = whole.shown,
+        .figured_placement = &whole.placement};
+    TRY(fill_map(&out.map, map));
     st = sal_output_write(&out, &job);
+    r->unwritable = st == SAL_ERROR_IO;
 done:
     sal_output_clear(&out);
-    sal_picture_clear(&shown);
+    sal_picture_clear(&on.owned);
+    sal_picture_clear(&whole.owned);
     sal_free(values);
     free(name);
     return st;
@@ -123,12 +174,13 @@ done:
     return st;
 }
 
-/* A picture that cannot be drawn is told of, and the rest goes on; where memory is gone it does not. */
+/* A picture that cannot be drawn is told of, and the rest goes on; where memory is gone, or the disk full, it does not.
+ */
 static sal_status draw_picture(renderer *r, const json_t *seen, const json_t *maps)
 {
     char *path = NULL;
     sal_status st = draw_maps(r, seen, maps);
-    if (st == SAL_OK || st == SAL_ERROR_MEMORY)
+    if (st == SAL_OK || st == SAL_ERROR_MEMORY || r->unwritable)
         return st;
     char error[1024];
     snprintf(error, sizeof error, "%s", sal_last_error());
@@ -150,9 +202,7 @@ static sal_status visit(void *context, const json_t *seen)
         return SAL_OK;
     r->info.pictures++;
     const sal_status st = draw_picture(r, seen, maps);
-    if (st == SAL_OK && r->options.progress && r->options.progress(r->options.context, r->info.pictures) != 0)
-        return sal_fail(SAL_ERROR_CANCELLED, "stopped after %zu pictures", r->info.pictures);
-    return st;
+    return st == SAL_OK ? go_on(r) : st;
 }
 
 /* ---- The run ------------------------------------------------------------------ */
@@ -168,8 +218,7 @@ static sal_status check_options(renderer *r)
                         (long long)o->overlay_size);
     if (o->figures_only && !e->figure)
         return sal_fail(SAL_ERROR_ARGUMENT, "neither overlays nor figures are to be drawn");
-    const sal_overlay_style style = sal_output_style(e, 1);
-    const sal_status st = sal_overlay_style_check(&style);
+    const sal_status st = sal_output_check_style(e);
     return st == SAL_OK ? sal_figure_check(e) : st;
 }
 
@@ -195,45 +244,87 @@ done:
     return st;
 }
 
-/* Whether a path without links is below a folder of drawings. */
-static int is_drawn_over(const char *real, const char *out)
+/* A path without links, free(); NULL: nothing lies there. Errors: IO (that is not known), MEMORY. */
+static sal_status resolve(char **out, const char *path)
 {
-    static const char *const kinds[] = {"/overlays/", "/figures/"};
-    const size_t n = strlen(out);
+    struct stat info;
+    *out = realpath(path, NULL);
+    const int reason = errno;
+    if (*out)
+        return SAL_OK;
+    if (reason == ENOMEM)
+        return sal_fail_memory(PATH_MAX, "a path");
+    if (stat(path, &info) != 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG || errno == ELOOP))
+        return SAL_OK;
+    return sal_fail(SAL_ERROR_IO, "%s: cannot tell where it lies: %s", path, strerror(reason));
+}
+
+/* The folders of drawings, wherever links lead; NULL: it is not there. */
+typedef struct drawn_folders {
+    char *paths[2];
+} drawn_folders;
+
+static sal_status find_drawn_folders(drawn_folders *out, const char *out_dir)
+{
+    static const char *const kinds[] = {"overlays", "figures"};
+    sal_status st = SAL_OK;
+    char *path = NULL;
+    for (int k = 0; k < 2; k++) {
+        TRY(sal_run_path(&path, out_dir, kinds[k]));
+        TRY(resolve(&out->paths[k], path));
+        free(path);
+        path = NULL;
+    }
+done:
+    free(path);
+    return st;
+}
+
+/* Whether a path without links, or NULL, is below one of them. */
+static int is_drawn_over(const char *real, const drawn_folders *folders)
+{
     int is = 0;
-    for (int k = 0; k < 2; k++)
-        is |= strncmp(real, out, n) == 0 && strncmp(real + n, kinds[k], strlen(kinds[k])) == 0;
+    for (int k = 0; real && k < 2; k++) {
+        const char *folder = folders->paths[k];
+        const size_t n = folder ? strlen(folder) : 0;
+        is |= n > 0 && strncmp(real, folder, n) == 0 && (real[n] == '/' || folder[n - 1] == '/');
+    }
     return is;
 }
 
-/* No picture lies where a drawing could replace it: neither it, nor what it is a link to. */
+/* Neither the picture lies where a drawing could replace it, nor what it is a link to. */
+static sal_status check_picture(const char *file, const drawn_folders *folders, const char *out_dir)
+{
+    sal_status st = SAL_OK;
+    char *folder = NULL, *place = NULL, *path = NULL, *real = NULL;
+    TRY(sal_strdup(&folder, file));
+    folder[sal_names_base(file) - file] = '\0';
+    TRY(resolve(&place, folder[0] ? folder : "."));
+    TRY(resolve(&real, file));
+    if (place)
+        TRY(sal_run_path(&path, place, sal_names_base(file)));
+    if (is_drawn_over(path, folders) || is_drawn_over(real, folders))
+        st = sal_fail(SAL_ERROR_ARGUMENT, "%s: lies where drawings go: choose another folder than %s", file, out_dir);
+done:
+    free(folder);
+    free(place);
+    free(path);
+    free(real);
+    return st;
+}
+
 static sal_status check_pictures(const renderer *r)
 {
     sal_status st = SAL_OK;
-    char *folder = NULL, *path = NULL, *real = NULL, *out = realpath(r->own.explain.out_dir, NULL);
-    for (size_t row = 0; out && st == SAL_OK && row < r->run.list->count; row++) {
-        const char *file = sal_dataset_file(r->run.list, row);
-        free(folder);
-        free(path);
-        free(real);
-        folder = path = real = NULL;
-        TRY(sal_strdup(&folder, file));
-        folder[sal_names_base(file) - file] = '\0';
-        path = realpath(folder[0] ? folder : ".", NULL);
-        real = realpath(file, NULL);
-        free(folder);
-        folder = NULL;
-        if (path)
-            TRY(sal_run_path(&folder, path, sal_names_base(file)));
-        if ((folder && is_drawn_over(folder, out)) || (real && is_drawn_over(real, out)))
-            st = sal_fail(SAL_ERROR_ARGUMENT, "%s: lies where drawings go: choose another folder than %s", file,
-                          r->own.explain.out_dir);
+    drawn_folders folders = {{NULL, NULL}};
+    TRY(find_drawn_folders(&folders, r->own.explain.out_dir));
+    for (size_t row = 0; row < r->run.list->count; row++) {
+        TRY(go_on(r));
+        TRY(check_picture(sal_dataset_file(r->run.list, row), &folders, r->own.explain.out_dir));
     }
 done:
-    free(folder);
-    free(path);
-    free(real);
-    free(out);
+    free(folders.paths[0]);
+    free(folders.paths[1]);
     return st;
 }
 
@@ -242,7 +333,7 @@ static void take_over(renderer *r)
 {
     sal_explain_options *e = &r->own.explain;
     const sal_dataset *list = r->run.list;
-    r->own.map.normalize = r->run.normalize;
+    r->own.map.normalize = r->run.kept.normalize;
     r->own.map.sigma = r->run.sigma;
     e->target = r->run.asked;
     e->preprocess = r->run.preprocess;

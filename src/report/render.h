@@ -12,7 +12,6 @@ typedef struct render_run {
     sal_dataset *list; /* with the paths of the pictures as they are now */
     sal_preprocess preprocess;
     sal_attribution_info attribution; /* its method and its layer alone */
-    sal_normalize normalize;
     double sigma;
     int64_t input_height; /* as the run was told to have it; 0: it says nothing */
     int64_t input_width;

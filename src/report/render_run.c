@@ -13,24 +13,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-static sal_status fail_setting(const render_run *run, const char *name, const char *value)
-{
-    return sal_fail(SAL_ERROR_FORMAT, "%s/" SAL_RUN_JSON ": this version does not know the setting %s '%s'",
-                    run->kept.folder.path, name, value);
-}
-
-static void read_target(sal_target *asked, const char *value)
-{
-    if (strcmp(value, "margin") == 0)
-        asked->kind = SAL_TARGET_MARGIN;
-    else if (strcmp(value, "mean") == 0)
-        asked->kind = SAL_TARGET_MEAN;
-}
+enum { MOST_SIDE = 1 << 20 }; /* of an input, in pixels: no network has a larger one */
 
 static int read_word(int *out, const char *words, const char *value)
 {
     *out = sal_word_value(words, value);
     return *out >= 0;
+}
+
+/* "300x400", as runs have it, and nothing else. */
+static int read_size(int64_t *height, int64_t *width, const char *value)
+{
+    int end = 0, h, w;
+    if (sscanf(value, "%7dx%7d%n", &h, &w, &end) != 2 || value[end])
+        return 0;
+    *height = h;
+    *width = w;
+    return h > 0 && w > 0 && h <= MOST_SIDE && w <= MOST_SIDE;
 }
 
 static sal_status read_setting(void *context, const char *name, const char *value)
@@ -39,25 +38,17 @@ static sal_status read_setting(void *context, const char *name, const char *valu
     int word = 0, fine = 1;
     if (sal_settings_is_of_preprocess(name)) {
         fine = sal_preprocess_set(&run->preprocess, name, value) == SAL_OK;
-    } else if (strcmp(name, "target") == 0) {
-        read_target(&run->asked, value);
     } else if (strcmp(name, "score") == 0) {
         fine = read_word(&word, SAL_WORDS_SCORE, value);
         run->asked.score = (sal_score)word;
-    } else if (strcmp(name, "normalize") == 0) {
-        fine = read_word(&word, SAL_WORDS_NORMALIZE, value);
-        run->normalize = (sal_normalize)word;
     } else if (strcmp(name, "sigma") == 0) {
         fine = sal_plain_number(&run->sigma, value);
     } else if (strcmp(name, "raw-map") == 0) {
         run->raw_map = 1;
     } else if (strcmp(name, "input-size") == 0) {
-        long long height, width;
-        fine = sscanf(value, "%lldx%lld", &height, &width) == 2 && height > 0 && width > 0;
-        run->input_height = fine ? height : 0;
-        run->input_width = fine ? width : 0;
+        fine = read_size(&run->input_height, &run->input_width, value);
     }
-    return fine ? SAL_OK : fail_setting(run, name, value);
+    return fine ? SAL_OK : sal_kept_fail_setting(&run->kept, name, value);
 }
 
 static sal_status read_classes(render_run *run)
@@ -76,6 +67,7 @@ static sal_status read_settings(render_run *run)
 {
     sal_status st = SAL_OK;
     TRY(sal_preprocess_preset(&run->preprocess, "raw"));
+    run->asked.kind = run->kept.asked;
     TRY(sal_settings_each(run->kept.facts.description.settings, read_setting, run));
     TRY(sal_kept_setting(&run->method, &run->kept, "method"));
     TRY(sal_kept_setting(&run->layer, &run->kept, "cam-layer"));
@@ -177,7 +169,6 @@ done:
 sal_status render_run_open(render_run *out, const char *path, const char *root)
 {
     sal_status st = SAL_OK;
-    char sha256[SAL_DIGEST_SIZE];
     *out = (render_run){.kept = {.folder = {.fd = -1}}};
     TRY(sal_kept_open(&out->kept, path));
     if (!out->kept.facts.list) {
@@ -188,9 +179,8 @@ sal_status render_run_open(render_run *out, const char *path, const char *root)
         goto done;
     }
     TRY(read_settings(out));
-    const char *given = root && !*root ? "." : root, *start = given ? given : out->kept.root;
-    TRY(sal_run_list_open(&out->list, sha256, &out->kept.folder, start && !*start ? "." : start,
-                          out->kept.facts.description.settings));
+    const char *given = root && !*root ? "." : root;
+    TRY(sal_kept_list_open(&out->list, &out->kept, given));
     st = check_places(out, given);
 done:
     if (st != SAL_OK)
@@ -218,10 +208,15 @@ sal_status render_place(sal_placement *out, const render_run *run, const sal_pic
     const int is_told = run->raw_map && run->input_height > 0;
     sal_axis y = {.source = picture->height, .net = is_told ? run->input_height : height};
     sal_axis x = {.source = picture->width, .net = is_told ? run->input_width : width};
-    if (run->raw_map && !is_told && run->preprocess.fit != SAL_FIT_STRETCH)
-        return sal_fail(SAL_ERROR_UNSUPPORTED, "maps of --raw-map are not as large as the input, and where that lay on "
-                                               "a picture that was cropped or padded is not known without the model: "
-                                               "run salmap sweep again with other colours");
+    const char *unknown = run->preprocess.fit != SAL_FIT_STRETCH           ? "that was cropped or padded"
+                          : run->preprocess.grid == SAL_GRID_ALIGN_CORNERS ? "with --grid align-corners"
+                          : run->preprocess.grid == SAL_GRID_ASYMMETRIC    ? "with --grid asymmetric"
+                                                                           : NULL;
+    if (run->raw_map && !is_told && unknown)
+        return sal_fail(SAL_ERROR_UNSUPPORTED,
+                        "maps of --raw-map are not as large as the input, and where that lay on a picture %s is not "
+                        "known without the model: run salmap sweep again with other colours",
+                        unknown);
     TRY(sal_fit_place(&y, &x, &run->preprocess));
     sal_fit_describe(out, &y, &x, run->preprocess.grid);
     *out = sal_placement_of_map(out, height, width);

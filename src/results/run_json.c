@@ -27,7 +27,6 @@ done:
 
 /* ---- Reading --------------------------------------------------------------- */
 
-
 /* "name value" lines again. *out: NULL where it is no object of texts. */
 static sal_status read_settings(char **out, const json_t *settings)
 {

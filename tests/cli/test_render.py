@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -69,6 +70,17 @@ class Render(SweepCase):
         self.kept(top, "--preset", "unit", "--method", "grad-cam", "--raw-map", "--fit", "letterbox", "--restart")
         self.render(code=3, texts=["is not known without the model"])
 
+    def test_where_the_input_lay_must_be_known(self):
+        """Other grids lie half a pixel of the input aside."""
+        top = self.draw("a.png", side=200)
+        for grid in ("align-corners", "asymmetric"):
+            with self.subTest(grid=grid):
+                shutil.copy(MODEL, self.model)
+                self.kept(top, "--preset", "unit", "--method", "grad-cam", "--raw-map", "--grid", grid, "--antialias", "off",
+                          "--restart")
+                self.render(code=3, texts=["with --grid %s is not known without the model: run salmap sweep again" % grid])
+        self.assertFalse(os.path.exists(os.path.join(self.drawings, "overlays/000")))
+
     def test_maps_of_16_bits(self):
         top = self.draw("a.png")
         self.kept(top, "--preset", "unit", "--maps", "png16", "--overlay-format", "png")
@@ -122,6 +134,23 @@ class Render(SweepCase):
                 self.assertIn(b"   label 1   peak", made["a.figure.svg"])
                 self.assert_same_files(made, {name: self.read(os.path.join(self.out, "in", name)) for name in made})
 
+    def test_figures_are_made_from_the_whole_picture(self):
+        """However large overlays may be."""
+        top = os.path.join(self.folder, "in")
+        os.makedirs(top)
+        for name, size in (("a.png", (90, 60)), ("thin.png", (80, 1)), ("large.png", (1700, 900))):
+            with open(os.path.join(top, name), "wb") as f:
+                f.write(files.gradient_png(*size))
+        self.check(["explain", self.model, top, "--preset", "unit", "-o", self.out, "--figure", "svg", "-w", "figure"], 0)
+        made = {name: self.read(os.path.join(self.out, name)) for name in self.outputs()}
+        self.assertEqual(len(made), 3)
+        self.kept(top, "--preset", "unit")
+        for given in ([], ["--overlay-size", "20"], ["--figures-only"]):
+            with self.subTest(given=given):
+                shutil.rmtree(self.drawings, ignore_errors=True)
+                self.render("--figure", "svg", *given)
+                self.assert_same_files(self.files_of(os.path.join(self.drawings, "figures/000")), made)
+
     def test_figures_have_the_label(self):
         self.draw("a.png")
         listed = self.write("list.csv", b"path,age\nin/a.png,7\n")
@@ -141,6 +170,79 @@ class Render(SweepCase):
                                           "c.png: is not the picture that the run saw: it has ", "33 x 32 pixels, and had "])
         self.assertEqual(done.out, "1 of 4 pictures drawn, 3 failed -> %s\n" % self.drawings)
         self.assertEqual(os.listdir(os.path.join(self.drawings, "overlays/000")), ["d.overlay.jpg"])
+
+    def test_a_picture_is_named_once(self):
+        top = self.draw("a.png", "b.png")
+        self.kept("in", "--preset", "unit")
+        os.remove(os.path.join(top, "a.png"))
+        self.spoil(os.path.join(self.result, "maps/000/b.npy"))
+        done = self.render(code=3)
+        for name in ("a.png", "b.png"):
+            self.assertEqual([line.count(name) for line in done.err.splitlines() if name in line], [1], done.err)
+
+    def test_a_root_is_advised_where_no_picture_is_there(self):
+        top = self.draw("a.png", "b.png")
+        self.kept(top, "--preset", "unit")
+        advice = "give --root DIR if they lie elsewhere now"
+        for name in ("a", "b"):
+            self.spoil(os.path.join(top, name + ".png"))
+        self.check(["render", self.result, "-o", self.drawings], 3, absent=[advice])
+        for name in ("a", "b"):
+            os.remove(os.path.join(top, name + ".png"))
+        self.render(code=3, texts=[advice])
+        self.check(["render", self.result, "-o", self.drawings, "-q"], 3, absent=[advice])
+
+    def test_a_drawing_that_cannot_be_written_ends_it(self):
+        self.kept(self.draw("a.png", "b.png", "c.png"), "--preset", "unit")
+        code = "import resource, os, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); os.execv(sys.argv[1], sys.argv[1:])"
+        for given in ([], ["--figure", "svg", "--figures-only"]):
+            with self.subTest(given=given):
+                done = subprocess.run([sys.executable, "-c", code, SALMAP, "render", self.result, "-o", self.drawings, *given],
+                                      cwd=self.folder, capture_output=True, text=True, timeout=300)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+                self.assertIn("File too large", done.stderr)
+                self.assertEqual([names for _, _, names in os.walk(self.drawings) if names], [])
+
+    def test_what_is_drawn_is_drawn_though_nobody_reads_of_it(self):
+        self.kept(self.draw("a.png"), "--preset", "unit")
+        for command, made in ((["render", self.result, "-o", self.drawings], "drawings/overlays/000/a.overlay.jpg"),
+                              (["sheet", self.result, "-o", "sheet.png"], "sheet.png")):
+            reading, writing = os.pipe()
+            os.close(reading)
+            done = self.run_salmap(*command, stdout=writing)
+            os.close(writing)
+            self.assertEqual((done.returncode, done.err), (0, ""))
+            self.assertTrue(os.path.exists(os.path.join(self.folder, made)))
+
+    def test_runs_whose_settings_are_none(self):
+        """As somebody may have written them."""
+        top = self.draw("a.png", side=200)
+        self.write("names", b"salmon\ntrout\nchar\n")
+        self.kept(top, "--preset", "unit", "--classes", "names", model=self.classifier(3))
+        for size in ("224x224abc", "1x9000000000000000000", "0x5", "5", "99999999x99999999", "224x", "-3x4", "1048577x1"):
+            with self.subTest(size=size):
+                self.forge({"input-size": size})
+                self.render(code=1, texts=["does not know the setting input-size '%s'" % size])
+        self.forge({"input-size": "1048576x1"})
+        self.render()
+        sheet = ["sheet", self.result, "-o", "a.png"]
+        self.forge({"class-names": "[1"})
+        self.forget("outputs")
+        self.check(sheet, 1, self.result + ": the names of classes in run.json cannot be read")
+        self.forge({"class-names": '["salmon", "trout", "char"]', "normalize": "maxmin"})
+        for command in (sheet, ["render", self.result, "-o", self.drawings]):
+            self.check(command, 1, self.result + "/run.json: this version does not know the setting normalize 'maxmin'")
+
+    def test_numbers_that_no_map_has(self):
+        self.kept(self.draw("a.png", "b.png"), "--preset", "unit")
+        with sqlite3.connect(os.path.join(self.result, "results.sqlite")) as connection:
+            connection.execute("UPDATE maps SET peak = 3.5e38 WHERE picture = 0")
+            connection.execute("UPDATE maps SET peak = 3.40282347e38 WHERE picture = 1")
+        connection.close()
+        done = self.render("--figure", "svg", code=3, texts=["its row of the results says map_peak 3.5e+38, which is no number of a map"])
+        self.assertEqual(done.out, "1 of 2 pictures drawn, 1 failed -> %s\n" % self.drawings)
+        self.assertIn(b"peak gradient 3.4e+38", self.read(os.path.join(self.drawings, "figures/000/b.figure.svg")))
 
     def test_pictures_that_moved(self):
         top = self.draw("a.png")
@@ -281,6 +383,9 @@ class Render(SweepCase):
         self.check(["render", self.result, "-o", self.result], 2, self.result + " is a run folder", "choose another folder")
         self.assert_same_files(self.snapshot(), before)
         self.render("--figures-only", code=2, texts=["neither overlays nor figures"])
+        self.render("--panel-size", "100", code=2, texts=["--panel-size: only figures have panels; give --figure as well"])
+        for option, value in (("--overlay-format", "jpeg"), ("--overlay-size", "100")):
+            self.render("--figure", "--figures-only", option, value, code=2, texts=[option + ": --figures-only draws no overlays"])
         os.environ["FONTCONFIG_FILE"] = self.write("fonts.conf", b"<fontconfig></fontconfig>")
         self.addCleanup(os.environ.pop, "FONTCONFIG_FILE", None)
         self.render("--figure", code=1, texts=["there is no font on this machine"])
@@ -312,6 +417,42 @@ class Render(SweepCase):
         self.kept(top, "--preset", "unit")
         self.render("--overlay-format", "png", code=2, texts=["a.png: lies where drawings go", "choose another folder"])
         self.assert_same_files(self.files_of(place), before)
+
+    def test_no_picture_behind_a_link_of_the_drawings_is_drawn_over(self):
+        top = self.draw("000/a.overlay.jpg", "000/b.overlay.jpg")
+        before = self.files_of(os.path.join(top, "000"))
+        os.makedirs(self.drawings)
+        self.kept(top, "--preset", "unit")
+        for kind in ("overlays", "figures"):
+            with self.subTest(kind=kind):
+                os.symlink(top, os.path.join(self.drawings, kind))
+                self.render(code=2, texts=["a.overlay.jpg: lies where drawings go", "choose another folder"])
+                os.remove(os.path.join(self.drawings, kind))
+        self.assert_same_files(self.files_of(os.path.join(top, "000")), before)
+        os.symlink("gone", os.path.join(self.drawings, "figures"))
+        self.render()
+        self.assertEqual(len(os.listdir(os.path.join(self.drawings, "overlays/000"))), 2)
+
+    def test_where_a_picture_lies_must_be_known(self):
+        """Of a folder that may not be entered it is not: it could be a link to where drawings go."""
+        top = self.draw("a.png", "closed/b.png")
+        self.kept(top, "--preset", "unit")
+        os.makedirs(self.drawings)
+        closed = os.path.join(top, "closed")
+        os.chmod(self.folder, 0o777)
+        os.chmod(self.drawings, 0o777)
+        os.chmod(closed, 0o000)
+        others = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        try:
+            done = subprocess.run([SALMAP, "render", self.result, "-o", self.drawings], cwd=self.folder, capture_output=True,
+                                  text=True, timeout=300, **others)
+        except PermissionError as error:
+            self.skipTest("nobody but root may run salmap here: %s" % error)
+        finally:
+            os.chmod(closed, 0o755)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("closed/b.png: cannot tell where it lies: Permission denied", done.stderr)
+        self.assertEqual(os.listdir(self.drawings), [])
 
     def test_the_runs_own_overlays_stay_wherever_they_are(self):
         self.kept(self.draw("a.png"), "--preset", "unit")
