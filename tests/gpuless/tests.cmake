@@ -42,12 +42,16 @@ function(sal_emulated_conformance name)
   sal_test(${name} COMMAND emulated_conformance --backend cuda:0 ${arg_OPTIONS} LABELS gpu conformance cuda ${arg_LABELS}
            ENVIRONMENT XDG_CACHE_HOME=none HOME=none ${arg_ENVIRONMENT})
 endfunction()
-sal_emulated_conformance(conformance_cuda OPTIONS --refuse direct --shard 0/2)
+# Of the half precisions, which share their code, each has its half of the cases. Sanitizers see half as many.
+set(of 2)
+if(SAL_SANITIZE)
+  set(of 4)
+endif()
+sal_emulated_conformance(conformance_cuda OPTIONS --refuse direct --shard 0/${of})
 if(NOT SAL_SANITIZE)
   sal_emulated_conformance(conformance_cuda_open OPTIONS --refuse direct --shard 1/2 ENVIRONMENT SAL_EMU_OPEN=1)
 endif()
-# Of the half precisions, which share their code, each has its half of the cases. Sanitizers see those in fp32 and these in fp16.
-sal_emulated_conformance(conformance_cuda_fp16 OPTIONS --precision fp16 --shard 1/2
+sal_emulated_conformance(conformance_cuda_fp16 OPTIONS --precision fp16 --shard 1/${of}
                          ENVIRONMENT SAL_EMU_OPEN=1 SAL_EMU_STREAMS=3 SAL_EMU_ORDER=3)
 # The other half, unfused, and convolutions with fewer engines: slow.
 sal_emulated_conformance(conformance_cuda_bf16_unfused OPTIONS --precision bf16 --shard 0/2 LABELS slow
