@@ -64,13 +64,22 @@ def sources_of(file, seen=None):
     return seen
 
 
-def digest(build):
-    """Of everything that a table is made from: the sources, the options and the compiler."""
+def what_kernels_see(file, text):
+    """A source without comments; of the public header the enumerations and sal_placement: kernels have no more of it."""
+    text = re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.S)
+    if file.parent.name == "salmap":
+        text = " ".join(re.findall(r"typedef enum.*?;|typedef struct sal_placement {.*?} sal_placement;", text, re.S))
+    return " ".join(text.split())
+
+
+def digest(build, rows):
+    """Of a table's rows and everything that they are made from: sources, options, architectures and the compiler."""
     sources = {}
     for file in KERNELS.glob("*.cu"):
         sources_of(file, sources)
-    texts = sorted([path.name, text] for path, text in sources.items())
-    return hashlib.sha256(json.dumps([build, FLAGS, texts]).encode()).hexdigest()[:32]
+    texts = sorted([path.name, what_kernels_see(path, text)] for path, text in sources.items())
+    cells = [[*key, str(row["shared"]), *(str(row[f"sm_{a}"]) for a in ARCHITECTURES)] for key, row in sorted(rows.items())]
+    return hashlib.sha256(json.dumps([build, FLAGS, ARCHITECTURES, texts, cells]).encode()).hexdigest()[:32]
 
 
 def missing_bounds(text):
@@ -134,7 +143,7 @@ class Compiler:
 
     def leave_out(self, of, table):
         """Architectures that need not be compiled for, since the table, which was written of a digest, has them."""
-        if of == digest(self.build):
+        if of == digest(self.build, table):
             self.architectures = [a for a in self.architectures if a in SPOT_CHECKED]
         else:
             known = [f"sm_{a}" for a in self.architectures]
@@ -190,13 +199,16 @@ def measure(compiler, jobs):
 
 
 def write_table(compiler, rows):
+    """Rows as read_table() has them. A digest is written where all architectures are there."""
+    rows = {key: {"shared": row["shared"], **{f"sm_{a}": row.get(a, "") for a in compiler.architectures}} for key, row in rows.items()}
+    of = digest(compiler.build, rows) if list(compiler.architectures) == list(ARCHITECTURES) else "some"
     with open(TABLE, "w", newline="") as f:
         f.write(f"# nvcc {compiler.version}: registers a thread by architecture, bytes of static shared memory; "
-                f"nothing spilled, no local memory. Written by scripts/kernel_resources.py --update of {digest(compiler.build)}.\n")
+                f"nothing spilled, no local memory. Written by scripts/kernel_resources.py --update of {of}.\n")
         writer = csv.writer(f, lineterminator="\n")
         writer.writerow(["file", "kernel", "shared", *(f"sm_{a}" for a in compiler.architectures)])
-        for (file, kernel), row in sorted(rows.items()):
-            writer.writerow([file, kernel, row["shared"], *(row.get(a, "") for a in compiler.architectures)])
+        for key, row in sorted(rows.items()):
+            writer.writerow([*key, *row.values()])
 
 
 def read_table():
@@ -248,7 +260,9 @@ def main():
     rows, problems = measure(compiler, args.jobs)
     if not rows and not problems:
         problems.append("no kernels were found")
-    if args.update:
+    if args.update and problems:
+        problems.append("the table was left as it is")
+    elif args.update:
         write_table(compiler, rows)
     else:
         problems += compare(compiler, rows, args.tolerance)

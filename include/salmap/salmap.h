@@ -1266,7 +1266,7 @@ typedef struct sal_sheet_options {
                            and 0 where it is right; NULL: the order of the list. A manifest's own column "error" is
                            "manifest_error" */
     sal_page_format format; /* of the file */
-    int reverse;            /* 1: the lowest first */
+    int reverse;            /* 1: the lowest first, words from the last; what has no value stays behind */
     /* Called for each overlay or map that could not be read; may be NULL. */
     void (*map_failed)(void *context, const char *file, const char *error);
     void *context;            /* of the call-backs */
@@ -1289,7 +1289,8 @@ typedef struct sal_sheet_info {
 /* Draws the overlays of a finished run on one page, each with its name, prediction, label and what it is sorted by, and
  * writes it to a file, whole or not at all. A picture without an overlay is shown as its map alone. info may be NULL.
  * Errors: ARGUMENT (also: no picture has a value to sort by, nothing can be shown, a link is in the folder), IO, FORMAT
- * (results that are no results, or damaged), UNSUPPORTED (there is no font), LIMIT (the page is too large), MEMORY. */
+ * (results that are no results, or damaged), UNSUPPORTED (there is no font), LIMIT (the page is too large), CANCELLED,
+ * MEMORY. */
 SAL_API sal_status sal_run_sheet(sal_sheet_info *info, const char *run, const char *path,
                                  const sal_sheet_options *options);
 
@@ -1329,8 +1330,8 @@ typedef struct sal_render_info {
  * the rest goes on; what cannot be written ends it (IO). Of paths that begin with "../", what follows starts at a root
  * that is given. info may be NULL.
  * Errors: ARGUMENT (also: the run keeps no maps, out_dir is a run, a link is in the folder, no root is given and a
- * picture of the list is not below the current folder), IO, FORMAT (results that
- * are no results, or damaged), UNSUPPORTED (there is no font for figures), MEMORY. */
+ * picture of the list is not below the current folder), IO, FORMAT (results that are no results, or damaged),
+ * UNSUPPORTED (there is no font for figures), CANCELLED, MEMORY. */
 SAL_API sal_status sal_run_render(sal_render_info *info, const char *run, const sal_render_options *options);
 
 /* ---- What jobs draw and write, in memory ---------------------------------- */

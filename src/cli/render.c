@@ -52,7 +52,9 @@ static const cli_command *const self = &cli_render_command;
 static void tell_failed(void *context, const char *path, const char *error)
 {
     (void)context;
-    if (strstr(error, path)) /* most errors name it */
+    const char *named = strstr(error, path);
+    /* Most errors begin with the file. */
+    if (named && (named == error || named[-1] == '/') && named[strlen(path)] == ':')
         cli_fail(self, 0, "%s", error);
     else
         cli_fail(self, 0, "%s: %s", path, error);

@@ -25,7 +25,7 @@ static int read_word(int *out, const char *words, const char *value)
 static int read_size(int64_t *height, int64_t *width, const char *value)
 {
     int end = 0, h, w;
-    if (sscanf(value, "%7dx%7d%n", &h, &w, &end) != 2 || value[end])
+    if (strspn(value, "0123456789x") != strlen(value) || sscanf(value, "%7dx%7d%n", &h, &w, &end) != 2 || value[end])
         return 0;
     *height = h;
     *width = w;

@@ -7,6 +7,7 @@
 #include "base/struct.h"
 #include "base/utf8.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,25 +194,45 @@ done:
     return st;
 }
 
+/* Whether a file may be the picture of a row: it is, or, where that picture is not found from here (paths start where
+ * the run was made), it lies in folders of these names. */
+static int may_be(const char *file, const struct stat *about, const sal_dataset *list, size_t row)
+{
+    struct stat own;
+    const char *path = sal_dataset_path(list, row);
+    if (stat(sal_dataset_file(list, row), &own) == 0)
+        return own.st_dev == about->st_dev && own.st_ino == about->st_ino;
+    while (strncmp(path, "./", 2) == 0 || strncmp(path, "../", 3) == 0)
+        path = strchr(path, '/') + 1;
+    const size_t length = strlen(path), whole = strlen(file);
+    return whole > length && file[whole - length - 1] == '/' && strcmp(file + whole - length, path) == 0;
+}
+
 /* No picture of the run is replaced. */
 static sal_status check_path(const char *path, const sheet *s)
 {
     sal_status st = SAL_OK;
-    struct stat target, own;
+    struct stat target;
     sal_dataset *list = NULL;
+    char *file = NULL;
     if (stat(path, &target) != 0)
         return SAL_OK;
+    file = realpath(path, NULL);
+    if (!file) {
+        st = sal_fail(SAL_ERROR_IO, "%s: cannot be found: %s", path, strerror(errno));
+        goto done;
+    }
     TRY(sal_kept_list_open(&list, s->run, NULL));
     for (size_t row = 0; row < list->count; row++) {
         TRY(sheet_go_on(s, 0));
-        if (stat(sal_dataset_file(list, row), &own) == 0 && own.st_dev == target.st_dev &&
-            own.st_ino == target.st_ino) {
+        if (may_be(file, &target, list, row)) {
             st = sal_fail(SAL_ERROR_ARGUMENT, "%s: is a picture of the run: choose another file", path);
             goto done;
         }
     }
 done:
     sal_dataset_close(list);
+    free(file);
     return st;
 }
 

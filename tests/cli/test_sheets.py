@@ -82,6 +82,11 @@ class Sheets(SweepCase):
                 self.assertEqual(self.read(os.path.join(self.folder, "in/deep/b.png")), before)
         self.write("other.png", before)
         self.sheet("other.png")  # that is no picture of the run
+        # Seen from another folder, or moved: the listed path tells.
+        os.mkdir(os.path.join(self.folder, "moved"))
+        os.rename(os.path.join(self.folder, "in"), os.path.join(self.folder, "moved/in"))
+        self.sheet("moved/in/deep/b.png", code=2, texts=["b.png: is a picture of the run"])
+        self.assertEqual(self.read(os.path.join(self.folder, "moved/in/deep/b.png")), before)
 
     def test_any_column_of_the_results_sorts(self):
         self.draw("c.png", "a.png", "b.png")

@@ -21,7 +21,7 @@ static const char usage[] = "Usage: conformance [OPTION]...\n"
                             "  --other           skipped where that is what cpu stands for\n"
                             "  --precision P     of a GPU: fp32, tf32, bf16 or fp16 [fp32]\n"
                             "  --filter TEXT     only problems whose text contains TEXT\n"
-                            "  --shard K/N       of those, one in N, from the K-th on, K from 0\n"
+                            "  --shard K/N       of those, about one in N: part K, from 0\n"
                             "  --refuse TEXT     steps fail whose algorithm has TEXT in its name\n"
                             "  --seed N          other numbers, the same problems [1]\n"
                             "  --threads N       threads of the device [one per core]\n"
@@ -102,7 +102,8 @@ int suite_wants(suite *s, const char *text)
 {
     if ((s->filter && !strstr(text, s->filter)) || (s->until_failure && s->failed > 0))
         return 0;
-    return s->shards == 0 || s->wanted++ % s->shards == s->shard;
+    /* By its text: positions would go with the loops that make the cases. */
+    return s->shards == 0 || dice_seed(0, text) % s->shards == s->shard;
 }
 
 void suite_count(suite *s, const char *text, int failed)

@@ -64,8 +64,7 @@ typedef struct suite {
     int until_failure; /* nothing is tried after the first failure */
     int many_passes;   /* 1: the device was opened for them */
     uint64_t shard,
-        shards;      /* of the problems that the filter wants, each shards-th from the shard-th on; 0 shards: all */
-    uint64_t wanted; /* problems that the filter wanted so far */
+        shards; /* of the problems that the filter wants, each shards-th from the shard-th on; 0 shards: all */
     size_t passed, failed, skipped;
 } suite;
 

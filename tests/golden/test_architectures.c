@@ -25,7 +25,8 @@ static const double cosine_tolerance = 1e-4;
 static const double level_tolerance = 2;
 /* Pictures that are flat in places: kinks as above, and each as often as the picture repeats itself. Steady are those
  * of which PyTorch's float32 is nearer than this to the double result. On another processor one of them may lie on a
- * kink all the same: most are within the tolerances above, and none is off as far as by a max pool's wrong choice. */
+ * kink all the same: all but one are within the tolerances above, and that one is nearer than by a max pool's wrong
+ * choice. */
 static const double flat_steady = 1e-3;
 static const double flat_tolerance = 0.1;
 enum { FLAT_LEAST = 3 };
@@ -235,7 +236,7 @@ ParameterizedTest(architecture *a, architectures, agree_with_double_precision)
 static void expect_flat(const char *name, const reference *r, way how)
 {
     outcome flat;
-    int near = 0;
+    int near = 0, steady = 0;
     explain(&flat, r, architecture_path(name, "", "model.onnx"), how);
     for (int64_t i = 0; i < r->count; i++) {
         char key[32];
@@ -247,12 +248,13 @@ static void expect_flat(const char *name, const reference *r, way how)
                off->l2, off->levels, torch);
         if (torch > flat_steady)
             continue;
+        steady++;
         near += within(off->l2, kinked_tolerance) && within(off->levels, level_tolerance);
         cr_expect(within(off->l2, flat_tolerance), "%s: flat picture %d (way %d): gradients are off by %g", name,
                   (int)i, (int)how, off->l2);
     }
-    cr_expect(near >= FLAT_LEAST, "%s (way %d): %d of %d flat pictures are near enough", name, (int)how, near,
-              (int)r->count);
+    cr_expect(near >= FLAT_LEAST && near >= steady - 1, "%s (way %d): %d of %d steady flat pictures are near enough",
+              name, (int)how, near, steady);
 }
 
 ParameterizedTestParameters(architectures, agree_where_pictures_are_flat)

@@ -79,30 +79,46 @@ class Table(unittest.TestCase):
 
     def test_the_committed_table_has_every_kernel_file(self):
         kr.TABLE = kr.ROOT / "tests/gpuless/kernel_resources.csv"
-        rows = kr.read_table()[2]
+        _, of, rows = kr.read_table()
         self.assertEqual({file for file, _ in rows}, {p.name for p in kr.KERNELS.glob("*.cu")})
         self.assertTrue(all(int(row[f"sm_{a}"]) > 0 for row in rows.values() for a in kr.ARCHITECTURES))
         self.assertEqual(kr.twins(rows), {"89": "sm_86"})
+        # Of the nvcc that wrote it. Kernels that changed want --update, or each run compiles for all.
+        self.assertEqual(of, kr.digest("V13.0.88", rows))
 
-    def left(self, of, build):
-        rows = {"one": {f"sm_{a}": "30" if a == "89" else a for a in kr.ARCHITECTURES}}
-        rows["one"]["sm_89"] = rows["one"]["sm_86"]
+    def left(self, of, build, rows):
         compiler = types.SimpleNamespace(build=build, architectures=list(kr.ARCHITECTURES))
         kr.Compiler.leave_out(compiler, of, rows)
         return compiler.architectures
 
     def test_two_architectures_stand_for_all_only_where_nothing_has_changed(self):
-        of = kr.digest("V13.0.88")
-        self.assertEqual(self.left(of, "V13.0.88"), ["75", "90"])
-        most = [a for a in kr.ARCHITECTURES if a != "89"]
-        self.assertEqual(self.left(of, "V13.0.89"), most)
+        rows = {("a.cu", "one"): {"shared": "0", **{f"sm_{a}": a for a in kr.ARCHITECTURES}}}
+        rows["a.cu", "one"]["sm_89"] = "86"
+        of, most = kr.digest("V13.0.88", rows), [a for a in kr.ARCHITECTURES if a != "89"]
+        self.assertEqual(self.left(of, "V13.0.88", rows), ["75", "90"])
+        self.assertEqual(self.left(of, "V13.0.89", rows), most)
+        rows["a.cu", "one"]["sm_80"] = "81"
+        self.assertEqual(self.left(of, "V13.0.88", rows), most)
+
+    def test_a_kernel_s_code_changes_the_digest_and_a_comment_does_not(self):
         self.addCleanup(setattr, kr, "KERNELS", kr.KERNELS)
         with tempfile.TemporaryDirectory() as folder:
+            before = kr.digest("V13.0.88", {})
             kr.KERNELS = shutil.copytree(kr.KERNELS, pathlib.Path(folder) / "kernels")
-            self.assertEqual(kr.digest("V13.0.88"), of)
-            with open(kr.KERNELS / "reduce.cu", "a") as f:
-                f.write("// one more line\n")
-            self.assertNotEqual(kr.digest("V13.0.88"), of)
+            source = kr.KERNELS / "reduce.cu"
+            source.write_text("/* one more */" + source.read_text())
+            self.assertEqual(kr.digest("V13.0.88", {}), before)
+            source.write_text(source.read_text() + "static int more;\n")
+            self.assertNotEqual(kr.digest("V13.0.88", {}), before)
+
+    def test_of_the_public_header_enumerations_are_seen(self):
+        header = pathlib.Path("include/salmap/salmap.h")
+        text = "typedef enum sal_a { SAL_A = 1 } sal_a; /* of it */ typedef struct s { int a; } s;"
+        self.assertEqual(kr.what_kernels_see(header, text), "typedef enum sal_a { SAL_A = 1 } sal_a;")
+        whole = kr.what_kernels_see(header, (kr.ROOT / header).read_text())
+        self.assertRegex(whole, r"typedef struct sal_placement { .* } sal_placement;")
+        self.assertNotIn("sal_explain_options", whole)
+        self.assertIn("struct s", kr.what_kernels_see(pathlib.Path("cuda/kernels/view.cuh"), text))
 
     def test_one_register_more_makes_an_architecture_another(self):
         rows = {name: {f"sm_{a}": str(registers + k) for k, a in enumerate(kr.ARCHITECTURES)}

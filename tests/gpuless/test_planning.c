@@ -2,7 +2,7 @@
  * precisions that it has. All are expected to be fused, but for what a committed table lists: a change of a graph that
  * loses a fusion fails.
  *
- *   test_planning GPU SHAPES.csv UNFUSED.csv [K/N]   exit code 0, 1, or 77 (skipped); of N shapes one, from the K-th on
+ *   test_planning GPU SHAPES.csv UNFUSED.csv [K/N]   exit code 0, 1, or 77 (skipped); of N plans one
  *   test_planning GPU SHAPES.csv --write             prints the GPU's rows of the table
  *   test_planning GPU SHAPES.csv --ties              whether engines round by the place in a tile, where ties of max
  *                                                    pools matter and where they do not
@@ -150,12 +150,25 @@ typedef struct device {
     cudnn_target target;
 } device;
 
+static int is_skipped(const device *d, const shape *s, int form_number, int precision)
+{
+    return d->profile.flops[SAL_PRECISION_FP32 + precision] == 0 || is_left_out(s, form_number, precision);
+}
+
+static int is_planned(const device *d, const shape *s, int form_number)
+{
+    int planned = 0;
+    for (int k = 0; k < PRECISIONS; k++)
+        planned |= !is_skipped(d, s, form_number, k);
+    return planned;
+}
+
 /* 0 where no precision of it is planned. A device's lack of an arithmetic shows in its peak. */
 static int plan_cell(char cell[PRECISIONS + 1], const device *d, const shape *s, int form_number)
 {
     int planned = 0;
     for (int k = 0; k < PRECISIONS; k++) {
-        const int left_out = d->profile.flops[SAL_PRECISION_FP32 + k] == 0 || is_left_out(s, form_number, k);
+        const int left_out = is_skipped(d, s, form_number, k);
         cell[k] = left_out ? '-' : way_of(&d->target, s, &forms[form_number], k);
         planned += !left_out;
     }
@@ -257,15 +270,15 @@ typedef struct part {
 } part;
 
 /* t NULL: prints the table instead. */
-static int run(const device *d, const shape *shapes, int count, table *t, part part)
+static int run(const device *d, const shape *shapes, int count, table *t, part taken)
 {
     char name[MAX_LINE], cell[PRECISIONS + 1];
     int planned = 0, bad = 0;
     for (int i = 0; i < count; i++)
         for (int f = 0; f < FORMS; f++) {
             row_name(name, sizeof name, &shapes[i], &forms[f]);
-            if (i % part.of != part.turn) {
-                if (t)
+            if ((i / taken.of + f) % taken.of != taken.turn) { /* so that each part has some of every form */
+                if (t && is_planned(d, &shapes[i], f))
                     (void)find_row(t, name); /* not stale */
                 continue;
             }
@@ -382,9 +395,10 @@ int main(int argc, char **argv)
     static shape shapes[MAX_SHAPES];
     static table expected;
     device d = {0};
-    part part = {0, 1};
-    if (argc < 4 || argc > 5 || (argc == 5 && sscanf(argv[4], "%d/%d", &part.turn, &part.of) != 2) || part.turn < 0 ||
-        part.of <= part.turn)
+    part taken = {0, 1};
+    char more;
+    if (argc < 4 || argc > 5 || (argc == 5 && sscanf(argv[4], "%d/%d%c", &taken.turn, &taken.of, &more) != 2) ||
+        taken.turn < 0 || taken.of <= taken.turn)
         return 2;
     const int count = read_shapes(shapes, argv[2]), ties = strcmp(argv[3], "--ties") == 0;
     const int write = strcmp(argv[3], "--write") == 0;
@@ -405,7 +419,7 @@ int main(int argc, char **argv)
         return SKIPPED;
     }
     const int code = !open_device(&d, argv[1]) ||
-                     (ties ? run_ties(&d, shapes, count) : run(&d, shapes, count, write ? NULL : &expected, part));
+                     (ties ? run_ties(&d, shapes, count) : run(&d, shapes, count, write ? NULL : &expected, taken));
     if (d.target.properties)
         (void)nvidia.cudnnBackendDestroyDescriptor(d.target.properties);
     sal_gpu_profile_clear(&d.profile);

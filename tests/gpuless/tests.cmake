@@ -17,7 +17,8 @@ sal_test(nvidia_libraries COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DI
 
 # Nothing of ours is computed there: a sanitizer would watch NVIDIA's compiler.
 if(NOT SAL_SANITIZE)
-  # Each shape on one GPU of the middle generations; all of them on the oldest, whose plans take no compiling.
+  # A third of the plans each, each plan on one GPU of the middle generations; all of them on the oldest, whose engines are
+  # not compiled.
   set(part_t4 0/1)
   set(part_a100 0/3)
   set(part_rtx4090 1/3)
@@ -42,18 +43,20 @@ function(sal_emulated_conformance name)
   sal_test(${name} COMMAND emulated_conformance --backend cuda:0 ${arg_OPTIONS} LABELS gpu conformance cuda ${arg_LABELS}
            ENVIRONMENT XDG_CACHE_HOME=none HOME=none ${arg_ENVIRONMENT})
 endfunction()
-# Of the half precisions, which share their code, each has its half of the cases. Sanitizers see half as many.
-set(of 2)
+# Sanitizers see a quarter of the cases in one precision and another in the other.
+set(half --shard 0/2)
+set(others "")
 if(SAL_SANITIZE)
-  set(of 4)
+  set(half --shard 0/4)
+  set(others --shard 1/4)
 endif()
-sal_emulated_conformance(conformance_cuda OPTIONS --refuse direct --shard 0/${of})
+sal_emulated_conformance(conformance_cuda OPTIONS --refuse direct ${half})
 if(NOT SAL_SANITIZE)
   sal_emulated_conformance(conformance_cuda_open OPTIONS --refuse direct --shard 1/2 ENVIRONMENT SAL_EMU_OPEN=1)
 endif()
-sal_emulated_conformance(conformance_cuda_fp16 OPTIONS --precision fp16 --shard 1/${of}
+sal_emulated_conformance(conformance_cuda_fp16 OPTIONS --precision fp16 ${others}
                          ENVIRONMENT SAL_EMU_OPEN=1 SAL_EMU_STREAMS=3 SAL_EMU_ORDER=3)
-# The other half, unfused, and convolutions with fewer engines: slow.
+# The same as other runs of theirs, with less or in another order: slow, and every other case.
 sal_emulated_conformance(conformance_cuda_bf16_unfused OPTIONS --precision bf16 --shard 0/2 LABELS slow
                          ENVIRONMENT SAL_EMU_OPEN=1 SAL_EMU_UNFUSED=all SAL_EMU_ORDER=reverse)
 sal_emulated_conformance(conformance_cuda_no_plans OPTIONS --filter conv --shard 1/2 LABELS slow
@@ -91,7 +94,7 @@ foreach(group IN ITEMS Equality Methods HalfPrecision Streams Memory Faults Devi
                                      $<TARGET_FILE:emulated_salmap> ${PROJECT_SOURCE_DIR} ${group}
            LABELS gpu cuda ENVIRONMENT PYTHONDONTWRITEBYTECODE=1 MAY_SKIP)
 endforeach()
-# Three pictures repeat their calls: every third call is each of them once. SAL_FAULT_STRIDE=1 takes all.
+# Each call before the first picture, and a third of those for the pictures, of which there are three, with the same calls.
 set_property(TEST emulated_Faults APPEND PROPERTY ENVIRONMENT SAL_FAULT_STRIDE=3)
 # That the host stays away from device memory is seen without a sanitizer, and in emulated_maps with one.
 if(SAL_SANITIZE)
