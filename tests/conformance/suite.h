@@ -60,11 +60,10 @@ typedef struct suite {
     const char *refuse; /* algorithms that must not be chosen have this in their name; or NULL */
     uint64_t seed;
     int bench;
-    int list;          /* print what passes, too */
-    int until_failure; /* nothing is tried after the first failure */
-    int many_passes;   /* 1: the device was opened for them */
-    uint64_t shard,
-        shards; /* of the problems that the filter wants, each shards-th from the shard-th on; 0 shards: all */
+    int list;               /* print what passes, too */
+    int until_failure;      /* nothing is tried after the first failure */
+    int many_passes;        /* 1: the device was opened for them */
+    uint64_t shard, shards; /* of the problems that the filter wants, this part of so many; 0 shards: all */
     size_t passed, failed, skipped;
 } suite;
 
