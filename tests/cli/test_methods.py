@@ -1,5 +1,6 @@
 """Methods of attribution: each against its definition in double precision, and what holds for all of them."""
 
+import copy
 import json
 import os
 import shutil
@@ -240,19 +241,18 @@ class Flat(Compared):
         # Half of "steps" has units within rounding of their kinks, and each of them as often as the picture repeats itself.
         self.check_flat(PATH, 1e-2, {"steps": 3}, levels=2, but=["steps"])
 
-    def test_pytorch_agrees_with_itself(self):
-        """In single precision it does, so no unit is so near to its kink that rounding decides. Now and then its convolutions, on
-        several threads, round equal pixels apart, and a max pool of its takes another: of at most two pictures."""
-        network, single = self.networks[reference.Wide], reference.Wide()
-        pictures, apart = flat_pictures(reference.Wide.size), []
-        for name, x in pictures.items():
-            point = reference.torch.from_numpy(x[None]).requires_grad_(True)
-            logits = single.logits(point)
-            (found,) = reference.torch.autograd.grad(logits.max(), point)
-            if not reference.off(found[0].numpy(), reference.attribution(network, x, "gradient")) <= 1e-5:
-                apart.append(name)
-        self.assertGreater(len(pictures), 8)
-        self.assertLess(len(apart), 3, apart)
+    def test_no_unit_is_near_its_kink(self):
+        """Weights that move by what single precision rounds leave the gradient where it was, and equal pixels equal. (PyTorch's
+        own single precision would not do: on some processors its convolutions round equal pixels apart.)"""
+        network, rng = self.networks[reference.Wide], np.random.default_rng(4)
+        for draw in range(3):
+            moved = copy.deepcopy(network)
+            for weights in moved.parameters():
+                weights.mul_(reference.torch.from_numpy(1 + 1e-7 * rng.uniform(-1, 1, tuple(weights.shape))))
+            for name, x in flat_pictures(reference.Wide.size).items():
+                one, other = (reference.attribution(net, x, "gradient") for net in (network, moved))
+                self.assertLessEqual(reference.off(other, one), 1e-5, (name, draw))
+                self.assertGreater(reference.off(other, one), 1e-9, (name, draw))
 
 
 class Repeated(Compared):
